@@ -1,0 +1,117 @@
+# relayalloc: GNU make. `make help` lists the targets. Nothing is written outside $(BUILD) but by install, demo and check.
+BUILD ?= build
+DESTDIR ?=
+prefix ?= /usr/local
+sysconfdir ?= /etc
+bindir ?= $(prefix)/bin
+sbindir ?= $(prefix)/sbin
+libexecdir ?= $(prefix)/libexec
+mandir ?= $(prefix)/share/man
+unitdir ?= $(if $(filter /usr,$(prefix)),/usr/lib,/etc)/systemd/system
+
+VERSION := 0.1.0
+
+CC ?= gcc
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+HARDENING := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fno-omit-frame-pointer
+ifdef SANITIZE
+  HARDENING := -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+  LINK_SANITIZE := -fsanitize=address,undefined
+endif
+ifdef WERROR
+  WARNINGS += -Werror
+endif
+ALL_CPPFLAGS = -D_GNU_SOURCE -Idaemon -I$(BUILD) $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LINK_SANITIZE) $(LDFLAGS)
+PKG_CONFIG ?= pkg-config
+
+# The programs find each other under the prefix they were installed with; run from $(BUILD) they find each other there.
+PATHS = -DLIBEXECDIR='"$(libexecdir)/relayalloc"' -DSYSCONFDIR='"$(sysconfdir)"' -DVERSION='"$(VERSION)"'
+
+CORE_SRC := $(wildcard daemon/core/*.c)
+IO_SRC := $(wildcard daemon/io/*.c)
+DAEMON_SRC := daemon/relayallocd.c $(wildcard daemon/manager*.c daemon/sampler.c daemon/bus-api*.c)
+CTL_SRC := daemon/relayallocctl.c $(wildcard daemon/ctl-*.c)
+PROBE_SRC := daemon/relayalloc-probe.c
+
+obj = $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(1))
+CORE_LIB := $(BUILD)/obj/libcore.a
+IO_LIB := $(BUILD)/obj/libio.a
+DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs libsystemd libconfig)
+CTL_LIBS = $(shell $(PKG_CONFIG) --libs libsystemd libconfig smartcols json-c ncursesw)
+
+PROGRAMS := $(BUILD)/relayallocd $(BUILD)/relayallocctl $(BUILD)/relayalloc-probe
+
+.PHONY: all
+all: $(PROGRAMS) ## build the programs into build/
+
+$(BUILD)/obj/%.o: daemon/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(PATHS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(CORE_LIB): $(call obj,$(CORE_SRC))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(IO_LIB): $(call obj,$(IO_SRC))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/relayallocd: $(call obj,$(DAEMON_SRC)) $(IO_LIB) $(CORE_LIB)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
+
+$(BUILD)/relayallocctl: $(call obj,$(CTL_SRC)) $(IO_LIB) $(CORE_LIB)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS) -lm
+
+# Never sanitized: it is started with other allocators preloaded, which a sanitizer's own malloc would hide.
+$(BUILD)/relayalloc-probe: $(PROBE_SRC)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(WARNINGS) -fPIE -fstack-protector-strong $(CFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $<
+
+# ---- unit tests: core links with nothing but libc and cmocka, so that the linker keeps it pure ----
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
+UNIT_IO_TESTS := $(patsubst tests/unit/io/%.c,$(BUILD)/tests/io/%,$(wildcard tests/unit/io/test-*.c))
+TEST_CFLAGS = -Itests/unit -DTEST_DATA='"$(CURDIR)/tests/unit/data"' -DBUILD_DIR='"$(abspath $(BUILD))"' \
+	-DSOURCE_DIR='"$(CURDIR)"'
+
+$(BUILD)/tests/io/%: tests/unit/io/%.c $(IO_LIB) $(CORE_LIB) $(BUILD)/relayalloc-probe
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(PATHS) $(TEST_CFLAGS) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(IO_LIB) $(CORE_LIB) \
+		$(DAEMON_LIBS) -lcmocka -lm
+
+$(BUILD)/tests/%: tests/unit/%.c $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(PATHS) $(TEST_CFLAGS) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(CORE_LIB) -lcmocka -lm $(TEST_LIBS)
+
+.PHONY: check-unit
+check-unit: all $(UNIT_TESTS) $(UNIT_IO_TESTS) ## unit tests: no root, no network, seconds
+	@failed=0; for t in $(UNIT_TESTS) $(UNIT_IO_TESTS); do $$t || failed=1; done; exit $$failed
+
+.PHONY: asan
+asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) BUILD=$(BUILD)/asan SANITIZE=1 check-unit
+
+.PHONY: lint
+SOURCES = $(wildcard daemon/*.[ch] daemon/*/*.[ch] tests/unit/*.[ch] tests/unit/io/*.[ch] tests/bus/*.[ch] tests/fuzz/*.[ch])
+lint: ## clang-format, clang-tidy, cppcheck
+	clang-format --dry-run -Werror $(SOURCES)
+	clang-tidy --quiet $(filter %.c,$(wildcard daemon/*.c daemon/*/*.c)) -- -std=gnu11 $(ALL_CPPFLAGS) $(PATHS)
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem --suppress=unknownMacro -Idaemon daemon
+
+.PHONY: format
+format: ## clang-format in place
+	clang-format -i $(SOURCES)
+
+.PHONY: clean
+clean: ## remove what was built, keep build/cache
+	rm -rf $(BUILD)/obj $(BUILD)/tests $(BUILD)/asan $(PROGRAMS)
+
+.PHONY: help
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+-include tests/*.mk
+-include $(wildcard $(BUILD)/obj/*.d $(BUILD)/obj/*/*.d $(BUILD)/tests/*.d $(BUILD)/tests/io/*.d)

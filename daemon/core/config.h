@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration: its types, its defaults, and the one function that turns a parsed file into a valid
+ * Config or into a list of problems. Pure: the file is read by io/config-file, which hands over a tree of
+ * ConfNode. A Config is immutable once built; a reload builds a new one beside it. */
+#pragma once
+
+#include "core/util.h"
+
+#define CONFIG_DEFAULT_PATH "/etc/relayalloc.conf"
+/* Bounds on what a file may ask for; beyond them is an error, never a silent cut. */
+#define CONFIG_GROUPS_MAX 256
+#define CONFIG_ALLOCATORS_MAX 256
+#define CONFIG_PATTERNS_MAX 4096
+#define CONFIG_ENVIRONMENT_MAX 64
+
+/* ---- the parsed file, neutral of the library that parsed it ---- */
+
+typedef enum ConfKind {
+    CONF_GROUP, /* { name = value; … }: children have names */
+    CONF_LIST,  /* ( value, … ) and [ value, … ]: children have no names */
+    CONF_INT,
+    CONF_FLOAT,
+    CONF_BOOL,
+    CONF_STRING,
+} ConfKind;
+
+typedef struct ConfNode {
+    ConfKind kind;
+    char *name; /* NULL in a list */
+    const char
+        *file; /* where it stands (an @include may differ from the main file); owned by the root's creator */
+    unsigned line;
+    int64_t integer; /* CONF_INT, CONF_BOOL */
+    double real;     /* CONF_FLOAT */
+    char *string;    /* CONF_STRING */
+    struct ConfNode *children;
+    size_t n_children;
+} ConfNode;
+
+void conf_node_clear(ConfNode *node); /* frees what the node owns, not the node */
+
+/* ---- problems ---- */
+
+typedef struct Problem {
+    char *file;
+    unsigned line; /* 0: the file as a whole */
+    char *setting; /* "groups[1].allocator"; NULL: a syntax error */
+    char *message;
+} Problem;
+
+typedef struct Problems {
+    Problem *items;
+    size_t n, capacity;
+} Problems;
+
+void problems_add(Problems *problems, const char *file, unsigned line, const char *setting,
+                  const char *format, ...) _printf_(5, 6);
+void problems_clear(Problems *problems);
+/* "/etc/relayalloc.conf:12: groups[1].allocator: no allocator named …"; owned by the caller. */
+char *problem_to_string(const Problem *problem);
+
+/* ---- the configuration ---- */
+
+typedef struct EnvVar {
+    char *name;
+    char *value;
+} EnvVar;
+
+typedef struct Allocator {
+    char *name;
+    char *library; /* bare name or absolute path; NULL: glibc, nothing is preloaded */
+    EnvVar *environment;
+    size_t n_environment;
+} Allocator;
+
+typedef enum Quota {
+    QUOTA_ALL,   /* every free relay that matches */
+    QUOTA_SIZE,  /* `amount` relays */
+    QUOTA_SHARE, /* `amount` percent, rounded to the nearest relay */
+} Quota;
+
+typedef struct Group {
+    char *name;
+    size_t allocator; /* index into Config.allocators */
+    char **patterns;  /* strv of names and shell patterns; empty: all */
+    Quota quota;
+    double amount; /* relays or percent; 0 with QUOTA_ALL */
+    char *seed;    /* never NULL; "" by default */
+} Group;
+
+typedef enum OnFailure {
+    ON_FAILURE_ROLLBACK, /* put the failed relay back, then count it against max_failed */
+    ON_FAILURE_STOP,     /* leave it as it is, for a look at it, and halt */
+    _ON_FAILURE_MAX,
+    _ON_FAILURE_INVALID = -1,
+} OnFailure;
+const char *on_failure_to_string(OnFailure v);
+OnFailure on_failure_from_string(const char *s);
+
+/* A number of relays, or a percentage of the fleet (at least one relay). */
+typedef struct Amount {
+    unsigned value;
+    bool percent;
+} Amount;
+size_t amount_of(Amount amount, size_t fleet);
+
+/* Local time of day in minutes since midnight; from > to spans midnight; from == to is refused by config. */
+typedef struct Window {
+    bool set; /* false: always open */
+    unsigned from, to;
+} Window;
+
+typedef struct RolloutConfig {
+    Amount parallel;      /* default 1 */
+    usec_t settle;        /* default 30 s */
+    unsigned canary;      /* relays of each allocator that go first and alone; default 1 */
+    usec_t canary_settle; /* default: settle */
+    unsigned max_failed;  /* halt when so many have failed; default 1 */
+    OnFailure on_failure; /* default rollback */
+    Window window;        /* default none */
+} RolloutConfig;
+
+typedef enum SampleEntry {
+    SAMPLE_ENTRY_RELAY, /* one journal entry a relay */
+    SAMPLE_ENTRY_FLEET, /* one journal entry for all */
+    _SAMPLE_ENTRY_MAX,
+    _SAMPLE_ENTRY_INVALID = -1,
+} SampleEntry;
+const char *sample_entry_to_string(SampleEntry v);
+SampleEntry sample_entry_from_string(const char *s);
+
+typedef struct Config {
+    char *path;
+    char *unit; /* the template, "tor@.service" */
+    char *instances_dir;
+    Allocator
+        *allocators; /* built-in first (redefined in place by the file), then the file's own, in its order */
+    size_t n_allocators;
+    Group *groups;
+    size_t n_groups;
+    RolloutConfig rollout;
+    usec_t sample_interval; /* default 60 s */
+    SampleEntry sample_entry;
+    char *metrics_textfile; /* "" : none */
+} Config;
+
+Config *config_free(Config *config);
+DEFINE_CLEANUP(Config, config_free)
+
+/* Builds a Config from the file's root group. All problems of the file are collected; with any of them,
+ * -EINVAL is returned and no Config. `path` names the file in the Config and where a node has no file. */
+int config_from_tree(const ConfNode *root, const char *path, Problems *problems, Config **ret);
+
+/* Index of the allocator of that name, or -ENOENT. */
+ssize_t config_find_allocator(const Config *config, const char *name);
+
+/* Names of all settings, dotted ("rollout.settle", "groups[].share"), NULL-terminated: for tests that hold
+ * the man page and the default file against the code. */
+extern const char *const config_settings[];

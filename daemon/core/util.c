@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/util.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+
+static void *must(void *p)
+{
+    if (!p) {
+        fputs("Out of memory.\n", stderr);
+        abort();
+    }
+    return p;
+}
+
+void *xcalloc(size_t n, size_t size)
+{
+    return must(calloc(n ? n : 1, size ? size : 1));
+}
+
+char *xstrdup(const char *s)
+{
+    return s ? must(strdup(s)) : NULL;
+}
+
+char *xstrndup(const char *s, size_t n)
+{
+    return must(strndup(s, n));
+}
+
+char *xasprintf(const char *format, ...)
+{
+    va_list ap;
+    char *s = NULL;
+
+    va_start(ap, format);
+    if (vasprintf(&s, format, ap) < 0)
+        s = NULL;
+    va_end(ap);
+    return must(s);
+}
+
+void grow_array(void **items, size_t *capacity, size_t n, size_t size)
+{
+    if (n < *capacity)
+        return;
+    *capacity = *capacity ? *capacity * 2 : 8;
+    *items = must(reallocarray(*items, *capacity, size));
+}
+
+char **strv_free(char **strv)
+{
+    STRV_FOREACH (s, strv)
+        free(*s);
+    free(strv);
+    return NULL;
+}
+
+size_t strv_length(char *const *strv)
+{
+    size_t n = 0;
+
+    STRV_FOREACH (s, strv)
+        n++;
+    return n;
+}
+
+void strv_push(char ***strv, char *take)
+{
+    size_t n = strv_length(*strv);
+
+    *strv = must(reallocarray(*strv, n + 2, sizeof(char *)));
+    (*strv)[n] = take;
+    (*strv)[n + 1] = NULL;
+}
+
+char **strv_copy(char *const *strv)
+{
+    size_t n = strv_length(strv);
+    char **copy = xcalloc(n + 1, sizeof(char *));
+
+    for (size_t i = 0; i < n; i++)
+        copy[i] = xstrdup(strv[i]);
+    return copy;
+}
+
+bool strv_contains(char *const *strv, const char *s)
+{
+    STRV_FOREACH (e, strv)
+        if (streq(*e, s))
+            return true;
+    return false;
+}
+
+const char *strv_env_get(char *const *strv, const char *name)
+{
+    const char *value = NULL;
+    size_t n = strlen(name);
+
+    STRV_FOREACH (e, strv)
+        if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+            value = *e + n + 1;
+    return value;
+}
+
+int parse_u64(const char *s, uint64_t *ret)
+{
+    char *end = NULL;
+
+    if (*s < '0' || *s > '9')
+        return -EINVAL;
+    errno = 0;
+    unsigned long long v = strtoull(s, &end, 10);
+    if (errno != 0)
+        return -errno;
+    if (*end)
+        return -EINVAL;
+    *ret = v;
+    return 0;
+}
+
+const char *format_bytes(char buf[static FORMAT_BYTES_MAX], uint64_t bytes)
+{
+    static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+    size_t u = 0;
+
+    if (bytes < 1024) {
+        snprintf(buf, FORMAT_BYTES_MAX, "%" PRIu64 " B", bytes);
+        return buf;
+    }
+    double v = (double)bytes / 1024;
+    while (v >= 999.5 && u + 1 < ELEMENTSOF(units)) {
+        v /= 1024;
+        u++;
+    }
+    snprintf(buf, FORMAT_BYTES_MAX, "%.*f %s", v < 9.995 ? 2 : v < 99.95 ? 1 : 0, v, units[u]);
+    return buf;
+}
+
+const char *format_span(char buf[static FORMAT_SPAN_MAX], usec_t span)
+{
+    uint64_t s = span / USEC_PER_SEC;
+    uint64_t days = s / 86400, hours = s / 3600 % 24, minutes = s / 60 % 60, seconds = s % 60;
+
+    if (days > 0)
+        snprintf(buf, FORMAT_SPAN_MAX, "%" PRIu64 " day%s %" PRIu64 "h", days, days == 1 ? "" : "s", hours);
+    else if (hours > 0)
+        snprintf(buf, FORMAT_SPAN_MAX, "%" PRIu64 "h %" PRIu64 "min", hours, minutes);
+    else if (minutes > 0)
+        snprintf(buf, FORMAT_SPAN_MAX, "%" PRIu64 "min %" PRIu64 "s", minutes, seconds);
+    else
+        snprintf(buf, FORMAT_SPAN_MAX, "%" PRIu64 "s", seconds);
+    return buf;
+}
+
+/* Optimal string alignment (Levenshtein with neighbours swapped) of two short words; longer ones are "far".
+ */
+static size_t edit_distance(const char *a, const char *b)
+{
+    enum { LONGEST = 48 };
+    size_t d[LONGEST + 1][LONGEST + 1];
+    size_t n = strlen(a), m = strlen(b);
+
+    if (n > LONGEST || m > LONGEST)
+        return SIZE_MAX;
+    for (size_t i = 0; i <= n; i++)
+        d[i][0] = i;
+    for (size_t j = 0; j <= m; j++)
+        d[0][j] = j;
+    for (size_t i = 1; i <= n; i++)
+        for (size_t j = 1; j <= m; j++) {
+            size_t best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            if (d[i - 1][j] + 1 < best)
+                best = d[i - 1][j] + 1;
+            if (d[i][j - 1] + 1 < best)
+                best = d[i][j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
+                best = d[i - 2][j - 2] + 1;
+            d[i][j] = best;
+        }
+    return d[n][m];
+}
+
+const char *did_you_mean(const char *word, const char *const *candidates)
+{
+    const char *best = NULL;
+    size_t best_distance = strlen(word) / 3 + 1; /* one slip in three letters, one more for short words */
+
+    for (const char *const *c = candidates; c && *c; c++) {
+        size_t distance = edit_distance(word, *c);
+        if (distance <= best_distance && (!best || distance < best_distance)) {
+            best = *c;
+            best_distance = distance;
+        }
+    }
+    return best;
+}

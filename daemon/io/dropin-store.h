@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Our drop-ins on disk: ROOT/UNIT.d/zz-relayalloc.conf, ROOT being /etc/systemd/system. Writes whole files
+ * only (temp + fsync + rename + fsync of the folder), follows no symbolic link, and never changes a file
+ * without our mark. */
+#pragma once
+
+#include "core/util.h"
+
+typedef struct DropinStore DropinStore;
+
+/* `root`: the folder of the drop-in folders; opened once. */
+int dropin_store_new(const char *root, DropinStore **ret);
+DropinStore *dropin_store_free(DropinStore *store);
+DEFINE_CLEANUP(DropinStore, dropin_store_free)
+
+/* The absolute path of the unit's drop-in; owned by the caller. */
+char *dropin_store_path(const DropinStore *store, const char *unit);
+
+/* Our text for `unit`. 0; -ENOENT: none; -EEXIST: a file of that name is there that is not ours (no mark, not
+ * a regular file); -EFBIG; other errno. The caller owns *ret. */
+int dropin_store_read(const DropinStore *store, const char *unit, char **ret);
+
+/* 1: written; 0: it already had this text; -EEXIST: the file that is there is not ours; -EROFS, -ENOSPC, …:
+ * nothing was changed (no temporary file stays behind, a folder made for it is removed again). */
+int dropin_store_write(DropinStore *store, const char *unit, const char *text);
+
+/* 1: removed, and the folder too if ours was the last file in it; 0: there was none; -EEXIST: not ours. */
+int dropin_store_remove(DropinStore *store, const char *unit);
+
+/* The units (strv) that have a drop-in of ours, whatever the template: what an earlier configuration left.
+ * Temporary files of ours that a crash left behind are removed on the way. */
+int dropin_store_list(DropinStore *store, char ***ret);
