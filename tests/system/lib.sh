@@ -1,0 +1,56 @@
+# Shared by the scripts of this folder and by tests/demo; sourced, not run.
+# Knows the releases, their packages and where the host gets its packages from.
+# shellcheck shell=bash
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cache=$repo/build/cache
+roots=$cache/roots
+machines=$repo/build/machines
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "${0##*/}: $*"; exit 1; }
+
+need_root() {
+    [ "$(id -u)" -eq 0 ] || die "this needs root, because it boots a container; run it as root"
+}
+
+host_release() { (. /etc/os-release && echo "${VERSION_CODENAME:?no release code name}"); }
+host_id() { (. /etc/os-release && echo "$ID"); }
+
+# The libraries' package names carry sonames, which differ between releases.
+packages_of_release() {
+    local common=systemd,systemd-sysv,dbus,tor,adduser,iproute2,procps
+    common+=,libjemalloc2,libsystemd0,libsmartcols1,libjson-c5,libncursesw6,libasan8,libubsan1
+    case "$1" in
+    bookworm) echo "$common,libmimalloc2.0,libgoogle-perftools4,libtcmalloc-minimal4,libconfig9" ;;
+    trixie) echo "$common,libmimalloc3,libgoogle-perftools4t64,libtcmalloc-minimal4t64,libconfig11" ;;
+    noble) echo "$common,libmimalloc2.0,libgoogle-perftools4t64,libtcmalloc-minimal4t64,libconfig9" ;;
+    *) die "the packages of release $1 are not known here (bookworm, trixie, noble are)" ;;
+    esac
+}
+
+# The one-line sources for a release, from the sources that apt has on this
+# host; for another release the same mirrors with the other name.
+apt_sources_for() {
+    local release=$1 host uri suite components
+    host=$(host_release)
+    # shellcheck disable=SC2016 # these are apt's variables
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+        sort -u |
+        awk -v host="$host" -v release="$release" '
+            $2 == host || $2 == host "-updates" || $2 == host "-security" {
+                if ($3 !~ /^(main|universe)$/) next
+                sub("^" host, release, $2)
+                key = $1 " " $2
+                components[key] = components[key] " " $3
+            }
+            END { for (key in components) print key components[key] }' |
+        sort |
+        while read -r uri suite components; do echo "deb $uri $suite $components"; done
+}
+
+# What apt on this host needs to reach the network at all holds for the roots too.
+apt_options() {
+    apt-config dump --format '%f "%v";%n' |
+        grep -iE '^Acquire::(https?::Proxy|ForceIPv4|ForceIPv6|https::CAInfo)\b' || true
+}
