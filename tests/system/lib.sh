@@ -17,6 +17,11 @@ need_root() {
 host_release() { (. /etc/os-release && echo "${VERSION_CODENAME:?no release code name}"); }
 host_id() { (. /etc/os-release && echo "$ID"); }
 
+# Both of Debian's releases come from one mirror; Ubuntu's hosts test their own.
+default_releases() {
+    if [ "$(host_id)" = debian ]; then echo "bookworm trixie"; else host_release; fi
+}
+
 # The libraries' package names carry sonames, which differ between releases.
 packages_of_release() {
     local common=systemd,systemd-sysv,dbus,tor,adduser,iproute2,procps

@@ -1,0 +1,56 @@
+"""Fixtures of the system tests. Each module boots one machine with real tor relays (see ./machine) and its
+tests share it; the `fresh` fixture brings it back to "installed, daemon not started, every relay on glibc".
+
+RELEASE chooses the machine's release (default: the host's), SANITIZE=1 the build with ASan and UBSan.
+"""
+
+import os
+import pathlib
+import subprocess
+import uuid
+
+import pytest
+
+from machine import Machine
+
+RELEASE = os.environ.get("RELEASE") or Machine.host_release()
+SANITIZE = bool(os.environ.get("SANITIZE"))
+
+
+@pytest.fixture(scope="module")
+def machine(request):
+    """A booted machine with the project installed. A module says RELAYS = n when it wants other than 4."""
+    relays = getattr(request.module, "RELAYS", 4)
+    name = f"t-{RELEASE}-{uuid.uuid4().hex[:8]}"
+    booted = Machine.boot(name, RELEASE, relays, SANITIZE)
+    try:
+        booted.install()
+        yield booted
+    finally:
+        booted.stop()
+
+
+@pytest.fixture
+def fresh(machine):
+    machine.reset()
+    yield machine
+    reports = machine.sanitizer_reports()
+    assert not reports, "a sanitizer reports:\n" + "\n".join(reports)
+    crashes = machine.crashes()
+    assert not crashes, "relayallocd crashed:\n" + "\n".join(crashes)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what the daemon said; the machine is gone when somebody looks."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed:
+        m = item.funcargs.get("machine") or item.funcargs.get("fresh")
+        if m is not None and m.is_running():
+            report.sections.append(("relayallocd's journal since the test began", m.journal_text()))
+            report.sections.append(("relays", m.sh("relayallocctl list 2>&1; true")))
+
+
+def pytest_report_header():
+    return f"release {RELEASE}" + (", ASan and UBSan" if SANITIZE else "")

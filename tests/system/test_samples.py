@@ -1,0 +1,125 @@
+"""Memory samples and the journal: when they come, what they say, and that readers find them."""
+
+import re
+import time
+
+RELAYS = 4
+SLACK = 1024 * 1024  # a relay is idle, but not dead: its numbers move a little between two readings
+
+
+def kib(status, name):
+    return int(re.search(rf"^{name}:\s+(\d+) kB", status, re.M).group(1)) * 1024
+
+
+def start(m, **options):
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "relay1", "relay2" ]')], parallel=4, **options))
+    m.start_daemon()
+    m.wait_all("ok", ["relay1", "relay2"])
+    m.wait_event("rollout-finished")
+    m.mark()
+
+
+def test_samples_come_each_interval_on_the_beat(fresh):
+    m = fresh
+    start(m, interval=2)
+    m.wait_until(lambda: len(m.events("sample-relay", relay="relay1")) >= 5, 30, "five samples of relay1")
+    for relay in m.names:
+        times = [int(e["_SOURCE_REALTIME_TIMESTAMP"]) / 1e6 for e in m.events("sample-relay", relay=relay)]
+        assert len(times) >= 4
+        # Whole multiples of the interval since the epoch, so that hosts and days line up.
+        assert all(t % 2 < 0.9 for t in times), [t % 2 for t in times]
+        beats = [int(t // 2) for t in times]
+        assert beats == list(range(beats[0], beats[0] + len(beats))), "no beat missed, none doubled"
+
+
+def test_samples_agree_with_proc(fresh):
+    m = fresh
+    start(m)
+    for relay in m.names:
+        before = m.proc(relay, "status")
+        seen = len(m.events("sample-relay", relay=relay))
+        m.wait_until(lambda: len(m.events("sample-relay", relay=relay)) >= seen + 2, 20, f"two samples of {relay}")
+        after = m.proc(relay, "status")
+        sample = m.events("sample-relay", relay=relay)[-1]
+        for field, name in (("RSS", "VmRSS"), ("ANON", "RssAnon"), ("SWAP", "VmSwap"), ("HWM", "VmHWM")):
+            value = int(sample[f"RELAYALLOC_{field}"])
+            low, high = sorted((kib(before, name), kib(after, name)))
+            assert low - SLACK <= value <= high + SLACK, f"{relay} {field}: {value}, /proc says {low} to {high}"
+        assert int(sample["RELAYALLOC_RSS"]) > int(sample["RELAYALLOC_ANON"]) > 0
+
+
+def test_samples_say_what_really_ran(fresh):
+    m = fresh
+    start(m)
+    m.wait_until(lambda: {e["RELAYALLOC_RELAY"] for e in m.events("sample-relay")} == set(m.names), 20,
+                 "a sample of every relay")
+    version = m.listing()["relay1"]["version"]
+    assert re.match(r"\d+\.\d+", version), version
+    for relay in ("relay1", "relay2"):
+        sample = m.events("sample-relay", relay=relay)[-1]
+        assert sample["RELAYALLOC_UNIT"] == m.unit(relay)
+        assert sample["RELAYALLOC_GROUP"] == "A"
+        assert sample["RELAYALLOC_ALLOCATOR"] == "jemalloc"
+        assert sample["RELAYALLOC_VERSION"] == version
+        assert re.match(rf"{relay}: [\d.]+ [KMG]iB resident, jemalloc {re.escape(version)}, group A$",
+                        sample["MESSAGE"]), sample["MESSAGE"]
+    observed = m.events("sample-relay", relay="relay3")[-1]
+    assert observed["RELAYALLOC_ALLOCATOR"] == "glibc"
+    assert observed.get("RELAYALLOC_GROUP", "") == ""
+
+
+def test_fleet_entry_holds_all_relays(fresh):
+    m = fresh
+    start(m, entry="fleet")
+    m.wait_event("sample-fleet", count=2)
+    assert m.events("sample-relay") == []
+    entry = m.events("sample-fleet")[-1]
+    rows = {row[0]: row for row in (line.split("\t") for line in entry["RELAYALLOC_FLEET"].splitlines())}
+    assert set(rows) == set(m.names)
+    for relay in m.names:
+        name, group, allocator, version, since, rss, anon, swap, hwm = rows[relay][:9]
+        status = m.proc(relay, "status")
+        assert abs(int(rss) - kib(status, "VmRSS")) <= SLACK
+        assert abs(int(anon) - kib(status, "RssAnon")) <= SLACK
+        assert abs(int(hwm) - kib(status, "VmHWM")) <= SLACK
+        assert int(swap) == kib(status, "VmSwap")
+        grouped = relay in ("relay1", "relay2")
+        assert (group, allocator) == (("A", "jemalloc") if grouped else ("-", "glibc"))
+        assert 0 < int(since) / 1e6 < time.time()
+    assert "4 relays" in entry["MESSAGE"]
+
+
+def test_relay_events_show_under_the_relays_unit(fresh):
+    m = fresh
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "relay1" ]')]))
+    m.start_daemon()
+    m.wait_event("relay-moved", relay="relay1")
+    mine = m.journal("-u", "tor@relay1", f"MESSAGE_ID={m.MESSAGES['relay-moved']}")
+    assert [e["RELAYALLOC_RELAY"] for e in mine] == ["relay1"]
+    assert m.journal("-u", "tor@relay2", f"MESSAGE_ID={m.MESSAGES['relay-moved']}") == []
+
+
+def test_every_entry_of_the_daemon_has_a_known_id_and_a_sentence(fresh):
+    m = fresh
+    start(m)
+    m.systemctl("restart", "relayallocd")
+    m.wait_event("sample-relay", count=4)
+    known = set(m.MESSAGES.values())
+    entries = m.journal("-u", "relayallocd", "_COMM=relayallocd")
+    assert len(entries) > 4
+    for entry in entries:
+        assert entry.get("MESSAGE_ID") in known, entry["MESSAGE"]
+        assert len(entry["MESSAGE"]) > 10 and "\n" not in entry["MESSAGE"]
+
+
+def test_catalog_explains_every_id(fresh):
+    m = fresh
+    listed = m.sh("journalctl --list-catalog --no-pager")
+    missing = [name for name, ident in m.MESSAGES.items() if ident not in listed]
+    assert missing == []
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "relay1" ]')]))
+    m.start_daemon()
+    m.wait_event("relay-moved")
+    shown = m.sh(f"journalctl -x --no-pager -q --after-cursor='{m.cursor}' MESSAGE_ID={m.MESSAGES['relay-moved']}")
+    explained = [line for line in shown.splitlines() if line.startswith("░░") or line.startswith("--")]
+    assert len(explained) >= 3, shown
