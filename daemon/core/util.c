@@ -121,6 +121,28 @@ int parse_u64(const char *s, uint64_t *ret)
     return 0;
 }
 
+size_t utf8_character(const char *s)
+{
+    static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    unsigned char first = (unsigned char)s[0];
+    size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+
+    if (first < 0x80)
+        return first != 0;
+    if (length == 1 || first > 0xf4)
+        return 0;
+    uint32_t code = first & (0x7fu >> length);
+    for (size_t i = 1; i < length; i++) {
+        unsigned char c = (unsigned char)s[i]; /* a NUL ends the loop, too */
+        if ((c & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (c & 0x3f);
+    }
+    bool surrogate = code >= 0xd800 && code <= 0xdfff;
+    bool noncharacter = (code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffe) == 0xfffe;
+    return code < smallest[length] || code > 0x10ffff || surrogate || noncharacter ? 0 : length;
+}
+
 const char *format_bytes(char buf[static FORMAT_BYTES_MAX], uint64_t bytes)
 {
     static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

@@ -111,6 +111,10 @@ const char *strv_env_get(char *const *strv, const char *name);
 /* Whole-string decimal, no sign, no blanks: 0, -EINVAL or -ERANGE. */
 int parse_u64(const char *s, uint64_t *ret);
 
+/* Length (1 to 4) of the UTF-8 character that `s` begins with; 0 at its end and where it is not valid UTF-8
+ * as systemd sees it (no overlong forms, surrogates or noncharacters). */
+size_t utf8_character(const char *s);
+
 /* "1.16 GiB", "14.2 MiB", "512 B": three significant digits, binary units. */
 #define FORMAT_BYTES_MAX 16
 const char *format_bytes(char buf[static FORMAT_BYTES_MAX], uint64_t bytes);
