@@ -1,26 +1,43 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Names of relays and of their units. A relay's name is the instance of the unit, unescaped by systemd's
- * rules (systemd-escape(1), systemd.unit(5)); what becomes a file name is always the escaped unit name, so
- * that no name can leave the drop-in folder. Pure. */
+/* Names of relays and of their units. A name is for people; whatever becomes a file name is made of the unit
+ * name, whose characters systemd restricts, so that no name can leave the drop-in folder. Pure.
+ *
+ * Three things are named alike, and each can be had from each other:
+ *
+ *   the unit      tor@my-relay.service    tor@a\x20b.service    tor@my\x2drelay.service
+ *   the instance  my-relay                a\x20b                my\x2drelay      %i, the folder of its torrc
+ *   the relay     my-relay                a b                   my\x2drelay
+ *
+ * tor's own unit uses %i, the instance as it stands, for /etc/tor/instances/%i and the user _tor-%i, and
+ * `systemctl start tor@my-relay` leaves "-" alone. So "-" is "-", unlike in systemd-escape(1), where it
+ * stands for "/". An escape \xNN is shown as the character that it stands for where that character could not
+ * have been written as it is: a blank, "/", "ä". All other escapes are part of the name as they stand
+ * (\x2d, which is not the "-" of another relay; \x0a, \x5c, \xC3, half a UTF-8 character), and so is a single
+ * backslash. Thereby every unit has exactly one name and no two units have the same. */
 #pragma once
 
 #include "core/util.h"
 
-/* NAME_MAX less ".service.d" is the bound that systemd sets, too (UNIT_NAME_MAX 255). */
+/* systemd's bound (UNIT_NAME_MAX) without the NUL; also NAME_MAX. */
 #define UNIT_NAME_LONGEST 255
 
 /* "tor@.service": a template name of a service, of valid characters. */
 bool template_valid(const char *unit_template);
 
-/* Is `unit` a valid service instance name of that template ("tor@relay1.service" of "tor@.service")? */
+/* Is `unit` a valid name of a service instance, of whatever template ("tor@relay1.service")? */
+bool unit_is_service_instance(const char *unit);
+
+/* The same of this valid template ("tor@relay1.service" of "tor@.service"). */
 bool unit_is_instance(const char *unit_template, const char *unit);
 
-/* The relay name ("relay-1") of an instance's unit ("tor@relay\x2d1.service"). 0; -EINVAL: not an instance of
- * the template, or an escape that is not valid. The caller owns *ret. */
+/* The relay name of an instance's unit: UTF-8 without control characters. 0; -EINVAL: not an instance of the
+ * template. The caller owns *ret. */
 int relay_name_from_unit(const char *unit_template, const char *unit, char **ret);
 
-/* The unit of a relay name; the reverse of the above. 0; -EINVAL: empty name or a control character;
- * -ENAMETOOLONG. As tor-instance-create and `systemctl start tor@NAME` do it, characters that are valid in a
- * unit name (ASCII letters, digits, ":-_.\") stay as they are, so that a folder /etc/tor/instances/my-relay
- * is tor@my-relay.service; everything else is escaped as \xNN, a '/' as '-'. */
+/* The unit of a relay name; the reverse of the above. 0; -EINVAL: no unit has this name (it is empty, has a
+ * control character, is not UTF-8, or has an escape where the character itself belongs); -ENAMETOOLONG. */
 int relay_unit_name(const char *unit_template, const char *relay, char **ret);
+
+/* The unit of a folder in instances_dir, which is called like the instance. 0; -EINVAL: no instance can be
+ * called like that ("a b", "..", ""); -ENAMETOOLONG. */
+int relay_unit_of_folder(const char *unit_template, const char *folder, char **ret);
