@@ -68,7 +68,7 @@ $(BUILD)/relayallocctl: $(call obj,$(CTL_SRC)) $(IO_LIB) $(CORE_LIB)
 # Never sanitized: it is started with other allocators preloaded, which a sanitizer's own malloc would hide.
 $(BUILD)/relayalloc-probe: $(PROBE_SRC)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(WARNINGS) -fPIE -fstack-protector-strong $(CFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $<
+	$(CC) $(ALL_CPPFLAGS) $(PATHS) -std=gnu11 $(WARNINGS) -fPIE -fstack-protector-strong $(CFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $<
 
 # ---- unit tests: core links with nothing but libc and cmocka, so that the linker keeps it pure ----
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
