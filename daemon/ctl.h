@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What all verbs of relayallocctl share: the global options, the output (tables by libsmartcols, JSON by json-c) and
- * the connection to the daemon. Each verb group is a file ctl-*.c with one function a verb. */
+/* What all verbs of relayallocctl share: the global options, the output (tables by libsmartcols, JSON by
+ * json-c) and the connection to the daemon. Each verb group is a file ctl-*.c with one function a verb. */
 #pragma once
 
 #include "core/util.h"
@@ -11,8 +11,8 @@
 typedef enum ExitStatus {
     EXIT_FINE = 0,
     EXIT_FAILED = 1,
-    EXIT_USAGE = 2,      /* wrong usage or an invalid file */
-    EXIT_DIFFERS = 3,    /* something is not as assigned */
+    EXIT_USAGE = 2,   /* wrong usage or an invalid file */
+    EXIT_DIFFERS = 3, /* something is not as assigned */
     EXIT_NO_RELAY = 4,
 } ExitStatus;
 
@@ -32,23 +32,24 @@ typedef struct CtlOptions {
     const char *config;  /* --config=FILE, CONFIG_DEFAULT_PATH by default */
 } CtlOptions;
 
-/* A verb: argv[0] is the verb, options of its own may follow (getopt_long with optind = 0). Returns an ExitStatus. */
+/* A verb: argv[0] is the verb, options of its own may follow (getopt_long with optind = 0). Returns an
+ * ExitStatus. */
 typedef int CtlVerb(int argc, char *argv[], const CtlOptions *options);
 
-CtlVerb ctl_list, ctl_status, ctl_groups, ctl_allocators;            /* ctl-show.c and neighbours */
-CtlVerb ctl_check, ctl_plan, ctl_edit;                               /* ctl-file.c */
+CtlVerb ctl_list, ctl_status, ctl_groups, ctl_allocators;                     /* ctl-show.c and neighbours */
+CtlVerb ctl_check, ctl_plan, ctl_edit;                                        /* ctl-file.c */
 CtlVerb ctl_pause, ctl_resume, ctl_abort, ctl_verify, ctl_revert, ctl_reload; /* ctl-control.c */
-CtlVerb ctl_top;                                                     /* ctl-top.c */
-CtlVerb ctl_history, ctl_events;                                     /* ctl-journal.c */
-CtlVerb ctl_doctor;                                                  /* ctl-doctor.c */
-CtlVerb ctl_report, ctl_export, ctl_experiment, ctl_recommend;       /* ctl-report.c and neighbours */
+CtlVerb ctl_top;                                                              /* ctl-top.c */
+CtlVerb ctl_history, ctl_events;                                              /* ctl-journal.c */
+CtlVerb ctl_doctor;                                                           /* ctl-doctor.c */
+CtlVerb ctl_report, ctl_export, ctl_experiment, ctl_recommend; /* ctl-report.c and neighbours */
 
 /* ---- tables ---- */
 
 typedef enum ColumnType {
     COLUMN_TEXT,
     COLUMN_NUMBER,
-    COLUMN_BYTES, /* "1.16 GiB" in a table, bytes in JSON; 0 with COLUMN_ZERO_IS_NONE: "-" and null */
+    COLUMN_BYTES, /* "1.16 GiB" in a table, bytes in JSON */
     COLUMN_TIME,  /* µs since 1970; in a table local time; 0: "-" and null */
     COLUMN_REAL,
 } ColumnType;
@@ -61,19 +62,43 @@ typedef struct Column {
 
 typedef struct CtlTable CtlTable;
 
-/* `columns` outlives the table. Which are shown, in which order: options->columns (case-insensitive, comma-separated,
- * "+NAME" adds to the default), else the first n_default. -EINVAL after a message on stderr: an unknown column. */
-int ctl_table_new(const CtlOptions *options, const Column *columns, size_t n_columns, size_t n_default, CtlTable **ret);
+/* `columns` outlives the table. Which are shown, in which order: options->columns (comma-separated, in any
+ * case; a leading "+" adds to the default), else the first n_default. -EINVAL after a message on stderr: an
+ * unknown column. */
+int ctl_table_new(const CtlOptions *options, const Column *columns, size_t n_columns, size_t n_default,
+                  CtlTable **ret);
 CtlTable *ctl_table_free(CtlTable *table);
 DEFINE_CLEANUP(CtlTable, ctl_table_free)
-void ctl_table_row(CtlTable *table);                            /* begins a row; the setters below fill it */
-void ctl_table_text(CtlTable *table, size_t column, const char *text); /* copied; "" and NULL show as "-", null in JSON */
+/* Begins a row; the setters below fill it. A cell that is not set shows as "-", null in JSON. */
+void ctl_table_row(CtlTable *table);
+void ctl_table_text(CtlTable *table, size_t column, const char *text); /* copied; "" and NULL: not set */
 void ctl_table_number(CtlTable *table, size_t column, uint64_t value); /* NUMBER, BYTES, TIME */
 void ctl_table_real(CtlTable *table, size_t column, double value, int digits);
-void ctl_table_color(CtlTable *table, size_t column, const char *sgr); /* e.g. "31", only used when options->color */
+void ctl_table_color(CtlTable *table, size_t column, const char *sgr); /* "31"; a constant */
+/* What a table shows in place of the value ("2 days 3h ago"); JSON keeps the value. Copied. */
+void ctl_table_show(CtlTable *table, size_t column, const char *text);
+/* On a terminal too narrow for all columns these are left out, in this order, unless -o asked for columns.
+ * Outlives the table. Without it, or when that is not enough, long texts are shortened with an ellipsis. */
+void ctl_table_droppable(CtlTable *table, const size_t *order, size_t n);
 size_t ctl_table_rows(const CtlTable *table);
-/* Prints it: a table (through a pager when stdout is a terminal and the table is longer than it), or a JSON array. */
+/* Prints it: a table, or a JSON array of objects. Below the table stands the legend (a line without newline;
+ * NULL: none), unless -q or --no-legend. */
+int ctl_table_print_legend(CtlTable *table, const char *legend);
 int ctl_table_print(CtlTable *table);
+
+/* ---- output ---- */
+
+/* Prints text on stdout, through a pager when stdout is a terminal and the text is longer than it. */
+int ctl_print(const CtlOptions *options, const char *text);
+/* One JSON value in the form that options->json asks for, and a newline. Takes ownership. */
+struct json_object;
+int ctl_print_json(const CtlOptions *options, struct json_object *take);
+/* A JSON string; NULL and "" give null. Bytes that are not UTF-8 become U+FFFD. */
+struct json_object *ctl_json_text(const char *text);
+/* Columns of the terminal on stdout; 0: it is no terminal. */
+size_t ctl_terminal_width(void);
+/* "2025-03-07 14:03:22" in local time; owned by the caller. */
+char *ctl_format_time(usec_t realtime);
 
 /* ---- messages and the bus ---- */
 
@@ -82,6 +107,10 @@ void ctl_error(const char *format, ...) _printf_(1, 2);
 
 /* The daemon's bus (-H, -M honoured). 0; negative errno after a message on stderr unless `quietly`. */
 int ctl_bus_open(const CtlOptions *options, bool quietly, sd_bus **ret);
-/* One call on the manager; 0, or negative errno after a message made of the bus error. -ENOENT: no such relay. -ENXIO:
- * the daemon does not run (said so). */
+/* One call on the manager; 0, or negative errno after a message made of the bus error. -ENOENT: no such
+ * relay. -ENXIO: the daemon does not run (said so). */
 int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, const char *types, ...);
+/* The same for a call made by the caller, for arguments that have no varargs form, or another object. */
+int ctl_bus_send(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply);
+/* Does this error say that the daemon does not run? */
+bool ctl_bus_error_absent(const sd_bus_error *error);
