@@ -1,0 +1,657 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/rollout.h"
+
+#include <assert.h>
+
+typedef struct Item {
+    RolloutItem item;
+    Step step;
+    Gate gate;
+    bool touched;  /* systemd took a restart job for it: it may not be what it was */
+    bool checking; /* a VERIFY is out while it settles */
+    bool baseline; /* pid and n_restarts below are those its settling began with */
+    bool canary;
+    uint32_t pid, n_restarts;
+    unsigned resettled;
+    usec_t settles_at;
+} Item;
+
+typedef enum Preflight {
+    PREFLIGHT_UNKNOWN,
+    PREFLIGHT_ASKED,
+    PREFLIGHT_OK,
+    PREFLIGHT_REFUSED,
+} Preflight;
+
+/* One allocator of this rollout. */
+typedef struct Kind {
+    size_t allocator;
+    Preflight preflight;
+    unsigned canaries_left;
+} Kind;
+
+struct Rollout {
+    RolloutPolicy policy;
+    Item *items;
+    size_t n_items;
+    Kind *kinds;
+    size_t n_kinds;
+    RolloutState state;
+    RolloutState end; /* what ROLLOUT_ENDING becomes */
+    size_t wave;
+    unsigned strikes; /* failures that count against max_failed */
+    bool reload_out;  /* a RELOAD is out; items written since wait for the next */
+    bool *reloading;  /* items that the reload that is out serves */
+    RolloutCommand *queue;
+    size_t n_queue, head, capacity;
+};
+
+static const char *const step_names[_STEP_MAX] = {
+    [STEP_WAITING] = "waiting",
+    [STEP_WRITING] = "writing",
+    [STEP_WRITTEN] = "written",
+    [STEP_RESTARTING] = "restarting",
+    [STEP_VERIFYING] = "verifying",
+    [STEP_SETTLING] = "settling",
+    [STEP_BACK_WRITING] = "back-writing",
+    [STEP_BACK_WRITTEN] = "back-written",
+    [STEP_BACK_RESTARTING] = "back-restarting",
+    [STEP_BACK_VERIFYING] = "back-verifying",
+    [STEP_DONE] = "done",
+    [STEP_SKIPPED] = "skipped",
+    [STEP_FAILED] = "failed",
+    [STEP_LOST] = "lost",
+};
+
+const char *step_to_string(Step step)
+{
+    return step_names[step];
+}
+
+static const char *const gate_names[_GATE_MAX] = {
+    [GATE_NONE] = "none", [GATE_PREFLIGHT] = "preflight", [GATE_WRITE] = "write", [GATE_RELOAD] = "reload",
+    [GATE_JOB] = "job",   [GATE_ACTIVE] = "active",       [GATE_PROOF] = "proof", [GATE_SETTLE] = "settle",
+};
+
+const char *gate_to_string(Gate gate)
+{
+    return gate_names[gate];
+}
+
+static const char *const job_result_names[_JOB_RESULT_MAX] = {
+    [JOB_DONE] = "done",       [JOB_CANCELED] = "canceled", [JOB_SKIPPED] = "skipped",
+    [JOB_TIMEOUT] = "timeout", [JOB_FAILED] = "failed",     [JOB_DEPENDENCY] = "dependency",
+    [JOB_REFUSED] = "refused",
+};
+
+const char *job_result_to_string(JobResult r)
+{
+    return job_result_names[r];
+}
+
+JobResult job_result_from_string(const char *s)
+{
+    for (int i = 0; i < _JOB_RESULT_MAX; i++)
+        if (streq(s, job_result_names[i]))
+            return (JobResult)i;
+    return _JOB_RESULT_INVALID;
+}
+
+static const char *const state_names[_ROLLOUT_STATE_MAX] = {
+    [ROLLOUT_RUNNING] = "running", [ROLLOUT_WAITING] = "waiting",
+    [ROLLOUT_PAUSED] = "paused",   [ROLLOUT_ENDING] = "ending",
+    [ROLLOUT_DONE] = "done",       [ROLLOUT_HALTED] = "halted",
+    [ROLLOUT_ABORTED] = "aborted", [ROLLOUT_SUPERSEDED] = "superseded",
+};
+
+const char *rollout_state_to_string(RolloutState s)
+{
+    return state_names[s];
+}
+
+static void emit(Rollout *r, RolloutCommand command)
+{
+    GROW(r->queue, r->capacity, r->n_queue);
+    r->queue[r->n_queue++] = command;
+}
+
+static void emit_item(Rollout *r, RolloutCommandKind kind, const Item *i)
+{
+    emit(r,
+         (RolloutCommand){
+             .kind = kind, .item = (size_t)(i - r->items), .allocator = i->item.allocator, .gate = i->gate });
+}
+
+static Kind *kind_of(Rollout *r, size_t allocator)
+{
+    for (size_t k = 0; k < r->n_kinds; k++)
+        if (r->kinds[k].allocator == allocator)
+            return &r->kinds[k];
+    return NULL;
+}
+
+Rollout *rollout_new(const RolloutPolicy *policy, const RolloutItem *items, size_t n)
+{
+    Rollout *r = xcalloc(1, sizeof(*r));
+
+    assert(policy->parallel >= 1 && policy->max_failed >= 1);
+    r->policy = *policy;
+    r->items = xcalloc(n, sizeof(*r->items));
+    r->reloading = xcalloc(n, sizeof(*r->reloading));
+    r->kinds = xcalloc(n, sizeof(*r->kinds));
+    r->n_items = n;
+    for (size_t i = 0; i < n; i++) {
+        size_t allocator = items[i].allocator;
+
+        r->items[i].item = items[i];
+        if (items[i].recover) {
+            r->items[i].step = STEP_VERIFYING;
+            r->items[i].touched = true;
+            emit_item(r, COMMAND_VERIFY, &r->items[i]);
+        }
+        if (allocator != ROLLOUT_NO_ALLOCATOR && !kind_of(r, allocator))
+            r->kinds[r->n_kinds++] = (Kind){ .allocator = allocator, .canaries_left = policy->canary };
+    }
+    return r;
+}
+
+Rollout *rollout_free(Rollout *r)
+{
+    if (r) {
+        free(r->items);
+        free(r->reloading);
+        free(r->kinds);
+        free(r->queue);
+        free(r);
+    }
+    return NULL;
+}
+
+static void end_item(Rollout *r, Item *i, Step step)
+{
+    i->step = step;
+    if (step == STEP_DONE && i->canary) {
+        Kind *k = kind_of(r, i->item.allocator);
+        if (k && k->canaries_left > 0)
+            k->canaries_left--;
+    }
+    emit_item(r, NOTE_ENDED, i);
+}
+
+/* Halts, aborts or hands over to a successor: what is under way is finished, nothing new begins. A halt is
+ * the strongest word: it is what an operator must hear of. */
+static void begin_end(Rollout *r, RolloutState end)
+{
+    if (r->state == ROLLOUT_ENDING && r->end == ROLLOUT_HALTED)
+        return;
+    r->state = ROLLOUT_ENDING;
+    r->end = end;
+}
+
+static void fail_item(Rollout *r, Item *i, Gate gate)
+{
+    i->gate = gate;
+    r->strikes++;
+    emit_item(r, NOTE_FAILED_GATE, i);
+    if (gate == GATE_WRITE) {
+        /* Nothing was changed. A folder that takes no file is the host's trouble and not this relay's: no
+         * next one. */
+        end_item(r, i, STEP_FAILED);
+        begin_end(r, ROLLOUT_HALTED);
+        return;
+    }
+    if (gate == GATE_RELOAD || r->strikes >= r->policy.max_failed || !r->policy.put_back)
+        begin_end(r, ROLLOUT_HALTED);
+    if (!r->policy.put_back && i->touched) {
+        end_item(r, i, STEP_LOST);
+        return;
+    }
+    i->step = STEP_BACK_WRITING;
+    emit_item(r, COMMAND_RESTORE, i);
+}
+
+static void start_settling(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
+{
+    i->step = STEP_SETTLING;
+    i->baseline = true;
+    i->pid = e->pid;
+    i->n_restarts = e->n_restarts;
+    i->settles_at = now + (i->canary ? r->policy.canary_settle : r->policy.settle);
+    if (i->settles_at == now)
+        end_item(r, i, STEP_DONE); /* proved this very moment, nothing to wait for */
+}
+
+static void on_verified(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
+{
+    bool settling = i->step == STEP_SETTLING;
+
+    if (settling && !i->checking)
+        return;
+    i->checking = false;
+    switch (e->proof) {
+    case PROOF_STOPPED:
+    case PROOF_GONE:
+        end_item(r, i, STEP_SKIPPED);
+        return;
+    case PROOF_FAILED:
+        fail_item(r, i, settling ? GATE_SETTLE : GATE_ACTIVE);
+        return;
+    case PROOF_WRONG:
+        fail_item(r, i, GATE_PROOF);
+        return;
+    case PROOF_OK:
+        break;
+    }
+    if (!settling) {
+        start_settling(r, i, e, now);
+    } else if (e->n_restarts > i->n_restarts) {
+        fail_item(r, i, GATE_SETTLE); /* systemd restarted it by itself: it crashed */
+    } else if (e->pid != i->pid) {
+        /* Somebody restarted it, and it runs what it should: it settles anew, but not for ever. */
+        if (++i->resettled > ROLLOUT_RESETTLE_MAX)
+            fail_item(r, i, GATE_SETTLE);
+        else
+            start_settling(r, i, e, now);
+    } else if (now >= i->settles_at) {
+        end_item(r, i, STEP_DONE);
+    }
+}
+
+static void on_verified_back(Rollout *r, Item *i, const RolloutEvent *e)
+{
+    switch (e->proof) {
+    case PROOF_OK:
+    case PROOF_STOPPED:
+    case PROOF_GONE:
+        end_item(r, i, STEP_FAILED);
+        return;
+    case PROOF_FAILED:
+    case PROOF_WRONG:
+        end_item(r, i, STEP_LOST);
+        return;
+    }
+}
+
+static void on_job(Rollout *r, Item *i, JobResult job)
+{
+    i->touched = i->touched || job != JOB_REFUSED;
+    if (i->step == STEP_BACK_RESTARTING) {
+        /* Whatever the job's result: what counts is how the unit stands now. */
+        i->step = STEP_BACK_VERIFYING;
+        emit_item(r, COMMAND_VERIFY_BACK, i);
+        return;
+    }
+    switch (job) {
+    case JOB_DONE:
+    case JOB_CANCELED:
+    case JOB_SKIPPED:
+        i->step = STEP_VERIFYING;
+        emit_item(r, COMMAND_VERIFY, i);
+        return;
+    default:
+        fail_item(r, i, GATE_JOB);
+    }
+}
+
+static void on_written(Rollout *r, Item *i, bool ok)
+{
+    if (i->step == STEP_WRITING) {
+        if (ok)
+            i->step = STEP_WRITTEN;
+        else
+            fail_item(r, i, GATE_WRITE);
+    } else if (ok) {
+        i->step = STEP_BACK_WRITTEN;
+    } else if (i->touched) {
+        /* The old file cannot be restored (full disk, say). Bring it up with what there is: better than down.
+         */
+        i->step = STEP_BACK_RESTARTING;
+        emit_item(r, COMMAND_START, i);
+    } else {
+        end_item(r, i, STEP_LOST);
+    }
+}
+
+static void on_reloaded(Rollout *r, bool ok)
+{
+    if (!r->reload_out)
+        return;
+    r->reload_out = false;
+    for (size_t n = 0; n < r->n_items; n++) {
+        Item *i = &r->items[n];
+
+        if (!r->reloading[n])
+            continue;
+        r->reloading[n] = false;
+        if (i->step == STEP_WRITTEN) {
+            if (!ok) {
+                fail_item(r, i, GATE_RELOAD);
+            } else if (i->item.restart) {
+                i->step = STEP_RESTARTING;
+                emit_item(r, COMMAND_RESTART, i);
+            } else {
+                end_item(r, i, STEP_DONE);
+            }
+        } else if (i->step == STEP_BACK_WRITTEN) {
+            /* Even when the reload failed, a relay that was touched is brought up with what systemd has. */
+            i->step = i->touched ? STEP_BACK_RESTARTING : STEP_BACK_VERIFYING;
+            emit_item(r, i->touched ? COMMAND_START : COMMAND_VERIFY_BACK, i);
+        }
+    }
+}
+
+static void on_preflight(Rollout *r, size_t allocator, bool ok)
+{
+    Kind *k = kind_of(r, allocator);
+
+    if (!k || k->preflight != PREFLIGHT_ASKED)
+        return;
+    k->preflight = ok ? PREFLIGHT_OK : PREFLIGHT_REFUSED;
+    if (ok)
+        return;
+    /* Nobody was touched, so the others go on: a refused allocator is no strike. */
+    for (size_t n = 0; n < r->n_items; n++) {
+        Item *i = &r->items[n];
+
+        if (i->step == STEP_WAITING && i->item.allocator == allocator) {
+            i->gate = GATE_PREFLIGHT;
+            end_item(r, i, STEP_FAILED);
+        }
+    }
+}
+
+static void on_tick(Rollout *r, usec_t now)
+{
+    for (size_t n = 0; n < r->n_items; n++) {
+        Item *i = &r->items[n];
+
+        if (i->step == STEP_SETTLING && !i->checking && now >= i->settles_at) {
+            i->checking = true;
+            emit_item(r, COMMAND_VERIFY, i);
+        }
+    }
+}
+
+/* One reload for all that has been written; it waits until no write of the wave is out. */
+static void maybe_reload(Rollout *r)
+{
+    bool any = false;
+
+    if (r->reload_out)
+        return;
+    for (size_t n = 0; n < r->n_items; n++) {
+        if (r->items[n].step == STEP_WRITING || r->items[n].step == STEP_BACK_WRITING)
+            return;
+        any = any || r->items[n].step == STEP_WRITTEN || r->items[n].step == STEP_BACK_WRITTEN;
+    }
+    if (!any)
+        return;
+    for (size_t n = 0; n < r->n_items; n++)
+        r->reloading[n] = r->items[n].step == STEP_WRITTEN || r->items[n].step == STEP_BACK_WRITTEN;
+    r->reload_out = true;
+    emit(r, (RolloutCommand){ .kind = COMMAND_RELOAD });
+}
+
+typedef enum Turn {
+    TURN_UNTOUCHED, /* only the file changes */
+    TURN_RESTART,
+    TURN_STOPPED,
+} Turn;
+
+static Turn turn_of(const RolloutItem *item)
+{
+    return item->restart ? TURN_RESTART : item->stopped ? TURN_STOPPED : TURN_UNTOUCHED;
+}
+
+#define ANY_ALLOCATOR (SIZE_MAX - 1)
+
+static size_t pick(const Rollout *r, size_t *picked, size_t limit, Turn turn, size_t allocator)
+{
+    size_t n_picked = 0;
+
+    for (size_t n = 0; n < r->n_items && n_picked < limit; n++) {
+        const Item *i = &r->items[n];
+
+        if (i->step == STEP_WAITING && turn_of(&i->item) == turn &&
+            (allocator == ANY_ALLOCATOR || i->item.allocator == allocator))
+            picked[n_picked++] = n;
+    }
+    return n_picked;
+}
+
+/* Who goes next: first all whose process stays as it is, then each allocator's canaries, then `parallel` at a
+ * time, and at last the stopped ones. */
+static size_t choose_wave(const Rollout *r, size_t *picked, bool *ret_canary)
+{
+    size_t n;
+
+    *ret_canary = false;
+    n = pick(r, picked, r->n_items, TURN_UNTOUCHED, ANY_ALLOCATOR);
+    if (n > 0)
+        return n;
+    for (size_t k = 0; k < r->n_kinds; k++) {
+        size_t limit = r->kinds[k].canaries_left;
+
+        if (limit > r->policy.parallel)
+            limit = r->policy.parallel;
+        n = pick(r, picked, limit, TURN_RESTART, r->kinds[k].allocator);
+        if (n > 0) {
+            *ret_canary = true;
+            return n;
+        }
+    }
+    n = pick(r, picked, r->policy.parallel, TURN_RESTART, ANY_ALLOCATOR);
+    return n > 0 ? n : pick(r, picked, r->n_items, TURN_STOPPED, ANY_ALLOCATOR);
+}
+
+/* Starts the next wave unless its allocators want a preflight first. */
+static void start_wave(Rollout *r)
+{
+    _cleanup_(freep) size_t *picked = xcalloc(r->n_items, sizeof(size_t));
+    bool canary, asked = false;
+    size_t n = choose_wave(r, picked, &canary);
+
+    for (size_t p = 0; p < n; p++) {
+        Kind *k = kind_of(r, r->items[picked[p]].item.allocator);
+
+        if (k && k->preflight == PREFLIGHT_UNKNOWN) {
+            k->preflight = PREFLIGHT_ASKED;
+            emit(r, (RolloutCommand){ .kind = COMMAND_PREFLIGHT, .allocator = k->allocator });
+        }
+        asked = asked || (k && k->preflight == PREFLIGHT_ASKED);
+    }
+    if (asked || n == 0)
+        return;
+    r->wave++;
+    emit(r, (RolloutCommand){ .kind = NOTE_WAVE, .wave = r->wave, .count = n });
+    for (size_t p = 0; p < n; p++) {
+        Item *i = &r->items[picked[p]];
+
+        i->step = STEP_WRITING;
+        i->canary = canary;
+        emit_item(r, COMMAND_WRITE, i);
+    }
+}
+
+static void advance(Rollout *r, RolloutNow now)
+{
+    bool busy = false, waiting = false;
+
+    maybe_reload(r);
+    for (size_t n = 0; n < r->n_items; n++) {
+        waiting = waiting || r->items[n].step == STEP_WAITING;
+        busy = busy || (r->items[n].step != STEP_WAITING && !step_ended(r->items[n].step));
+    }
+    for (size_t k = 0; k < r->n_kinds; k++)
+        busy = busy || r->kinds[k].preflight == PREFLIGHT_ASKED;
+    if (busy)
+        return;
+    if (!waiting || r->state == ROLLOUT_ENDING) {
+        r->state = r->state == ROLLOUT_ENDING ? r->end : ROLLOUT_DONE;
+        emit(r, (RolloutCommand){ .kind = NOTE_OVER });
+        return;
+    }
+    if (r->state == ROLLOUT_PAUSED)
+        return;
+    r->state = now.window_open ? ROLLOUT_RUNNING : ROLLOUT_WAITING;
+    if (now.window_open)
+        start_wave(r);
+}
+
+void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
+{
+    Item *i = e->item < r->n_items ? &r->items[e->item] : NULL;
+
+    if (rollout_over(r))
+        return;
+    switch (e->kind) {
+    case EVENT_PREFLIGHT:
+        on_preflight(r, e->allocator, e->ok);
+        break;
+    case EVENT_WRITTEN:
+        if (i && (i->step == STEP_WRITING || i->step == STEP_BACK_WRITING))
+            on_written(r, i, e->ok);
+        break;
+    case EVENT_RELOADED:
+        on_reloaded(r, e->ok);
+        break;
+    case EVENT_JOB:
+        if (i && (i->step == STEP_RESTARTING || i->step == STEP_BACK_RESTARTING))
+            on_job(r, i, e->job);
+        break;
+    case EVENT_VERIFIED:
+        if (i && (i->step == STEP_VERIFYING || i->step == STEP_SETTLING))
+            on_verified(r, i, e, now.monotonic);
+        else if (i && i->step == STEP_BACK_VERIFYING)
+            on_verified_back(r, i, e);
+        break;
+    case EVENT_UNIT:
+        if (i && i->step == STEP_SETTLING && !i->checking) {
+            i->checking = true;
+            emit_item(r, COMMAND_VERIFY, i);
+        }
+        break;
+    case EVENT_PAUSE:
+        if (r->state == ROLLOUT_RUNNING || r->state == ROLLOUT_WAITING)
+            r->state = ROLLOUT_PAUSED;
+        break;
+    case EVENT_RESUME:
+        if (r->state == ROLLOUT_PAUSED)
+            r->state = ROLLOUT_RUNNING;
+        break;
+    case EVENT_ABORT:
+        begin_end(r, ROLLOUT_ABORTED);
+        break;
+    case EVENT_SUPERSEDE:
+        begin_end(r, ROLLOUT_SUPERSEDED);
+        break;
+    case EVENT_TICK:
+        on_tick(r, now.monotonic);
+        break;
+    }
+    advance(r, now);
+}
+
+bool rollout_next(Rollout *r, RolloutCommand *ret)
+{
+    if (r->head == r->n_queue) {
+        r->head = r->n_queue = 0;
+        return false;
+    }
+    *ret = r->queue[r->head++];
+    return true;
+}
+
+usec_t rollout_deadline(const Rollout *r)
+{
+    usec_t deadline = USEC_INFINITY;
+
+    for (size_t n = 0; n < r->n_items; n++) {
+        const Item *i = &r->items[n];
+
+        if (i->step == STEP_SETTLING && !i->checking && i->settles_at < deadline)
+            deadline = i->settles_at;
+    }
+    return deadline;
+}
+
+RolloutState rollout_state(const Rollout *r)
+{
+    return r->state;
+}
+
+Step rollout_step(const Rollout *r, size_t item)
+{
+    assert(item < r->n_items);
+    return r->items[item].step;
+}
+
+Gate rollout_gate(const Rollout *r, size_t item)
+{
+    assert(item < r->n_items);
+    return r->items[item].gate;
+}
+
+size_t rollout_wave(const Rollout *r)
+{
+    return r->wave;
+}
+
+void rollout_counts(const Rollout *r, size_t *ret_total, size_t *ret_done, size_t *ret_failed)
+{
+    *ret_total = r->n_items;
+    *ret_done = *ret_failed = 0;
+    for (size_t n = 0; n < r->n_items; n++) {
+        Step s = r->items[n].step;
+
+        *ret_done += s == STEP_DONE || s == STEP_SKIPPED;
+        *ret_failed += s == STEP_FAILED || s == STEP_LOST;
+    }
+}
+
+size_t rollout_forecast(const RolloutPolicy *policy, const RolloutItem *items, size_t n, size_t *ret_waves)
+{
+    _cleanup_(rollout_freep) Rollout *r = rollout_new(policy, items, n);
+    RolloutNow now = { .window_open = true };
+    RolloutEvent answer = { .kind = EVENT_TICK };
+    RolloutCommand c;
+
+    for (size_t i = 0; i < n; i++)
+        ret_waves[i] = items[i].recover ? 1 : 0;
+    rollout_event(r, &answer, now);
+    while (!rollout_over(r)) {
+        bool any = false;
+
+        while (rollout_next(r, &c)) {
+            answer = (RolloutEvent){ .item = c.item, .allocator = c.allocator, .ok = true, .pid = 1 };
+            switch (c.kind) {
+            case COMMAND_PREFLIGHT:
+                answer.kind = EVENT_PREFLIGHT;
+                break;
+            case COMMAND_WRITE:
+                ret_waves[c.item] = r->wave;
+                answer.kind = EVENT_WRITTEN;
+                break;
+            case COMMAND_RELOAD:
+                answer.kind = EVENT_RELOADED;
+                break;
+            case COMMAND_RESTART:
+                answer.kind = EVENT_JOB;
+                break;
+            case COMMAND_VERIFY:
+                answer.kind = EVENT_VERIFIED;
+                break;
+            default:
+                continue;
+            }
+            any = true;
+            rollout_event(r, &answer, now);
+        }
+        if (!any && !rollout_over(r)) {
+            now.monotonic = rollout_deadline(r);
+            assert(now.monotonic != USEC_INFINITY);
+            rollout_event(r, &(RolloutEvent){ .kind = EVENT_TICK }, now);
+        }
+    }
+    return r->wave;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The rollout as a pure state machine: events and the time go in, commands come out. It owns the order of
+ * things (waves, canaries, gates, put-backs, halting) and never touches the world: whoever runs it carries
+ * each command out and answers with exactly one event. Item indices are those of the array given to
+ * rollout_new().
+ *
+ * A relay's way:   WRITE → (one RELOAD for the wave) → RESTART → VERIFY → settle → VERIFY → done
+ * and at a failed gate:  RESTORE → RELOAD → START → VERIFY_BACK → failed (put back) or lost.
+ *
+ * What always holds (tests/unit/test-rollout.c drives random sequences of events against it):
+ * - at most `parallel` relays are between RESTART and the end of their settling;
+ * - a relay gets RESTART at most once, and START at most once;
+ * - nothing is written for a relay whose wave has not come;
+ * - with an answer to every command and a tick at every deadline, it ends. */
+#pragma once
+
+#include "core/util.h"
+
+#define ROLLOUT_NO_ALLOCATOR SIZE_MAX /* a relay that loses our drop-in: no canary, no preflight */
+#define ROLLOUT_RESETTLE_MAX 3        /* restarts by somebody else that one settling bears */
+
+typedef struct RolloutPolicy {
+    size_t parallel; /* ≥ 1 */
+    unsigned canary; /* relays of each allocator that go first and alone */
+    usec_t settle, canary_settle;
+    unsigned max_failed; /* ≥ 1 */
+    bool put_back;       /* false: a failed relay is left as it is, and the rollout halts */
+} RolloutPolicy;
+
+typedef struct RolloutItem {
+    size_t allocator; /* any numbering the caller likes, or ROLLOUT_NO_ALLOCATOR */
+    bool restart; /* false: only its file changes: its process already runs the right thing, or it is stopped
+                   */
+    bool stopped; /* it has no process: its turn comes last, when the allocator has proved itself on others */
+    bool recover; /* a crash left it in mid-restart: its first step is VERIFY */
+} RolloutItem;
+
+typedef enum Step {
+    STEP_WAITING,
+    STEP_WRITING,
+    STEP_WRITTEN, /* waits for the reload */
+    STEP_RESTARTING,
+    STEP_VERIFYING,
+    STEP_SETTLING,
+    STEP_BACK_WRITING,
+    STEP_BACK_WRITTEN,
+    STEP_BACK_RESTARTING,
+    STEP_BACK_VERIFYING,
+    /* from here on: ended */
+    STEP_DONE,
+    STEP_SKIPPED, /* stopped by somebody else, or gone: not a failure */
+    STEP_FAILED,  /* put back, or never touched */
+    STEP_LOST,    /* could not be put back, or was left as it is by policy */
+    _STEP_MAX,
+} Step;
+const char *step_to_string(Step step);
+static inline bool step_ended(Step s)
+{
+    return s >= STEP_DONE;
+}
+
+typedef enum Gate {
+    GATE_NONE,
+    GATE_PREFLIGHT,
+    GATE_WRITE,
+    GATE_RELOAD,
+    GATE_JOB,
+    GATE_ACTIVE,
+    GATE_PROOF,
+    GATE_SETTLE,
+    _GATE_MAX,
+} Gate;
+const char *gate_to_string(Gate gate);
+
+typedef enum JobResult {
+    JOB_DONE,
+    JOB_CANCELED, /* somebody else's job took its place */
+    JOB_SKIPPED,
+    JOB_TIMEOUT,
+    JOB_FAILED,
+    JOB_DEPENDENCY,
+    JOB_REFUSED, /* systemd took no job at all: the unit was not touched */
+    _JOB_RESULT_MAX,
+    _JOB_RESULT_INVALID = -1,
+} JobResult;
+const char *job_result_to_string(JobResult r);
+JobResult job_result_from_string(const char *s); /* systemd's words: "done", "canceled", … */
+
+typedef enum Proof {
+    PROOF_OK,      /* up, and runs what it should */
+    PROOF_WRONG,   /* up, runs something else */
+    PROOF_FAILED,  /* not up, and not because somebody stopped it */
+    PROOF_STOPPED, /* cleanly stopped: somebody's will */
+    PROOF_GONE,    /* the unit does not exist any more */
+} Proof;
+
+typedef enum RolloutEventKind {
+    EVENT_PREFLIGHT, /* allocator, ok */
+    EVENT_WRITTEN,   /* item, ok: answers WRITE and RESTORE */
+    EVENT_RELOADED,  /* ok */
+    EVENT_JOB,       /* item, job: answers RESTART and START */
+    EVENT_VERIFIED,  /* item, proof, pid, n_restarts: answers VERIFY and VERIFY_BACK */
+    EVENT_UNIT,      /* item: its unit changed, by itself or by somebody else */
+    EVENT_PAUSE,
+    EVENT_RESUME,
+    EVENT_ABORT,
+    EVENT_SUPERSEDE, /* there is a new plan: end soon, another rollout follows */
+    EVENT_TICK,      /* time has come, or the window has opened or closed */
+} RolloutEventKind;
+
+typedef struct RolloutEvent {
+    RolloutEventKind kind;
+    size_t item, allocator;
+    bool ok;
+    JobResult job;
+    Proof proof;
+    uint32_t pid, n_restarts;
+} RolloutEvent;
+
+typedef enum RolloutCommandKind {
+    COMMAND_PREFLIGHT, /* allocator */
+    COMMAND_WRITE,     /* item: its new drop-in, or its removal */
+    COMMAND_RELOAD,
+    COMMAND_RESTART,     /* item */
+    COMMAND_VERIFY,      /* item: does it run what it is assigned? */
+    COMMAND_RESTORE,     /* item: the drop-in it had before */
+    COMMAND_START,       /* item: bring it back up */
+    COMMAND_VERIFY_BACK, /* item: is it as it was before? */
+    /* Notices: to log and to show; they want no answer. */
+    NOTE_WAVE,        /* wave, count */
+    NOTE_ENDED,       /* item: its step and gate say how */
+    NOTE_FAILED_GATE, /* item failed at `gate`; a put-back may follow */
+    NOTE_OVER,        /* the rollout's state says how */
+} RolloutCommandKind;
+
+typedef struct RolloutCommand {
+    RolloutCommandKind kind;
+    size_t item, allocator;
+    size_t wave, count;
+    Gate gate;
+} RolloutCommand;
+
+typedef enum RolloutState {
+    ROLLOUT_RUNNING,
+    ROLLOUT_WAITING, /* outside its window */
+    ROLLOUT_PAUSED,
+    ROLLOUT_ENDING, /* aborted, halted or superseded: what is under way is finished first */
+    /* from here on: over */
+    ROLLOUT_DONE,
+    ROLLOUT_HALTED,
+    ROLLOUT_ABORTED,
+    ROLLOUT_SUPERSEDED,
+    _ROLLOUT_STATE_MAX,
+} RolloutState;
+const char *rollout_state_to_string(RolloutState s);
+
+typedef struct RolloutNow {
+    usec_t monotonic;
+    bool window_open;
+} RolloutNow;
+
+typedef struct Rollout Rollout;
+
+Rollout *rollout_new(const RolloutPolicy *policy, const RolloutItem *items, size_t n);
+Rollout *rollout_free(Rollout *r);
+DEFINE_CLEANUP(Rollout, rollout_free)
+
+/* Takes one event (the first: EVENT_TICK). An answer that was not asked for is ignored. */
+void rollout_event(Rollout *r, const RolloutEvent *event, RolloutNow now);
+
+/* The next command, in order; false: none for now. */
+bool rollout_next(Rollout *r, RolloutCommand *ret);
+
+/* When EVENT_TICK is due (monotonic), USEC_INFINITY: not by time. In ROLLOUT_WAITING the caller ticks when
+ * the window opens, which it knows by itself. */
+usec_t rollout_deadline(const Rollout *r);
+
+RolloutState rollout_state(const Rollout *r);
+static inline bool rollout_over(const Rollout *r)
+{
+    return rollout_state(r) >= ROLLOUT_DONE;
+}
+Step rollout_step(const Rollout *r, size_t item);
+Gate rollout_gate(const Rollout *r, size_t item); /* where it failed; GATE_NONE */
+size_t rollout_wave(const Rollout *r);
+/* How many items have ended so: done and skipped; failed and lost. */
+void rollout_counts(const Rollout *r, size_t *ret_total, size_t *ret_done, size_t *ret_failed);
+
+/* The wave (1…) in which each item would go if all goes well: the machine run on successes. Returns the
+ * waves. */
+size_t rollout_forecast(const RolloutPolicy *policy, const RolloutItem *items, size_t n, size_t *ret_waves);

@@ -1,0 +1,760 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The rollout driven by simulated time: worked cases one by one, then a randomised model. */
+#include "test.h"
+
+#include "core/rollout.h"
+
+/* ---- a small world that answers the machine's commands as it is told to ---- */
+
+enum { MAX_ITEMS = 64 };
+
+typedef struct World {
+    Rollout *r;
+    RolloutNow now;
+    size_t n;
+    size_t parallel;
+    /* what to answer */
+    bool preflight_bad[MAX_ITEMS], write_bad[MAX_ITEMS], reload_bad;
+    JobResult job[MAX_ITEMS];
+    Proof proof[MAX_ITEMS], back[MAX_ITEMS];
+    uint32_t pid[MAX_ITEMS], n_restarts[MAX_ITEMS];
+    /* what was seen */
+    unsigned restarts[MAX_ITEMS], starts[MAX_ITEMS], writes[MAX_ITEMS], restores[MAX_ITEMS], reloads;
+    bool away[MAX_ITEMS];
+    size_t most_away, waves, wave_of[MAX_ITEMS], overs;
+    RolloutCommand last;
+} World;
+
+static World *world_new(const RolloutPolicy *policy, const RolloutItem *items, size_t n)
+{
+    World *w = xcalloc(1, sizeof(*w));
+
+    w->n = n;
+    w->parallel = policy->parallel;
+    w->now = (RolloutNow){ .monotonic = USEC_PER_SEC, .window_open = true };
+    for (size_t i = 0; i < n; i++)
+        w->pid[i] = (uint32_t)(1000 + i);
+    w->r = rollout_new(policy, items, n);
+    return w;
+}
+
+static void world_free(World *w)
+{
+    rollout_free(w->r);
+    free(w);
+}
+
+static void send(World *w, RolloutEvent e)
+{
+    rollout_event(w->r, &e, w->now);
+}
+
+static void observe(World *w, const RolloutCommand *c)
+{
+    size_t away = 0;
+
+    switch (c->kind) {
+    case COMMAND_WRITE:
+        w->writes[c->item]++;
+        w->wave_of[c->item] = rollout_wave(w->r);
+        break;
+    case COMMAND_RESTORE:
+        w->restores[c->item]++;
+        break;
+    case COMMAND_RELOAD:
+        w->reloads++;
+        break;
+    case COMMAND_RESTART:
+        w->restarts[c->item]++;
+        w->away[c->item] = true;
+        break;
+    case COMMAND_START:
+        w->starts[c->item]++;
+        break;
+    case NOTE_WAVE:
+        w->waves++;
+        break;
+    case NOTE_ENDED:
+        w->away[c->item] = false;
+        break;
+    case NOTE_OVER:
+        w->overs++;
+        break;
+    default:
+        break;
+    }
+    for (size_t i = 0; i < w->n; i++)
+        away += w->away[i];
+    if (away > w->most_away)
+        w->most_away = away;
+    w->last = *c;
+}
+
+static RolloutEvent answer(const World *w, const RolloutCommand *c)
+{
+    size_t i = c->item;
+    RolloutEvent e = { .item = i, .allocator = c->allocator };
+
+    switch (c->kind) {
+    case COMMAND_PREFLIGHT:
+        e.kind = EVENT_PREFLIGHT;
+        e.ok = !w->preflight_bad[c->allocator];
+        break;
+    case COMMAND_WRITE:
+        e.kind = EVENT_WRITTEN;
+        e.ok = !w->write_bad[i];
+        break;
+    case COMMAND_RESTORE:
+        e.kind = EVENT_WRITTEN;
+        e.ok = true;
+        break;
+    case COMMAND_RELOAD:
+        e.kind = EVENT_RELOADED;
+        e.ok = !w->reload_bad;
+        break;
+    case COMMAND_RESTART:
+        e.kind = EVENT_JOB;
+        e.job = w->job[i];
+        break;
+    case COMMAND_START:
+        e.kind = EVENT_JOB;
+        e.job = JOB_DONE;
+        break;
+    case COMMAND_VERIFY:
+        e.kind = EVENT_VERIFIED;
+        e.proof = w->proof[i];
+        break;
+    case COMMAND_VERIFY_BACK:
+        e.kind = EVENT_VERIFIED;
+        e.proof = w->back[i];
+        break;
+    default:
+        e.kind = EVENT_TICK;
+    }
+    e.pid = w->pid[i];
+    e.n_restarts = w->n_restarts[i];
+    return e;
+}
+
+static bool is_note(RolloutCommandKind kind)
+{
+    return kind >= NOTE_WAVE;
+}
+
+/* Answers all commands that are out; true when there was any. */
+static bool pump(World *w)
+{
+    RolloutCommand c;
+    bool any = false;
+
+    while (rollout_next(w->r, &c)) {
+        observe(w, &c);
+        any = true;
+        if (!is_note(c.kind))
+            send(w, answer(w, &c));
+    }
+    return any;
+}
+
+/* Lets time pass to each deadline until the machine has nothing more to do. */
+static void run(World *w)
+{
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    for (unsigned guard = 0; guard < 10000; guard++) {
+        if (pump(w))
+            continue;
+        if (rollout_over(w->r) || rollout_deadline(w->r) == USEC_INFINITY)
+            return;
+        w->now.monotonic = rollout_deadline(w->r);
+        send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    }
+    fail_msg("the rollout does not come to rest");
+}
+
+static const RolloutPolicy plain = { .parallel = 2, .canary = 0, .max_failed = 1, .put_back = true };
+
+static void all_restart(RolloutItem *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        items[i] = (RolloutItem){ .allocator = 0, .restart = true };
+}
+
+static void test_plain_waves(void **state)
+{
+    (void)state;
+    RolloutItem items[5];
+    all_restart(items, 5);
+    World *w = world_new(&plain, items, 5);
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(w->waves, 3);
+    assert_int_equal(w->reloads, 3); /* one for each wave */
+    assert_int_equal(w->most_away, 2);
+    assert_int_equal(w->overs, 1);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(rollout_step(w->r, i), STEP_DONE);
+        assert_int_equal(w->restarts[i], 1);
+        assert_int_equal(w->writes[i], 1);
+        assert_int_equal(w->starts[i], 0);
+        assert_int_equal(w->wave_of[i], i / 2 + 1);
+    }
+    world_free(w);
+}
+
+static void test_nothing_to_do(void **state)
+{
+    (void)state;
+    World *w = world_new(&plain, NULL, 0);
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(w->reloads, 0);
+    world_free(w);
+}
+
+static void test_settling_takes_its_time(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[1];
+    policy.settle = 30 * USEC_PER_SEC;
+    all_restart(items, 1);
+    World *w = world_new(&policy, items, 1);
+
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
+    assert_int_equal(rollout_deadline(w->r), 31 * USEC_PER_SEC);
+    w->now.monotonic = 31 * USEC_PER_SEC - 1;
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
+    w->now.monotonic++;
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
+    world_free(w);
+}
+
+static void test_untouched_first_stopped_last(void **state)
+{
+    (void)state;
+    RolloutItem items[] = {
+        { .allocator = 0, .stopped = true },
+        { .allocator = 0, .restart = true },
+        { .allocator = 0 },
+        { .allocator = ROLLOUT_NO_ALLOCATOR, .restart = true },
+    };
+    World *w = world_new(&plain, items, 4);
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(w->wave_of[2], 1);
+    assert_int_equal(w->wave_of[1], 2);
+    assert_int_equal(w->wave_of[3], 2);
+    assert_int_equal(w->wave_of[0], 3);
+    assert_int_equal(w->restarts[0] + w->restarts[2], 0);
+    world_free(w);
+}
+
+static void test_canary_goes_alone(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[8];
+    policy.parallel = 4;
+    policy.canary = 1;
+    policy.canary_settle = 100 * USEC_PER_SEC;
+    all_restart(items, 8);
+    for (size_t i = 4; i < 8; i++)
+        items[i].allocator = 1;
+    World *w = world_new(&policy, items, 8);
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(w->wave_of[0], 1);
+    assert_int_equal(w->wave_of[4], 2); /* the canaries of all allocators before anyone else */
+    assert_int_equal(w->wave_of[1], 3);
+    assert_true(w->now.monotonic >= 201 * USEC_PER_SEC);
+    world_free(w);
+}
+
+static void test_bad_canary_halts_and_is_put_back(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[40];
+    policy.parallel = 4;
+    policy.canary = 1;
+    all_restart(items, 40);
+    World *w = world_new(&policy, items, 40);
+    w->proof[0] = PROOF_FAILED;
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED);
+    assert_int_equal(rollout_gate(w->r, 0), GATE_ACTIVE);
+    assert_int_equal(w->restores[0], 1);
+    assert_int_equal(w->starts[0], 1);
+    assert_int_equal(w->reloads, 2);
+    for (size_t i = 1; i < 40; i++) {
+        assert_int_equal(rollout_step(w->r, i), STEP_WAITING);
+        assert_int_equal(w->writes[i], 0);
+    }
+    world_free(w);
+}
+
+static void test_gates(void **state)
+{
+    (void)state;
+    static const struct {
+        JobResult job;
+        Proof proof, back;
+        Step step;
+        Gate gate;
+        unsigned starts;
+        RolloutState end;
+    } cases[] = {
+        { JOB_FAILED, PROOF_OK, PROOF_OK, STEP_FAILED, GATE_JOB, 1, ROLLOUT_HALTED },
+        { JOB_TIMEOUT, PROOF_OK, PROOF_OK, STEP_FAILED, GATE_JOB, 1, ROLLOUT_HALTED },
+        { JOB_DEPENDENCY, PROOF_OK, PROOF_OK, STEP_FAILED, GATE_JOB, 1, ROLLOUT_HALTED },
+        /* masked, say: systemd took no job, so there is nothing to start again */
+        { JOB_REFUSED, PROOF_OK, PROOF_OK, STEP_FAILED, GATE_JOB, 0, ROLLOUT_HALTED },
+        /* somebody's own restart or stop took the job's place: what counts is how the unit stands */
+        { JOB_CANCELED, PROOF_OK, PROOF_OK, STEP_DONE, GATE_NONE, 0, ROLLOUT_DONE },
+        { JOB_CANCELED, PROOF_STOPPED, PROOF_OK, STEP_SKIPPED, GATE_NONE, 0, ROLLOUT_DONE },
+        { JOB_SKIPPED, PROOF_STOPPED, PROOF_OK, STEP_SKIPPED, GATE_NONE, 0, ROLLOUT_DONE },
+        { JOB_DONE, PROOF_GONE, PROOF_OK, STEP_SKIPPED, GATE_NONE, 0, ROLLOUT_DONE },
+        { JOB_DONE, PROOF_WRONG, PROOF_OK, STEP_FAILED, GATE_PROOF, 1, ROLLOUT_HALTED },
+        { JOB_DONE, PROOF_FAILED, PROOF_FAILED, STEP_LOST, GATE_ACTIVE, 1, ROLLOUT_HALTED },
+        { JOB_DONE, PROOF_FAILED, PROOF_WRONG, STEP_LOST, GATE_ACTIVE, 1, ROLLOUT_HALTED },
+    };
+
+    for (size_t c = 0; c < ELEMENTSOF(cases); c++) {
+        RolloutItem items[1];
+        all_restart(items, 1);
+        World *w = world_new(&plain, items, 1);
+        w->job[0] = cases[c].job;
+        w->proof[0] = cases[c].proof;
+        w->back[0] = cases[c].back;
+        run(w);
+        print_message("case %zu\n", c);
+        assert_int_equal(rollout_step(w->r, 0), cases[c].step);
+        assert_int_equal(rollout_gate(w->r, 0), cases[c].gate);
+        assert_int_equal(w->starts[0], cases[c].starts);
+        assert_int_equal(rollout_state(w->r), cases[c].end);
+        world_free(w);
+    }
+}
+
+static void test_write_failure_halts_at_once(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[6];
+    policy.max_failed = 100;
+    all_restart(items, 6);
+    World *w = world_new(&policy, items, 6);
+    w->write_bad[1] = true;
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    assert_int_equal(rollout_step(w->r, 0), STEP_DONE); /* its wave is finished */
+    assert_int_equal(rollout_step(w->r, 1), STEP_FAILED);
+    assert_int_equal(w->restores[1], 0); /* nothing was changed, nothing to restore */
+    assert_int_equal(rollout_step(w->r, 2), STEP_WAITING);
+    world_free(w);
+}
+
+static void test_reload_failure_restores_without_restart(void **state)
+{
+    (void)state;
+    RolloutItem items[3];
+    all_restart(items, 3);
+    World *w = world_new(&plain, items, 3);
+    w->reload_bad = true;
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(rollout_step(w->r, i), STEP_FAILED);
+        assert_int_equal(w->restores[i], 1);
+        assert_int_equal(w->restarts[i] + w->starts[i], 0);
+    }
+    assert_int_equal(w->writes[2], 0);
+    world_free(w);
+}
+
+static void test_max_failed(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[10];
+    policy.parallel = 1;
+    policy.max_failed = 3;
+    all_restart(items, 10);
+    World *w = world_new(&policy, items, 10);
+    for (size_t i = 0; i < 10; i += 2)
+        w->job[i] = JOB_FAILED;
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    assert_int_equal(rollout_step(w->r, 4), STEP_FAILED); /* the third */
+    assert_int_equal(rollout_step(w->r, 5), STEP_WAITING);
+    world_free(w);
+}
+
+static void test_left_as_is_by_policy(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[4];
+    policy.put_back = false;
+    policy.max_failed = 100;
+    all_restart(items, 4);
+    World *w = world_new(&policy, items, 4);
+    w->proof[0] = PROOF_WRONG;
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    assert_int_equal(rollout_step(w->r, 0), STEP_LOST);
+    assert_int_equal(w->restores[0], 0);
+    world_free(w);
+}
+
+static void test_preflight_refuses_only_its_own(void **state)
+{
+    (void)state;
+    RolloutItem items[4];
+    all_restart(items, 4);
+    items[2].allocator = items[3].allocator = 1;
+    World *w = world_new(&plain, items, 4);
+    w->preflight_bad[0] = true;
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED);
+    assert_int_equal(rollout_gate(w->r, 0), GATE_PREFLIGHT);
+    assert_int_equal(w->writes[0] + w->writes[1] + w->restarts[0] + w->restarts[1], 0);
+    assert_int_equal(rollout_step(w->r, 2), STEP_DONE);
+    world_free(w);
+}
+
+/* Settling: what changes while it lasts. */
+static World *settling(void)
+{
+    RolloutPolicy policy = plain;
+    RolloutItem items[1];
+    policy.settle = 30 * USEC_PER_SEC;
+    all_restart(items, 1);
+    World *w = world_new(&policy, items, 1);
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
+    return w;
+}
+
+static void test_crash_while_settling(void **state)
+{
+    (void)state;
+    World *w = settling();
+    w->pid[0]++;
+    w->n_restarts[0]++;
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT });
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED);
+    assert_int_equal(rollout_gate(w->r, 0), GATE_SETTLE);
+    assert_int_equal(w->starts[0], 1);
+    world_free(w);
+}
+
+static void test_stopped_while_settling(void **state)
+{
+    (void)state;
+    World *w = settling();
+    w->proof[0] = PROOF_STOPPED;
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT });
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_SKIPPED);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(w->starts[0], 0); /* somebody stopped it: it stays so */
+    world_free(w);
+}
+
+static void test_restarted_by_somebody_while_settling(void **state)
+{
+    (void)state;
+    World *w = settling();
+    usec_t first = rollout_deadline(w->r);
+
+    w->now.monotonic += 10 * USEC_PER_SEC;
+    w->pid[0]++;
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT });
+    pump(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
+    assert_int_equal(rollout_deadline(w->r), first + 10 * USEC_PER_SEC);
+    for (int i = 0; i < ROLLOUT_RESETTLE_MAX; i++) {
+        w->pid[0]++;
+        send(w, (RolloutEvent){ .kind = EVENT_UNIT });
+        pump(w);
+    }
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED); /* but not for ever */
+    world_free(w);
+}
+
+static void test_unit_noise_while_settling(void **state)
+{
+    (void)state;
+    World *w = settling();
+    usec_t deadline = rollout_deadline(w->r);
+
+    for (int i = 0; i < 100; i++) {
+        send(w, (RolloutEvent){ .kind = EVENT_UNIT });
+        pump(w);
+    }
+    assert_int_equal(rollout_deadline(w->r), deadline);
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
+    world_free(w);
+}
+
+static void test_pause_resume_abort_supersede(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[6];
+    policy.settle = 10 * USEC_PER_SEC;
+    all_restart(items, 6);
+
+    World *w = world_new(&policy, items, 6);
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    send(w, (RolloutEvent){ .kind = EVENT_PAUSE });
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_PAUSED);
+    assert_int_equal(rollout_step(w->r, 1), STEP_DONE); /* its wave was finished */
+    assert_int_equal(rollout_step(w->r, 2), STEP_WAITING);
+    send(w, (RolloutEvent){ .kind = EVENT_RESUME });
+    pump(w);
+    assert_int_equal(rollout_step(w->r, 2), STEP_SETTLING);
+    send(w, (RolloutEvent){ .kind = EVENT_ABORT });
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_ABORTED);
+    assert_int_equal(rollout_step(w->r, 2), STEP_DONE);
+    assert_int_equal(rollout_step(w->r, 4), STEP_WAITING);
+    assert_int_equal(w->writes[4], 0);
+    world_free(w);
+
+    w = world_new(&policy, items, 6);
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    send(w, (RolloutEvent){ .kind = EVENT_SUPERSEDE });
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_SUPERSEDED);
+    world_free(w);
+}
+
+static void test_window(void **state)
+{
+    (void)state;
+    RolloutItem items[4];
+    all_restart(items, 4);
+    World *w = world_new(&plain, items, 4);
+
+    w->now.window_open = false;
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_WAITING);
+    assert_int_equal(w->writes[0] + w->waves, 0);
+    w->now.window_open = true;
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    world_free(w);
+}
+
+static void test_recover_after_crash(void **state)
+{
+    (void)state;
+    RolloutItem items[3];
+    all_restart(items, 3);
+    items[0].recover = items[1].recover = true;
+    World *w = world_new(&plain, items, 3);
+    w->proof[1] = PROOF_FAILED;
+
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
+    assert_int_equal(w->restarts[0], 0);
+    assert_int_equal(rollout_step(w->r, 1), STEP_FAILED);
+    assert_int_equal(w->starts[1], 1); /* it was left down: put back and brought up */
+    assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    world_free(w);
+}
+
+static void test_forecast(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[6];
+    size_t waves[6];
+    policy.canary = 1;
+    policy.settle = 30 * USEC_PER_SEC;
+    all_restart(items, 6);
+    items[5].restart = false;
+
+    assert_int_equal(rollout_forecast(&policy, items, 6, waves), 4);
+    size_t expected[] = { 2, 3, 3, 4, 4, 1 };
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(waves[i], expected[i]);
+}
+
+/* ---- the model: random worlds, random events at random times, also ones that nobody asked for ---- */
+
+static uint64_t seed;
+
+static uint64_t rnd(uint64_t below)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed % below;
+}
+
+static void scramble(World *w, size_t i)
+{
+    w->job[i] = rnd(4) ? JOB_DONE : (JobResult)rnd(_JOB_RESULT_MAX);
+    w->proof[i] = rnd(5) ? PROOF_OK : (Proof)rnd(5);
+    w->back[i] = rnd(4) ? PROOF_OK : (Proof)rnd(5);
+    w->write_bad[i] = rnd(30) == 0;
+}
+
+static void model_once(uint64_t round)
+{
+    RolloutPolicy policy = {
+        .parallel = 1 + rnd(6),
+        .canary = (unsigned)rnd(3),
+        .settle = rnd(3) * 10 * USEC_PER_SEC,
+        .canary_settle = rnd(3) * 20 * USEC_PER_SEC,
+        .max_failed = 1 + (unsigned)rnd(4),
+        .put_back = rnd(5) != 0,
+    };
+    RolloutItem items[24];
+    RolloutCommand out[256];
+    size_t n = rnd(24), n_out = 0, recover = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        items[i] =
+            (RolloutItem){ .allocator = rnd(5) ? rnd(3) : ROLLOUT_NO_ALLOCATOR, .restart = rnd(4) != 0 };
+        items[i].stopped = !items[i].restart && rnd(2);
+        items[i].recover = items[i].restart && recover < policy.parallel && rnd(10) == 0;
+        recover += items[i].recover;
+    }
+    World *w = world_new(&policy, items, n);
+    for (size_t i = 0; i < n; i++) {
+        scramble(w, i);
+        w->away[i] = items[i].recover;
+    }
+    w->preflight_bad[rnd(3)] = rnd(4) == 0;
+    w->reload_bad = rnd(12) == 0;
+
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    unsigned guard;
+    for (guard = 0; guard < 5000 && !rollout_over(w->r); guard++) {
+        RolloutCommand c;
+
+        while (rollout_next(w->r, &c)) {
+            observe(w, &c);
+            if (!is_note(c.kind)) {
+                assert_true(n_out < ELEMENTSOF(out));
+                out[n_out++] = c;
+            }
+        }
+        uint64_t dice = rnd(100);
+        size_t some = n ? rnd(n) : 0;
+        if (dice < 60 && n_out > 0) { /* answer any command that is out, in any order */
+            size_t k = rnd(n_out);
+            RolloutEvent e = answer(w, &out[k]);
+            out[k] = out[--n_out];
+            send(w, e);
+        } else if (dice < 64 && n) { /* the world moves on by itself */
+            w->pid[some]++;
+            w->n_restarts[some] += rnd(3) == 0;
+            send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = some });
+        } else if (dice < 66 && n) { /* answers that nobody asked for */
+            send(w, (RolloutEvent){ .kind = (RolloutEventKind)rnd(3), .item = some, .ok = rnd(2) });
+            send(w, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = rnd(9), .ok = rnd(2) });
+        } else if (dice < 68) {
+            w->now.window_open = rnd(2);
+        } else if (dice < 69) {
+            send(w, (RolloutEvent){ .kind = EVENT_PAUSE });
+        } else if (dice < 74) {
+            send(w, (RolloutEvent){ .kind = EVENT_RESUME });
+        } else if (dice < 75 && rnd(20) == 0) {
+            send(w, (RolloutEvent){ .kind = rnd(2) ? EVENT_ABORT : EVENT_SUPERSEDE });
+        } else {
+            w->now.monotonic += rnd(15) * USEC_PER_SEC;
+            send(w, (RolloutEvent){ .kind = EVENT_TICK });
+        }
+        if (guard > 3000) { /* towards the end the world is kind: open window, resumed */
+            w->now.window_open = true;
+            send(w, (RolloutEvent){ .kind = EVENT_RESUME });
+        }
+    }
+    pump(w);
+    if (!rollout_over(w->r))
+        fail_msg("round %llu: no end", (unsigned long long)round);
+    assert_int_equal(w->overs, 1);
+    assert_true(w->most_away <= policy.parallel);
+    for (size_t i = 0; i < n; i++) {
+        Step s = rollout_step(w->r, i);
+        assert_true(w->restarts[i] <= 1);
+        assert_true(w->starts[i] <= 1);
+        assert_true(s == STEP_WAITING || step_ended(s));
+        if (s == STEP_WAITING)
+            assert_true(w->writes[i] == 0 && rollout_state(w->r) != ROLLOUT_DONE);
+        if (!items[i].restart)
+            assert_int_equal(w->restarts[i], 0);
+        if (s == STEP_DONE && items[i].restart && !items[i].recover)
+            assert_int_equal(w->restarts[i], 1);
+        if (s == STEP_LOST && !policy.put_back)
+            assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    }
+    world_free(w);
+}
+
+static void test_model(void **state)
+{
+    (void)state;
+    for (uint64_t round = 1; round <= 40000; round++) {
+        seed = round * 0x9E3779B97F4A7C15u + 1;
+        model_once(round);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain_waves),
+        cmocka_unit_test(test_nothing_to_do),
+        cmocka_unit_test(test_settling_takes_its_time),
+        cmocka_unit_test(test_untouched_first_stopped_last),
+        cmocka_unit_test(test_canary_goes_alone),
+        cmocka_unit_test(test_bad_canary_halts_and_is_put_back),
+        cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_write_failure_halts_at_once),
+        cmocka_unit_test(test_reload_failure_restores_without_restart),
+        cmocka_unit_test(test_max_failed),
+        cmocka_unit_test(test_left_as_is_by_policy),
+        cmocka_unit_test(test_preflight_refuses_only_its_own),
+        cmocka_unit_test(test_crash_while_settling),
+        cmocka_unit_test(test_stopped_while_settling),
+        cmocka_unit_test(test_restarted_by_somebody_while_settling),
+        cmocka_unit_test(test_unit_noise_while_settling),
+        cmocka_unit_test(test_pause_resume_abort_supersede),
+        cmocka_unit_test(test_window),
+        cmocka_unit_test(test_recover_after_crash),
+        cmocka_unit_test(test_forecast),
+        cmocka_unit_test(test_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
