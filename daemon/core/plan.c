@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/plan.h"
+
+#include <assert.h>
+
+static const char *const action_names[_ACTION_MAX] = {
+    [ACTION_NONE] = "none",       [ACTION_WRITE] = "write",     [ACTION_REMOVE] = "remove",
+    [ACTION_RESTART] = "restart", [ACTION_REFUSED] = "refused",
+};
+
+const char *action_to_string(Action a)
+{
+    return action_names[a];
+}
+
+Plan *plan_free(Plan *plan)
+{
+    if (plan) {
+        for (size_t i = 0; i < plan->n; i++)
+            free(plan->items[i].reason);
+        free(plan->items);
+        free(plan);
+    }
+    return NULL;
+}
+
+/* Would a new process of this unit run something else than this one does? Only then is a restart worth its
+ * cost. */
+static bool restart_helps(const PlanRelay *r, bool same_file)
+{
+    switch (r->verdict->cause) {
+    case CAUSE_NONE:
+    case CAUSE_REPLACED:   /* it runs the allocator it should; the newer build is the operator's to choose */
+    case CAUSE_UNREADABLE: /* nothing is proved: no reason to touch it */
+        return false;
+    case CAUSE_OVERRIDDEN:
+        return !same_file; /* with our file in place already, it would be overridden again */
+    default:
+        return true;
+    }
+}
+
+Action plan_relay(const PlanRelay *r, char **ret_reason)
+{
+    bool same_file = streq_null(r->wanted, r->present);
+    Action action = ACTION_NONE;
+    char *reason = NULL;
+
+    if (r->group == GROUP_NONE) {
+        bool ours = r->present || r->carries_ours;
+
+        if (!ours)
+            return ACTION_NONE;
+        action = r->up && r->carries_ours ? ACTION_RESTART : ACTION_REMOVE;
+        reason = xstrdup(action == ACTION_RESTART
+                             ? "no group takes it any more, and it still runs with our drop-in"
+                             : "no group takes it any more");
+    } else if (r->up && restart_helps(r, same_file)) {
+        action = ACTION_RESTART;
+        reason = xstrdup(r->verdict->reason);
+    } else if (!same_file) {
+        action = ACTION_WRITE;
+        reason = r->up ? xasprintf("runs %s already; only the drop-in is %s", r->allocator,
+                                   r->present ? "out of date" : "missing")
+                       : xstrdup("is stopped: the drop-in serves its next start");
+    }
+    if (action != ACTION_NONE && r->refusal) {
+        free(reason);
+        reason = xstrdup(r->refusal);
+        action = ACTION_REFUSED;
+    }
+    if (action != ACTION_NONE)
+        *ret_reason = reason;
+    return action;
+}
+
+typedef struct Sortable {
+    PlanItem item;
+    size_t group;
+    const char *name;
+} Sortable;
+
+static int compare_items(const void *a, const void *b)
+{
+    const Sortable *x = a, *y = b;
+
+    if (x->group != y->group)
+        return x->group < y->group ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+static bool carried_out(const PlanItem *item)
+{
+    return item->action != ACTION_REFUSED;
+}
+
+Plan *plan_new(const PlanRelay *relays, size_t n, const RolloutPolicy *policy)
+{
+    _cleanup_(freep) Sortable *sorted = xcalloc(n, sizeof(*sorted));
+    _cleanup_(freep) RolloutItem *items = xcalloc(n, sizeof(*items));
+    _cleanup_(freep) size_t *index = xcalloc(n, sizeof(*index));
+    _cleanup_(freep) size_t *waves = xcalloc(n, sizeof(*waves));
+    Plan *plan = xcalloc(1, sizeof(*plan));
+
+    for (size_t i = 0; i < n; i++) {
+        Sortable *s = &sorted[plan->n];
+
+        s->item.relay = i;
+        s->item.action = plan_relay(&relays[i], &s->item.reason);
+        s->group = relays[i].group;
+        s->name = relays[i].name;
+        plan->n += s->item.action != ACTION_NONE;
+    }
+    qsort(sorted, plan->n, sizeof(*sorted), compare_items);
+    plan->items = xcalloc(plan->n, sizeof(*plan->items));
+    for (size_t i = 0; i < plan->n; i++)
+        plan->items[i] = sorted[i].item;
+
+    size_t n_items = plan_rollout_items(plan, relays, items, index);
+    rollout_forecast(policy, items, n_items, waves);
+    for (size_t i = 0; i < n_items; i++)
+        plan->items[index[i]].wave = waves[i];
+    return plan;
+}
+
+size_t plan_rollout_items(const Plan *plan, const PlanRelay *relays, RolloutItem *ret, size_t *ret_index)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n; i++) {
+        const PlanItem *p = &plan->items[i];
+        const PlanRelay *r = &relays[p->relay];
+
+        if (!carried_out(p))
+            continue;
+        ret[n] = (RolloutItem){
+            .allocator = r->group == GROUP_NONE ? ROLLOUT_NO_ALLOCATOR : r->allocator_index,
+            .restart = p->action == ACTION_RESTART,
+            .stopped = !r->up,
+        };
+        ret_index[n++] = i;
+    }
+    return n;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/state.h"
+
+static const char *const names[_RELAY_STATE_MAX] = {
+    [RELAY_OK] = "ok",
+    [RELAY_PENDING] = "pending",
+    [RELAY_RESTARTING] = "restarting",
+    [RELAY_SETTLING] = "settling",
+    [RELAY_FAILED] = "failed",
+    [RELAY_DRIFTED] = "drifted",
+    [RELAY_STOPPED] = "stopped",
+    [RELAY_OBSERVED] = "observed",
+};
+
+const char *relay_state_to_string(RelayState s)
+{
+    return names[s];
+}
+
+RelayState relay_state_from_string(const char *s)
+{
+    for (int i = 0; i < _RELAY_STATE_MAX; i++)
+        if (streq(s, names[i]))
+            return (RelayState)i;
+    return _RELAY_STATE_INVALID;
+}
+
+RelayState relay_state(const StateFacts *f)
+{
+    if (f->under_way && !step_ended(f->step)) {
+        if (f->step == STEP_SETTLING)
+            return RELAY_SETTLING;
+        return f->step == STEP_WAITING ? RELAY_PENDING : RELAY_RESTARTING;
+    }
+    if (f->remembered_failure)
+        return RELAY_FAILED;
+    if (!f->up)
+        return RELAY_STOPPED;
+    switch (f->action) {
+    case ACTION_RESTART:
+        return RELAY_PENDING;
+    case ACTION_REFUSED:
+        return f->cause == CAUSE_NONE ? RELAY_OK : RELAY_DRIFTED;
+    case ACTION_WRITE:
+    case ACTION_REMOVE:
+        return RELAY_PENDING;
+    default:
+        break;
+    }
+    if (!f->assigned)
+        return RELAY_OBSERVED;
+    return f->cause == CAUSE_NONE ? RELAY_OK : RELAY_DRIFTED;
+}
+
+bool relay_state_fine(RelayState s)
+{
+    return s == RELAY_OK || s == RELAY_STOPPED || s == RELAY_OBSERVED;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The one word that says how a relay stands. Pure. */
+#pragma once
+
+#include "core/plan.h"
+
+typedef enum RelayState {
+    RELAY_OK,         /* runs what it is assigned */
+    RELAY_PENDING,    /* its turn comes */
+    RELAY_RESTARTING, /* being moved or put back */
+    RELAY_SETTLING,   /* moved and proved; must stay up for a while */
+    RELAY_FAILED,     /* could not be moved */
+    RELAY_DRIFTED,    /* runs something else than assigned, and nothing will be done about it by itself */
+    RELAY_STOPPED,    /* has no process */
+    RELAY_OBSERVED,   /* in no group */
+    _RELAY_STATE_MAX,
+    _RELAY_STATE_INVALID = -1,
+} RelayState;
+const char *relay_state_to_string(RelayState s);
+RelayState relay_state_from_string(const char *s);
+
+typedef struct StateFacts {
+    bool assigned; /* a group takes it */
+    bool up;
+    bool under_way; /* in the rollout, at `step` */
+    Step step;
+    bool remembered_failure; /* this relay with this allocator failed before and was refused since */
+    Action action;           /* what the plan says */
+    Cause cause;             /* the verdict; CAUSE_NONE when there is none */
+} StateFacts;
+
+RelayState relay_state(const StateFacts *facts);
+
+/* Is that "as assigned"? (exit status 3 of list, status and verify when not) */
+bool relay_state_fine(RelayState s);

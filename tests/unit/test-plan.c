@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "test.h"
+
+#include "core/plan.h"
+#include "core/state.h"
+
+static Verdict verdict(Cause cause)
+{
+    return (Verdict){ .cause = cause, .reason = cause == CAUSE_NONE ? NULL : (char *)"because" };
+}
+
+typedef struct Case {
+    const char *what;
+    size_t group;
+    const char *refusal, *wanted, *present;
+    bool up;
+    Cause cause;
+    bool carries_ours;
+    Action expected;
+} Case;
+
+static const Case cases[] = {
+    { "as it should be", 0, NULL, "T", "T", true, CAUSE_NONE, false, ACTION_NONE },
+    { "runs it, file missing", 0, NULL, "T", NULL, true, CAUSE_NONE, false, ACTION_WRITE },
+    { "runs it, file out of date", 0, NULL, "T", "U", true, CAUSE_NONE, false, ACTION_WRITE },
+    { "runs something else", 0, NULL, "T", NULL, true, CAUSE_NOT_RESTARTED, false, ACTION_RESTART },
+    { "file written, restart outstanding", 0, NULL, "T", "T", true, CAUSE_NOT_RESTARTED, false,
+      ACTION_RESTART },
+    { "overridden before our file stands", 0, NULL, "T", NULL, true, CAUSE_OVERRIDDEN, false,
+      ACTION_RESTART },
+    { "overridden in spite of our file", 0, NULL, "T", "T", true, CAUSE_OVERRIDDEN, false, ACTION_NONE },
+    { "library replaced on disk", 0, NULL, "T", "T", true, CAUSE_REPLACED, false, ACTION_NONE },
+    { "nothing proved", 0, NULL, "T", "T", true, CAUSE_UNREADABLE, false, ACTION_NONE },
+    { "denied: one try, the failure is remembered", 0, NULL, "T", "T", true, CAUSE_DENIED, false,
+      ACTION_RESTART },
+    { "stopped", 0, NULL, "T", NULL, false, CAUSE_NONE, false, ACTION_WRITE },
+    { "stopped, file stands", 0, NULL, "T", "T", false, CAUSE_NONE, false, ACTION_NONE },
+    { "library refused", 0, "bad", "T", NULL, true, CAUSE_NOT_RESTARTED, false, ACTION_REFUSED },
+    { "library refused, stopped", 0, "bad", "T", NULL, false, CAUSE_NONE, false, ACTION_REFUSED },
+    { "refused, but nothing to do", 0, "bad", "T", "T", true, CAUSE_NONE, false, ACTION_NONE },
+    { "observed", GROUP_NONE, NULL, NULL, NULL, true, CAUSE_NONE, false, ACTION_NONE },
+    { "observed and stopped", GROUP_NONE, NULL, NULL, NULL, false, CAUSE_NONE, false, ACTION_NONE },
+    { "left its group, runs ours", GROUP_NONE, NULL, NULL, "T", true, CAUSE_NONE, true, ACTION_RESTART },
+    { "left its group, file gone, runs ours", GROUP_NONE, NULL, NULL, NULL, true, CAUSE_NONE, true,
+      ACTION_RESTART },
+    { "left its group, never restarted", GROUP_NONE, NULL, NULL, "T", true, CAUSE_NONE, false,
+      ACTION_REMOVE },
+    { "left its group, stopped", GROUP_NONE, NULL, NULL, "T", false, CAUSE_NONE, false, ACTION_REMOVE },
+};
+
+static void test_each_case(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < ELEMENTSOF(cases); c++) {
+        Verdict v = verdict(cases[c].cause);
+        PlanRelay r = {
+            .name = "r",
+            .group = cases[c].group,
+            .allocator = cases[c].group == GROUP_NONE ? NULL : "mimalloc",
+            .refusal = cases[c].refusal,
+            .wanted = cases[c].wanted,
+            .present = cases[c].present,
+            .up = cases[c].up,
+            .verdict = cases[c].group != GROUP_NONE && cases[c].up ? &v : NULL,
+            .carries_ours = cases[c].carries_ours,
+        };
+        _cleanup_(freep) char *reason = NULL;
+        Action a = plan_relay(&r, &reason);
+
+        print_message("%s: %s (%s)\n", cases[c].what, action_to_string(a), reason ? reason : "-");
+        assert_int_equal(a, cases[c].expected);
+        assert_true((a == ACTION_NONE) == (reason == NULL));
+        if (a == ACTION_REFUSED)
+            assert_string_equal(reason, "bad");
+        if (a == ACTION_RESTART && cases[c].group != GROUP_NONE)
+            assert_string_equal(reason, "because");
+    }
+}
+
+static void test_order_and_waves(void **state)
+{
+    (void)state;
+    Verdict differs = verdict(CAUSE_NOT_RESTARTED), fine = verdict(CAUSE_NONE);
+    PlanRelay relays[] = {
+        { .name = "z",
+          .group = 1,
+          .allocator = "b",
+          .allocator_index = 1,
+          .wanted = "T",
+          .up = true,
+          .verdict = &differs },
+        { .name = "b", .group = 0, .allocator = "a", .wanted = "T", .up = true, .verdict = &differs },
+        { .name = "a", .group = 0, .allocator = "a", .wanted = "T", .up = true, .verdict = &differs },
+        { .name = "n",
+          .group = 0,
+          .allocator = "a",
+          .wanted = "T",
+          .present = "T",
+          .up = true,
+          .verdict = &fine },
+        { .name = "o", .group = GROUP_NONE, .present = "T", .up = false },
+        { .name = "x",
+          .group = 0,
+          .allocator = "a",
+          .wanted = "T",
+          .up = true,
+          .verdict = &differs,
+          .refusal = "no" },
+    };
+    RolloutPolicy policy = { .parallel = 1, .canary = 1, .max_failed = 1, .put_back = true };
+    _cleanup_(plan_freep) Plan *plan = plan_new(relays, ELEMENTSOF(relays), &policy);
+    static const struct {
+        const char *name;
+        Action action;
+        size_t wave;
+    } expected[] = {
+        { "a", ACTION_RESTART, 1 }, { "b", ACTION_RESTART, 3 }, { "x", ACTION_REFUSED, 0 },
+        { "z", ACTION_RESTART, 2 }, { "o", ACTION_REMOVE, 4 },
+    };
+
+    assert_int_equal(plan->n, ELEMENTSOF(expected));
+    for (size_t i = 0; i < plan->n; i++) {
+        assert_string_equal(relays[plan->items[i].relay].name, expected[i].name);
+        assert_int_equal(plan->items[i].action, expected[i].action);
+        assert_int_equal(plan->items[i].wave, expected[i].wave);
+    }
+}
+
+static void test_state_words(void **state)
+{
+    (void)state;
+    static const struct {
+        StateFacts f;
+        const char *word;
+        bool fine;
+    } rows[] = {
+        { { .assigned = true, .up = true }, "ok", true },
+        { { .assigned = true, .up = true, .action = ACTION_RESTART, .cause = CAUSE_NOT_RESTARTED },
+          "pending",
+          false },
+        { { .assigned = true, .up = true, .under_way = true, .step = STEP_WAITING }, "pending", false },
+        { { .assigned = true, .up = false, .under_way = true, .step = STEP_RESTARTING },
+          "restarting",
+          false },
+        { { .assigned = true, .up = true, .under_way = true, .step = STEP_BACK_VERIFYING },
+          "restarting",
+          false },
+        { { .assigned = true, .up = true, .under_way = true, .step = STEP_SETTLING }, "settling", false },
+        { { .assigned = true, .up = true, .remembered_failure = true, .cause = CAUSE_NOT_RESTARTED },
+          "failed",
+          false },
+        { { .assigned = true, .up = false, .remembered_failure = true }, "failed", false },
+        { { .assigned = true, .up = true, .cause = CAUSE_OVERRIDDEN }, "drifted", false },
+        { { .assigned = true, .up = true, .action = ACTION_REFUSED, .cause = CAUSE_MISSING },
+          "drifted",
+          false },
+        { { .assigned = true, .up = false }, "stopped", true },
+        { { .assigned = false, .up = true }, "observed", true },
+        { { .assigned = false, .up = true, .action = ACTION_RESTART }, "pending", false },
+        { { .assigned = true, .up = true, .under_way = true, .step = STEP_DONE }, "ok", true },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        RelayState s = relay_state(&rows[i].f);
+        assert_string_equal(relay_state_to_string(s), rows[i].word);
+        assert_int_equal(relay_state_fine(s), rows[i].fine);
+        assert_int_equal(relay_state_from_string(rows[i].word), s);
+    }
+    assert_int_equal(relay_state_from_string("fine"), _RELAY_STATE_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_case),
+        cmocka_unit_test(test_order_and_waves),
+        cmocka_unit_test(test_state_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
