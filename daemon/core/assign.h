@@ -9,5 +9,11 @@
 #define GROUP_NONE SIZE_MAX
 
 /* For each of the n relay names (unique), the index of its group in config->groups, or GROUP_NONE: observed
- * only. ret[] has room for n. The order of the names does not matter to the outcome. */
+ * only. ret[] has room for n. The order of the names does not matter to the outcome, nor does the locale.
+ *
+ * Names match exactly, patterns as of fnmatch(3) without flags: "*" also matches a leading "." and "/".
+ * A share is of the relays that are free and match, rounded to the nearest, halves up.
+ *
+ * "At most one other" holds as long as no more than one share group has patterns of its own. Overlapping ones
+ * can round up together for one relay, and then each draws one more from a group behind them. */
 void assign_groups(const Config *config, const char *const *relays, size_t n, size_t *ret);
