@@ -246,11 +246,12 @@ class Machine:
 
     def mark(self):
         """What journal() and events() tell begins here."""
-        out = self.sh("journalctl -n 0 --show-cursor --no-pager -q; journalctl --sync 2>/dev/null || true")
+        out = self.sh("journalctl --sync; journalctl -n 0 --show-cursor --no-pager -q")
         self.cursor = re.search(r"-- cursor: (.*)", out).group(1)
 
     def journal(self, *matches):
         """Entries since the mark as dicts, oldest first."""
+        self.sh("journalctl --sync")
         out = self.sh(["journalctl", "-o", "json", "--all", "--no-pager", "-q", f"--after-cursor={self.cursor}",
                        *matches])
         return [json.loads(line) for line in out.splitlines()]
