@@ -72,6 +72,7 @@ typedef struct Allocator {
     EnvVar *environment;
     size_t n_environment;
 } Allocator;
+void allocator_clear(Allocator *allocator); /* frees what it owns, not itself */
 
 typedef enum Quota {
     QUOTA_ALL,   /* every free relay that matches */
@@ -102,6 +103,7 @@ typedef struct Amount {
     unsigned value;
     bool percent;
 } Amount;
+/* A percentage is rounded down, so that it is never exceeded, but one relay may always move. */
 size_t amount_of(Amount amount, size_t fleet);
 
 /* Local time of day in minutes since midnight; from > to spans midnight; from == to is refused by config. */
@@ -144,6 +146,8 @@ typedef struct Config {
     char *metrics_textfile; /* "" : none */
 } Config;
 
+/* The defaults alone: the built-in allocators and no groups. */
+Config *config_new(const char *path);
 Config *config_free(Config *config);
 DEFINE_CLEANUP(Config, config_free)
 
@@ -154,6 +158,6 @@ int config_from_tree(const ConfNode *root, const char *path, Problems *problems,
 /* Index of the allocator of that name, or -ENOENT. */
 ssize_t config_find_allocator(const Config *config, const char *name);
 
-/* Names of all settings, dotted ("rollout.settle", "groups[].share"), NULL-terminated: for tests that hold
- * the man page and the default file against the code. */
+/* Names of all settings, dotted ("rollout.settle", "groups[].share", "allocators.NAME.library"),
+ * NULL-terminated: for tests that hold the man page and the default file against the code. */
 extern const char *const config_settings[];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/util.h"
 
-#include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -153,7 +153,7 @@ const char *format_bytes(char buf[static FORMAT_BYTES_MAX], uint64_t bytes)
         return buf;
     }
     double v = (double)bytes / 1024;
-    while (v >= 999.5 && u + 1 < ELEMENTSOF(units)) {
+    while (v >= 1023.5 && u + 1 < ELEMENTSOF(units)) { /* 1000 to 1023 stay, as with bytes */
         v /= 1024;
         u++;
     }
@@ -163,22 +163,38 @@ const char *format_bytes(char buf[static FORMAT_BYTES_MAX], uint64_t bytes)
 
 const char *format_span(char buf[static FORMAT_SPAN_MAX], usec_t span)
 {
-    uint64_t s = span / USEC_PER_SEC;
-    uint64_t days = s / 86400, hours = s / 3600 % 24, minutes = s / 60 % 60, seconds = s % 60;
+    static const struct {
+        const char *one, *many;
+        uint64_t seconds;
+    } units[] = {
+        { " day", " days", 86400 },
+        { "h", "h", 3600 },
+        { "min", "min", 60 },
+        { "s", "s", 1 },
+    };
+    uint64_t s = span / USEC_PER_SEC, first = 0, second = 0;
+    size_t u = 0;
 
-    if (days > 0)
-        snprintf(buf, FORMAT_SPAN_MAX, "%" PRIu64 " day%s %" PRIu64 "h", days, days == 1 ? "" : "s", hours);
-    else if (hours > 0)
-        snprintf(buf, FORMAT_SPAN_MAX, "%" PRIu64 "h %" PRIu64 "min", hours, minutes);
-    else if (minutes > 0)
-        snprintf(buf, FORMAT_SPAN_MAX, "%" PRIu64 "min %" PRIu64 "s", minutes, seconds);
+    while (u + 1 < ELEMENTSOF(units) && s < units[u].seconds)
+        u++;
+    first = s / units[u].seconds;
+    if (u + 1 < ELEMENTSOF(units))
+        second = s % units[u].seconds / units[u + 1].seconds;
+    const char *unit = first == 1 ? units[u].one : units[u].many;
+    if (second > 0)
+        snprintf(buf, FORMAT_SPAN_MAX, "%" PRIu64 "%s %" PRIu64 "%s", first, unit, second, units[u + 1].many);
     else
-        snprintf(buf, FORMAT_SPAN_MAX, "%" PRIu64 "s", seconds);
+        snprintf(buf, FORMAT_SPAN_MAX, "%" PRIu64 "%s", first, unit);
     return buf;
 }
 
-/* Optimal string alignment (Levenshtein with neighbours swapped) of two short words; longer ones are "far".
- */
+static bool same_letter(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* Optimal string alignment (Levenshtein with neighbours swapped) of two short words, whatever their case;
+ * longer ones are "far". */
 static size_t edit_distance(const char *a, const char *b)
 {
     enum { LONGEST = 48 };
@@ -193,12 +209,13 @@ static size_t edit_distance(const char *a, const char *b)
         d[0][j] = j;
     for (size_t i = 1; i <= n; i++)
         for (size_t j = 1; j <= m; j++) {
-            size_t best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            size_t best = d[i - 1][j - 1] + !same_letter(a[i - 1], b[j - 1]);
             if (d[i - 1][j] + 1 < best)
                 best = d[i - 1][j] + 1;
             if (d[i][j - 1] + 1 < best)
                 best = d[i][j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
+            if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]) &&
+                d[i - 2][j - 2] + 1 < best)
                 best = d[i - 2][j - 2] + 1;
             d[i][j] = best;
         }
@@ -209,6 +226,10 @@ const char *did_you_mean(const char *word, const char *const *candidates)
 {
     const char *best = NULL;
     size_t best_distance = strlen(word) / 3 + 1; /* one slip in three letters, one more for short words */
+
+    /* Of a single letter, every other single letter is one slip away. */
+    if (strlen(word) < 2)
+        best_distance = 0;
 
     for (const char *const *c = candidates; c && *c; c++) {
         size_t distance = edit_distance(word, *c);

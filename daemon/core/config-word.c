@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The single words of a configuration file, each judged alone. Must never know where a word stands: that is
+ * config-read's. */
+#include "core/config-word.h"
+
+#include <errno.h>
+
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+
+/* The length of the UTF-8 sequence at `s` (RFC 3629: shortest form, no surrogates), 0 when there is none. */
+static size_t utf8_length(const unsigned char *s)
+{
+    uint32_t c = 0;
+    size_t n = 0;
+
+    if (s[0] < 0x80)
+        return 1;
+    if (s[0] >= 0xc2 && s[0] < 0xe0) {
+        n = 2;
+        c = s[0] & 0x1f;
+    } else if ((s[0] & 0xf0) == 0xe0) {
+        n = 3;
+        c = s[0] & 0x0f;
+    } else if (s[0] >= 0xf0 && s[0] < 0xf5) {
+        n = 4;
+        c = s[0] & 0x07;
+    } else {
+        return 0;
+    }
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80) /* the terminating NUL ends up here, too */
+            return 0;
+        c = c << 6 | (s[i] & 0x3f);
+    }
+    if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000) || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+        return 0;
+    return n;
+}
+
+const char *word_text_problem(const char *s)
+{
+    size_t n = 0;
+
+    if (strlen(s) > CONFIG_TEXT_MAX)
+        return "must not be longer than 4096 bytes";
+    for (const unsigned char *p = (const unsigned char *)s; *p; p += n) {
+        if (*p < 0x20 || *p == 0x7f)
+            return "must not hold a control character such as a newline or a tab";
+        if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+            return "must not hold a control character (C1)";
+        n = utf8_length(p);
+        if (n == 0)
+            return "must be valid UTF-8";
+    }
+    return NULL;
+}
+
+const char *word_name_problem(const char *s)
+{
+    size_t n = strlen(s);
+
+    if (n == 0 || n > CONFIG_NAME_MAX || strspn(s, UPPER LOWER DIGITS "._-") != n)
+        return "must be 1 to 64 of the characters A-Z a-z 0-9 . _ -";
+    return NULL;
+}
+
+const char *word_library_problem(const char *s)
+{
+    if (!*s)
+        return "must not be empty; leave it out for the allocator of glibc";
+    if (strpbrk(s, ": $"))
+        return "must not hold a colon, a blank or \"$\", which ld.so takes apart in LD_PRELOAD";
+    if (*s != '/' && strchr(s, '/'))
+        return "must be an absolute path, or a bare name such as \"libjemalloc.so.2\"";
+    if (*s == '/' && s[strlen(s) - 1] == '/')
+        return "must be a file, not a folder";
+    return NULL;
+}
+
+const char *word_variable_problem(const char *s)
+{
+    /* ld.so(8) and the list of variables that glibc takes from set-user-ID programs, as far as they name
+     * code; openssl-env(7). */
+    static const char *const loaders[] = { "GCONV_PATH",     "GETCONF_DIR",  "LOCPATH",
+                                           "MALLOC_TRACE",   "OPENSSL_CONF", "OPENSSL_ENGINES",
+                                           "OPENSSL_MODULES" };
+
+    if (streq(s, "LD_PRELOAD"))
+        return "is set by relayalloc itself; name the library in the allocator's \"library\"";
+    if (strncmp(s, "LD_", 3) == 0)
+        return "is refused: it makes the relay load other code than its own";
+    for (size_t i = 0; i < ELEMENTSOF(loaders); i++)
+        if (streq(s, loaders[i]))
+            return "is refused: it makes the relay load or write other files than its own";
+    if (!*s || strspn(s, UPPER LOWER DIGITS "_") != strlen(s) || strspn(s, DIGITS) > 0)
+        return "is no name of a variable; letters, digits and _ make one";
+    return NULL;
+}
+
+/* Past the bracket expression that begins at `p` ("[!a-c]", "[]x]", "[[:digit:]]"); NULL: it never ends. */
+static const char *skip_bracket(const char *p)
+{
+    p++;
+    if (*p == '!' || *p == '^')
+        p++;
+    if (*p == ']')
+        p++;
+    while (*p && *p != ']') {
+        if (*p == '[' && p[1] && strchr(":.=", p[1])) {
+            const char end[] = { p[1], ']', '\0' };
+
+            p = strstr(p + 2, end);
+            if (!p)
+                return NULL;
+            p += 2;
+        } else if (*p == '\\' && p[1]) {
+            p += 2;
+        } else {
+            p++;
+        }
+    }
+    return *p ? p + 1 : NULL;
+}
+
+const char *word_pattern_problem(const char *s)
+{
+    if (!*s)
+        return "must not be empty";
+    for (const char *p = s; *p;) {
+        if (*p == '\\') {
+            if (!p[1])
+                return "must not end in a backslash";
+            p += 2;
+        } else if (*p == '[') {
+            p = skip_bracket(p);
+            if (!p)
+                return "has a \"[\" without its \"]\"; write \"\\\\[\" for the character itself";
+        } else {
+            p++;
+        }
+    }
+    return NULL;
+}
+
+/* Two digits at `s`, less than `limit`; -EINVAL for anything else. */
+static int two_digits(const char *s, int limit)
+{
+    if (strspn(s, DIGITS) < 2)
+        return -EINVAL;
+    int v = (s[0] - '0') * 10 + (s[1] - '0');
+    return v < limit ? v : -EINVAL;
+}
+
+int window_parse(const char *s, Window *ret)
+{
+    int from_hour = 0, from_minute = 0, to_hour = 0, to_minute = 0;
+
+    if (!*s) {
+        *ret = (Window){ 0 };
+        return 0;
+    }
+    if (strlen(s) != strlen("HH:MM-HH:MM") || s[2] != ':' || s[5] != '-' || s[8] != ':')
+        return -EINVAL;
+    from_hour = two_digits(s, 24);
+    from_minute = two_digits(s + 3, 60);
+    to_hour = two_digits(s + 6, 24);
+    to_minute = two_digits(s + 9, 60);
+    if (from_hour < 0 || from_minute < 0 || to_hour < 0 || to_minute < 0)
+        return -EINVAL;
+    unsigned from = (unsigned)(from_hour * 60 + from_minute), to = (unsigned)(to_hour * 60 + to_minute);
+    if (from == to)
+        return -EINVAL;
+    *ret = (Window){ .set = true, .from = from, .to = to };
+    return 0;
+}
+
+int percent_parse(const char *s, Amount *ret)
+{
+    size_t digits = strspn(s, DIGITS);
+    unsigned v = 0;
+
+    if (digits == 0 || digits > 3 || !streq(s + digits, "%"))
+        return -EINVAL;
+    for (size_t i = 0; i < digits; i++)
+        v = v * 10 + (unsigned)(s[i] - '0');
+    if (v < 1 || v > 100)
+        return -EINVAL;
+    *ret = (Amount){ .value = v, .percent = true };
+    return 0;
+}

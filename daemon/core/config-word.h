@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The single words of a configuration file: is this a name, a library, a shell pattern, a window? Each check
+ * returns NULL when the word is fine, else what it must be, to stand after the name of the setting. Pure. */
+#pragma once
+
+#include "core/config.h"
+
+/* Longer than any path, name or option list has a reason to be. */
+#define CONFIG_TEXT_MAX 4096
+#define CONFIG_NAME_MAX 64
+
+/* Any string: valid UTF-8 (it goes over D-Bus), no control characters (it goes into unit files and the
+ * journal), not endless. */
+const char *word_text_problem(const char *s);
+
+/* The name of an allocator or a group: [A-Za-z0-9._-]. */
+const char *word_name_problem(const char *s);
+
+/* What LD_PRELOAD can name: ld.so(8) splits it at colons and blanks and expands "$". */
+const char *word_library_problem(const char *s);
+
+/* The name of a variable that an allocator reads. What would make ld.so, libc or OpenSSL load other code into
+ * the relay is refused. */
+const char *word_variable_problem(const char *s);
+
+/* A name or glob(7) pattern. fnmatch(3) takes a bracket that is never closed as a plain character; nobody
+ * means that. */
+const char *word_pattern_problem(const char *s);
+
+/* "HH:MM-HH:MM", or "" for always open: 0 or -EINVAL. */
+int window_parse(const char *s, Window *ret);
+
+/* "10%", 1 to 100: 0 or -EINVAL. */
+int percent_parse(const char *s, Amount *ret);

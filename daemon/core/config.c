@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration's types: their defaults, their ends, the words of their enums, and the list of problems.
+ * Must never judge what a file says: that is config-read's. */
+#include "core/config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+
+/* A file with more problems than this is not the file that somebody meant to write. */
+#define PROBLEMS_MAX 500
+
+/* ---- the parsed file ---- */
+
+void conf_node_clear(ConfNode *node)
+{
+    for (size_t i = 0; i < node->n_children; i++)
+        conf_node_clear(&node->children[i]);
+    free(node->children);
+    free(node->name);
+    free(node->string);
+    *node = (ConfNode){ 0 };
+}
+
+/* ---- problems ---- */
+
+void problems_add(Problems *problems, const char *file, unsigned line, const char *setting,
+                  const char *format, ...)
+{
+    va_list ap;
+    char *message = NULL;
+
+    if (problems->n >= PROBLEMS_MAX)
+        return;
+    if (problems->n == PROBLEMS_MAX - 1) {
+        message = xstrdup("too many problems; the rest is not shown");
+    } else {
+        va_start(ap, format);
+        if (vasprintf(&message, format, ap) < 0)
+            abort(); /* out of memory, as in xasprintf() */
+        va_end(ap);
+    }
+    GROW(problems->items, problems->capacity, problems->n);
+    problems->items[problems->n++] = (Problem){
+        .file = xstrdup(file),
+        .line = line,
+        .setting = xstrdup(setting),
+        .message = message,
+    };
+}
+
+void problems_clear(Problems *problems)
+{
+    for (size_t i = 0; i < problems->n; i++) {
+        free(problems->items[i].file);
+        free(problems->items[i].setting);
+        free(problems->items[i].message);
+    }
+    free(problems->items);
+    *problems = (Problems){ 0 };
+}
+
+char *problem_to_string(const Problem *problem)
+{
+    _cleanup_(freep) char *place =
+        problem->line > 0 ? xasprintf("%s:%u", problem->file, problem->line) : xstrdup(problem->file);
+
+    if (isempty(problem->setting))
+        return xasprintf("%s: %s", place, problem->message);
+    return xasprintf("%s: %s: %s", place, problem->setting, problem->message);
+}
+
+/* ---- words and amounts ---- */
+
+static const char *const on_failure_words[_ON_FAILURE_MAX] = {
+    [ON_FAILURE_ROLLBACK] = "rollback",
+    [ON_FAILURE_STOP] = "stop",
+};
+
+static const char *const sample_entry_words[_SAMPLE_ENTRY_MAX] = {
+    [SAMPLE_ENTRY_RELAY] = "relay",
+    [SAMPLE_ENTRY_FLEET] = "fleet",
+};
+
+static int word_index(const char *const *words, int n, const char *s)
+{
+    for (int i = 0; s && i < n; i++)
+        if (streq(words[i], s))
+            return i;
+    return -1;
+}
+
+const char *on_failure_to_string(OnFailure v)
+{
+    return v >= 0 && v < _ON_FAILURE_MAX ? on_failure_words[v] : NULL;
+}
+
+OnFailure on_failure_from_string(const char *s)
+{
+    return (OnFailure)word_index(on_failure_words, _ON_FAILURE_MAX, s);
+}
+
+const char *sample_entry_to_string(SampleEntry v)
+{
+    return v >= 0 && v < _SAMPLE_ENTRY_MAX ? sample_entry_words[v] : NULL;
+}
+
+SampleEntry sample_entry_from_string(const char *s)
+{
+    return (SampleEntry)word_index(sample_entry_words, _SAMPLE_ENTRY_MAX, s);
+}
+
+size_t amount_of(Amount amount, size_t fleet)
+{
+    size_t n = amount.percent ? fleet / 100 * amount.value + fleet % 100 * amount.value / 100 : amount.value;
+
+    return n > 0 ? n : 1;
+}
+
+/* ---- the configuration ---- */
+
+/* The makers' settings as shipped, then those tuned for tor's directory cache. */
+static const struct {
+    const char *name, *library;
+    struct {
+        const char *name, *value;
+    } environment[2];
+} builtin_allocators[] = {
+    { .name = "glibc" },
+    { .name = "jemalloc", .library = "libjemalloc.so.2" },
+    { .name = "mimalloc", .library = "libmimalloc.so.2" },
+    { .name = "mimalloc3", .library = "libmimalloc.so.3" },
+    { .name = "tcmalloc", .library = "libtcmalloc.so.4" },
+    { .name = "glibc-tuned", .environment = { { "GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=131072" } } },
+    { .name = "jemalloc-tuned",
+      .library = "libjemalloc.so.2",
+      .environment = { { "MALLOC_CONF", "background_thread:true" } } },
+    /* The option was renamed between mimalloc 2.0 and 2.1; each version ignores the other's name. */
+    { .name = "mimalloc-tuned",
+      .library = "libmimalloc.so.2",
+      .environment = { { "MIMALLOC_PURGE_DELAY", "0" }, { "MIMALLOC_DECOMMIT_DELAY", "0" } } },
+    { .name = "mimalloc3-tuned",
+      .library = "libmimalloc.so.3",
+      .environment = { { "MIMALLOC_PURGE_DELAY", "0" } } },
+    { .name = "tcmalloc-tuned",
+      .library = "libtcmalloc.so.4",
+      .environment = { { "TCMALLOC_AGGRESSIVE_DECOMMIT", "1" } } },
+};
+
+Config *config_new(const char *path)
+{
+    Config *config = xcalloc(1, sizeof(*config));
+
+    *config = (Config){
+        .path = xstrdup(path),
+        .unit = xstrdup("tor@.service"),
+        .instances_dir = xstrdup("/etc/tor/instances"),
+        .allocators = xcalloc(ELEMENTSOF(builtin_allocators), sizeof(Allocator)),
+        .n_allocators = ELEMENTSOF(builtin_allocators),
+        .rollout = {
+            .parallel = { .value = 1 },
+            .settle = 30 * USEC_PER_SEC,
+            .canary = 1,
+            .canary_settle = 30 * USEC_PER_SEC,
+            .max_failed = 1,
+            .on_failure = ON_FAILURE_ROLLBACK,
+        },
+        .sample_interval = USEC_PER_MINUTE,
+        .sample_entry = SAMPLE_ENTRY_RELAY,
+        .metrics_textfile = xstrdup(""),
+    };
+    for (size_t i = 0; i < ELEMENTSOF(builtin_allocators); i++) {
+        Allocator *a = &config->allocators[i];
+
+        a->name = xstrdup(builtin_allocators[i].name);
+        a->library = xstrdup(builtin_allocators[i].library);
+        a->environment = xcalloc(ELEMENTSOF(builtin_allocators[i].environment), sizeof(EnvVar));
+        for (size_t j = 0; j < ELEMENTSOF(builtin_allocators[i].environment); j++)
+            if (builtin_allocators[i].environment[j].name)
+                a->environment[a->n_environment++] =
+                    (EnvVar){ .name = xstrdup(builtin_allocators[i].environment[j].name),
+                              .value = xstrdup(builtin_allocators[i].environment[j].value) };
+    }
+    return config;
+}
+
+void allocator_clear(Allocator *allocator)
+{
+    for (size_t i = 0; i < allocator->n_environment; i++) {
+        free(allocator->environment[i].name);
+        free(allocator->environment[i].value);
+    }
+    free(allocator->environment);
+    free(allocator->library);
+    free(allocator->name);
+    *allocator = (Allocator){ 0 };
+}
+
+Config *config_free(Config *config)
+{
+    if (!config)
+        return NULL;
+    for (size_t i = 0; i < config->n_allocators; i++)
+        allocator_clear(&config->allocators[i]);
+    for (size_t i = 0; i < config->n_groups; i++) {
+        free(config->groups[i].name);
+        free(config->groups[i].seed);
+        strv_free(config->groups[i].patterns);
+    }
+    free(config->allocators);
+    free(config->groups);
+    free(config->path);
+    free(config->unit);
+    free(config->instances_dir);
+    free(config->metrics_textfile);
+    free(config);
+    return NULL;
+}
+
+ssize_t config_find_allocator(const Config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_allocators; i++)
+        if (streq(config->allocators[i].name, name))
+            return (ssize_t)i;
+    return -ENOENT;
+}

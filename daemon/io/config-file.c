@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reads a configuration file, with what it includes, through libconfig into the neutral tree. Must never
+ * judge a setting: that is core/config's.
+ *
+ * The file is put together here and handed to libconfig as one text, and libconfig's line numbers are led
+ * back to the files by a table. libconfig would resolve "@include" by itself, but its scanner ends the
+ * process when the name is that of a folder (flex's YY_FATAL_ERROR), waits for ever on a FIFO, reads without
+ * bound, and differs from version to version in what a name is relative to and in which name a setting
+ * reports. */
+#include "io/config-file.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libconfig.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#define FILE_SIZE_MAX (1024 * 1024) /* of all files together */
+#define FILES_MAX 64
+#define INCLUDE_DEPTH_MAX 8
+#define NESTING_MAX 16 /* groups in lists in groups; a valid file has 4 */
+
+/* Where a line of the assembled text comes from. */
+typedef struct Origin {
+    size_t file;
+    unsigned line;
+} Origin;
+
+typedef struct Source {
+    FILE *out; /* the assembled text */
+    char **files;
+    Origin *lines;
+    size_t n_lines, capacity;
+    size_t bytes;     /* read so far */
+    const char *path; /* the main file: includes are relative to its folder */
+    Problems *problems;
+    enum { IN_CODE, IN_COMMENT, IN_STRING } state; /* of libconfig's scanner: goes on across files */
+    Origin opened;                                 /* where that comment or string begins */
+} Source;
+
+static const char *source_add_file(Source *s, const char *path, unsigned depth);
+
+/* ---- putting the text together ---- */
+
+static void source_clear(Source *s)
+{
+    fclosep(&s->out);
+    strv_free(s->files);
+    free(s->lines);
+}
+
+static void begin_line(Source *s, size_t file, unsigned line)
+{
+    GROW(s->lines, s->capacity, s->n_lines);
+    s->lines[s->n_lines++] = (Origin){ .file = file, .line = line };
+}
+
+static Origin origin_of(const Source *s, unsigned line)
+{
+    if (s->n_lines == 0)
+        return (Origin){ 0 };
+    return s->lines[line == 0 ? 0 : line <= s->n_lines ? line - 1 : s->n_lines - 1];
+}
+
+/* `path` as it stands when absolute, else beside the main file. */
+static char *include_path(const Source *s, const char *path)
+{
+    const char *slash = strrchr(s->path, '/');
+
+    if (*path == '/' || !slash)
+        return xstrdup(path);
+    return xasprintf("%.*s/%s", (int)(slash - s->path), s->path, path);
+}
+
+/* The file name of an @include directive ("^[ \t]*@include[ \t]+\"NAME\"") that begins at `p`, where a line
+ * begins. Returns what follows the directive; NULL: there is none. *ret_name stays NULL when the name has no
+ * end. */
+static const char *parse_include(const char *p, char **ret_name)
+{
+    static const char keyword[] = "@include";
+    _cleanup_(freep) char *name = NULL;
+    size_t n = 0;
+
+    p += strspn(p, " \t");
+    if (strncmp(p, keyword, strlen(keyword)) != 0)
+        return NULL;
+    p += strlen(keyword);
+    if (strspn(p, " \t") == 0 || p[strspn(p, " \t")] != '"')
+        return NULL;
+    p += strspn(p, " \t") + 1;
+    name = xcalloc(strcspn(p, "\n") + 1, 1);
+    for (; *p && *p != '"' && *p != '\n'; p++) {
+        if (*p == '\\' && (p[1] == '"' || p[1] == '\\'))
+            p++;
+        name[n++] = *p;
+    }
+    if (*p == '"') {
+        *ret_name = TAKE_PTR(name);
+        p++;
+    }
+    return p;
+}
+
+static void include(Source *s, size_t file, unsigned line, const char *name, unsigned depth)
+{
+    _cleanup_(freep) char *path = NULL;
+    const char *error = NULL;
+
+    if (!name || !*name) {
+        problems_add(s->problems, s->files[file], line, NULL, "@include needs the name of a file in quotes");
+        return;
+    }
+    path = include_path(s, name);
+    fputc('\n', s->out);
+    error = source_add_file(s, path, depth + 1);
+    if (error)
+        problems_add(s->problems, s->files[file], line, NULL, "cannot include \"%s\": %s", path, error);
+    begin_line(s, file, line); /* the rest of the directive's line */
+}
+
+/* libconfig 1.5 cuts a decimal or hexadecimal number without the suffix L to 32 bits ("4294967297" is 1).
+ * With it the value is whole, and the range check in core/config sees it. Returns what follows the number. */
+static const char *copy_number(Source *s, const char *p)
+{
+    size_t n = strspn(p, "0123456789.abcdefABCDEFxXL");
+    char *end = NULL;
+    bool hex = p[0] == '0' && (p[1] == 'x' || p[1] == 'X');
+
+    fwrite(p, 1, n, s->out);
+    unsigned long long v = strtoull(p, &end, hex ? 16 : 10); /* ERANGE: v is large, which is all we ask */
+    if (end == p + n && v > INT_MAX)
+        fputc('L', s->out);
+    return p + n;
+}
+
+/* Copies `text` up to the end, following libconfig's scanner closely enough to know where a directive or a
+ * number is one and where it is part of a comment or a string. */
+static void source_add_text(Source *s, const char *text, size_t file, unsigned depth)
+{
+    unsigned line = 1;
+    bool line_start = true;
+
+    begin_line(s, file, line);
+    for (const char *p = text; *p;) {
+        size_t n = 1; /* how much of it to copy */
+
+        if (s->state == IN_CODE && line_start) {
+            _cleanup_(freep) char *name = NULL;
+            const char *rest = parse_include(p, &name);
+            if (rest) {
+                include(s, file, line, name, depth);
+                line_start = false;
+                p = rest;
+                continue;
+            }
+        }
+        if (s->state == IN_COMMENT) {
+            if (strncmp(p, "*/", 2) == 0) {
+                s->state = IN_CODE;
+                n = 2;
+            }
+        } else if (s->state == IN_STRING) {
+            if (*p == '\\' && (p[1] == '"' || p[1] == '\\'))
+                n = 2;
+            else if (*p == '"')
+                s->state = IN_CODE;
+        } else if (*p == '"') {
+            s->state = IN_STRING;
+            s->opened = s->lines[s->n_lines - 1];
+        } else if (strncmp(p, "/*", 2) == 0) {
+            s->state = IN_COMMENT;
+            s->opened = s->lines[s->n_lines - 1];
+            n = 2;
+        } else if (*p == '#' || strncmp(p, "//", 2) == 0) {
+            n = strcspn(p, "\n");
+        } else if (isalpha((unsigned char)*p)) { /* a name: digits in it are no number */
+            n = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_*");
+        } else if (isdigit((unsigned char)*p)) {
+            p = copy_number(s, p);
+            n = 0;
+            line_start = false;
+        }
+        if (n > 0) {
+            fwrite(p, 1, n, s->out);
+            line_start = *p == '\n';
+            p += n;
+        }
+        if (line_start)
+            begin_line(s, file, ++line);
+    }
+    /* libconfig 1.5 takes a comment for a syntax error when the file ends in it. */
+    fputc('\n', s->out);
+}
+
+/* The whole file, with a NUL behind it; NULL and the reason in *ret_error. */
+static char *read_whole(Source *s, const char *path, const char **ret_error)
+{
+    /* Not O_NOFOLLOW: the administrator may well keep the file elsewhere. O_NONBLOCK: a FIFO must not hold
+     * us. */
+    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    _cleanup_(freep) char *text = NULL;
+    struct stat st;
+    size_t n = 0;
+    ssize_t got = 0;
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        *ret_error = strerror(errno);
+        return NULL;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        *ret_error = S_ISDIR(st.st_mode) ? "is a folder, not a file" : "is not a regular file";
+        return NULL;
+    }
+    text = xcalloc(FILE_SIZE_MAX + 2, 1);
+    do {
+        got = read(fd, text + n, FILE_SIZE_MAX + 1 - n);
+        if (got < 0 && errno != EINTR) {
+            *ret_error = strerror(errno);
+            return NULL;
+        }
+        if (got > 0)
+            n += (size_t)got;
+    } while (got != 0 && n <= FILE_SIZE_MAX);
+    s->bytes += n;
+    if (s->bytes > FILE_SIZE_MAX) {
+        *ret_error = "too large; 1 MiB is the most, all included files together";
+        return NULL;
+    }
+    if (strlen(text) != n) {
+        *ret_error = "holds a NUL byte; it is not a text file";
+        return NULL;
+    }
+    return TAKE_PTR(text);
+}
+
+/* Adds a file and what it includes. NULL; or why the file could not be read. */
+static const char *source_add_file(Source *s, const char *path, unsigned depth)
+{
+    _cleanup_(freep) char *text = NULL;
+    const char *error = NULL;
+    size_t file = strv_length(s->files);
+
+    if (depth > INCLUDE_DEPTH_MAX)
+        return "files that include each other too deeply (8 levels at most)";
+    if (file >= FILES_MAX)
+        return "too many files (64 at most)";
+    text = read_whole(s, path, &error);
+    if (!text)
+        return error;
+    strv_push(&s->files, xstrdup(path));
+    source_add_text(s, text, file, depth);
+    return NULL;
+}
+
+/* ---- from libconfig's tree to ours ---- */
+
+static void convert(Source *s, const config_setting_t *setting, unsigned depth, ConfNode *node)
+{
+    /* Not config_setting_source_line(), which cuts the number to 16 bits. */
+    Origin origin = origin_of(s, setting->line);
+
+    *node = (ConfNode){
+        .name = xstrdup(config_setting_name(setting)),
+        .file = s->files[origin.file],
+        .line = origin.line,
+    };
+    switch (config_setting_type(setting)) {
+    case CONFIG_TYPE_INT:
+        node->kind = CONF_INT;
+        node->integer = config_setting_get_int(setting);
+        return;
+    case CONFIG_TYPE_INT64:
+        node->kind = CONF_INT;
+        node->integer = config_setting_get_int64(setting);
+        return;
+    case CONFIG_TYPE_FLOAT:
+        node->kind = CONF_FLOAT;
+        node->real = config_setting_get_float(setting);
+        return;
+    case CONFIG_TYPE_BOOL:
+        node->kind = CONF_BOOL;
+        node->integer = config_setting_get_bool(setting);
+        return;
+    case CONFIG_TYPE_STRING:
+        node->kind = CONF_STRING;
+        node->string = xstrdup(config_setting_get_string(setting));
+        if (!node->string)
+            node->string = xstrdup("");
+        return;
+    case CONFIG_TYPE_GROUP:
+        node->kind = CONF_GROUP;
+        break;
+    case CONFIG_TYPE_ARRAY:
+    case CONFIG_TYPE_LIST:
+        node->kind = CONF_LIST;
+        break;
+    default:
+        abort(); /* libconfig has no other type */
+    }
+
+    int n = config_setting_length(setting);
+    if (n > 0 && depth >= NESTING_MAX) {
+        problems_add(s->problems, node->file, node->line, NULL, "nested too deeply");
+        return;
+    }
+    node->children = xcalloc((size_t)n, sizeof(ConfNode));
+    for (int i = 0; i < n; i++)
+        convert(s, config_setting_get_elem(setting, (unsigned)i), depth + 1,
+                &node->children[node->n_children++]);
+}
+
+/* libconfig takes the end of the file for the end of a comment or string, and with it everything that it
+ * swallowed: groups would be gone without a word. */
+static void add_open_end(Source *s)
+{
+    problems_add(s->problems, s->files[s->opened.file], s->opened.line, NULL,
+                 "the %s that begins here has no end", s->state == IN_COMMENT ? "comment" : "string");
+}
+
+static void add_parse_problem(Source *s, const config_t *parsed)
+{
+    const char *text = config_error_text(parsed);
+    unsigned line = (unsigned)config_error_line(parsed);
+    Origin origin = origin_of(s, line);
+
+    if (line >= s->n_lines && s->state != IN_CODE) {
+        add_open_end(s);
+        return;
+    }
+    if (!text || streq(text, "syntax error"))
+        text = "syntax error: look here and just before for a missing \";\" or \",\", a quote or a bracket";
+    problems_add(s->problems, s->files[origin.file], origin.line, NULL, "%s", text);
+}
+
+static int parse(Source *s, const char *text, Config **ret)
+{
+    size_t before = s->problems->n;
+    ConfNode root = { 0 };
+    config_t parsed;
+    int r = -EINVAL;
+
+    config_init(&parsed);
+    if (!config_read_string(&parsed, text)) {
+        add_parse_problem(s, &parsed);
+    } else if (s->state != IN_CODE) {
+        add_open_end(s);
+    } else {
+        convert(s, config_root_setting(&parsed), 0, &root);
+        if (s->problems->n == before)
+            r = config_from_tree(&root, s->path, s->problems, ret);
+    }
+    config_destroy(&parsed);
+    conf_node_clear(&root);
+    return r;
+}
+
+int config_file_load(const char *path, Problems *problems, Config **ret)
+{
+    _cleanup_(freep) char *text = NULL;
+    _cleanup_(source_clear) Source s = { .path = path, .problems = problems };
+    size_t size = 0, before = problems->n;
+    const char *error = NULL;
+
+    s.out = open_memstream(&text, &size);
+    if (!s.out)
+        abort(); /* out of memory, as in xcalloc() */
+    error = source_add_file(&s, path, 0);
+    if (error)
+        problems_add(problems, path, 0, NULL, "%s", error);
+    int r = fclose(TAKE_PTR(s.out)); /* `text` is complete and ours only now */
+    if (r != 0)
+        abort();
+    /* Without an included file, what it would have defined would be reported as unknown. */
+    if (problems->n > before)
+        return -EINVAL;
+    return parse(&s, text, ret);
+}
