@@ -1,0 +1,135 @@
+"""Whatever fails around a rollout, or kills the daemon in the middle of it: relays stay up, files stay whole, and
+the rollout ends where the file says. KILLS says at how many random moments the daemon is killed."""
+
+import collections
+import os
+import random
+import time
+
+RELAYS = 12
+KILLS = int(os.environ.get("KILLS", "12"))
+
+
+def conf(m, allocator, **options):
+    return m.settings([("A", allocator, 'relays = [ "*" ]')], parallel=6, extra_rollout="canary = 0;", **options)
+
+
+def assert_files_whole(m):
+    for path in m.drop_in_times():
+        text = m.read("/etc/systemd/system/" + path)
+        assert text.startswith("# relayalloc: written from ") and text.endswith("\n"), (path, text)
+        assert "[Service]\n" in text and "LD_PRELOAD=" in text, (path, text)
+    leftover = m.sh("find /etc/systemd/system -path '*tor@*' -type f ! -name zz-relayalloc.conf")
+    assert leftover == "", f"temporary files stayed behind: {leftover}"
+
+
+def assert_nobody_down(m):
+    states = m.sh("systemctl show -P ActiveState " + " ".join(m.unit(r) for r in m.names)).split()
+    assert len(states) == len(m.names)
+    assert set(states) <= {"active", "activating", "deactivating", "reloading"}, states
+
+
+def test_killed_at_random_moments(fresh):
+    m = fresh
+    seed = int(os.environ.get("SEED", random.randrange(1 << 32)))
+    chance = random.Random(seed)
+    print(f"SEED={seed}")
+    extra = collections.Counter()
+    # how long a rollout takes here, so that the moments cover it whole
+    m.write_conf(conf(m, "jemalloc"))
+    began = time.monotonic()
+    m.start_daemon()
+    m.wait_event("rollout-finished", timeout=120)
+    length = time.monotonic() - began
+    m.wait_all("ok")
+    for attempt in range(KILLS):
+        allocator = ("tcmalloc", "jemalloc")[attempt % 2]
+        m.systemctl("stop", "relayallocd")
+        m.mark()
+        m.write_conf(conf(m, allocator))
+        moment = chance.uniform(0, length * 1.1)
+        began = time.monotonic()
+        m.systemctl("start", "--no-block", "relayallocd")
+        m.wait_until(lambda: time.monotonic() - began >= moment, moment + 5, "the moment to come")
+        m.run("systemctl kill -s KILL relayallocd")
+        assert_nobody_down(m)
+        m.sh("systemctl reset-failed relayallocd 2>/dev/null || true; systemctl start relayallocd")
+        m.wait_until(lambda: {m.allocator_in_maps(r) for r in m.names} == {allocator}, 120,
+                     f"all to run {allocator} after a kill at {moment:.3f} s of {length:.3f} s "
+                     f"(attempt {attempt}, SEED={seed})", m.journal_text)
+        m.wait_all("ok")
+        assert_files_whole(m)
+        for relay in m.names:
+            starts = m.starts(relay)
+            extra[starts - 1] += 1
+            assert starts <= 2, f"{relay}: {starts} starts, killed at {moment:.3f} s (SEED={seed})"
+    print(f"moments tried {KILLS}, invariants broken 0, extra restarts "
+          + ", ".join(f"{n}: {count} relays" for n, count in sorted(extra.items())))
+    # A moment at which nothing was lost costs nothing: most relays need no second restart.
+    assert extra[0] >= extra[1]
+
+
+def rollout_with(m, disturb, timeout=120):
+    """A rollout that disturb() disturbs when the second relay has been moved."""
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=2, extra_rollout="canary = 0;"))
+    m.start_daemon()
+    m.wait_event("relay-moved", count=2, timeout=60)
+    disturb()
+    m.wait_until(lambda: {m.allocator_in_maps(r) for r in m.names} == {"jemalloc"}, timeout, "all to run jemalloc",
+                 m.journal_text)
+    m.wait_all("ok", timeout=timeout)
+    assert_files_whole(m)
+
+
+def test_systemd_reexecuted_in_mid_rollout(fresh):
+    m = fresh
+    daemon_before = []
+
+    def disturb():
+        daemon_before.append(m.prop("relayallocd", "MainPID"))
+        m.systemctl("daemon-reexec")
+
+    rollout_with(m, disturb)
+    assert m.prop("relayallocd", "MainPID") == daemon_before[0]
+    assert max(m.starts(r) for r in m.names) == 1
+
+
+def test_journald_restarted_in_mid_rollout(fresh):
+    m = fresh
+    rollout_with(m, lambda: m.systemctl("restart", "systemd-journald"))
+
+
+def test_bus_restarted_in_mid_rollout(fresh):
+    m = fresh
+    # Debian forbids a restart of dbus by itself; a package upgrade that goes wrong does it all the same.
+    rollout_with(m, lambda: m.sh("kill -KILL $(systemctl show -P MainPID dbus); "
+                                 "systemctl reset-failed dbus; systemctl start dbus"))
+
+
+def test_all_relays_restarted_by_a_package_upgrade_in_mid_rollout(fresh):
+    m = fresh
+    rollout_with(m, lambda: m.systemctl("restart", "tor.service"))
+    # once by the upgrade, once to be moved; never more
+    assert max(m.starts(r) for r in m.names) <= 2
+
+
+def test_relay_stopped_by_its_operator_in_mid_rollout_stays_stopped(fresh):
+    m = fresh
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=1, extra_rollout="canary = 0;"))
+    m.start_daemon()
+    m.wait_event("relay-moved", count=1, timeout=60)
+    last = m.wait_until(lambda: [r for r, s in m.states().items() if s == "pending"], 30, "a pending relay")[-1]
+    m.systemctl("stop", f"tor@{last}")
+    others = [r for r in m.names if r != last]
+    m.wait_all("ok", others, timeout=120)
+    m.wait_all("stopped", [last])
+    assert m.starts(last) == 0
+    m.systemctl("start", f"tor@{last}")
+    m.wait_all("ok", timeout=60)
+
+
+def test_file_edited_in_mid_rollout_is_replanned(fresh):
+    m = fresh
+    rollout_with(m, lambda: m.write_conf(
+        m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=6, extra_rollout="canary = 0;")))
+    assert max(m.starts(r) for r in m.names) == 1

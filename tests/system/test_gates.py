@@ -1,0 +1,149 @@
+"""A rollout that goes wrong: who fails at which gate is put back, and nobody else is touched."""
+
+import json
+import subprocess
+
+import pytest
+
+from machine import REPO
+
+RELAYS = 6
+BROKEN = "/usr/local/lib/relay-test/libbroken.so"
+
+
+@pytest.fixture(scope="module")
+def broken_library():
+    built = REPO / "build/tests/libbroken.so"
+    built.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-fno-builtin", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", built,
+                    REPO / "tests/system/broken-malloc.c"], check=True)
+    return built.read_bytes()
+
+
+@pytest.fixture
+def broken(fresh, broken_library):
+    def put(path=BROKEN):
+        where = fresh.path(path)
+        where.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        fresh.path(path + ".new").write_bytes(broken_library)
+        fresh.path(path + ".new").chmod(0o644)
+        fresh.path(path + ".new").rename(where)
+    put()
+    yield fresh, put
+    fresh.sh("rm -rf /usr/local/lib/relay-test /home/relay-test")
+
+
+def conf(m, how, library=BROKEN, **options):
+    return (f'allocators = {{ broken = {{ library = "{library}"; environment = {{ BROKEN = "{how}"; }}; }}; }};\n'
+            + m.settings([("A", "broken", 'relays = [ "*" ]')], **options))
+
+
+def assert_put_back(m, before):
+    """One relay was tried and is back as it was; the others were never touched."""
+    m.wait_event("rollout-halted", timeout=90)
+    m.wait_event("relay-put-back", timeout=90)
+    tried = {e["RELAYALLOC_RELAY"] for e in m.events("relay-failed")}
+    assert len(tried) == 1, tried
+    victim = tried.pop()
+    after = m.invocations()
+    assert {r for r in m.names if after[r] != before[r]} == {victim}
+    assert all(m.is_active(m.unit(r)) for r in m.names)
+    assert m.drop_in_times() == {}
+    assert m.allocator_in_maps(victim) == "glibc" and BROKEN not in m.proc(victim, "maps")
+    listing = m.listing()
+    assert listing[victim]["state"] == "failed", listing[victim]
+    assert m.run("relayallocctl list").returncode == 3
+    return victim
+
+
+@pytest.mark.parametrize("how, settle", [("start", 0), ("soon", 4)], ids=["does not start", "dies while it settles"])
+def test_canary_that_fails_is_put_back_and_the_rollout_halts(broken, how, settle):
+    m, _ = broken
+    before = m.invocations()
+    m.write_conf(conf(m, how, parallel=4, settle=settle))
+    m.start_daemon()
+    victim = assert_put_back(m, before)
+    halted = m.events("rollout-halted")[-1]
+    assert int(halted["PRIORITY"]) <= 3
+    assert m.events("relay-failed", relay=victim)[0]["RELAYALLOC_REASON"]
+
+
+def test_failed_combination_is_not_tried_again_until_something_changes(broken):
+    m, put = broken
+    before = m.invocations()
+    m.write_conf(conf(m, "start"))
+    m.start_daemon()
+    victim = assert_put_back(m, before)
+    m.mark()
+    m.systemctl("restart", "relayallocd")
+    m.wait_event("daemon-started")
+    m.wait_event("sample-relay", relay=victim, count=3)
+    assert m.starts(victim) == 0, "the same relay, allocator and library were tried again"
+    assert m.listing()[victim]["state"] == "failed"
+    # a file that says otherwise is a new chance
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=4))
+    m.wait_all("ok", timeout=90)
+    assert {m.allocator_in_maps(r) for r in m.names} == {"jemalloc"}
+
+
+def test_library_that_the_units_sandbox_hides_is_refused_before_anybody_is_restarted(broken):
+    m, put = broken
+    # tor@.service has ProtectHome=yes
+    hidden = "/home/relay-test/libhidden.so"
+    put(hidden)
+    before = m.invocations()
+    m.write_conf(conf(m, "none", library=hidden))
+    m.start_daemon()
+    m.wait_event("preflight-failed", "library-refused", timeout=60)
+    said = "\n".join(e["MESSAGE"] + e.get("RELAYALLOC_REASON", "") for e in m.events("preflight-failed",
+                                                                                      "library-refused"))
+    assert hidden in said
+    m.wait_event("sample-relay", count=RELAYS)
+    assert m.invocations() == before
+    assert m.drop_in_times() == {}
+
+
+def test_one_broken_group_does_not_reach_the_others_relays(broken):
+    m, _ = broken
+    before = m.invocations()
+    m.write_conf('allocators = { broken = { library = "' + BROKEN + '"; environment = { BROKEN = "start"; }; }; };\n'
+                 + m.settings([("A", "broken", 'relays = [ "relay1", "relay2", "relay3" ]'),
+                               ("B", "jemalloc", 'relays = [ "*" ]')], parallel=4))
+    m.start_daemon()
+    m.wait_event("rollout-halted", "rollout-finished", timeout=90)
+    assert all(m.is_active(m.unit(r)) for r in m.names)
+    after = m.invocations()
+    touched = {r for r in ("relay1", "relay2", "relay3") if after[r] != before[r]}
+    assert len(touched) == 1
+    for relay in ("relay1", "relay2", "relay3"):
+        assert m.allocator_in_maps(relay) == "glibc" and m.drop_in(relay) is None
+
+
+def test_relay_that_ignores_its_stop_signal_is_waited_for(fresh):
+    m = fresh
+    m.write("/etc/systemd/system/tor@relay1.service.d/20-slow.conf",
+            "[Service]\nKillSignal=SIGWINCH\nTimeoutStopSec=4\n")
+    m.systemctl("daemon-reload")
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "relay1", "relay2" ]')]))
+    m.start_daemon()
+    m.wait_all("ok", ["relay1", "relay2"], timeout=90)
+    assert m.allocator_in_maps("relay1") == "jemalloc"
+    assert m.starts("relay1") == 1
+    assert m.events("relay-failed") == []
+
+
+def test_read_only_etc_halts_and_nothing_is_restarted(fresh):
+    m = fresh
+    before = m.invocations()
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')]))
+    m.sh("mkdir -p /etc/systemd/system && mount --bind /etc/systemd/system /etc/systemd/system && "
+         "mount -o remount,bind,ro /etc/systemd/system")
+    try:
+        m.start_daemon()
+        m.wait_event("rollout-halted", timeout=60)
+        said = json.dumps(m.events("relay-failed", "rollout-halted"))
+        assert "ead-only" in said, said
+        assert m.invocations() == before
+    finally:
+        m.sh("systemctl stop relayallocd; umount /etc/systemd/system")
+    assert m.drop_in_times() == {}
