@@ -8,7 +8,7 @@
 
 typedef struct Library {
     char *path;     /* to write into the drop-in: the folder's real path, the file's own name
-                       ("…/libmimalloc.so.2") */
+                       ("…/libmimalloc.so.2"), so that an upgrade of the package does not break the drop-in */
     char *realpath; /* all links resolved: what /proc/PID/maps will show */
     dev_t dev;
     ino_t inode;
@@ -22,13 +22,32 @@ char *library_build_id(const Library *library);
 
 /* Resolves `name`: an absolute path as it stands; a bare name by asking the dynamic linker itself, which
  * loads nothing: the probe started with LD_TRACE_LOADED_OBJECTS=1 (ld.so(8)) and LD_PRELOAD=name, as an
- * unprivileged process. Then checks: a regular file; an ELF shared object of the class and machine of
- * `probe_path` itself; file and every folder on its path (of the name as given and of the real path) owned by
- * root and writable by root alone (sticky bits do not help). 0; on refusal -ENOENT (not found), -ENOEXEC (not
- * ELF, or wrong class or machine), -EPERM (unsafe), -EINVAL, and *ret_reason a sentence without full stop
- * that names the path, the fault, and the Debian package to install where it is known ("libjemalloc2" for
- * libjemalloc.so.2, …). Blocks for some ms: used at load time, not in the loop. */
+ * unprivileged process. Then checks: library_walk() of the name as given, for root; a regular file;
+ * library_check_elf(); that the dynamic linker would take it, and finds the libraries that it needs; and
+ * library_walk() of those, which come into the relay with it.
+ * 0; on refusal -ENOENT (it, or a library that it needs, is not installed), -ENOEXEC (not ELF, wrong class or
+ * machine, or the dynamic linker does not want it), -EPERM (unsafe), -EACCES (not readable for everybody),
+ * -EINVAL (no name or path that LD_PRELOAD can take, or no regular file), or what else went wrong; and
+ * *ret_reason a sentence without full stop that names the path, the fault, and what to do where it is known.
+ * Blocks for some ms: used at load time, not in the loop. */
 int library_resolve(const char *name, const char *probe_path, Library *ret, char **ret_reason);
 
-/* The Debian/Ubuntu package that ships a bare library name, or NULL. */
+/* The Debian/Ubuntu package that ships a bare library name, or NULL. (The names before Debian 13's t64 ones,
+ * which its packages still provide on 64-bit machines.) */
 const char *library_package(const char *name);
+
+/* ---- the steps of library_resolve(), apart for the tests; errors and *ret_reason as above ---- */
+
+/* Follows `path` as the kernel would, each link of it too, and looks at every folder, link and file on the
+ * way, "/" first: owned by `owner` and writable by nobody else. Writable by others is refused (sticky or not:
+ * a name that is free can be taken), so is writable by an access control list, and by a group, unless the
+ * group is known and nobody but root is in it: /usr/local/lib of older Debian installations is root:staff,
+ * mode 2775, and staff empty. (Passwords of groups are not looked at.) Folders must be open, and the file
+ * readable, to everybody, as the probe runs as nobody. `trusted` and what is above it is not looked at; NULL:
+ * nothing is trusted. The result has no links, "." or "..". */
+int library_walk(const char *path, uid_t owner, const char *trusted, char **ret_realpath,
+                 struct stat *ret_stat, char **ret_reason);
+
+/* Is it an ELF shared object, of the class, byte order and machine of the probe itself, which is what relays
+ * run here? */
+int library_check_elf(const char *path, const char *probe_path, char **ret_reason);

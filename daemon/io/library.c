@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "io/library.h"
+
+#include "io/library-private.h"
+#include "io/subprocess.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+
+#define TRACE_TIMEOUT (10 * USEC_PER_SEC)
+
+static const struct {
+    const char *library, *package, *else_where;
+} packages[] = {
+    { "libjemalloc.so.2", "libjemalloc2", NULL },
+    { "libmimalloc.so.2", "libmimalloc2.0", "Debian 13 has libmimalloc.so.3 instead, in libmimalloc3" },
+    { "libmimalloc.so.3", "libmimalloc3", "Debian 12 has libmimalloc.so.2 instead, in libmimalloc2.0" },
+    { "libtcmalloc.so.4", "libgoogle-perftools4", NULL },
+    { "libtcmalloc_minimal.so.4", "libtcmalloc-minimal4", NULL },
+};
+
+const char *library_package(const char *name)
+{
+    for (size_t i = 0; i < ELEMENTSOF(packages); i++)
+        if (streq(packages[i].library, name))
+            return packages[i].package;
+    return NULL;
+}
+
+char *library_package_hint(const char *name)
+{
+    for (size_t i = 0; i < ELEMENTSOF(packages); i++)
+        if (streq(packages[i].library, name))
+            return xasprintf(" (apt install %s%s%s)", packages[i].package, packages[i].else_where ? "; " : "",
+                             packages[i].else_where ? packages[i].else_where : "");
+    return xstrdup("");
+}
+
+void library_clear(Library *library)
+{
+    free(library->path);
+    free(library->realpath);
+    *library = (Library){ 0 };
+}
+
+char *library_build_id(const Library *library)
+{
+    return xasprintf("%" PRIuMAX ":%" PRIuMAX ":%" PRIdMAX ".%09ld:%" PRIu64, (uintmax_t)library->dev,
+                     (uintmax_t)library->inode, (intmax_t)library->mtime.tv_sec, library->mtime.tv_nsec,
+                     library->size);
+}
+
+/* ---- what is in it ---- */
+
+/* What the headers of both classes begin with; the fields of interest stand at the same place in each. */
+typedef struct ElfStart {
+    unsigned char ident[EI_NIDENT];
+    uint16_t type;
+    uint16_t machine;
+} ElfStart;
+
+/* 0; -ENOEXEC: no ELF file. */
+static int elf_read(const char *path, ElfStart *ret)
+{
+    /* O_NONBLOCK: should it have become a FIFO since it was looked at. */
+    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    ElfStart start;
+    ssize_t n;
+
+    if (fd < 0)
+        return -errno;
+    n = pread(fd, &start, sizeof(start), 0);
+    if (n < 0)
+        return -errno;
+    if ((size_t)n < sizeof(start) || memcmp(start.ident, ELFMAG, SELFMAG) != 0)
+        return -ENOEXEC;
+    *ret = start;
+    return 0;
+}
+
+int library_check_elf(const char *path, const char *probe_path, char **ret_reason)
+{
+    ElfStart library = { 0 }, probe = { 0 };
+    int r = elf_read(probe_path, &probe);
+
+    if (r < 0)
+        return REFUSE(r, ret_reason, "%s cannot be checked: %s: %s", path, probe_path, strerror(-r));
+    r = elf_read(path, &library);
+    if (r == -ENOEXEC)
+        return REFUSE(r, ret_reason, "%s is no library: it is not an ELF file", path);
+    if (r < 0)
+        return REFUSE(r, ret_reason, "%s cannot be read: %s", path, strerror(-r));
+    if (library.ident[EI_CLASS] != probe.ident[EI_CLASS])
+        return REFUSE(-ENOEXEC, ret_reason,
+                      "%s is for another architecture: it is a %s-bit library, programs here are %s-bit",
+                      path, library.ident[EI_CLASS] == ELFCLASS32 ? "32" : "64",
+                      probe.ident[EI_CLASS] == ELFCLASS32 ? "32" : "64");
+    if (library.ident[EI_DATA] != probe.ident[EI_DATA])
+        return REFUSE(-ENOEXEC, ret_reason, "%s is for another architecture: its bytes are in another order",
+                      path);
+    /* Of one byte order, so they compare as they stand, whatever ours is. */
+    if (library.machine != probe.machine)
+        return REFUSE(-ENOEXEC, ret_reason,
+                      "%s is for another architecture: its ELF machine is %u, that of programs here is %u",
+                      path, library.machine, probe.machine);
+    if (library.type != ET_DYN)
+        return REFUSE(-ENOEXEC, ret_reason, "%s is no library, but a program or another kind of ELF file",
+                      path);
+    return 0;
+}
+
+/* ---- what the dynamic linker makes of it ---- */
+
+/* The linker's own words on why it takes no library, from "ERROR: ld.so: object '…' from LD_PRELOAD cannot be
+ * preloaded (WORDS): ignored."; NULL: it takes it. Owned by the caller. */
+static char *trace_refusal(const char *err)
+{
+    static const char before[] = "cannot be preloaded (", after[] = "): ignored";
+    const char *words = strstr(err, before), *end;
+
+    if (!words)
+        return NULL;
+    words += strlen(before);
+    end = strstr(words, after);
+    return xstrndup(words, end ? (size_t)(end - words) : strcspn(words, "\n"));
+}
+
+/* Runs the dynamic linker on the probe with `preload`, without loading anything. */
+static int trace(const char *preload, const char *probe_path, SubprocessResult *ret, char **ret_reason)
+{
+    _cleanup_(strv_freep) char **environment = NULL;
+    int r;
+
+    strv_push(&environment, xstrdup("LD_TRACE_LOADED_OBJECTS=1"));
+    strv_push(&environment, xasprintf("LD_PRELOAD=%s", preload));
+    r = subprocess_run(probe_path, environment, TRACE_TIMEOUT, ret);
+    if (r < 0)
+        return REFUSE(r, ret_reason, "%s cannot be looked up: %s cannot be run: %s", preload, probe_path,
+                      strerror(-r));
+    return 0;
+}
+
+/* One line of the trace: "\tNAME => PATH (0x7f…)", "\tNAME => not found", and others that name no library.
+ * False for those. *ret_path is NULL when it was not found. */
+static bool trace_line(const char *line, char **ret_name, char **ret_path)
+{
+    const char *arrow, *end;
+
+    line += strspn(line, "\t ");
+    arrow = strstr(line, " => ");
+    if (!arrow || memchr(line, '\n', (size_t)(arrow - line)))
+        return false;
+    *ret_name = xstrndup(line, (size_t)(arrow - line));
+    arrow += strlen(" => ");
+    end = arrow + strcspn(arrow, "\n");
+    for (const char *p = arrow; p + 4 <= end; p++)
+        if (strncmp(p, " (0x", 4) == 0)
+            end = p;
+    *ret_path = *arrow == '/' ? xstrndup(arrow, (size_t)(end - arrow)) : NULL;
+    return true;
+}
+
+/* The path that the trace gives for a bare name, or NULL. */
+static char *trace_find(const char *out, const char *name)
+{
+    for (const char *line = out; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        _cleanup_(freep) char *found = NULL, *path = NULL;
+
+        if (trace_line(line, &found, &path) && streq(found, name))
+            return TAKE_PTR(path);
+    }
+    return NULL;
+}
+
+/* Everything that comes into a process with the library must be there, and as safe as itself. */
+static int check_needed(const char *library, const char *out, char **ret_reason)
+{
+    for (const char *line = out; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        _cleanup_(freep) char *name = NULL, *path = NULL, *real = NULL, *reason = NULL;
+        struct stat st;
+        int r;
+
+        if (!trace_line(line, &name, &path))
+            continue;
+        if (!path)
+            return REFUSE(-ENOENT, ret_reason, "%s needs %s, which is not installed", library, name);
+        r = library_walk(path, 0, NULL, &real, &st, &reason);
+        if (r < 0)
+            return REFUSE(r, ret_reason, "%s needs %s: %s", library, name, reason);
+    }
+    return 0;
+}
+
+/* ld.so splits LD_PRELOAD at blanks and colons and expands "$ORIGIN" and the like, and there is no way to
+ * quote; control characters have no place in a drop-in. */
+static bool can_be_preloaded(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s <= ' ' || *s == ':' || *s == '$' || *s == '\x7f')
+            return false;
+    return true;
+}
+
+static int check_name(const char *name, char **ret_reason)
+{
+    if (!*name)
+        return REFUSE(-EINVAL, ret_reason, "the library has no name");
+    if (strlen(name) >= PATH_MAX)
+        return REFUSE(-EINVAL, ret_reason, "the library's name is too long");
+    if (!can_be_preloaded(name))
+        return REFUSE(-EINVAL, ret_reason,
+                      "\"%s\" cannot be preloaded: the dynamic linker takes no blanks, colons or \"$\" in a "
+                      "library's name",
+                      name);
+    if (strchr(name, '/') && name[0] != '/')
+        return REFUSE(-EINVAL, ret_reason, "\"%s\" is neither a bare name nor an absolute path", name);
+    return 0;
+}
+
+/* The file that the dynamic linker finds for a bare name. */
+static int find(const char *name, const char *probe_path, char **ret_path, char **ret_reason)
+{
+    _cleanup_(subprocess_result_clear) SubprocessResult result = { 0 };
+    _cleanup_(freep) char *words = NULL, *path = NULL;
+    int r = trace(name, probe_path, &result, ret_reason);
+
+    if (r < 0)
+        return r;
+    path = trace_find(result.out, name);
+    if (path) {
+        *ret_path = TAKE_PTR(path);
+        return 0;
+    }
+    words = trace_refusal(result.err);
+    /* glibc says the same of a file that is not there and of one that it may not open. */
+    if (!words || strstr(words, "cannot open shared object file")) {
+        _cleanup_(freep) char *hint = library_package_hint(name);
+        return REFUSE(-ENOENT, ret_reason, "%s is not installed: the dynamic linker finds no such library%s",
+                      name, hint);
+    }
+    return REFUSE(-ENOEXEC, ret_reason, "%s is refused by the dynamic linker: %s", name, words);
+}
+
+/* Would it be loaded? Whatever the header did not tell: a program, a damaged file, a library missing. */
+static int check_loadable(const char *path, const char *probe_path, char **ret_reason)
+{
+    _cleanup_(subprocess_result_clear) SubprocessResult result = { 0 };
+    _cleanup_(freep) char *words = NULL;
+    int r = trace(path, probe_path, &result, ret_reason);
+
+    if (r < 0)
+        return r;
+    words = trace_refusal(result.err);
+    if (words)
+        return REFUSE(-ENOEXEC, ret_reason, "%s is refused by the dynamic linker: %s", path, words);
+    if (result.signal || result.exit_status)
+        return REFUSE(-ENOEXEC, ret_reason, "%s is refused by the dynamic linker: %.*s", path,
+                      (int)strcspn(result.err, "\n"), result.err);
+    return check_needed(path, result.out, ret_reason);
+}
+
+int library_resolve(const char *name, const char *probe_path, Library *ret, char **ret_reason)
+{
+    _cleanup_(freep) char *found = NULL, *real = NULL, *folder = NULL, *path = NULL;
+    const char *base;
+    struct stat st;
+    int r = check_name(name, ret_reason);
+
+    if (r < 0)
+        return r;
+    if (name[0] == '/')
+        found = xstrdup(name);
+    else {
+        r = find(name, probe_path, &found, ret_reason);
+        if (r < 0)
+            return r;
+    }
+    r = library_walk(found, 0, NULL, &real, &st, ret_reason);
+    if (r < 0)
+        return r;
+    r = library_check_elf(real, probe_path, ret_reason);
+    if (r < 0)
+        return r;
+    /* The folder without links, as AppArmor's rules name it, but the file by the name that stays the same. */
+    base = strrchr(found, '/');
+    *strrchr(found, '/') = '\0';
+    folder = realpath(*found ? found : "/", NULL);
+    if (!folder)
+        return REFUSE(-errno, ret_reason, "%s cannot be looked at: %s", found, strerror(errno));
+    path = xasprintf("%s/%s", streq(folder, "/") ? "" : folder, base + 1);
+    if (!can_be_preloaded(path) || !can_be_preloaded(real))
+        return REFUSE(-EINVAL, ret_reason,
+                      "\"%s\" cannot be preloaded: the dynamic linker takes no blanks, colons or \"$\" in a "
+                      "library's path",
+                      path);
+    r = check_loadable(path, probe_path, ret_reason);
+    if (r < 0)
+        return r;
+    *ret = (Library){
+        .path = TAKE_PTR(path),
+        .realpath = TAKE_PTR(real),
+        .dev = st.st_dev,
+        .inode = st.st_ino,
+        .mtime = st.st_mtim,
+        .size = (uint64_t)st.st_size,
+    };
+    return 0;
+}
