@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* systemd's D-Bus interface (org.freedesktop.systemd1(5)), as far as we use it. Asynchronous throughout:
+ * every call answers through its callback exactly once, unless its Systemd1Call is freed first, which cancels
+ * it. Decides nothing.
+ *
+ * Signals are believed only from the connection that owns org.freedesktop.systemd1: on the system bus
+ * everybody may send signals to everybody. */
+#pragma once
+
+#include "core/rollout.h"
+
+#include <systemd/sd-bus.h>
+
+typedef enum ActiveState {
+    ACTIVE_INACTIVE,
+    ACTIVE_ACTIVE,
+    ACTIVE_RELOADING,
+    ACTIVE_ACTIVATING,
+    ACTIVE_DEACTIVATING,
+    ACTIVE_FAILED,
+    ACTIVE_OTHER,
+} ActiveState;
+
+typedef struct UnitInfo {
+    char *unit;
+    bool exists; /* LoadState is neither "not-found" nor "error" nor "bad-setting" */
+    char *load_state, *sub_state;
+    ActiveState active;
+    char *result; /* of the service: "success", "exit-code", "signal", … */
+    uint32_t main_pid, n_restarts;
+    char invocation[33];                /* hex; "" when it never ran */
+    uint32_t job;                       /* id of the queued job; 0: none */
+    usec_t timeout_start, timeout_stop; /* USEC_INFINITY: none */
+    char **environment;                 /* merged Environment= */
+    char **environment_files;           /* paths, "-" in front when it may be missing */
+    char **dropins;                     /* DropInPaths, in systemd's order */
+    char *fragment;                     /* FragmentPath */
+} UnitInfo;
+UnitInfo *unit_info_free(UnitInfo *info);
+DEFINE_CLEANUP(UnitInfo, unit_info_free)
+
+typedef struct Systemd1 Systemd1;
+typedef struct Systemd1Call Systemd1Call;
+
+typedef struct Systemd1Events {
+    void (*unit_changed)(void *userdata, const char *unit); /* one that is watched */
+    void (*units_changed)(void *userdata); /* units came, went, or systemd reloaded: list them again */
+    void (*job_removed)(void *userdata, const char *job, const char *unit, JobResult result);
+    void (*owner_changed)(void *userdata, bool present); /* systemd re-executed, or left and came back */
+} Systemd1Events;
+
+/* `bus` is referenced. Subscribes; again by itself whenever systemd changes its owner. */
+int systemd1_new(sd_bus *bus, const Systemd1Events *events, void *userdata, Systemd1 **ret);
+Systemd1 *systemd1_free(Systemd1 *s); /* cancels all calls */
+DEFINE_CLEANUP(Systemd1, systemd1_free)
+
+/* Cancels; no callback follows. NULL is fine. Returns NULL. */
+Systemd1Call *systemd1_cancel(Systemd1Call *call);
+
+/* PropertiesChanged of one unit; the slot is the caller's to unref. */
+int systemd1_watch(Systemd1 *s, const char *unit, sd_bus_slot **ret);
+
+/* All callbacks: `error` 0 or negative errno, `message` systemd's words for it (NULL with 0). */
+typedef void (*Systemd1UnitsCallback)(void *userdata, int error, const char *message,
+                                      char **units /* taken */);
+typedef void (*Systemd1UnitCallback)(void *userdata, int error, const char *message,
+                                     UnitInfo *info /* taken */);
+typedef void (*Systemd1JobCallback)(void *userdata, int error, const char *message, const char *job);
+typedef void (*Systemd1DoneCallback)(void *userdata, int error, const char *message);
+
+/* Loaded units of the pattern, those that merely are referred to but do not exist left out. */
+int systemd1_list_units(Systemd1 *s, const char *pattern, Systemd1UnitsCallback callback, void *userdata,
+                        Systemd1Call **ret);
+/* Units of the pattern that have a unit file of their own, or are enabled, loaded or not. */
+int systemd1_list_unit_files(Systemd1 *s, const char *pattern, Systemd1UnitsCallback callback, void *userdata,
+                             Systemd1Call **ret);
+int systemd1_get_unit(Systemd1 *s, const char *unit, Systemd1UnitCallback callback, void *userdata,
+                      Systemd1Call **ret);
+/* May take long: systemd answers when it is done. -EBUSY: refused by its rate limit; try again later. */
+int systemd1_reload(Systemd1 *s, Systemd1DoneCallback callback, void *userdata, Systemd1Call **ret);
+/* TryRestartUnit (`only_if_up`) or RestartUnit, mode "replace". */
+int systemd1_restart(Systemd1 *s, const char *unit, bool only_if_up, Systemd1JobCallback callback,
+                     void *userdata, Systemd1Call **ret);
+int systemd1_reset_failed(Systemd1 *s, const char *unit, Systemd1DoneCallback callback, void *userdata,
+                          Systemd1Call **ret);
+
+/* Runs argv as the transient service `name` in the sandbox of `like` (the properties that say what it may see
+ * and load are copied), with that environment; its standard output and error go to `output` (a descriptor,
+ * not taken over). */
+int systemd1_run_like(Systemd1 *s, const char *name, const char *like, char *const *argv,
+                      char *const *environment, int output, Systemd1JobCallback callback, void *userdata,
+                      Systemd1Call **ret);
