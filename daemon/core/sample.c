@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the text of a sample: the row of a fleet entry and the sentence for people. Must never copy while it
+ * reads, nor trust a number's length. */
+#include "core/sample.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+
+/* A word of the row: nothing in it may end the column or the line. Names are free of such characters by
+ * core/relay; a version comes from the library itself. */
+static void put_word(FILE *f, const char *word)
+{
+    if (isempty(word)) {
+        fputs("-\t", f);
+        return;
+    }
+    for (const char *p = word; *p; p++)
+        fputc((unsigned char)*p < ' ' || *p == 0x7f ? '?' : *p, f);
+    fputc('\t', f);
+}
+
+void sample_write_row(FILE *f, const Sample *sample)
+{
+    assert(!isempty(sample->relay));
+    put_word(f, sample->relay);
+    put_word(f, sample->group);
+    put_word(f, sample->allocator);
+    put_word(f, sample->version);
+    fprintf(f, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\n", sample->since,
+            sample->memory.rss, sample->memory.anon, sample->memory.swap, sample->memory.hwm);
+}
+
+static bool read_word(const char **cursor, const char *end, Span *ret)
+{
+    const char *tab = memchr(*cursor, '\t', (size_t)(end - *cursor));
+
+    if (!tab || tab == *cursor)
+        return false;
+    *ret = (Span){ *cursor, (size_t)(tab - *cursor) };
+    *cursor = tab + 1;
+    return true;
+}
+
+static bool read_name(const char **cursor, const char *end, Span *ret)
+{
+    if (!read_word(cursor, end, ret))
+        return false;
+    if (ret->n == 1 && *ret->p == '-')
+        *ret = (Span){ 0 };
+    return true;
+}
+
+/* Decimal digits up to a tab or the end of the line; "-" is 0: not known. */
+static bool read_number(const char **cursor, const char *end, uint64_t *ret)
+{
+    const char *p = *cursor;
+    uint64_t v = 0;
+
+    if (p < end && *p == '-')
+        p++;
+    else {
+        const char *first = p;
+        for (; p < end && (unsigned char)(*p - '0') <= 9; p++)
+            if (__builtin_mul_overflow(v, 10U, &v) ||
+                __builtin_add_overflow(v, (unsigned char)(*p - '0'), &v))
+                return false;
+        if (p == first)
+            return false;
+    }
+    if (p < end && *p != '\t')
+        return false;
+    *cursor = p < end ? p + 1 : p;
+    *ret = v;
+    return true;
+}
+
+int sample_read_row(const char **cursor, const char *end, SampleRow *ret)
+{
+    const char *p = *cursor;
+    SampleRow row;
+
+    if (p >= end)
+        return 0;
+    const char *newline = memchr(p, '\n', (size_t)(end - p)), *stop = newline ? newline : end;
+    *cursor = newline ? newline + 1 : end;
+    if (!read_word(&p, stop, &row.relay) || !read_name(&p, stop, &row.group) ||
+        !read_name(&p, stop, &row.allocator) || !read_name(&p, stop, &row.version) ||
+        !read_number(&p, stop, &row.since) || !read_number(&p, stop, &row.memory.rss) ||
+        !read_number(&p, stop, &row.memory.anon) || !read_number(&p, stop, &row.memory.swap) ||
+        !read_number(&p, stop, &row.memory.hwm))
+        return -EINVAL;
+    *ret = row;
+    return 1;
+}
+
+char *sample_sentence(const Sample *sample)
+{
+    char rss[FORMAT_BYTES_MAX];
+    bool known = !isempty(sample->allocator), version = known && !isempty(sample->version);
+    bool grouped = !isempty(sample->group);
+
+    return xasprintf("%s: %s resident, %s%s%s%s%s", sample->relay, format_bytes(rss, sample->memory.rss),
+                     known ? sample->allocator : "allocator unknown", version ? " " : "",
+                     version ? sample->version : "", grouped ? ", group " : "", grouped ? sample->group : "");
+}
+
+char *sample_fleet_sentence(size_t relays, uint64_t rss)
+{
+    char buf[FORMAT_BYTES_MAX];
+
+    return xasprintf("%zu relay%s: %s resident", relays, relays == 1 ? "" : "s", format_bytes(buf, rss));
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests of core/sample: what is written is read back; what is torn or foreign is refused line by line. */
+#include "core/sample.h"
+#include "test.h"
+
+#include <errno.h>
+
+static char *row_of(const Sample *sample)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+
+    assert_non_null(f);
+    sample_write_row(f, sample);
+    fclose(f);
+    return text;
+}
+
+static void assert_span(Span span, const char *expected)
+{
+    assert_int_equal(span.n, strlen(expected));
+    assert_memory_equal(span.p, expected, span.n);
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    const Sample samples[] = {
+        { "relay7", "B", "mimalloc", "2.0.9", 1767225600000000, { 1245540515, 1, 2, 3 } },
+        { "1.2.3.4_9000", NULL, "glibc", "2.36", 1, { UINT64_MAX, UINT64_MAX, 0, UINT64_MAX } },
+        { "-", "", "", NULL, 0, { 0, 0, 0, 0 } },
+        { "r\xc3\xa9l \"ais\",", "<b>", "pinned", "", 7, { 1, 1, 1, 1 } },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(samples); i++) {
+        const Sample *s = &samples[i];
+        _cleanup_(freep) char *text = row_of(s);
+        const char *cursor = text, *end = text + strlen(text);
+        SampleRow row;
+
+        assert_int_equal(sample_read_row(&cursor, end, &row), 1);
+        assert_ptr_equal(cursor, end);
+        assert_span(row.relay, s->relay);
+        assert_span(row.group, s->group ? s->group : "");
+        assert_span(row.allocator, s->allocator ? s->allocator : "");
+        assert_span(row.version, s->version ? s->version : "");
+        assert_int_equal(row.since, s->since);
+        assert_memory_equal(&row.memory, &s->memory, sizeof(row.memory));
+        assert_int_equal(sample_read_row(&cursor, end, &row), 0);
+    }
+}
+
+static void test_written_row_is_one_line(void **state)
+{
+    (void)state;
+    const Sample sample = { "a\tb", "g\nh", "m\x7fi", "\x01", 1, { 1, 2, 3, 4 } };
+    _cleanup_(freep) char *text = row_of(&sample);
+
+    assert_string_equal(text, "a?b\tg?h\tm?i\t?\t1\t1\t2\t3\t4\n");
+}
+
+static void test_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        int result;
+        uint64_t rss, hwm;
+    } rows[] = {
+        { "r\tg\ta\tv\t1\t2\t3\t4\t5\n", 1, 2, 5 },
+        { "r\tg\ta\tv\t1\t2\t3\t4\t5", 1, 2, 5 },                   /* the last line may lack its newline */
+        { "r\tg\ta\tv\t1\t2\t3\t4\t5\tmore\tand more\n", 1, 2, 5 }, /* a later version */
+        { "r\t-\t-\t-\t-\t2\t-\t-\t-\n", 1, 2, 0 },
+        { "r\tg\ta\tv\t1\t18446744073709551615\t3\t4\t5\n", 1, UINT64_MAX, 5 },
+        { "r\tg\ta\tv\t1\t18446744073709551616\t3\t4\t5\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t99999999999999999999999\t3\t4\t5\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t2\t3\t4\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t2\t3\t4\t\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t-2\t3\t4\t5\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t2 \t3\t4\t5\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t0x2\t3\t4\t5\n", -EINVAL, 0, 0 },
+        { "\tg\ta\tv\t1\t2\t3\t4\t5\n", -EINVAL, 0, 0 },
+        { "\n", -EINVAL, 0, 0 },
+        { "r", -EINVAL, 0, 0 },
+        { "", 0, 0, 0 },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        size_t n = strlen(rows[i].line);
+        char *copy = xcalloc(n ? n : 1, 1); /* no NUL at its end: a reader past `end` is seen by ASan */
+        memcpy(copy, rows[i].line, n);
+        const char *cursor = copy;
+        SampleRow row = { .memory.rss = 77 };
+        int r = sample_read_row(&cursor, copy + n, &row);
+        if (r != rows[i].result)
+            fail_msg("row %zu: %d, not %d", i, r, rows[i].result);
+        assert_ptr_equal(cursor, copy + n);
+        if (r == 1) {
+            assert_int_equal(row.memory.rss, rows[i].rss);
+            assert_int_equal(row.memory.hwm, rows[i].hwm);
+        } else
+            assert_int_equal(row.memory.rss, 77); /* outputs only on success */
+        free(copy);
+    }
+}
+
+/* A bad line costs itself, not its neighbours. */
+static void test_read_goes_on(void **state)
+{
+    (void)state;
+    const char *text = "a\tg\tx\tv\t1\t2\t3\t4\t5\nbroken\nb\tg\tx\tv\t1\t2\t3\t4\t5\n";
+    const char *cursor = text, *end = text + strlen(text);
+    SampleRow row;
+
+    assert_int_equal(sample_read_row(&cursor, end, &row), 1);
+    assert_int_equal(sample_read_row(&cursor, end, &row), -EINVAL);
+    assert_int_equal(sample_read_row(&cursor, end, &row), 1);
+    assert_span(row.relay, "b");
+    assert_int_equal(sample_read_row(&cursor, end, &row), 0);
+}
+
+static void test_sentences(void **state)
+{
+    (void)state;
+    static const struct {
+        Sample sample;
+        const char *sentence;
+    } rows[] = {
+        { { "relay7", "B", "mimalloc", "2.0.9", 0, { 1245540516, 0, 0, 0 } },
+          "relay7: 1.16 GiB resident, mimalloc 2.0.9, group B" },
+        { { "relay7", NULL, "glibc", "2.36", 0, { 14889779, 0, 0, 0 } },
+          "relay7: 14.2 MiB resident, glibc 2.36" },
+        { { "relay7", "A", "jemalloc", "", 0, { 1024, 0, 0, 0 } },
+          "relay7: 1.00 KiB resident, jemalloc, group A" },
+        { { "relay7", "A", "", "9", 0, { 1024, 0, 0, 0 } },
+          "relay7: 1.00 KiB resident, allocator unknown, group A" },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_(freep) char *sentence = sample_sentence(&rows[i].sample);
+        assert_string_equal(sentence, rows[i].sentence);
+    }
+    _cleanup_(freep) char *fleet = sample_fleet_sentence(40, UINT64_C(65712999629));
+    assert_string_equal(fleet, "40 relays: 61.2 GiB resident");
+    _cleanup_(freep) char *one = sample_fleet_sentence(1, 1024);
+    assert_string_equal(one, "1 relay: 1.00 KiB resident");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_written_row_is_one_line),
+        cmocka_unit_test(test_read),       cmocka_unit_test(test_read_goes_on),
+        cmocka_unit_test(test_sentences),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
