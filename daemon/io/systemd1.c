@@ -763,8 +763,10 @@ int systemd1_new(sd_bus *bus, const Systemd1Events *events, void *userdata, Syst
     s->events = *events;
     s->userdata = userdata;
     /* The matches go out before any call, so that no signal of a job can be missed. */
-    r = sd_bus_match_signal_async(bus, &s->match_owner, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                  "org.freedesktop.DBus", "NameOwnerChanged", on_owner_changed, NULL, s);
+    r = sd_bus_add_match_async(bus, &s->match_owner,
+                               "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
+                               "member='NameOwnerChanged',arg0='" DESTINATION "'",
+                               on_owner_changed, NULL, s);
     if (r >= 0)
         r = sd_bus_match_signal_async(bus, &s->match_job, DESTINATION, OBJECT, MANAGER, "JobRemoved",
                                       on_job_removed, NULL, s);

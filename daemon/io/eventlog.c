@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The log is the one thing of the process that is global by nature: one journal, one level, one target. */
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include "io/eventlog.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <systemd/sd-journal.h>
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+static int max_level = LOG_INFO;
+static EventTarget target = EVENT_TARGET_JOURNAL;
+static uint64_t lost;
+
+void eventlog_set_max_level(int level)
+{
+    max_level = level;
+}
+
+int eventlog_max_level(void)
+{
+    return max_level;
+}
+
+void eventlog_set_target(EventTarget t)
+{
+    target = t;
+}
+
+EventTarget eventlog_target(void)
+{
+    return target;
+}
+
+/* sd_journal_sendv(3) blocks while journald's socket is full. A connected datagram socket of ours sees that
+ * queue by poll(2) (unix_dgram_poll), so that we can ask first. */
+static bool journal_takes(void)
+{
+    static int fd = -1;
+    struct pollfd p = { .events = POLLOUT };
+
+    if (fd < 0) {
+        const struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
+
+        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd >= 0 && connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0) {
+            close(fd);
+            fd = -1;
+        }
+        if (fd < 0)
+            return false;
+    }
+    p.fd = fd;
+    if (poll(&p, 1, 0) < 0 || (p.revents & (POLLERR | POLLHUP | POLLNVAL))) {
+        close(fd);
+        fd = -1;
+        return false;
+    }
+    return p.revents & POLLOUT;
+}
+
+enum { FIELDS_MAX = 24 };
+
+typedef struct Entry {
+    struct iovec iov[FIELDS_MAX];
+    int n;
+} Entry;
+
+static void entry_take(Entry *e, char *field)
+{
+    if (e->n == FIELDS_MAX) {
+        free(field);
+        return;
+    }
+    e->iov[e->n++] = (struct iovec){ .iov_base = field, .iov_len = strlen(field) };
+}
+
+static void entry_text(Entry *e, const char *name, const char *value)
+{
+    if (value)
+        entry_take(e, xasprintf("%s=%s", name, value));
+}
+
+static void entry_number(Entry *e, const char *name, uint64_t value)
+{
+    entry_take(e, xasprintf("%s=%" PRIu64, name, value));
+}
+
+static void entry_clear(Entry *e)
+{
+    for (int i = 0; i < e->n; i++)
+        free(e->iov[i].iov_base);
+    e->n = 0;
+}
+
+static bool deliver(const Entry *e)
+{
+    return journal_takes() && sd_journal_sendv(e->iov, e->n) >= 0;
+}
+
+static void send_entry(Entry *e)
+{
+    if (lost > 0) {
+        Entry apology = { .n = 0 };
+
+        entry_take(
+            &apology,
+            xasprintf("MESSAGE=The journal took nothing for a while; %" PRIu64 " entries were lost.", lost));
+        entry_number(&apology, "PRIORITY", LOG_WARNING);
+        if (deliver(&apology))
+            lost = 0;
+        entry_clear(&apology);
+    }
+    if (lost > 0 || !deliver(e))
+        lost++;
+    entry_clear(e);
+}
+
+void eventlog_line(int priority, const char *format, ...)
+{
+    va_list ap;
+    _cleanup_(freep) char *text = NULL;
+
+    if (priority > max_level)
+        return;
+    va_start(ap, format);
+    int n = vasprintf(&text, format, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    if (target == EVENT_TARGET_CONSOLE) {
+        fprintf(stderr, "%s\n", text);
+        return;
+    }
+    Entry e = { .n = 0 };
+    entry_text(&e, "MESSAGE", text);
+    entry_number(&e, "PRIORITY", (uint64_t)priority);
+    send_entry(&e);
+}
+
+static bool is_sample(MessageKind kind)
+{
+    return kind == MESSAGE_SAMPLE_RELAY || kind == MESSAGE_SAMPLE_FLEET;
+}
+
+void eventlog_write(MessageKind kind, const Event *v, const char *format, ...)
+{
+    int priority = message_priority(kind);
+    _cleanup_(freep) char *text = NULL;
+    va_list ap;
+
+    if (priority > max_level && !is_sample(kind))
+        return;
+    va_start(ap, format);
+    int n = vasprintf(&text, format, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    if (target == EVENT_TARGET_CONSOLE) {
+        fprintf(stderr, "%s\n", text);
+        return;
+    }
+    Entry e = { .n = 0 };
+    entry_text(&e, "MESSAGE", text);
+    entry_text(&e, "MESSAGE_ID", message_id(kind));
+    entry_number(&e, "PRIORITY", (uint64_t)priority);
+    entry_text(&e, "RELAYALLOC_RELAY", v->relay);
+    entry_text(&e, "RELAYALLOC_UNIT", v->unit);
+    entry_text(&e, "RELAYALLOC_GROUP", v->group);
+    entry_text(&e, "RELAYALLOC_ALLOCATOR", v->allocator);
+    entry_text(&e, "RELAYALLOC_VERSION", isempty(v->version) ? NULL : v->version);
+    entry_text(&e, "RELAYALLOC_LIBRARY", v->library);
+    entry_text(&e, "RELAYALLOC_REASON", v->reason);
+    entry_text(&e, "RELAYALLOC_RESULT", v->result);
+    entry_text(&e, "RELAYALLOC_FLEET", v->fleet);
+    entry_text(&e, "RELAYALLOC_UNIT_LOG", v->unit_log);
+    if (v->memory) {
+        entry_number(&e, "RELAYALLOC_RSS", v->memory->rss);
+        entry_number(&e, "RELAYALLOC_ANON", v->memory->anon);
+        entry_number(&e, "RELAYALLOC_SWAP", v->memory->swap);
+        entry_number(&e, "RELAYALLOC_HWM", v->memory->hwm);
+    }
+    if (v->since > 0)
+        entry_number(&e, "RELAYALLOC_SINCE", v->since);
+    if (v->rollout > 0)
+        entry_number(&e, "RELAYALLOC_ROLLOUT", v->rollout);
+    if (v->wave > 0)
+        entry_number(&e, "RELAYALLOC_WAVE", v->wave);
+    if (v->pid > 0)
+        entry_number(&e, "OBJECT_PID", (uint64_t)v->pid);
+    send_entry(&e);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "test.h"
+
+#include "io/state-file.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+static char dir[] = "/tmp/test-state-XXXXXX";
+
+static int setup(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    _cleanup_(freep) char *file = xasprintf("%s/state", dir);
+    (void)unlink(file);
+    return rmdir(dir); /* fails when a temporary file was left behind */
+}
+
+static void test_none_yet(void **state)
+{
+    (void)state;
+    _cleanup_(state_freep) State *s = NULL;
+    assert_int_equal(state_file_load(dir, &s), 0);
+    assert_int_equal(s->hold, HOLD_NONE);
+    assert_int_equal(s->n_flights + s->n_refusals, 0);
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    _cleanup_(state_freep) State *s = xcalloc(1, sizeof(*s)), *t = NULL;
+    const char *text = "# relayalloc: written\n[Service]\nEnvironment=\"A=b\\\\c \\\"quoted\\\" %% ä\"\n";
+
+    s->hold = HOLD_HALTED;
+    s->hold_reason = xstrdup("relay \"x\" failed");
+    s->config_id = xstrdup("abc");
+    s->rollout_id = 7000000000;
+    state_add_flight(s, "one", text, "/usr/lib/libx.so");
+    state_add_flight(s, "two", NULL, NULL);
+    state_add_flight(s, "one", text, NULL); /* replaces */
+    state_add_refusal(s, "one", "mimalloc", "1:2:3", "it crashed");
+    state_add_refusal(s, "one", "mimalloc", "1:2:3", "again");
+    strv_push(&s->reverted, xstrdup("three"));
+    assert_int_equal(state_file_save(dir, s), 0);
+
+    assert_int_equal(state_file_load(dir, &t), 0);
+    assert_int_equal(t->hold, HOLD_HALTED);
+    assert_string_equal(t->hold_reason, s->hold_reason);
+    assert_string_equal(t->config_id, "abc");
+    assert_true(t->rollout_id == 7000000000);
+    assert_int_equal(t->n_flights, 2);
+    assert_string_equal(state_find_flight(t, "one")->previous, text);
+    assert_null(state_find_flight(t, "one")->before);
+    assert_null(state_find_flight(t, "two")->previous);
+    assert_int_equal(t->n_refusals, 1);
+    assert_string_equal(state_find_refusal(t, "one", "mimalloc", "1:2:3")->reason, "it crashed");
+    assert_null(state_find_refusal(t, "one", "mimalloc", "1:2:4"));
+    assert_true(strv_contains(t->reverted, "three"));
+    state_remove_flight(t, "one");
+    assert_null(state_find_flight(t, "one"));
+    assert_non_null(state_find_flight(t, "two"));
+}
+
+static void test_damaged(void **state)
+{
+    (void)state;
+    _cleanup_(state_freep) State *s = NULL;
+    _cleanup_(freep) char *file = xasprintf("%s/state", dir);
+    _cleanup_(fclosep) FILE *f = fopen(file, "w");
+
+    fputs("hold = \"hal", f);
+    fflush(f);
+    assert_int_equal(state_file_load(dir, &s), -EBADMSG);
+    assert_non_null(s); /* an empty one: the daemon starts all the same */
+    assert_int_equal(s->n_flights, 0);
+}
+
+static void test_no_folder(void **state)
+{
+    (void)state;
+    _cleanup_(state_freep) State *s = xcalloc(1, sizeof(*s));
+    assert_int_equal(state_file_save("/nonexistent/relayalloc", s), -ENOENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_none_yet),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_no_folder),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
