@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Memory of a process from /proc/PID/statm and /proc/PID/status (proc(5)). Pure: takes the text. */
+/* Memory of a process from /proc/PID/status (proc(5)). Pure: takes the text. */
 #pragma once
 
 #include "core/util.h"
 
+/* As fresh as the kernel's counters: from Linux 6.2 on they may lag behind on machines with many cores. */
 typedef struct Memory {
     uint64_t rss;  /* bytes, VmRSS */
-    uint64_t anon; /* bytes, RssAnon */
-    uint64_t swap; /* bytes, VmSwap */
-    uint64_t hwm;  /* bytes, VmHWM: the peak of rss */
+    uint64_t anon; /* bytes, RssAnon; 0 where the kernel does not tell (before Linux 4.5) */
+    uint64_t swap; /* bytes, VmSwap; 0 where the kernel does not tell */
+    uint64_t hwm;  /* bytes, VmHWM: the peak of rss; rss where the kernel does not tell */
 } Memory;
 
-/* From the text of /proc/PID/status. 0; -ENODATA: no VmRSS (a kernel thread or a zombie); -EINVAL: malformed.
- */
+/* From the text of /proc/PID/status; what follows the last of the four lines need not be complete. 0;
+ * -ENODATA: no VmRSS (a kernel thread or a zombie); -EINVAL: a line that is wanted is malformed. */
 int memory_from_status(const char *status, Memory *ret);

@@ -8,12 +8,12 @@
 
 typedef enum Cause {
     CAUSE_NONE,          /* it runs what it is assigned */
-    CAUSE_NOT_RESTARTED, /* the process is older than the assignment */
+    CAUSE_NOT_RESTARTED, /* the process is older than the assignment, or than our drop-in, or than its reload
+                          */
     CAUSE_OVERRIDDEN,    /* another drop-in or an EnvironmentFile= sets a variable that we set */
     CAUSE_MISSING,       /* the library is not there (any more); ld.so ignores that silently */
-    CAUSE_DENIED,     /* it is there, the process was told to load it, and it did not: AppArmor or the unit's
-                         sandbox */
-    CAUSE_REPLACED,   /* it runs a library that has since been replaced on disk: "(deleted)" */
+    CAUSE_DENIED,     /* it is there, the process was told to load it, and did not: AppArmor or a sandbox */
+    CAUSE_REPLACED,   /* it runs a build of the library that has since been replaced on disk */
     CAUSE_UNREADABLE, /* /proc could not be read: nothing is proved */
     CAUSE_UNKNOWN,    /* runs something else, and nothing above explains it */
     _CAUSE_MAX,
@@ -24,7 +24,7 @@ Cause cause_from_string(const char *s);
 
 typedef struct SettingFile {
     const char *path;
-    const char *text;
+    const char *text;      /* NULL: could not be read */
     bool environment_file; /* an EnvironmentFile=, else a drop-in or unit file */
 } SettingFile;
 
@@ -39,9 +39,12 @@ typedef struct VerdictFacts {
     const MappedLibrary *running; /* NULL: could not be read */
     char *const *process_environ; /* strv; NULL: could not be read */
     const char *apparmor;         /* /proc/PID/attr/current without newline; NULL or "unconfined": none */
+    bool started_since; /* known to have been started after our drop-in was written and reloaded, so that "not
+                           restarted" explains nothing */
     /* what systemd would start now */
-    char *const *unit_environment; /* strv, the unit's merged Environment= */
-    const SettingFile *files;      /* all drop-ins and environment files in the order systemd reads them */
+    char *const *unit_environment;    /* strv, the unit's merged Environment= */
+    char *const *manager_environment; /* strv, the manager's own (DefaultEnvironment=); may be NULL */
+    const SettingFile *files;         /* all drop-ins and environment files in the order systemd reads them */
     size_t n_files;
     const char *own_dropin; /* path of our drop-in among them; NULL: not written yet */
 } VerdictFacts;
@@ -52,9 +55,24 @@ typedef struct Verdict {
 } Verdict;
 void verdict_clear(Verdict *v);
 
+/* What counts is what the process really has: the right library mapped (and for glibc, none), and the
+ * allocator's variables in its environment as assigned, with none left over from an earlier assignment. An
+ * override that would only strike at the next restart is no fault yet. An empty LD_PRELOAD equals an unset
+ * one.
+ *
+ * What explains a fault, the first that holds:
+ * 1. the process was told to load the library and has not: MISSING, or DENIED when the file is there;
+ * 2. something else decides a variable at every start: OVERRIDDEN, by EnvironmentFile= (read after all
+ *    Environment=), by a drop-in that systemd reads after ours, or by UnsetEnvironment=;
+ * 3. the library is not there: MISSING (a restart would not help);
+ * 4. NOT_RESTARTED, with what is still to be done: drop-in, reload or restart;
+ * 5. UNKNOWN, when started_since rules that out, or when nothing was preloaded and still an allocator runs.
+ * A process that has all it should may run a file that is no longer the one on disk: REPLACED, or MISSING
+ * when there is none now. Inode numbers are not compared: overlayfs and btrfs show others in maps than
+ * stat(2) does. */
 Verdict verdict_judge(const VerdictFacts *facts);
 
-/* Files that are not ours and set one of the variables that the allocator sets (LD_PRELOAD included), for the
- * warning when our drop-in is written: a strv of "PATH sets NAME". An own_dropin and files equal to it are
- * left out. */
+/* Files that are not ours and set one of the variables that the allocator sets (LD_PRELOAD included), or
+ * remove it, for the warning when our drop-in is written: a strv of "PATH sets NAME" and "PATH unsets NAME".
+ * An own_dropin and files equal to it are left out. NULL: none. */
 char **verdict_conflicts(const VerdictFacts *facts);

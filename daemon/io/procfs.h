@@ -11,7 +11,8 @@
 typedef struct Process Process;
 
 /* `proc`: "/proc", or a folder that looks like it in tests (then no pidfd is taken). 0; -ESRCH: no such
- * process. */
+ * process, or only its zombie; -EACCES: it is hidden (hidepid=); other errno. Which process bears the pid is
+ * fixed here: a caller that learned the pid from somewhere asks there again afterwards. */
 int process_open(const char *proc, pid_t pid, Process **ret);
 Process *process_free(Process *process);
 DEFINE_CLEANUP(Process, process_free)
@@ -20,16 +21,22 @@ pid_t process_pid(const Process *process);
 /* Readable (POLLIN) when the process has exited: for sd_event_add_io. -1 in tests. Owned by the Process. */
 int process_pidfd(const Process *process);
 
-/* Start time in µs of CLOCK_REALTIME, from stat's starttime and the boot time; stable for the life of the
- * process. */
+/* Start time in µs of CLOCK_REALTIME, to a clock tick (10 ms): what stat's starttime, which counts from boot,
+ * was by the wall clock when the Process was opened. It never changes in one Process. Two Processes of the
+ * same process, of two runs of the daemon say, agree within a tick or two, unless the wall clock was stepped
+ * in between: then they differ by the step. So it is for showing and for comparing with a tolerance, not an
+ * identity. */
 usec_t process_started(const Process *process);
 
-/* By pread on a kept descriptor: about 12 µs. 0; -ESRCH: it has exited. */
+/* By pread on a kept descriptor: about 12 µs. 0; -ESRCH: it has exited, or is just about to (its memory is
+ * gone). */
 int process_memory(Process *process, Memory *ret);
 
-/* Whole files, bounded (maps 4 MiB, environ 1 MiB). 0; -ESRCH; -EACCES: no CAP_SYS_PTRACE (tor is not
- * dumpable). */
+/* Whole files, bounded (maps 4 MiB, environ 1 MiB). 0; -ESRCH as above; -EACCES: no CAP_SYS_PTRACE (tor is
+ * not dumpable); -EFBIG: longer than that. maps is read a page at a time while the process runs on: mappings
+ * that come or go meanwhile may be in it or not, those that stay are. environ is what the process was
+ * executed with, as long as it has not written over it; never NULL. */
 int process_maps(Process *process, char **ret);
 int process_environ(Process *process, char ***ret_strv);
-/* /proc/PID/attr/current without newline, "" when there is no LSM. */
+/* /proc/PID/attr/current without newline, "" when there is no LSM. Errors as above. */
 int process_label(Process *process, char **ret);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Weighs the files that set a relay's environment as systemd does: which is read after which, and what wins.
+ * Reads no file, and knows nothing of what the relay really runs. */
+#include "core/verdict-settings.h"
+#include "core/dropin.h"
+
+bool settings_same_value(const char *name, const char *a, const char *b)
+{
+    if (streq(name, PRELOAD_VARIABLE)) /* empty and unset are the same to ld.so */
+        return streq(a ? a : "", b ? b : "");
+    return streq_null(a, b);
+}
+
+const char *settings_assigned(const VerdictFacts *f, const char *name)
+{
+    if (streq(name, PRELOAD_VARIABLE))
+        return f->library ? f->library : "";
+    for (size_t i = 0; i < f->n_environment; i++)
+        if (streq(f->environment[i].name, name))
+            return f->environment[i].value;
+    return NULL;
+}
+
+/* ---- the files that systemd reads ---- */
+
+static bool is_own(const VerdictFacts *f, const SettingFile *file)
+{
+    return f->own_dropin && !file->environment_file && streq(file->path, f->own_dropin);
+}
+
+const SettingFile *settings_own_file(const VerdictFacts *f)
+{
+    for (size_t i = 0; i < f->n_files; i++)
+        if (is_own(f, &f->files[i]))
+            return &f->files[i];
+    return NULL;
+}
+
+char **settings_of_file(const SettingFile *file)
+{
+    if (!file || !file->text)
+        return NULL;
+    return file->environment_file ? environment_file_parse(file->text) : dropin_environment(file->text);
+}
+
+/* Is there a line KEY= whose value holds `word`, or is empty when `word` is ""? Good enough for the two keys
+ * below: what it finds only words an explanation. */
+static bool has_line(const SettingFile *file, const char *key, const char *word)
+{
+    static const char blank[] = " \t\r\"'";
+    size_t key_length = strlen(key), word_length = strlen(word);
+
+    for (const char *line = file->text; line && *line;) {
+        const char *end = strchrnul(line, '\n'), *p = line + strspn(line, " \t");
+        line = *end ? end + 1 : end;
+        if (strncmp(p, key, key_length) != 0)
+            continue;
+        p += key_length;
+        p += strspn(p, " \t");
+        if (*p++ != '=')
+            continue;
+        p += strspn(p, " \t");
+        if (word_length == 0 && p >= end)
+            return true;
+        while (word_length > 0 && p < end) {
+            p += strspn(p, blank);
+            size_t n = strcspn(p, blank);
+            if (n >= word_length && strncmp(p, word, word_length) == 0 &&
+                (n == word_length || p[word_length] == '='))
+                return true;
+            p += n;
+        }
+    }
+    return false;
+}
+
+/* UnsetEnvironment= is applied after everything else, wherever it stands (systemd.exec(5)). */
+static bool unsets(const SettingFile *file, const char *name)
+{
+    return !file->environment_file && has_line(file, "UnsetEnvironment", name);
+}
+
+/* "Environment=" throws away all that was read before. */
+static bool resets(const SettingFile *file)
+{
+    return !file->environment_file && has_line(file, "Environment", "");
+}
+
+char **settings_of_others(const VerdictFacts *f, bool *ret_complete)
+{
+    char **all = strv_copy(f->manager_environment);
+    bool complete = true;
+
+    for (size_t i = 0; i < f->n_files; i++) {
+        if (is_own(f, &f->files[i]))
+            continue;
+        complete = complete && f->files[i].text;
+        _cleanup_(strv_freep) char **environment = settings_of_file(&f->files[i]);
+        STRV_FOREACH (e, environment)
+            strv_push(&all, xstrdup(*e));
+    }
+    *ret_complete = complete;
+    return all;
+}
+
+/* Drop-ins of all folders are read in the order of their file names (systemd.unit(5)); while ours is not
+ * among them, its place follows from its name. */
+static bool read_after_own(const SettingFile *file, const SettingFile *own)
+{
+    if (file->environment_file)
+        return true;
+    if (own)
+        return file > own;
+    const char *slash = strrchr(file->path, '/');
+    return slash && strstr(file->path, ".d/") && strcmp(slash + 1, DROPIN_NAME) > 0;
+}
+
+Override settings_find_override(const VerdictFacts *f, const char *name)
+{
+    const char *assigned = settings_assigned(f, name);
+    const SettingFile *own = settings_own_file(f);
+    Override by_file = { 0 }, by_dropin = { 0 };
+    bool file_decides = false;
+
+    for (const SettingFile *file = f->files; file < f->files + f->n_files; file++) {
+        if (file == own || !file->text)
+            continue;
+        if (!isempty(assigned) && unsets(file, name))
+            return (Override){ file, "is removed by UnsetEnvironment= in" };
+        if (!read_after_own(file, own))
+            continue;
+
+        _cleanup_(strv_freep) char **environment = settings_of_file(file);
+        const char *value = strv_env_get(environment, name);
+        bool differs = !settings_same_value(name, value, assigned);
+        if (file->environment_file && value) {
+            file_decides = true;
+            by_file = differs ? (Override){ file, "is overridden by EnvironmentFile" } : (Override){ 0 };
+        } else if (value)
+            by_dropin = differs ? (Override){ file, "is overridden by" } : (Override){ 0 };
+        else if (differs && resets(file))
+            by_dropin = (Override){ file, "is overridden by an empty Environment= in" };
+    }
+    if (file_decides)
+        return by_file;
+    /* The unit's own view decides: a drop-in may be newer than what systemd has loaded. */
+    if (settings_same_value(name, strv_env_get(f->unit_environment, name), assigned))
+        return (Override){ 0 };
+    return by_dropin;
+}
+
+char **verdict_conflicts(const VerdictFacts *f)
+{
+    char **conflicts = NULL;
+
+    for (size_t i = 0; i < f->n_files; i++) {
+        const SettingFile *file = &f->files[i];
+        if (!file->text || is_own(f, file))
+            continue;
+        _cleanup_(strv_freep) char **environment = settings_of_file(file);
+        for (size_t j = 0; j <= f->n_environment; j++) {
+            const char *name = j == 0 ? PRELOAD_VARIABLE : f->environment[j - 1].name;
+            if (strv_env_get(environment, name))
+                strv_push(&conflicts, xasprintf("%s sets %s", file->path, name));
+            else if (unsets(file, name))
+                strv_push(&conflicts, xasprintf("%s unsets %s", file->path, name));
+        }
+    }
+    return conflicts;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Weighs what a relay should run against what it does run, and finds the one cause that explains a
+ * difference. Quotes nothing of the process's own environment in its sentences: a relay writes that itself.
+ */
+#include "core/verdict.h"
+#include "core/verdict-settings.h"
+
+#include <assert.h>
+#include <stdarg.h>
+
+static const char *const cause_names[] = {
+    [CAUSE_NONE] = "none",
+    [CAUSE_NOT_RESTARTED] = "not-restarted",
+    [CAUSE_OVERRIDDEN] = "overridden",
+    [CAUSE_MISSING] = "missing",
+    [CAUSE_DENIED] = "denied",
+    [CAUSE_REPLACED] = "replaced",
+    [CAUSE_UNREADABLE] = "unreadable",
+    [CAUSE_UNKNOWN] = "unknown",
+};
+
+const char *cause_to_string(Cause c)
+{
+    return c >= 0 && c < _CAUSE_MAX ? cause_names[c] : NULL;
+}
+
+Cause cause_from_string(const char *s)
+{
+    for (size_t i = 0; s && i < ELEMENTSOF(cause_names); i++)
+        if (streq(s, cause_names[i]))
+            return (Cause)i;
+    return _CAUSE_INVALID;
+}
+
+void verdict_clear(Verdict *v)
+{
+    free(v->reason);
+    *v = (Verdict){ 0 };
+}
+
+static Verdict because(Cause cause, const char *format, ...) _printf_(2, 3);
+static Verdict because(Cause cause, const char *format, ...)
+{
+    Verdict v = { .cause = cause };
+    va_list ap;
+
+    va_start(ap, format);
+    if (vasprintf(&v.reason, format, ap) < 0)
+        abort();
+    va_end(ap);
+    return v;
+}
+
+/* Variables by which the allocators are set, whoever sets them. */
+static bool is_allocator_variable(const char *name)
+{
+    return strncmp(name, "MALLOC_", 7) == 0 || strncmp(name, "MIMALLOC_", 9) == 0 ||
+           strncmp(name, "TCMALLOC_", 9) == 0 || streq(name, "GLIBC_TUNABLES");
+}
+
+static bool judge_override(const VerdictFacts *f, const char *name, Verdict *ret)
+{
+    Override o = settings_find_override(f, name);
+
+    if (!o.file)
+        return false;
+    *ret = because(CAUSE_OVERRIDDEN, "%s %s %s", name, o.how, o.file->path);
+    return true;
+}
+
+/* ---- variables that the allocator does not set, left over from an earlier assignment ---- */
+
+/* Also keeps a relay from writing what it likes into our sentence. */
+static bool is_plain_name(const char *s, size_t n)
+{
+    return n > 0 && n <= 64 && strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") >= n;
+}
+
+/* The name of such a variable in the process, or NULL: one that our drop-in still sets, or one of an
+ * allocator's that nothing sets any more. */
+static char *find_leftover(const VerdictFacts *f)
+{
+    bool complete;
+    _cleanup_(strv_freep) char **ours = settings_of_file(settings_own_file(f));
+    _cleanup_(strv_freep) char **others = settings_of_others(f, &complete);
+
+    if (!complete) /* the file that could not be read may set anything */
+        return NULL;
+    STRV_FOREACH (e, f->process_environ) {
+        size_t n = strcspn(*e, "=");
+        if (!is_plain_name(*e, n))
+            continue;
+        _cleanup_(freep) char *name = xstrndup(*e, n);
+        if (settings_assigned(f, name) || strv_env_get(others, name))
+            continue;
+        bool nobody_sets_it = is_allocator_variable(name) && !strv_env_get(f->unit_environment, name);
+        if (strv_env_get(ours, name) || nobody_sets_it)
+            return TAKE_PTR(name);
+    }
+    return NULL;
+}
+
+/* ---- what is still to be done before the process can have what it is assigned ---- */
+
+static bool says_what_is_assigned(const VerdictFacts *f, char *const *environment)
+{
+    if (!settings_same_value(PRELOAD_VARIABLE, strv_env_get(environment, PRELOAD_VARIABLE),
+                             settings_assigned(f, PRELOAD_VARIABLE)))
+        return false;
+    for (size_t i = 0; i < f->n_environment; i++)
+        if (!streq_null(strv_env_get(environment, f->environment[i].name), f->environment[i].value))
+            return false;
+    STRV_FOREACH (e, environment) {
+        _cleanup_(freep) char *name = xstrndup(*e, strcspn(*e, "="));
+        if (!settings_assigned(f, name))
+            return false;
+    }
+    return true;
+}
+
+/* `what` is wrong with the variable `name`, and nobody overrides it: so far nothing has made it right. */
+static Verdict not_restarted(const VerdictFacts *f, const char *name, const char *what)
+{
+    const SettingFile *own = settings_own_file(f);
+    _cleanup_(strv_freep) char **environment = settings_of_file(own);
+
+    if (!f->own_dropin)
+        return because(CAUSE_NOT_RESTARTED, "%s: its drop-in is not written yet", what);
+    if (own && own->text && !says_what_is_assigned(f, environment))
+        return because(CAUSE_NOT_RESTARTED, "%s: its drop-in is from an earlier assignment", what);
+    if (!settings_same_value(name, strv_env_get(f->unit_environment, name), settings_assigned(f, name)))
+        return because(CAUSE_NOT_RESTARTED, "%s: systemd has not loaded the drop-in yet", what);
+    if (f->started_since)
+        return because(
+            CAUSE_UNKNOWN,
+            "%s, although systemd started it with our drop-in: does a wrapper in ExecStart= change %s?", what,
+            name);
+    return because(CAUSE_NOT_RESTARTED, "%s: started before the drop-in was written, it needs a restart",
+                   what);
+}
+
+/* ---- the library ---- */
+
+static bool preload_names(const char *preload, const char *library)
+{
+    static const char separators[] = " :"; /* ld.so(8) */
+    size_t length = strlen(library);
+
+    while (preload && *preload) {
+        size_t n = strcspn(preload, separators);
+        if (n == length && strncmp(preload, library, n) == 0)
+            return true;
+        preload += n;
+        preload += strspn(preload, separators);
+    }
+    return false;
+}
+
+/* A newer or older file behind the same link: in the same folder, libmimalloc.so.2.0 for libmimalloc.so.2. */
+static bool is_version_of(const char *path, const char *library)
+{
+    size_t n = strlen(library);
+
+    return strncmp(path, library, n) == 0 && path[n] == '.' && !strchr(path + n, '/');
+}
+
+/* The library that our drop-in names, be it an earlier file behind the same link: ld.so was told to load
+ * nothing else. (Links of quite another name and family cannot be followed back.) */
+static bool runs_right_library(const VerdictFacts *f, const char *preload)
+{
+    const char *path = f->running->path;
+
+    if (!f->library || !path)
+        return !f->library && !path;
+    if (streq_null(path, f->realpath) || streq(path, f->library))
+        return true;
+    if (preload_names(preload, f->library) && is_version_of(path, f->library))
+        return true;
+    return preload && streq(preload, f->library) && f->running->family != FAMILY_OTHER &&
+           f->running->family == family_of_library(f->realpath ? f->realpath : f->library);
+}
+
+/* The allocator that runs, as briefly as it can be told from the one assigned. */
+static const char *running_name(const VerdictFacts *f)
+{
+    const MappedLibrary *m = f->running;
+
+    if (!m->path)
+        return family_to_string(FAMILY_GLIBC);
+    if (m->family == FAMILY_OTHER || (f->library && family_of_library(f->library) == m->family))
+        return m->path;
+    return family_to_string(m->family);
+}
+
+/* AppArmor's label of a confined process is "PROFILE (MODE)". The length of PROFILE when it can deny, else 0.
+ */
+static size_t denying_profile(const char *label)
+{
+    static const char *const modes[] = { " (enforce)", " (kill)", " (mixed)" };
+
+    for (size_t i = 0; label && i < ELEMENTSOF(modes); i++) {
+        size_t n = strlen(label), suffix = strlen(modes[i]);
+        if (n > suffix && streq(label + n - suffix, modes[i]))
+            return n - suffix;
+    }
+    return 0;
+}
+
+static Verdict not_loaded(const VerdictFacts *f)
+{
+    size_t profile = denying_profile(f->apparmor);
+
+    if (!f->realpath)
+        return because(CAUSE_MISSING, "the library %s is missing, so ld.so ignored it and %s serves malloc",
+                       f->library, running_name(f));
+    if (profile > 0)
+        return because(CAUSE_DENIED,
+                       "the library %s exists but was not loaded: denied by AppArmor profile %.*s",
+                       f->library, (int)profile, f->apparmor);
+    return because(
+        CAUSE_DENIED,
+        "the library %s exists but was not loaded: hidden or denied by the unit's sandbox, or it was "
+        "missing when the relay started",
+        f->library);
+}
+
+static Verdict judge_library(const VerdictFacts *f, const char *preload)
+{
+    bool told = f->library && preload_names(preload, f->library);
+    Verdict v;
+
+    /* With others before it in LD_PRELOAD, one of those may serve malloc although ours was loaded too. */
+    if (told && (!f->running->path || streq(preload, f->library)))
+        return not_loaded(f);
+    if (judge_override(f, PRELOAD_VARIABLE, &v))
+        return v;
+
+    _cleanup_(freep) char *what = xasprintf("runs %s, not %s", running_name(f), f->allocator);
+    if (f->library && !f->realpath)
+        return because(CAUSE_MISSING, "%s: the library %s is missing, so a restart would not help", what,
+                       f->library);
+    if (!f->library && isempty(preload))
+        return because(CAUSE_UNKNOWN,
+                       "%s, although nothing is preloaded: the program is linked with it, or "
+                       "/etc/ld.so.preload names it",
+                       what);
+    return not_restarted(f, PRELOAD_VARIABLE, what);
+}
+
+/* ---- its variables ---- */
+
+static bool judge_environment(const VerdictFacts *f, Verdict *ret)
+{
+    const EnvVar *wrong = NULL;
+
+    for (size_t i = 0; i < f->n_environment; i++) {
+        const EnvVar *v = &f->environment[i];
+        if (streq_null(strv_env_get(f->process_environ, v->name), v->value))
+            continue;
+        if (judge_override(f, v->name, ret)) /* of all that is wrong, this a restart would not cure */
+            return true;
+        if (!wrong)
+            wrong = v;
+    }
+    if (wrong) {
+        _cleanup_(freep) char *what = xasprintf("runs without %s=%s", wrong->name, wrong->value);
+        *ret = not_restarted(f, wrong->name, what);
+        return true;
+    }
+
+    _cleanup_(freep) char *leftover = find_leftover(f);
+    if (leftover) {
+        _cleanup_(freep) char *what =
+            xasprintf("runs with %s, which %s does not set", leftover, f->allocator);
+        *ret = not_restarted(f, leftover, what);
+        return true;
+    }
+    return false;
+}
+
+/* ---- the right library, but another build than the one on disk? ---- */
+
+static Verdict judge_build(const VerdictFacts *f)
+{
+    const char *path = f->running->path;
+
+    if (!f->library)
+        return (Verdict){ .cause = CAUSE_NONE };
+    if (!f->realpath)
+        return because(CAUSE_MISSING,
+                       "runs %s, but the library %s is missing now: a restart would leave it on glibc", path,
+                       f->library);
+    if (f->running->deleted)
+        return because(CAUSE_REPLACED,
+                       "runs %s, which has been replaced on disk since (a restart loads the new one)", path);
+    if (!streq(path, f->realpath) && !streq(path, f->library))
+        return because(CAUSE_REPLACED, "runs %s, but %s leads to %s now (a restart loads that one)", path,
+                       f->library, f->realpath);
+    return (Verdict){ .cause = CAUSE_NONE };
+}
+
+Verdict verdict_judge(const VerdictFacts *f)
+{
+    const char *preload;
+    Verdict v;
+
+    assert(f->allocator);
+    if (!f->running || !f->process_environ)
+        return because(CAUSE_UNREADABLE, "its files in /proc could not be read, so nothing is proved");
+
+    preload = strv_env_get(f->process_environ, PRELOAD_VARIABLE);
+    if (!runs_right_library(f, preload))
+        return judge_library(f, preload);
+    if (judge_environment(f, &v))
+        return v;
+    return judge_build(f);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the descriptors to one process: its pidfd, its folder in /proc, and its status file. Never judges what
+ * it reads, and never takes a number for an identity. */
+#include "io/procfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/pidfd.h>
+#include <time.h>
+
+enum {
+    STATUS_MAX = 8 * 1024, /* about 1.5 KiB; the lines we want come long before masks for very many CPUs */
+    STAT_MAX = 4 * 1024,
+    LABEL_MAX = 4 * 1024,
+    ENVIRON_MAX = 1024 * 1024,
+    MAPS_MAX = 4 * 1024 * 1024,
+};
+
+struct Process {
+    pid_t pid;
+    int pidfd;
+    int dir_fd;
+    int status_fd;
+    usec_t started;
+};
+
+pid_t process_pid(const Process *process)
+{
+    return process->pid;
+}
+
+int process_pidfd(const Process *process)
+{
+    return process->pidfd;
+}
+
+usec_t process_started(const Process *process)
+{
+    return process->started;
+}
+
+Process *process_free(Process *process)
+{
+    if (!process)
+        return NULL;
+    closep(&process->status_fd);
+    closep(&process->dir_fd);
+    closep(&process->pidfd);
+    free(process);
+    return NULL;
+}
+
+static bool has_exited(const Process *process)
+{
+    struct pollfd p = { .fd = process->pidfd, .events = POLLIN };
+
+    return process->pidfd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+/* The result of an access to the process's files, with its death told from other errors: the files fail in
+ * several ways then, or read as empty, and the number may already be somebody else's. */
+static int judge_access(const Process *process, int r)
+{
+    if (has_exited(process) || r == -ENOENT)
+        return -ESRCH;
+    return r == -EPERM ? -EACCES : r;
+}
+
+static int open_file(const Process *process, const char *name)
+{
+    int fd = openat(process->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* Files in /proc have no size: reads up to the end, with a NUL behind. */
+static int read_whole(const Process *process, const char *name, size_t max, char **ret, size_t *ret_n)
+{
+    size_t capacity = 4096, n = 0;
+    _cleanup_(freep) char *buffer = xcalloc(capacity, 1);
+    _cleanup_(closep) int fd = open_file(process, name);
+
+    if (fd < 0)
+        return fd;
+    for (;;) {
+        ssize_t k = read(fd, buffer + n, capacity - n - 1);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return -errno;
+        if (k == 0)
+            break;
+        n += (size_t)k;
+        if (n > max)
+            return -EFBIG;
+        GROW(buffer, capacity, n + 1);
+    }
+    buffer[n] = '\0';
+    *ret = TAKE_PTR(buffer);
+    *ret_n = n;
+    return 0;
+}
+
+/* ---- when it started ---- */
+
+static usec_t now_of(clockid_t clock)
+{
+    struct timespec ts = { 0 };
+
+    clock_gettime(clock, &ts);
+    return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
+}
+
+/* When the machine was booted, by the wall clock of now. (btime of /proc/stat is the same, cut to seconds.)
+ * The tightest of a few tries counts, lest we were put to sleep between two readings. */
+static usec_t boot_time(void)
+{
+    usec_t best = 0, best_width = USEC_INFINITY;
+
+    for (int i = 0; i < 5; i++) {
+        usec_t before = now_of(CLOCK_BOOTTIME), wall = now_of(CLOCK_REALTIME), after = now_of(CLOCK_BOOTTIME);
+        if (after - before < best_width) {
+            best_width = after - before;
+            best = wall - before - best_width / 2;
+        }
+    }
+    return best;
+}
+
+/* Field 22 of stat, in clock ticks since boot (proc(5)). The second field is the name in parentheses, and may
+ * hold blanks and parentheses itself. */
+static int parse_starttime(char *stat, uint64_t *ret)
+{
+    static const char blanks[] = " \n";
+    char *p = strrchr(stat, ')');
+
+    if (!p)
+        return -EINVAL;
+    p++;
+    for (int field = 3; field < 22; field++) {
+        p += strspn(p, blanks);
+        p += strcspn(p, blanks);
+    }
+    p += strspn(p, blanks);
+    p[strcspn(p, blanks)] = '\0';
+    return parse_u64(p, ret);
+}
+
+static int read_started(const Process *process, usec_t *ret)
+{
+    _cleanup_(freep) char *stat = NULL;
+    uint64_t ticks, usec;
+    long hz = sysconf(_SC_CLK_TCK);
+    size_t n;
+
+    int r = read_whole(process, "stat", STAT_MAX, &stat, &n);
+    if (r < 0)
+        return r;
+    r = parse_starttime(stat, &ticks);
+    if (r < 0)
+        return r;
+    if (hz <= 0 || __builtin_mul_overflow(ticks, USEC_PER_SEC / (uint64_t)hz, &usec))
+        return -ERANGE;
+    *ret = boot_time() + usec;
+    return 0;
+}
+
+int process_open(const char *proc, pid_t pid, Process **ret)
+{
+    _cleanup_(process_freep) Process *process = xcalloc(1, sizeof(*process));
+
+    *process = (Process){ .pid = pid, .pidfd = -1, .dir_fd = -1, .status_fd = -1 };
+    if (pid <= 0)
+        return -ESRCH;
+    /* First of all: while this process has not been reaped, nobody else can get its number, so that the
+     * folder opened below is its own if it still lives after that. */
+    if (streq(proc, "/proc")) {
+        process->pidfd = pidfd_open(pid, 0);
+        if (process->pidfd < 0)
+            return -errno;
+    }
+
+    _cleanup_(freep) char *path = xasprintf("%s/%d", proc, (int)pid);
+    process->dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (process->dir_fd < 0) {
+        int r = -errno;
+        if (r == -ENOENT && process->pidfd >= 0 && !has_exited(process))
+            return -EACCES; /* hidepid= */
+        return judge_access(process, r);
+    }
+    process->status_fd = open_file(process, "status");
+    if (process->status_fd < 0)
+        return judge_access(process, process->status_fd);
+    int r = judge_access(process, read_started(process, &process->started));
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(process);
+    return 0;
+}
+
+/* ---- what it is like now ---- */
+
+int process_memory(Process *process, Memory *ret)
+{
+    char buffer[STATUS_MAX];
+    Memory memory;
+    ssize_t n;
+
+    do
+        n = pread(process->status_fd, buffer, sizeof(buffer) - 1, 0);
+    while (n < 0 && errno == EINTR);
+    int r = n < 0 ? -errno : 0;
+    if (r == 0) {
+        buffer[n] = '\0';
+        r = memory_from_status(buffer, &memory);
+    }
+    if (r == -ENODATA && n == sizeof(buffer) - 1)
+        r = -EFBIG;
+    if (r == -ENODATA) /* it gives its memory back before it is a zombie */
+        r = -ESRCH;
+    r = judge_access(process, r);
+    if (r < 0)
+        return r;
+    *ret = memory;
+    return 0;
+}
+
+int process_maps(Process *process, char **ret)
+{
+    _cleanup_(freep) char *text = NULL;
+    size_t n = 0;
+
+    int r = judge_access(process, read_whole(process, "maps", MAPS_MAX, &text, &n));
+    if (r < 0)
+        return r;
+    if (n == 0) /* it has no memory any more */
+        return -ESRCH;
+    *ret = TAKE_PTR(text);
+    return 0;
+}
+
+int process_environ(Process *process, char ***ret_strv)
+{
+    _cleanup_(freep) char *text = NULL;
+    Memory memory;
+    size_t n = 0, count = 0;
+
+    int r = judge_access(process, read_whole(process, "environ", ENVIRON_MAX, &text, &n));
+    if (r == 0 && n == 0) /* it has none, or it is just exiting and has none any more? */
+        r = process_memory(process, &memory);
+    if (r < 0)
+        return r;
+
+    /* Not by strv_push(), which counts anew each time: a relay decides how many there are. */
+    for (size_t i = 0; i < n; i += strlen(text + i) + 1)
+        count++;
+    char **environment = xcalloc(count + 1, sizeof(char *));
+    for (size_t i = 0, k = 0; i < n; i += strlen(text + i) + 1)
+        environment[k++] = xstrdup(text + i);
+    *ret_strv = environment;
+    return 0;
+}
+
+int process_label(Process *process, char **ret)
+{
+    _cleanup_(freep) char *text = NULL;
+    size_t n = 0;
+
+    int r = read_whole(process, "attr/current", LABEL_MAX, &text, &n);
+    if (r == -ENOENT || r == -EINVAL || r == -EOPNOTSUPP) /* no security module is there to answer */
+        r = 0;
+    r = judge_access(process, r);
+    if (r < 0)
+        return r;
+    *ret = text ? xstrndup(text, strcspn(text, "\n")) : xstrdup("");
+    return 0;
+}
