@@ -9,22 +9,30 @@
 #define DROPIN_MARK "# relayalloc: written from "
 
 /* The whole file for a relay of `group` with `allocator`. `library` is the absolute path to preload, or NULL:
- * then the file says Environment="LD_PRELOAD=" so that no other drop-in's preload gets through. */
+ * then the file says Environment="LD_PRELOAD=" so that no other drop-in's preload gets through. LD_PRELOAD is
+ * the first line; a variable that the allocator sets twice has its last value. Whatever the strings hold, the
+ * text has no other lines than these; systemd ignores a variable whose name is not of letters, digits and
+ * "_", and stops reading the file at a value that is not UTF-8. */
 char *dropin_render(const char *config_path, const char *group, const Allocator *allocator,
                     const char *library);
 
 /* Was this text written by us? (first line begins with the mark) */
 bool dropin_is_ours(const char *text);
 
-/* The strv of NAME=VALUE that the text's Environment= lines of [Service] amount to, unquoted, specifiers "%%"
- * undone (others kept as they are). Also for drop-ins of others: used to find who else sets a variable. An
- * empty assignment
- * ("Environment=") resets the list, as in systemd. */
+/* The readers below read what others wrote as systemd does: what it ignores is left out, and where it stops
+ * reading a file (a line that is not UTF-8, a section header without "]") they stop. At most this many
+ * variables, or files, of one text are taken. */
+#define DROPIN_ENVIRONMENT_MAX 4096
+
+/* The strv of NAME=VALUE that the text's Environment= lines of [Service] amount to: each name once, unquoted,
+ * specifiers "%%" undone (others kept as they are). Also for drop-ins of others: used to find who else sets a
+ * variable. An empty assignment ("Environment=") resets the list, as in systemd; what it takes away from
+ * files before this one is not to be seen here. */
 char **dropin_environment(const char *text);
 
 /* The strv of paths of its EnvironmentFile= lines, with a leading "-" kept. */
 char **dropin_environment_files(const char *text);
 
-/* NAME=VALUE lines of an EnvironmentFile (systemd.exec(5)): comments (# ;), quotes and continuation lines
- * handled. */
+/* The strv of NAME=VALUE, each name once, of an EnvironmentFile (systemd.exec(5)): comments (# ;), quotes and
+ * continuation lines handled. NULL when it is not UTF-8: systemd takes nothing of it then. */
 char **environment_file_parse(const char *text);
