@@ -115,6 +115,8 @@ static void print_family(const void *base)
         puts("family=other\nversion=");
 }
 
+static bool tells_usable_size;
+
 /* One object must serve all of malloc's family: a block of one allocator that another one frees is a crash,
  * and not always in the first second. */
 static const void *find_allocator(const char **ret_path)
@@ -128,6 +130,9 @@ static const void *find_allocator(const char **ret_path)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!find_function(names[i], &address, &info) || info.dli_fbase != allocator.dli_fbase)
             fail(STATUS_BAD, "%s has malloc but not %s", allocator.dli_fname, names[i]);
+    /* Not every allocator has this one, and glibc's knows only glibc's own blocks. */
+    tells_usable_size =
+        find_function("malloc_usable_size", &address, &info) && info.dli_fbase == allocator.dli_fbase;
     *ret_path = allocator.dli_fname;
     return allocator.dli_fbase;
 }
@@ -227,7 +232,7 @@ static void block_allocate(Block *block, uint32_t *random)
         fail(STATUS_BAD, "%s of %zu bytes is not aligned to %zu", function, size, alignment);
     if ((uintptr_t)data % alignment && alignment < misaligned)
         misaligned = alignment;
-    if (malloc_usable_size(data) < size)
+    if (tells_usable_size && malloc_usable_size(data) < size)
         fail(STATUS_BAD, "malloc_usable_size says that %s of %zu bytes gave less", function, size);
     *block = (Block){ .data = data, .size = size, .mark = (unsigned char)random_next(random) };
     block_fill(block);

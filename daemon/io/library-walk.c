@@ -178,7 +178,7 @@ int library_walk(const char *path, uid_t owner, const char *trusted, char **ret_
             if (!target)
                 return REFUSE(-ELOOP, ret_reason, "%s cannot be followed: %s is a link in a loop", path,
                               next);
-            joined = xasprintf("%s/%s", target, rest);
+            joined = xasprintf("%s%s", target, rest); /* what rests begins with a slash */
             if (target[0] == '/')
                 done[0] = '\0';
             free(todo);

@@ -143,23 +143,23 @@ static int trace(const char *preload, const char *probe_path, SubprocessResult *
     return 0;
 }
 
-/* One line of the trace: "\tNAME => PATH (0x7f…)", "\tNAME => not found", and others that name no library.
- * False for those. *ret_path is NULL when it was not found. */
+/* One line of the trace: "\tNAME => PATH (0x7f…)", "\tNAME => not found", "\tPATH (0x7f…)", and others that
+ * name no file (the vdso). False for those. *ret_path is NULL when it was not found. */
 static bool trace_line(const char *line, char **ret_name, char **ret_path)
 {
-    const char *arrow, *end;
+    _cleanup_(freep) char *text = xstrndup(line, strcspn(line, "\n"));
+    char *name = text + strspn(text, "\t "), *arrow = strstr(name, " => "), *path = name, *address;
 
-    line += strspn(line, "\t ");
-    arrow = strstr(line, " => ");
-    if (!arrow || memchr(line, '\n', (size_t)(arrow - line)))
+    if (arrow) {
+        *arrow = '\0';
+        path = arrow + strlen(" => ");
+    } else if (name[0] != '/')
         return false;
-    *ret_name = xstrndup(line, (size_t)(arrow - line));
-    arrow += strlen(" => ");
-    end = arrow + strcspn(arrow, "\n");
-    for (const char *p = arrow; p + 4 <= end; p++)
-        if (strncmp(p, " (0x", 4) == 0)
-            end = p;
-    *ret_path = *arrow == '/' ? xstrndup(arrow, (size_t)(end - arrow)) : NULL;
+    address = strstr(path, " (0x");
+    if (address)
+        *address = '\0';
+    *ret_name = xstrdup(name);
+    *ret_path = path[0] == '/' ? xstrdup(path) : NULL;
     return true;
 }
 
