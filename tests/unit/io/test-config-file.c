@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* io/config-file: real files through libconfig, line numbers and all, and the files that we ship. */
+#include "io/config-file.h"
+#include "test.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <sys/stat.h>
+
+/* A folder of its own for each test; the state is its path. */
+static int setup(void **state)
+{
+    const char *tmp = getenv("TMPDIR");
+    char *dir = xasprintf("%s/relayalloc-test-XXXXXX", isempty(tmp) ? "/tmp" : tmp);
+
+    if (!mkdtemp(dir))
+        return -1;
+    *state = dir;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    static const char *const names[] = { "c", "a", "b", "dir", "fifo", "sub/x", "sub" };
+    _cleanup_(freep) char *dir = *state;
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        _cleanup_(freep) char *path = xasprintf("%s/%s", dir, names[i]);
+        remove(path);
+    }
+    return rmdir(dir);
+}
+
+static char *write_file(const char *dir, const char *name, const char *text, size_t n)
+{
+    char *path = xasprintf("%s/%s", dir, name);
+    FILE *f = fopen(path, "we");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+    return path;
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+    free(write_file(dir, name, text, strlen(text)));
+}
+
+/* The problems of a file, one a line, with "DIR/" taken out; "" when it is valid. */
+static char *load(const char *dir, const char *path, Config **ret)
+{
+    Problems problems = { 0 };
+    Config *config = NULL;
+    int r = config_file_load(path, &problems, &config);
+    char *text = xstrdup("");
+
+    assert_int_equal(r, problems.n > 0 ? -EINVAL : 0);
+    assert_true((r == 0) == (config != NULL));
+    for (size_t i = 0; i < problems.n; i++) {
+        _cleanup_(freep) char *before = text, *line = problem_to_string(&problems.items[i]);
+        size_t n = strlen(dir);
+
+        for (char *at = strstr(line, dir); at && n > 0; at = strstr(line, dir))
+            memmove(at, at + n + 1, strlen(at + n + 1) + 1);
+        text = xasprintf("%s%s%s", before, i > 0 ? "\n" : "", line);
+    }
+    problems_clear(&problems);
+    if (ret)
+        *ret = config;
+    else
+        config_free(config);
+    return text;
+}
+
+#define GROUP_A "{ name = \"A\"; allocator = \"glibc\"; size = 1; }"
+#define SYNTAX "syntax error: look here and just before for a missing \";\" or \",\", a quote or a bracket"
+
+static void test_problems_of_one_file(void **state)
+{
+    static const struct {
+        const char *text, *problems;
+    } cases[] = {
+        { "", "" },
+        { "\n\n  \n", "" },
+        { "# nothing but a comment, and no newline", "" },
+        { "// the same", "" },
+        { "/* over\n two lines */", "" },
+        { "groups = ( );", "" },
+        { "groups = ( " GROUP_A " );", "" },
+        { "groups : ( " GROUP_A " )", "" },
+        /* the line of the group, and of the setting in it */
+        { "# 1\n"
+          "groups = (\n"
+          "  " GROUP_A ",\n"
+          "  {\n"
+          "    name = \"B\";\n"
+          "    allocator = \"mimaloc\";\n"
+          "    relays = [ \"a\",\n"
+          "               \"\" ];\n"
+          "  },\n"
+          "  { name = \"C\"; }\n"
+          ");\n",
+          "c:6: groups[1].allocator: no allocator named \"mimaloc\" (did you mean \"mimalloc\"?)\n"
+          "c:8: groups[1].relays[1]: must not be empty\n"
+          "c:10: groups[2]: has no \"allocator\"\n"
+          "c:10: groups[2]: takes no relay: add \"relays\", \"size\" or \"share\" (relays = [ \"*\" ] takes "
+          "all)" },
+        { "rollout = {\n settel = 3;\n};\nsampel = { };\n",
+          "c:2: rollout.settel: no setting named \"settel\" (did you mean \"settle\"?)\n"
+          "c:4: sampel: no setting named \"sampel\" (did you mean \"sample\"?)" },
+        /* what libconfig itself refuses */
+        { "unit = \"tor@.service\";\n\nunit = \"tor@.service\";\n", "c:3: duplicate setting name" },
+        { "unit = ;\n", "c:1: " SYNTAX },
+        { "groups = (\n" GROUP_A ",\n" GROUP_A "\n;\n", "c:4: " SYNTAX },
+        { "x y\n", "c:1: " SYNTAX },
+        { "unit = \"tor@.service;\ninstances_dir = \"/x\";\n", "c:2: " SYNTAX },
+        /* … and what it would let pass */
+        { "unit = \"tor@.service\";\n/* open\ngroups = ( " GROUP_A " );\n",
+          "c:2: the comment that begins here has no end" },
+        { "unit = \"tor@.service\";\n\"open\ngroups = ( " GROUP_A " );\n", "c:3: " SYNTAX },
+        { "unit = \"tor@.service\";\n\"\ngroups\n", "c:2: the string that begins here has no end" },
+        { "\nunit = \"tor\n\n", "c:2: the string that begins here has no end" },
+        /* 32 bits and more: whole, with and without the suffix, hexadecimal too */
+        { "rollout = { canary = 4294967297; max_failed = 3000000000L; settle = 0x1ffffffff; };",
+          "c:1: rollout.canary: must be a whole number from 0 to 100000, not 4294967297\n"
+          "c:1: rollout.max_failed: must be a whole number from 1 to 100000, not 3000000000\n"
+          "c:1: rollout.settle: must be a number of seconds from 0 to 86400, not 8589934591" },
+        { "rollout = { canary = -4294967297; };",
+          "c:1: rollout.canary: must be a whole number from 0 to 100000, not -4294967297" },
+        { "rollout = { canary = 0x10; max_failed = 2L; settle = 1e1; canary_settle = .5; };", "" },
+        /* numbers and quotes where they are none */
+        { "allocators = { a4294967297 = { library = \"lib9999999999.so\"; }; }; # 9999999999 \" /*\n"
+          "/* 9999999999 \" */ // \"\n"
+          "groups = ( { name = \"A\"; allocator = \"a4294967297\"; seed = \"\\\"#//*\\\\\"; size = 2; } );",
+          "" },
+        { "sample = { interval = true; entry = [ \"relay\" ]; };",
+          "c:1: sample.interval: must be a whole number from 1 to 3600, not true\n"
+          "c:1: sample.entry: must be \"relay\" or \"fleet\", not a list" },
+        { "unit = ((((((((((((((((((1))))))))))))))))));", "c:1: nested too deeply" },
+        { "groups = ( { name = \"A\"; allocator = \"glibc\"; relays = [ \"\\x01\" ]; } );",
+          "c:1: groups[0].relays[0]: must not hold a control character such as a newline or a tab" },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_(freep) char *path = write_file(*state, "c", cases[i].text, strlen(cases[i].text));
+        _cleanup_(freep) char *problems = load(*state, path, NULL);
+
+        assert_string_equal(problems, cases[i].problems);
+    }
+}
+
+/* The line that interface.md promises, literally. */
+static void test_literal_example(void **state)
+{
+    Problems problems = { 0 };
+    Config *config = NULL;
+    static const char text[] = "\n\n\n\n\n\n\n\n\n\ngroups = ( " GROUP_A ",\n"
+                               "{ name = \"B\"; allocator = \"mimaloc\"; size = 1; } );\n";
+    _cleanup_(freep) char *path = write_file(*state, "c", text, strlen(text));
+
+    assert_int_equal(config_file_load(path, &problems, &config), -EINVAL);
+    assert_int_equal(problems.n, 1);
+    _cleanup_(freep) char *line = problem_to_string(&problems.items[0]);
+    _cleanup_(freep) char *expected = xasprintf(
+        "%s:12: groups[1].allocator: no allocator named \"mimaloc\" (did you mean \"mimalloc\"?)", path);
+    assert_string_equal(line, expected);
+    problems_clear(&problems);
+}
+
+static void test_values_arrive(void **state)
+{
+    static const char text[] =
+        "unit = \"relay@.service\";\n"
+        "allocators = { own = { library = \"/opt/x.so\";\n"
+        "  environment = { A = \"one \" \"two\"; B = \"\\\\ \\\" %\"; }; }; };\n"
+        "groups = ( { name = \"A\"; allocator = \"own\"; relays = ( \"a\", \"b*\" ); share = 12.5; } );\n"
+        "rollout = { parallel = \"10%\"; settle = 1.5; };\n"
+        "sample = { interval = 0x3c; };\n";
+    _cleanup_(freep) char *path = write_file(*state, "c", text, strlen(text));
+    _cleanup_(config_freep) Config *c = NULL;
+    _cleanup_(freep) char *problems = load(*state, path, &c);
+
+    assert_string_equal(problems, "");
+    assert_string_equal(c->path, path);
+    assert_string_equal(c->unit, "relay@.service");
+    const Allocator *own = &c->allocators[c->groups[0].allocator];
+    assert_string_equal(own->library, "/opt/x.so");
+    assert_string_equal(own->environment[0].value, "one two");
+    assert_string_equal(own->environment[1].value, "\\ \" %");
+    assert_string_equal(c->groups[0].patterns[1], "b*");
+    assert_true(c->groups[0].amount == 12.5);
+    assert_true(c->rollout.parallel.percent);
+    assert_int_equal(c->rollout.settle, 1500000);
+    assert_int_equal(c->sample_interval, 60000000);
+}
+
+static void test_files_that_cannot_be_read(void **state)
+{
+    static char large[1024 * 1024 + 1];
+    const char *dir = *state;
+    _cleanup_(freep) char *missing = xasprintf("%s/missing", dir), *fifo = xasprintf("%s/fifo", dir);
+    _cleanup_(freep) char *problems = load(dir, missing, NULL);
+    assert_string_equal(problems, "missing: No such file or directory");
+
+    _cleanup_(freep) char *folder = load("", dir, NULL);
+    _cleanup_(freep) char *expected = xasprintf("%s: is a folder, not a file", dir);
+    assert_string_equal(folder, expected);
+
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    _cleanup_(freep) char *waits = load(dir, fifo, NULL);
+    assert_string_equal(waits, "fifo: is not a regular file");
+
+    _cleanup_(freep) char *c = write_file(dir, "c", "unit = \"tor@.service\";\0", 24);
+    _cleanup_(freep) char *nul = load(dir, c, NULL);
+    assert_string_equal(nul, "c: holds a NUL byte; it is not a text file");
+
+    memset(large, '\n', sizeof(large));
+    free(write_file(dir, "c", large, sizeof(large) - 1));
+    _cleanup_(freep) char *fits = load(dir, c, NULL);
+    assert_string_equal(fits, "");
+    free(write_file(dir, "c", large, sizeof(large)));
+    _cleanup_(freep) char *too_large = load(dir, c, NULL);
+    assert_string_equal(too_large, "c: too large; 1 MiB is the most, all included files together");
+
+    /* more lines than the 16 bits that libconfig's own macro leaves */
+    free(write_file(dir, "a", large, 70000));
+    FILE *f = fopen(c, "we");
+    fwrite(large, 1, 70000, f);
+    fputs("unti = 1;\n", f);
+    fclose(f);
+    _cleanup_(freep) char *far = load(dir, c, NULL);
+    assert_string_equal(far, "c:70001: unti: no setting named \"unti\" (did you mean \"unit\"?)");
+}
+
+static void test_include(void **state)
+{
+    const char *dir = *state;
+    _cleanup_(freep) char *c = xasprintf("%s/c", dir), *sub = xasprintf("%s/sub", dir);
+    _cleanup_(freep) char *absolute = xasprintf("@include \"%s/a\"\nunti2 = 2;\n", dir);
+    static const struct {
+        const char *c, *a, *b, *problems;
+    } cases[] = {
+        /* definitions in one file, use in the other; lines of both */
+        { "@include \"a\"\ngroups = ( { name = \"A\"; allocator = \"own\"; size = 1; } );\n",
+          "allocators = { own = { }; };\n", "", "" },
+        { "unti = 1;\n  @include \"a\"\nunti2 = 2;\n", "\n\nunti3 = 3;\nunti4 = 4;", "",
+          "c:1: unti: no setting named \"unti\" (did you mean \"unit\"?)\n"
+          "a:3: unti3: no setting named \"unti3\" (did you mean \"unit\"?)\n"
+          "a:4: unti4: no setting named \"unti4\" (did you mean \"unit\"?)\n"
+          "c:3: unti2: no setting named \"unti2\" (did you mean \"unit\"?)" },
+        /* in the middle of a group, and the rest of the line behind it */
+        { "sample = {\n@include \"a\" entry = \"x\"; };\nunti = 1;\n", "interval = 0;", "",
+          "a:1: sample.interval: must be a whole number from 1 to 3600, not 0\n"
+          "c:2: sample.entry: must be \"relay\" or \"fleet\", not \"x\"\n"
+          "c:3: unti: no setting named \"unti\" (did you mean \"unit\"?)" },
+        /* in a file that is included */
+        { "@include \"a\"\nunti = 1;", "@include \"b\"\nunti2 = 1;\n", "\nunti3 = 1;\n",
+          "b:2: unti3: no setting named \"unti3\" (did you mean \"unit\"?)\n"
+          "a:2: unti2: no setting named \"unti2\" (did you mean \"unit\"?)\n"
+          "c:2: unti: no setting named \"unti\" (did you mean \"unit\"?)" },
+        { "@include \"a\"\n", "unit = \"tor@.service\";\n\nunit = 1;\n", "", "a:3: duplicate setting name" },
+        { "@include \"a\"\nunit = 1;\n", "unit = \"tor@.service\";\n", "", "c:2: duplicate setting name" },
+        { "\n@include \"a\"\n\n", "\n\n/* open\n", "", "a:3: the comment that begins here has no end" },
+        /* no directive: in a comment, in a string, not at the start of a line */
+        { "# @include \"missing\"\n/*\n@include \"missing\"\n*/\nunit = \"\n@include \\\"missing\\\"\n\";\n",
+          "", "", "c:5: unit: must not hold a control character such as a newline or a tab" },
+        { "unit = \"tor@.service\"; @include \"a\"\n", "", "", "c:1: " SYNTAX },
+        { "@include a\n", "", "", "c:1: " SYNTAX },
+        /* what cannot be included: all of it in one run, and nothing that follows from it */
+        { "@include \"missing\"\n@include \"dir\"\n@include \"fifo\"\n@include \"\"\n@include \"a\n"
+          "groups = ( { name = \"A\"; allocator = \"own\"; size = 1; } );\n",
+          "", "",
+          "c:1: cannot include \"missing\": No such file or directory\n"
+          "c:2: cannot include \"dir\": is a folder, not a file\n"
+          "c:3: cannot include \"fifo\": is not a regular file\n"
+          "c:4: @include needs the name of a file in quotes\n"
+          "c:5: @include needs the name of a file in quotes" },
+        { "\n@include \"c\"\n", "", "",
+          "c:2: cannot include \"c\": files that include each other too deeply (8 levels at most)" },
+        /* each of these doubles at each level: the bound on all files together ends it */
+        { "@include \"c\"\n@include \"c\"\n", "", "", NULL },
+    };
+
+    put(dir, "fifo", "");
+    _cleanup_(freep) char *fifo = xasprintf("%s/fifo", dir), *folder = xasprintf("%s/dir", dir);
+    unlink(fifo);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        put(dir, "c", cases[i].c);
+        put(dir, "a", cases[i].a);
+        put(dir, "b", cases[i].b);
+        _cleanup_(freep) char *problems = load(dir, c, NULL);
+
+        if (cases[i].problems)
+            assert_string_equal(problems, cases[i].problems);
+        else
+            assert_non_null(strstr(problems, "too many files (64 at most)"));
+    }
+
+    /* an absolute name; a file in a folder below includes from beside the main file */
+    put(dir, "c", absolute);
+    put(dir, "a", "unti = 1;\n");
+    _cleanup_(freep) char *by_absolute = load(dir, c, NULL);
+    assert_string_equal(by_absolute, "a:1: unti: no setting named \"unti\" (did you mean \"unit\"?)\n"
+                                     "c:2: unti2: no setting named \"unti2\" (did you mean \"unit\"?)");
+    assert_int_equal(mkdir(sub, 0700), 0);
+    put(dir, "c", "@include \"sub/x\"\n");
+    put(dir, "sub/x", "@include \"b\"\n");
+    put(dir, "b", "unit = 1;\n");
+    _cleanup_(freep) char *below = load(dir, c, NULL);
+    assert_string_equal(below, "b:1: unit: must be a string in double quotes, not 1");
+}
+
+/* ---- the files that we ship ---- */
+
+static void assert_same_config(const Config *a, const Config *b)
+{
+    assert_string_equal(a->unit, b->unit);
+    assert_string_equal(a->instances_dir, b->instances_dir);
+    assert_string_equal(a->metrics_textfile, b->metrics_textfile);
+    assert_int_equal(a->sample_interval, b->sample_interval);
+    assert_int_equal(a->sample_entry, b->sample_entry);
+    assert_int_equal(a->n_groups, b->n_groups);
+    assert_int_equal(a->rollout.parallel.value, b->rollout.parallel.value);
+    assert_int_equal(a->rollout.parallel.percent, b->rollout.parallel.percent);
+    assert_int_equal(a->rollout.settle, b->rollout.settle);
+    assert_int_equal(a->rollout.canary, b->rollout.canary);
+    assert_int_equal(a->rollout.canary_settle, b->rollout.canary_settle);
+    assert_int_equal(a->rollout.max_failed, b->rollout.max_failed);
+    assert_int_equal(a->rollout.on_failure, b->rollout.on_failure);
+    assert_int_equal(a->rollout.window.set, b->rollout.window.set);
+    assert_int_equal(a->n_allocators, b->n_allocators);
+    for (size_t i = 0; i < a->n_allocators; i++) {
+        const Allocator *x = &a->allocators[i], *y = &b->allocators[i];
+        assert_string_equal(x->name, y->name);
+        assert_true(streq_null(x->library, y->library));
+        assert_int_equal(x->n_environment, y->n_environment);
+        for (size_t j = 0; j < x->n_environment; j++) {
+            assert_string_equal(x->environment[j].name, y->environment[j].name);
+            assert_string_equal(x->environment[j].value, y->environment[j].value);
+        }
+    }
+}
+
+/* As shipped it changes nothing, it names every setting, and what it shows as the defaults are the defaults.
+ */
+static void test_packaged_default(void **state)
+{
+    static const char path[] = SOURCE_DIR "/conf/relayalloc.conf";
+    _cleanup_(config_freep) Config *defaults = config_new(path), *shipped = NULL, *uncommented = NULL;
+    _cleanup_(freep) char *problems = load("", path, &shipped), *line = NULL, *text = NULL, *whole = NULL;
+    size_t size = 0, whole_size = 0, capacity = 0, shown = 0;
+
+    assert_string_equal(problems, "");
+    assert_int_equal(shipped->n_groups, 0);
+    assert_same_config(shipped, defaults);
+
+    /* "#name = …" is a default, "# text" is prose */
+    _cleanup_(fclosep) FILE *in = fopen(path, "re");
+    FILE *out = open_memstream(&text, &size), *all = open_memstream(&whole, &whole_size);
+    assert_non_null(in);
+    while (getline(&line, &capacity, in) > 0) {
+        bool is_default = line[0] == '#' && line[1] != ' ' && line[1] != '\n';
+        /* within a group the lines are indented by two */
+        bool is_inner = strncmp(line, "#  ", 3) == 0 && line[3] != ' ';
+        bool is_wrapped = strncmp(line, "#          ", 11) == 0 && strstr(line, "= {") != NULL;
+
+        fputs(line, all);
+        if (is_default || is_inner || is_wrapped) {
+            fputs(line + 1, out);
+            shown++;
+        } else {
+            fputs("\n", out);
+        }
+    }
+    fclose(out);
+    fclose(all);
+    assert_true(shown > 20);
+    _cleanup_(freep) char *copy = write_file(*state, "c", text, size);
+    _cleanup_(freep) char *uncommented_problems = load(*state, copy, &uncommented);
+    assert_string_equal(uncommented_problems, "");
+    assert_same_config(uncommented, defaults);
+
+    for (size_t i = 0; config_settings[i]; i++) {
+        const char *dot = strrchr(config_settings[i], '.');
+        const char *name = dot ? dot + 1 : config_settings[i];
+        _cleanup_(freep) char *assignment = xasprintf("%s = ", name);
+
+        if (!strstr(whole, assignment))
+            fail_msg("conf/relayalloc.conf does not show \"%s\"", config_settings[i]);
+    }
+}
+
+static void test_examples(void **state)
+{
+    glob_t found = { 0 };
+
+    (void)state;
+    assert_int_equal(glob(SOURCE_DIR "/conf/examples/*.conf", 0, NULL, &found), 0);
+    assert_true(found.gl_pathc >= 5);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        _cleanup_(config_freep) Config *config = NULL;
+        _cleanup_(freep) char *problems = load("", found.gl_pathv[i], &config);
+
+        assert_string_equal(problems, "");
+        assert_true(config->n_groups > 0);
+    }
+    globfree(&found);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_problems_of_one_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_literal_example, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_values_arrive, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_files_that_cannot_be_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_include, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_packaged_default, setup, teardown),
+        cmocka_unit_test(test_examples),
+    };
+    return cmocka_run_group_tests_name("config-file", tests, NULL, NULL);
+}
