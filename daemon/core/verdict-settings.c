@@ -47,7 +47,7 @@ char **settings_of_file(const SettingFile *file)
  * below: what it finds only words an explanation. */
 static bool has_line(const SettingFile *file, const char *key, const char *word)
 {
-    static const char blank[] = " \t\r\"'";
+    static const char blank[] = " \t\r\"'", end_of_word[] = " \t\r\"'\n";
     size_t key_length = strlen(key), word_length = strlen(word);
 
     for (const char *line = file->text; line && *line;) {
@@ -64,7 +64,7 @@ static bool has_line(const SettingFile *file, const char *key, const char *word)
             return true;
         while (word_length > 0 && p < end) {
             p += strspn(p, blank);
-            size_t n = strcspn(p, blank);
+            size_t n = strcspn(p, end_of_word);
             if (n >= word_length && strncmp(p, word, word_length) == 0 &&
                 (n == word_length || p[word_length] == '='))
                 return true;

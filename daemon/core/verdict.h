@@ -24,14 +24,15 @@ Cause cause_from_string(const char *s);
 
 typedef struct SettingFile {
     const char *path;
-    const char *text;      /* NULL: could not be read */
+    const char *text;      /* NULL: it is there and could not be read; one that is not there is left out */
     bool environment_file; /* an EnvironmentFile=, else a drop-in or unit file */
 } SettingFile;
 
 typedef struct VerdictFacts {
     /* what it should run */
     const char *allocator; /* its name in the configuration */
-    const char *library;   /* path that our drop-in names; NULL: none (glibc) */
+    const char *library;   /* path that our drop-in names; NULL: none (glibc), never because it was not found:
+                              then   the name as configured */
     const char *realpath;  /* the same with symbolic links resolved now; NULL: the file is missing */
     const EnvVar *environment;
     size_t n_environment;

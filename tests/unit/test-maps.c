@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Verdicts on maps of real processes (data/maps, see its README.md), and on made-up ones for what cannot be
  * had from a kernel. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "test.h"
 
 #include "core/maps.h"
 
@@ -37,6 +32,21 @@ static char *read_preload(const char *name)
     return xstrndup(p, strcspn(p, "\n"));
 }
 
+static void check(const char *row, const char *maps, const char *preload, char *const *ours,
+                  const MappedLibrary *expected)
+{
+    MappedLibrary m;
+
+    assert_int_equal(maps_find_allocator(maps, preload, ours, &m), 0);
+    if (!streq_null(m.path, expected->path) || m.family != expected->family || m.deleted != expected->deleted)
+        fail_msg("%s: %s, %s%s", row, m.path ? m.path : "none", family_to_string(m.family),
+                 m.deleted ? ", deleted" : "");
+    if (m.path ? expected->inode > 0 && m.inode != expected->inode : m.inode != 0)
+        fail_msg("%s: inode %ju", row, (uintmax_t)m.inode);
+    mapped_library_clear(&m);
+    assert_null(m.path);
+}
+
 /* The library must be the one given, by path, family and inode. */
 static void test_real_processes(void **state)
 {
@@ -46,54 +56,41 @@ static void test_real_processes(void **state)
         const char *capture;
         char *const *ours;
         const char *path;
+        uint64_t inode; /* 0: any */
         Family family;
         bool deleted;
-        uint64_t inode;
     } table[] = {
-        { "glibc", NULL, NULL, FAMILY_GLIBC, false, 0 },
-        { "jemalloc", NULL, LIB "libjemalloc.so.2", FAMILY_JEMALLOC, false, 14884903 },
-        { "mimalloc", NULL, LIB "libmimalloc.so.2.0", FAMILY_MIMALLOC, false, 14884908 },
-        { "tcmalloc", NULL, LIB "libtcmalloc.so.4.5.10", FAMILY_TCMALLOC, false, 14884888 },
-        { "tcmalloc-minimal", NULL, LIB "libtcmalloc_minimal.so.4.5.10", FAMILY_TCMALLOC, false, 0 },
-        { "trixie-mimalloc3", NULL, LIB "libmimalloc.so.3.0", FAMILY_MIMALLOC, false, 0 },
-        { "linked-jemalloc", NULL, LIB "libjemalloc.so.2", FAMILY_JEMALLOC, false, 14884903 },
-        { "missing", NULL, NULL, FAMILY_GLIBC, false, 0 },
-        { "two", NULL, LIB "libjemalloc.so.2", FAMILY_JEMALLOC, false, 14884903 },
-        { "two-reversed", NULL, LIB "libmimalloc.so.2.0", FAMILY_MIMALLOC, false, 14884908 },
-        { "replaced", NULL, "/usr/local/lib/mimalloc/libmimalloc.so.2.0", FAMILY_MIMALLOC, true, 0 },
-        { "upgraded", NULL, "/usr/local/lib/tc/libtcmalloc.so.4.5.9", FAMILY_TCMALLOC, true, 0 },
-        { "own-name", heap_is_ours, heap, FAMILY_OTHER, false, 0 },
-        { "own-name", NULL, NULL, FAMILY_GLIBC, false, 0 },
-        { "own-link", heap_is_ours, heap, FAMILY_OTHER, false, 0 },
-        { "space", NULL, "/usr/local/lib/with space/libjemalloc.so.2", FAMILY_JEMALLOC, false, 0 },
-        { "backslash", NULL, "/usr/local/lib/back\\040slash/libjemalloc.so.2", FAMILY_JEMALLOC, false, 0 },
-        { "newline", NULL, "/usr/local/lib/new\nline/libmimalloc.so.2.0", FAMILY_MIMALLOC, false, 0 },
+        { "glibc", NULL, NULL, 0, FAMILY_GLIBC, false },
+        { "jemalloc", NULL, LIB "libjemalloc.so.2", 14884903, FAMILY_JEMALLOC, false },
+        { "mimalloc", NULL, LIB "libmimalloc.so.2.0", 14884908, FAMILY_MIMALLOC, false },
+        { "tcmalloc", NULL, LIB "libtcmalloc.so.4.5.10", 14884888, FAMILY_TCMALLOC, false },
+        { "tcmalloc-minimal", NULL, LIB "libtcmalloc_minimal.so.4.5.10", 0, FAMILY_TCMALLOC, false },
+        { "trixie-mimalloc3", NULL, LIB "libmimalloc.so.3.0", 0, FAMILY_MIMALLOC, false },
+        { "linked-jemalloc", NULL, LIB "libjemalloc.so.2", 14884903, FAMILY_JEMALLOC, false },
+        { "missing", NULL, NULL, 0, FAMILY_GLIBC, false },
+        { "two", NULL, LIB "libjemalloc.so.2", 14884903, FAMILY_JEMALLOC, false },
+        { "two-reversed", NULL, LIB "libmimalloc.so.2.0", 14884908, FAMILY_MIMALLOC, false },
+        { "replaced", NULL, "/usr/local/lib/mimalloc/libmimalloc.so.2.0", 0, FAMILY_MIMALLOC, true },
+        { "upgraded", NULL, "/usr/local/lib/tc/libtcmalloc.so.4.5.9", 0, FAMILY_TCMALLOC, true },
+        { "own-name", heap_is_ours, heap, 0, FAMILY_OTHER, false },
+        { "own-name", NULL, NULL, 0, FAMILY_GLIBC, false },
+        { "own-link", heap_is_ours, heap, 0, FAMILY_OTHER, false },
+        { "space", NULL, "/usr/local/lib/with space/libjemalloc.so.2", 0, FAMILY_JEMALLOC, false },
+        { "backslash", NULL, "/usr/local/lib/back\\040slash/libjemalloc.so.2", 0, FAMILY_JEMALLOC, false },
+        { "newline", NULL, "/usr/local/lib/new\nline/libmimalloc.so.2.0", 0, FAMILY_MIMALLOC, false },
         /* proc(5): cannot be told apart */
-        { "literal-deleted", NULL, "/usr/local/lib/j/libjemalloc.so.2", FAMILY_JEMALLOC, true, 0 },
+        { "literal-deleted", NULL, "/usr/local/lib/j/libjemalloc.so.2", 0, FAMILY_JEMALLOC, true },
     };
 
     (void)state;
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
         _cleanup_(freep) char *maps = read_data(table[i].capture, ".maps");
         _cleanup_(freep) char *preload = read_preload(table[i].capture);
-        MappedLibrary m;
+        MappedLibrary expected = { (char *)table[i].path, table[i].inode, table[i].deleted, table[i].family };
 
-        print_message("%s\n", table[i].capture);
-        assert_int_equal(maps_find_allocator(maps, preload, table[i].ours, &m), 0);
-        if (table[i].path)
-            assert_string_equal(m.path, table[i].path);
-        else
-            assert_null(m.path);
-        assert_int_equal(m.family, table[i].family);
-        assert_int_equal(m.deleted, table[i].deleted);
-        if (table[i].inode > 0 || !table[i].path)
-            assert_int_equal(m.inode, table[i].inode);
-        else
-            assert_true(m.inode > 0);
+        check(table[i].capture, maps, preload, table[i].ours, &expected);
         if (table[i].path)
             assert_true(maps_has_file(maps, table[i].path));
-        mapped_library_clear(&m);
-        assert_null(m.path);
     }
 }
 
@@ -180,16 +177,9 @@ static void test_preload_entries(void **state)
     (void)state;
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
         _cleanup_(freep) char *maps = maps_of(table[i].mapped);
-        MappedLibrary m;
+        MappedLibrary expected = { .path = (char *)table[i].expected, .family = table[i].family };
 
-        print_message("%s\n", table[i].preload ? table[i].preload : "(none)");
-        assert_int_equal(maps_find_allocator(maps, table[i].preload, ours, &m), 0);
-        if (table[i].expected)
-            assert_string_equal(m.path, table[i].expected);
-        else
-            assert_null(m.path);
-        assert_int_equal(m.family, table[i].family);
-        mapped_library_clear(&m);
+        check(table[i].preload ? table[i].preload : "(none)", maps, table[i].preload, ours, &expected);
     }
 }
 
@@ -228,13 +218,14 @@ static void test_odd_lines(void **state)
         MappedLibrary m = { .inode = 1234 };
         int r = maps_find_allocator(table[i].line, "libjemalloc.so.2", NULL, &m);
 
-        print_message("%s\n", table[i].line);
-        assert_int_equal(r, table[i].mapping ? 0 : -ENODATA);
+        if (r != (table[i].mapping ? 0 : -ENODATA))
+            fail_msg("%s: %d", table[i].line, r);
         if (r < 0) { /* nothing is written then */
             assert_int_equal(m.inode, 1234);
             continue;
         }
-        assert_int_equal(m.path != NULL, table[i].found);
+        if ((m.path != NULL) != table[i].found)
+            fail_msg("%s: %s", table[i].line, m.path ? m.path : "not found");
         mapped_library_clear(&m);
     }
 }
@@ -255,14 +246,13 @@ static void test_deleted_only_at_the_end(void **state)
     (void)state;
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
         _cleanup_(freep) char *maps = maps_of((const char *const[]){ table[i].path, NULL });
-        MappedLibrary m;
+        MappedLibrary expected = { .path = (char *)table[i].expected,
+                                   .deleted = table[i].deleted,
+                                   .family = FAMILY_JEMALLOC };
 
-        assert_int_equal(maps_find_allocator(maps, NULL, NULL, &m), 0);
-        assert_string_equal(m.path, table[i].expected);
-        assert_int_equal(m.deleted, table[i].deleted);
+        check(table[i].path, maps, NULL, NULL, &expected);
         assert_true(maps_has_file(maps, table[i].expected));
         assert_int_equal(maps_has_file(maps, table[i].path), !table[i].deleted);
-        mapped_library_clear(&m);
     }
 }
 

@@ -1,0 +1,789 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One relay, and all the ways in which it can run something else than it should. Each row starts from a relay
+ * that runs right and changes what differs. */
+#include "test.h"
+
+#include "core/dropin.h"
+#include "core/verdict.h"
+
+#define DIR "/etc/systemd/system/tor@x.service.d/"
+#define OWN DIR "zz-relayalloc.conf"
+#define MIMALLOC "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2"
+#define MIMALLOC_FILE MIMALLOC ".0"
+#define JEMALLOC "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
+#define FILES_MAX 6
+#define VARIABLES_MAX 8
+
+typedef const char *Variables[VARIABLES_MAX];
+
+typedef struct Row {
+    const char *what;
+    /* assigned; by default mimalloc without variables */
+    const char *allocator, *library, *realpath; /* "" for NULL */
+    EnvVar set[2];
+    /* running; by default what is assigned */
+    const char *path; /* "": glibc */
+    bool deleted, unreadable, no_environ;
+    const char *apparmor;
+    bool started_since;
+    const char *manager;
+    Variables process; /* by default what our drop-in says */
+    Variables unit;    /* the same */
+    SettingFile files[FILES_MAX];
+    bool own_unwritten;
+    const char *own_text;      /* by default as rendered; "": written but not among the files */
+    bool first_file_is_before; /* the first of `files` is read before ours, the others after it */
+    /* expected */
+    Cause cause;
+    const char *reason;
+} Row;
+
+static const char *or_null(const char *s, const char *by_default)
+{
+    if (!s)
+        return by_default;
+    return *s ? s : NULL;
+}
+
+static Verdict judge(const Row *row)
+{
+    const char *library = or_null(row->library, MIMALLOC);
+    const char *realpath = row->realpath  ? or_null(row->realpath, NULL)
+                           : row->library ? library
+                                          : MIMALLOC_FILE;
+    size_t n_set = 0, n = 0;
+    SettingFile files[FILES_MAX + 1];
+    Variables assigned = { NULL };
+    char buffer[3][160];
+
+    while (n_set < ELEMENTSOF(row->set) && row->set[n_set].name)
+        n_set++;
+    Allocator allocator = { .name = (char *)(row->allocator ? row->allocator : "mimalloc"),
+                            .environment = (EnvVar *)row->set,
+                            .n_environment = n_set };
+    snprintf(buffer[2], sizeof(buffer[2]), "LD_PRELOAD=%s", library ? library : "");
+    assigned[0] = buffer[2];
+    for (size_t i = 0; i < n_set; i++) {
+        snprintf(buffer[i], sizeof(buffer[i]), "%s=%s", row->set[i].name, row->set[i].value);
+        assigned[i + 1] = buffer[i];
+    }
+
+    _cleanup_(freep) char *text = dropin_render("/etc/relayalloc.conf", "A", &allocator, library);
+    size_t extra = 0;
+    if (row->first_file_is_before)
+        files[n++] = row->files[extra++];
+    if (!row->own_unwritten && (!row->own_text || *row->own_text))
+        files[n++] = (SettingFile){ OWN, row->own_text ? row->own_text : text, false };
+    while (extra < FILES_MAX && row->files[extra].path)
+        files[n++] = row->files[extra++];
+
+    const char *path = or_null(row->path, realpath);
+    MappedLibrary running = { .path = (char *)path,
+                              .inode = path ? 7 : 0,
+                              .deleted = row->deleted,
+                              .family = path ? family_of_library(path) : FAMILY_GLIBC };
+    const char *manager[] = { row->manager, NULL };
+    VerdictFacts facts = {
+        .allocator = allocator.name,
+        .library = library,
+        .realpath = realpath,
+        .environment = row->set,
+        .n_environment = n_set,
+        .running = row->unreadable ? NULL : &running,
+        .process_environ =
+            row->no_environ ? NULL : (char *const *)(row->process[0] ? row->process : assigned),
+        .apparmor = row->apparmor,
+        .started_since = row->started_since,
+        .unit_environment = (char *const *)(row->unit[0] ? row->unit : assigned),
+        .manager_environment = (char *const *)manager,
+        .files = files,
+        .n_files = n,
+        .own_dropin = row->own_unwritten ? NULL : OWN,
+    };
+    return verdict_judge(&facts);
+}
+
+static void check_rows(const Row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        Verdict v = judge(&rows[i]);
+
+        if (v.cause != rows[i].cause)
+            fail_msg("%s: %s: %s", rows[i].what, cause_to_string(v.cause), v.reason ? v.reason : "-");
+        if (!streq_null(v.reason, rows[i].reason))
+            fail_msg("%s: \"%s\"", rows[i].what, v.reason ? v.reason : "-");
+        verdict_clear(&v);
+        assert_null(v.reason);
+    }
+}
+
+#define SERVICE(lines) "[Service]\n" lines
+#define PURGE                                                                                                \
+    {                                                                                                        \
+        {                                                                                                    \
+            "MIMALLOC_PURGE_DELAY", "0"                                                                      \
+        }                                                                                                    \
+    }
+#define NOTHING                                                                                              \
+    {                                                                                                        \
+        "A=B"                                                                                                \
+    }
+
+static void test_right(void **state)
+{
+    static const Row rows[] = {
+        { .what = "as assigned" },
+        { .what = "glibc", .allocator = "glibc", .library = "" },
+        { .what = "glibc, LD_PRELOAD unset",
+          .allocator = "glibc",
+          .library = "",
+          .process = NOTHING,
+          .unit = NOTHING },
+        { .what = "glibc before our drop-in",
+          .allocator = "glibc",
+          .library = "",
+          .process = NOTHING,
+          .unit = NOTHING,
+          .own_unwritten = true },
+        { .what = "glibc with a preload that is no allocator",
+          .allocator = "glibc",
+          .library = "",
+          .process = { "LD_PRELOAD=/usr/lib/libz.so" } },
+        { .what = "with its variables", .set = PURGE },
+        { .what = "the path of the drop-in itself", .path = MIMALLOC },
+        { .what = "told by another name", .process = { "LD_PRELOAD=libmimalloc.so.2" } },
+        { .what = "preloaded by another's file",
+          .own_unwritten = true,
+          .unit = { "LD_PRELOAD=" MIMALLOC },
+          .files = { { DIR "override.conf", SERVICE("Environment=LD_PRELOAD=" MIMALLOC "\n"), false } } },
+        /* strikes at the next restart only */
+        { .what = "an override it does not have yet",
+          .unit = NOTHING,
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=\n"), false } } },
+        { .what = "under AppArmor", .apparmor = "system_tor (enforce)" },
+        /* variables that are the operator's */
+        { .what = "another's variable",
+          .process = { "LD_PRELOAD=" MIMALLOC, "MALLOC_ARENA_MAX=1" },
+          .unit = { "LD_PRELOAD=" MIMALLOC, "MALLOC_ARENA_MAX=1" } },
+        { .what = "an EnvironmentFile's variable",
+          .process = { "LD_PRELOAD=" MIMALLOC, "MIMALLOC_VERBOSE=1" },
+          .files = { { "/etc/default/tor", "MIMALLOC_VERBOSE=1\n", true } } },
+        { .what = "the manager's variable",
+          .process = { "LD_PRELOAD=" MIMALLOC, "MIMALLOC_VERBOSE=1" },
+          .manager = "MIMALLOC_VERBOSE=1" },
+        { .what = "perhaps an EnvironmentFile's",
+          .process = { "LD_PRELOAD=" MIMALLOC, "MIMALLOC_VERBOSE=1" },
+          .files = { { "/etc/default/tor", NULL, true } } },
+        { .what = "variables of no allocator",
+          .process = { "LD_PRELOAD=" MIMALLOC, "MALLOCX=1", "TZ=UTC", "MALLOC_a b=1" } },
+    };
+
+    (void)state;
+    check_rows(rows, ELEMENTSOF(rows));
+}
+
+static void test_unreadable(void **state)
+{
+#define SENTENCE "its files in /proc could not be read, so nothing is proved"
+    static const Row rows[] = {
+        { .what = "maps", .unreadable = true, .cause = CAUSE_UNREADABLE, .reason = SENTENCE },
+        { .what = "environ", .no_environ = true, .cause = CAUSE_UNREADABLE, .reason = SENTENCE },
+        { .what = "maps of glibc",
+          .allocator = "glibc",
+          .library = "",
+          .unreadable = true,
+          .cause = CAUSE_UNREADABLE,
+          .reason = SENTENCE },
+    };
+
+    (void)state;
+    check_rows(rows, ELEMENTSOF(rows));
+}
+
+static void test_not_restarted(void **state)
+{
+#define RESTART ": started before the drop-in was written, it needs a restart"
+    static const Row rows[] = {
+        { .what = "glibc still",
+          .path = "",
+          .process = NOTHING,
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc" RESTART },
+        { .what = "jemalloc still",
+          .path = JEMALLOC,
+          .process = { "LD_PRELOAD=" JEMALLOC },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs jemalloc, not mimalloc" RESTART },
+        { .what = "linked with jemalloc",
+          .path = JEMALLOC,
+          .process = NOTHING,
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs jemalloc, not mimalloc" RESTART },
+        { .what = "glibc is assigned",
+          .allocator = "glibc",
+          .library = "",
+          .path = JEMALLOC,
+          .process = { "LD_PRELOAD=" JEMALLOC },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs jemalloc, not glibc" RESTART },
+        { .what = "the same allocator elsewhere",
+          .allocator = "pinned",
+          .library = "/opt/libmimalloc.so",
+          .path = MIMALLOC_FILE,
+          .process = { "LD_PRELOAD=" MIMALLOC },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs " MIMALLOC_FILE ", not pinned" RESTART },
+        { .what = "a library of its own name",
+          .path = "/opt/heap.so",
+          .process = { "LD_PRELOAD=/opt/heap.so" },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs /opt/heap.so, not mimalloc" RESTART },
+        { .what = "another AppArmor profile has nothing to do with it",
+          .path = "",
+          .process = NOTHING,
+          .apparmor = "system_tor (enforce)",
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc" RESTART },
+        { .what = "an EnvironmentFile that agrees",
+          .path = "",
+          .process = NOTHING,
+          .files = { { "/etc/default/tor", "LD_PRELOAD=" MIMALLOC "\n", true } },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc" RESTART },
+
+        { .what = "no drop-in yet",
+          .path = "",
+          .process = NOTHING,
+          .unit = NOTHING,
+          .own_unwritten = true,
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc: its drop-in is not written yet" },
+        /* ours will win over override.conf */
+        { .what = "no drop-in yet, another's before it",
+          .path = JEMALLOC,
+          .process = { "LD_PRELOAD=" JEMALLOC },
+          .unit = { "LD_PRELOAD=" JEMALLOC },
+          .own_unwritten = true,
+          .files = { { DIR "override.conf", SERVICE("Environment=LD_PRELOAD=" JEMALLOC "\n"), false } },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs jemalloc, not mimalloc: its drop-in is not written yet" },
+        { .what = "the old drop-in",
+          .path = JEMALLOC,
+          .process = { "LD_PRELOAD=" JEMALLOC },
+          .unit = { "LD_PRELOAD=" JEMALLOC },
+          .own_text = SERVICE("Environment=LD_PRELOAD=" JEMALLOC "\n"),
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs jemalloc, not mimalloc: its drop-in is from an earlier assignment" },
+        { .what = "no reload yet",
+          .path = "",
+          .process = NOTHING,
+          .unit = NOTHING,
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc: systemd has not loaded the drop-in yet" },
+        { .what = "no reload yet, and not listed",
+          .path = "",
+          .process = NOTHING,
+          .unit = NOTHING,
+          .own_text = "",
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc: systemd has not loaded the drop-in yet" },
+
+        { .what = "its variable lacks",
+          .set = PURGE,
+          .process = { "LD_PRELOAD=" MIMALLOC },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs without MIMALLOC_PURGE_DELAY=0" RESTART },
+        { .what = "its variable differs",
+          .set = PURGE,
+          .process = { "LD_PRELOAD=" MIMALLOC, "MIMALLOC_PURGE_DELAY=10" },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs without MIMALLOC_PURGE_DELAY=0" RESTART },
+        { .what = "an empty variable is not an unset one",
+          .set = { { "MIMALLOC_X", "" } },
+          .process = { "LD_PRELOAD=" MIMALLOC },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs without MIMALLOC_X=" RESTART },
+        { .what = "its second variable lacks",
+          .set = { { "MIMALLOC_PURGE_DELAY", "0" }, { "MIMALLOC_DECOMMIT_DELAY", "0" } },
+          .process = { "LD_PRELOAD=" MIMALLOC, "MIMALLOC_PURGE_DELAY=0" },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs without MIMALLOC_DECOMMIT_DELAY=0" RESTART },
+        { .what = "tunables of glibc",
+          .allocator = "glibc-tuned",
+          .library = "",
+          .set = { { "GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=131072" } },
+          .process = NOTHING,
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs without GLIBC_TUNABLES=glibc.malloc.mmap_threshold=131072" RESTART },
+        { .what = "its variable, no drop-in yet",
+          .set = PURGE,
+          .process = NOTHING,
+          .unit = NOTHING,
+          .own_unwritten = true,
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs without MIMALLOC_PURGE_DELAY=0: its drop-in is not written yet" },
+
+        { .what = "a variable left over, the old drop-in",
+          .process = { "LD_PRELOAD=" MIMALLOC, "MIMALLOC_PURGE_DELAY=0" },
+          .unit = { "LD_PRELOAD=" MIMALLOC, "MIMALLOC_PURGE_DELAY=0" },
+          .own_text = SERVICE("Environment=LD_PRELOAD=" MIMALLOC " MIMALLOC_PURGE_DELAY=0\n"),
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs with MIMALLOC_PURGE_DELAY, which mimalloc does not set: its drop-in is from an "
+                    "earlier assignment" },
+        { .what = "a variable left over",
+          .process = { "LD_PRELOAD=" MIMALLOC, "MIMALLOC_PURGE_DELAY=0" },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs with MIMALLOC_PURGE_DELAY, which mimalloc does not set" RESTART },
+        { .what = "tunables left over",
+          .allocator = "glibc",
+          .library = "",
+          .process = { "LD_PRELOAD=", "GLIBC_TUNABLES=glibc.malloc.arena_max=1" },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs with GLIBC_TUNABLES, which glibc does not set" RESTART },
+        { .what = "a variable of any name left over",
+          .process = { "LD_PRELOAD=" MIMALLOC, "HEAP=1" },
+          .unit = { "LD_PRELOAD=" MIMALLOC, "HEAP=1" },
+          .own_text = SERVICE("Environment=LD_PRELOAD=" MIMALLOC " HEAP=1\n"),
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason =
+              "runs with HEAP, which mimalloc does not set: its drop-in is from an earlier assignment" },
+    };
+
+    (void)state;
+    check_rows(rows, ELEMENTSOF(rows));
+}
+
+static void test_overridden(void **state)
+{
+    static const Row rows[] = {
+        { .what = "by a later drop-in",
+          .path = JEMALLOC,
+          .process = { "LD_PRELOAD=" JEMALLOC },
+          .unit = { "LD_PRELOAD=" JEMALLOC },
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=" JEMALLOC "\n"), false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by " DIR "zzz.conf" },
+        { .what = "to nothing",
+          .path = "",
+          .process = { "LD_PRELOAD=" },
+          .unit = { "LD_PRELOAD=" },
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=\n"), false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by " DIR "zzz.conf" },
+        { .what = "of glibc",
+          .allocator = "glibc",
+          .library = "",
+          .path = JEMALLOC,
+          .process = { "LD_PRELOAD=" JEMALLOC },
+          .unit = { "LD_PRELOAD=" JEMALLOC },
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=" JEMALLOC "\n"), false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by " DIR "zzz.conf" },
+        { .what = "with another before ours",
+          .path = JEMALLOC,
+          .process = { "LD_PRELOAD=" JEMALLOC " " MIMALLOC },
+          .unit = { "LD_PRELOAD=" JEMALLOC " " MIMALLOC },
+          .files = { { DIR "zzz.conf", SERVICE("Environment=\"LD_PRELOAD=" JEMALLOC " " MIMALLOC "\"\n"),
+                       false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by " DIR "zzz.conf" },
+        { .what = "by the last of several",
+          .path = "",
+          .process = { "LD_PRELOAD=" },
+          .unit = { "LD_PRELOAD=" },
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=/x\n"), false },
+                     { DIR "zzzz.conf", SERVICE("Environment=LD_PRELOAD=\n"), false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by " DIR "zzzz.conf" },
+        { .what = "by an EnvironmentFile",
+          .path = "",
+          .process = { "LD_PRELOAD=" },
+          .files = { { "/etc/default/tor", "# x\nLD_PRELOAD=\"\"\n", true } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by EnvironmentFile /etc/default/tor" },
+        { .what = "by an EnvironmentFile named before ours",
+          .path = "",
+          .process = NOTHING,
+          .first_file_is_before = true,
+          .files = { { "/etc/default/tor", "LD_PRELOAD=/x\n", true } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by EnvironmentFile /etc/default/tor" },
+        { .what = "by an EnvironmentFile more than by a drop-in",
+          .path = "",
+          .process = { "LD_PRELOAD=/x" },
+          .unit = { "LD_PRELOAD=/y" },
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=/y\n"), false },
+                     { "/etc/default/tor", "LD_PRELOAD=/x\n", true } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by EnvironmentFile /etc/default/tor" },
+        { .what = "by a reset",
+          .path = "",
+          .process = NOTHING,
+          .unit = NOTHING,
+          .files = { { DIR "zzz.conf", SERVICE("Environment=\nEnvironment=A=B\n"), false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by an empty Environment= in " DIR "zzz.conf" },
+        { .what = "by UnsetEnvironment",
+          .path = "",
+          .process = NOTHING,
+          .first_file_is_before = true,
+          .files = { { DIR "10.conf", SERVICE(" UnsetEnvironment = FOO \"LD_PRELOAD\"\n"), false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is removed by UnsetEnvironment= in " DIR "10.conf" },
+        { .what = "before a restart even",
+          .path = "",
+          .process = NOTHING,
+          .unit = { "LD_PRELOAD=" JEMALLOC },
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=" JEMALLOC "\n"), false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by " DIR "zzz.conf" },
+        { .what = "before our drop-in is written even",
+          .path = "",
+          .process = NOTHING,
+          .unit = { "LD_PRELOAD=" JEMALLOC },
+          .own_unwritten = true,
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=" JEMALLOC "\n"), false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by " DIR "zzz.conf" },
+        { .what = "and the library is missing as well",
+          .realpath = "",
+          .path = "",
+          .process = NOTHING,
+          .unit = NOTHING,
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=\n"), false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by " DIR "zzz.conf" },
+
+        { .what = "its variable",
+          .set = PURGE,
+          .process = { "LD_PRELOAD=" MIMALLOC, "MIMALLOC_PURGE_DELAY=5" },
+          .unit = { "LD_PRELOAD=" MIMALLOC, "MIMALLOC_PURGE_DELAY=5" },
+          .files = { { DIR "zzz.conf", SERVICE("Environment=MIMALLOC_PURGE_DELAY=5\n"), false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "MIMALLOC_PURGE_DELAY is overridden by " DIR "zzz.conf" },
+        { .what = "its variable by an EnvironmentFile",
+          .set = PURGE,
+          .process = { "LD_PRELOAD=" MIMALLOC, "MIMALLOC_PURGE_DELAY=5" },
+          .files = { { "/etc/default/tor", "MIMALLOC_PURGE_DELAY=5\n", true } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "MIMALLOC_PURGE_DELAY is overridden by EnvironmentFile /etc/default/tor" },
+        { .what = "one variable, and another waits for a restart",
+          .set = { { "MIMALLOC_A", "1" }, { "MIMALLOC_B", "1" } },
+          .process = { "LD_PRELOAD=" MIMALLOC },
+          .files = { { "/etc/default/tor", "MIMALLOC_B=2\n", true } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "MIMALLOC_B is overridden by EnvironmentFile /etc/default/tor" },
+
+        /* not overridden, though it looks like it */
+        { .what = "a drop-in before ours",
+          .path = "",
+          .process = NOTHING,
+          .first_file_is_before = true,
+          .files = { { DIR "override.conf", SERVICE("Environment=LD_PRELOAD=/x\n"), false } },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc" RESTART },
+        { .what = "a later drop-in that systemd has not loaded",
+          .path = "",
+          .process = NOTHING,
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=/x\n"), false } },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc" RESTART },
+        { .what = "overridden back again",
+          .path = "",
+          .process = NOTHING,
+          .files = { { "/etc/default/a", "LD_PRELOAD=/x\n", true },
+                     { "/etc/default/b", "LD_PRELOAD=" MIMALLOC "\n", true } },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc" RESTART },
+        { .what = "an empty word is no reset",
+          .path = "",
+          .process = NOTHING,
+          .unit = NOTHING,
+          .files = { { DIR "zzz.conf", SERVICE("Environment=\"\"\n"), false } },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc: systemd has not loaded the drop-in yet" },
+        { .what = "UnsetEnvironment of others",
+          .path = "",
+          .process = NOTHING,
+          .files = { { DIR "zzz.conf",
+                       SERVICE("UnsetEnvironment=LD_PRELOADS XLD_PRELOAD\n#UnsetEnvironment=LD_PRELOAD\n"),
+                       false } },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc" RESTART },
+    };
+
+    (void)state;
+    check_rows(rows, ELEMENTSOF(rows));
+}
+
+static void test_library_gone_or_denied(void **state)
+{
+#define NOT_LOADED "the library " MIMALLOC " exists but was not loaded: "
+#define SANDBOX NOT_LOADED "hidden or denied by the unit's sandbox, or it was missing when the relay started"
+    static const Row rows[] = {
+        { .what = "missing",
+          .realpath = "",
+          .path = "",
+          .cause = CAUSE_MISSING,
+          .reason = "the library " MIMALLOC " is missing, so ld.so ignored it and glibc serves malloc" },
+        { .what = "missing, and linked with another",
+          .realpath = "",
+          .path = JEMALLOC,
+          .cause = CAUSE_MISSING,
+          .reason = "the library " MIMALLOC " is missing, so ld.so ignored it and jemalloc serves malloc" },
+        { .what = "missing, and not told yet",
+          .realpath = "",
+          .path = "",
+          .process = NOTHING,
+          .cause = CAUSE_MISSING,
+          .reason =
+              "runs glibc, not mimalloc: the library " MIMALLOC " is missing, so a restart would not help" },
+        { .what = "missing under its bare name",
+          .library = "libmimalloc.so.2",
+          .realpath = "",
+          .path = "",
+          .process = NOTHING,
+          .unit = NOTHING,
+          .own_unwritten = true,
+          .cause = CAUSE_MISSING,
+          .reason = "runs glibc, not mimalloc: the library libmimalloc.so.2 is missing, so a restart would "
+                    "not help" },
+        { .what = "missing, under AppArmor",
+          .realpath = "",
+          .path = "",
+          .apparmor = "system_tor (enforce)",
+          .cause = CAUSE_MISSING,
+          .reason = "the library " MIMALLOC " is missing, so ld.so ignored it and glibc serves malloc" },
+
+        { .what = "denied by AppArmor",
+          .path = "",
+          .apparmor = "system_tor (enforce)",
+          .cause = CAUSE_DENIED,
+          .reason = NOT_LOADED "denied by AppArmor profile system_tor" },
+        { .what = "a profile with a blank",
+          .path = "",
+          .apparmor = "my tor (kill)",
+          .cause = CAUSE_DENIED,
+          .reason = NOT_LOADED "denied by AppArmor profile my tor" },
+        { .what = "a profile that only complains",
+          .path = "",
+          .apparmor = "system_tor (complain)",
+          .cause = CAUSE_DENIED,
+          .reason = SANDBOX },
+        { .what = "unconfined",
+          .path = "",
+          .apparmor = "unconfined",
+          .cause = CAUSE_DENIED,
+          .reason = SANDBOX },
+        { .what = "another security module",
+          .path = "",
+          .apparmor = "system_u:system_r:tor_t:s0",
+          .cause = CAUSE_DENIED,
+          .reason = SANDBOX },
+        { .what = "no security module", .path = "", .cause = CAUSE_DENIED, .reason = SANDBOX },
+        { .what = "denied right after a restart",
+          .path = "",
+          .started_since = true,
+          .cause = CAUSE_DENIED,
+          .reason = SANDBOX },
+        { .what = "denied, with another in the list",
+          .path = "",
+          .process = { "LD_PRELOAD=/usr/lib/libz.so:" MIMALLOC },
+          .cause = CAUSE_DENIED,
+          .reason = SANDBOX },
+        /* what the process was told explains it, not what the next one will be told */
+        { .what = "denied, and overridden from now on",
+          .path = "",
+          .unit = NOTHING,
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=\n"), false } },
+          .cause = CAUSE_DENIED,
+          .reason = SANDBOX },
+        { .what = "told to load a longer name",
+          .path = "",
+          .process = { "LD_PRELOAD=" MIMALLOC ".0" },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc" RESTART },
+    };
+
+    (void)state;
+    check_rows(rows, ELEMENTSOF(rows));
+}
+
+static void test_replaced(void **state)
+{
+    static const Row rows[] = {
+        { .what = "replaced",
+          .deleted = true,
+          .cause = CAUSE_REPLACED,
+          .reason =
+              "runs " MIMALLOC_FILE ", which has been replaced on disk since (a restart loads the new one)" },
+        { .what = "a new version behind the link",
+          .realpath = MIMALLOC ".1",
+          .path = MIMALLOC_FILE,
+          .deleted = true,
+          .cause = CAUSE_REPLACED,
+          .reason =
+              "runs " MIMALLOC_FILE ", which has been replaced on disk since (a restart loads the new one)" },
+        { .what = "the old version still there",
+          .realpath = MIMALLOC ".1",
+          .path = MIMALLOC_FILE,
+          .cause = CAUSE_REPLACED,
+          .reason = "runs " MIMALLOC_FILE ", but " MIMALLOC " leads to " MIMALLOC
+                    ".1 now (a restart loads that one)" },
+        { .what = "a link into another folder",
+          .realpath = "/opt/b/libmimalloc.so.2.1",
+          .path = "/opt/a/libmimalloc.so.2.0",
+          .cause = CAUSE_REPLACED,
+          .reason = "runs /opt/a/libmimalloc.so.2.0, but " MIMALLOC
+                    " leads to /opt/b/libmimalloc.so.2.1 now (a restart loads that one)" },
+        { .what = "a file became a link",
+          .realpath = MIMALLOC ".1",
+          .path = MIMALLOC,
+          .deleted = true,
+          .cause = CAUSE_REPLACED,
+          .reason =
+              "runs " MIMALLOC ", which has been replaced on disk since (a restart loads the new one)" },
+        { .what = "removed",
+          .realpath = "",
+          .path = MIMALLOC_FILE,
+          .deleted = true,
+          .cause = CAUSE_MISSING,
+          .reason = "runs " MIMALLOC_FILE ", but the library " MIMALLOC
+                    " is missing now: a restart would leave it on glibc" },
+        { .what = "the link removed",
+          .realpath = "",
+          .path = MIMALLOC_FILE,
+          .cause = CAUSE_MISSING,
+          .reason = "runs " MIMALLOC_FILE ", but the library " MIMALLOC
+                    " is missing now: a restart would leave it on glibc" },
+        /* more is wrong than that */
+        { .what = "replaced, and a variable lacks",
+          .deleted = true,
+          .set = PURGE,
+          .process = { "LD_PRELOAD=" MIMALLOC },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs without MIMALLOC_PURGE_DELAY=0" RESTART },
+        { .what = "another library, deleted",
+          .path = JEMALLOC,
+          .deleted = true,
+          .process = { "LD_PRELOAD=" JEMALLOC },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs jemalloc, not mimalloc" RESTART },
+        { .what = "a version that it was not told to load",
+          .path = MIMALLOC ".0.old",
+          .process = { "LD_PRELOAD=" MIMALLOC ".0.old" },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs " MIMALLOC ".0.old, not mimalloc" RESTART },
+    };
+
+    (void)state;
+    check_rows(rows, ELEMENTSOF(rows));
+}
+
+static void test_unknown(void **state)
+{
+#define WRAPPER ", although systemd started it with our drop-in: does a wrapper in ExecStart= change "
+    static const Row rows[] = {
+        { .what = "a wrapper",
+          .path = "",
+          .process = NOTHING,
+          .started_since = true,
+          .cause = CAUSE_UNKNOWN,
+          .reason = "runs glibc, not mimalloc" WRAPPER "LD_PRELOAD?" },
+        { .what = "a wrapper, of a variable",
+          .set = PURGE,
+          .process = { "LD_PRELOAD=" MIMALLOC },
+          .started_since = true,
+          .cause = CAUSE_UNKNOWN,
+          .reason = "runs without MIMALLOC_PURGE_DELAY=0" WRAPPER "MIMALLOC_PURGE_DELAY?" },
+        { .what = "linked with jemalloc",
+          .allocator = "glibc",
+          .library = "",
+          .path = JEMALLOC,
+          .process = NOTHING,
+          .cause = CAUSE_UNKNOWN,
+          .reason = "runs jemalloc, not glibc, although nothing is preloaded: the program is linked with it, "
+                    "or /etc/ld.so.preload names it" },
+        { .what = "linked with jemalloc, LD_PRELOAD empty",
+          .allocator = "glibc",
+          .library = "",
+          .path = JEMALLOC,
+          .started_since = true,
+          .cause = CAUSE_UNKNOWN,
+          .reason = "runs jemalloc, not glibc, although nothing is preloaded: the program is linked with it, "
+                    "or /etc/ld.so.preload names it" },
+        /* started since, but not with the drop-in as it should be */
+        { .what = "the old drop-in",
+          .path = "",
+          .process = NOTHING,
+          .own_text = SERVICE(""),
+          .started_since = true,
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc: its drop-in is from an earlier assignment" },
+    };
+
+    (void)state;
+    check_rows(rows, ELEMENTSOF(rows));
+}
+
+static void test_conflicts(void **state)
+{
+    static const EnvVar environment[] = { { "MALLOC_CONF", "background_thread:true" } };
+    static const SettingFile files[] = {
+        { "/usr/lib/systemd/system/tor@.service", SERVICE("ExecStart=/usr/bin/tor\nEnvironment=HOME=/\n"),
+          false },
+        { DIR "override.conf", SERVICE("Environment=LD_PRELOAD=/x MALLOC_CONF=y\n"), false },
+        { DIR "other.conf", SERVICE("UnsetEnvironment=MALLOC_CONF\n"), false },
+        { DIR "unreadable.conf", NULL, false },
+        { OWN, SERVICE("Environment=LD_PRELOAD=/y MALLOC_CONF=background_thread:true\n"), false },
+        { "/etc/default/tor", "MALLOC_CONF=y\n", true },
+        { "/etc/default/tor2", "MALLOC_CONFS=y\n", true },
+    };
+    VerdictFacts facts = { .allocator = "jemalloc-tuned",
+                           .library = JEMALLOC,
+                           .environment = environment,
+                           .n_environment = 1,
+                           .files = files,
+                           .n_files = ELEMENTSOF(files),
+                           .own_dropin = OWN };
+    _cleanup_(strv_freep) char **conflicts = verdict_conflicts(&facts);
+
+    (void)state;
+    assert_int_equal(strv_length(conflicts), 4);
+    assert_string_equal(conflicts[0], DIR "override.conf sets LD_PRELOAD");
+    assert_string_equal(conflicts[1], DIR "override.conf sets MALLOC_CONF");
+    assert_string_equal(conflicts[2], DIR "other.conf unsets MALLOC_CONF");
+    assert_string_equal(conflicts[3], "/etc/default/tor sets MALLOC_CONF");
+
+    facts.n_files = 1;
+    assert_null(verdict_conflicts(&facts));
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    for (Cause c = 0; c < _CAUSE_MAX; c++)
+        assert_int_equal(cause_from_string(cause_to_string(c)), c);
+    assert_string_equal(cause_to_string(CAUSE_NOT_RESTARTED), "not-restarted");
+    assert_null(cause_to_string(_CAUSE_INVALID));
+    assert_null(cause_to_string(_CAUSE_MAX));
+    assert_int_equal(cause_from_string("lost"), _CAUSE_INVALID);
+    assert_int_equal(cause_from_string(NULL), _CAUSE_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_right),
+        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_not_restarted),
+        cmocka_unit_test(test_overridden),
+        cmocka_unit_test(test_library_gone_or_denied),
+        cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_conflicts),
+        cmocka_unit_test(test_words),
+    };
+
+    return cmocka_run_group_tests_name("verdict", tests, NULL, NULL);
+}
