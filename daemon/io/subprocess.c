@@ -286,8 +286,8 @@ int subprocess_run(const char *path, char *const *environment, usec_t timeout, S
     *ret = (SubprocessResult){
         .signal = si.si_code == CLD_EXITED ? 0 : si.si_status,
         .exit_status = si.si_code == CLD_EXITED ? si.si_status : 0,
-        .out = TAKE_PTR(run.out.data),
-        .err = TAKE_PTR(run.err.data),
     };
+    ret->out = TAKE_PTR(run.out.data);
+    ret->err = TAKE_PTR(run.err.data);
     return 0;
 }

@@ -492,10 +492,9 @@ static void test_own_library(void **state)
         return;
     }
     _cleanup_(freep) char *path = scratch_compile(safe, "libown-1.0.so", library_source, shared);
-    _cleanup_(freep) char *link = xasprintf("%s/libown.so", safe), *blank = xasprintf("%s/own lib.so", safe);
+    _cleanup_(freep) char *link = xasprintf("%s/libown.so", safe);
     _cleanup_(freep) char *damaged = NULL, *user = NULL, *reason = NULL;
     _cleanup_(library_clear) Library library = { 0 };
-    struct stat st;
 
     assert_int_equal(symlink("libown-1.0.so", link), 0);
     if (library_resolve(link, PROBE, &library, &reason) < 0)
@@ -512,7 +511,6 @@ static void test_own_library(void **state)
     assert_int_equal(rename("/mnt/a b/lib.so", path), 0);
 
     /* Only the dynamic linker sees this. */
-    assert_int_equal(stat(path, &st), 0);
     damaged = scratch_compile(safe, "libdamaged.so", library_source, shared);
     assert_int_equal(truncate(damaged, 64), 0);
     expect_refusal(damaged, -ENOEXEC, "is refused by the dynamic linker: ");
