@@ -37,17 +37,16 @@ int ctl_bus_open(const CtlOptions *options, bool quietly, sd_bus **ret)
     return 0;
 }
 
-bool ctl_bus_error_absent(const sd_bus_error *error)
+static bool is_absent(const sd_bus_error *error)
 {
     return sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-           sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
-           sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED);
+           sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER);
 }
 
 /* Says what went wrong, and returns the errno that the header names. */
 static int report(const char *method, const sd_bus_error *error, int r)
 {
-    if (ctl_bus_error_absent(error)) {
+    if (is_absent(error)) {
         ctl_error("relayallocd does not run; \"systemctl start relayallocd\" starts it");
         return -ENXIO;
     }
@@ -68,15 +67,28 @@ static int report(const char *method, const sd_bus_error *error, int r)
     return r < 0 ? r : -EIO;
 }
 
-int ctl_bus_send(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply)
+static int send_call(sd_bus *bus, sd_bus_message *call, bool absent_is_fine, sd_bus_message **ret_reply)
 {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-    const char *member = sd_bus_message_get_member(call);
 
     int r = sd_bus_message_set_auto_start(call, false);
     if (r >= 0)
         r = sd_bus_call(bus, call, CALL_TIMEOUT, &error, ret_reply);
-    return r < 0 ? report(member, &error, r) : 0;
+    if (r >= 0)
+        return 0;
+    if (absent_is_fine && is_absent(&error))
+        return -ENXIO;
+    return report(sd_bus_message_get_member(call), &error, r);
+}
+
+int ctl_bus_try(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply)
+{
+    return send_call(bus, call, true, ret_reply);
+}
+
+int ctl_bus_send(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply)
+{
+    return send_call(bus, call, false, ret_reply);
 }
 
 int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, const char *types, ...)
@@ -85,7 +97,7 @@ int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, co
     va_list ap;
 
     int r = sd_bus_message_new_method_call(bus, &call, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, method);
-    if (r >= 0 && types) {
+    if (r >= 0 && !isempty(types)) {
         va_start(ap, types);
         r = sd_bus_message_appendv(call, types, ap);
         va_end(ap);

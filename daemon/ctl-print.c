@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <json-c/json.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,6 +23,27 @@ void ctl_error(const char *format, ...)
     vfprintf(stderr, format, ap);
     va_end(ap);
     fputc('\n', stderr);
+}
+
+int ctl_operands(int argc, char *argv[], size_t most, char *const **ret)
+{
+    static const struct option none[] = { { 0 } };
+
+    opterr = 0;
+    optind = 0;
+    if (getopt_long(argc, argv, "", none, NULL) != -1) {
+        ctl_error("%s knows no option \"%s\"", argv[0], argv[optind > 1 ? optind - 1 : 1]);
+        return EXIT_USAGE;
+    }
+    if ((size_t)(argc - optind) > most) {
+        if (most == 0)
+            ctl_error("%s takes no operand", argv[0]);
+        else
+            ctl_error("%s takes at most %zu operand%s", argv[0], most, most == 1 ? "" : "s");
+        return EXIT_USAGE;
+    }
+    *ret = argv + optind;
+    return 0;
 }
 
 /* The terminal's size by its driver; $COLUMNS and $LINES come first, as in all tools of this kind. */
@@ -181,6 +203,11 @@ struct json_object *ctl_json_text(const char *text)
     return string;
 }
 
+char *ctl_paint(const CtlOptions *options, const char *sgr, const char *text)
+{
+    return options->color && sgr ? xasprintf("\033[%sm%s\033[0m", sgr, text) : xstrdup(text);
+}
+
 char *ctl_format_time(usec_t realtime)
 {
     char buf[sizeof("-2147483648-12-31 23:59:60")];
@@ -190,4 +217,20 @@ char *ctl_format_time(usec_t realtime)
     if (!localtime_r(&t, &tm) || strftime(buf, sizeof(buf), "%Y-%m-%d %H:%M:%S", &tm) == 0)
         return xstrdup("?");
     return xstrdup(buf);
+}
+
+usec_t ctl_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
+}
+
+char *ctl_format_ago(usec_t realtime)
+{
+    char span[FORMAT_SPAN_MAX];
+    usec_t now = ctl_now();
+
+    return xasprintf("%s ago", format_span(span, now > realtime ? now - realtime : 0));
 }

@@ -95,12 +95,21 @@ struct json_object;
 int ctl_print_json(const CtlOptions *options, struct json_object *take);
 /* A JSON string; NULL and "" give null. Bytes that are not UTF-8 become U+FFFD. */
 struct json_object *ctl_json_text(const char *text);
+/* The text in a colour ("31"; NULL: none) where colours are wanted, else as it is; owned by the caller. */
+char *ctl_paint(const CtlOptions *options, const char *sgr, const char *text);
 /* Columns of the terminal on stdout; 0: it is no terminal. */
 size_t ctl_terminal_width(void);
 /* "2025-03-07 14:03:22" in local time; owned by the caller. */
 char *ctl_format_time(usec_t realtime);
+/* "2 days 3h ago"; owned by the caller. */
+char *ctl_format_ago(usec_t realtime);
+usec_t ctl_now(void); /* realtime */
 
 /* ---- messages and the bus ---- */
+
+/* The operands of a verb that has no options of its own: argv without the verb. 0; EXIT_USAGE after a
+ * message: an option that nobody knows, or more than `most` operands. */
+int ctl_operands(int argc, char *argv[], size_t most, char *const **ret);
 
 /* "relayallocctl: …" on stderr. */
 void ctl_error(const char *format, ...) _printf_(1, 2);
@@ -110,7 +119,7 @@ int ctl_bus_open(const CtlOptions *options, bool quietly, sd_bus **ret);
 /* One call on the manager; 0, or negative errno after a message made of the bus error. -ENOENT: no such
  * relay. -ENXIO: the daemon does not run (said so). */
 int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, const char *types, ...);
-/* The same for a call made by the caller, for arguments that have no varargs form, or another object. */
+/* A call made by the caller, to whatever object. As above, but -ENXIO without a message. */
+int ctl_bus_try(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply);
+/* The same with the message: that the daemon does not run. */
 int ctl_bus_send(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply);
-/* Does this error say that the daemon does not run? */
-bool ctl_bus_error_absent(const sd_bus_error *error);

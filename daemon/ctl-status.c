@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The verb status, as far as it shows the daemon, its configuration and its rollout. Changes nothing. */
+#include "ctl-status.h"
+
+#include "ctl-fleet.h"
+#include "ctl-manager.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+
+void status_field(FILE *f, const char *name, const char *format, ...)
+{
+    va_list ap;
+
+    fprintf(f, "%12s%c ", name, isempty(name) ? ' ' : ':');
+    va_start(ap, format);
+    vfprintf(f, format, ap);
+    va_end(ap);
+    fputc('\n', f);
+}
+
+char *status_moment(usec_t realtime)
+{
+    if (realtime == 0)
+        return xstrdup("never");
+    _cleanup_(freep) char *time = ctl_format_time(realtime), *ago = ctl_format_ago(realtime);
+    return xasprintf("%s; %s", time, ago);
+}
+
+static void print_rollout(FILE *f, const CtlOptions *options, const ManagerFacts *m)
+{
+    if (m->id == 0 || isempty(m->rollout)) {
+        status_field(f, "Rollout", "none yet");
+        return;
+    }
+    bool idle = streq(m->rollout, "idle");
+    const char *word = idle && !isempty(m->result) ? m->result : m->rollout;
+    const char *sgr = streq(word, "halted") || streq(word, "aborted") ? "1;31" : idle ? "32" : "33";
+    _cleanup_(freep) char *painted = ctl_paint(options, sgr, word);
+
+    if (idle)
+        status_field(f, "Rollout",
+                     "none in progress; the last (%" PRIu64 "): %s, %u of %u relays moved, %u failed", m->id,
+                     painted, m->done, m->total, m->failed);
+    else
+        status_field(f, "Rollout", "%s (%" PRIu64 "): wave %u of %u, %u of %u relays moved, %u failed",
+                     painted, m->id, m->wave, m->waves, m->done, m->total, m->failed);
+    if (!isempty(m->reason))
+        status_field(f, "Reason", "%s", m->reason);
+    if (idle)
+        return;
+    _cleanup_(freep) char *started = status_moment(m->started);
+    if (m->started > 0)
+        status_field(f, "Started", "%s", started);
+    usec_t now = ctl_now();
+    char span[FORMAT_SPAN_MAX];
+    if (m->ends > now)
+        status_field(f, "Left", "about %s", format_span(span, m->ends - now));
+}
+
+static void print_refused(FILE *f, const CtlOptions *options, const char *problems)
+{
+    _cleanup_(freep) char *first = ctl_paint(options, "1;31", "a newer version of the file is not in force:");
+
+    status_field(f, "Refused", "%s", first);
+    while (*problems) {
+        size_t n = strcspn(problems, "\n");
+        status_field(f, "", "%.*s", (int)n, problems);
+        problems += n + (problems[n] == '\n');
+    }
+}
+
+static int print_manager(const CtlOptions *options, const ManagerFacts *m, const Fleet *fleet)
+{
+    _cleanup_(freep) char *loaded = status_moment(m->config_loaded), *summary = fleet_summary(fleet, "");
+    _cleanup_(freep) char *dot = ctl_paint(options, "1;32", "●"), *text = NULL;
+    size_t size = 0;
+
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        abort();
+    fprintf(f, "%s relayallocd %s\n", dot, m->version ? m->version : "");
+    status_field(f, "Config", "%s", m->config_path ? m->config_path : "-");
+    status_field(f, "Loaded", "%s", loaded);
+    if (!isempty(m->config_error))
+        print_refused(f, options, m->config_error);
+    status_field(f, "Fleet", "%s", summary);
+    print_rollout(f, options, m);
+    fclose(f);
+    return ctl_print(options, text);
+}
+
+/* Without the daemon: only what the file and systemd say. */
+static int print_offline(const CtlOptions *options, const Fleet *fleet)
+{
+    _cleanup_(freep) char *summary = fleet_summary(fleet, "");
+
+    if (options->json != JSON_OFF) {
+        struct json_object *o = json_object_new_object(), *relays = json_object_new_object();
+        json_object_object_add(o, "version", NULL);
+        json_object_object_add(o, "config", ctl_json_text(fleet->survey->config->path));
+        json_object_object_add(relays, "total", json_object_new_uint64(fleet->n));
+        json_object_object_add(o, "relays", relays);
+        json_object_object_add(o, "rollout", NULL);
+        return ctl_print_json(options, o);
+    }
+    _cleanup_(freep) char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        abort();
+    fputs("○ relayallocd (not running)\n", f);
+    status_field(f, "Config", "%s", fleet->survey->config->path);
+    status_field(f, "Fleet", "%s", summary);
+    fclose(f);
+    return ctl_print(options, text);
+}
+
+int ctl_status(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(manager_facts_clear) ManagerFacts manager = { 0 };
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    char *const *patterns = NULL;
+    bool fine = true;
+
+    int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
+    if (status == 0 && *patterns)
+        return status_relays(patterns, options);
+    if (status == 0)
+        status = fleet_get(options, &fleet, &bus);
+    if (status != 0)
+        return status;
+    if (fleet.survey) {
+        print_offline(options, &fleet);
+        return EXIT_FAILED;
+    }
+    int r = manager_facts_get(bus, &manager);
+    if (r == -ENXIO)
+        ctl_error("relayallocd has just ended");
+    if (r < 0)
+        return EXIT_FAILED;
+    if (options->json != JSON_OFF)
+        r = ctl_print_json(options, manager_facts_json(&manager));
+    else
+        r = print_manager(options, &manager, &fleet);
+    for (size_t i = 0; i < fleet.n; i++)
+        fine = fine && state_is_fine(fleet.rows[i].state);
+    return r < 0 ? EXIT_FAILED : fine ? EXIT_FINE : EXIT_DIFFERS;
+}
