@@ -192,6 +192,13 @@ static void assign_file(Strings *files, const char *value)
     }
 }
 
+/* As it stands, with the empty ones, which take away what was said before. */
+static void assign_value(Strings *values, const char *value)
+{
+    if (values->n < DROPIN_ENVIRONMENT_MAX)
+        strings_push(values, xstrdup(value));
+}
+
 static char *strip(char *s)
 {
     s += strspn(s, BLANKS);
@@ -200,33 +207,37 @@ static char *strip(char *s)
     return s;
 }
 
-typedef void (*Assign)(Strings *list, const char *value);
+typedef struct Wanted {
+    const char *section, *key;
+    void (*assign)(Strings *list, const char *value);
+} Wanted;
 
 /* One line, continuation lines joined. false: systemd reads no further. */
-static bool read_line(char *line, const char *key, Assign assign, bool *in_service, Strings *list)
+static bool read_line(char *line, const Wanted *wanted, bool *in_section, Strings *list)
 {
     line = strip(line);
     if (!utf8_valid(line))
         return false;
     if (line[0] == '[') {
-        *in_service = streq(line, "[Service]");
+        size_t n = strlen(wanted->section);
+        *in_section = strncmp(line + 1, wanted->section, n) == 0 && streq(line + 1 + n, "]");
         return line[strlen(line) - 1] == ']';
     }
     char *value = strchr(line, '=');
-    if (!value || !*in_service)
+    if (!value || !*in_section)
         return true;
     *value++ = '\0';
-    if (streq(strip(line), key))
-        assign(list, strip(value));
+    if (streq(strip(line), wanted->key))
+        wanted->assign(list, strip(value));
     return true;
 }
 
-/* Hands each value of `key` in [Service] to assign(). */
-static char **read_settings(const char *text, const char *key, Assign assign)
+/* Hands each value of the wanted key to assign(). */
+static char **read_settings(const char *text, const Wanted *wanted)
 {
     _cleanup_(freep) char *line = xcalloc(strlen(text) + 1, 1);
     Strings list = { 0 };
-    bool in_service = false, go_on = true;
+    bool in_section = false, go_on = true;
     size_t n = 0;
 
     if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
@@ -247,24 +258,29 @@ static char **read_settings(const char *text, const char *key, Assign assign)
             continue;
         }
         line[n] = '\0';
-        go_on = read_line(line, key, assign, &in_service, &list);
+        go_on = read_line(line, wanted, &in_section, &list);
         n = 0;
     }
     if (n > 0 && go_on) { /* the last line had a backslash at its end */
         line[n] = '\0';
-        (void)read_line(line, key, assign, &in_service, &list);
+        (void)read_line(line, wanted, &in_section, &list);
     }
     return strings_steal(&list);
 }
 
 char **dropin_environment(const char *text)
 {
-    return read_settings(text, "Environment", assign_environment);
+    return read_settings(text, &(Wanted){ "Service", "Environment", assign_environment });
 }
 
 char **dropin_environment_files(const char *text)
 {
-    return read_settings(text, "EnvironmentFile", assign_file);
+    return read_settings(text, &(Wanted){ "Service", "EnvironmentFile", assign_file });
+}
+
+char **settings_values(const char *text, const char *section, const char *key)
+{
+    return read_settings(text, &(Wanted){ section, key, assign_value });
 }
 
 /* ---- EnvironmentFile= ---- */

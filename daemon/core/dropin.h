@@ -36,3 +36,8 @@ char **dropin_environment_files(const char *text);
 /* The strv of NAME=VALUE, each name once, of an EnvironmentFile (systemd.exec(5)): comments (# ;), quotes and
  * continuation lines handled. NULL when it is not UTF-8: systemd takes nothing of it then. */
 char **environment_file_parse(const char *text);
+
+/* The strv of the values that `key` is given in the sections of that name, in the text's order and as they
+ * stand. An empty one, which takes away what was said before, is kept. For unit files and for all that has
+ * their syntax. */
+char **settings_values(const char *text, const char *section, const char *key);
