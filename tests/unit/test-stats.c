@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests of core/stats by published vectors and by what must hold at the edges. The comparison with an
+ * independent library, and the coverage of the interval, are in tests/oracle. */
+#include "core/stats.h"
+#include "test.h"
+
+#include <errno.h>
+#include <math.h>
+
+/* The reference outputs of the generator's authors. */
+static void test_rng_vectors(void **state)
+{
+    (void)state;
+    static const uint64_t expected[] = { 41943041,
+                                         58720359,
+                                         3588806011781223,
+                                         3591011842654386,
+                                         UINT64_C(9228616714210784205),
+                                         UINT64_C(9973669472204895162),
+                                         UINT64_C(14011001112246962877),
+                                         UINT64_C(12406186145184390807) };
+    Rng rng = { { 1, 2, 3, 4 } };
+
+    for (size_t i = 0; i < ELEMENTSOF(expected); i++)
+        assert_int_equal(rng_next(&rng), expected[i]);
+    rng = rng_new(1234567); /* splitmix64's own */
+    assert_int_equal(rng.s[0], UINT64_C(6457827717110365317));
+    assert_int_equal(rng.s[1], UINT64_C(3203168211198807973));
+    assert_int_equal(rng.s[2], UINT64_C(9817491932198370423));
+}
+
+static void test_rng_below(void **state)
+{
+    (void)state;
+    Rng rng = rng_new(1);
+    unsigned counts[7] = { 0 };
+
+    for (size_t i = 0; i < 70000; i++) {
+        size_t x = rng_below(&rng, 7);
+        assert_in_range(x, 0, 6);
+        counts[x]++;
+    }
+    for (size_t i = 0; i < 7; i++)
+        assert_in_range(counts[i], 9700, 10300);
+    for (size_t i = 0; i < 100; i++)
+        assert_int_equal(rng_below(&rng, 1), 0);
+    /* Of more than half of all values nearly every second draw is drawn again; it must end, and stay below.
+     */
+    for (size_t i = 0; i < 100; i++)
+        assert_true(rng_below(&rng, ((size_t)1 << 63) + 1) <= (size_t)1 << 63);
+}
+
+static void test_rng_shuffle(void **state)
+{
+    (void)state;
+    Rng rng = rng_new(2);
+    unsigned counts[4][4] = { { 0 } };
+
+    for (size_t round = 0; round < 40000; round++) {
+        size_t items[] = { 0, 1, 2, 3 };
+        rng_shuffle(&rng, items, 4);
+        assert_int_equal(items[0] + items[1] + items[2] + items[3], 6);
+        for (size_t i = 0; i < 4; i++)
+            counts[i][items[i]]++;
+    }
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < 4; j++)
+            assert_in_range(counts[i][j], 9600, 10400);
+    rng_shuffle(&rng, NULL, 0);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    double odd[] = { 5, 1, 4, 2, 3 }, even[] = { 4, 1, 3, 2 }, same[] = { 7, 7, 7, 7 }, one[] = { 9 };
+
+    assert_true(stats_median(odd, 5) == 3);
+    assert_true(stats_median(even, 4) == 2.5);
+    assert_true(stats_median(same, 4) == 7);
+    assert_true(stats_median(one, 1) == 9);
+    assert_true(isnan(stats_median(NULL, 0)));
+    assert_true(isnan(stats_mean(NULL, 0)));
+    assert_true(isnan(stats_variance(one, 1)));
+    assert_false(interval_is_set(stats_mean_interval(one, 1)));
+    Interval mean = stats_mean_interval((const double[]){ 1, 2, 3, 4, 5 }, 5); /* 3 ± 2.776 · sqrt(2.5 / 5) */
+    assert_true(fabs(mean.low - 1.0367) < 1e-3 && fabs(mean.high - 4.9633) < 1e-3);
+    assert_false(interval_is_set(INTERVAL_NONE));
+}
+
+/* From any printed table. */
+static void test_t_quantile(void **state)
+{
+    (void)state;
+    static const struct {
+        double df, t;
+    } rows[] = { { 1, 12.706 }, { 2, 4.303 }, { 5, 2.571 }, { 9, 2.262 }, { 30, 2.042 }, { 1e6, 1.960 } };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+        assert_true(fabs(stats_t_quantile(0.975, rows[i].df) - rows[i].t) < 0.0006);
+    assert_true(fabs(stats_t_quantile(0.5, 3)) < 1e-9);
+}
+
+static void test_theil_sen(void **state)
+{
+    (void)state;
+    Point line[] = { { 0, 1, 1 }, { 1, 3, 1 }, { 2, 5, 1 }, { 3, 7, 1 }, { 4, 100, 1 } };
+    Point saw[] = { { 0, 0, 1 }, { 1, 1, 1 }, { 2, 2, 1 }, { 3, 0, 2 }, { 4, 1, 2 }, { 5, 2, 2 } };
+    Point apart[] = { { 0, 0, 1 }, { 1, 1, 2 }, { 2, 5, 3 } };
+    Point same_time[] = { { 1, 0, 1 }, { 1, 9, 1 } };
+    double slope = -77;
+    size_t pairs = 0;
+
+    assert_int_equal(stats_theil_sen(line, 5, &slope, &pairs), 0); /* one wild point of five moves nothing */
+    assert_true(slope == 2);
+    assert_int_equal(pairs, 10);
+    assert_int_equal(stats_theil_sen(saw, 6, &slope, &pairs), 0); /* a restart does not hide the growth */
+    assert_true(slope == 1);
+    assert_int_equal(pairs, 6);
+    slope = -77;
+    assert_int_equal(stats_theil_sen(apart, 3, &slope, NULL), -ENODATA);
+    assert_int_equal(stats_theil_sen(same_time, 2, &slope, NULL), -ENODATA);
+    assert_int_equal(stats_theil_sen(NULL, 0, &slope, NULL), -ENODATA);
+    assert_true(slope == -77);
+}
+
+static void fill(Unit *units, size_t n_a, size_t n_b, double a, double b, double spread)
+{
+    for (size_t i = 0; i < n_a; i++)
+        units[i] = (Unit){ .a = a * (1 + spread * ((double)i - (double)(n_a - 1) / 2)), .in_a = true };
+    for (size_t i = 0; i < n_b; i++)
+        units[n_a + i] = (Unit){ .b = b * (1 + spread * ((double)i - (double)(n_b - 1) / 2)), .in_b = true };
+}
+
+static void test_compare(void **state)
+{
+    (void)state;
+    Unit units[20];
+    Comparison c, again;
+
+    fill(units, 10, 10, 2, 8, 0.02);
+    c = stats_compare(units, 20, 7);
+    assert_int_equal(c.n_a, 10);
+    assert_int_equal(c.n_b, 10);
+    assert_true(fabs(c.mean_a - 2) < 1e-12 && fabs(c.mean_b - 8) < 1e-12);
+    assert_true(fabs(c.reduction - 0.75) < 1e-12);
+    assert_true(c.interval.low < 0.75 && c.interval.high > 0.75);
+    /* Standard errors of 1.9 % on both sides: 2.7 % of the ratio, about 2.1 of them each way. */
+    assert_true(c.interval.high - c.interval.low > 0.026 && c.interval.high - c.interval.low < 0.032);
+    again = stats_compare(units, 20, 7);
+    assert_memory_equal(&c, &again, sizeof(c));
+    again = stats_compare(units, 20, 8);
+    assert_true(again.interval.low < c.interval.low || again.interval.low > c.interval.low);
+    assert_true(fabs(again.interval.low - c.interval.low) < 0.002);
+}
+
+/* Of the order of units nothing depends but the last digits. */
+static void test_compare_is_symmetric(void **state)
+{
+    (void)state;
+    Unit units[20], swapped[20];
+
+    fill(units, 10, 10, 2, 8, 0.02);
+    for (size_t i = 0; i < 20; i++)
+        swapped[i] = (Unit){ units[i].b, units[i].a, units[i].in_b, units[i].in_a };
+    Comparison c = stats_compare(units, 20, 1), s = stats_compare(swapped, 20, 1);
+    assert_true(fabs((1 - c.interval.low) * (1 - s.interval.high) - 1) < 0.01);
+    assert_true(s.reduction < 0 && s.interval.high < 0); /* b needs four times as much */
+}
+
+static void test_compare_at_the_edges(void **state)
+{
+    (void)state;
+    Unit units[20];
+    Comparison c;
+
+    fill(units, 2, 10, 2, 8, 0.1);
+    c = stats_compare(units, 12, 1);
+    assert_true(fabs(c.reduction - 0.75) < 1e-12);
+    assert_false(interval_is_set(c.interval)); /* two relays show no spread */
+    fill(units, 3, 3, 2, 8, 0);
+    c = stats_compare(units, 6, 1);
+    assert_true(fabs(c.interval.low - 0.75) < 1e-12 && fabs(c.interval.high - 0.75) < 1e-12);
+    fill(units, 3, 3, 2, 8, 0);
+    units[0].a = 1.9; /* one resample in nine sees no spread at all: nothing can be said */
+    c = stats_compare(units, 6, 1);
+    assert_false(interval_is_set(c.interval));
+    fill(units, 5, 0, 2, 8, 0.1);
+    c = stats_compare(units, 5, 1);
+    assert_true(isnan(c.reduction));
+    assert_false(interval_is_set(c.interval));
+    fill(units, 5, 5, 2, 0, 0.1);
+    c = stats_compare(units, 10, 1);
+    assert_true(isnan(c.reduction));
+    assert_false(interval_is_set(c.interval));
+    c = stats_compare(NULL, 0, 1);
+    assert_int_equal(c.n_a, 0);
+}
+
+/* The same relays on both sides: what differs between relays falls out of the comparison. */
+static void test_compare_pairs(void **state)
+{
+    (void)state;
+    Unit both[8], sides[16], mixed[9];
+
+    for (size_t i = 0; i < 8; i++) {
+        double size = 1 + (double)i, noise = i % 2 == 0 ? 1.01 : 0.99;
+        both[i] = (Unit){ size * 0.5 * noise, size, true, true };
+        sides[i] = (Unit){ .a = both[i].a, .in_a = true };
+        sides[8 + i] = (Unit){ .b = both[i].b, .in_b = true };
+    }
+    memcpy(mixed, both, sizeof(both));
+    mixed[8] = (Unit){ .a = 2.2, .in_a = true };
+    Comparison p = stats_compare(both, 8, 1), s = stats_compare(sides, 16, 1), m = stats_compare(mixed, 9, 1);
+    assert_true(fabs(p.reduction - s.reduction) < 1e-12);
+    assert_true(p.interval.high - p.interval.low < (s.interval.high - s.interval.low) / 10);
+    assert_true(interval_is_set(m.interval));
+    assert_true(m.interval.low < 0.5 && m.interval.high > 0.5);
+    assert_true(m.interval.high - m.interval.low >
+                0.05); /* the one relay that stands alone makes the error */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rng_vectors),
+        cmocka_unit_test(test_rng_below),
+        cmocka_unit_test(test_rng_shuffle),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_t_quantile),
+        cmocka_unit_test(test_theil_sen),
+        cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_compare_is_symmetric),
+        cmocka_unit_test(test_compare_at_the_edges),
+        cmocka_unit_test(test_compare_pairs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
