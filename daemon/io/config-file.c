@@ -9,6 +9,7 @@
  * reports. */
 #include "io/config-file.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,8 @@
 #define FILE_SIZE_MAX ((size_t)1024 * 1024) /* of all files together */
 #define FILES_MAX 64
 #define INCLUDE_DEPTH_MAX 8
-#define NESTING_MAX 16 /* groups in lists in groups; a valid file has 4 */
+#define SETTINGS_MAX 10000 /* libconfig compares each name with all before it: 75000 take it two minutes */
+#define NESTING_MAX 16     /* groups in lists in groups; a valid file has 4 */
 
 /* Where a line of the assembled text comes from. */
 typedef struct Origin {
@@ -33,6 +35,7 @@ typedef struct Source {
     Origin *lines;
     size_t n_lines, capacity;
     size_t bytes;     /* read so far */
+    size_t settings;  /* likewise */
     const char *path; /* the main file: includes are relative to its folder */
     Problems *problems;
     enum { IN_CODE, IN_COMMENT, IN_STRING } state; /* of libconfig's scanner: goes on across files */
@@ -75,8 +78,6 @@ static void begin_line(Source *s, size_t file, unsigned line)
 
 static Origin origin_of(const Source *s, unsigned line)
 {
-    if (s->n_lines == 0)
-        return (Origin){ 0 };
     return s->lines[line == 0 ? 0 : line <= s->n_lines ? line - 1 : s->n_lines - 1];
 }
 
@@ -193,6 +194,8 @@ static void source_add_text(Source *s, const char *text, size_t file, unsigned d
             n = strcspn(p, "\n");
         } else if (isalpha((unsigned char)*p)) { /* a name: digits in it are no number */
             n = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_*");
+        } else if (*p == '=' || *p == ':') {
+            s->settings++;
         } else if (isdigit((unsigned char)*p)) {
             p = copy_number(s, p);
             n = 0;
@@ -229,19 +232,24 @@ static char *read_whole(Source *s, const char *path, const char **ret_error)
         *ret_error = S_ISDIR(st.st_mode) ? "is a folder, not a file" : "is not a regular file";
         return NULL;
     }
-    text = xcalloc(FILE_SIZE_MAX + 2, 1);
+    size_t expected = (size_t)st.st_size;
+    if (expected > FILE_SIZE_MAX - s->bytes) {
+        *ret_error = "too large; 1 MiB is the most, all included files together";
+        return NULL;
+    }
+    s->bytes += expected;
+    text = xcalloc(expected + 2, 1); /* a byte more to find out whether there is more, and the NUL */
     do {
-        got = read(fd, text + n, FILE_SIZE_MAX + 1 - n);
+        got = read(fd, text + n, expected + 1 - n);
         if (got < 0 && errno != EINTR) {
             *ret_error = strerror(errno);
             return NULL;
         }
         if (got > 0)
             n += (size_t)got;
-    } while (got != 0 && n <= FILE_SIZE_MAX);
-    s->bytes += n;
-    if (s->bytes > FILE_SIZE_MAX) {
-        *ret_error = "too large; 1 MiB is the most, all included files together";
+    } while (got != 0 && n <= expected);
+    if (n != expected) {
+        *ret_error = "changes while it is read";
         return NULL;
     }
     if (strlen(text) != n) {
@@ -357,6 +365,7 @@ static int parse(Source *s, const char *text, Config **ret)
     config_t parsed;
     int r = -EINVAL;
 
+    assert(s->files && s->lines); /* the main file has been read */
     config_init(&parsed);
     if (!config_read_string(&parsed, text)) {
         add_parse_problem(s, &parsed);
@@ -385,11 +394,13 @@ int config_file_load(const char *path, Problems *problems, Config **ret)
     error = source_add_file(&s, path, 0);
     if (error)
         problems_add(problems, path, 0, NULL, "%s", error);
+    if (s.settings > SETTINGS_MAX)
+        problems_add(problems, path, 0, NULL, "too many settings (10000 at most)");
     int r = fclose(TAKE_PTR(s.out)); /* `text` is complete and ours only now */
     if (r != 0)
         abort();
     /* Without an included file, what it would have defined would be reported as unknown. */
-    if (problems->n > before)
+    if (error || problems->n > before)
         return -EINVAL;
     return parse(&s, text, ret);
 }

@@ -223,6 +223,14 @@ static void test_files_that_cannot_be_read(void **state)
     _cleanup_(freep) char *too_large = load(dir, c, NULL);
     assert_string_equal(too_large, "c: too large; 1 MiB is the most, all included files together");
 
+    /* refused at once; libconfig would take minutes */
+    FILE *many = fopen(c, "we");
+    for (unsigned i = 0; i < 60000; i++)
+        fprintf(many, "a%u=1;\n", i);
+    fclose(many);
+    _cleanup_(freep) char *settings = load(dir, c, NULL);
+    assert_string_equal(settings, "c: too many settings (10000 at most)");
+
     /* more lines than the 16 bits that libconfig's own macro leaves */
     free(write_file(dir, "a", large, 70000));
     FILE *f = fopen(c, "we");
