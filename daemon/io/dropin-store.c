@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns our files below /etc/systemd/system. Must never follow a link, change what has not our mark, or leave
+ * a half-written file under a name that systemd reads (*.conf, without a leading dot). */
+#include "io/dropin-store.h"
+
+#include "core/dropin.h"
+#include "core/relay.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#define TEMPORARY_PREFIX "." DROPIN_NAME "."
+#define FOLDER_SUFFIX ".d"
+#define UNITS_MAX 65536
+
+struct DropinStore {
+    char *root;
+    int fd; /* -1: there is no such folder */
+};
+
+static inline void closedirp(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+int dropin_store_new(const char *root, DropinStore **ret)
+{
+    int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno != ENOENT)
+        return -errno;
+    DropinStore *store = xcalloc(1, sizeof(*store));
+    store->root = xstrdup(root);
+    store->fd = fd;
+    *ret = store;
+    return 0;
+}
+
+DropinStore *dropin_store_free(DropinStore *store)
+{
+    if (store) {
+        closep(&store->fd);
+        free(store->root);
+        free(store);
+    }
+    return NULL;
+}
+
+char *dropin_store_path(const DropinStore *store, const char *unit)
+{
+    return xasprintf("%s/%s" FOLDER_SUFFIX "/" DROPIN_NAME, store->root, unit);
+}
+
+static int open_folder(int root, const char *folder, int *ret)
+{
+    if (root < 0)
+        return -ENOENT;
+    int fd = openat(root, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ELOOP ? -ENOTDIR : -errno;
+    *ret = fd;
+    return 0;
+}
+
+/* ---- reading ---- */
+
+static int read_all(int fd, char *buffer, size_t size, size_t *ret)
+{
+    size_t n = 0;
+
+    while (n < size) {
+        ssize_t got = read(fd, buffer + n, size - n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    *ret = n;
+    return 0;
+}
+
+/* Our text in the folder: 0, -ENOENT, -EEXIST: it is not ours, -EFBIG: it is, but was made too large. */
+static int read_text(int folder, char **ret)
+{
+    /* O_NONBLOCK, lest a pipe of that name holds us up. */
+    _cleanup_(closep) int fd = openat(folder, DROPIN_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+    size_t n = 0;
+
+    if (fd < 0)
+        return errno == ELOOP || errno == ENXIO ? -EEXIST : -errno;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EEXIST;
+    size_t size = (uint64_t)st.st_size < DROPIN_SIZE_MAX ? (size_t)st.st_size : DROPIN_SIZE_MAX;
+    _cleanup_(freep) char *text = xcalloc(size + 1, 1);
+    int r = read_all(fd, text, size, &n);
+    if (r < 0)
+        return r;
+    if (!dropin_is_ours(text))
+        return -EEXIST;
+    if ((uint64_t)st.st_size > DROPIN_SIZE_MAX)
+        return -EFBIG;
+    for (char *p = text; (p = memchr(p, '\0', n - (size_t)(p - text)));)
+        *p = '\n';
+    *ret = TAKE_PTR(text);
+    return 0;
+}
+
+static bool is_ours(int r)
+{
+    return r >= 0 || r == -EFBIG;
+}
+
+int dropin_store_read(const DropinStore *store, const char *unit, char **ret)
+{
+    _cleanup_(freep) char *name = xasprintf("%s" FOLDER_SUFFIX, unit);
+    _cleanup_(closep) int folder = -1;
+
+    if (!unit_is_service_instance(unit))
+        return -EINVAL;
+    int r = open_folder(store->fd, name, &folder);
+    return r < 0 ? r : read_text(folder, ret);
+}
+
+/* ---- writing ---- */
+
+static int write_all(int fd, const char *text)
+{
+    for (size_t n = strlen(text); n > 0;) {
+        ssize_t written = write(fd, text, n);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return -errno;
+        text += written;
+        n -= (size_t)written;
+    }
+    return 0;
+}
+
+/* Where there was none, another's file that appears in between is not replaced. */
+static int rename_temporary(int folder, const char *temporary, bool replace)
+{
+    if (!replace) {
+        if (renameat2(folder, temporary, folder, DROPIN_NAME, RENAME_NOREPLACE) == 0)
+            return 0;
+        if (errno != EINVAL) /* not every file system can do that */
+            return -errno;
+    }
+    return renameat(folder, temporary, folder, DROPIN_NAME) < 0 ? -errno : 0;
+}
+
+/* Locked, so that sweep() can tell it from one that a crash left: a lock goes with its process. */
+static int fill_file(int fd, const char *text)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return -errno;
+    int r = write_all(fd, text);
+    if (r < 0)
+        return r;
+    /* The mode is set here, whatever the umask says; the data is on the disk before its name is. */
+    return fchmod(fd, 0644) < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+/* Up to the rename; what fails before it leaves nothing behind. */
+static int replace_file(int folder, const char *text, bool replace)
+{
+    uint64_t random = 0;
+
+    if (getrandom(&random, sizeof(random), 0) < 0)
+        return -errno;
+    _cleanup_(freep) char *temporary = xasprintf(TEMPORARY_PREFIX "%016" PRIx64, random);
+    _cleanup_(closep) int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    int r = fill_file(fd, text);
+    if (r >= 0)
+        r = rename_temporary(folder, temporary, replace);
+    if (r < 0)
+        (void)unlinkat(folder, temporary, 0);
+    return r;
+}
+
+/* 1: made; 0: it was there. */
+static int make_folder(int root, const char *name, int *ret)
+{
+    int r = open_folder(root, name, ret);
+    if (r != -ENOENT || root < 0)
+        return r;
+    if (mkdirat(root, name, 0755) < 0)
+        return -errno;
+    r = open_folder(root, name, ret);
+    if (r >= 0 && fchmod(*ret, 0755) < 0) /* whatever the umask says */
+        r = -errno;
+    if (r < 0)
+        (void)unlinkat(root, name, AT_REMOVEDIR);
+    return r < 0 ? r : 1;
+}
+
+int dropin_store_write(DropinStore *store, const char *unit, const char *text)
+{
+    _cleanup_(freep) char *name = xasprintf("%s" FOLDER_SUFFIX, unit), *before = NULL;
+    _cleanup_(closep) int folder = -1;
+
+    assert(dropin_is_ours(text));
+    if (!unit_is_service_instance(unit))
+        return -EINVAL;
+    if (strlen(text) > DROPIN_SIZE_MAX)
+        return -EFBIG;
+    int made = make_folder(store->fd, name, &folder);
+    if (made < 0)
+        return made;
+    int r = read_text(folder, &before);
+    if (r >= 0 && streq(before, text))
+        return 0;
+    if (is_ours(r) || r == -ENOENT)
+        r = replace_file(folder, text, r != -ENOENT);
+    if (r < 0) {
+        if (made)
+            (void)unlinkat(store->fd, name, AT_REMOVEDIR);
+        return r;
+    }
+    if (fsync(folder) < 0 || (made && fsync(store->fd) < 0))
+        return -errno;
+    return 1;
+}
+
+/* ---- removing and listing ---- */
+
+/* With a description of its own: a copy of `fd` would share its position. NULL with errno. */
+static DIR *open_entries(int fd)
+{
+    _cleanup_(closep) int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = own < 0 ? NULL : fdopendir(own);
+
+    if (dir)
+        (void)TAKE_FD(own);
+    return dir;
+}
+
+/* NULL at the end, with errno 0, or on an error. */
+static const char *next_entry(DIR *dir)
+{
+    errno = 0;
+    const struct dirent *e = readdir(dir);
+    return e ? e->d_name : NULL;
+}
+
+/* Removes what a crash left. Was there something? */
+static bool sweep(int folder)
+{
+    _cleanup_(closedirp) DIR *dir = open_entries(folder);
+    bool swept = false;
+
+    for (const char *name; dir && (name = next_entry(dir));) {
+        if (strncmp(name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0)
+            continue;
+        _cleanup_(closep) int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(folder, name, 0) == 0)
+            swept = true;
+    }
+    return swept;
+}
+
+int dropin_store_remove(DropinStore *store, const char *unit)
+{
+    _cleanup_(freep) char *name = xasprintf("%s" FOLDER_SUFFIX, unit), *text = NULL;
+    _cleanup_(closep) int folder = -1;
+
+    if (!unit_is_service_instance(unit))
+        return -EINVAL;
+    int r = open_folder(store->fd, name, &folder);
+    if (r >= 0)
+        r = read_text(folder, &text);
+    if (!is_ours(r))
+        return r == -ENOENT ? 0 : r;
+    if (unlinkat(folder, DROPIN_NAME, 0) < 0 || fsync(folder) < 0)
+        return -errno;
+    (void)sweep(folder);
+    if (unlinkat(store->fd, name, AT_REMOVEDIR) == 0 && fsync(store->fd) < 0)
+        return -errno;
+    return 1; /* a folder that is not empty stays */
+}
+
+/* The unit of a folder's name ("tor@a.service.d"), NULL when it is not one. */
+static char *unit_of_folder(const char *name)
+{
+    size_t n = strlen(name), suffix = strlen(FOLDER_SUFFIX);
+
+    if (n <= suffix || !streq(name + n - suffix, FOLDER_SUFFIX))
+        return NULL;
+    _cleanup_(freep) char *unit = xstrndup(name, n - suffix);
+    return unit_is_service_instance(unit) ? TAKE_PTR(unit) : NULL;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Does the folder hold a drop-in of ours? */
+static bool visit_folder(int root, const char *name)
+{
+    _cleanup_(freep) char *text = NULL;
+    _cleanup_(closep) int folder = -1;
+
+    if (open_folder(root, name, &folder) < 0)
+        return false;
+    bool swept = sweep(folder), ours = is_ours(read_text(folder, &text));
+    if (swept && !ours) /* made for a file that was never finished */
+        (void)unlinkat(root, name, AT_REMOVEDIR);
+    return ours;
+}
+
+int dropin_store_list(DropinStore *store, char ***ret)
+{
+    _cleanup_(closedirp) DIR *dir = store->fd < 0 ? NULL : open_entries(store->fd);
+    _cleanup_(strv_freep) char **units = NULL;
+    size_t n = 0, capacity = 0;
+
+    if (!dir && store->fd >= 0)
+        return -errno;
+    for (const char *name; dir && (name = next_entry(dir));) {
+        _cleanup_(freep) char *unit = unit_of_folder(name);
+        if (!unit || !visit_folder(store->fd, name))
+            continue;
+        if (n == UNITS_MAX)
+            return -E2BIG;
+        GROW(units, capacity, n + 1);
+        units[n++] = TAKE_PTR(unit);
+        units[n] = NULL;
+    }
+    if (dir && errno != 0)
+        return -errno;
+    if (n > 0)
+        qsort(units, n, sizeof(*units), compare_strings);
+    *ret = TAKE_PTR(units);
+    return 0;
+}
