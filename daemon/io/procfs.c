@@ -206,17 +206,19 @@ int process_memory(Process *process, Memory *ret)
     char buffer[STATUS_MAX];
     Memory memory;
     ssize_t n;
+    int r;
 
     do
         n = pread(process->status_fd, buffer, sizeof(buffer) - 1, 0);
     while (n < 0 && errno == EINTR);
-    int r = n < 0 ? -errno : 0;
-    if (r == 0) {
+    if (n < 0)
+        r = -errno;
+    else {
         buffer[n] = '\0';
         r = memory_from_status(buffer, &memory);
+        if (r == -ENODATA && n == sizeof(buffer) - 1) /* cut off before them? */
+            r = -EFBIG;
     }
-    if (r == -ENODATA && n == sizeof(buffer) - 1)
-        r = -EFBIG;
     if (r == -ENODATA) /* it gives its memory back before it is a zombie */
         r = -ESRCH;
     r = judge_access(process, r);

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reads children of this test, alive, dead, and not dumpable like tor; and a made-up /proc for what no kernel
+ * writes. Nobody waits for a time to pass: a child says by a pipe that it is ready. */
+#include "test.h"
+
+#include "io/procfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define MIB ((size_t)1024 * 1024)
+#define NOBODY 65534
+
+/* ---- children ---- */
+
+typedef struct Child {
+    pid_t pid;
+    int hold; /* it lives until this end of its pipe is closed */
+} Child;
+
+/* Runs `prepare` in a child, and returns when that is done. */
+static Child child_start(void (*prepare)(void))
+{
+    int ready[2], hold[2];
+    char c;
+
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(hold[1]);
+        if (prepare)
+            prepare();
+        if (write(ready[1], "x", 1) != 1)
+            _exit(1);
+        _exit(read(hold[0], &c, 1) == 0 ? 0 : 1);
+    }
+    close(ready[1]);
+    close(hold[0]);
+    assert_int_equal(read(ready[0], &c, 1), 1);
+    close(ready[0]);
+    return (Child){ pid, hold[1] };
+}
+
+/* It has exited then, but is not reaped: its number is still its own. */
+static void child_end(const Child *child)
+{
+    siginfo_t info;
+
+    close(child->hold);
+    assert_int_equal(waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOWAIT), 0);
+}
+
+static void child_reap(const Child *child)
+{
+    int status;
+
+    assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* A shell with that environment. */
+static Child exec_start(char *const *environment)
+{
+    int out[2], hold[2];
+    char c;
+
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dup2(hold[0], 0);
+        dup2(out[1], 1);
+        execve("/bin/sh",
+               (char *[]){ (char *)"sh", (char *)"-c", (char *)"echo ready; read x; exit 0", NULL },
+               environment);
+        _exit(127);
+    }
+    close(out[1]);
+    close(hold[0]);
+    assert_int_equal(read(out[0], &c, 1), 1);
+    close(out[0]);
+    return (Child){ pid, hold[1] };
+}
+
+static void touch_memory(void)
+{
+    char *p = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        _exit(1);
+    memset(p, 1, 64 * MIB);
+    munmap(p + 32 * MIB, 32 * MIB); /* the peak stays above it */
+}
+
+static void take_a_nasty_name(void)
+{
+    prctl(PR_SET_NAME, "a) R 1 2 ((b");
+}
+
+/* As tor is after it has dropped root. */
+static void become_undumpable(void)
+{
+    if (geteuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
+        _exit(1);
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* ---- tests ---- */
+
+static void test_memory(void **state)
+{
+    Child child = child_start(touch_memory);
+    _cleanup_(process_freep) Process *process = NULL;
+    Memory self, m;
+
+    (void)state;
+    assert_int_equal(process_open("/proc", child.pid, &process), 0);
+    assert_int_equal(process_pid(process), child.pid);
+    assert_int_equal(process_memory(process, &m), 0);
+    assert_true(m.anon >= 32 * MIB);
+    assert_true(m.rss >= m.anon);
+    assert_true(m.hwm >= m.rss && m.hwm >= 64 * MIB);
+    child_end(&child);
+    child_reap(&child);
+    process = process_free(process);
+
+    /* Kept open, it tells what is, not what was when it was opened. */
+    assert_int_equal(process_open("/proc", getpid(), &process), 0);
+    assert_int_equal(process_memory(process, &self), 0);
+    char *p = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(p != MAP_FAILED);
+    memset(p, 1, 64 * MIB);
+    assert_int_equal(process_memory(process, &m), 0);
+    assert_true(m.anon >= self.anon + 60 * MIB);
+    munmap(p, 64 * MIB);
+}
+
+static void test_maps_and_environ(void **state)
+{
+    static char a[] = "RELAYALLOC_A=1", empty[] = "RELAYALLOC_EMPTY=", blank[] = "RELAYALLOC_B=x y\nz",
+                bare[] = "without_equals";
+    Child child = exec_start((char *[]){ a, empty, blank, bare, NULL });
+    _cleanup_(process_freep) Process *process = NULL;
+    _cleanup_(freep) char *maps = NULL, *label = NULL;
+    _cleanup_(strv_freep) char **environment = NULL;
+
+    (void)state;
+    assert_int_equal(process_open("/proc", child.pid, &process), 0);
+    assert_int_equal(process_maps(process, &maps), 0);
+    assert_non_null(strstr(maps, "[stack]"));
+    assert_non_null(strstr(maps, " r-xp "));
+    assert_int_equal(maps[strlen(maps) - 1], '\n');
+
+    assert_int_equal(process_environ(process, &environment), 0);
+    assert_int_equal(strv_length(environment), 4);
+    assert_string_equal(environment[0], a);
+    assert_string_equal(environment[1], empty);
+    assert_string_equal(environment[2], blank);
+    assert_string_equal(environment[3], bare);
+
+    assert_int_equal(process_label(process, &label), 0);
+    assert_null(strchr(label, '\n'));
+    child_end(&child);
+    child_reap(&child);
+}
+
+static void test_empty_environment(void **state)
+{
+    Child child = exec_start((char *[]){ NULL });
+    _cleanup_(process_freep) Process *process = NULL;
+    _cleanup_(strv_freep) char **environment = NULL;
+
+    (void)state;
+    assert_int_equal(process_open("/proc", child.pid, &process), 0);
+    assert_int_equal(process_environ(process, &environment), 0);
+    assert_non_null(environment);
+    assert_int_equal(strv_length(environment), 0);
+    child_end(&child);
+    child_reap(&child);
+}
+
+static void assert_gone(Process *process)
+{
+    Memory m = { .rss = 1 };
+    char *text = NULL, **strv = NULL;
+
+    assert_int_equal(process_memory(process, &m), -ESRCH);
+    assert_int_equal(m.rss, 1);
+    assert_int_equal(process_maps(process, &text), -ESRCH);
+    assert_int_equal(process_environ(process, &strv), -ESRCH);
+    assert_int_equal(process_label(process, &text), -ESRCH);
+    assert_null(text);
+    assert_null(strv);
+}
+
+/* A zombie keeps its number; once reaped, the number may be anybody's. Both are "gone", for each call, by
+ * descriptors that were opened while it lived. */
+static void test_exit(void **state)
+{
+    Child child = child_start(NULL);
+    _cleanup_(process_freep) Process *process = NULL;
+    Process *late = NULL;
+
+    (void)state;
+    assert_int_equal(process_open("/proc", child.pid, &process), 0);
+    struct pollfd p = { .fd = process_pidfd(process), .events = POLLIN };
+    assert_true(p.fd >= 0);
+    assert_int_equal(poll(&p, 1, 0), 0);
+
+    child_end(&child);
+    assert_int_equal(poll(&p, 1, 0), 1);
+    assert_gone(process);
+    assert_int_equal(process_open("/proc", child.pid, &late), -ESRCH);
+
+    child_reap(&child);
+    assert_gone(process);
+    assert_int_equal(process_open("/proc", child.pid, &late), -ESRCH);
+    assert_null(late);
+}
+
+/* The number of a dead process is given to a new one, where the kernel lets us choose it (ns_last_pid wants
+ * CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE): the old Process must not see the new one. Without that right the
+ * newcomer has another number, and what remains is that the old one is gone. */
+static void test_pid_reuse(void **state)
+{
+    Child child = child_start(NULL);
+    _cleanup_(process_freep) Process *old = NULL, *new = NULL;
+    Child newcomer = { 0 };
+    Memory m;
+
+    (void)state;
+    assert_int_equal(process_open("/proc", child.pid, &old), 0);
+    child_end(&child);
+    child_reap(&child);
+    for (int i = 0; i < 100 && newcomer.pid != child.pid; i++) { /* others may take it first */
+        if (newcomer.pid) {
+            child_end(&newcomer);
+            child_reap(&newcomer);
+        }
+        _cleanup_(closep) int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+        _cleanup_(freep) char *last = xasprintf("%d", (int)child.pid - 1);
+        bool chosen = fd >= 0 && write(fd, last, strlen(last)) > 0;
+        newcomer = child_start(NULL);
+        if (!chosen)
+            break;
+    }
+    assert_gone(old);
+    assert_int_equal(process_open("/proc", newcomer.pid, &new), 0);
+    assert_int_equal(process_memory(new, &m), 0);
+    child_end(&newcomer);
+    child_reap(&newcomer);
+}
+
+static usec_t now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
+}
+
+static void test_started(void **state)
+{
+    const usec_t tick = USEC_PER_SEC / (usec_t)sysconf(_SC_CLK_TCK);
+    usec_t before = now();
+    Child child = child_start(take_a_nasty_name);
+    usec_t after = now();
+    _cleanup_(process_freep) Process *first = NULL, *second = NULL;
+
+    (void)state;
+    assert_int_equal(process_open("/proc", child.pid, &first), 0);
+    /* the kernel rounds down to a tick */
+    assert_true(process_started(first) + 2 * tick >= before);
+    assert_true(process_started(first) <= after + 2 * tick);
+
+    assert_int_equal(process_open("/proc", child.pid, &second), 0);
+    usec_t a = process_started(first), b = process_started(second);
+    assert_true((a > b ? a - b : b - a) <= 2 * tick);
+    child_end(&child);
+    child_reap(&child);
+}
+
+/* A process that is not dumpable, seen by one without rights over it: its maps are refused, its memory is
+ * not. The reader is a child, so that it can drop root for good. */
+static void test_without_rights(void **state)
+{
+    Child child = child_start(become_undumpable);
+    int status;
+
+    (void)state;
+    pid_t reader = fork();
+    assert_true(reader >= 0);
+    if (reader == 0) {
+        _cleanup_(process_freep) Process *process = NULL;
+        char *text = NULL, **strv = NULL;
+        Memory m;
+
+        if (geteuid() == 0 &&
+            (setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
+            _exit(1);
+        int r = process_open("/proc", child.pid, &process);
+        if (r < 0)
+            _exit(r == -EACCES ? 0 : 2); /* hidepid= */
+        if (process_memory(process, &m) < 0 || m.rss == 0)
+            _exit(3);
+        if (process_maps(process, &text) != -EACCES || text)
+            _exit(4);
+        if (process_environ(process, &strv) != -EACCES || strv)
+            _exit(5);
+        process_free(process);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(reader, &status, 0), reader);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    child_end(&child);
+    child_reap(&child);
+}
+
+static void test_no_such_process(void **state)
+{
+    Process *process = NULL;
+
+    (void)state;
+    assert_int_equal(process_open("/proc", 0, &process), -ESRCH);
+    assert_int_equal(process_open("/proc", -1, &process), -ESRCH);
+    assert_int_equal(process_open("/proc", 0x7fffffff, &process), -ESRCH);
+    assert_int_equal(process_open("/nowhere", 1, &process), -ESRCH);
+    assert_null(process);
+    assert_null(process_free(NULL));
+}
+
+static size_t count_descriptors(bool inherited_only)
+{
+    size_t n = 0;
+
+    for (int fd = 0; fd < 256; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        n += flags >= 0 && !(inherited_only && (flags & FD_CLOEXEC));
+    }
+    return n;
+}
+
+static void test_no_descriptor_leaks(void **state)
+{
+    size_t before = count_descriptors(false), inherited = count_descriptors(true);
+    Child child = child_start(NULL);
+    Process *process = NULL, *late = NULL;
+    char *text, **strv;
+
+    (void)state;
+    assert_int_equal(process_open("/proc", child.pid, &process), 0);
+    assert_int_equal(count_descriptors(true), inherited); /* probe and pager must not get them */
+    assert_int_equal(process_maps(process, &text), 0);
+    free(text);
+    assert_int_equal(process_environ(process, &strv), 0);
+    strv_free(strv);
+    child_end(&child);
+    assert_gone(process);
+    assert_int_equal(process_open("/proc", child.pid, &late), -ESRCH);
+    child_reap(&child);
+    assert_null(process_free(process));
+    assert_int_equal(count_descriptors(false), before);
+}
+
+/* ---- a made-up /proc ---- */
+
+static char *fake_proc(void)
+{
+    char *root = xstrdup("/tmp/test-procfs-XXXXXX");
+
+    assert_non_null(mkdtemp(root));
+    _cleanup_(freep) char *dir = xasprintf("%s/42", root), *attr = xasprintf("%s/attr", dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_int_equal(mkdir(attr, 0700), 0);
+    return root;
+}
+
+static void fake_file(const char *root, const char *name, const char *text, size_t n)
+{
+    _cleanup_(freep) char *path = xasprintf("%s/42/%s", root, name);
+    _cleanup_(fclosep) FILE *f = fopen(path, "we");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, n, f), n);
+}
+
+static void fake_remove(char *root)
+{
+    static const char *const names[] = { "status", "stat", "maps", "environ", "attr/current", "attr", "." };
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        _cleanup_(freep) char *path = xasprintf("%s/42/%s", root, names[i]);
+        if (streq(names[i], "."))
+            path[strlen(path) - 2] = '\0';
+        remove(path);
+    }
+    assert_int_equal(rmdir(root), 0);
+    free(root);
+}
+
+#define STATUS "Name:\ttor\nVmHWM:\t 8 kB\nVmRSS:\t 4 kB\n"
+
+static void test_made_up(void **state)
+{
+    char *root = fake_proc();
+    Process *process = NULL;
+    char *text = NULL, **strv = NULL;
+    struct timespec boot;
+    Memory m;
+
+    (void)state;
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    usec_t up = (usec_t)boot.tv_sec * USEC_PER_SEC + (usec_t)boot.tv_nsec / 1000;
+    uint64_t ticks = up * (uint64_t)sysconf(_SC_CLK_TCK) / USEC_PER_SEC;
+    _cleanup_(freep) char *stat = xasprintf(
+        "42 (tor) ) (x) S 1 42 42 0 -1 4194560 942 0 2 0 2 0 0 0 20 0 4 0 %ju 55545856", (uintmax_t)ticks);
+
+    /* nothing there yet */
+    assert_int_equal(process_open(root, 42, &process), -ESRCH);
+    fake_file(root, "status", STATUS, strlen(STATUS));
+    assert_int_equal(process_open(root, 42, &process), -ESRCH);
+    /* a stat that is none */
+    fake_file(root, "stat", "42 tor S 1\n", 11);
+    assert_int_equal(process_open(root, 42, &process), -EINVAL);
+    fake_file(root, "stat", "42 (tor) S 1\n", 13);
+    assert_int_equal(process_open(root, 42, &process), -EINVAL);
+    assert_null(process);
+
+    fake_file(root, "stat", stat, strlen(stat));
+    usec_t started = now();
+    assert_int_equal(process_open(root, 42, &process), 0);
+    assert_int_equal(process_pidfd(process), -1);
+    assert_int_equal(process_pid(process), 42);
+    usec_t s = process_started(process);
+    assert_true((s > started ? s - started : started - s) < USEC_PER_SEC);
+
+    assert_int_equal(process_memory(process, &m), 0);
+    assert_int_equal(m.rss, 4096);
+    assert_int_equal(m.hwm, 8192);
+    assert_int_equal(process_maps(process, &text), -ESRCH); /* no file */
+    fake_file(root, "maps", "", 0);
+    assert_int_equal(process_maps(process, &text), -ESRCH); /* no memory */
+    fake_file(root, "environ", "A=1\0B", 5);                /* written over, without a NUL at the end */
+    assert_int_equal(process_environ(process, &strv), 0);
+    assert_int_equal(strv_length(strv), 2);
+    assert_string_equal(strv[1], "B");
+    strv = strv_free(strv);
+    assert_int_equal(process_label(process, &text), 0); /* no file: no security module */
+    assert_string_equal(text, "");
+    free(text);
+    fake_file(root, "attr/current", "system_tor (enforce)\n", 21);
+    assert_int_equal(process_label(process, &text), 0);
+    assert_string_equal(text, "system_tor (enforce)");
+    free(text);
+
+    /* an exiting process has lost its memory, and with it its environment */
+    fake_file(root, "environ", "", 0);
+    fake_file(root, "status", "Name:\ttor\n", 10);
+    assert_int_equal(process_memory(process, &m), -ESRCH);
+    assert_int_equal(process_environ(process, &strv), -ESRCH);
+    assert_null(strv);
+    process_free(process);
+    fake_remove(root);
+}
+
+static void test_bounds(void **state)
+{
+    static const char stat[] = "42 (tor) S 1 42 42 0 -1 4194560 942 0 2 0 2 0 0 0 20 0 4 0 1 55545856";
+    char *root = fake_proc();
+    Process *process = NULL;
+    char *text = NULL, **strv = NULL;
+    _cleanup_(freep) char *large = xcalloc(4 * MIB + 1, 1);
+    Memory m;
+
+    (void)state;
+    memset(large, 'x', 4 * MIB + 1);
+    fake_file(root, "status", STATUS, strlen(STATUS));
+    fake_file(root, "stat", stat, strlen(stat));
+    assert_int_equal(process_open(root, 42, &process), 0);
+
+    fake_file(root, "maps", large, 4 * MIB);
+    assert_int_equal(process_maps(process, &text), 0);
+    assert_int_equal(strlen(text), 4 * MIB);
+    free(text);
+    text = NULL;
+    fake_file(root, "maps", large, 4 * MIB + 1);
+    assert_int_equal(process_maps(process, &text), -EFBIG);
+    assert_null(text);
+
+    fake_file(root, "environ", large, MIB + 1);
+    assert_int_equal(process_environ(process, &strv), -EFBIG);
+    for (size_t i = 1; i < MIB; i += 2)
+        large[i] = '\0';
+    fake_file(root, "environ", large, MIB); /* half a million variables */
+    assert_int_equal(process_environ(process, &strv), 0);
+    assert_int_equal(strv_length(strv), MIB / 2);
+    strv_free(strv);
+
+    /* lines that were cut off are no proof that it has no memory */
+    memset(large, 'x', MIB);
+    fake_file(root, "status", large, 64 * 1024);
+    assert_int_equal(process_memory(process, &m), -EFBIG);
+    fake_file(root, "status", "VmRSS:\t many kB\n", 16);
+    assert_int_equal(process_memory(process, &m), -EINVAL);
+    process_free(process);
+    fake_remove(root);
+}
+
+/* What is no plain file of the process is not followed out of its folder. */
+static void test_links(void **state)
+{
+    char *root = fake_proc();
+    _cleanup_(freep) char *path = xasprintf("%s/42/status", root);
+    Process *process = NULL;
+
+    (void)state;
+    assert_int_equal(symlink("/proc/self/status", path), 0);
+    assert_int_equal(process_open(root, 42, &process), -ELOOP);
+    assert_null(process);
+    fake_remove(root);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_maps_and_environ),
+        cmocka_unit_test(test_empty_environment),
+        cmocka_unit_test(test_exit),
+        cmocka_unit_test(test_pid_reuse),
+        cmocka_unit_test(test_started),
+        cmocka_unit_test(test_without_rights),
+        cmocka_unit_test(test_no_such_process),
+        cmocka_unit_test(test_no_descriptor_leaks),
+        cmocka_unit_test(test_made_up),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_links),
+    };
+
+    return cmocka_run_group_tests_name("procfs", tests, NULL, NULL);
+}
