@@ -289,7 +289,9 @@ static int named_time(const char *s, usec_t now, usec_t *ret)
     for (size_t i = 0; i < ELEMENTSOF(names); i++)
         if (streq(s, names[i].name)) {
             Civil c = day_of(now, names[i].days);
-            return civil_to_realtime(&c, 0, ret);
+            int r = civil_to_realtime(&c, 0, ret);
+            c.hour = 1; /* where the clocks change at midnight, the day begins at one */
+            return r == -EDOM ? civil_to_realtime(&c, 0, ret) : r;
         }
     return -ENOENT;
 }

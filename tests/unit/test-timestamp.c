@@ -101,6 +101,16 @@ static void test_days_of_change(void **state)
     assert_int_equal(t, (usec_t)1774821600 * USEC_PER_SEC); /* 00:00 +02:00: a day of 23 hours */
 }
 
+static void test_day_without_midnight(void **state)
+{
+    (void)state;
+    setenv("TZ", "EET-2EEST,M4.5.5/0,M10.5.4/24", 1); /* Cairo */
+    tzset();
+    usec_t t;
+    assert_int_equal(timestamp_parse("today", (usec_t)1777024800 * USEC_PER_SEC, &t), 0);
+    assert_int_equal(t, (usec_t)1776981600 * USEC_PER_SEC); /* 2026-04-24 01:00 +03:00 */
+}
+
 static void test_rows(void **state)
 {
     (void)state;
@@ -197,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_parse, in_berlin),
         cmocka_unit_test_setup(test_days_of_change, in_berlin),
+        cmocka_unit_test(test_day_without_midnight),
         cmocka_unit_test_setup(test_rows, in_berlin),
         cmocka_unit_test(test_spans),
         cmocka_unit_test_setup(test_format, in_berlin),
