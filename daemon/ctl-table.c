@@ -264,7 +264,7 @@ static size_t text_width(const char *text, size_t limit, size_t *ret_cut)
     return width;
 }
 
-static void shorten(char **text, size_t width)
+void ctl_shorten(char **text, size_t width)
 {
     const char *ellipsis = streq(nl_langinfo(CODESET), "UTF-8") ? "…" : "..";
     size_t cut = 0, ellipsis_width = streq(ellipsis, "…") ? 1 : 2;
@@ -343,7 +343,7 @@ static void fill(const CtlTable *table, struct libscols_table *tb, char **texts,
     for (size_t s = 0; s < n; s++) {
         bool right = table->columns[table->shown[s]].type != COLUMN_TEXT &&
                      table->columns[table->shown[s]].type != COLUMN_TIME;
-        shorten(&texts[s], widths[s]);
+        ctl_shorten(&texts[s], widths[s]);
         if (!hidden[s] && !scols_table_new_column(tb, texts[s], 0, right ? SCOLS_FL_RIGHT : 0))
             abort();
     }
@@ -353,7 +353,7 @@ static void fill(const CtlTable *table, struct libscols_table *tb, char **texts,
             if (hidden[s])
                 continue;
             char **text = &texts[(i + 1) * n + s];
-            shorten(text, widths[s]);
+            ctl_shorten(text, widths[s]);
             if (scols_line_set_data(line, c, *text) < 0)
                 abort();
             const char *color = table->rows[i][table->shown[s]].color;

@@ -99,6 +99,8 @@ struct json_object *ctl_json_text(const char *text);
 char *ctl_paint(const CtlOptions *options, const char *sgr, const char *text);
 /* Columns of the terminal on stdout; 0: it is no terminal. */
 size_t ctl_terminal_width(void);
+/* Makes the text no wider than that on the screen, by cutting it off with an ellipsis. */
+void ctl_shorten(char **text, size_t width);
 /* "2025-03-07 14:03:22" in local time; owned by the caller. */
 char *ctl_format_time(usec_t realtime);
 /* "2 days 3h ago"; owned by the caller. */
@@ -110,6 +112,9 @@ usec_t ctl_now(void); /* realtime */
 /* The operands of a verb that has no options of its own: argv without the verb. 0; EXIT_USAGE after a
  * message: an option that nobody knows, or more than `most` operands. */
 int ctl_operands(int argc, char *argv[], size_t most, char *const **ret);
+
+/* Asks on stderr and reads the answer from stdin; true at once with --yes. */
+bool ctl_confirm(const CtlOptions *options, const char *question);
 
 /* "relayallocctl: …" on stderr. */
 void ctl_error(const char *format, ...) _printf_(1, 2);
