@@ -276,7 +276,7 @@ static void test_not_ours(void **state)
     static const char *const texts[] = { "", FOREIGN, "\n" OLD, "# relayalloc\n", "# relayalloc: by hand\n" };
     _cleanup_(dropin_store_freep) DropinStore *store = open_store();
     _cleanup_(strv_freep) char **units = NULL;
-    _cleanup_(freep) char *file = path_of(FILE_OF_OURS), *target = path_of("target");
+    _cleanup_(freep) char *file = path_of(FILE_OF_OURS);
     char *untouched = NULL;
 
     put_folder(FOLDER);
@@ -708,7 +708,8 @@ static void test_disk_full_or_read_only(void **state)
         } else if (i == 1) {
             for (int n = 0; n < 16; n++) {
                 _cleanup_(freep) char *filler = xasprintf("%s/filler%d", root, n);
-                _cleanup_(closep) int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+                int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+                closep(&fd);
             }
         } else {
             assert_int_equal(mount(NULL, root, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
