@@ -32,7 +32,7 @@ PATHS = -DLIBEXECDIR='"$(libexecdir)/relayalloc"' -DSYSCONFDIR='"$(sysconfdir)"'
 
 CORE_SRC := $(wildcard daemon/core/*.c)
 IO_SRC := $(wildcard daemon/io/*.c)
-DAEMON_SRC := daemon/relayallocd.c $(wildcard daemon/manager*.c daemon/sampler.c daemon/bus-api*.c)
+DAEMON_SRC := daemon/relayallocd.c $(wildcard daemon/manager*.c daemon/sampler.c daemon/bus-*.c)
 CTL_SRC := daemon/relayallocctl.c $(wildcard daemon/ctl-*.c)
 PROBE_SRC := daemon/relayalloc-probe.c
 
@@ -113,5 +113,6 @@ clean: ## remove what was built, keep build/cache
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
--include tests/*.mk
+include units/install.mk
+-include $(wildcard tests/*.mk)
 -include $(wildcard $(BUILD)/obj/*.d $(BUILD)/obj/*/*.d $(BUILD)/tests/*.d $(BUILD)/tests/io/*.d)

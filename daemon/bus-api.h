@@ -1,38 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The daemon's own D-Bus interface: names shared by the daemon, which serves them, and relayallocctl, which calls them.
+/* The daemon's own D-Bus interface: names shared by the daemon, which serves them, and relayallocctl, which
+ * calls them.
  *
- * Bus name org.relayalloc1 on the system bus. Reading is open to everybody; methods that change something are for root,
- * or for whom polkit lets (action org.relayalloc1.manage).
+ * Bus name org.relayalloc1 on the system bus. Reading is open to everybody; methods that change something are
+ * for root, or for whom polkit lets (action org.relayalloc1.manage).
  *
  * /org/relayalloc1, interface org.relayalloc1.Manager
- *   ListRelays() → a(ssssssttto)   relay, group ("": none), assigned allocator (""), running allocator ("": not running
- *                                  or unknown), version, state word, rss, peak (bytes; 0: not running), since (µs
- *                                  realtime start of the process; 0), object path. Sorted by relay.
- *   GetRelay(s) → o                error org.relayalloc1.Error.NoSuchRelay
- *   Plan() → a(usssss)             wave (1…; 0: no turn), relay, action ("write", "restart", "remove", "refused"), group,
- *                                  allocator, reason. What the daemon would do next; relays that need nothing are not in it.
- *   Reload()                       reads the file again; error org.relayalloc1.Error.InvalidFile, its message the problems,
- *                                  a line each. Replies when the new configuration is in force (not when its rollout ends).
- *   Verify() → a(sss)              proves every relay now: relay, state, reason ("" when ok)
- *   Pause(), Resume(), Abort()     the rollout; error org.relayalloc1.Error.NoRollout when there is nothing to act on.
- *                                  Resume also takes up a halted or aborted one again.
- *   Revert(as) → u                 takes our drop-ins of these relays (empty: of all) away, paced as a rollout; how many
- *   properties (change signals by org.freedesktop.DBus.Properties):
- *     Version s, ConfigPath s, ConfigLoaded t (µs realtime), ConfigError s (problems of the last refused file, "")
- *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u, RelaysDrifted u,
- *     RelaysStopped u, RelaysObserved u
- *     Rollout s         idle | running | waiting (outside its window) | paused | halted | aborted
- *     RolloutID t       counts up, 0: none yet
- *     RolloutReason s   why it halted or waits; ""
- *     RolloutResult s   of the last one that ended: none | done | halted | aborted
- *     RolloutWave u, RolloutWaves u (estimate), RolloutTotal u, RolloutDone u, RolloutFailed u
- *     RolloutStarted t, RolloutEnds t (estimate; µs realtime; 0)
+ *   ListRelays() → a(ssssssttto)   relay, group ("": none), assigned allocator (""), running allocator ("":
+ * not running or unknown), version, state word, rss, peak (bytes; 0: not running), since (µs realtime start
+ * of the process; 0), object path. Sorted by relay. GetRelay(s) → o                error
+ * org.relayalloc1.Error.NoSuchRelay Plan() → a(usssss)             wave (1…; 0: no turn), relay, action
+ * ("write", "restart", "remove", "refused"), group, allocator, reason. What the daemon would do next; relays
+ * that need nothing are not in it. Reload()                       reads the file again; error
+ * org.relayalloc1.Error.InvalidFile, its message the problems, a line each. Replies when the new
+ * configuration is in force (not when its rollout ends). Verify() → a(sss)              proves every relay
+ * now: relay, state, reason ("" when ok) Pause(), Resume(), Abort()     the rollout; error
+ * org.relayalloc1.Error.NoRollout when there is nothing to act on. Resume also takes up a halted or aborted
+ * one again. Revert(as) → u                 takes our drop-ins of these relays (empty: of all) away, paced as
+ * a rollout; how many properties (change signals by org.freedesktop.DBus.Properties): Version s, ConfigPath
+ * s, ConfigLoaded t (µs realtime), ConfigError s (problems of the last refused file, "") Relays u, RelaysOk
+ * u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u, RelaysDrifted u, RelaysStopped u,
+ * RelaysObserved u Rollout s         idle | running | waiting (outside its window) | paused | halted |
+ * aborted RolloutID t       counts up, 0: none yet RolloutReason s   why it halted or waits; "" RolloutResult
+ * s   of the last one that ended: none | done | halted | aborted RolloutWave u, RolloutWaves u (estimate),
+ * RolloutTotal u, RolloutDone u, RolloutFailed u RolloutStarted t, RolloutEnds t (estimate; µs realtime; 0)
  *   signals: RelayChanged(ss) relay, state; RolloutChanged(tsuuu) id, state, done, failed, total
  *
  * /org/relayalloc1/relay/NAME (sd_bus_path_encode), interface org.relayalloc1.Relay, properties:
  *     Name s, Unit s, Group s, Assigned s, Running s, Version s, State s, Reason s (sentence; ""),
- *     Library s (as mapped; ""), MainPID u, Since t, RSS t, Anonymous t, Swap t, Peak t, Sampled t (µs realtime of these),
- *     DropIn s (path of ours; "": none), DropIns as (all that systemd merged, in order)
+ *     Library s (as mapped; ""), MainPID u, Since t, RSS t, Anonymous t, Swap t, Peak t, Sampled t (µs
+ * realtime of these), DropIn s (path of ours; "": none), DropIns as (all that systemd merged, in order)
  *
  * /org/freedesktop/LogControl1, org.freedesktop.LogControl1(5): LogLevel, LogTarget, SyslogIdentifier. */
 #pragma once

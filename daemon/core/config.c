@@ -223,3 +223,10 @@ ssize_t config_find_allocator(const Config *config, const char *name)
             return (ssize_t)i;
     return -ENOENT;
 }
+
+bool window_contains(Window w, unsigned minute)
+{
+    if (!w.set)
+        return true;
+    return w.from < w.to ? minute >= w.from && minute < w.to : minute >= w.from || minute < w.to;
+}

@@ -111,6 +111,8 @@ typedef struct Window {
     bool set; /* false: always open */
     unsigned from, to;
 } Window;
+/* Is it open at that minute of the local day (0 … 1439)? */
+bool window_contains(Window window, unsigned minute);
 
 typedef struct RolloutConfig {
     Amount parallel;      /* default 1 */

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "io/unit-log.h"
+
+#include <systemd/sd-journal.h>
+
+enum { LINE_MAX_SHOWN = 400 };
+
+char *unit_log_tail(const char *unit, size_t lines)
+{
+    _cleanup_(freep) char *own = xasprintf("_SYSTEMD_UNIT=%s", unit);
+    _cleanup_(freep) char *about = xasprintf("UNIT=%s", unit);
+    sd_journal *j = NULL;
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        return xstrdup("");
+    if (sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY) >= 0 && sd_journal_add_match(j, own, 0) >= 0 &&
+        sd_journal_add_disjunction(j) >= 0 && sd_journal_add_match(j, about, 0) >= 0 &&
+        sd_journal_seek_tail(j) >= 0 && sd_journal_previous_skip(j, lines) > 0) {
+        do {
+            const void *data;
+            size_t n;
+
+            if (sd_journal_get_data(j, "MESSAGE", &data, &n) >= 0 && n > 8)
+                fprintf(f, "%.*s\n", (int)(n - 8 < LINE_MAX_SHOWN ? n - 8 : LINE_MAX_SHOWN),
+                        (const char *)data + 8);
+        } while (sd_journal_next(j) > 0);
+    }
+    if (j)
+        sd_journal_close(j);
+    fclose(f);
+    return text;
+}

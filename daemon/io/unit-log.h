@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The last lines that a unit left in the journal. */
+#pragma once
+
+#include "core/util.h"
+
+/* At most `lines` of them, oldest first, each ended by a newline; ours about the unit are left out. "" when
+ * there are none, or the journal cannot be read. Owned by the caller. Reads a few index pages; some ms. */
+char *unit_log_tail(const char *unit, size_t lines);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A configuration as it is on this host: the file, and each allocator's library found, judged safe and tried.
+ * Blocks for the moment that this takes: at the start and at a reload only. */
+#include "io/config-file.h"
+#include "io/probe.h"
+#include "manager.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <syslog.h>
+
+static void resolved_clear(Resolved *r)
+{
+    library_clear(&r->library);
+    free(r->refusal);
+    free(r->version);
+    free(r->build);
+}
+
+Setup *setup_free(Setup *s)
+{
+    if (!s)
+        return NULL;
+    for (size_t i = 0; s->config && i < s->config->n_allocators; i++)
+        resolved_clear(&s->resolved[i]);
+    free(s->resolved);
+    strv_free(s->libraries);
+    config_free(s->config);
+    free(s->id);
+    free(s);
+    return NULL;
+}
+
+const Group *setup_group(const Setup *s, size_t group)
+{
+    return group == GROUP_NONE ? NULL : &s->config->groups[group];
+}
+
+static void resolve(const Manager *m, const Allocator *a, Resolved *ret)
+{
+    _cleanup_(probe_result_clear) ProbeResult probe = { 0 };
+
+    ret->version = xstrdup("");
+    ret->build = xstrdup(a->name);
+    if (a->library) {
+        if (library_resolve(a->library, m->probe, &ret->library, &ret->refusal) < 0)
+            return;
+        free(ret->build);
+        ret->build = library_build_id(&ret->library);
+    }
+    if (probe_run(m->probe, ret->library.path, a->environment, a->n_environment, &probe, &ret->refusal) < 0)
+        return;
+    ret->family = probe.family;
+    free(ret->version);
+    ret->version = xstrdup(probe.version);
+    if (a->library && !streq_null(probe.library, ret->library.realpath))
+        ret->refusal = xasprintf("%s was preloaded, but %s serves malloc", ret->library.path,
+                                 probe.library ? probe.library : "something else");
+    else if (probe.warnings)
+        eventlog_line(LOG_WARNING, "Allocator %s: %s", a->name, probe.warnings);
+}
+
+static bool in_use(const Config *config, size_t allocator)
+{
+    for (size_t g = 0; g < config->n_groups; g++)
+        if (config->groups[g].allocator == allocator)
+            return true;
+    return false;
+}
+
+/* FNV-1a, to tell whether something changed; nothing depends on its strength. */
+static uint64_t mix(uint64_t hash, const char *text)
+{
+    for (; *text; text++)
+        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+    return (hash ^ 0xff) * UINT64_C(0x100000001b3);
+}
+
+static char *setup_identity(const Setup *s)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    char line[512];
+    FILE *f = fopen(s->config->path, "re");
+
+    while (f && fgets(line, sizeof(line), f))
+        hash = mix(hash, line);
+    if (f)
+        fclose(f);
+    for (size_t i = 0; i < s->config->n_allocators; i++)
+        if (in_use(s->config, i))
+            hash = mix(hash, s->resolved[i].build);
+    return xasprintf("%016" PRIx64, hash);
+}
+
+static char *problems_text(const Problems *problems)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    for (size_t i = 0; f && i < problems->n; i++) {
+        _cleanup_(freep) char *line = problem_to_string(&problems->items[i]);
+        fprintf(f, "%s%s", i ? "\n" : "", line);
+    }
+    if (f)
+        fclose(f);
+    return text;
+}
+
+int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_problems)
+{
+    _cleanup_(setup_freep) Setup *s = xcalloc(1, sizeof(*s));
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    int r = config_file_load(path, &problems, &s->config);
+
+    if (r < 0) {
+        *ret_problems = problems_text(&problems);
+        return -EINVAL;
+    }
+    s->resolved = xcalloc(s->config->n_allocators, sizeof(*s->resolved));
+    for (size_t i = 0; i < s->config->n_allocators; i++) {
+        const Allocator *a = &s->config->allocators[i];
+        Resolved *resolved = &s->resolved[i];
+
+        resolve(m, a, resolved);
+        if (resolved->library.realpath)
+            strv_push(&s->libraries, xstrdup(resolved->library.realpath));
+        if (resolved->refusal && in_use(s->config, i)) {
+            const Event e = { .allocator = a->name, .library = a->library, .reason = resolved->refusal };
+            eventlog_write(MESSAGE_LIBRARY_REFUSED, &e, "Allocator %s is refused: %s.", a->name,
+                           resolved->refusal);
+        }
+    }
+    s->id = setup_identity(s);
+    s->loaded = now_realtime();
+    *ret = TAKE_PTR(s);
+    return 0;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The daemon's middle: owns the event loop, the bus, the configuration in force, the table of relays and the
+ * rollout under way. It decides nothing that core decides, and touches the world only through io.
+ *
+ *   manager.c          life: start, bus, reload, stop, what is shown to systemd
+ *   manager-config.c   the configuration and its allocators as they are on this host
+ *   manager-relays.c   the table of relays: discovery, what each runs, proved
+ *   manager-plan.c     from the table to a plan, and to a rollout when there is something to do
+ *   manager-rollout.c  carries out the commands of core/rollout, and answers them
+ *   manager-preflight.c  tries a library in a relay's sandbox
+ *   sampler.c, bus-api.c
+ */
+#pragma once
+
+#include "core/plan.h"
+#include "core/state.h"
+#include "io/dropin-store.h"
+#include "io/eventlog.h"
+#include "io/library.h"
+#include "io/procfs.h"
+#include "io/state-file.h"
+#include "io/systemd1.h"
+
+#include <systemd/sd-event.h>
+
+typedef struct Manager Manager;
+typedef struct Relay Relay;
+typedef struct Run Run;
+
+typedef struct RunCounts {
+    size_t wave, waves, total, done, failed;
+} RunCounts;
+
+/* An allocator of the configuration as it is on this host. */
+typedef struct Resolved {
+    Library library; /* path NULL: none to preload */
+    char *refusal;   /* why it must not be used; NULL: fine */
+    char *version;   /* "" unknown */
+    char *build;     /* identity of this build, to remember failures by */
+    Family family;
+} Resolved;
+
+typedef struct Setup { /* a configuration with its allocators; replaced as a whole by a reload */
+    Config *config;
+    Resolved *resolved; /* one for each of config->allocators */
+    char **libraries;   /* strv of their real paths */
+    char *id;           /* changes when the file or a library changes */
+    usec_t loaded;      /* realtime */
+} Setup;
+
+struct Relay {
+    Manager *manager;
+    char *name, *unit;
+    size_t group;  /* by the file; GROUP_NONE */
+    bool reverted; /* an operator took it out: treated as if no group took it */
+    bool found;    /* by the scan under way */
+
+    UnitInfo *info; /* NULL: not read yet */
+    sd_bus_slot *watch;
+    Systemd1Call *refresh;
+    bool refresh_again;
+
+    Process *process; /* NULL: none, or not active */
+    bool readable;    /* maps and environ of the process could be read */
+    MappedLibrary running;
+    char **environ;
+    char *label;        /* AppArmor */
+    char *running_name; /* allocator that it runs, as the configuration calls it, or the family; "" */
+    char *version;
+    Verdict verdict;        /* against its assignment; CAUSE_NONE without one */
+    char *fresh_invocation; /* one that is known to have begun after our drop-in was loaded; NULL */
+    char *told;             /* what was last logged of its proof, so that it is logged once */
+
+    char *present; /* text of our drop-in on disk; NULL: none */
+    char *foreign; /* why the file that is there must not be touched; NULL */
+    Action action;
+    char *reason;            /* of the action, or of the failure */
+    bool refused;            /* a failure that is remembered */
+    RelayState state, shown; /* shown: what the bus was last told */
+    size_t run_item;         /* index in the rollout under way; SIZE_MAX */
+
+    Memory memory; /* of the last sample */
+    usec_t sampled;
+    bool was_up; /* at the last sample: its absence is told once */
+};
+
+struct Manager {
+    /* given at the start */
+    char *config_path, *state_dir, *proc, *probe;
+    /* life */
+    sd_event *event;
+    sd_bus *bus;
+    Systemd1 *systemd;
+    sd_event_source *reconnect, *rescan, *replan, *sampling, *run_over, *manager_changed;
+    sd_event_source *instances_watch;
+    bool ready; /* READY=1 was sent */
+    bool stopping;
+    bool scanned; /* the table is complete */
+    /* what is in force */
+    Setup *setup;
+    Setup *next_setup;  /* comes into force when the rollout under way has ended; NULL */
+    char *config_error; /* problems of the last refused file; NULL */
+    DropinStore *dropins;
+    State *state;
+    /* the table */
+    Relay **relays; /* sorted by name */
+    size_t n_relays, c_relays;
+    Systemd1Call *scan;
+    char **scan_units;
+    bool scan_again, scan_done, table_changed;
+    /* the rollout */
+    Plan *plan;
+    Run *run;
+    RolloutState last_result; /* ROLLOUT_RUNNING: none yet */
+    char *last_reason;
+    RunCounts last_counts;
+    usec_t run_started; /* realtime */
+    /* bus-api */
+    sd_bus_slot *api_slots[8];
+    sd_bus_slot *name_slot;
+};
+
+/* ---- manager.c ---- */
+int manager_new(const char *config_path, Manager **ret);
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP(Manager, manager_free)
+int manager_run(Manager *m);
+/* Reads the file again; -EINVAL: it has problems (logged, and in m->config_error), what runs stays. */
+int manager_reload(Manager *m);
+/* Puts a loaded configuration in force that had to wait for the end of a rollout; true: there was one. */
+bool manager_adopt_next(Manager *m);
+void manager_show_status(Manager *m); /* STATUS= and the bus */
+/* Runs `handler` once, soon: several wishes within `delay` become one. */
+void manager_schedule(Manager *m, sd_event_source **source, usec_t delay, sd_event_time_handler_t handler);
+usec_t now_monotonic(const Manager *m);
+usec_t now_realtime(void);
+void manager_ready(Manager *m); /* READY=1, once */
+/* State that a crash must not lose; the error was logged. */
+int manager_save_state(Manager *m);
+
+/* ---- manager-config.c ---- */
+/* 0; -EINVAL with the problems as lines in *ret_problems. Logs refused libraries. */
+int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_problems);
+Setup *setup_free(Setup *setup);
+DEFINE_CLEANUP(Setup, setup_free)
+const Group *setup_group(const Setup *setup, size_t group); /* NULL: GROUP_NONE */
+
+/* ---- manager-relays.c ---- */
+void relays_scan(Manager *m); /* looks for relays anew; debounced */
+void relays_watch_instances(Manager *m);
+void relays_free(Manager *m);
+void relays_forget_bus(Manager *m); /* the bus is gone: slots and calls with it */
+void relays_bus_back(Manager *m);
+/* Others' files that set what its drop-in sets: a strv of sentences. */
+char **relay_conflicts(const Relay *r);
+/* Groups by the configuration in force, then proves all. Relays in the rollout under way keep what they have
+ * until it has ended; if theirs would change, it is asked to make way. */
+void relays_assign(Manager *m);
+void relays_prove_all(Manager *m);
+Relay *relays_find(Manager *m, const char *name);
+Relay *relays_find_unit(Manager *m, const char *unit);
+void relay_unit_changed(Relay *r);                   /* reads its unit again */
+void relay_take_info(Relay *r, UnitInfo *take_info); /* what was read; notices new processes */
+void relay_prove(Relay *r);                          /* reads the process again and judges */
+bool relay_up(const Relay *r);
+/* The group whose allocator it should run now: NULL when none takes it, or an operator took it out. */
+const Group *relay_target(const Relay *r);
+const Resolved *relay_resolved(const Relay *r); /* NULL without a target */
+char *relay_wanted_text(const Relay *r);        /* of its drop-in; NULL: there should be none */
+void relay_read_dropin(Relay *r);               /* from disk, into present and foreign */
+/* The last lines that the relay's unit left in the journal; NULL: none. */
+char *relay_unit_log(const Relay *r);
+Event relay_event(const Relay *r); /* the fields that every event about it has */
+
+/* ---- manager-plan.c ---- */
+void plan_soon(Manager *m); /* a fact has changed */
+void plan_now(
+    Manager *m); /* makes the plan, updates states, starts a rollout when there is something to do */
+void plan_update_states(Manager *m);
+RolloutPolicy plan_policy(const Manager *m);
+
+/* ---- manager-rollout.c ---- */
+/* From m->plan and the flights that a crash left. While the rollout is on hold, only what cannot wait: relays
+ * that a crash left down, and those that an operator reverts. 0 also when there was nothing to do. */
+int run_start(Manager *m);
+Run *run_free(Run *run);
+void run_event(Manager *m,
+               RolloutEventKind kind); /* pause, resume, abort, supersede; without a rollout nothing */
+void run_unit_changed(Relay *r);
+void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result);
+void run_forget_bus(Manager *m);
+void run_bus_back(Manager *m); /* what was under way when the bus went is asked again */
+const Rollout *run_rollout(const Run *run);
+uint64_t run_id(const Manager *m);
+/* "idle", "running", "waiting", "paused", "halted", "aborted": of the rollout under way, or of what holds the
+ * next. */
+const char *run_word(const Manager *m);
+RunCounts run_counts(const Manager *m); /* of the rollout under way, else of the last one */
+usec_t run_ends(const Manager *m);      /* estimate, realtime; 0: none */
+const char *run_item_reason(const Run *run, size_t item);
+
+/* ---- manager-preflight.c ---- */
+typedef struct Preflight Preflight;
+typedef void (*PreflightCallback)(void *userdata, bool ok, const char *reason);
+/* Tries the allocator in the sandbox of the relay's unit; answers once unless freed. */
+Preflight *preflight_start(const Relay *relay, size_t allocator, PreflightCallback callback, void *userdata);
+Preflight *preflight_free(Preflight *p);
+
+/* ---- an operator's wishes (manager.c) ---- */
+void manager_pause(Manager *m);
+int manager_resume(Manager *m); /* -ENOENT: nothing is held */
+int manager_abort(Manager *m);  /* -ENOENT: no rollout under way */
+int manager_revert(Manager *m, char *const *relays,
+                   size_t *ret_n); /* none named: all. -ENOENT: no such relay */
+
+/* ---- sampler.c ---- */
+int sampler_start(Manager *m); /* also after a reload that changed the interval */
+
+/* ---- bus-api.c ---- */
+int bus_api_start(Manager *m);
+void bus_api_stop(Manager *m);
+void bus_api_relay_changed(Relay *r);
+void bus_api_manager_changed(Manager *m);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The minute timer: reads each relay's memory and logs it, with what the relay really ran at that time. */
+#include "core/sample.h"
+#include "manager.h"
+
+#include <errno.h>
+#include <syslog.h>
+#include <time.h>
+
+static Sample sample_of(const Relay *r)
+{
+    const Group *g = setup_group(r->manager->setup, r->group);
+
+    return (Sample){
+        .relay = r->name,
+        .group = g ? g->name : "",
+        .allocator = r->running_name,
+        .version = r->version,
+        .since = process_started(r->process),
+        .memory = r->memory,
+    };
+}
+
+static void log_relay(const Relay *r)
+{
+    const Sample s = sample_of(r);
+    _cleanup_(freep) char *sentence = sample_sentence(&s);
+    Event e = relay_event(r);
+
+    e.memory = &s.memory;
+    e.since = s.since;
+    e.pid = 0; /* a sample is no event: it stays out of the relay's own log */
+    e.rollout = 0;
+    eventlog_write(MESSAGE_SAMPLE_RELAY, &e, "%s", sentence);
+}
+
+/* Its absence is an event once, not every minute; an absence that we caused ourselves is none. */
+static void tell_presence(Relay *r, bool up)
+{
+    Event e = relay_event(r);
+
+    if (up == r->was_up || (r->run_item != SIZE_MAX && !up))
+        return;
+    r->was_up = up;
+    if (up && r->sampled > 0)
+        eventlog_write(MESSAGE_RELAY_UP, &e, "%s is up again.", r->name);
+    else if (!up)
+        eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down: no samples until it is up again.", r->name);
+}
+
+static bool measure(Relay *r, usec_t now)
+{
+    bool up = r->process && process_memory(r->process, &r->memory) == 0;
+
+    tell_presence(r, up);
+    if (up)
+        r->sampled = now;
+    return up;
+}
+
+static void sample_all(Manager *m)
+{
+    const Config *c = m->setup->config;
+    usec_t now = now_realtime();
+    char *rows = NULL;
+    size_t size, n = 0;
+    uint64_t rss = 0;
+    FILE *fleet = c->sample_entry == SAMPLE_ENTRY_FLEET ? open_memstream(&rows, &size) : NULL;
+
+    for (size_t i = 0; i < m->n_relays; i++) {
+        Relay *r = m->relays[i];
+
+        if (!measure(r, now))
+            continue;
+        n++;
+        rss += r->memory.rss;
+        if (fleet) {
+            const Sample s = sample_of(r);
+            sample_write_row(fleet, &s);
+        } else {
+            log_relay(r);
+        }
+    }
+    if (!fleet)
+        return;
+    fclose(fleet);
+    _cleanup_(freep) char *sentence = sample_fleet_sentence(n, rss);
+    const Event e = { .fleet = rows };
+    if (n > 0)
+        eventlog_write(MESSAGE_SAMPLE_FLEET, &e, "%s", sentence);
+    free(rows);
+}
+
+static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)usec;
+    sample_all(m);
+    usec_t interval = m->setup->config->sample_interval, now = now_realtime();
+    int r = sd_event_source_set_time(source, (now / interval + 1) * interval);
+    return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+int sampler_start(Manager *m)
+{
+    usec_t interval = m->setup->config->sample_interval, now = now_realtime();
+
+    m->sampling = sd_event_source_disable_unref(m->sampling);
+    int r = sd_event_add_time(m->event, &m->sampling, CLOCK_REALTIME, (now / interval + 1) * interval,
+                              USEC_PER_MSEC, on_minute, m);
+    if (r < 0)
+        eventlog_line(LOG_ERR, "Cannot set the sampling timer: %s.", strerror(-r));
+    return r;
+}
