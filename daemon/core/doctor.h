@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What makes an allocator fail or mislead on a host: each finding is one judgement over values that were read
+ * elsewhere. A judge returns true and the finding, or false when there is nothing to say. Pure. */
+#pragma once
+
+#include "core/maps.h"
+
+typedef enum Severity {
+    SEVERITY_NOTE,    /* good to know; nothing has to be done */
+    SEVERITY_WARNING, /* will fail, cost memory, or mislead */
+    _SEVERITY_MAX,
+} Severity;
+const char *severity_to_string(Severity severity);
+
+typedef struct Finding {
+    const char *id; /* "library-hidden": for programs; a constant */
+    Severity severity;
+    char *what; /* one sentence without full stop, the same for every relay that it is about */
+    char *why;
+    char *advice;  /* may have lines to type or to write, which begin with two blanks */
+    char **relays; /* strv; NULL: about the host */
+} Finding;
+
+typedef struct Findings {
+    Finding *items;
+    size_t n, capacity;
+} Findings;
+/* Takes the finding over. The same one (id and what) about another relay joins the first. `relay`: NULL, or
+ * whom it is about. */
+void findings_add(Findings *findings, const char *relay, Finding *take);
+void findings_clear(Findings *findings);
+size_t findings_warnings(const Findings *findings);
+/* Ids of all findings that there are, NULL-terminated: for the tests and the manual. */
+extern const char *const finding_ids[];
+
+/* ---- about an allocator or a relay ---- */
+
+/* The library was refused, with this reason. */
+bool doctor_library(const char *allocator, const char *reason, Finding *ret);
+
+/* mimalloc 3, by the library's file name, or its version where it could be asked (else NULL). */
+bool doctor_mimalloc3(const char *allocator, const char *realpath, const char *version, Finding *ret);
+
+/* A setting of the relay's unit, in the order in which systemd reads them. */
+typedef struct UnitSetting {
+    const char *file, *name, *value;
+} UnitSetting;
+/* The names of the settings that doctor_sandbox() looks at, NULL-terminated. */
+extern const char *const sandbox_settings[];
+/* Does the unit's sandbox (systemd.exec(5)) keep the relay from the library? */
+bool doctor_sandbox(const UnitSetting *settings, size_t n, const char *library, Finding *ret);
+
+/* The profile of AppArmorProfile=, of which Debian's kind allows libraries under /usr/lib and /lib only, and
+ * what its local file adds ("" when there is none). */
+bool doctor_apparmor(const char *profile, const char *local_rules, const char *realpath, Finding *ret);
+
+/* tor's own system call filter (Sandbox 1 in torrc). */
+bool doctor_tor_sandbox(const char *sandbox, const char *allocator, Family family, Finding *ret);
+
+/* Another file sets, or unsets, what we set; `conflict` as from verdict_conflicts(). `wins`: whatever our
+ * drop-in says. */
+bool doctor_override(const char *conflict, bool wins, Finding *ret);
+
+/* ---- about the host ---- */
+
+/* The text of /sys/kernel/mm/transparent_hugepage/enabled. */
+bool doctor_hugepages(const char *enabled, Finding *ret);
+
+/* What tor makes of MaxMemInQueues: `configured` 0 is its default, which comes from the host's memory. */
+uint64_t tor_max_mem_in_queues(uint64_t configured, uint64_t memory);
+/* MaxMemInQueues of n relays (0: not set) against the host's memory. */
+bool doctor_queues(const uint64_t *configured, size_t n, uint64_t memory, Finding *ret);
+
+/* A report over less than two weeks tells growth from chance badly. */
+#define DOCTOR_JOURNAL_DAYS 14
+typedef struct JournalFacts {
+    bool persistent;  /* else it is kept in memory, and gone with the next boot */
+    uint64_t space;   /* bytes that journald may take */
+    usec_t retention; /* MaxRetentionSec=; USEC_INFINITY: none */
+    size_t relays;
+    usec_t interval;
+    bool fleet; /* sample.entry = "fleet" */
+} JournalFacts;
+/* About the bytes that a day of samples takes in the journal. */
+uint64_t journal_bytes_a_day(const JournalFacts *facts);
+bool doctor_journal(const JournalFacts *facts, Finding *ret);
+
+/* needrestart's mode ('a': restarts by itself), and whether the relays are spared. */
+bool doctor_needrestart(char mode, bool spared, Finding *ret);
+
+/* unattended-upgrades upgrades tor. */
+bool doctor_upgrades(bool enabled, char *const *blacklist, Finding *ret);
