@@ -168,6 +168,7 @@ static void test_preload_entries(void **state)
         /* entries that say nothing */
         { "", { "/l/libjemalloc.so.2" }, "/l/libjemalloc.so.2", FAMILY_JEMALLOC },
         { " :: : ", { "/l/libz.so.1" }, NULL, FAMILY_GLIBC },
+        { "/l/", { "/l/.malloc.so" }, NULL, FAMILY_GLIBC },
         { "/l/ libmimalloc.so.2",
           { "/l/libjemalloc.so.2", "/l/libmimalloc.so.2" },
           "/l/libmimalloc.so.2",

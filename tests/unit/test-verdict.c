@@ -347,6 +347,16 @@ static void test_not_restarted(void **state)
           .cause = CAUSE_NOT_RESTARTED,
           .reason =
               "runs with HEAP, which mimalloc does not set: its drop-in is from an earlier assignment" },
+        /* empty or unset, in the drop-in, in the unit */
+        { .what = "glibc by a drop-in that does not name LD_PRELOAD",
+          .allocator = "glibc",
+          .library = "",
+          .path = JEMALLOC,
+          .process = { "LD_PRELOAD=" JEMALLOC },
+          .unit = NOTHING,
+          .own_text = SERVICE(""),
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs jemalloc, not glibc" RESTART },
     };
 
     (void)state;
@@ -510,6 +520,14 @@ static void test_overridden(void **state)
                        false } },
           .cause = CAUSE_NOT_RESTARTED,
           .reason = "runs glibc, not mimalloc" RESTART },
+        { .what = "a drop-in before ours, which systemd has not loaded",
+          .path = "",
+          .process = { "LD_PRELOAD=/x" },
+          .unit = { "LD_PRELOAD=/x" },
+          .first_file_is_before = true,
+          .files = { { DIR "override.conf", SERVICE("Environment=LD_PRELOAD=/x\n"), false } },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc: systemd has not loaded the drop-in yet" },
     };
 
     (void)state;
@@ -603,6 +621,12 @@ static void test_library_gone_or_denied(void **state)
           .process = { "LD_PRELOAD=" MIMALLOC ".0" },
           .cause = CAUSE_NOT_RESTARTED,
           .reason = "runs glibc, not mimalloc" RESTART },
+        { .what = "another file that begins with its name",
+          .library = "/opt/heap.so",
+          .path = "/opt/heap.so2",
+          .cause = CAUSE_DENIED,
+          .reason = "the library /opt/heap.so exists but was not loaded: hidden or denied by the unit's "
+                    "sandbox, or it was missing when the relay started" },
     };
 
     (void)state;
