@@ -57,7 +57,7 @@ static void resolve(const Manager *m, const Allocator *a, Resolved *ret)
         ret->refusal = xasprintf("%s was preloaded, but %s serves malloc", ret->library.path,
                                  probe.library ? probe.library : "something else");
     else if (probe.warnings)
-        eventlog_line(LOG_WARNING, "Allocator %s: %s", a->name, probe.warnings);
+        eventlog_line(LOG_INFO, "Allocator %s: %s", a->name, probe.warnings);
 }
 
 static bool in_use(const Config *config, size_t allocator)

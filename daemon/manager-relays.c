@@ -323,6 +323,10 @@ void relay_take_info(Relay *r, UnitInfo *take)
 
     unit_info_free(r->info);
     r->info = take;
+    if (was_up != relay_up(r) && !r->has_folder && r->manager->scanned) {
+        r->manager->table_changed = true; /* it counts as a relay now, or does not any more */
+        relays_scan(r->manager);
+    }
     if (new_process || was_up != relay_up(r)) {
         open_process(r);
         relay_read_dropin(r);
@@ -447,6 +451,9 @@ static void add_instances(Manager *m)
         if (e->d_name[0] != '.' && (e->d_type == DT_DIR || e->d_type == DT_LNK || e->d_type == DT_UNKNOWN) &&
             relay_unit_of_folder(m->setup->config->unit, e->d_name, &unit) == 0)
             add_unit(m, unit);
+        Relay *r = unit ? relays_find_unit(m, unit) : NULL;
+        if (r)
+            r->has_folder = true;
     }
     if (d)
         closedir(d);
@@ -471,24 +478,44 @@ static void drop_vanished(Manager *m)
     m->n_relays = kept;
 }
 
+static bool named(const Config *c, const char *relay)
+{
+    for (size_t g = 0; g < c->n_groups; g++)
+        if (strv_contains(c->groups[g].patterns, relay))
+            return true;
+    return false;
+}
+
+/* tor ships tor@default.service: as long as nobody runs it, it is a unit file and no relay, and must not take
+ * a place that `size` or `share` meant for one. Who names it means it. */
+static bool counts_as_relay(const Relay *r)
+{
+    return r->has_folder || r->present || (r->info && r->info->active != ACTIVE_INACTIVE) ||
+           named(r->manager->setup->config, r->name);
+}
+
 void relays_assign(Manager *m)
 {
     _cleanup_(freep) const char **names = xcalloc(m->n_relays, sizeof(char *));
     _cleanup_(freep) size_t *groups = xcalloc(m->n_relays, sizeof(size_t));
+    size_t n = 0;
     bool supersede = false;
 
     for (size_t i = 0; i < m->n_relays; i++)
-        names[i] = m->relays[i]->name;
-    assign_groups(m->setup->config, names, m->n_relays, groups);
+        if (counts_as_relay(m->relays[i]))
+            names[n++] = m->relays[i]->name;
+    assign_groups(m->setup->config, names, n, groups);
+    n = 0;
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *r = m->relays[i];
         bool reverted = strv_contains(m->state->reverted, r->name);
+        size_t group = counts_as_relay(r) ? groups[n++] : GROUP_NONE;
 
         if (r->run_item != SIZE_MAX) {
-            supersede = supersede || r->group != groups[i] || r->reverted != reverted;
+            supersede = supersede || r->group != group || r->reverted != reverted;
             continue;
         }
-        r->group = groups[i];
+        r->group = group;
         r->reverted = reverted;
         relay_read_dropin(r);
         relay_prove(r);
@@ -510,6 +537,7 @@ static void check_scanned(Manager *m)
         if (!m->relays[i]->info)
             return;
     m->scanned = true;
+    relays_assign(m); /* who counts as a relay depends on what was read */
     plan_now(m);
     manager_ready(m);
 }
@@ -519,7 +547,7 @@ static void scan_finish(Manager *m)
     _cleanup_(strv_freep) char **ours = NULL;
 
     for (size_t i = 0; i < m->n_relays; i++)
-        m->relays[i]->found = false;
+        m->relays[i]->found = m->relays[i]->has_folder = false;
     STRV_FOREACH (unit, m->scan_units)
         add_unit(m, *unit);
     m->scan_units = strv_free(m->scan_units);
@@ -531,7 +559,7 @@ static void scan_finish(Manager *m)
         add_unit(m, *unit);
     drop_vanished(m);
     m->scan_done = true;
-    if (m->table_changed)
+    if (m->table_changed && m->scanned)
         relays_assign(m);
     m->table_changed = false;
     plan_soon(m);

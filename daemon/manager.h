@@ -51,9 +51,10 @@ typedef struct Setup { /* a configuration with its allocators; replaced as a who
 struct Relay {
     Manager *manager;
     char *name, *unit;
-    size_t group;  /* by the file; GROUP_NONE */
-    bool reverted; /* an operator took it out: treated as if no group took it */
-    bool found;    /* by the scan under way */
+    size_t group;    /* by the file; GROUP_NONE */
+    bool reverted;   /* an operator took it out: treated as if no group took it */
+    bool found;      /* by the scan under way */
+    bool has_folder; /* among the instances */
 
     UnitInfo *info; /* NULL: not read yet */
     sd_bus_slot *watch;
