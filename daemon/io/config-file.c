@@ -282,8 +282,7 @@ static const char *source_add_file(Source *s, const char *path, unsigned depth)
 
 static void convert(Source *s, const config_setting_t *setting, unsigned depth, ConfNode *node)
 {
-    /* Not config_setting_source_line(), which cuts the number to 16 bits. */
-    Origin origin = origin_of(s, setting->line);
+    Origin origin = origin_of(s, config_setting_source_line(setting));
 
     *node = (ConfNode){
         .name = xstrdup(config_setting_name(setting)),

@@ -676,6 +676,34 @@ static void test_amount(void **state)
         assert_int_equal(amount_of(cases[i].amount, cases[i].fleet), cases[i].expected);
 }
 
+static void test_window(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *window;
+        unsigned minute;
+        bool open;
+    } cases[] = {
+        { "", 0, true },
+        { "", 1439, true },
+        { "02:00-06:00", 119, false },
+        { "02:00-06:00", 120, true },
+        { "02:00-06:00", 359, true },
+        { "02:00-06:00", 360, false },
+        { "23:00-05:00", 1379, false },
+        { "23:00-05:00", 1380, true },
+        { "23:00-05:00", 0, true },
+        { "23:00-05:00", 299, true },
+        { "23:00-05:00", 300, false },
+    };
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        Window window = { 0 };
+
+        assert_int_equal(window_parse(cases[i].window, &window), 0);
+        assert_int_equal(window_contains(window, cases[i].minute), cases[i].open);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -694,6 +722,7 @@ int main(void)
         cmocka_unit_test(test_settings_are_known),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_amount),
+        cmocka_unit_test(test_window),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }
