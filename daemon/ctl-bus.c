@@ -67,7 +67,7 @@ static int report(const char *method, const sd_bus_error *error, int r)
     return r < 0 ? r : -EIO;
 }
 
-static int send_call(sd_bus *bus, sd_bus_message *call, bool absent_is_fine, sd_bus_message **ret_reply)
+int ctl_bus_send(sd_bus *bus, sd_bus_message *call, Say say, sd_bus_message **ret_reply)
 {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
@@ -76,19 +76,9 @@ static int send_call(sd_bus *bus, sd_bus_message *call, bool absent_is_fine, sd_
         r = sd_bus_call(bus, call, CALL_TIMEOUT, &error, ret_reply);
     if (r >= 0)
         return 0;
-    if (absent_is_fine && is_absent(&error))
+    if (is_absent(&error) && say != SAY_ALL)
         return -ENXIO;
-    return report(sd_bus_message_get_member(call), &error, r);
-}
-
-int ctl_bus_try(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply)
-{
-    return send_call(bus, call, true, ret_reply);
-}
-
-int ctl_bus_send(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply)
-{
-    return send_call(bus, call, false, ret_reply);
+    return say == SAY_NOTHING ? r : report(sd_bus_message_get_member(call), &error, r);
 }
 
 int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, const char *types, ...)
@@ -106,5 +96,5 @@ int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, co
         ctl_error("cannot make the call %s: %s", method, strerror(-r));
         return r;
     }
-    return ctl_bus_send(bus, call, ret_reply);
+    return ctl_bus_send(bus, call, SAY_ALL, ret_reply);
 }

@@ -118,7 +118,7 @@ static int call_revert(sd_bus *bus, char *const *relays, uint32_t *ret)
         ctl_error("cannot make the call Revert: %s", strerror(-r));
         return r;
     }
-    r = ctl_bus_send(bus, call, &reply);
+    r = ctl_bus_send(bus, call, SAY_ALL, &reply);
     if (r >= 0 && sd_bus_message_read(reply, "u", ret) < 0)
         *ret = 0;
     return r;
@@ -139,10 +139,7 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
         return status;
     if (ctl_bus_open(options, false, &bus) < 0)
         return EXIT_FAILED;
-    int r = fleet_from_daemon(bus, &fleet);
-    if (r == -ENXIO)
-        ctl_error("relayallocd does not run; \"systemctl start relayallocd\" starts it");
-    if (r < 0)
+    if (fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
         return EXIT_FAILED;
     if (fleet_select(&fleet, patterns) < 0)
         return EXIT_NO_RELAY;
@@ -163,7 +160,7 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
     }
     if (options->wait && follow_new(options, bus, &follow) < 0)
         return EXIT_FAILED;
-    r = call_revert(bus, relays, &count);
+    int r = call_revert(bus, relays, &count);
     if (r < 0)
         return r == -ENOENT ? EXIT_NO_RELAY : EXIT_FAILED;
     if (!options->quiet)

@@ -218,7 +218,7 @@ static int plan_of_daemon(const CtlOptions *options, sd_bus *bus)
 
     int r = sd_bus_message_new_method_call(bus, &call, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "Plan");
     if (r >= 0)
-        r = ctl_bus_try(bus, call, &reply);
+        r = ctl_bus_send(bus, call, SAY_FAILURES, &reply);
     if (r < 0)
         return r == -ENXIO ? r : EXIT_FAILED;
     r = sd_bus_message_enter_container(reply, 'a', "(usssss)");

@@ -39,7 +39,7 @@ const FleetRow *fleet_find(const Fleet *fleet, const char *relay)
     return NULL;
 }
 
-int fleet_from_daemon(sd_bus *bus, Fleet *ret)
+int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
@@ -49,7 +49,7 @@ int fleet_from_daemon(sd_bus *bus, Fleet *ret)
     int r =
         sd_bus_message_new_method_call(bus, &call, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "ListRelays");
     if (r >= 0)
-        r = ctl_bus_try(bus, call, &reply);
+        r = ctl_bus_send(bus, call, say, &reply);
     if (r < 0)
         return r;
     r = sd_bus_message_enter_container(reply, 'a', "(ssssssttto)");
@@ -70,7 +70,8 @@ int fleet_from_daemon(sd_bus *bus, Fleet *ret)
         };
     }
     if (r < 0) {
-        ctl_error("cannot read the daemon's reply: %s", strerror(-r));
+        if (say != SAY_NOTHING)
+            ctl_error("cannot read the daemon's reply: %s", strerror(-r));
         return r;
     }
     *ret = fleet;
@@ -85,7 +86,7 @@ int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus)
 
     int r = ctl_bus_open(options, !remote, &bus);
     if (r >= 0)
-        r = fleet_from_daemon(bus, ret);
+        r = fleet_from_daemon(bus, SAY_FAILURES, ret);
     else if (!remote)
         r = -ENXIO; /* no bus, no daemon on it */
     if (r == -ENXIO) {

@@ -25,8 +25,8 @@ typedef struct Fleet {
 void fleet_clear(Fleet *fleet);
 const FleetRow *fleet_find(const Fleet *fleet, const char *relay);
 
-/* The daemon's relays. 0; -ENXIO: it does not run (nothing is said); other errno after a message. */
-int fleet_from_daemon(sd_bus *bus, Fleet *ret);
+/* The daemon's relays. 0; -ENXIO: it does not run; other errno. Messages as `say` has it. */
+int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret);
 
 /* The daemon's relays, or what files and systemd say when it does not run, which is said on stderr then.
  * `ret_bus` (may be NULL): the connection, NULL when there is none. 0, or an ExitStatus after a message. */

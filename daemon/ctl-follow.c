@@ -79,9 +79,7 @@ int follow_new(const CtlOptions *options, sd_bus *bus, Follow **ret)
         ctl_error("cannot listen to the daemon: %s", strerror(-r));
         return r;
     }
-    r = manager_facts_get(bus, &facts);
-    if (r == -ENXIO)
-        ctl_error("relayallocd does not run; \"systemctl start relayallocd\" starts it");
+    r = manager_facts_get(bus, SAY_ALL, &facts);
     if (r < 0)
         return r;
     follow->before = facts.id;
@@ -231,7 +229,7 @@ int follow_to_end(Follow *follow)
             follow->stale = false;
             read_at = now;
             manager_facts_clear(&m);
-            r = manager_facts_get(follow->bus, &m);
+            r = manager_facts_get(follow->bus, SAY_FAILURES, &m);
             if (r == -ENXIO) {
                 follow->gone = true;
                 continue;

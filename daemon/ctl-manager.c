@@ -147,7 +147,7 @@ static int read_properties(sd_bus_message *m, const Property *properties, size_t
 }
 
 static int get_all(sd_bus *bus, const char *path, const char *interface, const Property *properties, size_t n,
-                   void *object)
+                   Say say, void *object)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
 
@@ -155,25 +155,23 @@ static int get_all(sd_bus *bus, const char *path, const char *interface, const P
                                            "GetAll");
     if (r >= 0)
         r = sd_bus_message_append(call, "s", interface);
-    if (r < 0) {
-        ctl_error("cannot ask for the properties of %s: %s", path, strerror(-r));
-        return r;
+    if (r >= 0) {
+        r = ctl_bus_send(bus, call, say, &reply);
+        if (r < 0)
+            return r;
+        r = read_properties(reply, properties, n, object);
     }
-    r = ctl_bus_try(bus, call, &reply);
-    if (r < 0)
-        return r;
-    r = read_properties(reply, properties, n, object);
-    if (r < 0)
+    if (r < 0 && say != SAY_NOTHING)
         ctl_error("cannot read the properties of %s: %s", path, strerror(-r));
     return r;
 }
 
-int manager_facts_get(sd_bus *bus, ManagerFacts *ret)
+int manager_facts_get(sd_bus *bus, Say say, ManagerFacts *ret)
 {
     _cleanup_(manager_facts_clear) ManagerFacts facts = { 0 };
 
     int r = get_all(bus, BUS_PATH, BUS_MANAGER_INTERFACE, manager_properties, ELEMENTSOF(manager_properties),
-                    &facts);
+                    say, &facts);
     if (r < 0)
         return r;
     *ret = facts;
@@ -181,11 +179,12 @@ int manager_facts_get(sd_bus *bus, ManagerFacts *ret)
     return 0;
 }
 
-int relay_facts_get(sd_bus *bus, const char *path, RelayFacts *ret)
+int relay_facts_get(sd_bus *bus, const char *path, Say say, RelayFacts *ret)
 {
     _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
 
-    int r = get_all(bus, path, BUS_RELAY_INTERFACE, relay_properties, ELEMENTSOF(relay_properties), &facts);
+    int r =
+        get_all(bus, path, BUS_RELAY_INTERFACE, relay_properties, ELEMENTSOF(relay_properties), say, &facts);
     if (r < 0)
         return r;
     *ret = facts;

@@ -27,9 +27,9 @@ typedef struct RelayFacts {
 } RelayFacts;
 void relay_facts_clear(RelayFacts *facts);
 
-/* 0; -ENXIO: the daemon does not run (nothing is said); other errno after a message. */
-int manager_facts_get(sd_bus *bus, ManagerFacts *ret);
-int relay_facts_get(sd_bus *bus, const char *path, RelayFacts *ret);
+/* 0; -ENXIO: the daemon does not run; other errno. Messages as `say` has it. */
+int manager_facts_get(sd_bus *bus, Say say, ManagerFacts *ret);
+int relay_facts_get(sd_bus *bus, const char *path, Say say, RelayFacts *ret);
 
 /* Objects owned by the caller. */
 struct json_object *manager_facts_json(const ManagerFacts *facts);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verbs that show the fleet as a table: list and groups. They show what the daemon knows, or what files
  * and systemd say without it; they change nothing. */
-#include "bus-api.h"
 #include "ctl-fleet.h"
+#include "ctl-manager.h"
 #include "io/config-file.h"
 
 #include <errno.h>
@@ -143,22 +143,19 @@ static void add_to_group(GroupSums *sums, const FleetRow *row)
  * file that lies here is the one that the groups come from. */
 static Config *matching_config(const CtlOptions *options, sd_bus *bus, bool offline)
 {
-    Problems problems = { 0 };
+    _cleanup_(manager_facts_clear) ManagerFacts manager = { .config_loaded = UINT64_MAX };
+    _cleanup_(problems_clear) Problems problems = { 0 };
     Config *config = NULL;
     struct stat st;
-    uint64_t loaded = UINT64_MAX;
 
     if (options->host || options->machine)
         return NULL;
-    if (!offline && sd_bus_get_property_trivial(bus, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE,
-                                                "ConfigLoaded", NULL, 't', &loaded) < 0)
+    if (!offline && manager_facts_get(bus, SAY_NOTHING, &manager) < 0)
         return NULL;
     if (stat(options->config, &st) < 0 ||
-        (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000 > loaded)
+        (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000 > manager.config_loaded)
         return NULL;
-    if (config_file_load(options->config, &problems, &config) < 0)
-        problems_clear(&problems);
-    return config;
+    return config_file_load(options->config, &problems, &config) < 0 ? NULL : config;
 }
 
 int ctl_groups(int argc, char *argv[], const CtlOptions *options)

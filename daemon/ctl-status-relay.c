@@ -124,10 +124,7 @@ static int relay_facts(sd_bus *bus, const Fleet *fleet, const FleetRow *row, Rel
         *ret = facts_of_survey(fleet->survey, row);
         return 0;
     }
-    int r = relay_facts_get(bus, row->path, ret);
-    if (r == -ENXIO)
-        ctl_error("relayallocd has just ended");
-    return r;
+    return relay_facts_get(bus, row->path, SAY_ALL, ret);
 }
 
 int status_relays(char *const *patterns, const CtlOptions *options)

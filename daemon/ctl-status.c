@@ -137,9 +137,7 @@ int ctl_status(int argc, char *argv[], const CtlOptions *options)
         print_offline(options, &fleet);
         return EXIT_FAILED;
     }
-    int r = manager_facts_get(bus, &manager);
-    if (r == -ENXIO)
-        ctl_error("relayallocd has just ended");
+    int r = manager_facts_get(bus, SAY_ALL, &manager);
     if (r < 0)
         return EXIT_FAILED;
     if (options->json != JSON_OFF)

@@ -264,6 +264,11 @@ static size_t text_width(const char *text, size_t limit, size_t *ret_cut)
     return width;
 }
 
+size_t ctl_text_width(const char *text)
+{
+    return text_width(text, SIZE_MAX, NULL);
+}
+
 void ctl_shorten(char **text, size_t width)
 {
     const char *ellipsis = streq(nl_langinfo(CODESET), "UTF-8") ? "…" : "..";

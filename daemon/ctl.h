@@ -99,6 +99,8 @@ struct json_object *ctl_json_text(const char *text);
 char *ctl_paint(const CtlOptions *options, const char *sgr, const char *text);
 /* Columns of the terminal on stdout; 0: it is no terminal. */
 size_t ctl_terminal_width(void);
+/* Columns that the text takes on the screen. */
+size_t ctl_text_width(const char *text);
 /* Makes the text no wider than that on the screen, by cutting it off with an ellipsis. */
 void ctl_shorten(char **text, size_t width);
 /* "2025-03-07 14:03:22" in local time; owned by the caller. */
@@ -124,7 +126,11 @@ int ctl_bus_open(const CtlOptions *options, bool quietly, sd_bus **ret);
 /* One call on the manager; 0, or negative errno after a message made of the bus error. -ENOENT: no such
  * relay. -ENXIO: the daemon does not run (said so). */
 int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, const char *types, ...);
-/* A call made by the caller, to whatever object. As above, but -ENXIO without a message. */
-int ctl_bus_try(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply);
-/* The same with the message: that the daemon does not run. */
-int ctl_bus_send(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply);
+/* The same for a call that the caller made, to whatever object; with SAY_ALL the message that ctl_bus_call()
+ * gives, else -ENXIO without one, with SAY_NOTHING none at all. */
+typedef enum Say {
+    SAY_NOTHING,
+    SAY_FAILURES, /* all but that the daemon does not run */
+    SAY_ALL,
+} Say;
+int ctl_bus_send(sd_bus *bus, sd_bus_message *call, Say say, sd_bus_message **ret_reply);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ctl-doctor.h"
+
+#include <json-c/json.h>
+
+/* Words up to `width`; a line that begins with two blanks stands as it is. */
+static void write_wrapped(FILE *f, const char *text, size_t width)
+{
+    for (; *text; text += *text != '\0') {
+        size_t line = strcspn(text, "\n"), column = 0;
+        if (strncmp(text, "  ", 2) == 0) {
+            fprintf(f, "    %.*s\n", (int)line, text);
+            text += line;
+            continue;
+        }
+        for (const char *end = text + line; text < end;) {
+            size_t n = strcspn(text, " \n");
+            if (column > 0 && column + 1 + n > width) {
+                fputc('\n', f);
+                column = 0;
+            }
+            column += n + (size_t)fprintf(f, "%s", column > 0 ? " " : "    ");
+            fprintf(f, "%.*s", (int)n, text);
+            text += n;
+            while (*text == ' ')
+                text++;
+        }
+        fputc('\n', f);
+    }
+}
+
+/* "relay1, relay2, relay3 and 37 more" */
+static char *some_relays(char *const *relays)
+{
+    const size_t shown = 3;
+    size_t n = strv_length(relays), size = 0;
+    char *text = NULL;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        abort();
+    for (size_t i = 0; i < n && (i < shown || n == shown + 1); i++)
+        fprintf(f, "%s%s", i == 0 ? "" : i == n - 1 ? " and " : ", ", relays[i]);
+    if (n > shown + 1)
+        fprintf(f, " and %zu more", n - shown);
+    fclose(f);
+    return text;
+}
+
+static int print_text(const CtlOptions *options, const Findings *findings)
+{
+    size_t terminal = ctl_terminal_width(), width = terminal >= 40 && terminal < 104 ? terminal - 4 : 100,
+           size = 0;
+    _cleanup_(freep) char *text = NULL;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        abort();
+    for (size_t i = 0; i < findings->n; i++) {
+        const Finding *finding = &findings->items[i];
+        const char *color = !options->color                         ? ""
+                            : finding->severity == SEVERITY_WARNING ? "\033[1;33m"
+                                                                    : "\033[1m";
+        _cleanup_(freep) char *relays = finding->relays ? some_relays(finding->relays) : NULL;
+        fprintf(f, "%s%s%s:%s %s%s%s%s\n", i > 0 ? "\n" : "", color, severity_to_string(finding->severity),
+                options->color ? "\033[0m" : "", finding->what, relays ? " (" : "", relays ? relays : "",
+                relays ? ")" : "");
+        write_wrapped(f, finding->why, width);
+        write_wrapped(f, finding->advice, width);
+    }
+    fclose(f);
+    return findings->n > 0 ? ctl_print(options, text) : 0;
+}
+
+static int print_json(const CtlOptions *options, const Findings *findings)
+{
+    struct json_object *array = json_object_new_array();
+
+    for (size_t i = 0; i < findings->n; i++) {
+        const Finding *finding = &findings->items[i];
+        struct json_object *object = json_object_new_object(), *relays = json_object_new_array();
+        STRV_FOREACH (relay, finding->relays)
+            json_object_array_add(relays, ctl_json_text(*relay));
+        json_object_object_add(object, "severity", ctl_json_text(severity_to_string(finding->severity)));
+        json_object_object_add(object, "finding", ctl_json_text(finding->id));
+        json_object_object_add(object, "what", ctl_json_text(finding->what));
+        json_object_object_add(object, "why", ctl_json_text(finding->why));
+        json_object_object_add(object, "advice", ctl_json_text(finding->advice));
+        json_object_object_add(object, "relays", relays);
+        json_object_array_add(array, object);
+    }
+    return ctl_print_json(options, array);
+}
+
+int findings_print(const CtlOptions *options, const Findings *findings)
+{
+    return options->json != JSON_OFF ? print_json(options, findings) : print_text(options, findings);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ctl-spark.h"
+
+#include "core/messages.h"
+#include "core/sample.h"
+
+#include <langinfo.h>
+#include <systemd/sd-journal.h>
+
+void sparks_clear(Sparks *sparks)
+{
+    for (size_t i = 0; i < sparks->n; i++)
+        free(sparks->items[i].relay);
+    free(sparks->items);
+    *sparks = (Sparks){ 0 };
+}
+
+/* Where the relay stands, or would stand. */
+static size_t position(const Sparks *sparks, const char *relay, size_t length, bool *ret_found)
+{
+    size_t low = 0, high = sparks->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const char *name = sparks->items[middle].relay;
+        int c = strncmp(name, relay, length);
+        if (c == 0)
+            c = name[length] != '\0';
+        if (c == 0) {
+            *ret_found = true;
+            return middle;
+        }
+        if (c < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *ret_found = false;
+    return low;
+}
+
+void sparks_add(Sparks *sparks, const char *relay, size_t relay_length, usec_t realtime, uint64_t rss)
+{
+    uint64_t minute = realtime / USEC_PER_MINUTE;
+    bool found = false;
+    size_t i = position(sparks, relay, relay_length, &found);
+
+    if (!found) {
+        GROW(sparks->items, sparks->capacity, sparks->n);
+        memmove(&sparks->items[i + 1], &sparks->items[i], (sparks->n - i) * sizeof(*sparks->items));
+        sparks->items[i] = (Spark){ .relay = xstrndup(relay, relay_length), .last = minute };
+        sparks->n++;
+    }
+    Spark *spark = &sparks->items[i];
+    if (minute + SPARK_MINUTES <= spark->last)
+        return;
+    for (; spark->last < minute; spark->last++) /* what was not seen in between is not known */
+        if (minute - spark->last <= SPARK_MINUTES)
+            spark->values[(spark->last + 1) % SPARK_MINUTES] = 0;
+    spark->values[minute % SPARK_MINUTES] = rss;
+}
+
+/* ---- the journal ---- */
+
+static int get_field(sd_journal *j, const char *name, const char **ret, size_t *ret_length)
+{
+    const void *data = NULL;
+    size_t length = 0, skip = strlen(name) + 1;
+
+    int r = sd_journal_get_data(j, name, &data, &length);
+    if (r < 0)
+        return r;
+    *ret = (const char *)data + skip;
+    *ret_length = length - skip;
+    return 0;
+}
+
+static void add_rows(Sparks *sparks, const char *text, size_t length, usec_t realtime)
+{
+    const char *cursor = text, *end = text + length;
+    SampleRow row;
+
+    for (int r; (r = sample_read_row(&cursor, end, &row)) != 0;)
+        if (r > 0)
+            sparks_add(sparks, row.relay.p, row.relay.n, realtime, row.memory.rss);
+}
+
+static void add_entry(Sparks *sparks, sd_journal *j)
+{
+    const char *text = NULL;
+    size_t length = 0;
+    uint64_t realtime = 0, rss = 0;
+
+    if (sd_journal_get_realtime_usec(j, &realtime) < 0)
+        return;
+    if (get_field(j, "RELAYALLOC_FLEET", &text, &length) == 0) {
+        add_rows(sparks, text, length, realtime);
+        return;
+    }
+    if (get_field(j, "RELAYALLOC_RSS", &text, &length) < 0)
+        return;
+    _cleanup_(freep) char *number = xstrndup(text, length);
+    if (parse_u64(number, &rss) == 0 && get_field(j, "RELAYALLOC_RELAY", &text, &length) == 0)
+        sparks_add(sparks, text, length, realtime, rss);
+}
+
+int sparks_read_journal(Sparks *sparks, usec_t now)
+{
+    static const MessageKind kinds[] = { MESSAGE_SAMPLE_RELAY, MESSAGE_SAMPLE_FLEET };
+    _cleanup_(sd_journal_closep) sd_journal *j = NULL;
+
+    int r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
+    if (r >= 0)
+        r = sd_journal_set_data_threshold(j, 0); /* a fleet's rows are one long field */
+    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(kinds); i++) {
+        _cleanup_(freep) char *match = xasprintf("MESSAGE_ID=%s", message_id(kinds[i]));
+        r = sd_journal_add_match(j, match, 0);
+    }
+    if (r >= 0)
+        r = sd_journal_add_match(j, "_UID=0", 0); /* anybody may log under our names */
+    if (r >= 0)
+        r = sd_journal_seek_realtime_usec(j, now - SPARK_MINUTES * USEC_PER_MINUTE);
+    if (r < 0)
+        return r;
+    while ((r = sd_journal_next(j)) > 0)
+        add_entry(sparks, j);
+    return r;
+}
+
+/* ---- drawing ---- */
+
+/* The mean of the known values of minutes [from, to); 0: none. */
+static uint64_t mean(const Spark *spark, uint64_t from, uint64_t to)
+{
+    uint64_t sum = 0, n = 0;
+
+    for (uint64_t t = from; t < to; t++)
+        if (t <= spark->last && t + SPARK_MINUTES > spark->last && spark->values[t % SPARK_MINUTES] > 0) {
+            sum += spark->values[t % SPARK_MINUTES];
+            n++;
+        }
+    return n > 0 ? sum / n : 0;
+}
+
+char *sparks_draw(const Sparks *sparks, const char *relay, usec_t now, size_t width)
+{
+    static const char *const blocks[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+    static const char *const plain[] = { "_", ".", ",", "-", "~", "=", "+", "#" };
+    const char *const *levels = streq(nl_langinfo(CODESET), "UTF-8") ? blocks : plain;
+    _cleanup_(freep) uint64_t *values = xcalloc(width, sizeof(*values));
+    uint64_t end = now / USEC_PER_MINUTE + 1, low = UINT64_MAX, high = 0;
+    bool found = false;
+    size_t i = position(sparks, relay, strlen(relay), &found), size = 0;
+    char *text = NULL;
+
+    for (size_t c = 0; found && c < width; c++) {
+        values[c] = mean(&sparks->items[i], end - SPARK_MINUTES + c * SPARK_MINUTES / width,
+                         end - SPARK_MINUTES + (c + 1) * SPARK_MINUTES / width);
+        if (values[c] > 0 && values[c] < low)
+            low = values[c];
+        if (values[c] > high)
+            high = values[c];
+    }
+    /* What moves by less than a twentieth is drawn as standing still. */
+    uint64_t range = high - low > high / 20 ? high - low : high / 20 + 1;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        abort();
+    for (size_t c = 0; c < width; c++)
+        fputs(values[c] > 0 ? levels[(values[c] - low) * 7 / range] : " ", f);
+    fclose(f);
+    return text;
+}

@@ -1,0 +1,234 @@
+"""list, status, groups, allocators: what they print, and their exit statuses."""
+
+import os
+import re
+
+import pytest
+
+from conftest import HOUR, NOW, relay
+
+COLUMNS = "RELAY GROUP ASSIGNED RUNNING VERSION STATE RSS PEAK SINCE".split()
+KEYS = [c.lower() for c in COLUMNS]
+
+
+def test_list_as_text(ctl, fleet):
+    done = ctl("list")
+    lines = done.out.splitlines()
+    assert lines[0].split() == COLUMNS
+    assert lines[1].split() == ["done", "A", "mimalloc", "mimalloc", "2.0.9", "ok", "100", "MiB", "120", "MiB", "2h",
+                                "ago"]
+    assert lines[5].split() == ["starter", "A", "mimalloc", "-", "-", "restarting", "-", "-", "-"]
+    assert lines[-2:] == ["", "8 relays listed: 1 ok, 1 pending, 1 restarting, 1 settling, 1 failed, 1 drifted, "
+                          "1 stopped, 1 observed"]
+    assert done.err == "" and "\033" not in done.out
+
+
+def test_no_verb_lists(ctl, fleet):
+    assert ctl().out == ctl("list").out
+
+
+@pytest.mark.parametrize("mode", ["short", "pretty"])
+def test_list_as_json(ctl, fleet, mode):
+    done = ctl("list", f"--json={mode}")
+    assert [row["relay"] for row in done.json] == ["done", "drifter", "fails", "settler", "starter", "stands", "waits",
+                                                  "watched"]
+    assert list(done.json[0]) == KEYS
+    assert done.json[0] == {"relay": "done", "group": "A", "assigned": "mimalloc", "running": "mimalloc",
+                            "version": "2.0.9", "state": "ok", "rss": 100 << 20, "peak": 120 << 20,
+                            "since": NOW - 2 * HOUR}
+    assert done.json[4]["running"] is None and done.json[4]["rss"] is None and done.json[4]["since"] is None
+    assert done.json[7]["group"] is None and done.json[7]["assigned"] is None
+    assert (len(done.out.splitlines()) == 1) == (mode == "short")
+
+
+@pytest.mark.parametrize("state, status", [("ok", 0), ("stopped", 0), ("observed", 0), ("pending", 3),
+                                           ("restarting", 3), ("settling", 3), ("failed", 3), ("drifted", 3)])
+def test_exit_status_is_3_when_something_is_not_as_assigned(ctl, daemon, state, status):
+    daemon.says([relay("a"), relay("b", state)])
+    assert ctl("list").status == status
+    assert ctl("status").status == status
+    assert ctl("status", "b").status == status
+    assert ctl("list", "a").status == 0
+    assert ctl("verify").status == status
+
+
+def test_patterns(ctl, fleet):
+    assert [row["relay"] for row in ctl("list", "st*", "done", "--json=short").json] == ["done", "starter", "stands"]
+    nothing = ctl("list", "x*")
+    assert nothing.status == 0 and nothing.out == "0 relays listed\n"
+    unknown = ctl("list", "done", "unknown")
+    assert unknown.status == 4 and 'no relay is named "unknown"' in unknown.err and "done" in unknown.out
+    assert ctl("status", "unknown").status == 4
+
+
+@pytest.mark.parametrize("n", [0, 1, 40, 200])
+def test_fleets_of_any_size(ctl, daemon, n):
+    daemon.says([relay(f"relay{i:03}") for i in range(n)], Relays=n, RelaysOk=n)
+    rows = ctl("list", "--json=short")
+    assert rows.status == 0 and len(rows.json) == n
+    text = ctl("list")
+    assert text.out.splitlines()[-1] == f"{n} relay{'' if n == 1 else 's'} listed" + (f": {n} ok" if n else "")
+    assert len(text.out.splitlines()) == (n + 3 if n else 1)
+    groups = ctl("groups", "--json=short").json
+    assert [g["relays"] for g in groups] == ([n] if n else [])
+
+
+NAMES = ["x" * 64, "a-b_c.d", "1.2.3.4_9000", "münchen", "a b", "日本"]
+
+
+def test_names_of_all_kinds_are_whole_in_pipes(ctl, daemon):
+    daemon.says([relay(name) for name in sorted(NAMES)])
+    out = ctl("list", "-o", "relay,state").out
+    for name in NAMES:
+        assert re.search(rf"^{re.escape(name)} +ok$", out, re.M), out
+    # Aligned by what is seen, not by bytes.
+    assert re.search(r"^münchen {58}ok$", out, re.M) and re.search(r"^日本 {61}ok$", out, re.M), out
+    assert {row["relay"] for row in ctl("list", "--json=short").json} == set(NAMES)
+    for name in NAMES:
+        assert ctl("status", name, "--json=short").json[0]["relay"] == name
+
+
+def test_columns_can_be_chosen(ctl, fleet):
+    assert ctl("list", "-o", "state,RELAY", "done").out.splitlines()[:2] == ["STATE RELAY", "ok    done"]
+    assert list(ctl("list", "--columns=Rss", "--json=short").json[0]) == ["rss"]
+    assert ctl("-orelay", "--no-legend").out.splitlines()[0] == "done"
+    wrong = ctl("list", "-o", "relay,stat")
+    assert wrong.status == 2 and "did you mean STATE?" in wrong.err and "SINCE" in wrong.err and wrong.out == ""
+
+
+def test_legend_and_quiet(ctl, fleet):
+    assert ctl("list", "--no-legend").out.splitlines()[0].startswith("done")
+    assert len(ctl("list", "--no-legend").out.splitlines()) == 8
+    quiet = ctl("list", "-q").out.splitlines()
+    assert quiet[0].split() == COLUMNS and len(quiet) == 9
+
+
+# ---- on a terminal ----
+
+
+def plain(text):
+    return re.sub(r"\033\[[0-9;]*m", "", text)
+
+
+def test_colours_only_on_a_terminal(ctl, fleet):
+    on = ctl.on_terminal("list", columns=140)
+    assert "\033[32mok" in on.out and "\033[1;31mfailed" in on.out
+    assert "\033" not in ctl.on_terminal("list", columns=140, NO_COLOR="1").out
+    assert "\033" not in ctl.on_terminal("list", columns=140, TERM="dumb").out
+    assert "\033" not in ctl.on_terminal("list", columns=140, SYSTEMD_COLORS="0").out
+    assert "\033[32mok" in ctl("list", SYSTEMD_COLORS="1").out
+    assert "\033" in ctl.on_terminal("list", columns=140, NO_COLOR="1", SYSTEMD_COLORS="yes").out
+    assert plain(on.out) == ctl("list").out
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 79])
+def test_narrow_terminals(ctl, daemon, columns):
+    daemon.says([relay("x" * 64), relay("short", "drifted"), relay("ünï" * 10)])
+    out = plain(ctl.on_terminal("list", columns=columns).out)
+    rows = out.splitlines()[:4]
+    assert all(len(row) <= columns for row in rows), out
+    assert "…" in rows[1] and rows[0].startswith("RELAY") and "STATE" in rows[0]
+    assert "drifted" in rows[2] or columns == 20
+
+
+def test_chosen_columns_are_not_left_out_on_a_narrow_terminal(ctl, daemon):
+    daemon.says([relay("x" * 64)])
+    out = plain(ctl.on_terminal("list", "-o", "relay,group,state,since", columns=40).out)
+    assert out.splitlines()[0].split() == ["RELAY", "GROUP", "STATE", "SINCE"]
+
+
+def test_pager(ctl, daemon, tmp_path):
+    daemon.says([relay(f"relay{i:03}") for i in range(60)])
+    pager = f"sed s/^/PAGED:/; env >{tmp_path}/environment"
+    long = ctl.on_terminal("list", rows=20, columns=120, SYSTEMD_PAGER=pager)
+    assert long.status == 0 and long.out.splitlines()[0].startswith("PAGED:RELAY") and "relay059" in long.out
+    environment = (tmp_path / "environment").read_text().splitlines()
+    assert "LESS=FRSXMK" in environment
+    assert ("LESSSECURE=1" in environment) == (os.geteuid() == 0)
+    assert "PAGED" in ctl.on_terminal("list", rows=20, columns=120, PAGER=pager).out
+    for without in (ctl.on_terminal("list", rows=100, columns=120, SYSTEMD_PAGER=pager),
+                    ctl.on_terminal("list", "--no-pager", rows=20, columns=120, SYSTEMD_PAGER=pager),
+                    ctl.on_terminal("list", rows=20, columns=120, SYSTEMD_PAGER="", PAGER=pager),
+                    ctl.on_terminal("list", rows=20, columns=120, SYSTEMD_PAGER="cat"),
+                    ctl("list", SYSTEMD_PAGER=pager)):
+        assert "PAGED" not in without.out and "relay059" in without.out
+    # One that is not there falls back to the usual ones, which may be missing as well; nothing is lost.
+    assert "relay059" in ctl.on_terminal("list", rows=20, columns=120, SYSTEMD_PAGER="no-such-pager", LESS="FX",
+                                         SYSTEMD_LESS="FX", keys=" " * 10 + "q").out
+    # One that is left early is no failure.
+    assert ctl.on_terminal("list", rows=20, columns=120, SYSTEMD_PAGER="head -n1").status == 0
+
+
+# ---- status, groups, allocators ----
+
+
+def test_status_of_the_daemon(ctl, daemon):
+    daemon.says([relay("a"), relay("b", "pending")], Relays=2, RelaysOk=1, RelaysPending=1, Rollout="running",
+                RolloutID=7, RolloutWave=2, RolloutWaves=5, RolloutTotal=20, RolloutDone=6, RolloutFailed=1,
+                RolloutStarted=NOW - HOUR, RolloutEnds=NOW + 10 * HOUR)
+    done = ctl("status")
+    assert done.status == 3
+    assert "● relayallocd 0.1.0" in done.out and "Config: /etc/relayalloc.conf" in done.out
+    assert "Fleet: 2 relays: 1 ok, 1 pending" in done.out
+    assert "Rollout: running (7): wave 2 of 5, 6 of 20 relays moved, 1 failed" in done.out
+    assert re.search(r"Left: about 9h 5\dmin", done.out), done
+    json = ctl("status", "--json=pretty").json
+    assert json["rollout"] == {"state": "running", "id": 7, "reason": None, "result": "none", "wave": 2, "waves": 5,
+                               "total": 20, "done": 6, "failed": 1, "started": NOW - HOUR, "ends": NOW + 10 * HOUR}
+    assert json["relays"]["pending"] == 1 and json["loaded"] == NOW - HOUR and json["refused"] is None
+
+
+def test_status_tells_a_refused_file_and_why_a_rollout_halted(ctl, daemon):
+    daemon.says([relay("a")], ConfigError="/etc/relayalloc.conf:1: x: y\n/etc/relayalloc.conf:2: z", Rollout="halted",
+                RolloutID=1, RolloutReason="a: it crashed", RolloutResult="halted")
+    out = ctl("status").out
+    assert "Refused: a newer version of the file is not in force:\n" in out
+    assert "              /etc/relayalloc.conf:1: x: y\n              /etc/relayalloc.conf:2: z\n" in out
+    assert "halted (1)" in out and "Reason: a: it crashed" in out
+
+
+def test_status_of_a_relay(ctl, fleet):
+    done = ctl("status", "drifter")
+    assert done.status == 3
+    assert "● drifter - tor@drifter.service\n       State: drifted: overridden by /etc/x.conf\n" in done.out
+    assert "Running: glibc 2.36\n" in done.out and "Assigned: mimalloc\n" in done.out
+    assert "Drop-Ins: /etc/systemd/system/tor@drifter.service.d/zz-relayalloc.conf (ours)\n" in done.out
+    assert "Memory: 100 MiB resident (peak 120 MiB)" in done.out
+    several = ctl("status", "done", "stands")
+    assert several.status == 0 and several.out.count(" - tor@") == 2 and "Main PID" in several.out.split("\n\n")[0]
+    assert "Main PID" not in several.out.split("\n\n")[1]
+    row = ctl("status", "drifter", "--json=short").json[0]
+    assert row["reason"] == "overridden by /etc/x.conf" and row["rss"] == 100 << 20 and row["events"] == []
+    assert row["dropins"] == [row["dropin"]]
+
+
+def test_groups(ctl, fleet):
+    rows = {row["group"]: row for row in ctl("groups", "--json=short").json}
+    assert list(rows) == ["A", "B", None]
+    assert rows["A"] == {"group": "A", "allocator": "mimalloc", "relays": 6, "ok": 1, "stopped": 1, "differ": 4,
+                         "rss": 4 * (100 << 20), "average": 100 << 20}
+    assert rows[None]["relays"] == 1 and rows[None]["ok"] == 1
+
+
+def test_groups_that_take_nobody_are_told(ctl, daemon, tmp_path):
+    conf = tmp_path / "c.conf"
+    conf.write_text('groups = ( { name = "Z"; allocator = "glibc"; relays = [ "typo*" ]; },\n'
+                    '           { name = "A"; allocator = "mimalloc"; relays = [ "*" ]; } );\n')
+    os.utime(conf, ns=((NOW - 3 * HOUR) * 1000,) * 2)
+    daemon.says([relay("a")])
+    rows = ctl(f"--config={conf}", "groups", "--json=short").json
+    assert [(row["group"], row["relays"]) for row in rows] == [("Z", 0), ("A", 1)]
+    # A file that is newer than what the daemon has loaded says nothing about the daemon's groups.
+    os.utime(conf)
+    assert [row["group"] for row in ctl(f"--config={conf}", "groups", "--json=short").json] == ["A"]
+
+
+def test_allocators(ctl, fleet, tmp_path):
+    conf = tmp_path / "c.conf"
+    conf.write_text('allocators = { gone = { library = "/usr/lib/no-such-library.so"; }; };\n')
+    done = ctl(f"--config={conf}", "allocators", "--json=short")
+    rows = {row["allocator"]: row for row in done.json}
+    assert done.status == 0 and rows["glibc"]["library"] is None and rows["glibc"]["version"]
+    assert rows["glibc"]["running"] == 4 and rows["mimalloc"]["assigned"] == 6
+    assert "does not exist" in rows["gone"]["warning"]
+    assert "ALLOCATOR" in ctl(f"--config={conf}", "allocators").out
