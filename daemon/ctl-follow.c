@@ -104,27 +104,28 @@ static char *progress_bar(size_t width, uint32_t done, uint32_t total)
     return text;
 }
 
-static char *describe(const ManagerFacts *m)
+/* `left`: the time left in words, "" when it is not shown. */
+static char *describe(const ManagerFacts *m, const char *left)
 {
-    return xasprintf("wave %u of %u, %u of %u relays moved, %u failed%s%s%s%s", m->wave, m->waves, m->done,
-                     m->total, m->failed, streq(m->rollout, "running") ? "" : "; ",
-                     streq(m->rollout, "running") ? "" : m->rollout, isempty(m->reason) ? "" : ": ",
-                     isempty(m->reason) ? "" : m->reason);
+    bool runs = streq(m->rollout, "running");
+
+    return xasprintf("wave %u of %u, %u of %u relays moved, %u failed%s%s%s%s%s", m->wave, m->waves, m->done,
+                     m->total, m->failed, left, runs ? "" : "; ", runs ? "" : m->rollout,
+                     isempty(m->reason) ? "" : ": ", isempty(m->reason) ? "" : m->reason);
 }
 
 static void show_terminal(const ManagerFacts *m)
 {
     size_t width = ctl_terminal_width(), bar_width = width >= 60 ? 20 : 10;
-    _cleanup_(freep) char *bar = progress_bar(bar_width, m->done + m->failed, m->total);
-    _cleanup_(freep) char *text = NULL, *left = NULL;
+    _cleanup_(freep) char *bar = progress_bar(bar_width, m->done + m->failed, m->total), *text = NULL,
+                          *left = NULL;
     char span[FORMAT_SPAN_MAX];
     usec_t now = ctl_now();
 
     left = m->ends > now ? xasprintf(", %s left", format_span(span, m->ends - now)) : xstrdup("");
-    if (width >= 60) {
-        _cleanup_(freep) char *words = describe(m);
-        text = xasprintf("%s%s", words, left);
-    } else
+    if (width >= 60)
+        text = describe(m, left);
+    else
         text =
             xasprintf("%u/%u%s%s", m->done + m->failed, m->total, m->failed > 0 ? " (failures)" : "", left);
     /* A line that wraps could not be taken back. */
@@ -135,7 +136,7 @@ static void show_terminal(const ManagerFacts *m)
 
 static void show_line(Follow *follow, const ManagerFacts *m)
 {
-    _cleanup_(freep) char *line = describe(m);
+    _cleanup_(freep) char *line = describe(m, "");
 
     if (follow->shown && streq(follow->shown, line))
         return;

@@ -1,0 +1,161 @@
+"""The verbs that make the daemon do something, and how a rollout is followed."""
+
+import re
+
+import pytest
+
+from conftest import HOUR, NOW, relay, wait_until
+
+NO_ROLLOUT = "org.relayalloc1.Error.NoRollout"
+DENIED = "org.freedesktop.DBus.Error.AccessDenied"
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "abort"])
+def test_the_rollout_is_steered(ctl, daemon, verb):
+    daemon.says([relay("a")])
+    done = ctl(verb)
+    assert done.status == 0 and done.out and daemon.calls == [verb.capitalize()]
+    assert ctl(verb, "--quiet").out == ""
+    daemon.says([relay("a")], errors=[(verb.capitalize(), NO_ROLLOUT, "there is no rollout")])
+    done = ctl(verb)
+    assert done.status == 1 and "there is no rollout" in done.err and done.out == ""
+    daemon.says([relay("a")], errors=[(verb.capitalize(), DENIED, "no")])
+    done = ctl(verb)
+    assert done.status == 1 and "as root" in done.err
+
+
+def test_verify(ctl, fleet):
+    done = ctl("verify")
+    assert done.status == 3 and done.out.splitlines()[0].split() == ["RELAY", "STATE", "REASON"]
+    assert done.out.splitlines()[2].split(maxsplit=2) == ["drifter", "drifted", "overridden by /etc/x.conf"]
+    assert done.out.splitlines()[-1] == "5 of 8 relays are not as assigned."
+    assert ctl("verify", "--json=short").json[1] == {"relay": "drifter", "state": "drifted",
+                                                    "reason": "overridden by /etc/x.conf"}
+    fleet.says([relay("a")])
+    done = ctl("verify")
+    assert done.status == 0 and done.out.splitlines()[-1] == "1 relay verified, all as assigned."
+
+
+# ---- revert ----
+
+
+def test_revert_of_some(ctl, fleet):
+    done = ctl("revert", "st*", "done")
+    assert done.status == 0 and done.out == "3 relays to be put back.\n"
+    assert fleet.calls == ["Revert done starter stands"]
+
+
+def test_revert_of_all(ctl, fleet):
+    assert ctl("revert").status == 0 and fleet.calls == ["Revert"]
+
+
+@pytest.mark.parametrize("operands", [["done", "nobody"], ["x*"], [""]])
+def test_revert_of_nobody_reverts_nobody(ctl, fleet, operands):
+    done = ctl("revert", *operands)
+    assert done.status == 4 and fleet.calls == []
+
+
+def test_revert_asks_on_a_terminal(ctl, fleet):
+    done = ctl.on_terminal("revert", "done", keys=["n\n"])
+    assert done.status == 1 and "[y/N]" in done.out and "nothing was changed" in done.out and fleet.calls == []
+    assert ctl.on_terminal("revert", "done", keys=["y\n"]).status == 0 and fleet.calls == ["Revert done"]
+    done = ctl.on_terminal("revert", "--yes", "done")
+    assert done.status == 0 and "[y/N]" not in done.out and len(fleet.calls) == 2
+
+
+# ---- reload ----
+
+
+def test_reload(ctl, daemon):
+    daemon.says([relay("a")])
+    assert ctl("reload").status == 0 and daemon.calls == ["Reload"]
+
+
+def test_reload_of_an_invalid_file(ctl, daemon):
+    daemon.says([relay("a")], errors=[("Reload", "org.relayalloc1.Error.InvalidFile", "/etc/r.conf:1: x: y\n/etc/r.conf:2: z")])
+    for more in ([], ["--wait"]):
+        done = ctl("reload", *more)
+        assert done.status == 2 and done.err == "/etc/r.conf:1: x: y\n/etc/r.conf:2: z\n" and done.out == ""
+
+
+def running(done, total=4, failed=0, state="running", reason="", rollout=1):
+    return {"Rollout": state, "RolloutID": rollout, "RolloutWave": done + 1, "RolloutWaves": total, "RolloutTotal": total,
+            "RolloutDone": done, "RolloutFailed": failed, "RolloutReason": reason, "RolloutEnds": NOW + 100 * HOUR}
+
+
+def ended(result, done=4, total=4, failed=0, reason="", state="idle", rollout=1):
+    return {**running(done, total, failed, state, reason, rollout), "RolloutResult": result, "RolloutEnds": 0}
+
+
+def test_reload_that_changes_nothing_waits_for_nothing(ctl, daemon):
+    daemon.says([relay("a")], [(0, "b", "refused", "A", "x", "no library")])
+    done = ctl("reload", "--wait", timeout=5)
+    assert done.status == 0 and done.out == "Nothing to do: every relay has its due.\n"
+
+
+@pytest.mark.parametrize("end, status, words", [
+    (ended("done"), 0, "Done: 4 of 4 relays moved, 0 failed.\n"),
+    (ended("halted", 1, failed=1, reason="c: it crashed", state="halted"), 1,
+     "the rollout was halted after 1 of 4 relays, 1 failed: c: it crashed"),
+    (ended("aborted", 1, state="aborted"), 1, "the rollout was aborted after 1 of 4 relays"),
+])
+def test_reload_follows_to_the_end(ctl, daemon, end, status, words):
+    relays = [relay("a")]
+    daemon.says(relays)
+    daemon.says_after("Reload", relays, **running(0))
+    process = ctl.start("reload", "--wait")
+    assert process.stdout.readline() == "wave 1 of 4, 0 of 4 relays moved, 0 failed\n"
+    daemon.changes(relays, **running(1))
+    assert process.stdout.readline() == "wave 2 of 4, 1 of 4 relays moved, 0 failed\n"
+    daemon.changes(relays, **running(1, state="paused"))
+    assert process.stdout.readline() == "wave 2 of 4, 1 of 4 relays moved, 0 failed; paused\n"
+    daemon.changes(relays, **end)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == status and words in out + err
+    assert out.count("wave") <= 1  # nothing is told twice
+
+
+def test_a_rollout_that_begins_late_is_waited_for(ctl, daemon):
+    relays = [relay("a")]
+    plan = [(1, "a", "restart", "A", "jemalloc", "x")]
+    daemon.says(relays)
+    daemon.says_after("Reload", relays, plan)
+    process = ctl.start("reload", "--wait")
+    wait_until(lambda: daemon.calls == ["Reload"])
+    daemon.changes(relays, **running(0, 1))
+    assert process.stdout.readline() == "wave 1 of 1, 0 of 1 relays moved, 0 failed\n"
+    # One that a new file ends early is followed by the next.
+    daemon.changes(relays, plan, **ended("aborted", 0, 1))
+    daemon.changes(relays, **running(0, 1, rollout=2))
+    daemon.changes(relays, **ended("done", 1, 1, rollout=2))
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0 and "Done: 1 of 1" in out, err
+
+
+def test_the_daemon_ends_meanwhile(ctl, daemon):
+    daemon.says([relay("a")])
+    daemon.says_after("Reload", [relay("a")], **running(0))
+    process = ctl.start("reload", "--wait")
+    assert process.stdout.readline()
+    daemon.stop()
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 1 and "relayallocd has ended" in err
+
+
+def test_progress_bar_on_a_terminal(ctl, daemon):
+    relays = [relay("a")]
+    for columns in (100, 40):
+        daemon.says(relays)
+        daemon.says_after("Reload", relays, **running(2, reason="ü" * 200))
+        done = ctl.on_terminal("reload", "--wait", columns=columns, keys=["\x03"])
+        bars = re.findall(r"\r(█.*?)\033\[K", done.out)
+        assert bars and all(len(bar) < columns for bar in bars), done
+        assert re.match(r"█+░+ ", bars[0]) and bars[0].count("█") == bars[0].count("░")
+        assert ("wave 3 of 4, 2 of 4 relays moved, 0 failed, 4 days" if columns == 100 else "2/4, 4 days") in bars[0]
+
+
+def test_wait_of_revert(ctl, daemon):
+    daemon.says([relay("a")])
+    daemon.says_after("Revert", [relay("a")], **ended("done", 1, 1))
+    done = ctl("revert", "a", "--wait", timeout=10)
+    assert done.status == 0 and done.out == "1 relay to be put back.\nDone: 1 of 1 relays moved, 0 failed.\n"

@@ -1,0 +1,281 @@
+"""check, plan and edit: files, with and without the daemon."""
+
+import os
+import signal
+import stat
+import time
+
+import pytest
+
+from conftest import relay, wait_until
+
+FINE = """instances_dir = "{instances}";
+groups = (
+  {{ name = "A"; allocator = "glibc"; relays = [ "guard*" ]; }},
+  {{ name = "B"; allocator = "glibc-tuned"; size = 1; }}
+);
+"""
+
+
+@pytest.fixture
+def instances(tmp_path):
+    folder = tmp_path / "instances"
+    for name in ("guard1", "guard2", "x-y.z_1", "zz"):
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def conf(tmp_path, instances):
+    file = tmp_path / "relayalloc.conf"
+    file.write_text(FINE.format(instances=instances))
+    return file
+
+
+# ---- check ----
+
+
+def test_check_of_a_fine_file(no_bus, conf):
+    done = no_bus("check", conf)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(f"{conf}: fine, 2 groups, ") and done.out.endswith(" allocators\n")
+    assert no_bus("check", "-q", conf).out == ""
+    assert no_bus("check", f"--config={conf}").out == done.out
+    assert no_bus("check", conf, "--json=short").json == []
+
+
+def test_check_tells_every_problem_with_its_line(no_bus, conf):
+    conf.write_text('groups = (\n  { name = "A"; allocator = "mimaloc"; relays = [ "*" ]; },\n'
+                    '  { name = "A"; allocator = "glibc"; size = 1; share = 2; }\n);\nrolout = { };\n')
+    done = no_bus("check", conf)
+    assert done.status == 2 and done.out == ""
+    lines = done.err.splitlines()
+    assert f'{conf}:2: groups[0].allocator: no allocator named "mimaloc" (did you mean "mimalloc"?)' in lines
+    assert any(line.startswith(f"{conf}:5: rolout: ") for line in lines), done
+    assert len(lines) >= 3
+    json = no_bus("check", conf, "--json=pretty")
+    assert json.status == 2 and json.err == ""
+    assert {"file": str(conf), "line": 2, "setting": "groups[0].allocator", "severity": "error",
+            "message": 'no allocator named "mimaloc" (did you mean "mimalloc"?)'} in json.json
+    assert len(json.json) == len(lines)
+
+
+def test_check_of_what_is_no_file(no_bus, tmp_path):
+    for path in (tmp_path / "missing.conf", tmp_path):
+        done = no_bus("check", path)
+        assert done.status == 2 and str(path) in done.err
+
+
+def test_check_warns_of_what_would_not_work_here(no_bus, conf):
+    conf.write_text('allocators = { own = { library = "/nowhere/libx.so"; }; unused = { library = "/nowhere/y.so"; }; };\n'
+                    'groups = ( { name = "A"; allocator = "own"; relays = [ "*" ]; } );\n')
+    done = no_bus("check", conf)
+    assert done.status == 0 and "; 1 warning" in done.out
+    assert f"{conf}: allocators.own: warning: /nowhere/libx.so" in done.err and "unused" not in done.err
+    (problem,) = no_bus("check", conf, "--json=short").json
+    assert problem["severity"] == "warning" and problem["line"] is None and problem["setting"] == "allocators.own"
+
+
+# ---- plan, and the others without the daemon ----
+
+
+def test_plan_of_a_file_without_bus(no_bus, conf):
+    done = no_bus("plan", conf)
+    assert done.status == 0
+    assert done.out.splitlines()[0].split() == ["WAVE", "RELAY", "ACTION", "GROUP", "ALLOCATOR", "REASON"]
+    assert done.out.splitlines()[-1] == "3 relays to be restarted, in 3 waves"
+    assert "systemd cannot be asked" in done.err
+    rows = no_bus("plan", conf, "--json=short").json
+    assert [row["wave"] for row in rows] == [1, 2, 3]
+    assert {(row["relay"], row["group"]) for row in rows} >= {("guard1", "A"), ("guard2", "A")}
+    assert all(row["action"] == "restart" for row in rows)
+
+
+def test_plan_of_an_invalid_file(no_bus, conf):
+    conf.write_text("groups = 3;\n")
+    done = no_bus("plan", conf)
+    assert done.status == 2 and f"{conf}:1: groups: " in done.err and done.out == ""
+
+
+def test_plan_of_the_daemon(ctl, daemon, conf):
+    daemon.says([relay("a")], [(2, "b", "restart", "B", "glibc", "not restarted since"), (1, "a", "write", "A", "jemalloc", "x"),
+                               (0, "c", "refused", "A", "jemalloc", "no library")])
+    done = ctl("plan")
+    assert done.status == 0 and done.err == ""
+    assert [line.split()[:3] for line in done.out.splitlines()[1:4]] == \
+        [["1", "a", "write"], ["2", "b", "restart"], ["-", "c", "refused"]]
+    assert done.out.splitlines()[-1] == "1 relay to be restarted, 1 without a restart, in 2 waves; 1 refused"
+    assert ctl("plan", "--json=short").json[2] == {"wave": None, "relay": "c", "action": "refused", "group": "A",
+                                                  "allocator": "jemalloc", "reason": "no library"}
+    # A file is planned by the files, not by the daemon.
+    assert "guard1" in ctl("plan", conf).out
+
+
+def test_nothing_to_do(ctl, daemon):
+    daemon.says([relay("a")])
+    assert ctl("plan").out == "Nothing to do: every relay has its due.\n"
+    assert ctl("plan", "--json=short").out == "[]\n"
+
+
+@pytest.mark.parametrize("which", ["ctl", "no_bus"])
+def test_without_the_daemon_the_files_speak(request, which, conf):
+    run = request.getfixturevalue(which)
+    done = run(f"--config={conf}", "list", "--json=short")
+    assert done.status == 0 and done.err == "relayallocd does not run; this is what files and systemd say.\n"
+    assert [row["relay"] for row in done.json] == ["guard1", "guard2", "x-y.z_1", "zz"]
+    assert done.json[0]["group"] == "A" and done.json[0]["assigned"] == "glibc"
+    assert {row["state"] for row in done.json} == {None}  # nobody can be asked
+    assert sorted(str(row["group"]) for row in done.json) == ["A", "A", "B", "None"]
+    assert run(f"--config={conf}", "list", "-q").err == ""
+    assert [row["relays"] for row in run(f"--config={conf}", "groups", "--json=short").json] == [2, 1, 1]
+    assert run(f"--config={conf}", "list", "nobody").status == 4
+    status = run(f"--config={conf}", "status")
+    assert status.status == 1 and "○ relayallocd (not running)" in status.out and "Fleet: 4 relays" in status.out
+    assert "guard1 - tor@guard1.service" in run(f"--config={conf}", "status", "guard1").out
+    assert "3 relays to be restarted" in run(f"--config={conf}", "plan").out
+    assert run(f"--config={conf}.no", "list").status == 2
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "abort", "verify", "revert", "reload", "top"])
+def test_what_needs_the_daemon_says_so(ctl, verb):
+    done = ctl.on_terminal(verb, "--yes")
+    assert done.status == 1 and "relayallocd does not run" in done.out
+
+
+# ---- edit ----
+
+
+@pytest.fixture
+def editor(tmp_path):
+    """An editor that runs a line of shell on the file $1."""
+
+    def make(line):
+        script = tmp_path / "editor"
+        script.write_text(f"#!/bin/sh\n{line}\n")
+        script.chmod(0o755)
+        return {"SYSTEMD_EDITOR": str(script), "EDITOR": "false", "TMPDIR": str(tmp_path / "tmp")}
+
+    (tmp_path / "tmp").mkdir()
+    return make
+
+
+def leftovers(conf):
+    return [p.name for p in conf.parent.glob(".*")] + [p.name for p in (conf.parent / "tmp").iterdir()]
+
+
+CHANGE = 'sed -i "s/size = 1/size = 2/" "$1"'
+
+
+def test_edit_shows_the_plan_and_saves(no_bus, conf, editor):
+    conf.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(conf, 12345, 54321)
+    before = conf.stat()
+    done = no_bus("edit", f"--config={conf}", stdin="y\n", **editor(CHANGE))
+    assert done.status == 0, done
+    assert "4 relays to be restarted" in done.out and "[y/N]" in done.err and f"{conf}: saved" in done.out
+    assert "size = 2" in conf.read_text()
+    after = conf.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert after.st_ino != before.st_ino and leftovers(conf) == []
+
+
+@pytest.mark.parametrize("answer", ["n\n", "", "\n", "maybe\n"])
+def test_edit_asks(no_bus, conf, editor, answer):
+    done = no_bus("edit", f"--config={conf}", stdin=answer, **editor(CHANGE))
+    assert done.status == 1 and "nothing was changed" in done.err
+    assert "size = 1" in conf.read_text() and leftovers(conf) == []
+
+
+def test_edit_with_yes_asks_nothing(no_bus, conf, editor):
+    done = no_bus("edit", "--yes", f"--config={conf}", **editor(CHANGE))
+    assert done.status == 0 and "[y/N]" not in done.err and "size = 2" in conf.read_text()
+
+
+def test_edit_of_nothing(no_bus, conf, editor):
+    inode = conf.stat().st_ino
+    for line in ("true", 'touch "$1"', 'cp "$1" "$1.x"; mv "$1.x" "$1"'):
+        done = no_bus("edit", "--yes", f"--config={conf}", **editor(line))
+        assert done.status == 0 and "unchanged" in done.out and conf.stat().st_ino == inode and leftovers(conf) == []
+
+
+def test_edit_that_breaks_the_file(no_bus, conf, editor):
+    text = conf.read_text()
+    done = no_bus("edit", f"--config={conf}", stdin="y\n", **editor('echo "nonsense = ;" >>"$1"'))
+    assert done.status == 2 and f"{conf}:6: " in done.err and "nothing was changed" in done.err
+    assert str(conf.parent / ".relayalloc") not in done.err
+    assert conf.read_text() == text and leftovers(conf) == []
+
+
+def test_edit_again_after_a_slip(no_bus, conf, editor):
+    slip = f'if [ -e {conf}.once ]; then sed -i "/nonsense/d; s/size = 1/size = 2/" "$1"; else touch {conf}.once; echo "nonsense = ;" >>"$1"; fi'
+    done = no_bus.on_terminal("edit", f"--config={conf}", keys=["y\n", "y\n"], **editor(slip))
+    assert done.status == 0 and "Edit it again?" in done.out and "size = 2" in conf.read_text(), done
+
+
+@pytest.mark.parametrize("line", ["exit 1", "kill -9 $$", 'echo x >>"$1"; kill -TERM $$', "exit 130"])
+def test_edit_with_an_editor_that_fails_or_is_killed(no_bus, conf, editor, line):
+    text = conf.read_text()
+    done = no_bus("edit", "--yes", f"--config={conf}", **editor(line))
+    assert done.status == 1 and "failed or was killed" in done.err and "nothing was changed" in done.err
+    assert conf.read_text() == text and leftovers(conf) == []
+
+
+def test_edit_without_an_editor(no_bus, conf, editor):
+    environment = {**editor("true"), "SYSTEMD_EDITOR": "/no/such/editor --flag"}
+    done = no_bus("edit", f"--config={conf}", **environment)
+    assert done.status == 1 and "was not found" in done.err and leftovers(conf) == []
+
+
+def test_the_editor_may_have_options_and_the_copy_is_private(no_bus, conf, editor, tmp_path):
+    environment = editor(f'[ "$1" = --wait ] && stat -c "%a %n" "$2" "$(dirname "$2")" >{tmp_path}/seen')
+    environment["SYSTEMD_EDITOR"] += " --wait"
+    assert no_bus("edit", f"--config={conf}", **environment).status == 0
+    copy, folder = (tmp_path / "seen").read_text().splitlines()
+    assert copy.startswith("600 ") and copy.endswith("/relayalloc.conf") and folder.startswith("700 ")
+
+
+def test_edit_refuses_when_somebody_else_was_faster(no_bus, conf, editor):
+    line = f'{CHANGE}; echo "# theirs" >>{conf}'
+    done = no_bus("edit", "--yes", f"--config={conf}", **editor(line))
+    assert done.status == 1 and "changed by somebody else" in done.err
+    assert conf.read_text().endswith("# theirs\n") and "size = 1" in conf.read_text()
+    (kept,) = (conf.parent / "tmp").rglob("relayalloc.conf")
+    assert "size = 2" in kept.read_text() and str(kept) in done.err
+    assert [p.name for p in conf.parent.glob(".*")] == []
+
+
+def test_edit_of_a_link_and_of_includes(no_bus, conf, editor, tmp_path):
+    (tmp_path / "more.conf").write_text('sample = { interval = 30; };\n')
+    conf.write_text(conf.read_text() + '@include "more.conf"\n')
+    link = tmp_path / "elsewhere" / "link.conf"
+    link.parent.mkdir()
+    link.symlink_to(conf)
+    done = no_bus("edit", "--yes", f"--config={link}", **editor(CHANGE))
+    assert done.status == 0, done
+    assert link.is_symlink() and "size = 2" in conf.read_text()
+
+
+def test_edit_of_what_is_not_there_or_no_file(no_bus, conf, editor, tmp_path):
+    for path in (tmp_path / "missing.conf", tmp_path):
+        done = no_bus("edit", f"--config={path}", **editor(CHANGE))
+        assert done.status == 1 and str(path) in done.err
+
+
+def test_a_signal_at_the_question_leaves_nothing_behind(no_bus, conf, editor):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        import pty
+        import subprocess
+        from conftest import CTL
+        leader, follower = pty.openpty()
+        process = subprocess.Popen([CTL, "edit", f"--config={conf}"], stdin=follower, stdout=follower, stderr=follower,
+                                   env={**no_bus.environment, **editor(CHANGE)})
+        os.close(follower)
+        out = b""
+        while b"[y/N]" not in out:
+            out += os.read(leader, 4096)
+        assert [p.name for p in conf.parent.glob(".relayalloc*")] != []
+        process.send_signal(number)
+        assert process.wait(timeout=20) == -number
+        os.close(leader)
+        assert [p.name for p in conf.parent.glob(".relayalloc*")] == [] and "size = 1" in conf.read_text()
