@@ -199,10 +199,11 @@ static bool escaped_equals(Span escaped, Span plain)
 {
     Span rest;
 
-    if (escaped.n ==
-        plain.n) /* nothing is escaped, then; the usual case, and a relay can make it a million */
+    /* The lengths settle most of it: a relay can make there be many, and each escape is three longer. */
+    if (escaped.n == plain.n)
         return plain.n == 0 || memcmp(escaped.p, plain.p, plain.n) == 0;
-    return escaped.n > plain.n && escaped_startswith(escaped, plain, &rest) && rest.n == 0;
+    return escaped.n > plain.n && (escaped.n - plain.n) % (sizeof(newline_escape) - 2) == 0 &&
+           escaped_startswith(escaped, plain, &rest) && rest.n == 0;
 }
 
 static char *unescape(Span escaped)
