@@ -194,6 +194,12 @@ int timespan_parse(const char *s, usec_t *ret)
         { "w", 7 * USEC_PER_DAY },
         { "week", 7 * USEC_PER_DAY },
         { "weeks", 7 * USEC_PER_DAY },
+        { "M", 2629800 * USEC_PER_SEC }, /* systemd.time(7): 30.44 and 365.25 days */
+        { "month", 2629800 * USEC_PER_SEC },
+        { "months", 2629800 * USEC_PER_SEC },
+        { "y", 31557600 * USEC_PER_SEC },
+        { "year", 31557600 * USEC_PER_SEC },
+        { "years", 31557600 * USEC_PER_SEC },
     };
     usec_t total = 0;
     const char *p = s + strspn(s, " ");
@@ -209,7 +215,7 @@ int timespan_parse(const char *s, usec_t *ret)
         if (errno != 0)
             return -errno;
         p = end + strspn(end, " ");
-        size_t n = strspn(p, "abcdefghijklmnopqrstuvwxyz");
+        size_t n = strspn(p, "Mabcdefghijklmnopqrstuvwxyz");
         usec_t unit = n == 0 && !*p ? USEC_PER_SEC : 0, part;
         for (size_t i = 0; i < ELEMENTSOF(units); i++)
             if (strlen(units[i].name) == n && strncmp(units[i].name, p, n) == 0)

@@ -169,6 +169,9 @@ static void test_spans(void **state)
         { "1w", 0, 7 * USEC_PER_DAY },
         { "5us", 0, 5 },
         { "500ms", 0, 500 * USEC_PER_MSEC },
+        { "1month", 0, 2629800 * USEC_PER_SEC },
+        { "2M 1m", 0, 5259660 * USEC_PER_SEC },
+        { "1 year", 0, 31557600 * USEC_PER_SEC },
         { "30 40", -EINVAL, 0 }, /* a number without unit stands alone */
         { "1 fortnight", -EINVAL, 0 },
         { "h", -EINVAL, 0 },
