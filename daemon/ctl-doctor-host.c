@@ -3,6 +3,7 @@
 
 #include "core/doctor-text.h"
 #include "core/dropin.h"
+#include "core/timestamp.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -324,7 +325,7 @@ void host_journal(const char *root, JournalFacts *facts)
             facts->space = tenth < most ? tenth : most;
         }
     }
-    if (isempty(retention) || systemd_span(retention, &facts->retention) < 0 || facts->retention == 0)
+    if (isempty(retention) || timespan_parse(retention, &facts->retention) < 0 || facts->retention == 0)
         facts->retention = USEC_INFINITY;
 }
 

@@ -84,6 +84,14 @@ static void add_relay(Doctor *d, const char *unit, const char *torrc)
     d->relays[d->n++] = (DoctorRelay){ name, xstrdup(unit), text ? text : xstrdup(""), GROUP_NONE };
 }
 
+static bool named(const Config *config, const char *relay)
+{
+    for (size_t g = 0; g < config->n_groups; g++)
+        if (strv_contains(config->groups[g].patterns, relay))
+            return true;
+    return false;
+}
+
 /* Debian's tor@default.service has a torrc of its own, which is there when nobody runs a relay with it, too.
  */
 static void add_default(Doctor *d)
@@ -96,7 +104,7 @@ static void add_default(Doctor *d)
     host_unit_files(d->root, unit, &files);
     _cleanup_(freep) char *torrc = host_read(d->root, "/etc/tor/torrc");
     _cleanup_(freep) char *port = torrc ? torrc_value(torrc, "ORPort") : NULL;
-    if (files.n > 0 && port)
+    if (files.n > 0 && (port || named(d->config, "default")))
         add_relay(d, unit, "/etc/tor/torrc");
 }
 
@@ -108,7 +116,8 @@ static void find_relays(Doctor *d)
     for (const struct dirent *e; dir && (e = readdir(dir));) {
         _cleanup_(freep) char *unit = NULL;
         _cleanup_(freep) char *torrc = xasprintf("%s/%s/torrc", d->config->instances_dir, e->d_name);
-        if (e->d_name[0] != '.' && host_exists(d->root, torrc) &&
+        struct stat st;
+        if (e->d_name[0] != '.' && fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode) &&
             relay_unit_of_folder(d->config->unit, e->d_name, &unit) == 0)
             add_relay(d, unit, torrc);
     }

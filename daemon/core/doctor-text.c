@@ -12,7 +12,6 @@
 #define BLANKS " \t"
 #define BLANKS_AND_NEWLINES " \t\r\n"
 #define DIGITS "0123456789"
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 /* The next line of *text, without the blanks around it; NULL at the end. Owned by the caller. */
 static char *next_line(const char **text)
@@ -71,15 +70,6 @@ static int number(const char *s, double *ret, const char **ret_end)
     return 0;
 }
 
-static const Unit *find_unit(const Unit *units, const char *name, size_t n, bool any_case)
-{
-    for (; units->name; units++)
-        if (strlen(units->name) == n &&
-            (any_case ? strncasecmp(units->name, name, n) : strncmp(units->name, name, n)) == 0)
-            return units;
-    return NULL;
-}
-
 static int quantity(const char *value, const Unit *units, bool any_case, uint64_t *ret)
 {
     const char *end = NULL;
@@ -87,8 +77,10 @@ static int quantity(const char *value, const Unit *units, bool any_case, uint64_
 
     if (number(value, &v, &end) < 0)
         return -EINVAL;
-    const Unit *unit = find_unit(units, end, strlen(end), any_case);
-    if (!unit || v * (double)unit->factor >= 0x1p63)
+    const Unit *unit = units;
+    while (unit->name && (any_case ? strcasecmp(unit->name, end) : strcmp(unit->name, end)) != 0)
+        unit++;
+    if (!unit->name || v * (double)unit->factor >= 0x1p63)
         return -EINVAL;
     *ret = (uint64_t)(v * (double)unit->factor);
     return 0;
@@ -136,56 +128,6 @@ int systemd_size(const char *value, uint64_t *ret)
         { "T", 1ULL << 40 }, { "P", 1ULL << 50 }, { "E", 1ULL << 60 }, { NULL, 0 },
     };
     return quantity(value, units, false, ret);
-}
-
-int systemd_span(const char *value, usec_t *ret)
-{
-    static const Unit units[] = {
-        { "seconds", USEC_PER_SEC },
-        { "second", USEC_PER_SEC },
-        { "sec", USEC_PER_SEC },
-        { "s", USEC_PER_SEC },
-        { "minutes", USEC_PER_MINUTE },
-        { "minute", USEC_PER_MINUTE },
-        { "min", USEC_PER_MINUTE },
-        { "m", USEC_PER_MINUTE },
-        { "hours", USEC_PER_HOUR },
-        { "hour", USEC_PER_HOUR },
-        { "hr", USEC_PER_HOUR },
-        { "h", USEC_PER_HOUR },
-        { "days", USEC_PER_DAY },
-        { "day", USEC_PER_DAY },
-        { "d", USEC_PER_DAY },
-        { "weeks", 7 * USEC_PER_DAY },
-        { "week", 7 * USEC_PER_DAY },
-        { "w", 7 * USEC_PER_DAY },
-        { "months", 2629800 * USEC_PER_SEC },
-        { "month", 2629800 * USEC_PER_SEC },
-        { "M", 2629800 * USEC_PER_SEC },
-        { "years", 31557600 * USEC_PER_SEC },
-        { "year", 31557600 * USEC_PER_SEC },
-        { "y", 31557600 * USEC_PER_SEC },
-        { "", USEC_PER_SEC },
-        { NULL, 0 },
-    };
-    usec_t total = 0;
-
-    if (!*value)
-        return -EINVAL;
-    while (*value) {
-        const char *end = NULL;
-        double v = 0;
-        if (number(value, &v, &end) < 0)
-            return -EINVAL;
-        size_t n = strspn(end, LETTERS);
-        const Unit *unit = find_unit(units, end, n, false);
-        if (!unit || v * (double)unit->factor >= 0x1p62)
-            return -EINVAL;
-        total += (usec_t)(v * (double)unit->factor);
-        value = end + n + strspn(end + n, BLANKS);
-    }
-    *ret = total;
-    return 0;
 }
 
 int systemd_bool(const char *value)

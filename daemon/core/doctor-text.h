@@ -12,9 +12,8 @@ char *torrc_value(const char *text, const char *option);
 /* "8 GB", "512 MBytes", "1073741824": bytes. 0 or -EINVAL (also when there is an unknown unit). */
 int torrc_memory(const char *value, uint64_t *ret);
 
-/* "512M", "1G" of journald.conf(5) and "2week 3d", "90" (seconds) of systemd.time(7). 0 or -EINVAL. */
+/* "512M", "1G" of journald.conf(5), in bytes. 0 or -EINVAL. */
 int systemd_size(const char *value, uint64_t *ret);
-int systemd_span(const char *value, usec_t *ret);
 
 /* A boolean as systemd takes it: 1, 0, or -EINVAL. */
 int systemd_bool(const char *value);

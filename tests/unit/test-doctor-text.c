@@ -56,22 +56,6 @@ static void test_quantities(void **state)
         { "512M", 0, 512 << 20 }, { "1G", 0, 1 << 30 }, { "100", 0, 100 },
         { "1m", -EINVAL, 0 },     { "", -EINVAL, 0 },
     };
-    static const struct {
-        const char *text;
-        int r;
-        usec_t value;
-    } span[] = {
-        { "90", 0, 90 * USEC_PER_SEC },
-        { "2week 3d", 0, 17 * USEC_PER_DAY },
-        { "1 month", 0, 2629800 * USEC_PER_SEC },
-        { "5min 20s", 0, 320 * USEC_PER_SEC },
-        { "0", 0, 0 },
-        { "1M", 0, 2629800 * USEC_PER_SEC },
-        { "1m", 0, 60 * USEC_PER_SEC },
-        { "", -EINVAL, 0 },
-        { "soon", -EINVAL, 0 },
-        { "1 fortnight", -EINVAL, 0 },
-    };
     for (size_t i = 0; i < ELEMENTSOF(tor); i++) {
         uint64_t v = 0;
         if (torrc_memory(tor[i].text, &v) != tor[i].r || v != tor[i].value)
@@ -81,11 +65,6 @@ static void test_quantities(void **state)
         uint64_t v = 0;
         if (systemd_size(size[i].text, &v) != size[i].r || v != size[i].value)
             fail_msg("size \"%s\": %llu", size[i].text, (unsigned long long)v);
-    }
-    for (size_t i = 0; i < ELEMENTSOF(span); i++) {
-        usec_t v = 0;
-        if (systemd_span(span[i].text, &v) != span[i].r || v != span[i].value)
-            fail_msg("span \"%s\": %llu", span[i].text, (unsigned long long)v);
     }
     assert_int_equal(systemd_bool("yes"), 1);
     assert_int_equal(systemd_bool("On"), 1);
