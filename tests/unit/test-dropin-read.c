@@ -93,6 +93,7 @@ static void test_environment(void **state)
         /* where systemd stops reading */
         { S E "A=1\n[Service\n" E "B=2\n", { "A=1" } },
         { S E "A=1\n[\n" E "B=2\n", { "A=1" } },
+        { S E "A=1\n[Service\n" S E "B=2\n", { "A=1" } },
         { S E "A=1\n" E "B=\xff\n" E "C=3\n", { "A=1" } },
         /* what is not a variable */
         { S E "A 1B=2 A-B=3 =4 \xc3\xa4=5 A.B=6 _a9=7\n", { "_a9=7" } },
@@ -130,6 +131,7 @@ static void test_environment_file(void **state)
           "A=1\nB=2\n",
           { "B=2" } },
         { "# A=1\n; B=2\n  # C=3\nD=4 # not a comment\n", { "D=4 # not a comment" } },
+        { "; it's\nA=1\n# it's\nB=2\n;C='\nD=4\n", { "A=1", "B=2", "D=4" } },
         { "A=1\nB=2\nA=3\n", { "A=3", "B=2" } },
         { "A=1\nB\nC=3\n", { "A=1", "C=3" } },
         { "export A=1\n1B=2\nA B=3\n=4\n=\"\n5\"\nC=6\n", { "C=6" } },

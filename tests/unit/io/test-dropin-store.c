@@ -34,6 +34,7 @@
 /* ---- the calls that change the disk ---- */
 
 static struct {
+    void (*before_rename)(void);
     int step, fail_at, fail_errno; /* the call number `fail_at` fails, or, with errno 0, kills the process */
     char trace[256];
 } calls;
@@ -75,6 +76,8 @@ int unlinkat(int fd, const char *path, int flags)
 
 int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
 {
+    if (calls.before_rename)
+        calls.before_rename();
     return call_fails("rename-new") ? -1 : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
 }
 
@@ -555,6 +558,23 @@ static void test_rename_without_flags(void **state)
     assert_text(FILE_OF_OURS, NEW);
 }
 
+static void put_foreign(void)
+{
+    put_text(FILE_OF_OURS, FOREIGN);
+}
+
+/* Somebody else writes a file of our name while we write ours. */
+static void test_foreign_file_appears(void **state)
+{
+    (void)state;
+    _cleanup_(dropin_store_freep) DropinStore *store = open_store();
+
+    calls.before_rename = put_foreign;
+    assert_int_equal(dropin_store_write(store, UNIT, NEW), -EEXIST);
+    assert_text(FILE_OF_OURS, FOREIGN);
+    assert_int_equal(count_entries(FOLDER), 1);
+}
+
 /* Killed before each call in turn, whether it writes or removes, first time or again: what systemd reads is
  * the old file, the new one or none, and the next run finishes the work. */
 static void test_killed_anywhere(void **state)
@@ -765,6 +785,7 @@ int main(void)
         TEST(test_stale_temporaries),
         TEST(test_each_call_fails),
         TEST(test_rename_without_flags),
+        TEST(test_foreign_file_appears),
         TEST(test_killed_anywhere),
         TEST(test_reader_sees_whole_files),
         TEST(test_write_fails_half_way),
