@@ -163,10 +163,10 @@ def relay(name, state="ok", group="A", assigned="mimalloc", running="mimalloc", 
     return (name, group, assigned, running, version, state, rss, peak, since, reason)
 
 
-def wait_until(condition, timeout=20):
+def wait_until(condition, timeout=20, what=lambda: ""):
     deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"waited in vain: {what()}"
         time.sleep(0.05)
 
 

@@ -1,0 +1,346 @@
+"""doctor: each finding provoked in a prepared tree, and silence on a clean one."""
+
+import pathlib
+import re
+
+import pytest
+
+from conftest import REPO
+
+LIB = "/usr/lib/x86_64-linux-gnu"
+TEMPLATE = """[Unit]
+Description=tor %i
+[Service]
+ProtectHome=yes
+PrivateTmp=yes
+ProtectSystem=full
+"""
+
+
+class Host:
+    """A tree that looks like a host on which all is well: two relays, on jemalloc."""
+
+    def __init__(self, root):
+        self.root = root
+        self.write("/usr/lib/systemd/system/tor@.service", TEMPLATE)
+        self.write("/usr/lib/systemd/system/tor@default.service",
+                   TEMPLATE + "AppArmorProfile=-system_tor\n")
+        self.write(f"{LIB}/libjemalloc.so.2", "ELF")
+        self.write(f"{LIB}/libmimalloc.so.2.0", "ELF")
+        (root / f"{LIB[1:]}/libmimalloc.so.2").symlink_to("libmimalloc.so.2.0")
+        self.relay("relay1")
+        self.relay("relay2")
+        self.groups(allocator="jemalloc")
+        self.write("/proc/meminfo", "MemTotal:       16777216 kB\n")
+        self.write("/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n")
+        self.write("/sys/module/apparmor/parameters/enabled", "Y\n")
+        self.write("/etc/apparmor.d/system_tor", "profile system_tor {}\n")
+        self.write("/etc/systemd/journald.conf", "[Journal]\n#SystemMaxUse=\nSystemMaxUse=1G\n")
+        self.write("/var/log/journal/.keep", "")
+        self.write("/etc/os-release", 'ID=debian\nVERSION_ID="12"\n')
+
+    def write(self, path, text):
+        full = self.root / path.lstrip("/")
+        full.parent.mkdir(parents=True, exist_ok=True)
+        full.write_text(text)
+        return full
+
+    def relay(self, name, torrc="MaxMemInQueues 2 GB\n"):
+        self.write(f"/etc/tor/instances/{name}/torrc", f"ORPort 9001\n{torrc}")
+
+    def groups(self, allocator, relays='"*"', more=""):
+        self.write("/etc/relayalloc.conf",
+                   f'groups = ( {{ name = "all"; allocator = "{allocator}"; relays = [ {relays} ]; }} );\n{more}')
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path / "host")
+
+
+@pytest.fixture
+def doctor(no_bus, host):
+    """Its findings by name; the plain text is looked at on the way."""
+
+    def run(*ids):
+        plain = no_bus("doctor", f"--root={host.root}")
+        done = no_bus("doctor", f"--root={host.root}", "--json=short")
+        found = done.json
+        assert [f["finding"] for f in found] == list(ids), done
+        warnings = [f for f in found if f["severity"] == "warning"]
+        assert done.status == plain.status == (1 if warnings else 0)
+        assert done.err == plain.err == ""
+        assert str(host.root) not in done.out
+        for f in found:
+            assert re.search(f"^{f['severity']}: {re.escape(f['what'])}", plain.out, re.M)
+        if not ids:
+            assert plain.out == ""
+        return found[0] if len(found) == 1 else found
+
+    return run
+
+
+def test_silent_on_a_clean_host(doctor):
+    doctor()
+
+
+def test_silent_without_a_configuration_and_without_relays(doctor, host):
+    (host.root / "etc/relayalloc.conf").unlink()
+    doctor()
+    for torrc in host.root.glob("etc/tor/instances/*/torrc"):
+        torrc.unlink()
+        torrc.parent.rmdir()
+    doctor()
+
+
+def test_bare_name_and_link_are_found(doctor, host):
+    host.groups("mimalloc")
+    doctor()
+
+
+def test_library_missing(doctor, host):
+    host.groups("tcmalloc")
+    finding = doctor("library-refused")
+    assert "libtcmalloc.so.4 is not installed" in finding["what"]
+    host.groups("pinned", more='allocators = { pinned = { library = "/opt/x.so"; }; };')
+    assert "/opt/x.so is not installed" in doctor("library-refused")["what"]
+
+
+def pin(host, library, relays='"*"'):
+    host.write(library, "ELF")
+    host.groups("pinned", relays, more=f'allocators = {{ pinned = {{ library = "{library}"; }}; }};')
+
+
+def test_sandbox_hides_the_library(doctor, host):
+    pin(host, "/home/tor/lib/libx.so")
+    finding = doctor("library-hidden")
+    assert finding["what"] == ("ProtectHome=yes in /usr/lib/systemd/system/tor@.service keeps the relay from "
+                               "/home/tor/lib/libx.so")
+    assert finding["relays"] == ["relay1", "relay2"]
+    # A drop-in of one relay, of all of them, and one that hides another folder's.
+    host.write("/etc/systemd/system/tor@relay1.service.d/home.conf", "[Service]\nProtectHome=read-only\n")
+    assert doctor("library-hidden")["relays"] == ["relay2"]
+    host.write("/etc/systemd/system/tor@.service.d/x.conf", "[Service]\nProtectHome=no\n")
+    doctor()
+    host.write("/run/systemd/system/tor@.service.d/y.conf", "[Service]\nInaccessiblePaths=/home/tor/lib\n")
+    assert "/run/systemd/system/tor@.service.d/y.conf" in doctor("library-hidden")["what"]
+    host.write("/etc/systemd/system/tor@.service.d/y.conf", "")  # hides the one in /run
+    doctor()
+
+
+def test_sandbox_hides_what_the_name_leads_to(doctor, host):
+    host.write("/home/tor/libx.so", "ELF")
+    (host.root / "opt").mkdir()
+    (host.root / "opt/libx.so").symlink_to("../home/tor/libx.so")
+    host.groups("pinned", more='allocators = { pinned = { library = "/opt/libx.so"; }; };')
+    assert "/home/tor/libx.so" in doctor("library-hidden")["what"]
+
+
+def test_masked_unit(doctor, host):
+    pin(host, "/home/tor/libx.so", '"relay1"')
+    (host.root / "etc/systemd/system").mkdir(parents=True)
+    (host.root / "etc/systemd/system/tor@relay1.service").symlink_to("/dev/null")
+    doctor()
+
+
+def test_apparmor(doctor, host):
+    host.write("/etc/tor/torrc", "ORPort 9001\nMaxMemInQueues 2 GB\n")
+    pin(host, "/usr/local/lib/mimalloc/libmimalloc-2.0.9.so")
+    finding = doctor("library-denied")
+    assert finding["relays"] == ["default"]
+    rule = "  /usr/local/lib/mimalloc/libmimalloc-2.0.9.so mr,"
+    assert f"/etc/apparmor.d/local/system_tor\n{rule}\n" in finding["advice"]
+    # What it says helps.
+    host.write("/etc/apparmor.d/local/system_tor", rule + "\n")
+    doctor()
+
+
+@pytest.mark.parametrize("path, text", [
+    ("/sys/module/apparmor/parameters/enabled", "N\n"),
+    ("/sys/kernel/security/apparmor/profiles", "system_tor (complain)\n"),
+    ("/etc/apparmor.d/disable/system_tor", ""),
+])
+def test_apparmor_that_does_not_enforce(doctor, host, path, text):
+    host.write("/etc/tor/torrc", "ORPort 9001\nMaxMemInQueues 2 GB\n")
+    pin(host, "/opt/libx.so")
+    host.write(path, text)
+    doctor()
+
+
+def test_apparmor_by_the_kernels_list(doctor, host):
+    host.write("/etc/tor/torrc", "ORPort 9001\nMaxMemInQueues 2 GB\n")
+    pin(host, "/opt/libx.so")
+    host.write("/sys/kernel/security/apparmor/profiles", "other (complain)\nsystem_tor (enforce)\n")
+    doctor("library-denied")
+
+
+def test_default_that_is_no_relay(doctor, host):
+    host.write("/etc/tor/torrc", "SocksPort 9050\n")
+    pin(host, "/opt/libx.so")
+    doctor()
+    pin(host, "/opt/libx.so", '"default"')
+    doctor("library-denied", "queues-too-big") if False else doctor("library-denied")
+
+
+def test_tor_sandbox(doctor, host):
+    host.relay("relay2", "MaxMemInQueues 2 GB\nSandbox 1\n")
+    finding = doctor("tor-sandbox")
+    assert finding["severity"] == "note" and finding["relays"] == ["relay2"]
+    host.groups("glibc")
+    doctor()
+
+
+def test_environment_file_overrides(doctor, host):
+    host.write("/etc/systemd/system/tor@.service.d/env.conf", "[Service]\nEnvironmentFile=-/etc/default/tor-%i\n")
+    host.write("/etc/default/tor-relay2", "LD_PRELOAD=/usr/lib/other.so\nOTHER=1\n")
+    finding = doctor("overridden")
+    assert finding["what"] == "/etc/default/tor-relay2 sets LD_PRELOAD" and finding["relays"] == ["relay2"]
+    host.write("/etc/systemd/system/tor@.service.d/zzz.conf", "[Service]\nEnvironmentFile=\n")
+    doctor()
+
+
+def test_dropin_of_another(doctor, host):
+    path = "/etc/systemd/system/tor@relay1.service.d/override.conf"
+    host.write(path, "[Service]\nEnvironment=LD_PRELOAD=/x.so\n")
+    finding = doctor("also-set")
+    assert finding["severity"] == "note" and finding["what"] == f"{path} sets LD_PRELOAD"
+    host.write("/etc/systemd/system/tor@relay1.service.d/zzz.conf", "[Service]\nEnvironment=LD_PRELOAD=\n")
+    findings = doctor("also-set", "overridden")
+    assert findings[1]["what"].endswith("zzz.conf sets LD_PRELOAD")
+
+
+def test_unset(doctor, host):
+    host.write("/etc/systemd/system/tor@.service.d/a.conf", "[Service]\nUnsetEnvironment=LD_PRELOAD\n")
+    assert doctor("overridden")["what"].endswith("a.conf unsets LD_PRELOAD")
+
+
+def test_own_dropin_is_no_finding(doctor, host):
+    host.write("/etc/systemd/system/tor@relay1.service.d/zz-relayalloc.conf",
+               "# relayalloc: written from /etc/relayalloc.conf\n[Service]\nEnvironment=LD_PRELOAD=/x\n")
+    doctor()
+
+
+def test_mimalloc3(doctor, host):
+    host.write(f"{LIB}/libmimalloc.so.3.0", "ELF")
+    (host.root / f"{LIB[1:]}/libmimalloc.so.3").symlink_to("libmimalloc.so.3.0")
+    doctor()  # nobody uses it
+    host.groups("mimalloc3")
+    assert "10.4 GB a relay after ten days" in doctor("mimalloc3-grows")["why"]
+
+
+def test_huge_pages(doctor, host):
+    host.write("/sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n")
+    assert "madvise" in doctor("huge-pages")["advice"]
+
+
+def test_queues(doctor, host):
+    host.relay("relay3", "")  # tor's default: 0.4 of 16 GiB
+    doctor()
+    for i in range(4, 9):
+        host.relay(f"relay{i}", "")
+    finding = doctor("queues-too-big")
+    assert "8 relays is 42.4 GiB" in finding["what"] and "16.0 GiB" in finding["what"]
+    assert "6 of them leave it to tor" in finding["why"]
+    limit = re.search(r"\n  (MaxMemInQueues \d+ MB)\n", finding["advice"])[1]
+    for i in range(1, 9):
+        host.relay(f"relay{i}", limit + "\n")
+    doctor()
+
+
+def test_journal_too_small(doctor, host):
+    host.write("/etc/systemd/journald.conf.d/small.conf", "[Journal]\nSystemMaxUse=20M\n")
+    finding = doctor("journal-too-small")
+    assert "keeps 9 days" in finding["what"] or "keeps 8 days" in finding["what"]
+    size = re.search(r"\n  \[Journal\]\n  (SystemMaxUse=\d+M)\n", finding["advice"])[1]
+    host.write("/etc/systemd/journald.conf.d/zz.conf", f"[Journal]\n{size}\n")
+    doctor()
+    host.write("/etc/systemd/journald.conf.d/zz.conf", "[Journal]\nSystemMaxUse=1G\nMaxRetentionSec=1week\n")
+    assert "keeps 7 days" in doctor("journal-too-small")["what"]
+
+
+def test_journal_in_memory(doctor, host):
+    host.write("/run/systemd/journald.conf.d/v.conf", "[Journal]\nStorage=volatile\n")
+    doctor("journal-in-memory")
+    (host.root / "run/systemd/journald.conf.d/v.conf").unlink()
+    (host.root / "var/log/journal/.keep").unlink()
+    (host.root / "var/log/journal").rmdir()
+    doctor("journal-in-memory")
+    host.write("/etc/systemd/journald.conf", "[Journal]\nStorage=persistent\n")
+    doctor()
+
+
+def test_needrestart(doctor, host):
+    host.write("/etc/needrestart/needrestart.conf", "#$nrconf{restart} = 'i';\n$nrconf{restart} = 'a';\n")
+    doctor()  # not installed
+    host.write("/usr/sbin/needrestart", "")
+    finding = doctor("needrestart")
+    rule = re.search(r"(/etc/needrestart/conf\.d/\S+)\n  (.*);", finding["advice"])
+    host.write(rule[1], rule[2] + ";\n")
+    doctor()
+
+
+def test_needrestart_of_ubuntu(doctor, host):
+    host.write("/usr/sbin/needrestart", "")
+    doctor()
+    host.write("/etc/os-release", 'ID=ubuntu\nVERSION_ID="24.04"\n')
+    doctor("needrestart")
+    host.write("/etc/needrestart/conf.d/mine.conf", "$nrconf{restart} = 'l';\n")
+    doctor()
+
+
+def test_unattended_upgrades(doctor, host):
+    host.write("/etc/apt/apt.conf.d/20auto-upgrades", 'APT::Periodic::Unattended-Upgrade "1";\n')
+    doctor()  # not installed
+    host.write("/usr/bin/unattended-upgrade", "")
+    finding = doctor("unattended-upgrades")
+    assert finding["severity"] == "note"
+    rule = re.search(r"(/etc/apt/apt\.conf\.d/\S+)\n  (.*)\n", finding["advice"])
+    host.write(rule[1], rule[2] + "\n")
+    doctor()
+    host.write(rule[1] + ".dpkg-old", "")  # apt reads no such file
+    host.write(rule[1], "")
+    host.write("/etc/apt/apt.conf.d/99off", 'APT::Periodic::Unattended-Upgrade "0";\n')
+    doctor()
+
+
+def test_all_findings_are_provoked_here():
+    """Who adds a finding adds its test and names it in the manual."""
+    ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/core/doctor.c").read_text(), re.S)[1]
+    ids = re.findall(r'"([a-z0-9-]+)"', ids)
+    assert len(ids) == 13
+    mine = pathlib.Path(__file__).read_text()
+    manual = (REPO / "docs/man/relayallocctl.1.scd").read_text()
+    for each in ids:
+        assert f'doctor("{each}"' in mine or f', "{each}"' in mine, each
+        assert f"*{each}*" in manual, each
+
+
+def test_as_text(no_bus, host):
+    host.write("/sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n")
+    for i in range(1, 41):
+        host.relay(f"relay{i}", "MaxMemInQueues 100 MB\nSandbox 1\n")
+    done = no_bus("doctor", f"--root={host.root}")
+    lines = done.out.splitlines()
+    assert lines[0].startswith('note: tor\'s own sandbox (Sandbox 1 in torrc) is on, with allocator "jemalloc" '
+                               "(relay1, relay10, relay11 and 37 more)")
+    assert "" in lines and "warning: transparent huge pages are set to \"always\"" in lines
+    assert "      echo madvise >/sys/kernel/mm/transparent_hugepage/enabled" in lines
+    assert max(map(len, lines)) <= 130 and "\033" not in done.out
+    narrow = no_bus.on_terminal("doctor", f"--root={host.root}", columns=60)
+    assert "\033[1;33mwarning:" in narrow.out
+    assert all(len(line) <= 60 for line in narrow.out.splitlines() if line.startswith("    T"))
+
+
+def test_usage(no_bus, host):
+    assert no_bus("doctor", "x").status == 2
+    assert no_bus("doctor", "--nonsense").status == 2
+    assert no_bus("doctor", "--root").status == 2
+    assert no_bus("-M", "other", "doctor").status == 2
+    host.write("/etc/relayalloc.conf", "groups = 1;")
+    done = no_bus("doctor", f"--root={host.root}")
+    assert done.status == 2 and "/etc/relayalloc.conf:1: groups: " in done.err
+
+
+def test_this_host(no_bus):
+    """Whatever it finds here, it ends well, as an ordinary user too."""
+    assert no_bus("doctor", "--json=short").status in (0, 1)
