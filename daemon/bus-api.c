@@ -48,14 +48,9 @@ static Memory memory_now(Relay *r)
 
 static const char *reason_of(const Relay *r)
 {
-    if (r->run_item != SIZE_MAX && r->manager->run) {
-        const char *reason = run_item_reason(r->manager->run, r->run_item);
-        if (reason)
-            return reason;
-    }
-    if (r->verdict.reason && r->state == RELAY_DRIFTED)
-        return r->verdict.reason;
-    return r->reason ? r->reason : r->verdict.reason ? r->verdict.reason : "";
+    const char *reason = relay_reason(r);
+
+    return reason ? reason : "";
 }
 
 static int append_relay(sd_bus_message *m, Relay *r)

@@ -123,10 +123,22 @@ static void make_plan(Manager *m)
 
 /* ---- states ---- */
 
+const char *relay_reason(const Relay *r)
+{
+    const char *under_way =
+        r->run_item != SIZE_MAX && r->manager->run ? run_item_reason(r->manager->run, r->run_item) : NULL;
+
+    if (under_way)
+        return under_way;
+    if (r->action == ACTION_REFUSED && r->reason)
+        return r->reason; /* why nothing is done about it says more than what is wrong */
+    return r->verdict.reason ? r->verdict.reason : r->reason;
+}
+
 static void tell(Relay *r)
 {
     const Group *g = relay_target(r);
-    const char *reason = r->verdict.reason ? r->verdict.reason : r->reason;
+    const char *reason = relay_reason(r);
     Event e = relay_event(r);
     _cleanup_(freep) char *words = NULL;
 

@@ -590,7 +590,7 @@ static void note_wave(Run *run, const RolloutCommand *c)
 static const char *allocator_name(const RunItem *i)
 {
     return i->allocator == ROLLOUT_NO_ALLOCATOR
-               ? "no assignment"
+               ? "no drop-in of ours"
                : i->run->manager->setup->config->allocators[i->allocator].name;
 }
 

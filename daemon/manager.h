@@ -178,6 +178,7 @@ void plan_soon(Manager *m); /* a fact has changed */
 void plan_now(
     Manager *m); /* makes the plan, updates states, starts a rollout when there is something to do */
 void plan_update_states(Manager *m);
+const char *relay_reason(const Relay *r); /* why it is not as assigned; NULL: it is, or nothing is known */
 RolloutPolicy plan_policy(const Manager *m);
 
 /* ---- manager-rollout.c ---- */

@@ -1,0 +1,148 @@
+"""A private bus, a scripted systemd on it, and the real relayallocd between them. Needs no root."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import dbus
+import dbus.bus
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+BUILD = pathlib.Path(os.environ.get("BUILD", HERE.parent.parent / "build")).resolve()
+
+
+def wait_until(condition, what, timeout=20.0):
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            value = condition()
+        except dbus.DBusException as e:  # the daemon has not taken its name yet
+            if e.get_dbus_name() != "org.freedesktop.DBus.Error.ServiceUnknown":
+                raise
+            value = None
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}"
+        time.sleep(0.02)
+
+
+class World:
+    def __init__(self, path):
+        self.path = path
+        self.root, self.state, self.instances = path / "system", path / "state", path / "instances"
+        for d in (self.root, self.state, self.instances):
+            d.mkdir()
+        self.config = path / "relayalloc.conf"
+        self.log = path / "log"
+        self.daemon = self.fake = None
+        self.start_bus()
+
+    def start_bus(self, address=None):
+        config = self.path / "bus.conf"
+        config.write_text(
+            "<busconfig><type>custom</type><listen>%s</listen><auth>EXTERNAL</auth><policy context='default'>"
+            "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/></policy></busconfig>"
+            % (address or f"unix:path={self.path}/bus"))
+        self.bus_process = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--print-address", "--nofork"],
+                                            stdout=subprocess.PIPE, text=True)
+        self.address = self.bus_process.stdout.readline().strip().split(",")[0]
+
+    def start_fake(self, *relays):
+        for relay in relays:
+            (self.instances / relay).mkdir(exist_ok=True)
+        self.relays = relays
+        self.fake = subprocess.Popen(["/usr/bin/python3", HERE / "fake_systemd1.py", self.address, self.root, *relays],
+                                     stdout=subprocess.PIPE, text=True)
+        assert self.fake.stdout.readline() == "ready\n"
+
+    def do(self, what, **arguments):
+        bus = dbus.bus.BusConnection(self.address)
+        try:
+            control = bus.get_object("org.relayalloc.Test", "/test", introspect=False)
+            return json.loads(control.Do(json.dumps({"do": what, **arguments}), dbus_interface="org.relayalloc.Test"))
+        finally:
+            bus.close()
+
+    def unit(self, relay):
+        return self.do("look")["units"][f"tor@{relay}.service"]
+
+    def script(self, relay, *steps):
+        self.do("script", unit=f"tor@{relay}.service", steps=steps)
+
+    def write_config(self, groups, rollout="settle = 0; canary = 0;"):
+        text = f'instances_dir = "{self.instances}";\ngroups = ({groups});\nrollout = {{ {rollout} }};\n'
+        temporary = self.config.with_suffix(".new")
+        temporary.write_text(text)
+        temporary.rename(self.config)
+
+    def start(self):
+        env = {"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": self.address,
+               "RELAYALLOC_DROPIN_ROOT": str(self.root), "RELAYALLOC_STATE_DIR": str(self.state),
+               "ASAN_OPTIONS": "exitcode=99:detect_leaks=1"}
+        self.daemon = subprocess.Popen([BUILD / "relayallocd", f"--config={self.config}", "--log-target=console"],
+                                       stderr=open(self.log, "a"), env=env)
+
+    def stop(self, sig=signal.SIGTERM):
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.send_signal(sig)
+            self.daemon.wait(30)
+        return self.daemon.returncode if self.daemon else 0
+
+    def said(self, pattern):
+        return re.search(pattern, self.log.read_text() if self.log.exists() else "")
+
+    def wait_said(self, pattern, timeout=20.0):
+        try:
+            return wait_until(lambda: self.said(pattern), f"the log to say {pattern!r}", timeout)
+        except AssertionError:
+            print(self.log.read_text())
+            raise
+
+    def manager(self, method, *arguments, **kw):
+        bus = dbus.bus.BusConnection(self.address)
+        try:
+            manager = bus.get_object("org.relayalloc1", "/org/relayalloc1", introspect=False)
+            return getattr(manager, method)(*arguments, dbus_interface="org.relayalloc1.Manager", **kw)
+        finally:
+            bus.close()
+
+    def property(self, name):
+        bus = dbus.bus.BusConnection(self.address)
+        try:
+            manager = bus.get_object("org.relayalloc1", "/org/relayalloc1", introspect=False)
+            return manager.Get("org.relayalloc1.Manager", name, dbus_interface="org.freedesktop.DBus.Properties")
+        finally:
+            bus.close()
+
+    def states(self):
+        return {str(r[0]): str(r[5]) for r in self.manager("ListRelays")}
+
+    def dropin(self, relay):
+        path = self.root / f"tor@{relay}.service.d" / "zz-relayalloc.conf"
+        return path.read_text() if path.exists() else None
+
+    def runs(self, relay, library):
+        pid = self.unit(relay)["pid"]
+        return bool(pid) and library in pathlib.Path(f"/proc/{pid}/maps").read_text()
+
+    def close(self):
+        code = self.stop()
+        for p in (self.fake, self.bus_process):
+            if p:
+                p.terminate()
+                p.wait(10)
+        return code
+
+
+@pytest.fixture
+def world(tmp_path):
+    w = World(tmp_path)
+    yield w
+    code = w.close()
+    text = w.log.read_text() if w.log.exists() else ""
+    assert "Sanitizer" not in text and "runtime error" not in text, text
+    assert code in (0, -signal.SIGKILL), f"relayallocd ended with {code}:\n{text}"

@@ -1,0 +1,305 @@
+#!/usr/bin/python3
+"""A scripted org.freedesktop.systemd1 on a private bus, for faults that a real systemd cannot be made to show.
+
+Its relays are real processes: a restart ends the old one and starts `sleep` with the environment that the drop-ins had
+at the last Reload, so that what the daemon proves from /proc is true. What systemd says of a job is scripted.
+
+Usage: fake_systemd1.py BUS-ADDRESS DROPIN-ROOT. Controlled over the bus: org.relayalloc.Test at /test.
+"""
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import uuid
+
+import dbus
+import dbus.bus
+import dbus.mainloop.glib
+import dbus.service
+from gi.repository import GLib
+
+MANAGER = "org.freedesktop.systemd1.Manager"
+UNIT_PREFIX = "/org/freedesktop/systemd1/unit"
+
+
+def decode(label):
+    """sd_bus_path_decode(3)."""
+    out, i = "", 0
+    while i < len(label):
+        if label[i] == "_":
+            out += chr(int(label[i + 1 : i + 3], 16))
+            i += 3
+        else:
+            out += label[i]
+            i += 1
+    return out
+
+
+def encode(name):
+    return "".join(c if c.isascii() and c.isalnum() and not (i == 0 and c.isdigit()) else f"_{ord(c):02x}" for i, c in enumerate(name))
+
+
+class Unit:
+    def __init__(self, fake, name):
+        self.fake, self.name = fake, name
+        self.load_state, self.active, self.sub, self.result = "loaded", "inactive", "dead", "success"
+        self.process, self.n_restarts, self.job = None, 0, 0
+        self.environment, self.dropins = [], []
+        self.invocation = uuid.uuid4().bytes
+        self.restarts, self.starts, self.resets = 0, 0, 0
+        self.timeout = 5_000_000
+        self.read_dropin()
+        self.up()
+
+    def read_dropin(self):
+        """What systemd does at a reload."""
+        path = os.path.join(self.fake.root, self.name + ".d", "zz-relayalloc.conf")
+        self.environment, self.dropins = [], []
+        if os.path.exists(path):
+            self.dropins = [path]
+            for line in open(path):
+                if line.startswith("Environment="):
+                    self.environment += [w.replace("%%", "%") for w in shlex.split(line.strip()[12:])]
+
+    def down(self, active="inactive", sub="dead", result="success"):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+        self.active, self.sub, self.result = active, sub, result
+
+    def up(self, environment=None):
+        self.down()
+        env = dict(e.split("=", 1) for e in (self.environment if environment is None else environment))
+        self.process = subprocess.Popen(["sleep", "infinity"], env={"PATH": "/usr/bin:/bin", **env})
+        self.active, self.sub, self.result = "active", "running", "success"
+        self.invocation = uuid.uuid4().bytes
+
+    def properties(self):
+        strings = lambda v: dbus.Array(v, signature="s")
+        return {
+            "LoadState": self.load_state,
+            "ActiveState": self.active,
+            "SubState": self.sub,
+            "Result": self.result,
+            "MainPID": dbus.UInt32(self.process.pid if self.process else 0),
+            "NRestarts": dbus.UInt32(self.n_restarts),
+            "InvocationID": dbus.ByteArray(self.invocation),
+            "Job": dbus.Struct((dbus.UInt32(self.job), dbus.ObjectPath(f"/org/freedesktop/systemd1/job/{self.job}" if self.job else "/")), signature="uo"),
+            "TimeoutStartUSec": dbus.UInt64(self.timeout),
+            "TimeoutStopUSec": dbus.UInt64(self.timeout),
+            "Environment": strings(self.environment),
+            "EnvironmentFiles": dbus.Array([], signature="(sb)"),
+            "DropInPaths": strings(self.dropins),
+            "FragmentPath": "/nonexistent/tor@.service",
+        }
+
+
+class Units(dbus.service.FallbackObject):
+    def __init__(self, fake, bus):
+        super().__init__(bus, UNIT_PREFIX)
+        self.fake = fake
+
+    @dbus.service.method("org.freedesktop.DBus.Properties", in_signature="s", out_signature="a{sv}", rel_path_keyword="path")
+    def GetAll(self, interface, path=None):
+        name = decode(path.strip("/"))
+        unit = self.fake.units.get(name)
+        if unit is None:
+            return {"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"}
+        return unit.properties()
+
+    @dbus.service.signal("org.freedesktop.DBus.Properties", signature="sa{sv}as", rel_path_keyword="path")
+    def PropertiesChanged(self, interface, changed, invalidated, path=None):
+        pass
+
+
+class Systemd(dbus.service.Object):
+    def __init__(self, fake, bus):
+        super().__init__(bus, "/org/freedesktop/systemd1")
+        self.fake = fake
+
+    @dbus.service.signal(MANAGER, signature="uoss")
+    def JobRemoved(self, number, job, unit, result):
+        pass
+
+    @dbus.service.method(MANAGER)
+    def Subscribe(self):
+        self.fake.subscriptions += 1
+
+    @dbus.service.method(MANAGER, in_signature="asas", out_signature="a(ssssssouso)")
+    def ListUnitsByPatterns(self, states, patterns):
+        return [(u.name, "", u.load_state, u.active, u.sub, "", UNIT_PREFIX + "/" + encode(u.name), dbus.UInt32(0), "", "/") for u in self.fake.units.values()]
+
+    @dbus.service.method(MANAGER, in_signature="asas", out_signature="a(ss)")
+    def ListUnitFilesByPatterns(self, states, patterns):
+        return dbus.Array([], signature="(ss)")
+
+    @dbus.service.method(MANAGER, in_signature="s")
+    def ResetFailedUnit(self, unit):
+        self.fake.units[unit].resets += 1
+
+    @dbus.service.method(MANAGER, async_callbacks=("ok", "error"))
+    def Reload(self, ok, error):
+        self.fake.reloads += 1
+        script = self.fake.reload_script.pop(0) if self.fake.reload_script else {}
+
+        def answer():
+            if "error" in script:
+                error(dbus.DBusException("scripted", name=script["error"]))
+                return False
+            for unit in self.fake.units.values():
+                unit.read_dropin()
+            ok()
+            return False
+
+        GLib.timeout_add(int(script.get("delay", 0) * 1000), answer)
+
+    @dbus.service.method(MANAGER, in_signature="ss", out_signature="o", async_callbacks=("ok", "error"))
+    def TryRestartUnit(self, name, mode, ok, error):
+        unit = self.fake.units[name]
+        unit.restarts += 1
+        self.fake.restart(unit, ok, error, unit.active == "active")
+
+    @dbus.service.method(MANAGER, in_signature="ss", out_signature="o", async_callbacks=("ok", "error"))
+    def RestartUnit(self, name, mode, ok, error):
+        unit = self.fake.units[name]
+        unit.starts += 1
+        self.fake.restart(unit, ok, error, True)
+
+    @dbus.service.method(MANAGER, in_signature="ssa(sv)a(sa(sv))", out_signature="o")
+    def StartTransientUnit(self, name, mode, properties, aux):
+        props = {str(k): v for k, v in properties}
+        argv = [str(a) for a in props["ExecStart"][0][1]]
+        env = dict(str(e).split("=", 1) for e in props["Environment"])
+        if self.fake.hide_preload:
+            env.pop("LD_PRELOAD", None)
+        fd = props["StandardOutputFileDescriptor"].take()
+        subprocess.Popen(argv, env=env, stdout=fd, stderr=fd)
+        os.close(fd)
+        return "/org/freedesktop/systemd1/job/1"
+
+
+class Control(dbus.service.Object):
+    def __init__(self, fake, bus):
+        super().__init__(bus, "/test")
+        self.fake = fake
+
+    @dbus.service.method("org.relayalloc.Test", in_signature="s", out_signature="s")
+    def Do(self, request):
+        r = json.loads(request)
+        fake, unit = self.fake, self.fake.units.get(r.get("unit", ""))
+        what = r["do"]
+        if what == "script":
+            fake.scripts.setdefault(r["unit"], []).extend(r["steps"])
+        elif what == "reload-script":
+            fake.reload_script = r["steps"]
+        elif what == "hide-preload":
+            fake.hide_preload = r["value"]
+        elif what == "timeout":
+            unit.timeout = r["usec"]
+        elif what == "crash":
+            unit.up()
+            unit.n_restarts += 1
+            fake.changed(unit)
+        elif what == "stop":
+            unit.down()
+            fake.changed(unit)
+        elif what == "restart-by-hand":
+            unit.up()
+            fake.changed(unit)
+        elif what == "reconnect":
+            GLib.timeout_add(int(r.get("delay", 0) * 1000), fake.reconnect)
+        return json.dumps({
+            "reloads": fake.reloads,
+            "subscriptions": fake.subscriptions,
+            "units": {u.name: {"restarts": u.restarts, "starts": u.starts, "resets": u.resets, "active": u.active,
+                               "environment": u.environment, "pid": u.process.pid if u.process else 0}
+                      for u in fake.units.values()},
+        })
+
+
+class Fake:
+    def __init__(self, address, root, relays):
+        self.address, self.root = address, root
+        self.scripts, self.reload_script = {}, []
+        self.reloads = self.subscriptions = self.jobs = 0
+        self.hide_preload = False
+        self.units = {}
+        for relay in relays:
+            self.units[f"tor@{relay}.service"] = Unit(self, f"tor@{relay}.service")
+        self.serve()
+
+    def serve(self):
+        self.bus = dbus.bus.BusConnection(self.address)
+        self.bus.set_exit_on_disconnect(False)
+        self.systemd, self.objects = Systemd(self, self.bus), Units(self, self.bus)
+        self.bus.request_name("org.freedesktop.systemd1", dbus.bus.NAME_FLAG_REPLACE_EXISTING)
+        self.control_bus = dbus.bus.BusConnection(self.address)
+        self.control = Control(self, self.control_bus)
+        self.control_bus.request_name("org.relayalloc.Test")
+
+    def reconnect(self):
+        """As after systemctl daemon-reexec: another connection owns the name."""
+        self.bus.close()
+        self.control_bus.close()
+        self.serve()
+        return False
+
+    def changed(self, unit):
+        self.objects.PropertiesChanged("org.freedesktop.systemd1.Unit", {"ActiveState": unit.active}, [], path="/" + encode(unit.name))
+
+    def restart(self, unit, ok, error, really):
+        steps = self.scripts.get(unit.name)
+        script = steps.pop(0) if steps else {}
+        if "refuse" in script:
+            error(dbus.DBusException("scripted refusal", name=script["refuse"]))
+            return
+        self.jobs += 1
+        number = self.jobs
+        job = f"/org/freedesktop/systemd1/job/{number}"
+        unit.job = number
+        if really and "stuck" in script:
+            unit.active, unit.sub = "deactivating", "stop-sigterm"
+
+        def finish():
+            unit.job = 0
+            state = script.get("then", "active" if really else unit.active)
+            if really and state == "active":
+                unit.up(script.get("environment"))
+            elif state == "failed":
+                unit.down("failed", "failed", "exit-code")
+            elif state == "inactive":
+                unit.down()
+            elif state == "gone":
+                unit.down()
+                unit.load_state = "not-found"
+            unit.n_restarts = 0
+            self.changed(unit)
+            if not script.get("lost"):
+                self.systemd.JobRemoved(dbus.UInt32(number), job, unit.name, script.get("result", "done"))
+            return False
+
+        if script.get("early"):
+            finish()
+            ok(job)
+            return
+        ok(job)
+        if "stuck" not in script:
+            GLib.timeout_add(int(script.get("delay", 0.05) * 1000), finish)
+
+
+def main():
+    dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
+    address, root, *relays = sys.argv[1:]
+    fake = Fake(address, root, relays)
+    loop = GLib.MainLoop()
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, loop.quit)
+    print("ready", flush=True)
+    loop.run()
+    for unit in fake.units.values():
+        unit.down()
+
+
+main()

@@ -1,0 +1,255 @@
+"""What systemd may say of a job, in every order, and what the rollout makes of it."""
+import time
+
+import dbus
+import dbus.bus
+import pytest
+
+from conftest import wait_until
+
+GROUP = '{ name = "A"; allocator = "jemalloc"; relays = [ "*" ]; }'
+LIBRARY = "libjemalloc"
+
+
+def begin(world, *relays, rollout="settle = 0; canary = 0;"):
+    world.write_config(GROUP, rollout)
+    world.start_fake(*relays)
+
+
+def restarts(world, relay):
+    u = world.unit(relay)
+    return u["restarts"], u["starts"]
+
+
+def test_plain_rollout_then_nothing(world):
+    begin(world, "a", "b", "c")
+    world.start()
+    world.wait_said("Rollout 1 finished: 3 done, 0 failed")
+    for relay in world.relays:
+        assert world.runs(relay, LIBRARY)
+        assert restarts(world, relay) == (1, 0)
+        assert world.dropin(relay).startswith("# relayalloc: written from ")
+    assert set(world.states().values()) == {"ok"}
+    assert world.do("look")["reloads"] == 3, "one reload a wave"
+    world.stop()
+    world.start()
+    wait_until(lambda: world.log.read_text().count("started.") == 2, "the second start")
+    wait_until(lambda: set(world.states().values()) == {"ok"}, "states")
+    assert [restarts(world, r) for r in world.relays] == [(1, 0)] * 3
+    assert world.do("look")["reloads"] == 3
+
+
+@pytest.mark.parametrize("result", ["failed", "timeout", "dependency"])
+def test_job_goes_wrong_and_relay_is_put_back(world, result):
+    begin(world, "a", "b")
+    world.script("a", {"result": result, "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed, 1 not begun")
+    assert world.said("a was put back and runs as before")
+    unit = world.unit("a")
+    assert (unit["active"], unit["restarts"], unit["starts"], unit["resets"]) == ("active", 1, 1, 1)
+    assert not world.runs("a", LIBRARY) and world.dropin("a") is None
+    assert restarts(world, "b") == (0, 0) and world.dropin("b") is None
+    assert world.states() == {"a": "failed", "b": "pending"}
+    assert world.property("Rollout") == "halted" and "a: " in world.property("RolloutReason")
+
+
+def test_relay_that_cannot_be_put_back_is_shouted_about(world):
+    begin(world, "a", "b")
+    world.script("a", {"result": "failed", "then": "failed"}, {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("a COULD NOT BE PUT BACK")
+    world.wait_said("Rollout 1 halted")
+    assert restarts(world, "a") == (1, 1), "never retried in a loop"
+
+
+def test_stopped_by_somebody_in_mid_job(world):
+    begin(world, "a", "b")
+    world.script("a", {"result": "canceled", "then": "inactive"})
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    assert world.unit("a")["active"] == "inactive" and restarts(world, "a") == (1, 0)
+    assert world.states() == {"a": "stopped", "b": "ok"}
+
+
+def test_restarted_by_somebody_in_mid_job(world):
+    begin(world, "a")
+    world.script("a", {"result": "canceled", "then": "active"})
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (1, 0) and world.runs("a", LIBRARY)
+
+
+def test_job_skipped(world):
+    begin(world, "a")
+    world.script("a", {"result": "skipped", "then": "inactive"})
+    world.start()
+    world.wait_said("Rollout 1 finished")
+    assert world.states() == {"a": "stopped"}
+
+
+def test_signal_before_reply(world):
+    begin(world, "a", "b")
+    world.script("a", {"early": True})
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    assert restarts(world, "a") == (1, 0)
+
+
+def test_failure_signal_before_reply(world):
+    begin(world, "a")
+    world.script("a", {"early": True, "result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed")
+    assert world.unit("a")["active"] == "active"
+
+
+def test_lost_signal_is_found_by_looking(world):
+    begin(world, "a")
+    world.script("a", {"lost": True})
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (1, 0)
+
+
+def test_job_that_never_ends(world):
+    begin(world, "a", "b")
+    world.do("timeout", unit="tor@a.service", usec=500_000)
+    world.script("a", {"stuck": True})
+    world.start()
+    world.wait_said("a could not be moved to jemalloc .*did not end in the time", timeout=40)
+    world.wait_said("Rollout 1 halted", timeout=40)
+    assert world.unit("a")["active"] == "active" and restarts(world, "a") == (1, 1)
+
+
+def test_masked_unit_is_not_touched(world):
+    begin(world, "a", "b")
+    before = world.unit("a")["pid"]
+    world.script("a", {"refuse": "org.freedesktop.systemd1.UnitMasked"})
+    world.start()
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed")
+    assert world.unit("a")["pid"] == before and restarts(world, "a") == (1, 0)
+    assert world.dropin("a") is None
+
+
+def test_wrong_environment_fails_the_proof(world):
+    begin(world, "a")
+    world.script("a", {"environment": []})
+    world.start()
+    world.wait_said(r'a could not be moved to jemalloc \(gate "proof"\)')
+    world.wait_said("a was put back")
+
+
+def test_unit_gone_in_mid_rollout(world):
+    begin(world, "a", "b")
+    world.script("a", {"then": "gone"})
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    assert world.runs("b", LIBRARY)
+
+
+def test_crash_while_settling(world):
+    begin(world, "a", "b", rollout="settle = 600; canary = 0;")
+    world.start()
+    wait_until(lambda: world.property("Rollout") == "running" and world.states()["a"] == "settling", "settling")
+    world.do("crash", unit="tor@a.service")
+    world.wait_said(r'a could not be moved to jemalloc \(gate "settle"\)')
+    world.wait_said("a was put back")
+    assert not world.runs("a", LIBRARY)
+
+
+def test_stopped_while_settling(world):
+    begin(world, "a", rollout="settle = 600; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.do("stop", unit="tor@a.service")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert world.unit("a")["active"] == "inactive" and world.states() == {"a": "stopped"}
+
+
+def test_restarted_by_hand_while_settling(world):
+    begin(world, "a", rollout="settle = 2; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.do("restart-by-hand", unit="tor@a.service")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert world.runs("a", LIBRARY) and restarts(world, "a") == (1, 0)
+
+
+def test_forged_signals_are_not_believed(world):
+    """On the system bus anybody may send anybody a signal: only systemd's own count."""
+    begin(world, "a")
+    world.script("a", {"delay": 2})
+    world.start()
+    world.wait_said("a: restarting")
+    forger = dbus.bus.BusConnection(world.address)
+    for number in range(1, 4):
+        m = dbus.lowlevel.SignalMessage("/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "JobRemoved")
+        m.append(dbus.UInt32(number), dbus.ObjectPath(f"/org/freedesktop/systemd1/job/{number}"), "tor@a.service", "failed", signature="uoss")
+        m.set_destination(forger.get_name_owner("org.relayalloc1"))
+        forger.send_message(m)
+    forger.flush()
+    forger.close()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (1, 0)
+
+
+def test_failure_is_remembered_until_the_file_changes(world):
+    begin(world, "a")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 halted")
+    world.stop()
+    world.start()
+    wait_until(lambda: world.log.read_text().count("started.") == 2, "the second start")
+    wait_until(lambda: world.states() == {"a": "failed"}, "the failure to be remembered")
+    assert restarts(world, "a") == (1, 1)
+    world.write_config(GROUP, "settle = 0; canary = 0; parallel = 2;")
+    world.manager("Reload")
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    assert world.states() == {"a": "ok"}
+
+
+def test_resume_after_halt_tries_again(world):
+    begin(world, "a")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 halted")
+    world.manager("Resume")
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    with pytest.raises(dbus.DBusException, match="NoRollout|No rollout"):
+        world.manager("Resume")
+
+
+def test_killed_between_restart_and_proof(world):
+    begin(world, "a", "b", rollout="settle = 600; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.stop(9)
+    world.write_config(GROUP)
+    world.start()
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (1, 0), "it already ran what it should"
+    assert world.states() == {"a": "ok", "b": "ok"}
+
+
+def test_killed_while_the_relay_fails_to_start(world):
+    begin(world, "a", "b")
+    world.script("a", {"delay": 1, "result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("a: restarting")
+    world.stop(9)
+    wait_until(lambda: world.unit("a")["active"] == "failed", "the failure")
+    world.start()
+    world.wait_said("a was put back and runs as before")
+    assert world.unit("a")["active"] == "active" and not world.runs("a", LIBRARY)
+    assert world.dropin("a") is None
+
+
+def test_time_is_not_wasted_between_waves(world):
+    begin(world, *[f"r{i}" for i in range(8)], rollout="settle = 0; canary = 0; parallel = 4;")
+    began = time.monotonic()
+    world.start()
+    world.wait_said("Rollout 1 finished: 8 done")
+    assert world.do("look")["reloads"] == 2
+    assert time.monotonic() - began < 15

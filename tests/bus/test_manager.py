@@ -1,0 +1,187 @@
+"""Reloads of systemd, owners of names, lost buses, and an operator's wishes."""
+import subprocess
+
+import dbus
+import pytest
+
+from conftest import wait_until
+from test_jobs import GROUP, LIBRARY, begin, restarts
+
+
+def test_reload_takes_longer_than_a_default_call(world):
+    begin(world, "a")
+    world.do("reload-script", steps=[{"delay": 27}])
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed", timeout=60)
+
+
+def test_reload_refused_by_rate_limit(world):
+    begin(world, "a")
+    world.do("reload-script", steps=[{"error": "org.freedesktop.DBus.Error.LimitsExceeded"}] * 2)
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert world.do("look")["reloads"] == 3 and restarts(world, "a") == (1, 0)
+
+
+def test_reload_fails_for_good(world):
+    begin(world, "a", "b")
+    world.do("reload-script", steps=[{"error": "org.freedesktop.DBus.Error.AccessDenied"}])
+    world.start()
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed, 1 not begun")
+    assert world.said("systemd did not reload")
+    assert restarts(world, "a") == (0, 0) and world.dropin("a") is None
+    assert world.states()["a"] == "pending", "the host's trouble, not this relay's: it is not remembered"
+
+
+def test_owner_changes_in_mid_job(world):
+    begin(world, "a", "b")
+    world.script("a", {"delay": 2})
+    world.start()
+    world.wait_said("a: restarting")
+    world.do("reconnect")
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    assert restarts(world, "a") == (1, 0) and world.do("look")["subscriptions"] == 2
+
+
+def test_bus_dies_and_comes_back(world):
+    begin(world, "a", "b", rollout="settle = 1; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.bus_process.kill()
+    world.bus_process.wait()
+    world.wait_said("Lost the connection to the system bus")
+    world.fake.terminate()
+    world.fake.wait()
+    (world.path / "bus").unlink(missing_ok=True)
+    world.start_bus()
+    world.start_fake("a", "b")
+    world.wait_said("Connected to the system bus again")
+    wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "all ok again", 30)
+    assert world.runs("b", LIBRARY)
+
+
+def test_preflight_refuses_before_anybody_is_touched(world):
+    begin(world, "a", "b")
+    world.do("hide-preload", value=True)
+    world.start()
+    world.wait_said("Allocator jemalloc is refused before anybody is restarted")
+    world.wait_said("Rollout 1 finished: 0 done, 2 failed")
+    assert [restarts(world, r) for r in "ab"] == [(0, 0)] * 2
+    assert world.dropin("a") is None
+
+
+def test_pause_resume_abort(world):
+    begin(world, "a", "b", "c", rollout="settle = 2; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.manager("Pause")
+    wait_until(lambda: world.states()["a"] == "ok", "what is under way is finished")
+    assert world.property("Rollout") == "paused" and restarts(world, "b") == (0, 0)
+    world.stop()
+    world.start()
+    wait_until(lambda: world.log.read_text().count("started.") == 2 and world.property("Rollout") == "paused", "still paused")
+    assert restarts(world, "b") == (0, 0)
+    world.manager("Resume")
+    wait_until(lambda: world.states()["b"] == "settling", "going on")
+    world.manager("Abort")
+    world.wait_said("Rollout 2 aborted: 1 done, 0 failed, 1 not begun")
+    assert world.property("Rollout") == "aborted" and restarts(world, "c") == (0, 0)
+    with pytest.raises(dbus.DBusException):
+        world.manager("Abort")
+
+
+def test_revert_is_a_rollout(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    assert world.manager("Revert", dbus.Array([], signature="s")) == 2
+    world.wait_said("Rollout 2 finished: 2 done, 0 failed")
+    for relay in "ab":
+        assert world.dropin(relay) is None and not world.runs(relay, LIBRARY)
+        assert restarts(world, relay) == (2, 0)
+    assert not list(world.root.iterdir()), "the folders go with our files"
+    world.stop()
+    world.start()
+    wait_until(lambda: world.log.read_text().count("started.") == 2 and set(world.states().values()) == {"observed"}, "reverted stays reverted")
+    assert restarts(world, "a") == (2, 0)
+    with pytest.raises(dbus.DBusException, match="No relay named"):
+        world.manager("Revert", ["nobody"])
+
+
+def test_new_configuration_in_mid_rollout(world):
+    begin(world, "a", "b", "c", rollout="settle = 2; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "a" ]; }, '
+                       '{ name = "B"; allocator = "mimalloc"; relays = [ "b" ]; }')
+    world.manager("Reload")
+    world.wait_said("Rollout 1 makes way for a new plan: 1 done, 0 failed, 2 not begun")
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    assert world.runs("a", "libjemalloc") and world.runs("b", "libmimalloc")
+    assert [restarts(world, r) for r in "abc"] == [(1, 0), (1, 0), (0, 0)]
+    assert world.states() == {"a": "ok", "b": "ok", "c": "observed"}
+
+
+def test_bad_file_keeps_what_runs(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished")
+    world.write_config('{ name = "A"; allocator = "jemaloc"; relays = [ "*" ]; }')
+    with pytest.raises(dbus.DBusException, match='no allocator named "jemaloc"'):
+        world.manager("Reload")
+    assert 'relayalloc.conf:2: groups[0].allocator' in world.property("ConfigError")
+    assert world.states() == {"a": "ok"}
+    world.write_config(GROUP)
+    world.manager("Reload")
+    assert world.property("ConfigError") == "" and restarts(world, "a") == (1, 0)
+
+
+def test_outside_its_window_nothing_begins(world):
+    now = subprocess.run(["date", "+%H:%M"], capture_output=True, text=True, check=True).stdout.strip()
+    hour = int(now[:2])
+    window = f"{(hour + 6) % 24:02}:00-{(hour + 8) % 24:02}:00"
+    begin(world, "a", rollout=f'settle = 0; window = "{window}";')
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.property("Rollout") == "waiting", "waiting")
+    assert world.states() == {"a": "pending"} and world.dropin("a") is None
+    world.write_config(GROUP)
+    world.manager("Reload")
+    wait_until(lambda: world.states() == {"a": "ok"}, "without a window it goes")
+
+
+def test_a_file_where_the_folder_should_be(world):
+    begin(world, "a", "b")
+    (world.root / "tor@a.service.d").write_text("somebody's\n")
+    world.start()
+    world.wait_said("a drifted from jemalloc: cannot read .*: Not a directory")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (0, 0) and world.states() == {"a": "drifted", "b": "ok"}
+    assert (world.root / "tor@a.service.d").read_text() == "somebody's\n"
+
+
+def test_state_cannot_be_saved(world):
+    begin(world, "a", "b")
+    world.write_config("")
+    world.start()
+    wait_until(lambda: set(world.states().values()) == {"observed"}, "observed")
+    for file in world.state.iterdir():
+        file.unlink()
+    world.state.rmdir()
+    world.state.write_text("a file where the folder should be")
+    world.write_config(GROUP)
+    world.manager("Reload")
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed, 1 not begun")
+    assert world.said("so a crash could not be recovered from")
+    assert restarts(world, "a") == (0, 0) and world.dropin("a") is None
+
+
+def test_foreign_file_of_our_name_is_left_alone(world):
+    folder = world.root / "tor@a.service.d"
+    folder.mkdir()
+    (folder / "zz-relayalloc.conf").write_text("[Service]\n# somebody else's\n")
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert (folder / "zz-relayalloc.conf").read_text() == "[Service]\n# somebody else's\n"
+    assert restarts(world, "a") == (0, 0)
+    assert world.states() == {"a": "drifted", "b": "ok"}
