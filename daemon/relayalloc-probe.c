@@ -367,6 +367,7 @@ static void confine(const char *profile)
 static int report_loadable(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const char *why;
 
     if (fd < 0) {
         puts("loadable=no");
@@ -374,8 +375,11 @@ static int report_loadable(const char *path)
     }
     close(fd);
     if (!dlopen(path, RTLD_NOW | RTLD_LOCAL)) {
+        why = dlerror();                     /* NOLINT(concurrency-mt-unsafe) */
+        if (strstr(why, "static TLS block")) /* true of a late start only, see make_room_for_tls() */
+            fail(STATUS_UNKNOWN, "%s", why);
         puts("loadable=no");
-        fail(STATUS_BAD, "%s", dlerror());
+        fail(STATUS_BAD, "%s", why);
     }
     puts("loadable=yes");
     return STATUS_OK;
@@ -383,7 +387,8 @@ static int report_loadable(const char *path)
 
 /* Allocators keep thread-local data in the static TLS block, of which glibc leaves little to libraries that
  * come after the start: jemalloc preloads, but does not dlopen. More of it can be had by a tunable only, read
- * at the start, so start again. /proc/self/exe before confinement: afterwards nothing could be executed. */
+ * at the start, so start again; before confinement, as afterwards nothing could be executed. Whoever starts
+ * us confined (AppArmorProfile= of a unit) gives the tunable along. */
 static void make_room_for_tls(char **argv)
 {
     static const char tunable[] = "glibc.rtld.optional_static_tls=65536";

@@ -98,16 +98,12 @@ static void reset_signals(void)
 static int become_helper(const Run *run, usec_t timeout)
 {
     const int stdio[3] = { run->null, run->out.to, run->err.to };
-    int moved[3], r;
+    int r;
 
-    /* Out of the way first: with 0, 1 or 2 closed in us, the pipes may have those numbers. */
-    for (int i = 0; i < 3; i++) {
-        moved[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 3);
-        if (moved[i] < 0)
-            return -errno;
-    }
+    /* Even where we were started with 0, 1 and 2 closed no pipe has one of these numbers: the program and
+     * /dev/null were opened first. */
     for (int i = 0; i < 3; i++)
-        if (dup2(moved[i], i) < 0)
+        if (dup2(stdio[i], i) < 0)
             return -errno;
     /* Every descriptor of ours is CLOEXEC; those of libraries may not be. Old kernels lack this: no harm. */
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);

@@ -316,7 +316,11 @@ static void test_walk_owner(void **state)
     expect_words(reason, words);
     freep(&reason);
     reason = NULL;
-    /* Nothing trusted: /tmp itself is looked at. */
+    /* Nothing trusted: all is looked at from "/" on, /tmp itself too. */
+    assert_int_equal(library_walk(path, 4242, NULL, &real, &st, &reason), -EPERM);
+    expect_words(reason, ": / belongs to user \"root\"");
+    freep(&reason);
+    reason = NULL;
     assert_int_equal(library_walk(path, 0, NULL, &real, &st, &reason), -EPERM);
     expect_words(reason, ": /tmp is writable by everybody (chmod o-w /tmp)");
     freep(&reason);
