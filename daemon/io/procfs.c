@@ -104,28 +104,33 @@ static int read_whole(const Process *process, const char *name, size_t max, char
 
 /* ---- when it started ---- */
 
-static usec_t now_of(clockid_t clock)
+static int64_t nsec_of(clockid_t clock)
 {
     struct timespec ts = { 0 };
 
     clock_gettime(clock, &ts);
-    return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* When the machine was booted, by the wall clock of now. (btime of /proc/stat is the same, cut to seconds.)
- * The tightest of a few tries counts, lest we were put to sleep between two readings. */
-static usec_t boot_time(void)
+/* When the machine was booted, by the wall clock of now, cut to a tick. The distance of the two clocks is
+ * constant while nobody steps the wall clock (slewing moves both), so that cut like this it comes out the
+ * same each time; btime of /proc/stat is the same, cut to a second. The tightest of a few tries counts, lest
+ * we were put to sleep between two readings. */
+static usec_t boot_time(usec_t tick)
 {
-    usec_t best = 0, best_width = USEC_INFINITY;
+    int64_t best = 0, best_width = INT64_MAX;
 
     for (int i = 0; i < 5; i++) {
-        usec_t before = now_of(CLOCK_BOOTTIME), wall = now_of(CLOCK_REALTIME), after = now_of(CLOCK_BOOTTIME);
+        int64_t before = nsec_of(CLOCK_BOOTTIME), wall = nsec_of(CLOCK_REALTIME),
+                after = nsec_of(CLOCK_BOOTTIME);
         if (after - before < best_width) {
             best_width = after - before;
             best = wall - before - best_width / 2;
         }
     }
-    return best;
+    if (best < 0) /* a clock that was never set, before 1970 */
+        return 0;
+    return (usec_t)best / 1000 / tick * tick;
 }
 
 /* Field 22 of stat, in clock ticks since boot (proc(5)). The second field is the name in parentheses, and may
@@ -160,9 +165,10 @@ static int read_started(const Process *process, usec_t *ret)
     r = parse_starttime(stat, &ticks);
     if (r < 0)
         return r;
-    if (hz <= 0 || __builtin_mul_overflow(ticks, USEC_PER_SEC / (uint64_t)hz, &usec))
+    const usec_t tick = USEC_PER_SEC / (hz > 0 ? (usec_t)hz : 100);
+    if (__builtin_mul_overflow(ticks, tick, &usec))
         return -ERANGE;
-    *ret = boot_time() + usec;
+    *ret = boot_time(tick) + usec;
     return 0;
 }
 

@@ -21,11 +21,11 @@ pid_t process_pid(const Process *process);
 /* Readable (POLLIN) when the process has exited: for sd_event_add_io. -1 in tests. Owned by the Process. */
 int process_pidfd(const Process *process);
 
-/* Start time in µs of CLOCK_REALTIME, to a clock tick (10 ms): what stat's starttime, which counts from boot,
- * was by the wall clock when the Process was opened. It never changes in one Process. Two Processes of the
- * same process, of two runs of the daemon say, agree within a tick or two, unless the wall clock was stepped
- * in between: then they differ by the step. So it is for showing and for comparing with a tolerance, not an
- * identity. */
+/* Start time in µs of CLOCK_REALTIME, to two clock ticks (20 ms) and never late: stat's starttime, which
+ * counts from boot, by the wall clock at the time when the Process was opened. It never changes in one
+ * Process, and all Processes of the same process, of other programs and later runs too, have the same to the
+ * bit, unless the wall clock was stepped between their opening: then they differ by the step. So equal times
+ * mean the same process, but different times do not prove another one. */
 usec_t process_started(const Process *process);
 
 /* By pread on a kept descriptor: about 12 µs. 0; -ESRCH: it has exited, or is just about to (its memory is
