@@ -25,7 +25,7 @@ int process_pidfd(const Process *process);
  * counts from boot, by the wall clock at the time when the Process was opened. It never changes in one
  * Process, and all Processes of the same process, of other programs and later runs too, have the same to the
  * bit, unless the wall clock was stepped between their opening: then they differ by the step. So equal times
- * mean the same process, but different times do not prove another one. */
+ * of one pid mean the same process, but different times do not prove another one. */
 usec_t process_started(const Process *process);
 
 /* By pread on a kept descriptor: about 12 µs. 0; -ESRCH: it has exited, or is just about to (its memory is
