@@ -140,8 +140,7 @@ static char **make_environment(const char *library, const EnvVar *environment, s
     char **strv = NULL;
 
     for (size_t i = 0; i < n_environment; i++)
-        if (!library || !streq(environment[i].name, "LD_PRELOAD"))
-            strv_push(&strv, xasprintf("%s=%s", environment[i].name, environment[i].value));
+        strv_push(&strv, xasprintf("%s=%s", environment[i].name, environment[i].value));
     if (library)
         strv_push(&strv, xasprintf("LD_PRELOAD=%s", library));
     return strv;

@@ -19,7 +19,7 @@ typedef struct ProbeResult {
 } ProbeResult;
 void probe_result_clear(ProbeResult *result);
 
-/* `library`: absolute path or NULL; a LD_PRELOAD in `environment` counts only without it. 0; -ETIMEDOUT
+/* `library`: absolute path or NULL; `environment` holds no LD_PRELOAD, as config sees to. 0; -ETIMEDOUT
  * (PROBE_TIMEOUT); -EACCES: the library cannot be read by an unprivileged user; -EPROTO: it was not loaded,
  * it crashed, misbehaved, or said nothing that can be read; or why the probe could not be started; and
  * *ret_reason a sentence without full stop that says so (signal, exit status, first line of stderr). Blocks:

@@ -519,6 +519,14 @@ static void test_own_library(void **state)
     assert_int_equal(truncate(damaged, 64), 0);
     expect_refusal(damaged, -ENOEXEC, "is refused by the dynamic linker: ");
 
+    /* Found by its bare name, but damaged: not to be mistaken for one that is not installed. */
+    library_clear(&library);
+    if (library_resolve("libjemalloc.so.2", PROBE, &library, &reason) < 0)
+        fail_msg("%s", reason);
+    assert_int_equal(mount(damaged, library.realpath, NULL, MS_BIND, NULL), 0);
+    expect_refusal("libjemalloc.so.2", -ENOEXEC, "libjemalloc.so.2 is refused by the dynamic linker: ");
+    assert_int_equal(umount(library.realpath), 0);
+
     /* What it needs must be there, and as safe. */
     user =
         scratch_compile(safe, "libuser.so", "int answer(void); int twice(void) { return 2 * answer(); }\n",

@@ -203,20 +203,6 @@ static void test_no_allocator(void **state)
     assert_string_not_equal(result.library, library.realpath);
 }
 
-/* The given library wins over a LD_PRELOAD in the environment. */
-static void test_preload_in_environment(void **state)
-{
-    (void)state;
-    _cleanup_(probe_result_clear) ProbeResult given = { 0 }, alone = { 0 };
-    _cleanup_(freep) char *reason = NULL;
-
-    if (run_with(broken, "LD_PRELOAD", "libjemalloc.so.2", PROBE_TIMEOUT, &given, &reason) < 0 ||
-        run_with(NULL, "LD_PRELOAD", "libjemalloc.so.2", PROBE_TIMEOUT, &alone, &reason) < 0)
-        fail_msg("%s", reason);
-    assert_string_equal(given.library, broken);
-    assert_int_equal(alone.family, FAMILY_JEMALLOC);
-}
-
 /* ---- versions ---- */
 
 static void test_versions(void **state)
@@ -530,23 +516,14 @@ static void test_no_descriptor_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_glibc),
-        cmocka_unit_test(test_installed),
-        cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_no_allocator),
-        cmocka_unit_test(test_preload_in_environment),
-        cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_not_so_broken),
-        cmocka_unit_test(test_half_an_allocator),
-        cmocka_unit_test(test_ignored),
-        cmocka_unit_test(test_needs_what_is_missing),
-        cmocka_unit_test(test_no_probe),
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_dlopen),
-        cmocka_unit_test(test_apparmor),
-        cmocka_unit_test(test_command_line),
-        cmocka_unit_test(test_no_descriptor_is_left),
+        cmocka_unit_test(test_glibc),         cmocka_unit_test(test_installed),
+        cmocka_unit_test(test_environment),   cmocka_unit_test(test_no_allocator),
+        cmocka_unit_test(test_versions),      cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_not_so_broken), cmocka_unit_test(test_half_an_allocator),
+        cmocka_unit_test(test_ignored),       cmocka_unit_test(test_needs_what_is_missing),
+        cmocka_unit_test(test_no_probe),      cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_dlopen),        cmocka_unit_test(test_apparmor),
+        cmocka_unit_test(test_command_line),  cmocka_unit_test(test_no_descriptor_is_left),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
