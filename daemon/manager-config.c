@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <syslog.h>
 
 static void resolved_clear(Resolved *r)
@@ -27,6 +28,7 @@ Setup *setup_free(Setup *s)
     strv_free(s->libraries);
     config_free(s->config);
     free(s->id);
+    free(s->stamp);
     free(s);
     return NULL;
 }
@@ -92,6 +94,35 @@ static char *setup_identity(const Setup *s)
     return xasprintf("%016" PRIx64, hash);
 }
 
+static void stamp_file(FILE *f, const char *path)
+{
+    struct stat st;
+
+    if (path && *path == '/' && stat(path, &st) == 0)
+        fprintf(f, "%ju:%ju:%jd.%09ld:%jd ", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino,
+                (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (intmax_t)st.st_size);
+    else
+        fputs("- ", f);
+}
+
+char *setup_stamp(const Setup *s)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        return xstrdup("");
+    stamp_file(
+        f, "/etc/ld.so.cache"); /* ldconfig writes it anew whenever a package with a library comes or goes */
+    for (size_t i = 0; i < s->config->n_allocators; i++)
+        if (s->config->allocators[i].library)
+            stamp_file(f, s->resolved[i].library.path ? s->resolved[i].library.path
+                                                      : s->config->allocators[i].library);
+    fclose(f);
+    return text;
+}
+
 static char *problems_text(const Problems *problems)
 {
     char *text = NULL;
@@ -132,6 +163,7 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
         }
     }
     s->id = setup_identity(s);
+    s->stamp = setup_stamp(s);
     s->loaded = now_realtime();
     *ret = TAKE_PTR(s);
     return 0;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <syslog.h>
 
 #define SCAN_DELAY (200 * USEC_PER_MSEC)
@@ -139,16 +140,22 @@ char *relay_unit_log(const Relay *r)
 
 /* ---- what it runs ---- */
 
+/* NULL: there, but not readable. A file that does not exist sets nothing. */
 static char *read_setting_file(const char *path)
 {
-    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat st;
+
+    if (fd < 0)
+        return errno == ENOENT ? xstrdup("") : NULL;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return NULL;
     char *text = xcalloc(1, SETTING_FILE_MAX + 1);
     size_t n = 0;
     ssize_t got = 0;
-
-    while (fd >= 0 && n < SETTING_FILE_MAX && (got = read(fd, text + n, SETTING_FILE_MAX - n)) > 0)
+    while (n < SETTING_FILE_MAX && (got = read(fd, text + n, SETTING_FILE_MAX - n)) > 0)
         n += (size_t)got;
-    if (fd >= 0 && got >= 0)
+    if (got >= 0)
         return text;
     free(text);
     return NULL;
@@ -558,6 +565,9 @@ static void scan_finish(Manager *m)
     STRV_FOREACH (unit, ours)
         add_unit(m, *unit);
     drop_vanished(m);
+    for (size_t i = 0; i < m->n_relays; i++)
+        if (m->relays[i]->run_item == SIZE_MAX)
+            relay_read_dropin(m->relays[i]); /* `systemctl revert` deletes ours, too */
     m->scan_done = true;
     if (m->table_changed && m->scanned)
         relays_assign(m);

@@ -277,6 +277,20 @@ int manager_reload(Manager *m)
     return r;
 }
 
+void manager_check_libraries(Manager *m)
+{
+    char *stamp = setup_stamp(m->setup);
+
+    if (streq(stamp, m->setup->stamp) || streq_null(stamp, m->tried_stamp)) {
+        free(stamp);
+        return;
+    }
+    free(m->tried_stamp);
+    m->tried_stamp = stamp; /* once, even if the file is refused meanwhile */
+    eventlog_line(LOG_INFO, "A library was installed, removed or replaced: looking at all of them again.");
+    (void)manager_reload(m);
+}
+
 /* ---- an operator's wishes ---- */
 
 static void set_hold(Manager *m, Hold hold)
@@ -463,6 +477,7 @@ Manager *manager_free(Manager *m)
     setup_free(m->next_setup);
     free(m->last_reason);
     free(m->config_error);
+    free(m->tried_stamp);
     free(m->config_path);
     free(m->state_dir);
     free(m->proc);

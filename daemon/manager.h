@@ -45,6 +45,7 @@ typedef struct Setup { /* a configuration with its allocators; replaced as a who
     Resolved *resolved; /* one for each of config->allocators */
     char **libraries;   /* strv of their real paths */
     char *id;           /* changes when the file or a library changes */
+    char *stamp;        /* setup_stamp() when it was loaded */
     usec_t loaded;      /* realtime */
 } Setup;
 
@@ -100,6 +101,7 @@ struct Manager {
     /* what is in force */
     Setup *setup;
     Setup *next_setup;  /* comes into force when the rollout under way has ended; NULL */
+    char *tried_stamp;  /* of the libraries, when they were last found changed */
     char *config_error; /* problems of the last refused file; NULL */
     DropinStore *dropins;
     State *state;
@@ -130,6 +132,9 @@ int manager_run(Manager *m);
 int manager_reload(Manager *m);
 /* Puts a loaded configuration in force that had to wait for the end of a rollout; true: there was one. */
 bool manager_adopt_next(Manager *m);
+/* Reloads when a library of the configuration was installed, removed or replaced since. Costs a stat(2) for
+ * each. */
+void manager_check_libraries(Manager *m);
 void manager_show_status(Manager *m); /* STATUS= and the bus */
 /* Runs `handler` once, soon: several wishes within `delay` become one. */
 void manager_schedule(Manager *m, sd_event_source **source, usec_t delay, sd_event_time_handler_t handler);
@@ -144,6 +149,9 @@ int manager_save_state(Manager *m);
 int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_problems);
 Setup *setup_free(Setup *setup);
 DEFINE_CLEANUP(Setup, setup_free)
+/* What the libraries look like from outside: differs when one was installed, removed or replaced. Owned by
+ * the caller. */
+char *setup_stamp(const Setup *setup);
 const Group *setup_group(const Setup *setup, size_t group); /* NULL: GROUP_NONE */
 
 /* ---- manager-relays.c ---- */

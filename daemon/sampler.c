@@ -97,6 +97,8 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
 
     (void)usec;
     sample_all(m);
+    manager_check_libraries(m);
+    source = m->sampling; /* a reload makes it anew */
     usec_t interval = m->setup->config->sample_interval, now = now_realtime();
     int r = sd_event_source_set_time(source, (now / interval + 1) * interval);
     return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

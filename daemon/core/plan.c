@@ -32,9 +32,11 @@ static bool restart_helps(const PlanRelay *r, bool same_file)
     case CAUSE_NONE:
     case CAUSE_REPLACED:   /* it runs the allocator it should; the newer build is the operator's to choose */
     case CAUSE_UNREADABLE: /* nothing is proved: no reason to touch it */
+    case CAUSE_MISSING:    /* without the library it would come up on glibc */
         return false;
     case CAUSE_OVERRIDDEN:
-        return !same_file; /* with our file in place already, it would be overridden again */
+    case CAUSE_UNKNOWN:
+        return !same_file; /* with our file in place already, it would end the same again */
     default:
         return true;
     }
@@ -60,7 +62,7 @@ Action plan_relay(const PlanRelay *r, char **ret_reason)
         reason = xstrdup(r->verdict->reason);
     } else if (!same_file) {
         action = ACTION_WRITE;
-        reason = r->up ? xasprintf("runs %s already; only the drop-in is %s", r->allocator,
+        reason = r->up ? xasprintf("its drop-in is %s; that needs no restart",
                                    r->present ? "out of date" : "missing")
                        : xstrdup("is stopped: the drop-in serves its next start");
     }
