@@ -30,6 +30,7 @@ typedef struct CtlOptions {
     const char *host;    /* -H, or NULL */
     const char *machine; /* -M, or NULL */
     const char *config;  /* --config=FILE, CONFIG_DEFAULT_PATH by default */
+    bool config_given;   /* --config was there */
 } CtlOptions;
 
 /* A verb: argv[0] is the verb, options of its own may follow (getopt_long with optind = 0). Returns an

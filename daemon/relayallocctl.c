@@ -164,6 +164,7 @@ static int take_option(int c, const char *value, CtlOptions *options, Asked *ask
         break;
     case OPTION_CONFIG:
         options->config = value;
+        options->config_given = true;
         break;
     case 'y':
         options->yes = true;
