@@ -179,7 +179,7 @@ def test_default_that_is_no_relay(doctor, host):
     pin(host, "/opt/libx.so")
     doctor()
     pin(host, "/opt/libx.so", '"default"')
-    doctor("library-denied", "queues-too-big") if False else doctor("library-denied")
+    doctor("library-denied")
 
 
 def test_tor_sandbox(doctor, host):
