@@ -394,6 +394,7 @@ static void test_parse(void **state)
         { "library=/a\nfamily=other", 0, FAMILY_OTHER, "", "/a", NULL },
         { "family=other\nversion=\nlibrary=/a=b\nwarning=w\n", 0, FAMILY_OTHER, "", "/a=b", "w" },
         { "hello\n=\nfuture=1\n\nfamily=jemalloc\nlibrary=/a\n", 0, FAMILY_JEMALLOC, "", "/a", NULL },
+        { "family=glibc\nfamily:mimalloc\nlibrary=/a\n", 0, FAMILY_GLIBC, "", "/a", NULL },
         { "family=glibc\nfamily=mimalloc\nlibrary=/a\n", 0, FAMILY_MIMALLOC, "", "/a", NULL },
         { "family=other\nversion=1\033[2J\377\nlibrary=/a\n", 0, FAMILY_OTHER, "1?[2J?", "/a", NULL },
         { "", -EPROTO, 0, NULL, NULL, NULL },
