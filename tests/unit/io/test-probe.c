@@ -460,6 +460,25 @@ static void test_dlopen(void **state)
                         "loadable=no\nerror=/nonexistent.so cannot be opened: No such file or directory\n");
 }
 
+/* Without room for its thread-local data jemalloc cannot be opened late, which says nothing of preloading it:
+ * no verdict. (The last tunable counts; the first keeps the probe from starting again with it.) */
+static void test_no_room(void **state)
+{
+    (void)state;
+    _cleanup_(library_clear) Library library = { 0 };
+    _cleanup_(freep) char *reason = NULL, *option = NULL, *out = NULL;
+    char *const environment[] = { (char *)"GLIBC_TUNABLES=glibc.rtld.optional_static_tls=65536:"
+                                          "glibc.rtld.optional_static_tls=0",
+                                  NULL };
+
+    if (library_resolve("libjemalloc.so.2", PROBE, &library, &reason) < 0)
+        fail_msg("%s", reason);
+    option = xasprintf("--dlopen=%s", library.path);
+    assert_int_equal(scratch_run((char *const[]){ (char *)PROBE, option, NULL }, environment, &out), 3);
+    expect_words(out, "static TLS block");
+    assert_null(strstr(out, "loadable="));
+}
+
 /* Where AppArmor is in use a profile that is not there is told, and no verdict is given; else there is
  * nothing that could confine a relay. */
 static void test_apparmor(void **state)
@@ -517,14 +536,23 @@ static void test_no_descriptor_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_glibc),         cmocka_unit_test(test_installed),
-        cmocka_unit_test(test_environment),   cmocka_unit_test(test_no_allocator),
-        cmocka_unit_test(test_versions),      cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_not_so_broken), cmocka_unit_test(test_half_an_allocator),
-        cmocka_unit_test(test_ignored),       cmocka_unit_test(test_needs_what_is_missing),
-        cmocka_unit_test(test_no_probe),      cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_dlopen),        cmocka_unit_test(test_apparmor),
-        cmocka_unit_test(test_command_line),  cmocka_unit_test(test_no_descriptor_is_left),
+        cmocka_unit_test(test_glibc),
+        cmocka_unit_test(test_installed),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_no_allocator),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_not_so_broken),
+        cmocka_unit_test(test_half_an_allocator),
+        cmocka_unit_test(test_ignored),
+        cmocka_unit_test(test_needs_what_is_missing),
+        cmocka_unit_test(test_no_probe),
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_dlopen),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_apparmor),
+        cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_no_descriptor_is_left),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
