@@ -333,8 +333,8 @@ int ctl_doctor(int argc, char *argv[], const CtlOptions *options)
         ctl_error("doctor looks at the host that it runs on; run it there");
         return EXIT_USAGE;
     }
-    bool usual = streq(options->config, CONFIG_DEFAULT_PATH);
-    _cleanup_(freep) char *file = xasprintf("%s%s", usual ? d.root : "", options->config);
+    /* a file that was named is taken as it is, whatever the root */
+    _cleanup_(freep) char *file = xasprintf("%s%s", options->config_given ? "" : d.root, options->config);
     if (load_config(file, &d.config) < 0)
         return EXIT_USAGE;
     find_relays(&d);

@@ -20,7 +20,7 @@ UNIT_FILES := relayallocd.service relayalloc-reload.path relayalloc-reload.servi
 MAN_PAGES := relayallocctl.1 relayallocd.8 relayalloc.conf.5
 BUILT_MAN := $(addprefix $(BUILD)/man/,$(MAN_PAGES))
 DOC_FILES := $(wildcard README.md docs/*.md)
-EXAMPLE_FILES := $(filter-out conf/relayalloc.conf,$(wildcard conf/*.conf))
+EXAMPLE_FILES := $(wildcard conf/examples/*.conf)
 
 # What is written in units/ with @names@, written out for this prefix.
 expand = sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g'

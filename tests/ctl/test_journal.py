@@ -93,7 +93,7 @@ def run(no_bus, journal):
 # ---- history ----
 
 def test_history_of_both_kinds_of_entries(run, journal):
-    journal.write(sample(T0, "relay1", 1000), sample(T0, "relay10", 5), fleet(T0 + MINUTE, relay10=6, relay1=2000),
+    journal.write(sample(T0, "relay1", 1000), sample(T0, "relay10", 5), fleet(T0 + MINUTE, relay10=6, relay2=9, relay1=2000),
                   fleet(T0 + 2 * MINUTE, relay10=7))
     rows = run("history", "relay1", "--json=short", "-o", "+group,since").json
     assert rows == [
