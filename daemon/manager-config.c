@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 #include <syslog.h>
+#include <systemd/sd-daemon.h>
 
 static void resolved_clear(Resolved *r)
 {
@@ -154,6 +155,7 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
         Resolved *resolved = &s->resolved[i];
 
         resolve(m, a, resolved);
+        sd_notify(0, "WATCHDOG=1"); /* a library that hangs costs some of its time, ten of them all of it */
         if (resolved->library.realpath)
             strv_push(&s->libraries, xstrdup(resolved->library.realpath));
         if (resolved->refusal && in_use(s->config, i)) {

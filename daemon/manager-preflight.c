@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <syslog.h>
 
 #define PREFLIGHT_TIMEOUT (60 * USEC_PER_SEC)
 #define OUTPUT_MAX ((size_t)64 * 1024)
@@ -101,11 +102,14 @@ static char *judge(const Preflight *p)
     _cleanup_(probe_result_clear) ProbeResult result = { 0 };
 
     if (p->at == TRY_CONFINED) {
-        if (strstr(text, "loadable=yes"))
-            return NULL;
         _cleanup_(freep) char *why = first_line(error ? error + strlen("error=") : "the probe said nothing");
-        return xasprintf("AppArmor profile %s of %s does not let it load %s: %s", p->profile, p->relay->unit,
-                         library, why);
+        if (strstr(text, "loadable=no"))
+            return xasprintf("AppArmor profile %s of %s does not let it load %s: %s", p->profile,
+                             p->relay->unit, library, why);
+        if (!strstr(text, "loadable=yes")) /* no verdict: the canary will tell */
+            eventlog_line(LOG_WARNING, "Cannot try %s under AppArmor profile %s: %s.", library, p->profile,
+                          why);
+        return NULL;
     }
     if (probe_parse(text, &result) < 0) {
         _cleanup_(freep) char *why = first_line(error   ? error + strlen("error=")
@@ -231,6 +235,6 @@ Preflight *preflight_start(const Relay *relay, size_t allocator, PreflightCallba
     int r = start_try(p);
     if (r >= 0)
         return p;
-    eventlog_line(3, "%s: cannot start a preflight: %s.", relay->name, strerror(-r));
+    eventlog_line(LOG_ERR, "%s: cannot start a preflight: %s.", relay->name, strerror(-r));
     return preflight_free(p);
 }
