@@ -43,7 +43,7 @@ class Machine:
         self.names = [f"relay{i}" for i in range(1, relays + 1)]
         self.leader = int(self._tool("leader", name).strip())
         self.root = pathlib.Path(f"/proc/{self.leader}/root")
-        self.cursor = None
+        self.since = time.time()
         # The built-in allocator that takes the mimalloc that this release ships.
         has_3 = any(self.path("/usr/lib").glob("*/libmimalloc.so.3"))
         self.mimalloc = "mimalloc3" if has_3 else "mimalloc"
@@ -66,7 +66,7 @@ class Machine:
     def _tool(*arguments, environment=None):
         done = subprocess.run([HERE / "machine", *arguments], stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=900, env={**os.environ, **(environment or {})})
-        assert done.returncode == 0, f"machine {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"machine {' '.join(arguments)} failed:\n{(done.stdout + done.stderr)[-4000:]}"
         return done.stdout
 
     def install(self):
@@ -245,15 +245,18 @@ class Machine:
     # --- the journal ---
 
     def mark(self):
-        """What journal() and events() tell begins here."""
-        out = self.sh("journalctl --sync; journalctl -n 0 --show-cursor --no-pager -q")
-        self.cursor = re.search(r"-- cursor: (.*)", out).group(1)
+        """What journal() and events() tell begins here. A time and not a cursor, because journalctl's
+        --after-cursor passes over the first entry when there are matches, too."""
+        self.sh("journalctl --sync")
+        self.since = time.time()
+
+    def journal_options(self):
+        return ["--no-pager", "-q", "--all", f"--since=@{self.since:.6f}"]
 
     def journal(self, *matches):
         """Entries since the mark as dicts, oldest first."""
         self.sh("journalctl --sync")
-        out = self.sh(["journalctl", "-o", "json", "--all", "--no-pager", "-q", f"--after-cursor={self.cursor}",
-                       *matches])
+        out = self.sh(["journalctl", "-o", "json", *self.journal_options(), *matches])
         return [json.loads(line) for line in out.splitlines()]
 
     def events(self, *names, relay=None):
@@ -270,8 +273,15 @@ class Machine:
         return self.events(*names, relay=relay)
 
     def journal_text(self):
-        return self.sh(f"journalctl -o short-precise --no-pager -q -u relayallocd "
-                       f"--after-cursor='{self.cursor}' | tail -n 200")
+        """What the daemon and systemd said about it since the mark, without the samples."""
+        samples = {self.MESSAGES["sample-relay"], self.MESSAGES["sample-fleet"]}
+        lines = []
+        for e in self.journal("-u", "relayallocd"):
+            if e.get("MESSAGE_ID") not in samples:
+                second = int(e["__REALTIME_TIMESTAMP"]) / 1e6
+                reason = f"  [{e['RELAYALLOC_REASON']}]" if e.get("RELAYALLOC_REASON") else ""
+                lines.append(f"{second % 1000:7.3f} {e.get('SYSLOG_IDENTIFIER')}: {e['MESSAGE']}{reason}")
+        return "\n".join(lines[-150:])
 
     # --- waiting ---
 

@@ -206,9 +206,11 @@ def test_daemon_stopped_and_started_in_mid_rollout(fresh):
 
 def test_sized_group_takes_so_many(fresh):
     m = fresh
-    m.write_conf(m.settings([("A", "jemalloc", "size = 2"), ("B", "tcmalloc", "share = 50")], parallel=8))
+    # tor@default is a relay, too, and stopped here
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "relay*" ]; size = 2'),
+                             ("B", "tcmalloc", 'relays = [ "relay*" ]; share = 50')], parallel=8))
     m.start_daemon()
-    m.wait_until(lambda: sorted(r["state"] for r in m.listing().values()) == ["observed"] * 3 + ["ok"] * 5, 60,
+    m.wait_until(lambda: sorted(m.states().values()) == ["observed"] * 3 + ["ok"] * 5, 60,
                  "2 relays in A, half of the other 6 in B, the rest observed")
     found = sorted(m.allocator_in_maps(r) for r in m.names)
     assert found == ["glibc"] * 3 + ["jemalloc"] * 2 + ["tcmalloc"] * 3

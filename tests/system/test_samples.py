@@ -120,6 +120,6 @@ def test_catalog_explains_every_id(fresh):
     m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "relay1" ]')]))
     m.start_daemon()
     m.wait_event("relay-moved")
-    shown = m.sh(f"journalctl -x --no-pager -q --after-cursor='{m.cursor}' MESSAGE_ID={m.MESSAGES['relay-moved']}")
+    shown = m.sh(["journalctl", "-x", *m.journal_options(), f"MESSAGE_ID={m.MESSAGES['relay-moved']}"])
     explained = [line for line in shown.splitlines() if line.startswith("░░") or line.startswith("--")]
     assert len(explained) >= 3, shown
