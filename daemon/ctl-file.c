@@ -265,7 +265,7 @@ static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file
     for (size_t i = 0; i < plan->n; i++) {
         const PlanItem *item = &plan->items[i];
         const SurveyRelay *relay = &survey.relays[item->relay];
-        const Group *group = relay->group == GROUP_NONE ? NULL : &survey.config->groups[relay->group];
+        const Group *group = relay->target == GROUP_NONE ? NULL : &survey.config->groups[relay->target];
         GROW(rows.items, rows.capacity, rows.n);
         rows.items[rows.n++] = (PlanRow){
             .wave = (uint32_t)item->wave,

@@ -4,28 +4,38 @@
 #include "core/dropin.h"
 #include "core/state.h"
 
+/* Was its process started with something that our drop-in sets? */
+static bool carries(const SurveyRelay *r)
+{
+    _cleanup_(strv_freep) char **set = r->present && r->proved ? dropin_environment(r->present) : NULL;
+
+    STRV_FOREACH (variable, set) {
+        const char *equals = strchr(*variable, '=');
+        if (equals && equals[1] && strv_contains(r->environ, *variable))
+            return true;
+    }
+    return false;
+}
+
 PlanRelay *survey_plan_relays(const Survey *survey)
 {
     PlanRelay *relays = xcalloc(survey->n, sizeof(*relays));
 
     for (size_t i = 0; i < survey->n; i++) {
         const SurveyRelay *r = &survey->relays[i];
-        size_t allocator = r->group == GROUP_NONE ? 0 : survey->config->groups[r->group].allocator;
-        _cleanup_(strv_freep) char **set = r->present ? dropin_environment(r->present) : NULL;
-        bool carries = r->group == GROUP_NONE && r->proved && set;
-        STRV_FOREACH (variable, set)
-            carries = carries && strv_contains(r->environ, *variable);
+        bool taken = r->target != GROUP_NONE;
+        size_t allocator = taken ? survey->config->groups[r->target].allocator : 0;
         relays[i] = (PlanRelay){
             .name = r->name,
-            .group = r->group,
-            .allocator = r->group == GROUP_NONE ? NULL : survey->config->allocators[allocator].name,
+            .group = r->target,
+            .allocator = taken ? survey->config->allocators[allocator].name : NULL,
             .allocator_index = allocator,
             .refusal = r->refusal,
             .wanted = r->wanted,
             .present = r->present,
             .up = r->up,
-            .verdict = r->group != GROUP_NONE && r->up ? &r->verdict : NULL,
-            .carries_ours = carries,
+            .verdict = taken && r->up ? &r->verdict : NULL,
+            .carries_ours = !taken && carries(r),
         };
     }
     return relays;
@@ -65,17 +75,18 @@ void survey_fleet(const Survey *survey, Fleet *ret)
         const SurveyRelay *s = &survey->relays[i];
         _cleanup_(freep) char *reason = NULL;
         Action action = plan_relay(&relays[i], &reason);
-        bool assigned = s->group != GROUP_NONE, known = state_known(survey, s, action);
+        bool assigned = s->target != GROUP_NONE, known = state_known(survey, s, action);
         RelayState state = relay_state(&(StateFacts){
             .assigned = assigned,
             .up = s->up,
+            .remembered_failure = action == ACTION_REFUSED && s->failed_before,
             .action = action,
             .cause = s->verdict.cause,
         });
         GROW(ret->rows, ret->capacity, ret->n);
         ret->rows[ret->n++] = (FleetRow){
             .relay = xstrdup(s->name),
-            .group = xstrdup(assigned ? survey->config->groups[s->group].name : ""),
+            .group = xstrdup(s->group != GROUP_NONE ? survey->config->groups[s->group].name : ""),
             .assigned = xstrdup(assigned ? relays[i].allocator : ""),
             .running = xstrdup(s->runs),
             .version = xstrdup(s->version),

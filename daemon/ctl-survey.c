@@ -7,6 +7,7 @@
 #include "core/relay.h"
 #include "io/config-file.h"
 #include "io/dropin-store.h"
+#include "io/state-file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 
 #define DROPIN_ROOT "/etc/systemd/system"
+#define STATE_DIR "/var/lib/relayalloc"
 #define RELAYS_MAX 10000               /* folders in instances_dir beyond that are no relays */
 #define SETTING_FILE_MAX (1024 * 1024) /* of drop-ins and environment files of others */
 
@@ -66,6 +68,7 @@ static void add_relay(Survey *survey, const char *unit)
         .name = name,
         .unit = xstrdup(unit),
         .group = GROUP_NONE,
+        .target = GROUP_NONE,
         .runs = xstrdup(""),
         .version = xstrdup(""),
     };
@@ -145,7 +148,7 @@ static void name_running(const Survey *survey, SurveyRelay *r)
     for (size_t i = 0; i < config->n_allocators; i++)
         realpaths[i] = survey->libraries[i].library.realpath;
     ssize_t i = identify_allocator(config, realpaths, &r->running, r->environ,
-                                   r->group == GROUP_NONE ? SIZE_MAX : config->groups[r->group].allocator);
+                                   r->target == GROUP_NONE ? SIZE_MAX : config->groups[r->target].allocator);
     free(r->runs);
     r->runs = xstrdup(i >= 0 ? config->allocators[i].name : family_to_string(r->running.family));
     if (i >= 0 && !r->running.deleted && survey->libraries[i].probe.version) {
@@ -191,8 +194,9 @@ static size_t read_setting_files(char *const *paths, bool environment_files, Set
 
 static void judge(const Survey *survey, SurveyRelay *r, const UnitFacts *unit)
 {
-    const Allocator *allocator = &survey->config->allocators[survey->config->groups[r->group].allocator];
-    const AllocatorFacts *facts = &survey->libraries[survey->config->groups[r->group].allocator];
+    const size_t index = survey->config->groups[r->target].allocator;
+    const Allocator *allocator = &survey->config->allocators[index];
+    const AllocatorFacts *facts = &survey->libraries[index];
     size_t n = 0;
 
     if (!r->proved) {
@@ -228,25 +232,57 @@ static void judge(const Survey *survey, SurveyRelay *r, const UnitFacts *unit)
         free((char *)files[i].text);
 }
 
-static void read_dropin(const Survey *survey, DropinStore *store, const char *as, SurveyRelay *r)
+/* Why nothing may be done about it, in the daemon's words; NULL: nothing speaks against it. */
+static char *refusal_of(const State *state, const Allocator *allocator, const AllocatorFacts *facts,
+                        SurveyRelay *r, bool foreign)
 {
-    if (store) {
-        r->dropin = dropin_store_path(store, r->unit);
-        if (dropin_store_read(store, r->unit, &r->present) == -EEXIST)
-            r->refusal = xasprintf("%s was not written by relayalloc", r->dropin);
-    }
-    if (r->group == GROUP_NONE)
-        return;
-    const Group *group = &survey->config->groups[r->group];
-    const AllocatorFacts *facts = &survey->libraries[group->allocator];
-    if (facts->refusal && !r->refusal)
-        r->refusal = xstrdup(facts->refusal);
-    if (!facts->refusal)
-        r->wanted = dropin_render(as, group->name, &survey->config->allocators[group->allocator],
-                                  facts->library.path);
+    if (facts->refusal)
+        return xasprintf("allocator %s is refused: %s", allocator->name, facts->refusal);
+    if (foreign)
+        return xasprintf("%s is not ours, so it is left alone; remove it or give it another name", r->dropin);
+    _cleanup_(freep) char *build = facts->library.path ? library_build_id(&facts->library) : xstrdup("");
+    const Refusal *failed = state ? state_find_refusal(state, r->name, allocator->name, build) : NULL;
+    if (!failed)
+        return NULL;
+    r->failed_before = true;
+    return xasprintf("failed before with this build of %s: %s", allocator->name,
+                     failed->reason ? failed->reason : "reason unknown");
 }
 
-static void assign(Survey *survey)
+static void read_dropin(const Survey *survey, const State *state, DropinStore *store, const char *as,
+                        SurveyRelay *r)
+{
+    bool foreign = false;
+
+    if (store) {
+        r->dropin = dropin_store_path(store, r->unit);
+        foreign = dropin_store_read(store, r->unit, &r->present) == -EEXIST;
+    }
+    if (r->target == GROUP_NONE)
+        return;
+    const Group *group = &survey->config->groups[r->target];
+    const Allocator *allocator = &survey->config->allocators[group->allocator];
+    const AllocatorFacts *facts = &survey->libraries[group->allocator];
+    r->refusal = refusal_of(state, allocator, facts, r, foreign);
+    r->wanted = dropin_render(as, group->name, allocator, facts->library.path);
+}
+
+/* What the daemon remembers and only root may read; what an operator took out by hand is void when the file
+ * is newer. */
+static State *read_state(const char *file, char *const **ret_reverted)
+{
+    struct stat conf, saved;
+    State *state = NULL;
+
+    *ret_reverted = NULL;
+    if (stat(STATE_DIR "/state", &saved) < 0 || state_file_load(STATE_DIR, &state) < 0)
+        return state;
+    if (stat(file, &conf) == 0 && conf.st_mtim.tv_sec <= saved.st_mtim.tv_sec)
+        *ret_reverted = state->reverted;
+    return state;
+}
+
+static void assign(Survey *survey, char *const *reverted)
 {
     _cleanup_(freep) const char **names = xcalloc(survey->n, sizeof(char *));
     _cleanup_(freep) size_t *groups = xcalloc(survey->n, sizeof(size_t));
@@ -254,8 +290,11 @@ static void assign(Survey *survey)
     for (size_t i = 0; i < survey->n; i++)
         names[i] = survey->relays[i].name;
     assign_groups(survey->config, names, survey->n, groups);
-    for (size_t i = 0; i < survey->n; i++)
-        survey->relays[i].group = groups[i];
+    for (size_t i = 0; i < survey->n; i++) {
+        SurveyRelay *r = &survey->relays[i];
+        r->group = groups[i];
+        r->target = strv_contains(reverted, r->name) ? GROUP_NONE : groups[i];
+    }
 }
 
 static const UnitFacts *find_unit(const UnitList *units, const char *unit)
@@ -266,7 +305,8 @@ static const UnitFacts *find_unit(const UnitList *units, const char *unit)
     return NULL;
 }
 
-static void survey_relays(Survey *survey, const char *as, const UnitList *units, DropinStore *store)
+static void survey_relays(Survey *survey, const char *as, const UnitList *units, const State *state,
+                          DropinStore *store)
 {
     char **ours = NULL;
 
@@ -277,8 +317,8 @@ static void survey_relays(Survey *survey, const char *as, const UnitList *units,
         SurveyRelay *r = &survey->relays[i];
         const UnitFacts *unit = find_unit(units, r->unit);
 
-        read_dropin(survey, store, as, r);
-        if (!survey->asked_systemd && r->group != GROUP_NONE) {
+        read_dropin(survey, state, store, as, r);
+        if (!survey->asked_systemd && r->target != GROUP_NONE) {
             r->up = true;
             r->verdict = (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("systemd cannot be asked what it runs") };
         }
@@ -287,7 +327,7 @@ static void survey_relays(Survey *survey, const char *as, const UnitList *units,
         if (!unit || !unit->up || unit->pid == 0)
             continue;
         read_process(r, (pid_t)unit->pid, ours);
-        if (r->up && r->group != GROUP_NONE)
+        if (r->up && r->target != GROUP_NONE)
             judge(survey, r, unit);
         name_running(survey, r);
     }
@@ -300,6 +340,7 @@ int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret)
     _cleanup_(survey_clear) Survey survey = { 0 };
     _cleanup_(unit_list_clear) UnitList units = { 0 };
     _cleanup_(dropin_store_freep) DropinStore *store = NULL;
+    char *const *reverted = NULL;
 
     if (config_file_load(file, &problems, &survey.config) < 0) {
         print_problems(&problems);
@@ -318,9 +359,10 @@ int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret)
         find_dropins(&survey, store);
     if (survey.n > 0)
         qsort(survey.relays, survey.n, sizeof(*survey.relays), by_name);
-    assign(&survey);
+    _cleanup_(state_freep) State *state = read_state(file, &reverted);
+    assign(&survey, reverted);
     survey.libraries = facts_array_read(survey.config, false);
-    survey_relays(&survey, as, &units, store);
+    survey_relays(&survey, as, &units, state, store);
     *ret = survey;
     survey = (Survey){ 0 };
     return 0;

@@ -13,10 +13,12 @@
 
 typedef struct SurveyRelay {
     char *name, *unit;
-    size_t group; /* index in config->groups, or GROUP_NONE */
-    pid_t pid;    /* 0: none */
-    bool up;      /* it has a process */
-    bool proved;  /* /proc could be read: `running` and `environ` hold */
+    size_t group;       /* index in config->groups, or GROUP_NONE: by the file */
+    size_t target;      /* the same, but GROUP_NONE also when an operator has taken it out (revert) */
+    bool failed_before; /* with this allocator, and so refused */
+    pid_t pid;          /* 0: none */
+    bool up;            /* it has a process */
+    bool proved;        /* /proc could be read: `running` and `environ` hold */
     MappedLibrary running;
     char **environ;
     char *label; /* AppArmor's */
@@ -25,7 +27,7 @@ typedef struct SurveyRelay {
     char *present, *wanted; /* our drop-in: as it is, as it should be; NULL: none */
     char *dropin;           /* its path */
     char *refusal;
-    Verdict verdict;      /* with a group and up */
+    Verdict verdict;      /* with a target and up */
     char *runs, *version; /* the allocator by its name in the configuration, or its family; "" */
     char **dropins;       /* all that systemd merged, in order */
 } SurveyRelay;

@@ -2,8 +2,6 @@
 /* The verb top: the relays live on a terminal. Changes nothing. */
 #include "ctl-top.h"
 
-#include "io/procfs.h"
-
 #include <errno.h>
 #include <locale.h>
 #include <ncurses.h>
@@ -11,60 +9,8 @@
 
 #define REFRESH (2 * USEC_PER_SEC)
 
-/* Process ids of local relays, to read their memory between the daemon's samples. */
-typedef struct Pids {
-    struct {
-        char *relay;
-        usec_t since; /* of the process */
-        pid_t pid;
-    } * items;
-    size_t n, capacity;
-} Pids;
-
-static void pids_clear(Pids *pids)
-{
-    for (size_t i = 0; i < pids->n; i++)
-        free(pids->items[i].relay);
-    free(pids->items);
-}
-
-static pid_t find_pid(Pids *pids, sd_bus *bus, const FleetRow *row)
-{
-    _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
-    size_t i = 0;
-
-    while (i < pids->n && !streq(pids->items[i].relay, row->relay))
-        i++;
-    if (i == pids->n) {
-        GROW(pids->items, pids->capacity, pids->n);
-        pids->items[pids->n++].relay = xstrdup(row->relay);
-        pids->items[i].since = 0;
-    }
-    if (pids->items[i].since != row->since) {
-        if (relay_facts_get(bus, row->path, SAY_NOTHING, &facts) < 0)
-            return 0;
-        pids->items[i].since = facts.since;
-        pids->items[i].pid = (pid_t)facts.pid;
-    }
-    return pids->items[i].since == row->since ? pids->items[i].pid : 0;
-}
-
-/* The daemon tells what it last sampled; /proc tells what is now. Only of the process that the daemon means.
- */
-static void read_memory(FleetRow *row, pid_t pid)
-{
-    _cleanup_(process_freep) Process *process = NULL;
-    Memory memory;
-
-    if (pid <= 0 || process_open("/proc", pid, &process) < 0 || process_started(process) != row->since ||
-        process_memory(process, &memory) < 0)
-        return;
-    row->rss = memory.rss;
-    row->peak = memory.hwm;
-}
-
 /* 0; negative errno: the connection is lost. */
-static int update(Top *top, sd_bus *bus, Pids *pids)
+static int update(Top *top, sd_bus *bus)
 {
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
     _cleanup_(manager_facts_clear) ManagerFacts manager = { 0 };
@@ -77,9 +23,7 @@ static int update(Top *top, sd_bus *bus, Pids *pids)
         return r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE ? r : 0;
     top->now = ctl_now();
     for (size_t i = 0; i < fleet.n; i++) {
-        FleetRow *row = &fleet.rows[i];
-        if (pids && row->since > 0)
-            read_memory(row, find_pid(pids, bus, row));
+        const FleetRow *row = &fleet.rows[i];
         if (row->rss > 0)
             sparks_add(&top->sparks, row->relay, strlen(row->relay), top->now, row->rss);
     }
@@ -155,7 +99,7 @@ static void start_colors(Top *top)
     init_pair(3, COLOR_YELLOW, -1);
 }
 
-static int watch(Top *top, sd_bus *bus, Pids *pids)
+static int watch(Top *top, sd_bus *bus)
 {
     usec_t due = ctl_now() + REFRESH;
 
@@ -171,7 +115,7 @@ static int watch(Top *top, sd_bus *bus, Pids *pids)
             return -EIO;
         now = ctl_now();
         if (now >= due || due > now + REFRESH) { /* the latter: the clock was set back */
-            int r = update(top, bus, pids);
+            int r = update(top, bus);
             if (r < 0)
                 return r;
             due = now + REFRESH;
@@ -182,7 +126,6 @@ static int watch(Top *top, sd_bus *bus, Pids *pids)
 int ctl_top(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-    _cleanup_(pids_clear) Pids pids = { 0 };
     Top top = { .sort = TOP_RSS, .color = options->color };
     bool local = !options->host && !options->machine;
     char *const *none = NULL;
@@ -196,7 +139,7 @@ int ctl_top(int argc, char *argv[], const CtlOptions *options)
     }
     if (ctl_bus_open(options, false, &bus) < 0)
         return EXIT_FAILED;
-    int r = update(&top, bus, local ? &pids : NULL);
+    int r = update(&top, bus);
     if (r >= 0 && top.gone) {
         ctl_error("relayallocd does not run; \"systemctl start relayallocd\" starts it");
         return EXIT_FAILED;
@@ -216,7 +159,7 @@ int ctl_top(int argc, char *argv[], const CtlOptions *options)
         nonl();
         keypad(stdscr, TRUE);
         curs_set(0);
-        r = watch(&top, bus, local ? &pids : NULL);
+        r = watch(&top, bus);
         endwin();
         if (r < 0)
             ctl_error("lost the connection to the daemon: %s", strerror(-r));
