@@ -124,6 +124,12 @@ int journal_open(const CtlOptions *options, const JournalOptions *wanted, sd_jou
                   strerror(-r));
         return EXIT_FAILED;
     }
+    /* Files that may not be read are left out in silence; with none left there is nothing to say. */
+    uint64_t readable = 0;
+    if (geteuid() != 0 && !wanted->directory && sd_journal_get_usage(j, &readable) >= 0 && readable == 0) {
+        ctl_error("the journal may not be read; root and members of the group systemd-journal may");
+        return EXIT_FAILED;
+    }
     *ret = TAKE_PTR(j);
     return 0;
 }
@@ -190,7 +196,7 @@ int journal_follow(sd_journal *j, JournalTake take, void *userdata)
 void journal_hint_nothing(const CtlOptions *options, const JournalOptions *wanted)
 {
     if (geteuid() != 0 && !wanted->directory && !options->quiet)
-        fputs("Nothing was found that you may read; root and members of the group systemd-journal may read "
+        fputs("Only what you may read was looked at; root and members of the group systemd-journal may read "
               "all.\n",
               stderr);
 }

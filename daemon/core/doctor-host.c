@@ -68,7 +68,7 @@ bool doctor_queues(const uint64_t *configured, size_t n, uint64_t memory, Findin
 }
 
 /* Measured: an entry with its fields and index, and a row of a fleet entry, which journald compresses. */
-#define ENTRY_BYTES 800
+#define ENTRY_BYTES 700
 #define FLEET_ENTRY_BYTES 1200
 #define FLEET_ROW_BYTES 40
 

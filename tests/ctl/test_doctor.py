@@ -250,7 +250,7 @@ def test_queues(doctor, host):
 def test_journal_too_small(doctor, host):
     host.write("/etc/systemd/journald.conf.d/small.conf", "[Journal]\nSystemMaxUse=20M\n")
     finding = doctor("journal-too-small")
-    assert "keeps 9 days" in finding["what"] or "keeps 8 days" in finding["what"]
+    assert "keeps 10 days" in finding["what"]
     size = re.search(r"\n  \[Journal\]\n  (SystemMaxUse=\d+M)\n", finding["advice"])[1]
     host.write("/etc/systemd/journald.conf.d/zz.conf", f"[Journal]\n{size}\n")
     doctor()

@@ -247,10 +247,10 @@ static void test_journal(void **state)
                            .relays = 200,
                            .interval = USEC_PER_MINUTE };
     Finding f = { 0 };
-    assert_null(take(doctor_journal(&facts, &f), &f)); /* 230 MB a day: 18 days */
+    assert_null(take(doctor_journal(&facts, &f), &f)); /* 202 MB a day: 21 days */
     facts.space = 2 * GIB;
     const Finding *found = take(doctor_journal(&facts, &f), &f);
-    assert_finding(found, "journal-too-small", SEVERITY_WARNING, "keeps 9 days");
+    assert_finding(found, "journal-too-small", SEVERITY_WARNING, "keeps 10 days");
     assert_non_null(strstr(found->advice, "SystemMaxUse="));
     assert_non_null(strstr(found->advice, "fleet"));
     facts.fleet = true;
