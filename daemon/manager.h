@@ -118,6 +118,7 @@ struct Manager {
     char *last_reason;
     RunCounts last_counts;
     usec_t run_started; /* realtime */
+    int metrics_error; /* of the last write */
     /* bus-api */
     sd_bus_slot *api_slots[8];
     sd_bus_slot *name_slot;

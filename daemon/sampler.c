@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The minute timer: reads each relay's memory and logs it, with what the relay really ran at that time. */
-#include "core/sample.h"
+#include "core/metrics.h"
+#include "io/metrics-file.h"
 #include "manager.h"
 
 #include <errno.h>
@@ -91,12 +92,41 @@ static void sample_all(Manager *m)
     free(rows);
 }
 
+static void write_metrics(Manager *m)
+{
+    const char *path = m->setup->config->metrics_textfile;
+    _cleanup_(freep) MetricsRelay *relays = xcalloc(m->n_relays, sizeof(*relays));
+    _cleanup_(freep) char *text = NULL;
+    size_t size;
+
+    if (isempty(path))
+        return;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        return;
+    for (size_t i = 0; i < m->n_relays; i++) {
+        const Relay *r = m->relays[i];
+        relays[i] = (MetricsRelay){ .sample = { .relay = r->name },
+                                    .state = relay_state_to_string(r->state),
+                                    .up = r->process && r->was_up };
+        if (relays[i].up)
+            relays[i].sample = sample_of(r);
+    }
+    metrics_write(f, relays, m->n_relays, now_realtime());
+    fclose(f);
+    int e = metrics_file_replace(path, text, size);
+    if (e < 0 && e != m->metrics_error)
+        eventlog_line(LOG_WARNING, "Cannot write %s: %s.", path, strerror(-e));
+    m->metrics_error = e; /* told once, not every minute */
+}
+
 static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
 {
     Manager *m = userdata;
 
     (void)usec;
     sample_all(m);
+    write_metrics(m);
     manager_check_libraries(m);
     source = m->sampling; /* a reload makes it anew */
     usec_t interval = m->setup->config->sample_interval, now = now_realtime();
