@@ -95,7 +95,7 @@ Growth growth_of_tracks(const Series *series, const size_t *tracks, size_t n, do
     if (last - first < GROWTH_SPAN_MIN)
         g.reason = "less than a day counted";
     else if (g.relays < GROWTH_RELAYS_MIN)
-        g.reason = "fewer than three relays";
+        g.reason = "fewer than three relays with enough data";
     else
         judge(&g, average);
     return g;

@@ -44,6 +44,15 @@ static void put_hours(FILE *f, usec_t span)
         fprintf(f, "%.1f", hours(span));
 }
 
+/* Warm-ups are spoken of in hours, as in --warmup=48h. */
+static const char *warmup_text(char buf[static FORMAT_SPAN_MAX], usec_t warmup)
+{
+    if (warmup % USEC_PER_HOUR != 0 || warmup == 0)
+        return format_span(buf, warmup);
+    snprintf(buf, FORMAT_SPAN_MAX, "%" PRIu64 "h", warmup / USEC_PER_HOUR);
+    return buf;
+}
+
 static char *basis(const Report *report)
 {
     const Series *series = report->series;
@@ -60,7 +69,7 @@ static char *basis(const Report *report)
     fputs(" relay-hours counted, ", f);
     put_hours(f, report->warm);
     fprintf(f, " left out as warm-up (the first %s after each start), ",
-            format_span(warmup, series->options.warmup));
+            warmup_text(warmup, series->options.warmup));
     put_hours(f, report->gap);
     fprintf(f, " without samples; %u restart%s.", report->restarts, report->restarts == 1 ? "" : "s");
     fclose(f);
@@ -85,7 +94,7 @@ static char *collection(const Report *report)
             streq(first, last) ? "" : last, relays);
     if (young > 0)
         fprintf(f, ", %zu of which had run for less than %s", young,
-                format_span(warmup, report->series->options.warmup));
+                warmup_text(warmup, report->series->options.warmup));
     fputs(". Growth and verdict rest on the time before it.", f);
     fclose(f);
     return text;
@@ -124,6 +133,23 @@ static char *too_short(const Report *report)
     return text;
 }
 
+/* The members of a row that are left out for this reason by name. */
+static void put_left_out(FILE *f, const ReportRow *row, const char *reason)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < row->n_members; k++) {
+        const ReportMember *m = &row->members[k];
+        if (!m->left_out || !streq(m->left_out, reason))
+            continue;
+        if (n < NAMES_MAX)
+            fprintf(f, "%s%s", n == 0 ? "" : ", ", m->name);
+        n++;
+    }
+    if (n > NAMES_MAX)
+        fprintf(f, " and %zu more", n - NAMES_MAX);
+}
+
 static char *left_out(const Report *report)
 {
     char *text = NULL;
@@ -135,18 +161,18 @@ static char *left_out(const Report *report)
         if (row->relays == 0)
             continue; /* said above, for the row as a whole */
         for (size_t k = 0; k < row->n_members; k++) {
-            if (!row->members[k].left_out)
+            const char *reason = row->members[k].left_out;
+            bool told = !reason;
+            for (size_t earlier = 0; !told && earlier < k; earlier++)
+                told = row->members[earlier].left_out && streq(row->members[earlier].left_out, reason);
+            if (told)
                 continue;
-            if (n < NAMES_MAX) {
-                _cleanup_(freep) char *name = report_row_name(report, row);
-                fprintf(f, "%s%s of %s (%s)", n == 0 ? "Left out: " : ", ", row->members[k].name, name,
-                        row->members[k].left_out);
-            }
-            n++;
+            _cleanup_(freep) char *name = report_row_name(report, row);
+            fputs(n++ == 0 ? "Left out: " : "; ", f);
+            put_left_out(f, row, reason);
+            fprintf(f, " of %s (%s)", name, reason);
         }
     }
-    if (n > NAMES_MAX)
-        fprintf(f, " and %zu more", n - NAMES_MAX);
     fputc('.', f);
     fclose(f);
     if (n == 0)
@@ -173,7 +199,7 @@ char **report_notes(const Report *report)
     if (!at && !report->warmup_given && series->options.warmup < REPORT_WARMUP)
         push(&notes, xasprintf("The warm-up is half of the time that there are samples of, %s; 48h take four "
                                "days of samples.",
-                               format_span(warmup, series->options.warmup)));
+                               warmup_text(warmup, series->options.warmup)));
     push(&notes, comparison(report));
     if (growth)
         push(&notes, xasprintf("Growth is that of the later half of the time counted; above %.0f %% of the "

@@ -3,6 +3,8 @@
  * name. */
 #include "core/series.h"
 
+#include "core/stats.h"
+
 #include <assert.h>
 #include <errno.h>
 
@@ -249,11 +251,6 @@ static bool unlike(usec_t interval, usec_t step)
     return interval < step - step / 4 || interval > step + step / 4;
 }
 
-static usec_t middle(usec_t a, usec_t b, usec_t c)
-{
-    return max_usec(min_usec(a, b), min_usec(max_usec(a, b), c));
-}
-
 static void learn_step(SeriesRelay *relay, usec_t interval)
 {
     if (relay->step == 0)
@@ -262,10 +259,10 @@ static void learn_step(SeriesRelay *relay, usec_t interval)
         relay->n_odd = 0;
         return;
     }
-    relay->odd[relay->n_odd++] = interval;
+    relay->odd[relay->n_odd++] = (double)interval;
     if (relay->n_odd < ELEMENTSOF(relay->odd))
         return;
-    relay->step = middle(relay->odd[0], relay->odd[1], relay->odd[2]);
+    relay->step = (usec_t)stats_median(relay->odd, relay->n_odd);
     relay->n_odd = 0;
 }
 
@@ -405,6 +402,8 @@ int series_add(Series *series, size_t host, usec_t time, const SampleRow *row)
         step_over(series, index, time, row, track);
     else
         relay->start = row->since > 0 ? min_usec(row->since, time) : time;
+    if (relay->first == 0)
+        relay->first = time;
     relay->time = time;
     relay->since = row->since;
     relay->rss = row->memory.rss;

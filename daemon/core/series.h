@@ -5,7 +5,7 @@
  *
  * A sample stands for the time to the relay's next sample, but for no more than one step when the next one is
  * further than three steps away, and not beyond the end of its process. A step is the relay's usual interval
- * of sampling; it changes when three intervals in a row are unlike it. */
+ * of sampling; it changes when seven intervals in a row are unlike it. */
 #pragma once
 
 #include "core/sample.h"
@@ -15,6 +15,8 @@
 #define SERIES_RELAYS_MAX 20000
 #define SERIES_KEYS_MAX 4096
 #define SERIES_EVENTS_MAX 5000
+/* So many intervals in a row make a new step: more than a few collections by hand. */
+#define SERIES_ODD_STEPS 7
 
 typedef struct SeriesOptions {
     usec_t since, until;     /* what is counted, realtime; 0 and USEC_INFINITY: everything */
@@ -62,6 +64,7 @@ typedef struct SeriesRelay {
     char *name;
     size_t host;
     size_t tracks; /* the first; SERIES_NONE */
+    usec_t first;  /* its first sample */
     /* its last sample */
     usec_t time, since;
     uint64_t rss, hwm;
@@ -69,7 +72,8 @@ typedef struct SeriesRelay {
     usec_t start; /* of the process; where since is not known, of its first sample */
     uint32_t run;
     /* the usual interval */
-    usec_t step, odd[3];
+    usec_t step;
+    double odd[SERIES_ODD_STEPS];
     unsigned n_odd;
     /* the sample nearest to options.at */
     usec_t at_time, at_start; /* 0: none */

@@ -194,7 +194,7 @@ int measurements_file_read(MeasurementsFile *file, MeasurementFunc *func, void *
                            uint64_t *ret_bad, MeasurementTable *ret_table)
 {
     Reading reading = { .file = file, .func = func, .userdata = userdata, .problems = problems };
-    Line line;
+    Line line = { 0 };
     int r;
 
     file->begin = file->end = 0;

@@ -7,7 +7,7 @@
 
 #define MEASUREMENTS_LINE_MAX ((size_t)64 * 1024)
 /* So many bad lines are told, the others counted. */
-#define MEASUREMENTS_PROBLEMS_MAX 20
+#define MEASUREMENTS_PROBLEMS_MAX 10
 
 typedef struct MeasurementsFile MeasurementsFile;
 
