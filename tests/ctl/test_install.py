@@ -1,0 +1,183 @@
+"""make install and uninstall, and what systemd, D-Bus and polkit say of the files."""
+
+import os
+import pathlib
+import re
+import subprocess
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from conftest import REPO
+
+PROGRAMS = ["relayallocd", "relayallocctl", "relayalloc-probe"]
+UNITS = ["relayallocd.service", "relayalloc-reload.path", "relayalloc-reload.service"]
+
+
+class Tree:
+    """What make installs under DESTDIR; programs stand in for the real ones."""
+
+    def __init__(self, folder):
+        self.root = folder / "root"
+        self.build = folder / "build"
+        self.build.mkdir()
+        for name in PROGRAMS:
+            (self.build / name).write_text("#!/bin/sh\n")
+
+    def make(self, target, *variables):
+        done = subprocess.run(["make", "-s", "--no-print-directory", "-C", REPO, target, f"BUILD={self.build}", "PROGRAMS=",
+                               f"DESTDIR={self.root}", *variables], capture_output=True, text=True,
+                              env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"})
+        assert done.returncode == 0, done.stderr
+        return done
+
+    @property
+    def files(self):
+        return {"/" + str(path.relative_to(self.root)) for path in self.root.rglob("*") if not path.is_dir()}
+
+    def text(self, path):
+        return (self.root / path.lstrip("/")).read_text()
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return Tree(tmp_path)
+
+
+PLACES = {
+    "/usr": ["/usr/sbin/relayallocd", "/usr/bin/relayallocctl", "/usr/libexec/relayalloc/relayalloc-probe",
+             *(f"/usr/lib/systemd/system/{unit}" for unit in UNITS), "/usr/share/dbus-1/system.d/org.relayalloc1.conf",
+             "/usr/share/dbus-1/system-services/org.relayalloc1.service",
+             "/usr/share/polkit-1/actions/org.relayalloc1.policy", "/usr/lib/systemd/catalog/relayalloc.catalog",
+             "/usr/share/man/man1/relayallocctl.1", "/usr/share/man/man5/relayalloc.conf.5",
+             "/usr/share/man/man8/relayallocd.8", "/usr/share/bash-completion/completions/relayallocctl",
+             "/usr/share/zsh/vendor-completions/_relayallocctl", "/etc/relayalloc.conf"],
+    "/usr/local": ["/usr/local/sbin/relayallocd", "/usr/local/bin/relayallocctl",
+                   "/usr/local/libexec/relayalloc/relayalloc-probe", *(f"/etc/systemd/system/{unit}" for unit in UNITS),
+                   "/etc/dbus-1/system.d/org.relayalloc1.conf",
+                   "/usr/local/share/dbus-1/system-services/org.relayalloc1.service",
+                   "/usr/share/polkit-1/actions/org.relayalloc1.policy",
+                   "/usr/local/lib/systemd/catalog/relayalloc.catalog", "/usr/local/share/man/man1/relayallocctl.1",
+                   "/usr/local/share/bash-completion/completions/relayallocctl",
+                   "/usr/local/share/zsh/site-functions/_relayallocctl", "/etc/relayalloc.conf"],
+}
+
+
+@pytest.mark.parametrize("prefix", PLACES)
+def test_places(tree, prefix):
+    tree.make("install", f"prefix={prefix}")
+    assert set(PLACES[prefix]) <= tree.files
+    assert f"ExecStart={prefix}/sbin/relayallocd\n" in tree.text(PLACES[prefix][3])
+    # Nothing is enabled, and nothing is left of the names to be written out.
+    assert not [path for path in tree.files if ".wants/" in path or "dbus-org" in path]
+    for path in tree.files:
+        assert not re.search(r"@[a-z]+dir@", tree.text(path)), path
+        executable = os.access(tree.root / path.lstrip("/"), os.X_OK)
+        assert executable == (path.rsplit("/", 1)[1] in PROGRAMS and "completion" not in path), path
+
+
+def test_another_prefix_is_kept_to(tree):
+    tree.make("install", "prefix=/opt/relayalloc", "sysconfdir=/opt/etc", "unitdir=/opt/units")
+    assert all(path.startswith(("/opt/relayalloc/", "/opt/etc/", "/opt/units/")) for path in tree.files)
+    assert "PathChanged=/opt/etc/relayalloc.conf\n" in tree.text("/opt/units/relayalloc-reload.path")
+
+
+def test_the_configuration_of_an_operator_is_kept(tree):
+    tree.make("install")
+    before = tree.files
+    conf = tree.root / "etc/relayalloc.conf"
+    assert conf.read_text() == (REPO / "conf/relayalloc.conf").read_text()
+    conf.write_text("mine")
+    assert "kept" in tree.make("install").stdout
+    assert conf.read_text() == "mine" and tree.files == before
+    assert "kept" in tree.make("uninstall").stdout
+    assert tree.files == {"/etc/relayalloc.conf"} and conf.read_text() == "mine"
+
+
+@pytest.mark.parametrize("prefix", PLACES)
+def test_uninstall_leaves_nothing(tree, prefix):
+    tree.make("install", f"prefix={prefix}")
+    (tree.root / "etc/relayalloc.conf").unlink()
+    tree.make("uninstall", f"prefix={prefix}")
+    assert tree.files == set()
+
+
+def test_without_scdoc(tree):
+    done = tree.make("install", "SCDOC=no-such-scdoc")
+    assert "scdoc is not installed" in done.stderr
+    assert not [path for path in tree.files if "/man/" in path]
+    # Pages that were made elsewhere are taken.
+    (tree.build / "man").mkdir()
+    (tree.build / "man/relayallocctl.1").write_text(".TH")
+    tree.make("install", "SCDOC=no-such-scdoc")
+    assert "/usr/local/share/man/man1/relayallocctl.1" in tree.files
+
+
+# ---- what others say of the files ----
+
+@pytest.fixture
+def units(tree):
+    """As systemd finds them, with programs that are there."""
+    tree.make("install-units", f"sbindir={tree.build}")
+    for name in PROGRAMS:
+        (tree.build / name).chmod(0o755)
+    # The folder in front of ExecStart= is not DESTDIR's.
+    return [tree.root / "etc/systemd/system" / unit for unit in UNITS]
+
+
+def test_systemd_takes_the_units(units):
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True)
+    ours = [line for line in (done.stdout + done.stderr).splitlines() if "relayalloc" in line]
+    assert ours == []
+
+
+def test_exposure(units):
+    """systemd's own measure, lower is better; the limit is where it stands, so that it does not creep up."""
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", units[0]], capture_output=True,
+                          text=True)
+    assert float(re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)[1]) <= 2.2
+
+
+def settings(path):
+    return {tuple(line.split("=", 1)) for line in path.read_text().splitlines() if "=" in line and line[0] != "#"}
+
+
+def test_the_daemon_is_bound_to_no_relay(units):
+    for path in units:
+        for key, value in settings(path):
+            assert "tor" not in value.replace("/var/lib/tor", "") or key not in (
+                "Requires", "Wants", "BindsTo", "PartOf", "Before", "After", "Conflicts", "PropagatesStopTo"), (path, key)
+    # It has to see the relays' /proc.
+    daemon = settings(units[0])
+    assert {("ProtectProc", "default"), ("ProcSubset", "all"), ("PrivateUsers", "no")} <= daemon
+    assert not [key for key, _ in daemon if key == "PrivatePIDs"]
+
+
+def test_documents_are_well_formed():
+    for name in ("org.relayalloc1.conf", "org.relayalloc1.policy"):
+        ElementTree.parse(REPO / "units" / name)
+
+
+def test_policy(tmp_path):
+    """With our policy a bus takes the name from root alone, and lets everybody call."""
+    tree = ElementTree.parse(REPO / "units/org.relayalloc1.conf").getroot()
+    rules = {(policy.get("user") or policy.get("context"), rule.tag, *rule.attrib.items())
+             for policy in tree for rule in policy}
+    assert rules == {("root", "allow", ("own", "org.relayalloc1")),
+                     ("default", "allow", ("send_destination", "org.relayalloc1")),
+                     ("default", "allow", ("receive_sender", "org.relayalloc1"))}
+
+
+def test_names_agree():
+    """Bus name and polkit action are the code's; the activation names the unit's alias."""
+    header = (REPO / "daemon/bus-api.h").read_text()
+    name = re.search(r'#define BUS_NAME "(\S+)"', header)[1]
+    action = re.search(r'#define BUS_POLKIT_ACTION "(\S+)"', header)[1]
+    units = REPO / "units"
+    assert f'<action id="{action}">' in (units / "org.relayalloc1.policy").read_text()
+    service = (units / "relayallocd.service.in").read_text()
+    assert f"\nBusName={name}\n" in service
+    alias = re.search(r"^Alias=(\S+)$", service, re.M)[1]
+    activation = (units / "org.relayalloc1.service").read_text()
+    assert f"\nName={name}\n" in activation and f"\nSystemdService={alias}\n" in activation
+    assert pathlib.Path(units / f"{name}.service").exists()
