@@ -39,17 +39,69 @@ const Group *setup_group(const Setup *s, size_t group)
     return group == GROUP_NONE ? NULL : &s->config->groups[group];
 }
 
-static void resolve(const Manager *m, const Allocator *a, Resolved *ret)
+static bool in_use(const Config *config, size_t allocator)
 {
+    for (size_t g = 0; g < config->n_groups; g++)
+        if (config->groups[g].allocator == allocator)
+            return true;
+    return false;
+}
+
+static Library library_copy(const Library *l)
+{
+    Library copy = *l;
+
+    copy.path = xstrdup(l->path);
+    copy.realpath = xstrdup(l->realpath);
+    return copy;
+}
+
+/* An earlier allocator with the same library: "jemalloc" for "jemalloc-tuned". */
+static const Resolved *same_library(const Setup *s, size_t allocator)
+{
+    for (size_t i = 0; i < allocator; i++)
+        if (streq_null(s->config->allocators[i].library, s->config->allocators[allocator].library))
+            return &s->resolved[i];
+    return NULL;
+}
+
+/* Finds the library, once for all allocators that share it. */
+static bool find_library(const Manager *m, const Setup *s, size_t allocator, Resolved *ret)
+{
+    const char *name = s->config->allocators[allocator].library;
+    const Resolved *same = same_library(s, allocator);
+
+    if (!name)
+        return true;
+    if (same && !same->library.path) {
+        ret->refusal = xstrdup(same->refusal);
+        return false;
+    }
+    if (same)
+        ret->library = library_copy(&same->library);
+    else if (library_resolve(name, m->probe, &ret->library, &ret->refusal) < 0)
+        return false;
+    free(ret->build);
+    ret->build = library_build_id(&ret->library);
+    return true;
+}
+
+static void resolve(const Manager *m, const Setup *s, size_t allocator, Resolved *ret)
+{
+    const Allocator *a = &s->config->allocators[allocator];
+    const Resolved *same = same_library(s, allocator);
     _cleanup_(probe_result_clear) ProbeResult probe = { 0 };
 
     ret->version = xstrdup("");
     ret->build = xstrdup(a->name);
-    if (a->library) {
-        if (library_resolve(a->library, m->probe, &ret->library, &ret->refusal) < 0)
-            return;
-        free(ret->build);
-        ret->build = library_build_id(&ret->library);
+    if (!find_library(m, s, allocator, ret))
+        return;
+    if (same && !in_use(s->config, allocator)) {
+        /* Nobody is to run it: it is here so that a relay that runs it can be called by its name. */
+        ret->family = same->family;
+        free(ret->version);
+        ret->version = xstrdup(same->version);
+        return;
     }
     if (probe_run(m->probe, ret->library.path, a->environment, a->n_environment, &probe, &ret->refusal) < 0)
         return;
@@ -61,14 +113,6 @@ static void resolve(const Manager *m, const Allocator *a, Resolved *ret)
                                  probe.library ? probe.library : "something else");
     else if (probe.warnings)
         eventlog_line(LOG_INFO, "Allocator %s: %s", a->name, probe.warnings);
-}
-
-static bool in_use(const Config *config, size_t allocator)
-{
-    for (size_t g = 0; g < config->n_groups; g++)
-        if (config->groups[g].allocator == allocator)
-            return true;
-    return false;
 }
 
 /* FNV-1a, to tell whether something changed; nothing depends on its strength. */
@@ -154,7 +198,7 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
         const Allocator *a = &s->config->allocators[i];
         Resolved *resolved = &s->resolved[i];
 
-        resolve(m, a, resolved);
+        resolve(m, s, i, resolved);
         sd_notify(0, "WATCHDOG=1"); /* a library that hangs costs some of its time, ten of them all of it */
         if (resolved->library.realpath)
             strv_push(&s->libraries, xstrdup(resolved->library.realpath));
