@@ -225,7 +225,7 @@ static bool is_original(const Draft *draft)
     _cleanup_(freep) char *text = NULL;
     struct stat st;
 
-    return read_text(draft->real, O_NOFOLLOW, &text, &st) == 0 && streq(text, draft->original);
+    return read_text(draft->real, O_NOFOLLOW, &text, &st) == 0 && streq_null(text, draft->original);
 }
 
 static int sync_folder(const char *path)

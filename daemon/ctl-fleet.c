@@ -75,7 +75,7 @@ int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret)
         return r;
     }
     *ret = fleet;
-    fleet = (Fleet){ 0 };
+    memset(&fleet, 0, sizeof(fleet));
     return 0;
 }
 

@@ -53,7 +53,7 @@ AllocatorFacts *facts_array_read(const Config *config, bool all)
     AllocatorFacts *facts = xcalloc(config->n_allocators, sizeof(*facts));
 
     for (size_t i = 0; i < config->n_allocators; i++) {
-        bool used = all;
+        bool used = all || streq(config->allocators[i].name, "glibc"); /* what runs before we come */
         for (size_t g = 0; g < config->n_groups; g++)
             used = used || config->groups[g].allocator == i;
         if (used)

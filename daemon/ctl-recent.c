@@ -93,6 +93,6 @@ int recent_events_read(const char *relay, size_t most, RecentEvents *ret)
     if (r < 0)
         return r;
     *ret = events;
-    events = (RecentEvents){ 0 };
+    memset(&events, 0, sizeof(events));
     return 0;
 }

@@ -16,8 +16,8 @@
 
 #define DROPIN_ROOT "/etc/systemd/system"
 #define STATE_DIR "/var/lib/relayalloc"
-#define RELAYS_MAX 10000               /* folders in instances_dir beyond that are no relays */
-#define SETTING_FILE_MAX (1024 * 1024) /* of drop-ins and environment files of others */
+#define RELAYS_MAX 10000                      /* folders in instances_dir beyond that are no relays */
+#define SETTING_FILE_MAX ((off_t)1024 * 1024) /* of drop-ins and environment files of others */
 
 void survey_clear(Survey *survey)
 {

@@ -20,6 +20,10 @@ typedef struct Cell {
     const char *color;
 } Cell;
 
+typedef struct Row {
+    Cell *cells; /* n_columns */
+} Row;
+
 struct CtlTable {
     const CtlOptions *options;
     const Column *columns;
@@ -29,7 +33,7 @@ struct CtlTable {
     bool chosen; /* by -o */
     const size_t *drop;
     size_t n_drop;
-    Cell **rows;
+    Row *rows;
     size_t n_rows, capacity;
 };
 
@@ -105,8 +109,8 @@ CtlTable *ctl_table_free(CtlTable *table)
         return NULL;
     for (size_t i = 0; i < table->n_rows; i++) {
         for (size_t c = 0; c < table->n_columns; c++)
-            free(table->rows[i][c].text);
-        free(table->rows[i]);
+            free(table->rows[i].cells[c].text);
+        free(table->rows[i].cells);
     }
     free(table->rows);
     free(table->shown);
@@ -117,12 +121,12 @@ CtlTable *ctl_table_free(CtlTable *table)
 void ctl_table_row(CtlTable *table)
 {
     GROW(table->rows, table->capacity, table->n_rows);
-    table->rows[table->n_rows++] = xcalloc(table->n_columns, sizeof(Cell));
+    table->rows[table->n_rows++].cells = xcalloc(table->n_columns, sizeof(Cell));
 }
 
 static Cell *cell(CtlTable *table, size_t column)
 {
-    return &table->rows[table->n_rows - 1][column];
+    return &table->rows[table->n_rows - 1].cells[column];
 }
 
 static void set_text(Cell *c, const char *text)
@@ -208,7 +212,7 @@ static int print_json(const CtlTable *table)
             for (char *p = key; *p; p++)
                 if (*p >= 'A' && *p <= 'Z')
                     *p = (char)(*p - 'A' + 'a');
-            json_object_object_add(row, key, cell_json(&table->rows[i][table->shown[s]], column->type));
+            json_object_object_add(row, key, cell_json(&table->rows[i].cells[table->shown[s]], column->type));
         }
         json_object_array_add(array, row);
     }
@@ -330,7 +334,7 @@ static char **render_cells(const CtlTable *table, size_t *widths)
         const Column *column = &table->columns[table->shown[s]];
         texts[s] = xstrdup(column->name);
         for (size_t i = 0; i < table->n_rows; i++)
-            texts[(i + 1) * n + s] = cell_text(&table->rows[i][table->shown[s]], column->type);
+            texts[(i + 1) * n + s] = cell_text(&table->rows[i].cells[table->shown[s]], column->type);
         for (size_t i = table->options->no_legend ? 1 : 0; i <= table->n_rows; i++) {
             size_t width = text_width(texts[i * n + s], SIZE_MAX, NULL);
             if (width > widths[s])
@@ -361,7 +365,7 @@ static void fill(const CtlTable *table, struct libscols_table *tb, char **texts,
             ctl_shorten(text, widths[s]);
             if (scols_line_set_data(line, c, *text) < 0)
                 abort();
-            const char *color = table->rows[i][table->shown[s]].color;
+            const char *color = table->rows[i].cells[table->shown[s]].color;
             if (color && table->options->color) {
                 _cleanup_(freep) char *sequence = xasprintf("\033[%sm", color);
                 scols_cell_set_color(scols_line_get_cell(line, c), sequence);

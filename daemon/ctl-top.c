@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <ncurses.h>
-#include <poll.h>
+#include <term.h>
 
 #define REFRESH (2 * USEC_PER_SEC)
 
@@ -86,6 +86,17 @@ static bool take_key(Top *top, int key)
     return true;
 }
 
+/* newterm() does not free all that it took when it finds that the terminal is not known. */
+static bool terminal_known(void)
+{
+    int error = 0;
+
+    if (setupterm(NULL, STDOUT_FILENO, &error) == ERR)
+        return false;
+    del_curterm(cur_term);
+    return true;
+}
+
 static void start_colors(Top *top)
 {
     if (!top->color || !has_colors()) {
@@ -146,7 +157,7 @@ int ctl_top(int argc, char *argv[], const CtlOptions *options)
     }
     if (r >= 0 && local && sparks_read_journal(&top.sparks, top.now) < 0)
         sparks_clear(&top.sparks); /* not for this user's eyes: the line grows from now on */
-    SCREEN *screen = r < 0 ? NULL : newterm(NULL, stdout, stdin);
+    SCREEN *screen = r >= 0 && terminal_known() ? newterm(NULL, stdout, stdin) : NULL;
     if (r >= 0 && !screen) {
         ctl_error("cannot use this terminal (TERM=%s)", getenv("TERM") ? getenv("TERM") : "");
         r = -EINVAL;
