@@ -177,11 +177,12 @@ class Machine:
     def start_daemon(self):
         self.systemctl("start", "relayallocd")
 
-    def settings(self, groups, parallel=1, settle=0, interval=1, entry="relay", extra="", extra_rollout=""):
-        """A configuration for tests: groups is [(name, allocator, "relays = [...]")]."""
+    def settings(self, groups, parallel=1, settle=0, interval=1, entry="relay", canary=0):
+        """A configuration for tests: groups is [(name, allocator, "relays = [...]")]. No canaries if not asked
+        for, because they go one after the other."""
         rows = ",\n".join(f'  {{ name = "{n}"; allocator = "{a}"; {rest}; }}' for n, a, rest in groups)
-        return (f"{extra}\ngroups = (\n{rows}\n);\n"
-                f"rollout = {{ parallel = {parallel}; settle = {settle}; {extra_rollout} }};\n"
+        return (f"groups = (\n{rows}\n);\n"
+                f"rollout = {{ parallel = {parallel}; settle = {settle}; canary = {canary}; }};\n"
                 f'sample = {{ interval = {interval}; entry = "{entry}"; }};\n')
 
     # --- relays ---

@@ -11,7 +11,7 @@ KILLS = int(os.environ.get("KILLS", "12"))
 
 
 def conf(m, allocator, **options):
-    return m.settings([("A", allocator, 'relays = [ "*" ]')], parallel=6, extra_rollout="canary = 0;", **options)
+    return m.settings([("A", allocator, 'relays = [ "*" ]')], parallel=6, **options)
 
 
 def assert_files_whole(m):
@@ -71,7 +71,7 @@ def test_killed_at_random_moments(fresh):
 
 def rollout_with(m, disturb, timeout=120):
     """A rollout that disturb() disturbs when the second relay has been moved."""
-    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=2, extra_rollout="canary = 0;"))
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=2))
     m.start_daemon()
     m.wait_event("relay-moved", count=2, timeout=60)
     disturb()
@@ -115,7 +115,7 @@ def test_all_relays_restarted_by_a_package_upgrade_in_mid_rollout(fresh):
 
 def test_relay_stopped_by_its_operator_in_mid_rollout_stays_stopped(fresh):
     m = fresh
-    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=1, extra_rollout="canary = 0;"))
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=1))
     m.start_daemon()
     m.wait_event("relay-moved", count=1, timeout=60)
     last = m.wait_until(lambda: [r for r, s in m.states().items() if s == "pending"], 30, "a pending relay")[-1]
@@ -131,5 +131,5 @@ def test_relay_stopped_by_its_operator_in_mid_rollout_stays_stopped(fresh):
 def test_file_edited_in_mid_rollout_is_replanned(fresh):
     m = fresh
     rollout_with(m, lambda: m.write_conf(
-        m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=6, extra_rollout="canary = 0;")))
+        m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=6)))
     assert max(m.starts(r) for r in m.names) == 1

@@ -54,7 +54,7 @@ def test_first_rollout(fresh):
     m = fresh
     before = m.invocations()
     wanted = four_groups(m)
-    m.write_conf(conf(m, wanted, parallel=2))
+    m.write_conf(conf(m, wanted, parallel=2, canary=1))
     m.start_daemon()
     m.wait_all("ok")
     m.wait_event("rollout-finished")
