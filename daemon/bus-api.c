@@ -3,6 +3,7 @@
  * Decides only who may wish. */
 #include "bus-api.h"
 #include "bus-authorize.h"
+#include "bus-private.h"
 #include "manager.h"
 
 #include <errno.h>
@@ -10,61 +11,7 @@
 
 #define CHANGED_DELAY (100 * USEC_PER_MSEC)
 
-/* ---- relays ---- */
-
-static int relay_path(const Relay *r, char **ret)
-{
-    return sd_bus_path_encode(BUS_RELAY_PREFIX, r->name, ret);
-}
-
-static const char *group_name(const Relay *r)
-{
-    const Group *g = setup_group(r->manager->setup, r->group);
-
-    return g ? g->name : "";
-}
-
-static const char *assigned_name(const Relay *r)
-{
-    const Group *g = relay_target(r);
-
-    return g ? r->manager->setup->config->allocators[g->allocator].name : "";
-}
-
-static usec_t since(const Relay *r)
-{
-    return r->process ? process_started(r->process) : 0;
-}
-
-/* What stands in the reply of ListRelays: numbers of this moment, so that they agree with /proc. */
-static Memory memory_now(Relay *r)
-{
-    Memory memory = { 0 };
-
-    if (r->process)
-        (void)process_memory(r->process, &memory);
-    return memory;
-}
-
-static const char *reason_of(const Relay *r)
-{
-    const char *reason = relay_reason(r);
-
-    return reason ? reason : "";
-}
-
-static int append_relay(sd_bus_message *m, Relay *r)
-{
-    _cleanup_(freep) char *path = NULL;
-    const Memory memory = memory_now(r);
-    int e = relay_path(r, &path);
-
-    if (e < 0)
-        return e;
-    return sd_bus_message_append(m, "(ssssssttto)", r->name, group_name(r), assigned_name(r), r->running_name,
-                                 r->version, relay_state_to_string(r->state), memory.rss, memory.hwm,
-                                 since(r), path);
-}
+/* ---- reading ---- */
 
 static int method_list_relays(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
@@ -76,7 +23,7 @@ static int method_list_relays(sd_bus_message *call, void *userdata, sd_bus_error
     if (r >= 0)
         r = sd_bus_message_open_container(reply, 'a', "(ssssssttto)");
     for (size_t i = 0; r >= 0 && i < m->n_relays; i++)
-        r = append_relay(reply, m->relays[i]);
+        r = bus_relay_append(reply, m->relays[i]);
     if (r >= 0)
         r = sd_bus_message_close_container(reply);
     return r < 0 ? r : sd_bus_message_send(reply);
@@ -93,153 +40,9 @@ static int method_get_relay(sd_bus_message *call, void *userdata, sd_bus_error *
     const Relay *r = relays_find(userdata, name);
     if (!r)
         return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_RELAY, "No relay named \"%s\".", name);
-    e = relay_path(r, &path);
+    e = bus_relay_path(r, &path);
     return e < 0 ? e : sd_bus_reply_method_return(call, "o", path);
 }
-
-static int relay_find_object(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
-                             sd_bus_error *error)
-{
-    _cleanup_(freep) char *name = NULL;
-    int r = sd_bus_path_decode(path, BUS_RELAY_PREFIX, &name);
-
-    (void)bus;
-    (void)interface;
-    (void)error;
-    if (r <= 0)
-        return r;
-    *ret = relays_find(userdata, name);
-    return *ret != NULL;
-}
-
-static int enumerate_relays(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error)
-{
-    Manager *m = userdata;
-    char **paths = NULL;
-
-    (void)bus;
-    (void)prefix;
-    (void)error;
-    for (size_t i = 0; i < m->n_relays; i++) {
-        char *path;
-        if (relay_path(m->relays[i], &path) >= 0)
-            strv_push(&paths, path);
-    }
-    *ret = paths;
-    return 0;
-}
-
-static int get_relay_text(sd_bus *bus, const char *path, const char *interface, const char *property,
-                          sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-    const Relay *r = userdata;
-    _cleanup_(freep) char *own = NULL;
-    const char *value = "";
-
-    (void)bus;
-    (void)path;
-    (void)interface;
-    (void)error;
-    if (streq(property, "Name"))
-        value = r->name;
-    else if (streq(property, "Unit"))
-        value = r->unit;
-    else if (streq(property, "Group"))
-        value = group_name(r);
-    else if (streq(property, "Assigned"))
-        value = assigned_name(r);
-    else if (streq(property, "Running"))
-        value = r->running_name;
-    else if (streq(property, "Version"))
-        value = r->version;
-    else if (streq(property, "State"))
-        value = relay_state_to_string(r->state);
-    else if (streq(property, "Reason"))
-        value = reason_of(r);
-    else if (streq(property, "Library"))
-        value = r->running.path ? r->running.path : "";
-    else if (streq(property, "DropIn") && r->present)
-        value = own = dropin_store_path(r->manager->dropins, r->unit);
-    return sd_bus_message_append(reply, "s", value);
-}
-
-static int get_relay_number(sd_bus *bus, const char *path, const char *interface, const char *property,
-                            sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-    Relay *r = userdata;
-    const Memory memory = memory_now(r);
-    uint64_t value = 0;
-
-    (void)bus;
-    (void)path;
-    (void)interface;
-    (void)error;
-    if (streq(property, "RSS"))
-        value = memory.rss;
-    else if (streq(property, "Anonymous"))
-        value = memory.anon;
-    else if (streq(property, "Swap"))
-        value = memory.swap;
-    else if (streq(property, "Peak"))
-        value = memory.hwm;
-    else if (streq(property, "Since"))
-        value = since(r);
-    else if (streq(property, "Sampled"))
-        value = r->sampled;
-    return sd_bus_message_append(reply, "t", value);
-}
-
-static int get_relay_pid(sd_bus *bus, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-    const Relay *r = userdata;
-
-    (void)bus;
-    (void)path;
-    (void)interface;
-    (void)property;
-    (void)error;
-    return sd_bus_message_append(reply, "u", r->process ? (uint32_t)process_pid(r->process) : 0);
-}
-
-static int get_relay_dropins(sd_bus *bus, const char *path, const char *interface, const char *property,
-                             sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-    const Relay *r = userdata;
-
-    (void)bus;
-    (void)path;
-    (void)interface;
-    (void)property;
-    (void)error;
-    return sd_bus_message_append_strv(reply, r->info ? r->info->dropins : NULL);
-}
-
-#define RELAY_TEXT(name, flags) SD_BUS_PROPERTY(name, "s", get_relay_text, 0, flags)
-#define RELAY_NUMBER(name) SD_BUS_PROPERTY(name, "t", get_relay_number, 0, 0)
-
-static const sd_bus_vtable relay_vtable[] = {
-    SD_BUS_VTABLE_START(0),
-    RELAY_TEXT("Name", SD_BUS_VTABLE_PROPERTY_CONST),
-    RELAY_TEXT("Unit", SD_BUS_VTABLE_PROPERTY_CONST),
-    RELAY_TEXT("Group", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("Assigned", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("Running", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("Version", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("State", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("Reason", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("Library", 0),
-    RELAY_TEXT("DropIn", 0),
-    SD_BUS_PROPERTY("DropIns", "as", get_relay_dropins, 0, 0),
-    SD_BUS_PROPERTY("MainPID", "u", get_relay_pid, 0, 0),
-    RELAY_NUMBER("Since"),
-    RELAY_NUMBER("RSS"),
-    RELAY_NUMBER("Anonymous"),
-    RELAY_NUMBER("Swap"),
-    RELAY_NUMBER("Peak"),
-    RELAY_NUMBER("Sampled"),
-    SD_BUS_VTABLE_END,
-};
 
 /* ---- the manager ---- */
 
@@ -353,8 +156,8 @@ static int method_plan(sd_bus_message *call, void *userdata, sd_bus_error *error
         const Relay *relay = m->relays[p->relay];
 
         r = sd_bus_message_append(reply, "(usssss)", (uint32_t)p->wave, relay->name,
-                                  action_to_string(p->action), group_name(relay), assigned_name(relay),
-                                  p->reason);
+                                  action_to_string(p->action), bus_group_name(relay),
+                                  bus_assigned_name(relay), p->reason);
     }
     if (r >= 0)
         r = sd_bus_message_close_container(reply);
@@ -376,7 +179,7 @@ static int method_verify(sd_bus_message *call, void *userdata, sd_bus_error *err
         const Relay *relay = m->relays[i];
 
         r = sd_bus_message_append(reply, "(sss)", relay->name, relay_state_to_string(relay->state),
-                                  relay_state_fine(relay->state) ? "" : reason_of(relay));
+                                  relay_state_fine(relay->state) ? "" : bus_relay_reason(relay));
     }
     if (r >= 0)
         r = sd_bus_message_close_container(reply);
@@ -501,75 +304,6 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_VTABLE_END,
 };
 
-/* ---- org.freedesktop.LogControl1(5) ---- */
-
-static const char *const levels[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug" };
-
-static int get_log(sd_bus *bus, const char *path, const char *interface, const char *property,
-                   sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-    const char *value = "relayallocd";
-
-    (void)bus;
-    (void)path;
-    (void)interface;
-    (void)userdata;
-    (void)error;
-    if (streq(property, "LogLevel"))
-        value = levels[eventlog_max_level()];
-    else if (streq(property, "LogTarget"))
-        value = eventlog_target() == EVENT_TARGET_JOURNAL ? "journal" : "console";
-    return sd_bus_message_append(reply, "s", value);
-}
-
-static int set_log_level(sd_bus *bus, const char *path, const char *interface, const char *property,
-                         sd_bus_message *value, void *userdata, sd_bus_error *error)
-{
-    const char *level;
-    int r = sd_bus_message_read(value, "s", &level);
-
-    (void)bus;
-    (void)path;
-    (void)interface;
-    (void)property;
-    (void)userdata;
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < ELEMENTSOF(levels); i++)
-        if (streq(levels[i], level)) {
-            eventlog_set_max_level((int)i);
-            return 0;
-        }
-    return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "No log level \"%s\".", level);
-}
-
-static int set_log_target(sd_bus *bus, const char *path, const char *interface, const char *property,
-                          sd_bus_message *value, void *userdata, sd_bus_error *error)
-{
-    const char *target;
-    int r = sd_bus_message_read(value, "s", &target);
-
-    (void)bus;
-    (void)path;
-    (void)interface;
-    (void)property;
-    (void)userdata;
-    if (r < 0)
-        return r;
-    if (!streq(target, "journal") && !streq(target, "console") && !streq(target, "auto"))
-        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Log target is journal, console or auto.");
-    eventlog_set_target(streq(target, "console") ? EVENT_TARGET_CONSOLE : EVENT_TARGET_JOURNAL);
-    return 0;
-}
-
-static const sd_bus_vtable log_vtable[] = {
-    SD_BUS_VTABLE_START(0),
-    SD_BUS_WRITABLE_PROPERTY("LogLevel", "s", get_log, set_log_level, 0, 0),
-    SD_BUS_WRITABLE_PROPERTY("LogTarget", "s", get_log, set_log_target, 0, 0),
-    SD_BUS_PROPERTY("SyslogIdentifier", "s", get_log, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-    SD_BUS_VTABLE_END,
-};
-
 /* ---- start, stop, changes ---- */
 
 static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -589,13 +323,13 @@ int bus_api_start(Manager *m)
     int r = sd_bus_add_object_vtable(bus, &slot[0], BUS_PATH, BUS_MANAGER_INTERFACE, manager_vtable, m);
 
     if (r >= 0)
-        r = sd_bus_add_fallback_vtable(bus, &slot[1], BUS_RELAY_PREFIX, BUS_RELAY_INTERFACE, relay_vtable,
-                                       relay_find_object, m);
+        r = sd_bus_add_fallback_vtable(bus, &slot[1], BUS_RELAY_PREFIX, BUS_RELAY_INTERFACE, bus_relay_vtable,
+                                       bus_relay_find, m);
     if (r >= 0)
-        r = sd_bus_add_node_enumerator(bus, &slot[2], BUS_RELAY_PREFIX, enumerate_relays, m);
+        r = sd_bus_add_node_enumerator(bus, &slot[2], BUS_RELAY_PREFIX, bus_relay_enumerate, m);
     if (r >= 0)
         r = sd_bus_add_object_vtable(bus, &slot[3], "/org/freedesktop/LogControl1",
-                                     "org.freedesktop.LogControl1", log_vtable, m);
+                                     "org.freedesktop.LogControl1", bus_log_vtable, m);
     if (r >= 0)
         r = sd_bus_request_name_async(bus, &m->name_slot, BUS_NAME, 0, on_name, m);
     return r;
@@ -614,7 +348,7 @@ void bus_api_relay_changed(Relay *r)
     Manager *m = r->manager;
     _cleanup_(freep) char *path = NULL;
 
-    if (!m->bus || relay_path(r, &path) < 0)
+    if (!m->bus || bus_relay_path(r, &path) < 0)
         return;
     (void)sd_bus_emit_properties_changed(m->bus, path, BUS_RELAY_INTERFACE, "State", "Reason", "Running",
                                          "Version", "Assigned", "Group", NULL);

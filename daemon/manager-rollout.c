@@ -1,77 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Carries out the commands of core/rollout and answers each with one event: files, reloads, jobs, proofs. It
- * decides nothing of the rollout's order. Each operation under way is one RunItem with everything that
- * belongs to it in named fields; operation_end() cancels all of it. */
+/* Carries out the commands of core/rollout and answers each with one event: files, reloads, preflights;
+ * restarts and proofs are manager-operation.c's. It decides nothing of the rollout's order. */
 #include "core/dropin.h"
-#include "manager.h"
+#include "manager-run.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <syslog.h>
 #include <time.h>
 
-#define POLL_JOB (2 * USEC_PER_SEC)        /* a lost JobRemoved is found by looking */
-#define POLL_VERIFY (200 * USEC_PER_MSEC)  /* a unit in transition is looked at again */
-#define DEADLINE_SLACK (15 * USEC_PER_SEC) /* on top of the unit's own timeouts */
-#define DEADLINE_LONGEST (15 * USEC_PER_MINUTE)
 #define RELOAD_RETRY_FIRST (USEC_PER_SEC / 2) /* systemd's rate limit counts in seconds */
 #define RELOAD_RETRY_LONGEST (20 * USEC_PER_SEC)
 #define RELOAD_TRIES 20
-
-typedef enum Operation {
-    OPERATION_NONE,
-    OPERATION_RESTART,
-    OPERATION_START,
-    OPERATION_VERIFY,
-    OPERATION_VERIFY_BACK,
-} Operation;
-
-typedef struct RunItem {
-    Run *run;
-    size_t index;
-    Relay *relay;
-    RolloutItem item;
-    size_t allocator; /* index in the configuration; ROLLOUT_NO_ALLOCATOR */
-    char *wanted;     /* text to write; NULL: remove */
-    char *previous;   /* text to put back; NULL: there was none */
-    char *before;     /* library that it ran before; NULL: glibc */
-    char **carried;   /* strv of what the old drop-in set */
-    char *reason;     /* why it failed */
-    char *unit_log;
-    /* the operation under way */
-    Operation operation;
-    Systemd1Call *call;
-    sd_event_source *timer;
-    usec_t deadline;
-    char *job;       /* object path, once systemd has told it */
-    char *early_job; /* a job of its unit that ended before we knew ours */
-    JobResult early_result;
-    char invocation[33]; /* when the restart was asked for */
-} RunItem;
-
-typedef struct RunPreflight {
-    Run *run;
-    size_t allocator;
-    Preflight *preflight;
-    bool again; /* the bus went while it was under way */
-} RunPreflight;
-
-struct Run {
-    Manager *manager;
-    Rollout *rollout;
-    RunItem *items;
-    size_t n;
-    RunPreflight *preflights; /* one for each allocator of the configuration */
-    size_t n_preflights;
-    Systemd1Call *reload;
-    bool reloading; /* a RELOAD is out, perhaps waiting to be tried again */
-    unsigned reload_tries;
-    usec_t reload_wait;
-    sd_event_source *reload_timer, *timer;
-    size_t waves; /* as forecast at its start */
-    bool unsafe;  /* the state could not be saved: nothing may be written */
-    bool pumping;
-};
 
 static void pump(Run *run);
 static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata);
@@ -89,6 +29,19 @@ uint64_t run_id(const Manager *m)
 const char *run_item_reason(const Run *run, size_t item)
 {
     return run->items[item].reason;
+}
+
+void item_set_reason(RunItem *i, char *take_reason)
+{
+    free(i->reason);
+    i->reason = take_reason;
+}
+
+const char *item_allocator_name(const RunItem *i)
+{
+    return i->allocator == ROLLOUT_NO_ALLOCATOR
+               ? "no drop-in of ours"
+               : i->run->manager->setup->config->allocators[i->allocator].name;
 }
 
 /* ---- time ---- */
@@ -111,7 +64,7 @@ static RolloutNow rollout_now(const Run *run)
     return (RolloutNow){ .monotonic = now_monotonic(run->manager), .window_open = window_open(run->manager) };
 }
 
-static void send_event(Run *run, RolloutEvent e)
+void run_send(Run *run, RolloutEvent e)
 {
     rollout_event(run->rollout, &e, rollout_now(run));
     pump(run);
@@ -123,7 +76,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 
     (void)source;
     (void)usec;
-    send_event(run, (RolloutEvent){ .kind = EVENT_TICK });
+    run_send(run, (RolloutEvent){ .kind = EVENT_TICK });
     return 0;
 }
 
@@ -142,281 +95,6 @@ static void set_timer(Run *run)
         (void)sd_event_add_time(run->manager->event, &run->timer, CLOCK_MONOTONIC, deadline, 1, on_tick, run);
 }
 
-/* ---- operations ---- */
-
-static void operation_end(RunItem *i)
-{
-    i->operation = OPERATION_NONE;
-    i->call = systemd1_cancel(i->call);
-    i->timer = sd_event_source_disable_unref(i->timer);
-    free(i->job);
-    free(i->early_job);
-    i->job = i->early_job = NULL;
-}
-
-static void set_reason(RunItem *i, char *take_reason)
-{
-    free(i->reason);
-    i->reason = take_reason;
-}
-
-static void answer_job(RunItem *i, JobResult result)
-{
-    if (result != JOB_DONE && result != JOB_CANCELED && result != JOB_SKIPPED &&
-        i->operation == OPERATION_RESTART && !i->reason)
-        set_reason(i, xasprintf("its restart job ended with \"%s\"", job_result_to_string(result)));
-    operation_end(i);
-    send_event(i->run, (RolloutEvent){ .kind = EVENT_JOB, .item = i->index, .job = result });
-}
-
-static void answer_verified(RunItem *i, Proof proof)
-{
-    const UnitInfo *info = i->relay->info;
-
-    operation_end(i);
-    send_event(i->run, (RolloutEvent){ .kind = EVENT_VERIFIED,
-                                       .item = i->index,
-                                       .proof = proof,
-                                       .pid = info->main_pid,
-                                       .n_restarts = info->n_restarts });
-}
-
-static int on_operation_timer(sd_event_source *source, uint64_t usec, void *userdata);
-
-static void operation_wait(RunItem *i, usec_t delay)
-{
-    i->timer = sd_event_source_disable_unref(i->timer);
-    int r = sd_event_add_time_relative(i->run->manager->event, &i->timer, CLOCK_MONOTONIC, delay,
-                                       USEC_PER_MSEC, on_operation_timer, i);
-    if (r < 0)
-        eventlog_line(LOG_ERR, "Cannot set a timer: %s.", strerror(-r));
-}
-
-static bool past_deadline(const RunItem *i)
-{
-    return now_monotonic(i->run->manager) >= i->deadline;
-}
-
-/* Everything about a unit in transition is bounded by what the unit itself allows. */
-static usec_t unit_deadline(const RunItem *i)
-{
-    const UnitInfo *info = i->relay->info;
-    usec_t stop = info ? info->timeout_stop : 0, start = info ? info->timeout_start : 0;
-    usec_t longest = stop >= DEADLINE_LONGEST || start >= DEADLINE_LONGEST ? DEADLINE_LONGEST : stop + start;
-
-    return now_monotonic(i->run->manager) + longest + DEADLINE_SLACK;
-}
-
-/* ---- restart and start ---- */
-
-static void on_job_looked(void *userdata, int error, const char *message, UnitInfo *info)
-{
-    RunItem *i = userdata;
-
-    (void)message;
-    i->call = NULL;
-    if (error == 0) {
-        const char *number = i->job ? strrchr(i->job, '/') : NULL;
-        uint64_t ours;
-        bool gone = number && parse_u64(number + 1, &ours) == 0 && info->job != ours;
-
-        relay_take_info(i->relay, info);
-        if (gone) { /* its JobRemoved was lost: how the unit stands is looked at next in any case */
-            answer_job(i, JOB_DONE);
-            return;
-        }
-    }
-    if (past_deadline(i)) {
-        set_reason(i, xstrdup("its restart job did not end in the time that the unit allows"));
-        answer_job(i, JOB_TIMEOUT);
-        return;
-    }
-    operation_wait(i, POLL_JOB);
-}
-
-static void on_job_taken(void *userdata, int error, const char *message, const char *job)
-{
-    RunItem *i = userdata;
-
-    i->call = NULL;
-    if (error < 0) {
-        set_reason(i, xasprintf("systemd took no job: %s", message ? message : strerror(-error)));
-        answer_job(i, JOB_REFUSED);
-        return;
-    }
-    i->job = xstrdup(job);
-    if (streq_null(i->early_job, job))
-        answer_job(i, i->early_result);
-    else
-        operation_wait(i, POLL_JOB);
-}
-
-static void ask_restart(RunItem *i)
-{
-    Manager *m = i->run->manager;
-
-    snprintf(i->invocation, sizeof(i->invocation), "%s", i->relay->info->invocation);
-    int r = systemd1_restart(m->systemd, i->relay->unit, i->operation == OPERATION_RESTART, on_job_taken, i,
-                             &i->call);
-    if (r < 0)
-        on_job_taken(i, r, NULL, NULL);
-}
-
-/* A unit that failed too often would not be started again (start limit): that count is forgotten first. */
-static void on_reset(void *userdata, int error, const char *message)
-{
-    RunItem *i = userdata;
-
-    (void)error; /* it was not failed: fine */
-    (void)message;
-    i->call = NULL;
-    ask_restart(i);
-}
-
-void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result)
-{
-    Relay *r = m->run ? relays_find_unit(m, unit) : NULL;
-    RunItem *i = r && r->run_item != SIZE_MAX ? &m->run->items[r->run_item] : NULL;
-
-    if (!i || (i->operation != OPERATION_RESTART && i->operation != OPERATION_START))
-        return;
-    if (i->job) {
-        if (streq(i->job, job))
-            answer_job(i, result);
-    } else { /* perhaps ours: systemd's answer to our call is still on its way */
-        free(i->early_job);
-        i->early_job = xstrdup(job);
-        i->early_result = result;
-    }
-}
-
-/* ---- verify ---- */
-
-static Proof proof_of_assigned(RunItem *i)
-{
-    Relay *r = i->relay;
-
-    if (i->item.restart && i->invocation[0] && !streq(i->invocation, r->info->invocation)) {
-        free(r->fresh_invocation);
-        r->fresh_invocation = xstrdup(r->info->invocation);
-    }
-    relay_prove(r);
-    if (i->allocator == ROLLOUT_NO_ALLOCATOR) {
-        if (!r->readable) {
-            set_reason(i, xstrdup("its process could not be read, so nothing is proved"));
-            return PROOF_WRONG;
-        }
-        STRV_FOREACH (e, i->carried) {
-            if (!strv_contains(r->environ, *e))
-                continue;
-            set_reason(i, xasprintf("it still runs with %s", *e));
-            return PROOF_WRONG;
-        }
-        return PROOF_OK;
-    }
-    if (r->verdict.cause == CAUSE_NONE)
-        return PROOF_OK;
-    set_reason(i, xstrdup(r->verdict.reason));
-    return PROOF_WRONG;
-}
-
-static Proof proof_of_before(RunItem *i)
-{
-    relay_prove(i->relay);
-    return i->relay->readable && streq_null(i->relay->running.path, i->before) ? PROOF_OK : PROOF_WRONG;
-}
-
-static bool will_change_by_itself(const UnitInfo *info)
-{
-    return info->active == ACTIVE_DEACTIVATING ||
-           (info->active == ACTIVE_ACTIVATING && !streq_null(info->sub_state, "auto-restart"));
-}
-
-static void verify_looked(RunItem *i)
-{
-    const UnitInfo *info = i->relay->info;
-    bool back = i->operation == OPERATION_VERIFY_BACK;
-
-    if (!info->exists) {
-        answer_verified(i, PROOF_GONE);
-    } else if (info->job != 0 && !past_deadline(i)) {
-        operation_wait(i, POLL_VERIFY); /* somebody's job: its end is what counts */
-    } else if (relay_up(i->relay)) {
-        answer_verified(i, back ? proof_of_before(i) : proof_of_assigned(i));
-    } else if ((will_change_by_itself(info) || (back && info->active == ACTIVE_ACTIVATING)) &&
-               !past_deadline(i)) {
-        operation_wait(i, POLL_VERIFY);
-    } else if (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) {
-        answer_verified(i, PROOF_STOPPED);
-    } else {
-        if (!back)
-            set_reason(i,
-                       xasprintf("it is not up: %s (%s), result \"%s\"",
-                                 info->active == ACTIVE_FAILED ? "failed" : "not active",
-                                 info->sub_state ? info->sub_state : "?", info->result ? info->result : "?"));
-        answer_verified(i, PROOF_FAILED);
-    }
-}
-
-static void on_verify_read(void *userdata, int error, const char *message, UnitInfo *info)
-{
-    RunItem *i = userdata;
-
-    i->call = NULL;
-    if (error == 0) {
-        relay_take_info(i->relay, info);
-        verify_looked(i);
-    } else if (past_deadline(i)) {
-        set_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));
-        answer_verified(i, PROOF_FAILED);
-    } else {
-        operation_wait(i, POLL_VERIFY);
-    }
-}
-
-static void read_unit(RunItem *i, Systemd1UnitCallback callback)
-{
-    int r = i->call ? 0 : systemd1_get_unit(i->run->manager->systemd, i->relay->unit, callback, i, &i->call);
-
-    if (r < 0)
-        operation_wait(i, POLL_JOB);
-}
-
-static int on_operation_timer(sd_event_source *source, uint64_t usec, void *userdata)
-{
-    RunItem *i = userdata;
-
-    (void)source;
-    (void)usec;
-    if (!i->run->manager->systemd)
-        return 0; /* asked again when the bus is back */
-    read_unit(i, i->operation == OPERATION_VERIFY || i->operation == OPERATION_VERIFY_BACK ? on_verify_read
-                                                                                           : on_job_looked);
-    return 0;
-}
-
-static void start_operation(RunItem *i, Operation operation)
-{
-    Manager *m = i->run->manager;
-
-    operation_end(i);
-    i->operation = operation;
-    i->deadline = unit_deadline(i);
-    if (!m->systemd)
-        return; /* run_bus_back() starts it */
-    switch (operation) {
-    case OPERATION_RESTART:
-        ask_restart(i);
-        break;
-    case OPERATION_START:
-        if (systemd1_reset_failed(m->systemd, i->relay->unit, on_reset, i, &i->call) < 0)
-            ask_restart(i);
-        break;
-    default:
-        read_unit(i, on_verify_read);
-    }
-}
-
 /* ---- files ---- */
 
 static bool write_text(RunItem *i, const char *text)
@@ -428,8 +106,8 @@ static bool write_text(RunItem *i, const char *text)
 
     relay_read_dropin(i->relay);
     if (r < 0) {
-        set_reason(i, xasprintf("cannot %s %s: %s", text ? "write" : "remove", path,
-                                r == -EEXIST ? "a file that is not ours is there" : strerror(-r)));
+        item_set_reason(i, xasprintf("cannot %s %s: %s", text ? "write" : "remove", path,
+                                     r == -EEXIST ? "a file that is not ours is there" : strerror(-r)));
         eventlog_line(LOG_ERR, "%s: %s.", i->relay->name, i->reason);
         return false;
     }
@@ -448,8 +126,8 @@ static void do_write(RunItem *i)
     bool ok = false;
 
     if (i->run->unsafe)
-        set_reason(i, xasprintf("%s cannot be written, so a crash could not be recovered from",
-                                i->run->manager->state_dir));
+        item_set_reason(i, xasprintf("%s cannot be written, so a crash could not be recovered from",
+                                     i->run->manager->state_dir));
     else
         ok = write_text(i, i->wanted);
     if (ok && i->wanted) {
@@ -460,7 +138,7 @@ static void do_write(RunItem *i)
             eventlog_write(MESSAGE_DROPIN_CONFLICT, &e, "%s: %s as well.", i->relay->name, *c);
         }
     }
-    send_event(i->run, (RolloutEvent){ .kind = EVENT_WRITTEN, .item = i->index, .ok = ok });
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_WRITTEN, .item = i->index, .ok = ok });
 }
 
 static void do_restore(RunItem *i)
@@ -469,8 +147,8 @@ static void do_restore(RunItem *i)
     bool ok = write_text(i, i->previous);
 
     if (reason)
-        set_reason(i, TAKE_PTR(reason));
-    send_event(i->run, (RolloutEvent){ .kind = EVENT_WRITTEN, .item = i->index, .ok = ok });
+        item_set_reason(i, TAKE_PTR(reason));
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_WRITTEN, .item = i->index, .ok = ok });
 }
 
 /* ---- reload ---- */
@@ -482,8 +160,8 @@ static void reload_over(Run *run, bool ok, const char *message)
     run->reloading = false;
     for (size_t n = 0; !ok && n < run->n; n++)
         if (rollout_step(run->rollout, n) == STEP_WRITTEN)
-            set_reason(&run->items[n], xasprintf("systemd did not reload: %s", message));
-    send_event(run, (RolloutEvent){ .kind = EVENT_RELOADED, .ok = ok });
+            item_set_reason(&run->items[n], xasprintf("systemd did not reload: %s", message));
+    run_send(run, (RolloutEvent){ .kind = EVENT_RELOADED, .ok = ok });
 }
 
 static int on_reload_again(sd_event_source *source, uint64_t usec, void *userdata)
@@ -540,9 +218,9 @@ static void on_preflight(void *userdata, bool ok, const char *reason)
                        "Allocator %s is refused before anybody is restarted: %s.", name, reason);
         for (size_t n = 0; n < run->n; n++)
             if (run->items[n].allocator == p->allocator && rollout_step(run->rollout, n) == STEP_WAITING)
-                set_reason(&run->items[n], xstrdup(reason));
+                item_set_reason(&run->items[n], xstrdup(reason));
     }
-    send_event(run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = p->allocator, .ok = ok });
+    run_send(run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = p->allocator, .ok = ok });
 }
 
 static void do_preflight(Run *run, size_t allocator)
@@ -555,7 +233,7 @@ static void do_preflight(Run *run, size_t allocator)
         if (run->items[n].allocator == allocator && rollout_step(run->rollout, n) == STEP_WAITING)
             relay = run->items[n].relay;
     if (!run->manager->setup->resolved[allocator].library.path || !relay) {
-        send_event(run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = allocator, .ok = true });
+        run_send(run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = allocator, .ok = true });
         return;
     }
     if (!run->manager->systemd)
@@ -565,149 +243,7 @@ static void do_preflight(Run *run, size_t allocator)
         on_preflight(p, false, "the preflight could not be started");
 }
 
-/* ---- notices ---- */
-
-static void note_wave(Run *run, const RolloutCommand *c)
-{
-    Manager *m = run->manager;
-    const Event e = { .rollout = run_id(m), .wave = c->wave };
-
-    /* All of the wave at once, before its first file: after a crash we know whom to look after. */
-    for (size_t n = 0; n < run->n; n++) {
-        const RunItem *i = &run->items[n];
-        Step step = rollout_step(run->rollout, n);
-
-        if (step == STEP_WRITING && i->item.restart)
-            state_add_flight(m->state, i->relay->name, i->previous, i->before);
-        else if (step_ended(step))
-            state_remove_flight(m->state, i->relay->name);
-    }
-    run->unsafe = manager_save_state(m) < 0;
-    eventlog_write(MESSAGE_WAVE_STARTED, &e, "Rollout %" PRIu64 ", wave %zu: %zu relay%s.", run_id(m),
-                   c->wave, c->count, c->count == 1 ? "" : "s");
-}
-
-static const char *allocator_name(const RunItem *i)
-{
-    return i->allocator == ROLLOUT_NO_ALLOCATOR
-               ? "no drop-in of ours"
-               : i->run->manager->setup->config->allocators[i->allocator].name;
-}
-
-static void note_failed_gate(Run *run, const RolloutCommand *c)
-{
-    RunItem *i = &run->items[c->item];
-    Manager *m = run->manager;
-    Event e = relay_event(i->relay);
-
-    if (!i->reason)
-        set_reason(i, xstrdup(c->gate == GATE_SETTLE
-                                  ? "it did not stay up while it settled: it crashed or was restarted "
-                                    "again and again"
-                                  : "reason unknown"));
-    free(i->unit_log);
-    i->unit_log = relay_unit_log(i->relay);
-    e.reason = i->reason;
-    e.result = gate_to_string(c->gate);
-    e.unit_log = i->unit_log;
-    e.wave = rollout_wave(run->rollout);
-    eventlog_write(MESSAGE_RELAY_FAILED, &e, "%s could not be moved to %s (gate \"%s\"): %s.%s%s",
-                   i->relay->name, allocator_name(i), gate_to_string(c->gate), i->reason,
-                   i->unit_log ? "\nIts last lines:\n" : "", i->unit_log ? i->unit_log : "");
-    /* A disk or a reload that fails is the host's trouble, and not this relay's with this library. */
-    if (i->allocator != ROLLOUT_NO_ALLOCATOR && c->gate != GATE_WRITE && c->gate != GATE_RELOAD) {
-        state_add_refusal(m->state, i->relay->name, allocator_name(i), m->setup->resolved[i->allocator].build,
-                          i->reason);
-        (void)manager_save_state(m);
-    }
-}
-
-static void note_ended(Run *run, const RolloutCommand *c)
-{
-    RunItem *i = &run->items[c->item];
-    Event e = relay_event(i->relay);
-    char span[FORMAT_SPAN_MAX];
-
-    operation_end(i);
-    e.wave = rollout_wave(run->rollout);
-    e.reason = i->reason;
-    switch (rollout_step(run->rollout, c->item)) {
-    case STEP_DONE:
-        e.reason = NULL;
-        if (i->item.restart)
-            eventlog_write(MESSAGE_RELAY_MOVED, &e, "%s runs %s%s%s, proved and settled for %s.",
-                           i->relay->name, i->relay->running_name, *i->relay->version ? " " : "",
-                           i->relay->version, format_span(span, run->manager->setup->config->rollout.settle));
-        break;
-    case STEP_FAILED:
-        if (c->gate != GATE_PREFLIGHT && c->gate != GATE_WRITE)
-            eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back and runs as before: %s.",
-                           i->relay->name, i->reason ? i->reason : "reason unknown");
-        break;
-    case STEP_LOST:
-        eventlog_write(
-            MESSAGE_RELAY_LOST, &e,
-            run->manager->setup->config->rollout.on_failure == ON_FAILURE_ROLLBACK
-                ? "%s COULD NOT BE PUT BACK and needs a human: %s. See systemctl status '%s'."
-                : "%s was left as it is, as on_failure = \"stop\" says: %s. See systemctl status '%s'.",
-            i->relay->name, i->reason ? i->reason : "reason unknown", i->relay->unit);
-        break;
-    case STEP_SKIPPED:
-        eventlog_line(LOG_INFO, "%s was stopped by somebody else, or is gone: left so.", i->relay->name);
-        break;
-    default:
-        break;
-    }
-}
-
-/* ---- the end ---- */
-
-static void note_over(Run *run)
-{
-    Manager *m = run->manager;
-    RolloutState state = rollout_state(run->rollout);
-    size_t total, done, failed;
-    Event e = { .rollout = run_id(m), .result = rollout_state_to_string(state) };
-    const RunItem *first = NULL;
-
-    rollout_counts(run->rollout, &total, &done, &failed);
-    for (size_t n = 0; n < run->n; n++) {
-        Step step = rollout_step(run->rollout, n);
-
-        if (step_ended(step))
-            state_remove_flight(m->state, run->items[n].relay->name);
-        if (!first && (step == STEP_FAILED || step == STEP_LOST))
-            first = &run->items[n];
-    }
-    free(m->last_reason);
-    m->last_reason =
-        first ? xasprintf("%s: %s", first->relay->name, first->reason ? first->reason : "failed") : NULL;
-    if (state != ROLLOUT_SUPERSEDED)
-        m->last_result = state;
-    m->last_counts = run_counts(m);
-    if (state == ROLLOUT_HALTED || state == ROLLOUT_ABORTED) {
-        m->state->hold = state == ROLLOUT_HALTED ? HOLD_HALTED : HOLD_ABORTED;
-        free(m->state->hold_reason);
-        m->state->hold_reason = xstrdup(m->last_reason);
-    }
-    (void)manager_save_state(m);
-    e.reason = m->last_reason;
-    if (state == ROLLOUT_HALTED)
-        eventlog_write(MESSAGE_ROLLOUT_HALTED, &e,
-                       "Rollout %" PRIu64 " halted: %zu done, %zu failed, %zu not begun. First failure: %s. "
-                       "Mend it and change the file or the library, or relayallocctl resume.",
-                       run_id(m), done, failed, total - done - failed,
-                       m->last_reason ? m->last_reason : "unknown");
-    else if (state == ROLLOUT_ABORTED)
-        eventlog_write(MESSAGE_ROLLOUT_ABORTED, &e,
-                       "Rollout %" PRIu64 " aborted: %zu done, %zu failed, %zu not begun.", run_id(m), done,
-                       failed, total - done - failed);
-    else
-        eventlog_write(MESSAGE_ROLLOUT_FINISHED, &e,
-                       "Rollout %" PRIu64 " %s: %zu done, %zu failed, %zu not begun.", run_id(m),
-                       state == ROLLOUT_DONE ? "finished" : "makes way for a new plan", done, failed,
-                       total - done - failed);
-}
+/* ---- the commands ---- */
 
 /* Carries out all commands that are out. Answers may come at once and bring new commands: no recursion. */
 static void pump(Run *run)
@@ -741,30 +277,30 @@ static void pump(Run *run)
             Event e = relay_event(i->relay);
             e.wave = rollout_wave(run->rollout);
             eventlog_write(MESSAGE_RELAY_RESTARTING, &e, "%s: restarting for %s.", i->relay->name,
-                           allocator_name(i));
-            start_operation(i, OPERATION_RESTART);
+                           item_allocator_name(i));
+            operation_start(i, OPERATION_RESTART);
             break;
         }
         case COMMAND_START:
-            start_operation(i, OPERATION_START);
+            operation_start(i, OPERATION_START);
             break;
         case COMMAND_VERIFY:
-            start_operation(i, OPERATION_VERIFY);
+            operation_start(i, OPERATION_VERIFY);
             break;
         case COMMAND_VERIFY_BACK:
-            start_operation(i, OPERATION_VERIFY_BACK);
+            operation_start(i, OPERATION_VERIFY_BACK);
             break;
         case NOTE_WAVE:
-            note_wave(run, &c);
+            notice_wave(run, &c);
             break;
         case NOTE_ENDED:
-            note_ended(run, &c);
+            notice_ended(run, &c);
             break;
         case NOTE_FAILED_GATE:
-            note_failed_gate(run, &c);
+            notice_failed_gate(run, &c);
             break;
         case NOTE_OVER:
-            note_over(run);
+            notice_over(run);
             break;
         }
     }
@@ -895,7 +431,7 @@ int run_start(Manager *m)
     const Event e = { .rollout = run_id(m) };
     eventlog_write(MESSAGE_ROLLOUT_STARTED, &e, "Rollout %" PRIu64 ": %zu relay%s, %zu at a time.", run_id(m),
                    n, n == 1 ? "" : "s", policy.parallel);
-    send_event(run, (RolloutEvent){ .kind = EVENT_TICK });
+    run_send(run, (RolloutEvent){ .kind = EVENT_TICK });
     return 0;
 }
 
@@ -932,7 +468,7 @@ Run *run_free(Run *run)
 void run_event(Manager *m, RolloutEventKind kind)
 {
     if (m->run)
-        send_event(m->run, (RolloutEvent){ .kind = kind });
+        run_send(m->run, (RolloutEvent){ .kind = kind });
 }
 
 void run_unit_changed(Relay *r)
@@ -940,7 +476,7 @@ void run_unit_changed(Relay *r)
     Manager *m = r->manager;
 
     if (m->run && r->run_item != SIZE_MAX)
-        send_event(m->run, (RolloutEvent){ .kind = EVENT_UNIT, .item = r->run_item });
+        run_send(m->run, (RolloutEvent){ .kind = EVENT_UNIT, .item = r->run_item });
 }
 
 void run_forget_bus(Manager *m)
@@ -959,41 +495,14 @@ void run_forget_bus(Manager *m)
         }
 }
 
-/* Whether a restart that was asked for before the bus went has reached systemd, only the unit can tell. */
-static void on_restart_seen(void *userdata, int error, const char *message, UnitInfo *info)
-{
-    RunItem *i = userdata;
-
-    (void)message;
-    i->call = NULL;
-    if (error < 0) {
-        operation_wait(i, POLL_JOB);
-        return;
-    }
-    bool same = streq(info->invocation, i->invocation) && info->job == 0;
-    relay_take_info(i->relay, info);
-    if (same)
-        ask_restart(i);
-    else
-        answer_job(i, JOB_DONE);
-}
-
 void run_bus_back(Manager *m)
 {
     Run *run = m->run;
 
     if (!run)
         return;
-    for (size_t n = 0; n < run->n; n++) {
-        RunItem *i = &run->items[n];
-
-        if (i->operation == OPERATION_NONE || i->call)
-            continue;
-        if (i->operation == OPERATION_RESTART || i->operation == OPERATION_START)
-            read_unit(i, on_restart_seen);
-        else
-            read_unit(i, on_verify_read);
-    }
+    for (size_t n = 0; n < run->n; n++)
+        operation_bus_back(&run->items[n]);
     for (size_t a = 0; a < run->n_preflights; a++)
         if (run->preflights[a].again) {
             run->preflights[a].again = false;

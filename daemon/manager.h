@@ -4,11 +4,12 @@
  *
  *   manager.c          life: start, bus, reload, stop, what is shown to systemd
  *   manager-config.c   the configuration and its allocators as they are on this host
- *   manager-relays.c   the table of relays: discovery, what each runs, proved
+ *   manager-relays.c   the table of relays: which there are, and which group takes them
+ *   manager-relay.c    one of them: its unit, its process, the proof
  *   manager-plan.c     from the table to a plan, and to a rollout when there is something to do
- *   manager-rollout.c  carries out the commands of core/rollout, and answers them
- *   manager-preflight.c  tries a library in a relay's sandbox
- *   sampler.c, bus-api.c
+ *   manager-rollout.c  carries out the commands of core/rollout, and answers them; with manager-operation.c
+ * (restarts and proofs) and manager-notice.c (what is told of it) manager-preflight.c  tries a library in a
+ * relay's sandbox sampler.c, bus-api.c
  */
 #pragma once
 
@@ -118,7 +119,7 @@ struct Manager {
     char *last_reason;
     RunCounts last_counts;
     usec_t run_started; /* realtime */
-    int metrics_error; /* of the last write */
+    int metrics_error;  /* of the last write */
     /* bus-api */
     sd_bus_slot *api_slots[8];
     sd_bus_slot *name_slot;
@@ -161,14 +162,18 @@ void relays_watch_instances(Manager *m);
 void relays_free(Manager *m);
 void relays_forget_bus(Manager *m); /* the bus is gone: slots and calls with it */
 void relays_bus_back(Manager *m);
-/* Others' files that set what its drop-in sets: a strv of sentences. */
-char **relay_conflicts(const Relay *r);
 /* Groups by the configuration in force, then proves all. Relays in the rollout under way keep what they have
  * until it has ended; if theirs would change, it is asked to make way. */
 void relays_assign(Manager *m);
 void relays_prove_all(Manager *m);
 Relay *relays_find(Manager *m, const char *name);
 Relay *relays_find_unit(Manager *m, const char *unit);
+void relays_check_scanned(Manager *m); /* one more unit was read: is the table complete now? */
+
+/* ---- manager-relay.c ---- */
+Relay *relay_new(Manager *m, const char *name, const char *unit);
+Relay *relay_free(Relay *r);
+void relay_watch(Relay *r);                          /* reads its unit, now and whenever it changes */
 void relay_unit_changed(Relay *r);                   /* reads its unit again */
 void relay_take_info(Relay *r, UnitInfo *take_info); /* what was read; notices new processes */
 void relay_prove(Relay *r);                          /* reads the process again and judges */
@@ -180,6 +185,8 @@ char *relay_wanted_text(const Relay *r);        /* of its drop-in; NULL: there s
 void relay_read_dropin(Relay *r);               /* from disk, into present and foreign */
 /* The last lines that the relay's unit left in the journal; NULL: none. */
 char *relay_unit_log(const Relay *r);
+/* Others' files that set what its drop-in sets: a strv of sentences. */
+char **relay_conflicts(const Relay *r);
 Event relay_event(const Relay *r); /* the fields that every event about it has */
 
 /* ---- manager-plan.c ---- */

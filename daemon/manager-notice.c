@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is told of a rollout (journal) and remembered of it (state): nothing here changes its course. */
+#include "manager-run.h"
+
+#include <inttypes.h>
+#include <syslog.h>
+
+void notice_wave(Run *run, const RolloutCommand *c)
+{
+    Manager *m = run->manager;
+    const Event e = { .rollout = run_id(m), .wave = c->wave };
+
+    /* All of the wave at once, before its first file: after a crash we know whom to look after. */
+    for (size_t n = 0; n < run->n; n++) {
+        const RunItem *i = &run->items[n];
+        Step step = rollout_step(run->rollout, n);
+
+        if (step == STEP_WRITING && i->item.restart)
+            state_add_flight(m->state, i->relay->name, i->previous, i->before);
+        else if (step_ended(step))
+            state_remove_flight(m->state, i->relay->name);
+    }
+    run->unsafe = manager_save_state(m) < 0;
+    eventlog_write(MESSAGE_WAVE_STARTED, &e, "Rollout %" PRIu64 ", wave %zu: %zu relay%s.", run_id(m),
+                   c->wave, c->count, c->count == 1 ? "" : "s");
+}
+
+void notice_failed_gate(Run *run, const RolloutCommand *c)
+{
+    RunItem *i = &run->items[c->item];
+    Manager *m = run->manager;
+    Event e = relay_event(i->relay);
+
+    if (!i->reason)
+        item_set_reason(i, xstrdup(c->gate == GATE_SETTLE
+                                       ? "it did not stay up while it settled: it crashed or was restarted "
+                                         "again and again"
+                                       : "reason unknown"));
+    free(i->unit_log);
+    i->unit_log = relay_unit_log(i->relay);
+    e.reason = i->reason;
+    e.result = gate_to_string(c->gate);
+    e.unit_log = i->unit_log;
+    e.wave = rollout_wave(run->rollout);
+    eventlog_write(MESSAGE_RELAY_FAILED, &e, "%s could not be moved to %s (gate \"%s\"): %s.%s%s",
+                   i->relay->name, item_allocator_name(i), gate_to_string(c->gate), i->reason,
+                   i->unit_log ? "\nIts last lines:\n" : "", i->unit_log ? i->unit_log : "");
+    /* A disk or a reload that fails is the host's trouble, and not this relay's with this library. */
+    if (i->allocator != ROLLOUT_NO_ALLOCATOR && c->gate != GATE_WRITE && c->gate != GATE_RELOAD) {
+        state_add_refusal(m->state, i->relay->name, item_allocator_name(i),
+                          m->setup->resolved[i->allocator].build, i->reason);
+        (void)manager_save_state(m);
+    }
+}
+
+void notice_ended(Run *run, const RolloutCommand *c)
+{
+    RunItem *i = &run->items[c->item];
+    Event e = relay_event(i->relay);
+    char span[FORMAT_SPAN_MAX];
+
+    operation_end(i);
+    e.wave = rollout_wave(run->rollout);
+    e.reason = i->reason;
+    switch (rollout_step(run->rollout, c->item)) {
+    case STEP_DONE:
+        e.reason = NULL;
+        if (i->item.restart)
+            eventlog_write(MESSAGE_RELAY_MOVED, &e, "%s runs %s%s%s, proved and settled for %s.",
+                           i->relay->name, i->relay->running_name, *i->relay->version ? " " : "",
+                           i->relay->version, format_span(span, run->manager->setup->config->rollout.settle));
+        break;
+    case STEP_FAILED:
+        if (c->gate != GATE_PREFLIGHT && c->gate != GATE_WRITE)
+            eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back and runs as before: %s.",
+                           i->relay->name, i->reason ? i->reason : "reason unknown");
+        break;
+    case STEP_LOST:
+        eventlog_write(
+            MESSAGE_RELAY_LOST, &e,
+            run->manager->setup->config->rollout.on_failure == ON_FAILURE_ROLLBACK
+                ? "%s COULD NOT BE PUT BACK and needs a human: %s. See systemctl status '%s'."
+                : "%s was left as it is, as on_failure = \"stop\" says: %s. See systemctl status '%s'.",
+            i->relay->name, i->reason ? i->reason : "reason unknown", i->relay->unit);
+        break;
+    case STEP_SKIPPED:
+        eventlog_line(LOG_INFO, "%s was stopped by somebody else, or is gone: left so.", i->relay->name);
+        break;
+    default:
+        break;
+    }
+}
+
+void notice_over(Run *run)
+{
+    Manager *m = run->manager;
+    RolloutState state = rollout_state(run->rollout);
+    size_t total, done, failed;
+    Event e = { .rollout = run_id(m), .result = rollout_state_to_string(state) };
+    const RunItem *first = NULL;
+
+    rollout_counts(run->rollout, &total, &done, &failed);
+    for (size_t n = 0; n < run->n; n++) {
+        Step step = rollout_step(run->rollout, n);
+
+        if (step_ended(step))
+            state_remove_flight(m->state, run->items[n].relay->name);
+        if (!first && (step == STEP_FAILED || step == STEP_LOST))
+            first = &run->items[n];
+    }
+    free(m->last_reason);
+    m->last_reason =
+        first ? xasprintf("%s: %s", first->relay->name, first->reason ? first->reason : "failed") : NULL;
+    if (state != ROLLOUT_SUPERSEDED)
+        m->last_result = state;
+    m->last_counts = run_counts(m);
+    if (state == ROLLOUT_HALTED || state == ROLLOUT_ABORTED) {
+        m->state->hold = state == ROLLOUT_HALTED ? HOLD_HALTED : HOLD_ABORTED;
+        free(m->state->hold_reason);
+        m->state->hold_reason = xstrdup(m->last_reason);
+    }
+    (void)manager_save_state(m);
+    e.reason = m->last_reason;
+    if (state == ROLLOUT_HALTED)
+        eventlog_write(MESSAGE_ROLLOUT_HALTED, &e,
+                       "Rollout %" PRIu64 " halted: %zu done, %zu failed, %zu not begun. First failure: %s. "
+                       "Mend it and change the file or the library, or relayallocctl resume.",
+                       run_id(m), done, failed, total - done - failed,
+                       m->last_reason ? m->last_reason : "unknown");
+    else if (state == ROLLOUT_ABORTED)
+        eventlog_write(MESSAGE_ROLLOUT_ABORTED, &e,
+                       "Rollout %" PRIu64 " aborted: %zu done, %zu failed, %zu not begun.", run_id(m), done,
+                       failed, total - done - failed);
+    else
+        eventlog_write(MESSAGE_ROLLOUT_FINISHED, &e,
+                       "Rollout %" PRIu64 " %s: %zu done, %zu failed, %zu not begun.", run_id(m),
+                       state == ROLLOUT_DONE ? "finished" : "makes way for a new plan", done, failed,
+                       total - done - failed);
+}
