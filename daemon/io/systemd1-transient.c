@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "io/systemd1-private.h"
+
+#include <errno.h>
+
+/* What decides which files a process sees and which it may map. Their types are the same to read and to set.
+ * AppArmor is not among them: the probe changes into the profile itself, whose rules seldom allow the probe's
+ * own file. */
+static const char *const sandbox[] = {
+    "ProtectHome",
+    "ProtectSystem",
+    "PrivateTmp",
+    "PrivateDevices",
+    "ReadWritePaths",
+    "ReadOnlyPaths",
+    "InaccessiblePaths",
+    "ExecPaths",
+    "NoExecPaths",
+    "RootDirectory",
+    "TemporaryFileSystem",
+    "BindPaths",
+    "BindReadOnlyPaths",
+    "NoNewPrivileges",
+    "MemoryDenyWriteExecute",
+    "SystemCallFilter",
+    "SystemCallArchitectures",
+    "CapabilityBoundingSet",
+    "LimitAS",
+    "LimitDATA",
+    "MountFlags",
+    "ProtectKernelTunables",
+    "User",
+    "Group",
+};
+
+static bool in_sandbox(const char *name)
+{
+    for (size_t i = 0; i < ELEMENTSOF(sandbox); i++)
+        if (streq(sandbox[i], name))
+            return true;
+    return false;
+}
+
+static int copy_sandbox(sd_bus_message *from, sd_bus_message *to)
+{
+    const char *name, *contents;
+    char type;
+    int r = sd_bus_message_enter_container(from, 'a', "{sv}");
+
+    while (r >= 0 && (r = sd_bus_message_enter_container(from, 'e', "sv")) > 0) {
+        r = sd_bus_message_read(from, "s", &name);
+        if (r < 0)
+            return r;
+        if (in_sandbox(name)) {
+            r = sd_bus_message_peek_type(from, &type, &contents);
+            if (r >= 0)
+                r = sd_bus_message_open_container(to, 'r', "sv");
+            if (r >= 0)
+                r = sd_bus_message_append(to, "s", name);
+            if (r >= 0)
+                r = sd_bus_message_copy(to, from, 0);
+            if (r >= 0)
+                r = sd_bus_message_close_container(to);
+        } else {
+            r = sd_bus_message_skip(from, "v");
+        }
+        if (r >= 0)
+            r = sd_bus_message_exit_container(from);
+    }
+    return r;
+}
+
+static int append_exec(sd_bus_message *m, char *const *argv)
+{
+    int r = sd_bus_message_open_container(m, 'r', "sv");
+
+    if (r >= 0)
+        r = sd_bus_message_append(m, "s", "ExecStart");
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'v', "a(sasb)");
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'a', "(sasb)");
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'r', "sasb");
+    if (r >= 0)
+        r = sd_bus_message_append(m, "s", argv[0]);
+    if (r >= 0)
+        r = sd_bus_message_append_strv(m, (char **)argv);
+    if (r >= 0)
+        r = sd_bus_message_append(m, "b", 0);
+    for (int i = 0; r >= 0 && i < 4; i++)
+        r = sd_bus_message_close_container(m);
+    return r;
+}
+
+static int append_strv_property(sd_bus_message *m, const char *name, char *const *strv)
+{
+    int r = sd_bus_message_open_container(m, 'r', "sv");
+
+    if (r >= 0)
+        r = sd_bus_message_append(m, "s", name);
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'v', "as");
+    if (r >= 0)
+        r = sd_bus_message_append_strv(m, (char **)strv);
+    for (int i = 0; r >= 0 && i < 2; i++)
+        r = sd_bus_message_close_container(m);
+    return r;
+}
+
+static int transient_message(Systemd1Call *call, sd_bus_message *like, sd_bus_message **ret)
+{
+    sd_bus_message *m = NULL;
+    int r = systemd1_message(call->s, &m, "StartTransientUnit");
+
+    *ret = m;
+    if (r >= 0)
+        r = sd_bus_message_append(m, "ss", call->transient, "replace");
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'a', "(sv)");
+    if (r >= 0)
+        r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)", "Type", "s", "oneshot", "CollectMode", "s",
+                                  "inactive-or-failed", "TimeoutStartUSec", "t", 30 * USEC_PER_SEC,
+                                  "Description", "s", "relayalloc preflight");
+    if (r >= 0)
+        r = copy_sandbox(like, m);
+    if (r >= 0)
+        r = append_exec(m, call->argv);
+    if (r >= 0)
+        r = append_strv_property(m, "Environment", call->environment);
+    if (r >= 0)
+        r = sd_bus_message_append(m, "(sv)(sv)", "StandardOutputFileDescriptor", "h", call->output,
+                                  "StandardErrorFileDescriptor", "h", call->output);
+    if (r >= 0)
+        r = sd_bus_message_close_container(m);
+    return r < 0 ? r : sd_bus_message_append(m, "a(sa(sv))", 0);
+}
+
+static int on_like(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    Systemd1Call *call = userdata;
+    Systemd1JobCallback callback = call->callback.job;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+    void *data = call->userdata;
+    const char *message;
+    int r = systemd1_reply_error(reply, &message);
+
+    (void)error;
+    if (r == 0)
+        r = transient_message(call, reply, &m);
+    if (r >= 0) {
+        sd_bus_slot_unref(call->slot); /* the read is over; the slot now holds the start */
+        call->slot = NULL;
+        r = sd_bus_call_async(call->s->bus, &call->slot, m, systemd1_on_job, call, LONG_CALL);
+    }
+    if (r < 0) {
+        systemd1_cancel(call);
+        callback(data, r, message, NULL);
+    }
+    return 0;
+}
+
+int systemd1_run_like(Systemd1 *s, const char *name, const char *like, char *const *argv,
+                      char *const *environment, int output, Systemd1JobCallback callback, void *userdata,
+                      Systemd1Call **ret)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+    int r = systemd1_get_all(s, like, &m);
+
+    if (r < 0)
+        return r;
+    Systemd1Call *call = systemd1_call_new(s, userdata);
+    call->callback.job = callback;
+    call->transient = xstrdup(name);
+    call->argv = strv_copy(argv);
+    call->environment = strv_copy(environment);
+    call->output = dup(output);
+    return systemd1_call_send(call, m, on_like, LONG_CALL, ret);
+}

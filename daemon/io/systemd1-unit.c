@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "io/systemd1-private.h"
+
+UnitInfo *unit_info_free(UnitInfo *info)
+{
+    if (info) {
+        free(info->unit);
+        free(info->load_state);
+        free(info->sub_state);
+        free(info->result);
+        free(info->fragment);
+        strv_free(info->environment);
+        strv_free(info->environment_files);
+        strv_free(info->dropins);
+        free(info);
+    }
+    return NULL;
+}
+
+/* Properties of all interfaces of a unit at once: GetAll with an empty interface, as systemctl does. systemd
+ * loads the unit when its path is asked for. */
+int systemd1_get_all(Systemd1 *s, const char *unit, sd_bus_message **ret)
+{
+    _cleanup_(freep) char *path = NULL;
+    int r = sd_bus_path_encode(UNIT_PREFIX, unit, &path);
+
+    if (r >= 0)
+        r = sd_bus_message_new_method_call(s->bus, ret, DESTINATION, path, "org.freedesktop.DBus.Properties",
+                                           "GetAll");
+    return r < 0 ? r : sd_bus_message_append(*ret, "s", "");
+}
+
+static ActiveState active_from_string(const char *s)
+{
+    static const struct {
+        const char *name;
+        ActiveState state;
+    } names[] = {
+        { "inactive", ACTIVE_INACTIVE },         { "active", ACTIVE_ACTIVE },
+        { "reloading", ACTIVE_RELOADING },       { "activating", ACTIVE_ACTIVATING },
+        { "deactivating", ACTIVE_DEACTIVATING }, { "failed", ACTIVE_FAILED },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++)
+        if (streq(s, names[i].name))
+            return names[i].state;
+    return ACTIVE_OTHER;
+}
+
+static int read_string(sd_bus_message *m, char **target)
+{
+    const char *s;
+    int r = sd_bus_message_read(m, "v", "s", &s);
+
+    if (r < 0)
+        return r;
+    free(*target);
+    *target = xstrdup(s);
+    return 0;
+}
+
+static int read_strv(sd_bus_message *m, char ***target)
+{
+    int r = sd_bus_message_enter_container(m, 'v', "as");
+
+    if (r < 0)
+        return r;
+    *target = strv_free(*target);
+    r = sd_bus_message_read_strv(m, target);
+    return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_environment_files(sd_bus_message *m, char ***target)
+{
+    const char *path;
+    int optional, r = sd_bus_message_enter_container(m, 'v', "a(sb)");
+
+    if (r >= 0)
+        r = sd_bus_message_enter_container(m, 'a', "(sb)");
+    if (r < 0)
+        return r;
+    *target = strv_free(*target);
+    while ((r = sd_bus_message_read(m, "(sb)", &path, &optional)) > 0)
+        strv_push(target, xasprintf("%s%s", optional ? "-" : "", path));
+    if (r < 0)
+        return r;
+    r = sd_bus_message_exit_container(m);
+    return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_invocation(sd_bus_message *m, char target[static 33])
+{
+    const void *p;
+    size_t n;
+    int r = sd_bus_message_enter_container(m, 'v', "ay");
+
+    if (r >= 0)
+        r = sd_bus_message_read_array(m, 'y', &p, &n);
+    if (r < 0)
+        return r;
+    target[0] = '\0';
+    for (size_t i = 0; n == 16 && i < n; i++)
+        snprintf(target + 2 * i, 3, "%02x", ((const uint8_t *)p)[i]);
+    return sd_bus_message_exit_container(m);
+}
+
+/* One property of the GetAll reply, standing before its variant. */
+static int read_property(sd_bus_message *m, const char *name, UnitInfo *info, char **active)
+{
+    if (streq(name, "LoadState"))
+        return read_string(m, &info->load_state);
+    if (streq(name, "ActiveState"))
+        return read_string(m, active);
+    if (streq(name, "SubState"))
+        return read_string(m, &info->sub_state);
+    if (streq(name, "Result"))
+        return read_string(m, &info->result);
+    if (streq(name, "FragmentPath"))
+        return read_string(m, &info->fragment);
+    if (streq(name, "DropInPaths"))
+        return read_strv(m, &info->dropins);
+    if (streq(name, "Environment"))
+        return read_strv(m, &info->environment);
+    if (streq(name, "EnvironmentFiles"))
+        return read_environment_files(m, &info->environment_files);
+    if (streq(name, "InvocationID"))
+        return read_invocation(m, info->invocation);
+    if (streq(name, "MainPID"))
+        return sd_bus_message_read(m, "v", "u", &info->main_pid);
+    if (streq(name, "NRestarts"))
+        return sd_bus_message_read(m, "v", "u", &info->n_restarts);
+    if (streq(name, "TimeoutStartUSec"))
+        return sd_bus_message_read(m, "v", "t", &info->timeout_start);
+    if (streq(name, "TimeoutStopUSec"))
+        return sd_bus_message_read(m, "v", "t", &info->timeout_stop);
+    if (streq(name, "Job"))
+        return sd_bus_message_read(m, "v", "(uo)", &info->job, NULL);
+    return sd_bus_message_skip(m, "v");
+}
+
+static int read_unit(sd_bus_message *m, const char *unit, UnitInfo **ret)
+{
+    _cleanup_(unit_info_freep) UnitInfo *info = xcalloc(1, sizeof(*info));
+    _cleanup_(freep) char *active = NULL;
+    const char *name;
+    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+
+    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+        r = sd_bus_message_read(m, "s", &name);
+        if (r >= 0)
+            r = read_property(m, name, info, &active);
+        if (r >= 0)
+            r = sd_bus_message_exit_container(m);
+    }
+    if (r < 0)
+        return r;
+    info->unit = xstrdup(unit);
+    info->active = active_from_string(active ? active : "");
+    info->exists = info->load_state && !streq(info->load_state, "not-found") &&
+                   !streq(info->load_state, "error") && !streq(info->load_state, "bad-setting");
+    *ret = TAKE_PTR(info);
+    return 0;
+}
+
+static int on_unit(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    Systemd1Call *call = userdata;
+    Systemd1UnitCallback callback = call->callback.unit;
+    void *data = call->userdata;
+    const char *message;
+    UnitInfo *info = NULL;
+    int r = systemd1_reply_error(reply, &message);
+
+    (void)error;
+    if (r == 0)
+        r = read_unit(reply, call->unit, &info);
+    systemd1_cancel(call);
+    callback(data, r, message, info);
+    return 0;
+}
+
+int systemd1_get_unit(Systemd1 *s, const char *unit, Systemd1UnitCallback callback, void *userdata,
+                      Systemd1Call **ret)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+    int r = systemd1_get_all(s, unit, &m);
+
+    if (r < 0)
+        return r;
+    Systemd1Call *call = systemd1_call_new(s, userdata);
+    call->callback.unit = callback;
+    call->unit = xstrdup(unit);
+    return systemd1_call_send(call, m, on_unit, LONG_CALL, ret);
+}
