@@ -156,12 +156,22 @@ static void show(Follow *follow, const ManagerFacts *m)
         show_line(follow, m);
 }
 
+static bool is_stuck(const ManagerFacts *m)
+{
+    return streq_null(m->rollout, "halted") || streq_null(m->rollout, "aborted");
+}
+
 static int show_end(Follow *follow, const ManagerFacts *m)
 {
     bool fine = isempty(m->result) || streq(m->result, "done") || streq(m->result, "none");
 
     if (follow->terminal && !follow->options->quiet)
         fputs("\r\033[K", stdout);
+    if (m->id == follow->before && is_stuck(m)) {
+        ctl_error("the rollout is %s since before%s%s; \"relayallocctl resume\" goes on", m->rollout,
+                  isempty(m->reason) ? "" : ": ", isempty(m->reason) ? "" : m->reason);
+        return EXIT_FAILED;
+    }
     if (m->id == follow->before) {
         if (!follow->options->quiet)
             puts("Nothing to do: every relay has its due.");
@@ -177,26 +187,37 @@ static int show_end(Follow *follow, const ManagerFacts *m)
 
 /* ---- waiting ---- */
 
-/* Has the daemon something planned that it has not begun with? 1, 0, negative errno after a message. */
-static int more_to_do(sd_bus *bus)
+static bool is_under_way(const ManagerFacts *m)
+{
+    return streq_null(m->rollout, "running") || streq_null(m->rollout, "waiting") ||
+           streq_null(m->rollout, "paused");
+}
+
+/* Is there something that the daemon has not begun with? What it has planned may be a moment old; Verify
+ * makes it look and plan anew. 1, 0, negative errno after a message. */
+static int more_to_do(Follow *follow, ManagerFacts *facts)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     uint32_t wave = 0;
     bool more = false;
 
-    int r = ctl_bus_call(bus, "Plan", &reply, NULL);
+    int r = ctl_bus_call(follow->bus, "Verify", NULL, NULL);
+    if (r >= 0)
+        r = ctl_bus_call(follow->bus, "Plan", &reply, NULL);
+    if (r >= 0) {
+        manager_facts_clear(facts);
+        r = manager_facts_get(follow->bus, SAY_ALL, facts);
+    }
     if (r < 0)
         return r;
     r = sd_bus_message_enter_container(reply, 'a', "(usssss)");
     while (r >= 0 && (r = sd_bus_message_read(reply, "(usssss)", &wave, NULL, NULL, NULL, NULL, NULL)) > 0)
         more = more || wave > 0;
-    return r < 0 ? r : more;
-}
-
-static bool is_under_way(const ManagerFacts *m)
-{
-    return streq_null(m->rollout, "running") || streq_null(m->rollout, "waiting") ||
-           streq_null(m->rollout, "paused");
+    if (r < 0) {
+        ctl_error("cannot read the daemon's reply: %s", strerror(-r));
+        return r;
+    }
+    return more || is_under_way(facts);
 }
 
 /* Takes in what has come, or waits for it for a while. 0; negative errno after a message. */
@@ -242,8 +263,7 @@ int follow_to_end(Follow *follow)
             else {
                 /* The next one may not have begun yet, after a reload or when a new file has ended this one
                  * early. */
-                bool halted = streq_null(m.rollout, "halted") || streq_null(m.rollout, "aborted");
-                r = halted ? 0 : more_to_do(follow->bus);
+                r = is_stuck(&m) && m.id != follow->before ? 0 : more_to_do(follow, &m);
                 idle_since = idle_since > 0 ? idle_since : now;
                 if (r < 0)
                     return EXIT_FAILED;

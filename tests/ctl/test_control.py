@@ -93,6 +93,12 @@ def test_reload_that_changes_nothing_waits_for_nothing(ctl, daemon):
     assert done.status == 0 and done.out == "Nothing to do: every relay has its due.\n"
 
 
+def test_reload_while_a_rollout_is_halted_since_before(ctl, daemon):
+    daemon.says([relay("a")], **ended("halted", 1, failed=1, reason="c: it crashed", state="halted"))
+    done = ctl("reload", "--wait", timeout=5)
+    assert done.status == 1 and "halted since before: c: it crashed" in done.err and "Nothing to do" not in done.out
+
+
 @pytest.mark.parametrize("end, status, words", [
     (ended("done"), 0, "Done: 4 of 4 relays moved, 0 failed.\n"),
     (ended("halted", 1, failed=1, reason="c: it crashed", state="halted"), 1,
@@ -121,7 +127,7 @@ def test_a_rollout_that_begins_late_is_waited_for(ctl, daemon):
     daemon.says(relays)
     daemon.says_after("Reload", relays, plan)
     process = ctl.start("reload", "--wait")
-    wait_until(lambda: daemon.calls == ["Reload"])
+    wait_until(lambda: daemon.calls[-1:] == ["Reload"])
     daemon.changes(relays, **running(0, 1))
     assert process.stdout.readline() == "wave 1 of 1, 0 of 1 relays moved, 0 failed\n"
     # One that a new file ends early is followed by the next.
