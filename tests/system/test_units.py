@@ -1,0 +1,195 @@
+"""The units around the daemon: saving reloads, the bus and its policy, the sandbox, what an ordinary user may do."""
+
+import json
+import random
+import re
+
+RELAYS = 2
+NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups "
+CALL = "busctl call --timeout=60 org.relayalloc1 /org/relayalloc1 org.relayalloc1.Manager "
+
+
+def numbered(n):
+    """A valid file with n groups that take nobody; how many there were is what the daemon says of the file."""
+    return "groups = (" + ", ".join(f'{{ name = "g{i}"; allocator = "glibc"; relays = [ "nobody" ]; }}'
+                                    for i in range(n)) + ");\n"
+
+
+def groups_loaded(m):
+    return int(m.events("config-loaded")[-1]["MESSAGE"].split(": ")[1].split()[0])
+
+
+def test_of_many_saves_the_last_always_counts(fresh):
+    """Also when it comes while an earlier one is being taken up, which is where a save gets lost most easily."""
+    m = fresh
+    m.start_daemon()
+    chance = random.Random(4)
+    for turn in range(1, 13):
+        # In place, by rename, and as editors that keep a backup do; 30 ms to 130 ms apart.
+        steps = ["printf '%s' \"$0\" >/etc/relayalloc.conf",
+                 "printf '%s' \"$0\" >/etc/.new && mv /etc/.new /etc/relayalloc.conf",
+                 "mv /etc/relayalloc.conf /etc/relayalloc.conf~ && printf '%s' \"$0\" >/etc/relayalloc.conf"]
+        script = "; ".join(f"{chance.choice(steps)}; sleep 0.{chance.randint(3, 13):02}"
+                           for _ in range(chance.randint(1, 7)))
+        # Then one at a time around the end of the reload.
+        m.run(["sh", "-c", f"{script}; sleep 0.{chance.randint(15, 45)}", numbered(200)])
+        m.run(["sh", "-c", chance.choice(steps), numbered(turn)])
+        m.wait_until(lambda turn=turn: groups_loaded(m) == turn, 10, f"save {turn} to be loaded")
+    assert m.is_active("relayalloc-reload.path")
+    assert m.prop("relayallocd", "NRestarts") == "0"
+    # Many saves are one reload.
+    assert len(m.events("config-loaded")) < 60
+
+
+def test_a_stopped_daemon_stays_stopped(fresh):
+    m = fresh
+    m.start_daemon()
+    m.systemctl("stop", "relayallocd")
+    assert not m.is_active("relayalloc-reload.path")
+    m.write_conf(numbered(3))
+    m.systemctl("start", "relayalloc-reload.service")
+    assert "does not run" in m.run("relayallocctl list").stderr
+    assert m.run("relayallocctl pause").returncode == 1
+    # The bus starts what is enabled and nothing else.
+    assert m.run(CALL + "ListRelays").returncode != 0
+    assert m.prop("relayallocd", "ActiveState") == "inactive"
+    m.start_daemon()
+    assert m.is_active("relayalloc-reload.path")
+    assert groups_loaded(m) == 3
+
+
+def test_an_enabled_daemon_is_started_by_the_bus(fresh):
+    m = fresh
+    m.systemctl("enable", "relayallocd")
+    try:
+        assert m.run("relayallocctl list").returncode == 0
+        assert not m.is_active("relayallocd")
+        assert m.run(CALL + "ListRelays").returncode == 0
+        assert m.is_active("relayallocd")
+    finally:
+        m.systemctl("disable", "relayallocd")
+    assert not m.exists("/etc/systemd/system/dbus-org.relayalloc1.service")
+
+
+def test_a_daemon_that_is_killed_comes_back_and_saving_still_works(fresh):
+    m = fresh
+    m.start_daemon()
+    before = m.invocations()
+    m.systemctl("kill", "--signal=KILL", "relayallocd")
+    m.write_conf(numbered(4))  # while it is away
+    m.wait_until(lambda: m.is_active("relayallocd") and groups_loaded(m) == 4, 20, "the daemon to be back")
+    m.write_conf(numbered(5))
+    m.wait_until(lambda: groups_loaded(m) == 5, 10, "the save to be loaded")
+    assert m.invocations() == before
+
+
+def test_a_wrong_file_is_no_reason_to_start_again(fresh):
+    m = fresh
+    m.write_conf("groups = 1;\n")
+    assert m.run("systemctl start relayallocd").returncode != 0
+    assert m.prop("relayallocd", "ActiveState") == "failed"
+    assert m.prop("relayallocd", "NRestarts") == "0"
+
+
+# ---- who may do what ----
+
+def test_an_ordinary_user_reads_and_cannot_change(fresh):
+    m = fresh
+    m.start_daemon()
+    listed = m.run(NOBODY + "relayallocctl list --json=short")
+    assert listed.returncode == 0 and len(json.loads(listed.stdout)) >= RELAYS
+    assert m.run(NOBODY + CALL + "ListRelays").returncode == 0
+    introspected = m.sh(NOBODY + "busctl introspect org.relayalloc1 /org/relayalloc1")
+    assert "ListRelays" in introspected and "RolloutWave" in introspected
+    for method in ("Pause", "Resume", "Abort", "Reload", "Revert as 0"):
+        done = m.run(NOBODY + CALL + method)
+        assert done.returncode != 0 and re.search("denied|authoriz", done.stderr, re.I), (method, done.stderr)
+    set_level = m.run(NOBODY + "busctl set-property org.relayalloc1 /org/freedesktop/LogControl1 "
+                      "org.freedesktop.LogControl1 LogLevel s debug")
+    assert set_level.returncode != 0
+
+
+def test_only_root_can_be_the_daemon(fresh):
+    m = fresh
+    own = "busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus RequestName su org.relayalloc1 0"
+    denied = m.run(NOBODY + own)
+    assert denied.returncode != 0 and "denied" in denied.stderr.lower()
+    assert m.run(own).returncode == 0
+
+
+def test_log_level_as_systemctl_does_it(fresh):
+    m = fresh
+    m.start_daemon()
+    assert m.sh("systemctl service-log-level relayallocd").strip() == "info"
+    m.systemctl("service-log-level", "relayallocd", "debug")
+    assert m.sh("systemctl service-log-level relayallocd").strip() == "debug"
+
+
+# ---- the sandbox ----
+
+def test_the_daemon_cannot_reach_what_is_not_its_business(fresh):
+    m = fresh
+    if m.sanitize:
+        m.start_daemon()  # with fewer walls; that it starts is all there is to see
+        return
+    m.start_daemon()
+    pid = m.prop("relayallocd", "MainPID")
+    inside = f"nsenter -t {pid} -m -n sh -c "
+    keys = m.path("/var/lib/tor-instances/relay1/keys")
+    assert keys.exists()
+    assert m.run([*inside.split(), "ls /var/lib/tor-instances/relay1"]).returncode != 0
+    for path in ("/etc/passwd.d", "/usr/x", "/var/lib/x", "/root/x", "/run/x", "/etc/tor/x"):
+        assert m.run([*inside.split(), f"touch {path}"]).returncode != 0, path
+    assert m.run([*inside.split(), "touch /etc/systemd/system/.x && rm /etc/systemd/system/.x"]).returncode == 0
+    assert m.sh([*inside.split(), "ls /sys/class/net"]).split() in ([], ["lo"])
+    status = m.read(f"/proc/{pid}/status")
+    bounds = next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd"))
+    # DAC_OVERRIDE 1, KILL 5, SETGID 6, SETUID 7, SYS_PTRACE 19
+    assert int(bounds, 16) == 1 << 1 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 19
+    assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
+
+
+def test_the_usual_metrics_folder_may_be_written(fresh):
+    """It belongs to the exporter's user, on Debian."""
+    m = fresh
+    m.sh("mkdir -p /var/lib/prometheus/node-exporter && chown 65534 /var/lib/prometheus/node-exporter")
+    m.write_conf('metrics = { textfile = "/var/lib/prometheus/node-exporter/relayalloc.prom"; };\n'
+                 "sample = { interval = 1; };\n")
+    m.start_daemon()
+    m.wait_until(lambda: m.exists("/var/lib/prometheus/node-exporter/relayalloc.prom"), 15, "the metrics")
+    m.systemctl("stop", "relayallocd")
+    m.sh("rm -r /var/lib/prometheus")
+
+
+# ---- the verbs that read the journal ----
+
+def test_history_and_events_of_a_real_journal(fresh):
+    m = fresh
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "relay1" ]')]))
+    m.start_daemon()
+    m.wait_all("ok", ["relay1"])
+    m.wait_event("sample-relay", relay="relay1", count=3)
+    since = f"--since=@{m.since:.0f}"
+    rows = json.loads(m.sh(f"relayallocctl history relay1 --json=short {since}"))
+    entries = m.events("sample-relay", relay="relay1")
+    assert [row["rss"] for row in rows][:len(entries)] == [int(e["RELAYALLOC_RSS"]) for e in entries][:len(rows)]
+    assert rows[-1]["allocator"] == "jemalloc"
+    events = json.loads(m.sh(f"relayallocctl events relay1 --json=short {since}"))
+    assert "relay-moved" in [event["event"] for event in events]
+    assert {event["relay"] for event in events} == {"relay1"}
+    denied = m.run(NOBODY + "relayallocctl events")
+    assert denied.returncode == 1 and "systemd-journal" in denied.stderr
+
+
+def test_doctor_on_a_real_host(fresh):
+    m = fresh
+    m.write("/etc/systemd/system/tor@.service.d/hide.conf", "[Service]\nInaccessiblePaths=/opt\n")
+    m.sh("mkdir -p /opt && cp /usr/lib/*/libjemalloc.so.2 /opt/libmine.so")
+    m.write_conf('allocators = { mine = { library = "/opt/libmine.so"; }; };\n'
+                 'groups = ( { name = "A"; allocator = "mine"; relays = [ "relay1" ]; } );\n')
+    done = m.run("relayallocctl doctor --json=short")
+    findings = {f["finding"]: f for f in json.loads(done.stdout)}
+    assert done.returncode == 1
+    assert findings["library-hidden"]["relays"] == ["relay1"]
+    assert "InaccessiblePaths=/opt" in findings["library-hidden"]["what"]
+    m.sh("rm -r /opt/libmine.so /etc/systemd/system/tor@.service.d")
