@@ -7,7 +7,7 @@ import random
 import time
 
 RELAYS = 12
-KILLS = int(os.environ.get("KILLS", "12"))
+KILLS = int(os.environ.get("KILLS", "8"))
 
 
 def conf(m, allocator, **options):
