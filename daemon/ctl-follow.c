@@ -5,7 +5,6 @@
 #include "ctl-manager.h"
 
 #include <errno.h>
-#include <langinfo.h>
 
 #define TICK USEC_PER_SEC               /* the time left goes on without signals */
 #define POLL (5 * USEC_PER_SEC)         /* and a signal may get lost */
@@ -91,7 +90,7 @@ int follow_new(const CtlOptions *options, sd_bus *bus, Follow **ret)
 
 static char *progress_bar(size_t width, uint32_t done, uint32_t total)
 {
-    bool utf8 = streq(nl_langinfo(CODESET), "UTF-8");
+    bool utf8 = ctl_utf8();
     size_t full = total > 0 ? width * done / total : 0, size = 0;
     char *text = NULL;
 

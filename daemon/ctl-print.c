@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <json-c/json.h>
+#include <langinfo.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -201,6 +202,11 @@ struct json_object *ctl_json_text(const char *text)
     struct json_object *string = json_object_new_string(clean);
     free(clean);
     return string;
+}
+
+bool ctl_utf8(void)
+{
+    return streq(nl_langinfo(CODESET), "UTF-8");
 }
 
 char *ctl_paint(const CtlOptions *options, const char *sgr, const char *text)

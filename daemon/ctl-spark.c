@@ -3,8 +3,8 @@
 
 #include "core/messages.h"
 #include "core/sample.h"
+#include "ctl.h"
 
-#include <langinfo.h>
 #include <systemd/sd-journal.h>
 
 void sparks_clear(Sparks *sparks)
@@ -146,7 +146,7 @@ char *sparks_draw(const Sparks *sparks, const char *relay, usec_t now, size_t wi
 {
     static const char *const blocks[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
     static const char *const plain[] = { "_", ".", ",", "-", "~", "=", "+", "#" };
-    const char *const *levels = streq(nl_langinfo(CODESET), "UTF-8") ? blocks : plain;
+    const char *const *levels = ctl_utf8() ? blocks : plain;
     _cleanup_(freep) uint64_t *values = xcalloc(width, sizeof(*values));
     uint64_t end = now / USEC_PER_MINUTE + 1, low = UINT64_MAX, high = 0;
     bool found = false;

@@ -43,11 +43,11 @@ static const char *or_dash(const char *s)
 static void print_relay(FILE *f, const CtlOptions *options, const RelayFacts *r, const RecentEvents *events)
 {
     const char *sgr = state_color(r->state ? r->state : "");
-    _cleanup_(freep) char *dot = ctl_paint(options, sgr, r->pid > 0 ? "●" : "○");
+    _cleanup_(freep) char *dot = ctl_paint(options, sgr, !ctl_utf8() ? "*" : r->pid > 0 ? "●" : "○");
     _cleanup_(freep) char *state = ctl_paint(options, sgr, isempty(r->state) ? "unknown" : r->state);
     _cleanup_(freep) char *since = status_moment(r->since);
 
-    fprintf(f, "%s %s - %s\n", dot, r->name, r->unit);
+    fprintf(f, "%s %s - %s\n", dot, or_dash(r->name), or_dash(r->unit));
     if (isempty(r->reason))
         status_field(f, "State", "%s", state);
     else

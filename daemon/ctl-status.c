@@ -75,7 +75,7 @@ static void print_refused(FILE *f, const CtlOptions *options, const char *proble
 static int print_manager(const CtlOptions *options, const ManagerFacts *m, const Fleet *fleet)
 {
     _cleanup_(freep) char *loaded = status_moment(m->config_loaded), *summary = fleet_summary(fleet, "");
-    _cleanup_(freep) char *dot = ctl_paint(options, "1;32", "●"), *text = NULL;
+    _cleanup_(freep) char *dot = ctl_paint(options, "1;32", ctl_utf8() ? "●" : "*"), *text = NULL;
     size_t size = 0;
 
     FILE *f = open_memstream(&text, &size);
@@ -111,7 +111,7 @@ static int print_offline(const CtlOptions *options, const Fleet *fleet)
     FILE *f = open_memstream(&text, &size);
     if (!f)
         abort();
-    fputs("○ relayallocd (not running)\n", f);
+    fprintf(f, "%s relayallocd (not running)\n", ctl_utf8() ? "○" : "*");
     status_field(f, "Config", "%s", fleet->survey->config->path);
     status_field(f, "Fleet", "%s", summary);
     fclose(f);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
-#include <langinfo.h>
 #include <libsmartcols/libsmartcols.h>
 #include <limits.h>
 #include <wchar.h>
@@ -275,8 +274,8 @@ size_t ctl_text_width(const char *text)
 
 void ctl_shorten(char **text, size_t width)
 {
-    const char *ellipsis = streq(nl_langinfo(CODESET), "UTF-8") ? "…" : "..";
-    size_t cut = 0, ellipsis_width = streq(ellipsis, "…") ? 1 : 2;
+    const char *ellipsis = ctl_utf8() ? "…" : "..";
+    size_t cut = 0, ellipsis_width = ctl_utf8() ? 1 : 2;
 
     if (text_width(*text, width > ellipsis_width ? width - ellipsis_width : 0, &cut) <= width)
         return;

@@ -98,6 +98,8 @@ int ctl_print_json(const CtlOptions *options, struct json_object *take);
 struct json_object *ctl_json_text(const char *text);
 /* The text in a colour ("31"; NULL: none) where colours are wanted, else as it is; owned by the caller. */
 char *ctl_paint(const CtlOptions *options, const char *sgr, const char *text);
+/* Are characters of all kinds understood where we write? */
+bool ctl_utf8(void);
 /* Columns of the terminal on stdout; 0: it is no terminal. */
 size_t ctl_terminal_width(void);
 /* Columns that the text takes on the screen. */

@@ -232,3 +232,12 @@ def test_allocators(ctl, fleet, tmp_path):
     assert rows["glibc"]["running"] == 4 and rows["mimalloc"]["assigned"] == 6
     assert "does not exist" in rows["gone"]["warning"]
     assert "ALLOCATOR" in ctl(f"--config={conf}", "allocators").out
+
+
+def test_a_plain_locale_gets_plain_characters(ctl, daemon):
+    daemon.says([relay("münchen"), relay("x" * 64)])
+    for verb in (["list"], ["status"], ["status", "x*"], ["groups"]):
+        done = ctl.on_terminal(*verb, columns=60, LANG="C", LC_ALL="C")
+        assert done.out.isascii(), done
+    assert "xxxx.. " in ctl.on_terminal("list", columns=60, LC_ALL="C").out
+    assert ctl("list", "--json=short", LC_ALL="C").json[0]["relay"] == "münchen"
