@@ -93,7 +93,7 @@ static int get_relay_text(sd_bus *bus, const char *path, const char *interface, 
                           sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     const Relay *r = userdata;
-    _cleanup_(freep) char *own = NULL;
+    _cleanup_(freep) char *own = r->present ? dropin_store_path(r->manager->dropins, r->unit) : xstrdup("");
     const char *value = "";
 
     (void)bus;
@@ -118,8 +118,8 @@ static int get_relay_text(sd_bus *bus, const char *path, const char *interface, 
         value = bus_relay_reason(r);
     else if (streq(property, "Library"))
         value = r->running.path ? r->running.path : "";
-    else if (streq(property, "DropIn") && r->present)
-        value = own = dropin_store_path(r->manager->dropins, r->unit);
+    else if (streq(property, "DropIn"))
+        value = own;
     return sd_bus_message_append(reply, "s", value);
 }
 

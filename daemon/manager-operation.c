@@ -187,10 +187,17 @@ static Proof proof_of_before(RunItem *i)
     return i->relay->readable && streq_null(i->relay->running.path, i->before) ? PROOF_OK : PROOF_WRONG;
 }
 
-static bool will_change_by_itself(const UnitInfo *info)
+/* Is the unit on its way to another state? A job of somebody's counts, too: its end is what tells. A relay
+ * that crashed and waits for systemd to start it again is not: that is a failure, unless it is being put
+ * back. */
+static bool on_its_way(const RunItem *i)
 {
-    return info->active == ACTIVE_DEACTIVATING ||
-           (info->active == ACTIVE_ACTIVATING && !streq_null(info->sub_state, "auto-restart"));
+    const UnitInfo *info = i->relay->info;
+
+    if (info->job != 0 || info->active == ACTIVE_DEACTIVATING)
+        return true;
+    return info->active == ACTIVE_ACTIVATING &&
+           (i->operation == OPERATION_VERIFY_BACK || !streq_null(info->sub_state, "auto-restart"));
 }
 
 static void verify_looked(RunItem *i)
@@ -200,13 +207,10 @@ static void verify_looked(RunItem *i)
 
     if (!info->exists) {
         answer_verified(i, PROOF_GONE);
-    } else if (info->job != 0 && !past_deadline(i)) {
-        operation_wait(i, POLL_VERIFY); /* somebody's job: its end is what counts */
+    } else if (on_its_way(i) && !past_deadline(i)) {
+        operation_wait(i, POLL_VERIFY);
     } else if (relay_up(i->relay)) {
         answer_verified(i, back ? proof_of_before(i) : proof_of_assigned(i));
-    } else if ((will_change_by_itself(info) || (back && info->active == ACTIVE_ACTIVATING)) &&
-               !past_deadline(i)) {
-        operation_wait(i, POLL_VERIFY);
     } else if (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) {
         answer_verified(i, PROOF_STOPPED);
     } else {

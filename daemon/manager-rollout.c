@@ -255,7 +255,7 @@ static void pump(Run *run)
         return;
     run->pumping = true;
     while (rollout_next(run->rollout, &c)) {
-        RunItem *i = c.item < run->n ? &run->items[c.item] : NULL;
+        RunItem *i = &run->items[c.item]; /* item 0 in commands that are about none */
 
         switch (c.kind) {
         case COMMAND_PREFLIGHT:

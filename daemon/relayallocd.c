@@ -11,12 +11,15 @@
 /* Is stderr the journal's own stream? systemd says which in $JOURNAL_STREAM (systemd.exec(5)). */
 static bool stderr_is_journal(void)
 {
-    const char *stream = getenv("JOURNAL_STREAM");
+    const char *stream = getenv("JOURNAL_STREAM"), *colon = stream ? strchr(stream, ':') : NULL;
+    uint64_t device, inode;
     struct stat st;
-    unsigned long long device, inode;
 
-    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
-           st.st_dev == device && st.st_ino == inode;
+    if (!colon || fstat(STDERR_FILENO, &st) < 0)
+        return false;
+    _cleanup_(freep) char *first = xstrndup(stream, (size_t)(colon - stream));
+    return parse_u64(first, &device) == 0 && parse_u64(colon + 1, &inode) == 0 && st.st_dev == device &&
+           st.st_ino == inode;
 }
 
 static void help(void)
