@@ -301,9 +301,10 @@ bool doctor_tor_sandbox(const char *sandbox, const char *allocator, Family famil
         .why = xasprintf(
             "It lets tor make those system calls only that its authors thought of, and an allocator may "
             "need others, also late. %s",
-            family == FAMILY_JEMALLOC || family == FAMILY_MIMALLOC
-                ? "jemalloc 5.3 and mimalloc 2.0 to 3.0 are known to start and to serve with it."
-                : "This one has not been tried with it."),
+            family == FAMILY_OTHER
+                ? "This one has not been tried with it."
+                : "jemalloc 5.3, mimalloc 2.0 to 3.0 and gperftools 2.10 to 2.16 are known to "
+                  "start with it."),
         .advice = xstrdup(
             "Leave rollout.canary at 1 or more and give the first relay a longer rollout.canary_settle, "
             "so that one relay finds out."),
