@@ -4,6 +4,7 @@
  * rollout's order. */
 #include "manager-run.h"
 
+#include <errno.h>
 #include <syslog.h>
 
 #define POLL_JOB (2 * USEC_PER_SEC)        /* a lost JobRemoved is found by looking */
@@ -100,6 +101,10 @@ static void on_job_taken(void *userdata, int error, const char *message, const c
     RunItem *i = userdata;
 
     i->call = NULL;
+    if (error == -ENOTCONN) {
+        operation_wait(i, POLL_JOB);
+        return;
+    }
     if (error < 0) {
         item_set_reason(i, xasprintf("systemd took no job: %s", message ? message : strerror(-error)));
         answer_job(i, JOB_REFUSED);
@@ -121,6 +126,25 @@ static void ask_restart(RunItem *i)
                              &i->call);
     if (r < 0)
         on_job_taken(i, r, NULL, NULL);
+}
+
+/* Whether a restart has reached systemd whose answer was lost with the bus, only the unit can tell. */
+static void on_restart_seen(void *userdata, int error, const char *message, UnitInfo *info)
+{
+    RunItem *i = userdata;
+
+    (void)message;
+    i->call = NULL;
+    if (error < 0) {
+        operation_wait(i, POLL_JOB);
+        return;
+    }
+    bool same = streq(info->invocation, i->invocation) && info->job == 0;
+    relay_take_info(i->relay, info);
+    if (same)
+        ask_restart(i);
+    else
+        answer_job(i, JOB_DONE);
 }
 
 /* A unit that failed too often would not be started again (start limit): that count is forgotten first. */
@@ -247,6 +271,15 @@ static void read_unit(RunItem *i, Systemd1UnitCallback callback)
         operation_wait(i, POLL_JOB);
 }
 
+/* Reads the unit again, for what the operation waits for. */
+static void look(RunItem *i)
+{
+    if (i->operation == OPERATION_VERIFY || i->operation == OPERATION_VERIFY_BACK)
+        read_unit(i, on_verify_read);
+    else
+        read_unit(i, i->job ? on_job_looked : on_restart_seen);
+}
+
 static int on_operation_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
     RunItem *i = userdata;
@@ -255,8 +288,7 @@ static int on_operation_timer(sd_event_source *source, uint64_t usec, void *user
     (void)usec;
     if (!i->run->manager->systemd)
         return 0; /* asked again when the bus is back */
-    read_unit(i, i->operation == OPERATION_VERIFY || i->operation == OPERATION_VERIFY_BACK ? on_verify_read
-                                                                                           : on_job_looked);
+    look(i);
     return 0;
 }
 
@@ -284,31 +316,11 @@ void operation_start(RunItem *i, Operation operation)
 
 /* ---- when the bus is back ---- */
 
-/* Whether a restart that was asked for before the bus went has reached systemd, only the unit can tell. */
-static void on_restart_seen(void *userdata, int error, const char *message, UnitInfo *info)
-{
-    RunItem *i = userdata;
-
-    (void)message;
-    i->call = NULL;
-    if (error < 0) {
-        operation_wait(i, POLL_JOB);
-        return;
-    }
-    bool same = streq(info->invocation, i->invocation) && info->job == 0;
-    relay_take_info(i->relay, info);
-    if (same)
-        ask_restart(i);
-    else
-        answer_job(i, JOB_DONE);
-}
-
 void operation_bus_back(RunItem *i)
 {
     if (i->operation == OPERATION_NONE || i->call)
         return;
-    if (i->operation == OPERATION_RESTART || i->operation == OPERATION_START)
-        read_unit(i, on_restart_seen);
-    else
-        read_unit(i, on_verify_read);
+    free(i->job); /* a signal of its end may be lost */
+    i->job = NULL;
+    look(i);
 }

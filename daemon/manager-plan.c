@@ -188,12 +188,27 @@ void plan_update_states(Manager *m)
 
 /* ---- when ---- */
 
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    m->retry = sd_event_source_unref(m->retry);
+    plan_now(m);
+    return 0;
+}
+
 void plan_now(Manager *m)
 {
+    usec_t now = now_monotonic(m);
+
     if (!m->scanned)
         return;
     make_plan(m);
-    if (!m->run && m->systemd)
+    if (now < m->not_before)
+        manager_schedule(m, &m->retry, m->not_before - now, on_retry);
+    else if (!m->run && m->systemd)
         (void)run_start(m);
     plan_update_states(m);
 }

@@ -118,10 +118,10 @@ static char *judge(const Preflight *p)
         return xasprintf("in the sandbox of %s the probe failed with it: %s", p->relay->unit, why);
     }
     if (library && !streq_null(result.library, library))
-        return xasprintf(
-            "in the sandbox of %s it is not loaded: %s serves malloc (ProtectHome=, InaccessiblePaths= or "
-            "the like hide it?)",
-            p->relay->unit, result.library ? result.library : "the C library");
+        return xasprintf("in the sandbox of %s, %s is not loaded and %s serves malloc (ProtectHome=, "
+                         "InaccessiblePaths= or "
+                         "the like hide it?)",
+                         p->relay->unit, library, result.library ? result.library : "the C library");
     return NULL;
 }
 
@@ -179,7 +179,7 @@ static void on_started(void *userdata, int error, const char *message, const cha
 
     (void)job;
     p->call = NULL;
-    if (error < 0)
+    if (error < 0 && error != -ENOTCONN) /* else it is started anew when the bus is back */
         answer(p, xasprintf("the preflight could not be started: %s", message ? message : strerror(-error)));
 }
 

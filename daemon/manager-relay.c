@@ -322,10 +322,8 @@ void relay_take_info(Relay *r, UnitInfo *take)
 
     unit_info_free(r->info);
     r->info = take;
-    if (was_up != relay_up(r) && !r->has_folder && r->manager->scanned) {
-        r->manager->table_changed = true; /* it counts as a relay now, or does not any more */
-        relays_scan(r->manager);
-    }
+    if (was_up != relay_up(r) && !r->has_folder && r->manager->scanned)
+        relays_scan(r->manager); /* it may count as a relay now, or not any more */
     if (new_process || was_up != relay_up(r)) {
         open_process(r);
         relay_read_dropin(r);
@@ -343,6 +341,8 @@ static void on_refreshed(void *userdata, int error, const char *message, UnitInf
     Manager *m = r->manager;
 
     r->refresh = NULL;
+    if (error == -ENOTCONN)
+        return; /* asked again when the bus is back */
     if (error < 0)
         eventlog_line(LOG_WARNING, "%s: cannot read its unit: %s.", r->name,
                       message ? message : strerror(-error));

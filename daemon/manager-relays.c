@@ -11,6 +11,7 @@
 #include <syslog.h>
 
 #define SCAN_DELAY (200 * USEC_PER_MSEC)
+#define SCAN_RETRY (2 * USEC_PER_SEC)
 
 Relay *relays_find(Manager *m, const char *name)
 {
@@ -112,11 +113,12 @@ static bool named(const Config *c, const char *relay)
 }
 
 /* tor ships tor@default.service: as long as nobody runs it, it is a unit file and no relay, and must not take
- * a place that `size` or `share` meant for one. Who names it means it. */
+ * a place that `size` or `share` meant for one; who names it means it. What only a drop-in of ours tells of
+ * was a relay once. */
 static bool counts_as_relay(const Relay *r)
 {
-    return r->has_folder || r->present || (r->info && r->info->active != ACTIVE_INACTIVE) ||
-           named(r->manager->setup->config, r->name);
+    return r->has_folder || (r->info && r->info->active != ACTIVE_INACTIVE) ||
+           (r->has_file && (r->present || named(r->manager->setup->config, r->name)));
 }
 
 void relays_assign(Manager *m)
@@ -134,7 +136,10 @@ void relays_assign(Manager *m)
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *r = m->relays[i];
         bool reverted = strv_contains(m->state->reverted, r->name);
-        size_t group = counts_as_relay(r) ? groups[n++] : GROUP_NONE;
+        size_t group;
+
+        r->counted = counts_as_relay(r);
+        group = r->counted ? groups[n++] : GROUP_NONE;
 
         if (r->run_item != SIZE_MAX) {
             supersede = supersede || r->group != group || r->reverted != reverted;
@@ -172,20 +177,31 @@ static void scan_finish(Manager *m)
     _cleanup_(strv_freep) char **ours = NULL;
 
     for (size_t i = 0; i < m->n_relays; i++)
-        m->relays[i]->found = m->relays[i]->has_folder = false;
+        m->relays[i]->found = m->relays[i]->has_folder = m->relays[i]->has_file = false;
     STRV_FOREACH (unit, m->scan_units)
         add_unit(m, *unit);
+    STRV_FOREACH (unit, m->scan_files) {
+        add_unit(m, *unit);
+        Relay *r = relays_find_unit(m, *unit);
+        if (r)
+            r->has_file = true;
+    }
     m->scan_units = strv_free(m->scan_units);
+    m->scan_files = strv_free(m->scan_files);
     add_instances(m);
-    int r = dropin_store_list(m->dropins, &ours);
-    if (r < 0)
-        eventlog_line(LOG_WARNING, "Cannot look for drop-ins: %s.", strerror(-r));
+    int e = dropin_store_list(m->dropins, &ours);
+    if (e < 0)
+        eventlog_line(LOG_WARNING, "Cannot look for drop-ins: %s.", strerror(-e));
     STRV_FOREACH (unit, ours)
         add_unit(m, *unit);
     drop_vanished(m);
-    for (size_t i = 0; i < m->n_relays; i++)
-        if (m->relays[i]->run_item == SIZE_MAX)
-            relay_read_dropin(m->relays[i]); /* `systemctl revert` deletes ours, too */
+    for (size_t i = 0; i < m->n_relays; i++) {
+        Relay *r = m->relays[i];
+
+        if (r->run_item == SIZE_MAX)
+            relay_read_dropin(r); /* `systemctl revert` deletes ours, too */
+        m->table_changed = m->table_changed || counts_as_relay(r) != r->counted;
+    }
     m->scan_done = true;
     if (m->table_changed && m->scanned)
         relays_assign(m);
@@ -196,10 +212,13 @@ static void scan_finish(Manager *m)
         scan(m);
 }
 
+static int on_rescan(sd_event_source *source, uint64_t usec, void *userdata);
+
 static void scan_failed(Manager *m, int error, const char *message)
 {
     eventlog_line(LOG_WARNING, "Cannot list units: %s.", message ? message : strerror(-error));
     m->scan_units = strv_free(m->scan_units);
+    manager_schedule(m, &m->rescan, SCAN_RETRY, on_rescan);
 }
 
 static void on_unit_files(void *userdata, int error, const char *message, char **units)
@@ -211,9 +230,7 @@ static void on_unit_files(void *userdata, int error, const char *message, char *
         scan_failed(m, error, message);
         return;
     }
-    STRV_FOREACH (unit, units)
-        strv_push(&m->scan_units, xstrdup(*unit));
-    strv_free(units);
+    m->scan_files = units;
     scan_finish(m);
 }
 

@@ -12,6 +12,7 @@
 #define RELOAD_RETRY_FIRST (USEC_PER_SEC / 2) /* systemd's rate limit counts in seconds */
 #define RELOAD_RETRY_LONGEST (20 * USEC_PER_SEC)
 #define RELOAD_TRIES 20
+#define FAILURE_PAUSE USEC_PER_MINUTE
 
 static void pump(Run *run);
 static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata);
@@ -180,8 +181,8 @@ static void on_reloaded(void *userdata, int error, const char *message)
     Run *run = userdata;
 
     run->reload = NULL;
-    if (error == -EBUSY && ++run->reload_tries < RELOAD_TRIES) {
-        if (run->reload_tries == 1)
+    if ((error == -EBUSY || error == -ENOTCONN) && ++run->reload_tries < RELOAD_TRIES) {
+        if (run->reload_tries == 1 && error == -EBUSY)
             eventlog_line(LOG_NOTICE, "systemd limits how often it reloads; trying again.");
         (void)sd_event_add_time_relative(run->manager->event, &run->reload_timer, CLOCK_MONOTONIC,
                                          run->reload_wait, 0, on_reload_again, run);
@@ -212,6 +213,7 @@ static void on_preflight(void *userdata, bool ok, const char *reason)
     p->preflight = preflight_free(p->preflight);
     if (!ok) {
         const char *name = m->setup->config->allocators[p->allocator].name;
+        Resolved *resolved = &m->setup->resolved[p->allocator];
         const Event e = { .allocator = name, .reason = reason, .rollout = run_id(m) };
 
         eventlog_write(MESSAGE_PREFLIGHT_FAILED, &e,
@@ -219,6 +221,8 @@ static void on_preflight(void *userdata, bool ok, const char *reason)
         for (size_t n = 0; n < run->n; n++)
             if (run->items[n].allocator == p->allocator && rollout_step(run->rollout, n) == STEP_WAITING)
                 item_set_reason(&run->items[n], xstrdup(reason));
+        if (!resolved->refusal)
+            resolved->refusal = xstrdup(reason); /* until a reload looks at it again */
     }
     run_send(run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = p->allocator, .ok = ok });
 }
@@ -320,6 +324,10 @@ static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata)
     (void)source;
     (void)usec;
     m->run_over = sd_event_source_unref(m->run_over);
+    /* Whatever failed without halting is remembered; should anything not be, it must not be tried in a tight
+     * loop. */
+    if (rollout_state(m->run->rollout) == ROLLOUT_DONE && run_counts(m).failed > 0)
+        m->not_before = now_monotonic(m) + FAILURE_PAUSE;
     m->run = run_free(m->run);
     if (!manager_adopt_next(m)) {
         relays_assign(m);
@@ -504,7 +512,7 @@ void run_bus_back(Manager *m)
     for (size_t n = 0; n < run->n; n++)
         operation_bus_back(&run->items[n]);
     for (size_t a = 0; a < run->n_preflights; a++)
-        if (run->preflights[a].again) {
+        if (run->preflights[a].again || run->preflights[a].preflight) {
             run->preflights[a].again = false;
             do_preflight(run, a);
         }

@@ -231,6 +231,7 @@ static void adopt(Manager *m, Setup *take)
 {
     setup_free(m->setup);
     m->setup = take;
+    m->not_before = 0;
     forget_old_failures(m);
     eventlog_write(MESSAGE_CONFIG_LOADED, &(Event){ 0 }, "Loaded %s: %zu group%s.", m->config_path,
                    m->setup->config->n_groups, m->setup->config->n_groups == 1 ? "" : "s");
@@ -321,6 +322,7 @@ int manager_resume(Manager *m)
     if (m->state->hold != HOLD_PAUSED)
         state_clear_refusals(m->state); /* the operator has looked at it: a new chance */
     set_hold(m, HOLD_NONE);
+    m->not_before = 0;
     eventlog_write(MESSAGE_ROLLOUT_RESUMED, &e, "Resumed by an operator.");
     run_event(m, EVENT_RESUME);
     plan_soon(m);
@@ -356,6 +358,7 @@ int manager_revert(Manager *m, char *const *relays, size_t *ret_n)
         n++;
     }
     (void)manager_save_state(m);
+    m->not_before = 0;
     run_event(m, EVENT_SUPERSEDE);
     relays_assign(m);
     plan_soon(m);
@@ -469,6 +472,7 @@ Manager *manager_free(Manager *m)
     sd_event_source_unref(m->replan);
     sd_event_source_unref(m->sampling);
     sd_event_source_unref(m->run_over);
+    sd_event_source_unref(m->retry);
     sd_event_source_unref(m->instances_watch);
     sd_event_unref(m->event);
     dropin_store_free(m->dropins);

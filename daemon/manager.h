@@ -56,6 +56,8 @@ struct Relay {
     size_t group;    /* by the file; GROUP_NONE */
     bool reverted;   /* an operator took it out: treated as if no group took it */
     bool found;      /* by the scan under way */
+    bool has_file;   /* a unit file of its own, or enabled */
+    bool counted;    /* when the groups were last formed */
     bool has_folder; /* among the instances */
 
     UnitInfo *info; /* NULL: not read yet */
@@ -94,7 +96,7 @@ struct Manager {
     sd_event *event;
     sd_bus *bus;
     Systemd1 *systemd;
-    sd_event_source *reconnect, *rescan, *replan, *sampling, *run_over, *manager_changed;
+    sd_event_source *reconnect, *rescan, *replan, *sampling, *run_over, *retry, *manager_changed;
     sd_event_source *instances_watch;
     bool ready; /* READY=1 was sent */
     bool stopping;
@@ -110,7 +112,7 @@ struct Manager {
     Relay **relays; /* sorted by name */
     size_t n_relays, c_relays;
     Systemd1Call *scan;
-    char **scan_units;
+    char **scan_units, **scan_files;
     bool scan_again, scan_done, table_changed;
     /* the rollout */
     Plan *plan;
@@ -119,6 +121,7 @@ struct Manager {
     char *last_reason;
     RunCounts last_counts;
     usec_t run_started; /* realtime */
+    usec_t not_before;  /* monotonic: no rollout begins earlier */
     int metrics_error;  /* of the last write */
     /* bus-api */
     sd_bus_slot *api_slots[8];

@@ -33,6 +33,7 @@ typedef enum MessageKind {
     MESSAGE_RELAY_PUT_BACK,
     MESSAGE_RELAY_LOST,
     MESSAGE_BUS_LOST,
+    MESSAGE_DAEMON_NOTE, /* what has no kind of its own: warnings about the daemon itself, debugging */
     MESSAGE_SAMPLE_RELAY,
     MESSAGE_SAMPLE_FLEET,
     _MESSAGE_MAX,

@@ -113,6 +113,7 @@ static void send_entry(Entry *e)
         entry_take(
             &apology,
             xasprintf("MESSAGE=The journal took nothing for a while; %" PRIu64 " entries were lost.", lost));
+        entry_text(&apology, "MESSAGE_ID", message_id(MESSAGE_DAEMON_NOTE));
         entry_number(&apology, "PRIORITY", LOG_WARNING);
         if (deliver(&apology))
             lost = 0;
@@ -141,6 +142,7 @@ void eventlog_line(int priority, const char *format, ...)
     }
     Entry e = { .n = 0 };
     entry_text(&e, "MESSAGE", text);
+    entry_text(&e, "MESSAGE_ID", message_id(MESSAGE_DAEMON_NOTE));
     entry_number(&e, "PRIORITY", (uint64_t)priority);
     send_entry(&e);
 }

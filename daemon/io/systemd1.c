@@ -56,6 +56,9 @@ int systemd1_call_send(Systemd1Call *call, sd_bus_message *m, sd_bus_message_han
 
 int systemd1_reply_error(sd_bus_message *reply, const char **ret_message)
 {
+    /* What sd-bus answers when the connection closes, and dbus-daemon when systemd leaves or is not there. */
+    static const char *const gone[] = { SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_DISCONNECTED,
+                                        SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER };
     const sd_bus_error *e = sd_bus_message_get_error(reply);
 
     *ret_message = NULL;
@@ -64,6 +67,9 @@ int systemd1_reply_error(sd_bus_message *reply, const char **ret_message)
     *ret_message = e->message ? e->message : e->name;
     if (sd_bus_error_has_name(e, SD_BUS_ERROR_LIMITS_EXCEEDED))
         return -EBUSY;
+    for (size_t i = 0; i < ELEMENTSOF(gone); i++)
+        if (sd_bus_error_has_name(e, gone[i]))
+            return -ENOTCONN;
     int r = sd_bus_error_get_errno(e);
     return r > 0 ? -r : -EIO;
 }
