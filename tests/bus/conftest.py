@@ -4,7 +4,9 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import dbus
@@ -39,6 +41,10 @@ class World:
         self.config = path / "relayalloc.conf"
         self.log = path / "log"
         self.daemon = self.fake = None
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(str(path / "notify"))
+        self.notified = []
+        threading.Thread(target=self.read_notify, daemon=True).start()
         self.start_bus()
 
     def start_bus(self, address=None):
@@ -50,6 +56,14 @@ class World:
         self.bus_process = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--print-address", "--nofork"],
                                             stdout=subprocess.PIPE, text=True)
         self.address = self.bus_process.stdout.readline().strip().split(",")[0]
+
+    def restart_bus(self):
+        """The bus goes with everything that is under way on it; systemd comes back to the new one by itself."""
+        self.bus_process.kill()
+        self.bus_process.wait()
+        (self.path / "bus").unlink(missing_ok=True)
+        self.wait_said("Lost the connection to the system bus")
+        self.start_bus()
 
     def start_fake(self, *relays):
         for relay in relays:
@@ -82,6 +96,7 @@ class World:
     def start(self):
         env = {"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": self.address,
                "RELAYALLOC_DROPIN_ROOT": str(self.root), "RELAYALLOC_STATE_DIR": str(self.state),
+               "NOTIFY_SOCKET": str(self.path / "notify"),
                "ASAN_OPTIONS": "exitcode=99:detect_leaks=1"}
         self.daemon = subprocess.Popen([BUILD / "relayallocd", f"--config={self.config}", "--log-target=console"],
                                        stderr=open(self.log, "a"), env=env)
@@ -91,6 +106,15 @@ class World:
             self.daemon.send_signal(sig)
             self.daemon.wait(30)
         return self.daemon.returncode if self.daemon else 0
+
+    def wait_ready(self, times=1):
+        """READY=1 comes when all relays have been looked at and the first plan has been made."""
+        wait_until(lambda: self.notified.count("READY=1") >= times, f"READY=1, {times} times")
+
+    def read_notify(self):
+        """What systemd is told; it must be read, or the daemon would wait until it is."""
+        while message := self.notify.recv(65536):
+            self.notified += message.decode().split("\n")
 
     def said(self, pattern):
         return re.search(pattern, self.log.read_text() if self.log.exists() else "")
@@ -131,6 +155,7 @@ class World:
 
     def close(self):
         code = self.stop()
+        self.notify.shutdown(socket.SHUT_RDWR)
         for p in (self.fake, self.bus_process):
             if p:
                 p.terminate()

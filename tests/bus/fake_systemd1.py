@@ -50,6 +50,8 @@ class Unit:
         self.invocation = uuid.uuid4().bytes
         self.restarts, self.starts, self.resets = 0, 0, 0
         self.timeout = 5_000_000
+        self.error = None
+        self.reads = 0
         self.read_dropin()
         self.up()
 
@@ -108,6 +110,9 @@ class Units(dbus.service.FallbackObject):
         unit = self.fake.units.get(name)
         if unit is None:
             return {"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"}
+        unit.reads += 1
+        if unit.error:
+            raise dbus.DBusException("scripted error of a read", name=unit.error)
         return unit.properties()
 
     @dbus.service.signal("org.freedesktop.DBus.Properties", signature="sa{sv}as", rel_path_keyword="path")
@@ -124,21 +129,37 @@ class Systemd(dbus.service.Object):
     def JobRemoved(self, number, job, unit, result):
         pass
 
+    @dbus.service.signal(MANAGER, signature="so")
+    def UnitNew(self, unit, path):
+        pass
+
+    @dbus.service.signal(MANAGER, signature="so")
+    def UnitRemoved(self, unit, path):
+        pass
+
+    @dbus.service.signal(MANAGER, signature="b")
+    def Reloading(self, active):
+        pass
+
     @dbus.service.method(MANAGER)
     def Subscribe(self):
         self.fake.subscriptions += 1
 
     @dbus.service.method(MANAGER, in_signature="asas", out_signature="a(ssssssouso)")
     def ListUnitsByPatterns(self, states, patterns):
+        self.fake.lists += 1
+        if self.fake.list_errors:
+            raise dbus.DBusException("scripted error of a list", name=self.fake.list_errors.pop(0))
         return [(u.name, "", u.load_state, u.active, u.sub, "", UNIT_PREFIX + "/" + encode(u.name), dbus.UInt32(0), "", "/") for u in self.fake.units.values()]
 
     @dbus.service.method(MANAGER, in_signature="asas", out_signature="a(ss)")
     def ListUnitFilesByPatterns(self, states, patterns):
         return dbus.Array([], signature="(ss)")
 
-    @dbus.service.method(MANAGER, in_signature="s")
-    def ResetFailedUnit(self, unit):
+    @dbus.service.method(MANAGER, in_signature="s", async_callbacks=("ok", "error"))
+    def ResetFailedUnit(self, unit, ok, error):
         self.fake.units[unit].resets += 1
+        self.fake.later(self.fake.reset_delay, ok)
 
     @dbus.service.method(MANAGER, async_callbacks=("ok", "error"))
     def Reload(self, ok, error):
@@ -148,13 +169,14 @@ class Systemd(dbus.service.Object):
         def answer():
             if "error" in script:
                 error(dbus.DBusException("scripted", name=script["error"]))
-                return False
+                return
+            self.Reloading(True)
             for unit in self.fake.units.values():
                 unit.read_dropin()
+            self.Reloading(False)
             ok()
-            return False
 
-        GLib.timeout_add(int(script.get("delay", 0) * 1000), answer)
+        self.fake.later(script.get("delay", 0), answer)
 
     @dbus.service.method(MANAGER, in_signature="ss", out_signature="o", async_callbacks=("ok", "error"))
     def TryRestartUnit(self, name, mode, ok, error):
@@ -168,8 +190,16 @@ class Systemd(dbus.service.Object):
         unit.starts += 1
         self.fake.restart(unit, ok, error, True)
 
-    @dbus.service.method(MANAGER, in_signature="ssa(sv)a(sa(sv))", out_signature="o")
-    def StartTransientUnit(self, name, mode, properties, aux):
+    @dbus.service.method(MANAGER, in_signature="ssa(sv)a(sa(sv))", out_signature="o", async_callbacks=("ok", "error"))
+    def StartTransientUnit(self, name, mode, properties, aux, ok, error):
+        script = self.fake.transient_script.pop(0) if self.fake.transient_script else {}
+        self.fake.transients.append(str(name))
+        if "error" in script or self.fake.transients.count(name) > 1:
+            error(dbus.DBusException(f"Unit {name} cannot be started.", name=script.get("error", "org.freedesktop.systemd1.UnitExists")))
+            return
+        self.fake.later(script.get("delay", 0), lambda: ok(self.transient(properties)))
+
+    def transient(self, properties):
         props = {str(k): v for k, v in properties}
         argv = [str(a) for a in props["ExecStart"][0][1]]
         env = dict(str(e).split("=", 1) for e in props["Environment"])
@@ -209,12 +239,42 @@ class Control(dbus.service.Object):
         elif what == "restart-by-hand":
             unit.up()
             fake.changed(unit)
+        elif what == "set":
+            for name in r["values"]:
+                setattr(unit, name, r["values"][name])
+            if unit.active != "active":
+                unit.down(unit.active, unit.sub, unit.result)
+            fake.changed(unit)
+        elif what == "add":
+            fake.units[r["unit"]] = unit = Unit(fake, r["unit"])
+            fake.systemd.UnitNew(unit.name, UNIT_PREFIX + "/" + encode(unit.name))
+        elif what == "remove":
+            fake.units.pop(r["unit"]).down()
+            fake.systemd.UnitRemoved(r["unit"], UNIT_PREFIX + "/" + encode(r["unit"]))
+        elif what == "noise":  # units that are none of our business come and go, and ours say that they changed
+            for i in range(r["n"]):
+                fake.systemd.UnitNew(f"session-{i}.scope", f"{UNIT_PREFIX}/session_2d{i}_2escope")
+                fake.systemd.UnitRemoved(f"session-{i}.scope", f"{UNIT_PREFIX}/session_2d{i}_2escope")
+                for u in fake.units.values():
+                    fake.changed(u)
+        elif what == "reloading":
+            fake.systemd.Reloading(True)
+            fake.systemd.Reloading(False)
+        elif what == "list-errors":
+            fake.list_errors = r["errors"]
+        elif what == "transient-script":
+            fake.transient_script = r["steps"]
+        elif what == "reset-delay":
+            fake.reset_delay = r["seconds"]
         elif what == "reconnect":
-            GLib.timeout_add(int(r.get("delay", 0) * 1000), fake.reconnect)
+            fake.later(r.get("delay", 0), fake.reconnect)
         return json.dumps({
             "reloads": fake.reloads,
             "subscriptions": fake.subscriptions,
+            "lists": fake.lists,
+            "transients": fake.transients,
             "units": {u.name: {"restarts": u.restarts, "starts": u.starts, "resets": u.resets, "active": u.active,
+                               "reads": u.reads,
                                "environment": u.environment, "pid": u.process.pid if u.process else 0}
                       for u in fake.units.values()},
         })
@@ -224,7 +284,8 @@ class Fake:
     def __init__(self, address, root, relays):
         self.address, self.root = address, root
         self.scripts, self.reload_script = {}, []
-        self.reloads = self.subscriptions = self.jobs = 0
+        self.reloads = self.subscriptions = self.jobs = self.lists = self.reset_delay = 0
+        self.list_errors, self.transient_script, self.transients = [], [], []
         self.hide_preload = False
         self.units = {}
         for relay in relays:
@@ -232,29 +293,52 @@ class Fake:
         self.serve()
 
     def serve(self):
-        self.bus = dbus.bus.BusConnection(self.address)
+        try:
+            self.bus = dbus.bus.BusConnection(self.address)
+        except dbus.DBusException:  # the bus itself is gone
+            self.later(0.1, self.serve)
+            return
         self.bus.set_exit_on_disconnect(False)
+        self.bus.call_on_disconnection(self.lost)
         self.systemd, self.objects = Systemd(self, self.bus), Units(self, self.bus)
         self.bus.request_name("org.freedesktop.systemd1", dbus.bus.NAME_FLAG_REPLACE_EXISTING)
         self.control_bus = dbus.bus.BusConnection(self.address)
+        self.control_bus.set_exit_on_disconnect(False)
         self.control = Control(self, self.control_bus)
         self.control_bus.request_name("org.relayalloc.Test")
 
+    @staticmethod
+    def later(seconds, what):
+        def run():
+            try:
+                what()
+            except dbus.DBusException as e:  # an answer for a connection that has been closed meanwhile
+                print(f"lost: {e}", file=sys.stderr)
+            return False
+
+        GLib.timeout_add(int(seconds * 1000), run)
+
     def reconnect(self):
         """As after systemctl daemon-reexec: another connection owns the name."""
-        self.bus.close()
+        old, self.bus = self.bus, None
+        old.close()
         self.control_bus.close()
         self.serve()
-        return False
+
+    def lost(self, bus):
+        if bus is self.bus:  # not one that reconnect() has closed
+            self.bus = None
+            self.later(0.1, self.serve)
 
     def changed(self, unit):
-        self.objects.PropertiesChanged("org.freedesktop.systemd1.Unit", {"ActiveState": unit.active}, [], path="/" + encode(unit.name))
+        if self.bus:
+            self.objects.PropertiesChanged("org.freedesktop.systemd1.Unit", {"ActiveState": unit.active}, [], path="/" + encode(unit.name))
 
     def restart(self, unit, ok, error, really):
         steps = self.scripts.get(unit.name)
         script = steps.pop(0) if steps else {}
         if "refuse" in script:
-            error(dbus.DBusException("scripted refusal", name=script["refuse"]))
+            error(dbus.DBusException(script.get("message", "scripted refusal"), name=script["refuse"]))
             return
         self.jobs += 1
         number = self.jobs
@@ -262,6 +346,9 @@ class Fake:
         unit.job = number
         if really and "stuck" in script:
             unit.active, unit.sub = "deactivating", "stop-sigterm"
+        if really and "meanwhile" in script:
+            unit.down(script["meanwhile"], "start")
+            self.changed(unit)
 
         def finish():
             unit.job = 0
@@ -275,19 +362,20 @@ class Fake:
             elif state == "gone":
                 unit.down()
                 unit.load_state = "not-found"
-            unit.n_restarts = 0
+            elif state == "auto-restart":
+                unit.down("activating", "auto-restart", "exit-code")
+            unit.n_restarts = script.get("n_restarts", 0)
             self.changed(unit)
-            if not script.get("lost"):
+            if not script.get("lost") and self.bus:
                 self.systemd.JobRemoved(dbus.UInt32(number), job, unit.name, script.get("result", "done"))
-            return False
 
         if script.get("early"):
             finish()
             ok(job)
             return
-        ok(job)
+        self.later(script.get("reply", 0), lambda: ok(job))
         if "stuck" not in script:
-            GLib.timeout_add(int(script.get("delay", 0.05) * 1000), finish)
+            self.later(script.get("delay", 0.05), finish)
 
 
 def main():
