@@ -13,10 +13,9 @@
 struct Follow {
     const CtlOptions *options;
     sd_bus *bus;
-    sd_bus_slot *changed, *rollout, *owner;
+    sd_bus_slot *changed, *rollout;
     uint64_t before; /* id of the last rollout before we came */
     bool stale;      /* a signal came since the facts were read */
-    bool gone;       /* the daemon ended */
     bool terminal;
     char *shown; /* the line that was last shown */
 };
@@ -27,7 +26,6 @@ Follow *follow_free(Follow *follow)
         return NULL;
     sd_bus_slot_unref(follow->changed);
     sd_bus_slot_unref(follow->rollout);
-    sd_bus_slot_unref(follow->owner);
     sd_bus_unref(follow->bus);
     free(follow->shown);
     free(follow);
@@ -41,17 +39,6 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
     (void)m;
     (void)error;
     follow->stale = true;
-    return 0;
-}
-
-static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-    Follow *follow = userdata;
-    const char *name, *old, *new;
-
-    (void)error;
-    if (sd_bus_message_read(m, "sss", &name, &old, &new) >= 0 && isempty(new))
-        follow->gone = true;
     return 0;
 }
 
@@ -69,11 +56,6 @@ int follow_new(const CtlOptions *options, sd_bus *bus, Follow **ret)
     if (r >= 0)
         r = sd_bus_match_signal(bus, &follow->rollout, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE,
                                 "RolloutChanged", on_signal, follow);
-    if (r >= 0)
-        r = sd_bus_add_match(
-            bus, &follow->owner,
-            "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" BUS_NAME "'",
-            on_owner, follow);
     if (r < 0) {
         ctl_error("cannot listen to the daemon: %s", strerror(-r));
         return r;
@@ -224,7 +206,7 @@ static int wait_for_signal(Follow *follow, usec_t patience)
 {
     int r = sd_bus_process(follow->bus, NULL);
 
-    if (r == 0 && !follow->stale && !follow->gone)
+    if (r == 0 && !follow->stale)
         r = sd_bus_wait(follow->bus, patience);
     if (r < 0 && r != -EINTR) {
         ctl_error("lost the connection to the daemon: %s", strerror(-r));
@@ -242,19 +224,14 @@ int follow_to_end(Follow *follow)
     for (;;) {
         usec_t now = ctl_now();
         int r = 0;
-        if (follow->gone) {
-            ctl_error("relayallocd has ended; what it had begun it goes on with when it is started again");
-            return EXIT_FAILED;
-        }
         if (follow->stale || now - read_at >= POLL) {
             follow->stale = false;
             read_at = now;
             manager_facts_clear(&m);
             r = manager_facts_get(follow->bus, SAY_FAILURES, &m);
-            if (r == -ENXIO) {
-                follow->gone = true;
-                continue;
-            }
+            if (r == -ENXIO)
+                ctl_error(
+                    "relayallocd has ended; what it had begun it goes on with when it is started again");
             if (r < 0)
                 return EXIT_FAILED;
             if (is_under_way(&m))

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ctl-spark.h"
 
-#include "core/messages.h"
-#include "core/sample.h"
 #include "ctl.h"
-
-#include <systemd/sd-journal.h>
+#include "io/journal-read.h"
 
 void sparks_clear(Sparks *sparks)
 {
@@ -60,71 +57,21 @@ void sparks_add(Sparks *sparks, const char *relay, size_t relay_length, usec_t r
     spark->values[minute % SPARK_MINUTES] = rss;
 }
 
-/* ---- the journal ---- */
-
-static int get_field(sd_journal *j, const char *name, const char **ret, size_t *ret_length)
+static int take_sample(const JournalSample *sample, void *userdata)
 {
-    const void *data = NULL;
-    size_t length = 0, skip = strlen(name) + 1;
-
-    int r = sd_journal_get_data(j, name, &data, &length);
-    if (r < 0)
-        return r;
-    *ret = (const char *)data + skip;
-    *ret_length = length - skip;
+    sparks_add(userdata, sample->row.relay.p, sample->row.relay.n, sample->time, sample->row.memory.rss);
     return 0;
-}
-
-static void add_rows(Sparks *sparks, const char *text, size_t length, usec_t realtime)
-{
-    const char *cursor = text, *end = text + length;
-    SampleRow row;
-
-    for (int r; (r = sample_read_row(&cursor, end, &row)) != 0;)
-        if (r > 0)
-            sparks_add(sparks, row.relay.p, row.relay.n, realtime, row.memory.rss);
-}
-
-static void add_entry(Sparks *sparks, sd_journal *j)
-{
-    const char *text = NULL;
-    size_t length = 0;
-    uint64_t realtime = 0, rss = 0;
-
-    if (sd_journal_get_realtime_usec(j, &realtime) < 0)
-        return;
-    if (get_field(j, "RELAYALLOC_FLEET", &text, &length) == 0) {
-        add_rows(sparks, text, length, realtime);
-        return;
-    }
-    if (get_field(j, "RELAYALLOC_RSS", &text, &length) < 0)
-        return;
-    _cleanup_(freep) char *number = xstrndup(text, length);
-    if (parse_u64(number, &rss) == 0 && get_field(j, "RELAYALLOC_RELAY", &text, &length) == 0)
-        sparks_add(sparks, text, length, realtime, rss);
 }
 
 int sparks_read_journal(Sparks *sparks, usec_t now)
 {
-    static const MessageKind kinds[] = { MESSAGE_SAMPLE_RELAY, MESSAGE_SAMPLE_FLEET };
-    _cleanup_(sd_journal_closep) sd_journal *j = NULL;
+    _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
 
-    int r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
-    if (r >= 0)
-        r = sd_journal_set_data_threshold(j, 0); /* a fleet's rows are one long field */
-    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(kinds); i++) {
-        _cleanup_(freep) char *match = xasprintf("MESSAGE_ID=%s", message_id(kinds[i]));
-        r = sd_journal_add_match(j, match, 0);
-    }
-    if (r >= 0)
-        r = sd_journal_add_match(j, "_UID=0", 0); /* anybody may log under our names */
-    if (r >= 0)
-        r = sd_journal_seek_realtime_usec(j, now - SPARK_MINUTES * USEC_PER_MINUTE);
+    int r = journal_reader_open(&(JournalSource){ 0 }, &reader);
     if (r < 0)
         return r;
-    while ((r = sd_journal_next(j)) > 0)
-        add_entry(sparks, j);
-    return r;
+    return journal_read_samples(reader, now - SPARK_MINUTES * USEC_PER_MINUTE, USEC_INFINITY, NULL,
+                                take_sample, sparks);
 }
 
 /* ---- drawing ---- */

@@ -365,7 +365,7 @@ static void fill(const CtlTable *table, struct libscols_table *tb, char **texts,
             if (scols_line_set_data(line, c, *text) < 0)
                 abort();
             const char *color = table->rows[i].cells[table->shown[s]].color;
-            if (color && table->options->color) {
+            if (color) {
                 _cleanup_(freep) char *sequence = xasprintf("\033[%sm", color);
                 scols_cell_set_color(scols_line_get_cell(line, c), sequence);
             }

@@ -25,6 +25,7 @@ HOUR = 3_600_000_000
 BUS_CONF = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>
+<servicedir>{services}</servicedir>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/><allow eavesdrop="false"/>
 <allow send_type="signal"/></policy></busconfig>
 """
@@ -175,13 +176,26 @@ def address(tmp_path_factory):
     """A bus where everybody may do everything."""
     folder = tmp_path_factory.mktemp("bus")
     socket = folder / "socket"
-    (folder / "bus.conf").write_text(BUS_CONF.format(socket=socket))
+    services = folder / "services"
+    services.mkdir()
+    # It can be activated, like the real one; what that does is only noted.
+    (services / "org.relayalloc1.service").write_text(
+        f"[D-BUS Service]\nName=org.relayalloc1\nExec=/bin/touch {folder}/activated\nUser=root\n")
+    (folder / "bus.conf").write_text(BUS_CONF.format(socket=socket, services=services))
     process = subprocess.Popen(["dbus-daemon", f"--config-file={folder}/bus.conf", "--nofork", "--print-address"],
                                stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline()
     yield f"unix:path={socket}"
     process.terminate()
     process.wait(timeout=10)
+
+
+@pytest.fixture
+def activated(address):
+    """Exists when the bus was asked to start the daemon."""
+    path = pathlib.Path(address.removeprefix("unix:path=")).with_name("activated")
+    path.unlink(missing_ok=True)
+    return path
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """check, plan and edit: files, with and without the daemon."""
 
 import os
+import pty
 import signal
-import stat
-import time
+import subprocess
 
 import pytest
 
-from conftest import relay, wait_until
+from conftest import CTL, relay
 
 FINE = """instances_dir = "{instances}";
 groups = (
@@ -142,6 +142,16 @@ def test_what_needs_the_daemon_says_so(ctl, verb):
     assert done.status == 1 and "relayallocd does not run" in done.out
 
 
+def test_nothing_starts_the_daemon(ctl, conf, activated):
+    """Not even the bus: a daemon that starts may restart relays."""
+    for verb in ("list", "status", "groups", "allocators", "plan", "pause", "verify", "reload", "revert"):
+        ctl(f"--config={conf}", verb)
+        assert not activated.exists(), verb
+    subprocess.run(["busctl", f"--address={ctl.environment['DBUS_SYSTEM_BUS_ADDRESS']}", "call", "org.relayalloc1",
+                    "/org/relayalloc1", "org.relayalloc1.Manager", "Plan"], capture_output=True, timeout=60)
+    assert activated.exists()  # it could have been
+
+
 # ---- edit ----
 
 
@@ -207,6 +217,11 @@ def test_edit_that_breaks_the_file(no_bus, conf, editor):
     assert conf.read_text() == text and leftovers(conf) == []
 
 
+def test_edit_with_yes_does_not_ask_for_another_try(no_bus, conf, editor):
+    done = no_bus.on_terminal("edit", "--yes", f"--config={conf}", timeout=10, **editor('echo "nonsense = ;" >>"$1"'))
+    assert done.status == 2 and "again" not in done.out and "nothing was changed" in done.out
+
+
 def test_edit_again_after_a_slip(no_bus, conf, editor):
     slip = f'if [ -e {conf}.once ]; then sed -i "/nonsense/d; s/size = 1/size = 2/" "$1"; else touch {conf}.once; echo "nonsense = ;" >>"$1"; fi'
     done = no_bus.on_terminal("edit", f"--config={conf}", keys=["y\n", "y\n"], **editor(slip))
@@ -264,9 +279,6 @@ def test_edit_of_what_is_not_there_or_no_file(no_bus, conf, editor, tmp_path):
 
 def test_a_signal_at_the_question_leaves_nothing_behind(no_bus, conf, editor):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        import pty
-        import subprocess
-        from conftest import CTL
         leader, follower = pty.openpty()
         process = subprocess.Popen([CTL, "edit", f"--config={conf}"], stdin=follower, stdout=follower, stderr=follower,
                                    env={**no_bus.environment, **editor(CHANGE)})

@@ -133,7 +133,8 @@ def test_narrow_terminals(ctl, daemon, columns):
 
 def test_chosen_columns_are_not_left_out_on_a_narrow_terminal(ctl, daemon):
     daemon.says([relay("x" * 64)])
-    out = plain(ctl.on_terminal("list", "-o", "relay,group,state,since", columns=40).out)
+    out = plain(ctl.on_terminal("list", "-o", "relay,group,state,since", columns=26).out)
+    assert max(map(len, out.splitlines()[:2])) <= 26
     assert out.splitlines()[0].split() == ["RELAY", "GROUP", "STATE", "SINCE"]
 
 
@@ -185,6 +186,9 @@ def test_status_tells_a_refused_file_and_why_a_rollout_halted(ctl, daemon):
     assert "Refused: a newer version of the file is not in force:\n" in out
     assert "              /etc/relayalloc.conf:1: x: y\n              /etc/relayalloc.conf:2: z\n" in out
     assert "halted (1)" in out and "Reason: a: it crashed" in out
+    json = ctl("status", "--json=short").json
+    assert json["refused"] == "/etc/relayalloc.conf:1: x: y\n/etc/relayalloc.conf:2: z"
+    assert json["rollout"]["started"] is None and json["rollout"]["reason"] == "a: it crashed"
 
 
 def test_status_of_a_relay(ctl, fleet):
