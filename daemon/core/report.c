@@ -20,7 +20,7 @@ usec_t report_slice(usec_t first, usec_t last)
     usec_t span = last > first ? last - first : 0;
 
     for (size_t i = 0; i < ELEMENTSOF(minutes); i++)
-        if (span / (minutes[i] * USEC_PER_MINUTE) < 1000)
+        if (span / (minutes[i] * USEC_PER_MINUTE) <= 500)
             return minutes[i] * USEC_PER_MINUTE;
     return USEC_PER_DAY;
 }

@@ -3,8 +3,8 @@
  * entry that a process other than root logged is none (anybody may log under our names).
  *
  * Files are read one after the other, oldest first, each through an sd_journal of its own: so a damaged file
- * costs what cannot be read of it and is named, a file that is rotated or deleted meanwhile is read to its
- * end, and memory stays small. */
+ * costs what cannot be read of it and is named, a file that is rotated meanwhile is read to its end, and
+ * memory stays small. */
 #pragma once
 
 #include "core/messages.h"
@@ -49,10 +49,9 @@ int journal_read_samples(JournalReader *reader, usec_t since, usec_t until, cons
 int journal_read_events(JournalReader *reader, usec_t since, usec_t until, const char *relay,
                         JournalEventFunc *func, void *userdata);
 
-/* When the samples between since and until begin and end, and their usual interval, from a look at the ends
- * of the files. 0; -ENODATA: there are none. */
-int journal_survey(JournalReader *reader, usec_t since, usec_t until, usec_t *ret_first, usec_t *ret_last,
-                   usec_t *ret_step);
+/* When the first and the last sample between since and until were logged, from a look at the ends of the
+ * files. 0; -ENODATA: there are none. */
+int journal_survey(JournalReader *reader, usec_t since, usec_t until, usec_t *ret_first, usec_t *ret_last);
 
 /* What could not be read, a strv of sentences that name file and reason; owned by the reader, grows while
  * reading. */

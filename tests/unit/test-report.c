@@ -362,8 +362,8 @@ static void test_choices(void **state)
     assert_int_equal(report_warmup(T0, T0), 0);
     assert_int_equal(report_warmup(T0, 0), 0);
     assert_int_equal(report_slice(T0, T0 + HOUR), USEC_PER_MINUTE);
-    assert_int_equal(report_slice(T0, T0 + 10 * DAY), 15 * USEC_PER_MINUTE);
-    assert_int_equal(report_slice(T0, T0 + 30 * DAY), HOUR);
+    assert_int_equal(report_slice(T0, T0 + 10 * DAY), 30 * USEC_PER_MINUTE);
+    assert_int_equal(report_slice(T0, T0 + 30 * DAY), 2 * HOUR);
     assert_int_equal(report_slice(T0, T0 + 3650 * DAY), DAY);
 }
 

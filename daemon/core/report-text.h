@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A report as text: the cells that table, Markdown and HTML share, and the formats that need no library.
+ * Names come from the journal and from files, so each format escapes them. Pure. */
+#pragma once
+
+#include "core/report.h"
+
+typedef enum ReportColumn {
+    REPORT_GROUP,
+    REPORT_ALLOCATOR,
+    REPORT_VERSION,
+    REPORT_RELAYS,
+    REPORT_AVERAGE,
+    REPORT_REDUCTION,
+    REPORT_INTERVAL,
+    REPORT_GROWTH,
+    REPORT_VERDICT,
+    _REPORT_COLUMN_MAX,
+} ReportColumn;
+
+/* "Group", "Average", …: in capitals it heads the table. */
+const char *report_column_title(ReportColumn column);
+bool report_column_is_number(ReportColumn column);
+/* Is there anything to show in it? */
+bool report_has_column(const Report *report, ReportColumn column);
+/* "1.16 GiB", "79 to 81 %"; "" : nothing. Owned by the caller. */
+char *report_cell(const Report *report, const ReportRow *row, ReportColumn column);
+
+/* "80 %" of 0.8. Owned by the caller. */
+char *percent_text(double part, int digits);
+/* "-12.3 MiB"; always with a sign. */
+char *signed_bytes_text(double bytes);
+
+/* Plain numbers with a heading line, for programs. */
+void report_write_csv(FILE *f, const Report *report);
+/* A table and its notes, ready for a blog. */
+void report_write_markdown(FILE *f, const Report *report);
+
+/* What happened while it was measured. */
+typedef struct ReportEvent {
+    usec_t time;
+    char *what; /* a sentence */
+} ReportEvent;
+
+/* One file that needs nothing else: no scripts, no network. `wide` and `narrow` are the charts as SVG
+ * elements for a desk and for a phone; NULL: none, `no_chart` says why. */
+typedef struct ReportPage {
+    const char *wide, *narrow, *no_chart;
+    const ReportEvent *events;
+    size_t n_events, more_events; /* those that are not listed */
+} ReportPage;
+void report_write_html(FILE *f, const Report *report, const ReportPage *page);
+
+/* Text with &, <, >, " and ' escaped, and control characters replaced. */
+void html_escape(FILE *f, const char *text);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where report, export, experiment and recommend take their samples from: the options that they share, and
+ * the reading into a Series. Says what could not be read; knows nothing of the outcome. */
+#pragma once
+
+#include "core/series.h"
+#include "ctl.h"
+#include "io/journal-read.h"
+
+#include <getopt.h>
+
+typedef struct CtlSource {
+    const char *file; /* a table of measurements; NULL: the journal */
+    JournalSource journal;
+    const char *since_text, *until_text, *at_text, *warmup_text;
+    usec_t now, since, until, at;
+    usec_t warmup;
+    bool warmup_given;
+    bool quiet;
+    const CtlOptions *options;
+    /* what reading found */
+    bool has_group, has_allocator; /* of a table: some row has one */
+    bool from_config; /* allocators and groups are those of the configuration: assigned, not proved */
+} CtlSource;
+
+/* The options as getopt_long wants them; their values are above those of any letter. */
+enum {
+    SOURCE_OPTION_FILE = 0x1000,
+    SOURCE_OPTION_AT,
+    SOURCE_OPTION_WARMUP,
+    SOURCE_OPTION_END,
+};
+/* For the short options string, and for the array of long ones. */
+#define SOURCE_SHORT_OPTIONS "S:U:D:m"
+#define SOURCE_LONG_OPTIONS                                                                                  \
+    { "since", required_argument, NULL, 'S' }, { "until", required_argument, NULL, 'U' },                    \
+        { "directory", required_argument, NULL, 'D' }, { "merge", no_argument, NULL, 'm' },                  \
+        { "file", required_argument, NULL, SOURCE_OPTION_FILE },                                             \
+        { "at", required_argument, NULL, SOURCE_OPTION_AT },                                                 \
+    {                                                                                                        \
+        "warmup", required_argument, NULL, SOURCE_OPTION_WARMUP                                              \
+    }
+
+void ctl_source_init(CtlSource *source, const CtlOptions *options);
+/* Takes an option that getopt_long returned, when it is one of these. */
+bool ctl_source_option(CtlSource *source, int c, const char *value);
+/* When all options are read. 0, or EXIT_USAGE after a message. */
+int ctl_source_check(CtlSource *source);
+
+typedef enum SourceBy {
+    SOURCE_BY_DEFAULT, /* by allocator where there are any, else by group */
+    SOURCE_BY_ALLOCATOR,
+    SOURCE_BY_GROUP,
+} SourceBy;
+
+/* Called for each event of the journal in the time asked for, when not NULL. */
+typedef struct SourceEvents {
+    JournalEventFunc *func;
+    void *userdata;
+} SourceEvents;
+
+/* Reads all samples into *ret, finished, to be cleared. 0, or an ExitStatus after a message. */
+int ctl_source_read(CtlSource *source, SourceBy by, const SourceEvents *events, Series *ret);

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Walks over the entries of one journal file that match. Must never take the silence of sd-journal for the
+ * end of the file: it lets go of a file in which it meets damage, as if the file ended there. */
+#include "core/timestamp.h"
+#include "io/journal-private.h"
+
+#include <fcntl.h>
+#include <systemd/sd-journal.h>
+
+/* sd-journal maps what it reads and keeps it mapped, so a large file would end up in memory as a whole. Every
+ * so many entries we look how much of files we have in memory, and open the file anew when it is more than
+ * this. */
+#define ENTRIES_PER_LOOK 256
+#define MAPPED_MAX ((size_t)40 * 1024 * 1024)
+/* So many damaged places in one file; after them the rest of it is given up. */
+#define REPAIRS_MAX 200
+
+bool journal_file_reaches(const JournalFileEntry *file, usec_t since, usec_t until)
+{
+    const char *name = strrchr(file->path, '/');
+    /* An archived file stays as it is; the one that is written to may have more than its header said when it
+     * was opened. */
+    bool archived = strchr(name ? name : file->path, '@') || file->path[strlen(file->path) - 1] == '~';
+
+    return file->first <= until && (!archived || file->last >= since);
+}
+
+/* ---- matches ---- */
+
+static int match_kind(sd_journal *j, MessageKind kind)
+{
+    _cleanup_(freep) char *match = xasprintf("MESSAGE_ID=%s", message_id(kind));
+
+    return sd_journal_add_match(j, match, 0);
+}
+
+static int match_relay(sd_journal *j, const char *relay)
+{
+    _cleanup_(freep) char *match = relay ? xasprintf("RELAYALLOC_RELAY=%s", relay) : NULL;
+
+    return match ? sd_journal_add_match(j, match, 0) : 0;
+}
+
+/* Rows of a fleet entry cannot be matched; their reader chooses. */
+static int match_samples(sd_journal *j, unsigned kinds, const char *relay)
+{
+    int r = 0;
+
+    if (kinds & JOURNAL_RELAY) {
+        r = match_kind(j, MESSAGE_SAMPLE_RELAY);
+        if (r >= 0)
+            r = match_relay(j, relay);
+    }
+    if (r >= 0 && kinds == (JOURNAL_RELAY | JOURNAL_FLEET))
+        r = sd_journal_add_disjunction(j);
+    if (r >= 0 && kinds & JOURNAL_FLEET)
+        r = match_kind(j, MESSAGE_SAMPLE_FLEET);
+    return r;
+}
+
+static int match_events(sd_journal *j, const char *relay)
+{
+    int r = match_relay(j, relay);
+
+    for (MessageKind kind = 0; r >= 0 && kind < _MESSAGE_MAX; kind++)
+        if (kind != MESSAGE_SAMPLE_RELAY && kind != MESSAGE_SAMPLE_FLEET)
+            r = match_kind(j, kind);
+    return r;
+}
+
+/* A fresh reader of the file. */
+static int reopen(JournalWalk *walk)
+{
+    sd_journal_close(TAKE_PTR(walk->j));
+    int r = journal_file_reader(walk->file, &walk->j);
+    if (r >= 0)
+        r = sd_journal_set_data_threshold(walk->j, 0);
+    return r;
+}
+
+static int reopen_matched(JournalWalk *walk)
+{
+    int r = reopen(walk);
+
+    if (r < 0)
+        return r;
+    return walk->events ? match_events(walk->j, walk->relay)
+                        : match_samples(walk->j, walk->kinds, walk->relay);
+}
+
+/* ---- places ---- */
+
+static bool was_dropped(sd_journal *j)
+{
+    usec_t from, to;
+
+    return sd_journal_get_cutoff_realtime_usec(j, &from, &to) <= 0;
+}
+
+/* Onto the first entry at or after `from`. */
+static bool seek_first(sd_journal *j, usec_t from)
+{
+    int r = from > 0 ? sd_journal_seek_realtime_usec(j, from) : sd_journal_seek_head(j);
+
+    return r >= 0 && sd_journal_next(j) > 0;
+}
+
+/* The time of the last entry at or before `until`; 0: none, or it cannot be read. */
+static usec_t last_time(sd_journal *j, usec_t until)
+{
+    usec_t time = 0;
+    int r = until < USEC_INFINITY ? sd_journal_seek_realtime_usec(j, until + 1) : sd_journal_seek_tail(j);
+
+    if (r < 0 || sd_journal_previous(j) <= 0 || sd_journal_get_realtime_usec(j, &time) < 0)
+        return 0;
+    return time;
+}
+
+/* Which kinds of samples are there? Nearly always one: a file is not searched for two when it has one. */
+static int find_kinds(JournalWalk *walk)
+{
+    static const struct {
+        MessageKind kind;
+        unsigned bit;
+    } kinds[] = { { MESSAGE_SAMPLE_RELAY, JOURNAL_RELAY }, { MESSAGE_SAMPLE_FLEET, JOURNAL_FLEET } };
+
+    for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+        sd_journal_flush_matches(walk->j);
+        int r = match_kind(walk->j, kinds[i].kind);
+        bool found = r >= 0 && seek_first(walk->j, 0);
+        if (r >= 0 && !found && was_dropped(walk->j)) { /* its head is damaged: look from the end */
+            r = reopen(walk);
+            if (r >= 0)
+                r = match_kind(walk->j, kinds[i].kind);
+            found = r >= 0 && last_time(walk->j, USEC_INFINITY) > 0;
+            if (r >= 0)
+                r = reopen(walk);
+        }
+        if (r < 0)
+            return r;
+        if (found)
+            walk->kinds |= kinds[i].bit;
+    }
+    return 0;
+}
+
+/* The time of the last entry that should come. Where the end is damaged the header knows it, if only of all
+ * entries together. 0: none. */
+static usec_t expected_end(JournalWalk *walk)
+{
+    usec_t time = last_time(walk->j, walk->until);
+
+    if (time > 0 || !was_dropped(walk->j))
+        return time;
+    if (reopen_matched(walk) < 0)
+        return 0;
+    return walk->file->last < walk->until ? walk->file->last : walk->until;
+}
+
+int journal_walk_begin(JournalWalk *walk, JournalFiles *files, const JournalFileEntry *file, usec_t since,
+                       usec_t until, const char *relay, bool events)
+{
+    *walk = (JournalWalk){ .files = files,
+                           .file = file,
+                           .since = since,
+                           .until = until,
+                           .relay = relay,
+                           .events = events,
+                           .statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC) };
+    int r = reopen(walk);
+    if (r >= 0 && !events)
+        r = find_kinds(walk);
+    if (r >= 0 && !events && walk->kinds == 0)
+        return 0;
+    if (r >= 0)
+        r = reopen_matched(walk);
+    if (r < 0) { /* costs this file only */
+        journal_files_complain(files, file, "%s; not read", journal_why_unreadable(r));
+        return 0;
+    }
+    walk->tail = expected_end(walk);
+    walk->found = seek_first(walk->j, since);
+    return 1;
+}
+
+void journal_walk_end(JournalWalk *walk)
+{
+    sd_journal_close(walk->j);
+    if (walk->files)
+        closep(&walk->statm);
+    *walk = (JournalWalk){ .statm = -1 };
+}
+
+/* Step by step from the head onto the first entry after that time: when not even seeking works, because the
+ * entries that a search begins with are damaged. */
+static bool walk_from_head(JournalWalk *walk, usec_t after)
+{
+    usec_t time;
+
+    if (reopen_matched(walk) < 0 || !seek_first(walk->j, 0))
+        return false;
+    while (sd_journal_get_realtime_usec(walk->j, &time) < 0 || time <= after)
+        if (sd_journal_next(walk->j) <= 0)
+            return false;
+    return true;
+}
+
+/* Onto the first entry behind a damaged place. It is left in growing steps, because where it ends is unknown.
+ */
+static bool skip_damage(JournalWalk *walk)
+{
+    usec_t from = walk->since > walk->file->first ? walk->since : walk->file->first, time;
+
+    if (walk->last > 0)
+        from = walk->last;
+    for (usec_t step = 1; from < walk->tail && step <= walk->tail - from; step += step)
+        if (reopen_matched(walk) >= 0 && seek_first(walk->j, from + step) &&
+            sd_journal_get_realtime_usec(walk->j, &time) >= 0 && time > from)
+            return true;
+    return walk_from_head(walk, from);
+}
+
+static bool repair(JournalWalk *walk)
+{
+    char from[TIMESTAMP_MAX];
+
+    timestamp_format(from, walk->last > 0 ? walk->last : walk->file->first, TIMESTAMP_LOCAL);
+    if (++walk->repairs > REPAIRS_MAX) {
+        journal_files_complain(walk->files, walk->file, "damaged; not read from %s on", from);
+        return false;
+    }
+    if (walk->repairs == 1)
+        journal_files_complain(walk->files, walk->file, "damaged; what cannot be read after %s is left out",
+                               from);
+    return skip_damage(walk);
+}
+
+/* Pages of files in our memory: the third number of proc(5)'s statm. Without /proc always too many, which is
+ * slow and right. */
+static bool too_much_mapped(const JournalWalk *walk)
+{
+    char text[128];
+    ssize_t n = pread(walk->statm, text, sizeof(text) - 1, 0);
+    unsigned long shared = 0;
+
+    text[n > 0 ? n : 0] = '\0';
+    if (n <= 0 || sscanf(text, "%*u %*u %lu", &shared) != 1)
+        return true;
+    return shared * (size_t)sysconf(_SC_PAGESIZE) > MAPPED_MAX;
+}
+
+/* The same entry again, in a fresh reader. */
+static bool reopen_here(JournalWalk *walk)
+{
+    _cleanup_(freep) char *cursor = NULL;
+
+    return sd_journal_get_cursor(walk->j, &cursor) >= 0 && reopen_matched(walk) >= 0 &&
+           sd_journal_seek_cursor(walk->j, cursor) >= 0 && sd_journal_next(walk->j) > 0;
+}
+
+bool journal_walk_next(JournalWalk *walk, usec_t *ret_time)
+{
+    usec_t time;
+
+    if (walk->entries > 0)
+        walk->found =
+            (walk->entries % ENTRIES_PER_LOOK != 0 || !too_much_mapped(walk) || reopen_here(walk)) &&
+            sd_journal_next(walk->j) > 0;
+    walk->entries++;
+    while (!walk->found || sd_journal_get_realtime_usec(walk->j, &time) < 0) {
+        if (walk->last >= walk->tail || walk->tail < walk->since)
+            return false; /* the end */
+        walk->found = repair(walk);
+        if (!walk->found)
+            return false;
+    }
+    if (time > walk->until)
+        return false;
+    *ret_time = walk->last = time;
+    return true;
+}

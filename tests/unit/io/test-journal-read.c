@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests of io/journal-read on real journal files, made from export format by systemd-journal-remote (package
+ * of the same name): what is read, what is refused, and what damage costs. */
+#include "io/journal-read.h"
+#include "test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define REMOTE "/lib/systemd/systemd-journal-remote"
+#define T0 ((usec_t)1767225600 * USEC_PER_SEC)
+#define MACHINE_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define MACHINE_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+extern char **environ;
+
+typedef struct Fixture {
+    char *directory;
+    FILE *export;
+    uint64_t sequence;
+} Fixture;
+
+static int setup(void **state)
+{
+    Fixture *f = xcalloc(1, sizeof(*f));
+    char name[] = "/tmp/test-journal-read-XXXXXX";
+
+    assert_non_null(mkdtemp(name));
+    f->directory = xstrdup(name);
+    f->export = tmpfile();
+    assert_non_null(f->export);
+    *state = f;
+    return 0;
+}
+
+static void run(char *const argv[], int in)
+{
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    int status = -1;
+
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    assert_int_equal(posix_spawn(&pid, argv[0], &actions, NULL, argv, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int teardown(void **state)
+{
+    Fixture *f = *state;
+    char *argv[] = { (char *)"/bin/rm", (char *)"-rf", f->directory, NULL };
+    _cleanup_(closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    run(argv, null);
+    fclose(f->export);
+    free(f->directory);
+    free(f);
+    return 0;
+}
+
+/* ---- making journals ---- */
+
+static void entry(Fixture *f, usec_t time, const char *machine, const char *host, const char *uid)
+{
+    fprintf(f->export,
+            "__CURSOR=x=%" PRIu64 "\n__REALTIME_TIMESTAMP=%" PRIu64 "\n__MONOTONIC_TIMESTAMP=%" PRIu64
+            "\n_BOOT_ID=0123456789abcdef0123456789abcdef\n",
+            f->sequence, time, time - T0 + USEC_PER_SEC);
+    f->sequence++;
+    if (machine)
+        fprintf(f->export, "_MACHINE_ID=%s\n", machine);
+    if (host)
+        fprintf(f->export, "_HOSTNAME=%s\n", host);
+    if (uid)
+        fprintf(f->export, "_UID=%s\n", uid);
+}
+
+static void entry_from_root(Fixture *f, usec_t time)
+{
+    entry(f, time, MACHINE_A, "hosta", "0");
+}
+
+static void sample_fields(Fixture *f, const char *relay, uint64_t rss)
+{
+    fprintf(f->export,
+            "MESSAGE_ID=%s\nMESSAGE=a sentence\nRELAYALLOC_RELAY=%s\nRELAYALLOC_GROUP=A\n"
+            "RELAYALLOC_ALLOCATOR=jemalloc\nRELAYALLOC_VERSION=5.3.0\nRELAYALLOC_RSS=%" PRIu64
+            "\nRELAYALLOC_ANON=7\nRELAYALLOC_SWAP=8\nRELAYALLOC_HWM=9\nRELAYALLOC_SINCE=%" PRIu64 "\n\n",
+            message_id(MESSAGE_SAMPLE_RELAY), relay, rss, T0 - USEC_PER_HOUR);
+}
+
+static void sample(Fixture *f, usec_t time, const char *relay, uint64_t rss)
+{
+    entry_from_root(f, time);
+    sample_fields(f, relay, rss);
+}
+
+static void fleet(Fixture *f, usec_t time, const char *rows)
+{
+    uint64_t n = strlen(rows);
+
+    entry_from_root(f, time);
+    fprintf(f->export, "MESSAGE_ID=%s\nMESSAGE=a sentence\nRELAYALLOC_FLEET\n",
+            message_id(MESSAGE_SAMPLE_FLEET));
+    fwrite(&n, sizeof(n), 1, f->export); /* little endian, as all machines that this runs on */
+    fwrite(rows, 1, n, f->export);
+    fputs("\n\n", f->export);
+}
+
+/* Writes what was added so far into a journal file. */
+static char *write_journal(Fixture *f, const char *name)
+{
+    char *path = xasprintf("%s/%s", f->directory, name);
+    _cleanup_(freep) char *output = xasprintf("--output=%s", path);
+    char *argv[] = { (char *)REMOTE, output, (char *)"-", NULL };
+
+    fflush(f->export);
+    rewind(f->export);
+    lseek(fileno(f->export), 0, SEEK_SET);
+    run(argv, fileno(f->export));
+    rewind(f->export);
+    assert_int_equal(ftruncate(fileno(f->export), 0), 0);
+    return path;
+}
+
+/* ---- reading them ---- */
+
+typedef struct Got {
+    size_t n, relays;
+    usec_t first, last;
+    uint64_t rss; /* Σ */
+    char *text;   /* "TIME HOST RELAY RSS", a line a sample */
+    FILE *out;
+    bool out_of_order;
+    size_t stop_after;
+} Got;
+
+static int count(const JournalSample *s, void *userdata)
+{
+    Got *got = userdata;
+
+    if (got->n++ == 0)
+        got->first = s->time;
+    got->out_of_order = got->out_of_order || s->time < got->last;
+    got->last = s->time;
+    got->rss += s->row.memory.rss;
+    if (got->out)
+        fprintf(got->out,
+                "%" PRIu64 " %s %.*s %.*s %.*s %.*s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+                (s->time - T0) / USEC_PER_SEC, s->host, (int)s->row.relay.n, s->row.relay.p,
+                (int)s->row.group.n, s->row.group.p ? s->row.group.p : "", (int)s->row.allocator.n,
+                s->row.allocator.p ? s->row.allocator.p : "", (int)s->row.version.n,
+                s->row.version.p ? s->row.version.p : "", s->row.memory.rss, s->row.memory.anon,
+                s->row.memory.swap, s->row.memory.hwm);
+    return got->stop_after > 0 && got->n == got->stop_after ? 42 : 0;
+}
+
+static JournalReader *open_reader(const Fixture *f)
+{
+    JournalReader *reader = NULL;
+    const JournalSource source = { .directory = f->directory };
+
+    assert_int_equal(journal_reader_open(&source, &reader), 0);
+    return reader;
+}
+
+static char *samples_as_text(const Fixture *f, usec_t since, usec_t until, const char *relay)
+{
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    Got got = { 0 };
+    size_t size;
+
+    got.out = open_memstream(&got.text, &size);
+    assert_int_equal(journal_read_samples(reader, since, until, relay, count, &got), 0);
+    fclose(got.out);
+    assert_null(journal_reader_complaints(reader));
+    return got.text;
+}
+
+static void assert_complains(const JournalReader *reader, const char *words)
+{
+    STRV_FOREACH (c, journal_reader_complaints(reader))
+        if (strstr(*c, words))
+            return;
+    STRV_FOREACH (c, journal_reader_complaints(reader))
+        print_message("complaint: %s\n", *c);
+    fail_msg("nobody complains of \"%s\"", words);
+}
+
+#define ROW(relay, rss) relay "\tB\tmimalloc\t2.0.9\t1767000000000000\t" rss "\t1\t2\t3\n"
+
+static void test_both_kinds(void **state)
+{
+    Fixture *f = *state;
+
+    sample(f, T0, "r1", 100);
+    sample(f, T0 + 1000, "r2", 200);
+    fleet(f, T0 + USEC_PER_MINUTE, ROW("r1", "110") ROW("r2", "210"));
+    sample(f, T0 + 2 * USEC_PER_MINUTE, "r1", 120);
+    free(write_journal(f, "a.journal"));
+    _cleanup_(freep) char *all = samples_as_text(f, 0, USEC_INFINITY, NULL);
+    assert_string_equal(all, "0 hosta r1 A jemalloc 5.3.0 100 7 8 9\n"
+                             "0 hosta r2 A jemalloc 5.3.0 200 7 8 9\n"
+                             "60 hosta r1 B mimalloc 2.0.9 110 1 2 3\n"
+                             "60 hosta r2 B mimalloc 2.0.9 210 1 2 3\n"
+                             "120 hosta r1 A jemalloc 5.3.0 120 7 8 9\n");
+    _cleanup_(freep) char *one = samples_as_text(f, 0, USEC_INFINITY, "r2");
+    assert_string_equal(one, "0 hosta r2 A jemalloc 5.3.0 200 7 8 9\n"
+                             "60 hosta r2 B mimalloc 2.0.9 210 1 2 3\n");
+    _cleanup_(freep) char *none = samples_as_text(f, 0, USEC_INFINITY, "r");
+    assert_string_equal(none, "");
+    _cleanup_(freep) char *middle = samples_as_text(f, T0 + 1, T0 + USEC_PER_MINUTE, NULL);
+    assert_string_equal(middle, "0 hosta r2 A jemalloc 5.3.0 200 7 8 9\n"
+                                "60 hosta r1 B mimalloc 2.0.9 110 1 2 3\n"
+                                "60 hosta r2 B mimalloc 2.0.9 210 1 2 3\n");
+}
+
+static void test_files_in_order(void **state)
+{
+    Fixture *f = *state;
+    _cleanup_(freep) char *inner = xasprintf("%s/remote", f->directory);
+
+    assert_int_equal(mkdir(inner, 0700), 0);
+    sample(f, T0 + USEC_PER_HOUR, "r1", 2);
+    free(write_journal(f, "a-later.journal"));
+    sample(f, T0, "r1", 1);
+    free(write_journal(f, "z-earlier.journal"));
+    sample(f, T0 + 2 * USEC_PER_HOUR, "r1", 3);
+    free(write_journal(f, "remote/host.journal")); /* one level down */
+    _cleanup_(freep) char *all = samples_as_text(f, 0, USEC_INFINITY, NULL);
+    assert_string_equal(all, "0 hosta r1 A jemalloc 5.3.0 1 7 8 9\n"
+                             "3600 hosta r1 A jemalloc 5.3.0 2 7 8 9\n"
+                             "7200 hosta r1 A jemalloc 5.3.0 3 7 8 9\n");
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    usec_t first, last;
+    assert_int_equal(journal_survey(reader, 0, USEC_INFINITY, &first, &last), 0);
+    assert_int_equal(first, T0);
+    assert_int_equal(last, T0 + 2 * USEC_PER_HOUR);
+    assert_int_equal(journal_survey(reader, T0 + 1, T0 + USEC_PER_HOUR + 1, &first, &last), 0);
+    assert_int_equal(first, T0 + USEC_PER_HOUR);
+    assert_int_equal(last, T0 + USEC_PER_HOUR);
+    assert_int_equal(journal_survey(reader, T0 + 1, T0 + 2, &first, &last), -ENODATA);
+}
+
+/* Anybody may log under our names: journald writes down who it was. */
+static void test_only_root_counts(void **state)
+{
+    Fixture *f = *state;
+
+    sample(f, T0, "r1", 100);
+    entry(f, T0 + 1, MACHINE_A, "hosta", "1000");
+    sample_fields(f, "r1", 1);
+    entry(f, T0 + 2, MACHINE_A, "hosta", NULL); /* gathered from elsewhere */
+    sample_fields(f, "r1", 300);
+    free(write_journal(f, "a.journal"));
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    Got got = { 0 };
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    assert_int_equal(got.n, 2);
+    assert_int_equal(got.rss, 400);
+    assert_complains(reader, "1 entries under our names were not logged by root");
+}
+
+static void test_malformed(void **state)
+{
+    Fixture *f = *state;
+    static const char *const bodies[] = {
+        "RELAYALLOC_RELAY=r1\nRELAYALLOC_RSS=12x\n\n",
+        "RELAYALLOC_RELAY=r1\nRELAYALLOC_RSS=\n\n",
+        "RELAYALLOC_RELAY=r1\n\n",
+        "RELAYALLOC_RSS=5\n\n",
+        "RELAYALLOC_RELAY=r1\nRELAYALLOC_RSS=-5\n\n",
+        "RELAYALLOC_RELAY=r1\nRELAYALLOC_RSS=99999999999999999999\n\n",
+        "RELAYALLOC_RELAY=r\x1b[1m\nRELAYALLOC_RSS=5\n\n",
+        "RELAYALLOC_RELAY=r1\nRELAYALLOC_RSS=5\nRELAYALLOC_SINCE=yesterday\n\n",
+    };
+
+    sample(f, T0, "r1", 100);
+    for (size_t i = 0; i < ELEMENTSOF(bodies); i++) {
+        entry_from_root(f, T0 + 1 + i);
+        fprintf(f->export, "MESSAGE_ID=%s\n%s", message_id(MESSAGE_SAMPLE_RELAY), bodies[i]);
+    }
+    fleet(f, T0 + 100, ROW("r1", "200") "broken\n" ROW("r2", "300"));
+    free(write_journal(f, "a.journal"));
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    Got got = { 0 };
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    assert_int_equal(got.n, 2);
+    assert_int_equal(got.rss, 300); /* of a fleet entry, the rows before the broken one */
+    assert_complains(reader, "9 entries are incomplete or malformed");
+}
+
+static void test_hosts(void **state)
+{
+    Fixture *f = *state;
+
+    entry(f, T0, MACHINE_A, "localhost", "0");
+    sample_fields(f, "default", 1);
+    entry(f, T0 + 1, MACHINE_B, "localhost", "0");
+    sample_fields(f, "default", 2);
+    entry(f, T0 + 2, MACHINE_A, "renamed", "0");
+    sample_fields(f, "default", 3);
+    free(write_journal(f, "a.journal"));
+    _cleanup_(freep) char *all = samples_as_text(f, 0, USEC_INFINITY, NULL);
+    assert_string_equal(all, "0 localhost default A jemalloc 5.3.0 1 7 8 9\n"
+                             "0 localhost-bbbbbbbb default A jemalloc 5.3.0 2 7 8 9\n"
+                             "0 localhost default A jemalloc 5.3.0 3 7 8 9\n");
+}
+
+static void test_stop(void **state)
+{
+    Fixture *f = *state;
+    Got got = { .stop_after = 3 };
+
+    for (unsigned i = 0; i < 10; i++)
+        sample(f, T0 + i, "r1", 1);
+    free(write_journal(f, "a.journal"));
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 42);
+    assert_int_equal(got.n, 3);
+}
+
+/* A day of a fleet of 40 in one file: more than is kept mapped, so that the file is opened anew on the way.
+ */
+static size_t big_journal(Fixture *f, const char *name)
+{
+    size_t n = 0;
+
+    for (unsigned minute = 0; minute < 500; minute++)
+        for (unsigned r = 0; r < 40; r++) {
+            char relay[16];
+            snprintf(relay, sizeof(relay), "relay%u", r);
+            sample(f, T0 + minute * USEC_PER_MINUTE + r * 50, relay, UINT64_C(1000000000) + n * 4096);
+            n++;
+        }
+    free(write_journal(f, name));
+    return n;
+}
+
+static void test_large_file(void **state)
+{
+    Fixture *f = *state;
+    size_t n = big_journal(f, "a.journal");
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    Got got = { 0 };
+
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    assert_int_equal(got.n, n);
+    assert_int_equal(got.rss, n * UINT64_C(1000000000) + (uint64_t)n * (n - 1) / 2 * 4096);
+    assert_false(got.out_of_order);
+    assert_null(journal_reader_complaints(reader));
+}
+
+/* Rotated after it was opened: it is read to its end. Deleted: that is said (sd-journal reads no file without
+ * a name). */
+static void test_rotated_meanwhile(void **state)
+{
+    Fixture *f = *state;
+    Got got = { 0 };
+
+    sample(f, T0, "r1", 1);
+    sample(f, T0 + 1, "r1", 2);
+    _cleanup_(freep) char *a = write_journal(f, "system.journal");
+    sample(f, T0 + 2, "r1", 4);
+    _cleanup_(freep) char *b = write_journal(f, "other.journal");
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    _cleanup_(freep) char *archived = xasprintf("%s/system@0-0.journal", f->directory);
+    assert_int_equal(rename(a, archived), 0);
+    assert_int_equal(unlink(b), 0);
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    assert_int_equal(got.n, 2);
+    assert_int_equal(got.rss, 3);
+    assert_complains(reader, "other.journal: deleted meanwhile; not read");
+}
+
+static off_t size_of(const char *path)
+{
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+/* journalctl refuses such a file as a whole. */
+static void test_truncated(void **state)
+{
+    Fixture *f = *state;
+    size_t n = big_journal(f, "a.journal");
+    Got got = { 0 };
+
+    sample(f, T0 + 30 * USEC_PER_HOUR, "r1", 5);
+    free(write_journal(f, "b.journal"));
+    _cleanup_(freep) char *path = xasprintf("%s/a.journal", f->directory);
+    assert_int_equal(truncate(path, size_of(path) / 2), 0);
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    print_message("half of the file: %zu of %zu samples\n", got.n - 1, n);
+    usec_t first, last;
+    assert_int_equal(journal_survey(reader, 0, T0 + 29 * USEC_PER_HOUR, &first, &last), 0);
+    assert_int_equal(first, T0);
+    assert_true(last > T0);
+    assert_true(got.n > n / 4 && got.n < n);
+    assert_int_equal(got.last, T0 + 30 * USEC_PER_HOUR); /* the other file is read as ever */
+    assert_false(got.out_of_order);
+    assert_complains(reader, "a.journal: cut off; what is left of it is read");
+}
+
+static void scribble(const char *path, off_t at, size_t n)
+{
+    _cleanup_(freep) char *noise = xcalloc(1, n);
+    _cleanup_(closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    memset(noise, 0xa5, n);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, noise, n, at), n);
+}
+
+/* 4 KiB of noise somewhere in the middle cost what they hit, not the rest of the file. */
+static void test_damaged(void **state)
+{
+    Fixture *f = *state;
+    size_t n = big_journal(f, "a.journal");
+
+    _cleanup_(freep) char *path = xasprintf("%s/a.journal", f->directory);
+    for (unsigned place = 3; place < 8; place++) {
+        Got got = { 0 };
+        scribble(path, size_of(path) / 10 * place, 4096);
+        _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+        assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+        print_message("%u places damaged: %zu of %zu samples\n", place - 2, got.n, n);
+        assert_true(got.n > n * 8 / 10);
+        assert_true(got.n < n);
+        assert_false(got.out_of_order);
+        assert_non_null(journal_reader_complaints(reader));
+    }
+}
+
+/* Breaks the entry object of that time: its header (16 bytes, then a sequence number) stands 24 bytes before
+ * its time. */
+static void break_entry(const char *path, usec_t time)
+{
+    size_t size = (size_t)size_of(path);
+    _cleanup_(freep) char *all = xcalloc(1, size);
+    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    assert_int_equal(pread(fd, all, size, 0), size);
+    const char *at = memmem(all + 1024, size - 1024, &time, sizeof(time));
+    assert_non_null(at);
+    scribble(path, at - all - 24, 16);
+}
+
+/* One entry costs one entry, wherever it is; at most a neighbour with it. */
+static void test_one_damaged_entry(void **state)
+{
+    Fixture *f = *state;
+    enum { N = 300 };
+    static const unsigned broken[] = { 0, 1, 150, N - 2, N - 1 };
+
+    for (size_t i = 0; i < ELEMENTSOF(broken); i++) {
+        Got got = { 0 };
+        for (unsigned k = 0; k < N; k++)
+            sample(f, T0 + k * USEC_PER_MINUTE, "r1", 1);
+        _cleanup_(freep) char *path = write_journal(f, "a.journal");
+        break_entry(path, T0 + broken[i] * USEC_PER_MINUTE);
+        _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+        assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+        bool end = broken[i] == 0 || broken[i] == N - 1; /* sd-journal passes over these by itself */
+        if (got.n != N - 1 && (end || got.n < N - 3))
+            fail_msg("entry %u broken: %zu of %d read", broken[i], got.n, N);
+        if (!end)
+            assert_complains(reader, "a.journal: damaged; what cannot be read after 20");
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+/* A time before or behind all samples is no damage. */
+static void test_nothing_there(void **state)
+{
+    Fixture *f = *state;
+
+    entry_from_root(f, T0);
+    fprintf(f->export, "MESSAGE=something else\n\n");
+    sample(f, T0 + USEC_PER_HOUR, "r1", 1);
+    entry_from_root(f, T0 + 2 * USEC_PER_HOUR);
+    fprintf(f->export, "MESSAGE=something else\n\n");
+    free(write_journal(f, "a.journal"));
+    _cleanup_(freep) char *behind = samples_as_text(f, T0 + USEC_PER_HOUR + 1, USEC_INFINITY, NULL);
+    assert_string_equal(behind, "");
+    _cleanup_(freep) char *before = samples_as_text(f, 0, T0 + USEC_PER_HOUR - 1, NULL);
+    assert_string_equal(before, "");
+    _cleanup_(freep) char *exact = samples_as_text(f, T0 + USEC_PER_HOUR, T0 + USEC_PER_HOUR, NULL);
+    assert_string_equal(exact, "3600 hosta r1 A jemalloc 5.3.0 1 7 8 9\n");
+}
+
+static void test_not_journals(void **state)
+{
+    Fixture *f = *state;
+    _cleanup_(freep) char *noise = xasprintf("%s/noise.journal", f->directory);
+    _cleanup_(freep) char *empty = xasprintf("%s/empty.journal", f->directory);
+    _cleanup_(freep) char *link_name = xasprintf("%s/link.journal", f->directory);
+    _cleanup_(freep) char *fifo = xasprintf("%s/fifo.journal", f->directory);
+    _cleanup_(freep) char *text = xasprintf("%s/readme.txt", f->directory);
+    Got got = { 0 };
+
+    FILE *file = fopen(noise, "w");
+    for (unsigned i = 0; i < 100000; i++)
+        fputc((int)(i * 7919 % 251), file);
+    fclose(file);
+    fclose(fopen(empty, "w"));
+    fclose(fopen(text, "w"));
+    assert_int_equal(symlink("/etc/passwd", link_name), 0);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    sample(f, T0, "r1", 1);
+    free(write_journal(f, "a.journal"));
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    assert_int_equal(got.n, 1);
+    assert_complains(reader, "noise.journal: damaged; not read");
+    assert_int_equal(strv_length((char **)journal_reader_complaints(reader)), 1);
+}
+
+static void test_no_directory(void **state)
+{
+    Fixture *f = *state;
+    _cleanup_(freep) char *missing = xasprintf("%s/missing", f->directory);
+    JournalReader *reader = NULL;
+    JournalSource source = { .directory = missing };
+    usec_t first = 77, last = 77;
+
+    assert_int_equal(journal_reader_open(&source, &reader), -ENOENT);
+    assert_null(reader);
+    source.directory = f->directory; /* empty */
+    assert_int_equal(journal_reader_open(&source, &reader), 0);
+    assert_int_equal(journal_survey(reader, 0, USEC_INFINITY, &first, &last), -ENODATA);
+    assert_int_equal(first, 77);
+    journal_reader_free(reader);
+}
+
+static int on_event(const JournalEvent *e, void *userdata)
+{
+    FILE *out = userdata;
+
+    fprintf(out, "%" PRIu64 " %s %s relay=%s allocator=%s reason=%s: %s\n", (e->time - T0) / USEC_PER_SEC,
+            e->host, message_name(e->kind), e->relay, e->allocator, e->reason, e->message);
+    return 0;
+}
+
+static void test_events(void **state)
+{
+    Fixture *f = *state;
+    char *text = NULL;
+    size_t size;
+
+    sample(f, T0, "r1", 1);
+    entry_from_root(f, T0 + USEC_PER_SEC);
+    fprintf(f->export,
+            "MESSAGE_ID=%s\nMESSAGE=r1 failed.\nRELAYALLOC_RELAY=r1\nRELAYALLOC_ALLOCATOR=mimalloc\n"
+            "RELAYALLOC_REASON=no proof\n\n",
+            message_id(MESSAGE_RELAY_FAILED));
+    entry(f, T0 + 2 * USEC_PER_SEC, MACHINE_A, "hosta", "1000");
+    fprintf(f->export, "MESSAGE_ID=%s\nMESSAGE=forged\n\n", message_id(MESSAGE_RELAY_FAILED));
+    entry_from_root(f, T0 + 3 * USEC_PER_SEC);
+    fprintf(f->export, "MESSAGE_ID=%s\nMESSAGE=Rollout started.\n\n", message_id(MESSAGE_ROLLOUT_STARTED));
+    entry_from_root(f, T0 + 4 * USEC_PER_SEC);
+    fprintf(f->export, "MESSAGE=something else\n\n");
+    free(write_journal(f, "a.journal"));
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(journal_read_events(reader, 0, USEC_INFINITY, NULL, on_event, out), 0);
+    fputs("of r1:\n", out);
+    assert_int_equal(journal_read_events(reader, 0, USEC_INFINITY, "r1", on_event, out), 0);
+    fclose(out);
+    assert_string_equal(text,
+                        "1 hosta relay-failed relay=r1 allocator=mimalloc reason=no proof: r1 failed.\n"
+                        "3 hosta rollout-started relay= allocator= reason=: Rollout started.\n"
+                        "of r1:\n"
+                        "1 hosta relay-failed relay=r1 allocator=mimalloc reason=no proof: r1 failed.\n");
+    free(text);
+}
+
+int main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_both_kinds),
+        TEST(test_files_in_order),
+        TEST(test_only_root_counts),
+        TEST(test_malformed),
+        TEST(test_hosts),
+        TEST(test_stop),
+        TEST(test_large_file),
+        TEST(test_rotated_meanwhile),
+        TEST(test_truncated),
+        TEST(test_damaged),
+        TEST(test_not_journals),
+        TEST(test_no_directory),
+        TEST(test_events),
+        TEST(test_one_damaged_entry),
+        TEST(test_nothing_there),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
