@@ -258,7 +258,10 @@ class Machine:
         """Entries since the mark as dicts, oldest first."""
         self.sh("journalctl --sync")
         out = self.sh(["journalctl", "-o", "json", *self.journal_options(), *matches])
-        return [json.loads(line) for line in out.splitlines()]
+        entries = [json.loads(line) for line in out.splitlines()]
+        # --sync does not wait for what still lies in journald's socket, so what was said before the mark can be
+        # received after it.
+        return [e for e in entries if int(e.get("_SOURCE_REALTIME_TIMESTAMP", 1 << 62)) >= self.since * 1e6]
 
     def events(self, *names, relay=None):
         """Entries of these kinds ("relay-moved") since the mark."""
