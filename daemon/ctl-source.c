@@ -426,3 +426,15 @@ int ctl_source_read(CtlSource *source, SourceBy by, const SourceEvents *events, 
 {
     return source->file ? read_table(source, by, ret) : read_journal(source, by, events, ret);
 }
+
+int ctl_source_samples(const CtlSource *source, JournalSampleFunc *func, void *userdata)
+{
+    _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
+    int r = journal_reader_open(&source->journal, &reader);
+
+    if (r >= 0)
+        r = journal_read_samples(reader, source->since, source->until, NULL, func, userdata);
+    if (reader)
+        print_complaints(reader);
+    return r < 0 ? journal_failed(source, r) : 0;
+}

@@ -61,3 +61,6 @@ typedef struct SourceEvents {
 
 /* Reads all samples into *ret, finished, to be cleared. 0, or an ExitStatus after a message. */
 int ctl_source_read(CtlSource *source, SourceBy by, const SourceEvents *events, Series *ret);
+
+/* Hands on all samples of the journal in the time asked for. 0, or an ExitStatus after a message. */
+int ctl_source_samples(const CtlSource *source, JournalSampleFunc *func, void *userdata);
