@@ -2,7 +2,7 @@
 /* The daemon's life: start, bus, reload, stop. Whatever happens around it, it keeps running: a lost bus is
  * opened again, a bad file changes nothing. */
 #include "manager.h"
-
+#include "core/relay.h"
 #include "io/paths.h"
 
 #include <errno.h>
@@ -128,9 +128,14 @@ static void on_unit_changed(void *userdata, const char *unit)
         relay_unit_changed(r);
 }
 
-static void on_units_changed(void *userdata)
+/* Units come and go all the time on a busy host, and a list of unit files costs systemd a walk through its
+ * folders: only what may be a relay is worth it. */
+static void on_units_changed(void *userdata, const char *unit)
 {
-    relays_scan(userdata);
+    Manager *m = userdata;
+
+    if (!unit || unit_is_instance(m->setup->config->unit, unit))
+        relays_scan(m);
 }
 
 static void on_job_removed(void *userdata, const char *job, const char *unit, JobResult result)

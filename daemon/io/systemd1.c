@@ -48,7 +48,7 @@ int systemd1_call_send(Systemd1Call *call, sd_bus_message *m, sd_bus_message_han
 
     if (r < 0) {
         systemd1_cancel(call);
-        return r;
+        return r == -ECONNRESET ? -ENOTCONN : r;
     }
     *ret = call;
     return 0;
@@ -56,9 +56,12 @@ int systemd1_call_send(Systemd1Call *call, sd_bus_message *m, sd_bus_message_han
 
 int systemd1_reply_error(sd_bus_message *reply, const char **ret_message)
 {
-    /* What sd-bus answers when the connection closes, and dbus-daemon when systemd leaves or is not there. */
+    /* What sd-bus answers when the connection closes, and dbus-daemon when systemd leaves or is not there
+     * ("Spawn": it tries to activate systemd, and cannot). */
     static const char *const gone[] = { SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_DISCONNECTED,
-                                        SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER };
+                                        SD_BUS_ERROR_TIMEOUT, SD_BUS_ERROR_SERVICE_UNKNOWN,
+                                        SD_BUS_ERROR_NAME_HAS_NO_OWNER };
+    static const char spawn[] = "org.freedesktop.DBus.Error.Spawn.";
     const sd_bus_error *e = sd_bus_message_get_error(reply);
 
     *ret_message = NULL;
@@ -70,8 +73,10 @@ int systemd1_reply_error(sd_bus_message *reply, const char **ret_message)
     for (size_t i = 0; i < ELEMENTSOF(gone); i++)
         if (sd_bus_error_has_name(e, gone[i]))
             return -ENOTCONN;
+    if (strncmp(e->name, spawn, strlen(spawn)) == 0)
+        return -ENOTCONN;
     int r = sd_bus_error_get_errno(e);
-    return r > 0 ? -r : -EIO;
+    return r > 0 && r != EBUSY && r != ENOTCONN ? -r : -EIO; /* these two mean what is said above */
 }
 
 int systemd1_on_job(sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -265,13 +270,25 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
     return 0;
 }
 
-static int on_units_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int on_unit_listed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     Systemd1 *s = userdata;
+    const char *unit;
 
     (void)error;
-    if (from_systemd(s, m))
-        s->events.units_changed(s->userdata);
+    if (from_systemd(s, m) && sd_bus_message_read(m, "so", &unit, NULL) >= 0)
+        s->events.units_changed(s->userdata, unit);
+    return 0;
+}
+
+static int on_systemd_reloading(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    Systemd1 *s = userdata;
+    int begins;
+
+    (void)error;
+    if (from_systemd(s, m) && sd_bus_message_read(m, "b", &begins) >= 0 && !begins)
+        s->events.units_changed(s->userdata, NULL);
     return 0;
 }
 
@@ -366,13 +383,13 @@ int systemd1_new(sd_bus *bus, const Systemd1Events *events, void *userdata, Syst
                                       on_job_removed, NULL, s);
     if (r >= 0)
         r = sd_bus_match_signal_async(bus, &s->match_new, DESTINATION, OBJECT, MANAGER, "UnitNew",
-                                      on_units_changed, NULL, s);
+                                      on_unit_listed, NULL, s);
     if (r >= 0)
         r = sd_bus_match_signal_async(bus, &s->match_removed, DESTINATION, OBJECT, MANAGER, "UnitRemoved",
-                                      on_units_changed, NULL, s);
+                                      on_unit_listed, NULL, s);
     if (r >= 0)
         r = sd_bus_match_signal_async(bus, &s->match_reloading, DESTINATION, OBJECT, MANAGER, "Reloading",
-                                      on_units_changed, NULL, s);
+                                      on_systemd_reloading, NULL, s);
     if (r >= 0)
         r = sd_bus_call_method_async(bus, &s->get_owner, "org.freedesktop.DBus", "/org/freedesktop/DBus",
                                      "org.freedesktop.DBus", "GetNameOwner", on_get_owner, s, "s",

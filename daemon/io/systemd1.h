@@ -44,7 +44,7 @@ typedef struct Systemd1Call Systemd1Call;
 
 typedef struct Systemd1Events {
     void (*unit_changed)(void *userdata, const char *unit); /* one that is watched */
-    void (*units_changed)(void *userdata); /* units came, went, or systemd reloaded: list them again */
+    void (*units_changed)(void *userdata, const char *unit); /* it came or went; NULL: systemd reloaded */
     void (*job_removed)(void *userdata, const char *job, const char *unit, JobResult result);
     void (*owner_changed)(void *userdata, bool present); /* systemd re-executed, or left and came back */
 } Systemd1Events;
