@@ -133,7 +133,7 @@ static void try_over(Preflight *p)
     if (!reason && p->at == TRY_PRELOAD && p->profile) {
         p->at = TRY_CONFINED;
         int r = start_try(p);
-        if (r >= 0)
+        if (r >= 0 || r == -ENOTCONN)
             return;
         reason = xasprintf("the preflight could not be started: %s", strerror(-r));
     }
@@ -179,7 +179,9 @@ static void on_started(void *userdata, int error, const char *message, const cha
 
     (void)job;
     p->call = NULL;
-    if (error < 0 && error != -ENOTCONN) /* else it is started anew when the bus is back */
+    if (error == -ENOTCONN)
+        close_try(p); /* all is started anew when the bus is back */
+    else if (error < 0)
         answer(p, xasprintf("the preflight could not be started: %s", message ? message : strerror(-error)));
 }
 
@@ -210,8 +212,8 @@ static int start_try(Preflight *p)
     _cleanup_(closep) int write_end = fds[1];
     p->output = fds[0];
     (void)fcntl(p->output, F_SETFL, O_NONBLOCK);
-    p->unit =
-        xasprintf("relayalloc-preflight-%" PRIu64 "-%zu-%d.service", run_id(m), p->allocator, (int)p->at);
+    /* A name of its own each time: one from before a crash or a lost bus may still be there. */
+    p->unit = xasprintf("relayalloc-preflight-%d-%" PRIu64 ".service", (int)getpid(), ++m->n_preflights);
     int r = sd_event_add_io(m->event, &p->reader, p->output, EPOLLIN, on_output, p);
     if (r >= 0)
         r = sd_event_add_time_relative(m->event, &p->deadline, CLOCK_MONOTONIC, PREFLIGHT_TIMEOUT, 0,
@@ -224,7 +226,8 @@ static int start_try(Preflight *p)
     return r;
 }
 
-Preflight *preflight_start(const Relay *relay, size_t allocator, PreflightCallback callback, void *userdata)
+int preflight_start(const Relay *relay, size_t allocator, PreflightCallback callback, void *userdata,
+                    Preflight **ret)
 {
     Preflight *p = xcalloc(1, sizeof(*p));
 
@@ -233,8 +236,10 @@ Preflight *preflight_start(const Relay *relay, size_t allocator, PreflightCallba
     };
     p->profile = enforced_profile(relay->label);
     int r = start_try(p);
-    if (r >= 0)
-        return p;
-    eventlog_line(LOG_ERR, "%s: cannot start a preflight: %s.", relay->name, strerror(-r));
-    return preflight_free(p);
+    if (r < 0) {
+        preflight_free(p);
+        return r;
+    }
+    *ret = p;
+    return 0;
 }

@@ -240,11 +240,15 @@ static void do_preflight(Run *run, size_t allocator)
         run_send(run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = allocator, .ok = true });
         return;
     }
-    if (!run->manager->systemd)
-        return; /* run_bus_back() starts it */
-    p->preflight = preflight_start(relay, allocator, on_preflight, p);
-    if (!p->preflight)
-        on_preflight(p, false, "the preflight could not be started");
+    if (run->manager->systemd) {
+        int r = preflight_start(relay, allocator, on_preflight, p, &p->preflight);
+        if (r < 0 && r != -ENOTCONN) {
+            _cleanup_(freep) char *reason = xasprintf("the preflight cannot be started: %s", strerror(-r));
+            on_preflight(p, false, reason);
+            return;
+        }
+    }
+    p->again = !p->preflight; /* run_bus_back() starts it */
 }
 
 /* ---- the commands ---- */

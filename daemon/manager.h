@@ -123,6 +123,7 @@ struct Manager {
     usec_t run_started; /* realtime */
     usec_t not_before;  /* monotonic: no rollout begins earlier */
     int metrics_error;  /* of the last write */
+    uint64_t n_preflights; /* started so far */
     /* bus-api */
     sd_bus_slot *api_slots[8];
     sd_bus_slot *name_slot;
@@ -223,8 +224,10 @@ const char *run_item_reason(const Run *run, size_t item);
 /* ---- manager-preflight.c ---- */
 typedef struct Preflight Preflight;
 typedef void (*PreflightCallback)(void *userdata, bool ok, const char *reason);
-/* Tries the allocator in the sandbox of the relay's unit; answers once unless freed. */
-Preflight *preflight_start(const Relay *relay, size_t allocator, PreflightCallback callback, void *userdata);
+/* Tries the allocator in the sandbox of the relay's unit; answers once unless freed. -ENOTCONN: the bus is
+ * gone; when it goes later, no answer comes. */
+int preflight_start(const Relay *relay, size_t allocator, PreflightCallback callback, void *userdata,
+                    Preflight **ret);
 Preflight *preflight_free(Preflight *p);
 
 /* ---- an operator's wishes (manager.c) ---- */
