@@ -32,7 +32,7 @@ static const char *package_of(const Allocator *allocator, const AllocatorFacts *
 {
     const char *path = facts->library.path, *slash = NULL;
 
-    if (!allocator->library)
+    if (!allocator || !allocator->library)
         return NULL;
     if (path && strncmp(path, "/usr/lib/", 9) != 0 && strncmp(path, "/lib/", 5) != 0)
         return NULL;

@@ -19,7 +19,7 @@ static int simple_call(int argc, char *argv[], const CtlOptions *options, const 
         return status;
     if (ctl_bus_open(options, false, &bus) < 0 || ctl_bus_call(bus, method, NULL, NULL) < 0)
         return EXIT_FAILED;
-    if (!options->quiet)
+    if (ctl_chatty(options))
         puts(done);
     return EXIT_FINE;
 }
@@ -163,7 +163,7 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
     int r = call_revert(bus, relays, &count);
     if (r < 0)
         return r == -ENOENT ? EXIT_NO_RELAY : EXIT_FAILED;
-    if (!options->quiet)
+    if (ctl_chatty(options))
         printf("%u relay%s to be put back.\n", count, count == 1 ? "" : "s");
     return follow ? follow_to_end(follow) : EXIT_FINE;
 }
@@ -188,7 +188,7 @@ int ctl_reload(int argc, char *argv[], const CtlOptions *options)
         return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
     if (follow)
         return follow_to_end(follow);
-    if (!options->quiet)
+    if (ctl_chatty(options))
         puts("The configuration is in force.");
     return EXIT_FINE;
 }

@@ -102,7 +102,7 @@ int ctl_check(int argc, char *argv[], const CtlOptions *options)
         file_verdict_print(&verdict);
     if (!verdict.config)
         return EXIT_USAGE;
-    if (options->json == JSON_OFF && !options->quiet) {
+    if (ctl_chatty(options)) {
         size_t groups = verdict.config->n_groups, warnings = verdict.warnings.n;
         printf("%s: fine, %zu group%s, %zu allocators", file, groups, groups == 1 ? "" : "s",
                verdict.config->n_allocators);

@@ -129,7 +129,7 @@ static void show_line(Follow *follow, const ManagerFacts *m)
 
 static void show(Follow *follow, const ManagerFacts *m)
 {
-    if (follow->options->quiet || m->id == follow->before || isempty(m->rollout))
+    if (!ctl_chatty(follow->options) || m->id == follow->before || isempty(m->rollout))
         return;
     if (follow->terminal)
         show_terminal(m);
@@ -146,7 +146,7 @@ static int show_end(Follow *follow, const ManagerFacts *m)
 {
     bool fine = isempty(m->result) || streq(m->result, "done") || streq(m->result, "none");
 
-    if (follow->terminal && !follow->options->quiet)
+    if (follow->terminal && ctl_chatty(follow->options))
         fputs("\r\033[K", stdout);
     if (m->id == follow->before && is_stuck(m)) {
         ctl_error("the rollout is %s since before%s%s; \"relayallocctl resume\" goes on", m->rollout,
@@ -154,14 +154,14 @@ static int show_end(Follow *follow, const ManagerFacts *m)
         return EXIT_FAILED;
     }
     if (m->id == follow->before) {
-        if (!follow->options->quiet)
+        if (ctl_chatty(follow->options))
             puts("Nothing to do: every relay has its due.");
         return EXIT_FINE;
     }
     if (!fine)
         ctl_error("the rollout was %s after %u of %u relays, %u failed%s%s", m->result, m->done, m->total,
                   m->failed, isempty(m->reason) ? "" : ": ", isempty(m->reason) ? "" : m->reason);
-    else if (!follow->options->quiet)
+    else if (ctl_chatty(follow->options))
         printf("Done: %u of %u relays moved, %u failed.\n", m->done, m->total, m->failed);
     return fine ? EXIT_FINE : EXIT_FAILED;
 }

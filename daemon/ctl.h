@@ -121,6 +121,12 @@ int ctl_operands(int argc, char *argv[], size_t most, char *const **ret);
 /* Asks on stderr and reads the answer from stdin; true at once with --yes. */
 bool ctl_confirm(const CtlOptions *options, const char *question);
 
+/* May sentences for people go to stdout? Not with -q, nor where JSON is expected. */
+static inline bool ctl_chatty(const CtlOptions *options)
+{
+    return !options->quiet && options->json == JSON_OFF;
+}
+
 /* "relayallocctl: …" on stderr. */
 void ctl_error(const char *format, ...) _printf_(1, 2);
 

@@ -15,7 +15,7 @@ def test_the_rollout_is_steered(ctl, daemon, verb):
     daemon.says([relay("a")])
     done = ctl(verb)
     assert done.status == 0 and done.out and daemon.calls == [verb.capitalize()]
-    assert ctl(verb, "--quiet").out == ""
+    assert ctl(verb, "--quiet").out == "" and ctl(verb, "--json=short").out == ""
     daemon.says([relay("a")], errors=[(verb.capitalize(), NO_ROLLOUT, "there is no rollout")])
     done = ctl(verb)
     assert done.status == 1 and "there is no rollout" in done.err and done.out == ""
