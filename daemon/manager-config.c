@@ -86,14 +86,64 @@ static bool find_library(const Manager *m, const Setup *s, size_t allocator, Res
     return true;
 }
 
+static bool same_environment(const Allocator *a, const Allocator *b)
+{
+    if (a->n_environment != b->n_environment)
+        return false;
+    for (size_t i = 0; i < a->n_environment; i++)
+        if (!streq(a->environment[i].name, b->environment[i].name) ||
+            !streq(a->environment[i].value, b->environment[i].value))
+            return false;
+    return true;
+}
+
+/* Is the file still the one that was looked at? */
+static bool unchanged(const Library *l)
+{
+    struct stat st;
+
+    return stat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->inode &&
+           st.st_mtim.tv_sec == l->mtime.tv_sec && st.st_mtim.tv_nsec == l->mtime.tv_nsec &&
+           (uint64_t)st.st_size == l->size;
+}
+
+/* The same allocator of the configuration in force, if what was found out about it still holds: a reload then
+ * costs nothing. What was refused is always looked at anew. */
+static const Resolved *already_known(const Manager *m, const Setup *s, size_t allocator)
+{
+    const Allocator *a = &s->config->allocators[allocator];
+
+    for (size_t i = 0; m->setup && i < m->setup->config->n_allocators; i++) {
+        const Allocator *b = &m->setup->config->allocators[i];
+        const Resolved *r = &m->setup->resolved[i];
+
+        if (streq_null(a->library, b->library) && same_environment(a, b) && !r->refusal && r->tried &&
+            (!a->library || unchanged(&r->library)))
+            return r;
+    }
+    return NULL;
+}
+
+static void resolved_copy(const Resolved *r, Resolved *ret)
+{
+    *ret = *r;
+    ret->library = library_copy(&r->library);
+    ret->version = xstrdup(r->version);
+    ret->build = xstrdup(r->build);
+}
+
 static void resolve(const Manager *m, const Setup *s, size_t allocator, Resolved *ret)
 {
     const Allocator *a = &s->config->allocators[allocator];
-    const Resolved *same = same_library(s, allocator);
+    const Resolved *same = same_library(s, allocator), *known = already_known(m, s, allocator);
     _cleanup_(probe_result_clear) ProbeResult probe = { 0 };
 
+    if (known) {
+        resolved_copy(known, ret);
+        return;
+    }
     ret->version = xstrdup("");
-    ret->build = xstrdup(a->name);
+    ret->build = xstrdup(a->library ? a->library : "glibc");
     if (!find_library(m, s, allocator, ret))
         return;
     if (same && !in_use(s->config, allocator)) {
@@ -105,6 +155,7 @@ static void resolve(const Manager *m, const Setup *s, size_t allocator, Resolved
     }
     if (probe_run(m->probe, ret->library.path, a->environment, a->n_environment, &probe, &ret->refusal) < 0)
         return;
+    ret->tried = true;
     ret->family = probe.family;
     free(ret->version);
     ret->version = xstrdup(probe.version);

@@ -234,7 +234,12 @@ static void verify_looked(RunItem *i)
     } else if (on_its_way(i) && !past_deadline(i)) {
         operation_wait(i, POLL_VERIFY);
     } else if (relay_up(i->relay)) {
-        answer_verified(i, back ? proof_of_before(i) : proof_of_assigned(i));
+        Proof proof = back ? proof_of_before(i) : proof_of_assigned(i);
+
+        if (proof == PROOF_WRONG && relay_too_young(i->relay))
+            operation_wait(i, POLL_VERIFY);
+        else
+            answer_verified(i, proof);
     } else if (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) {
         answer_verified(i, PROOF_STOPPED);
     } else {

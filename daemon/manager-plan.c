@@ -54,7 +54,7 @@ static PlanRelay plan_facts(const Relay *r, char **wanted, char **refusal)
         .up = relay_up(r),
     };
 
-    if (!r->info || (!r->info->exists && !r->present) || in_transition(r)) {
+    if (!r->info || (!r->info->exists && !r->present) || in_transition(r) || relay_too_young(r)) {
         p.wanted = p.present;
         p.up = false;
         p.group = g ? p.group : GROUP_NONE;
@@ -202,10 +202,18 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 void plan_now(Manager *m)
 {
     usec_t now = now_monotonic(m);
+    bool young = false;
 
     if (!m->scanned)
         return;
+    for (size_t i = 0; i < m->n_relays; i++)
+        if (relay_too_young(m->relays[i])) {
+            relay_prove(m->relays[i]);
+            young = young || relay_too_young(m->relays[i]);
+        }
     make_plan(m);
+    if (young)
+        manager_schedule(m, &m->retry, RELAY_GROWN_UP, on_retry);
     if (now < m->not_before)
         manager_schedule(m, &m->retry, m->not_before - now, on_retry);
     else if (!m->run && m->systemd)

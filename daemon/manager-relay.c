@@ -60,6 +60,14 @@ bool relay_up(const Relay *r)
            r->info->main_pid > 0;
 }
 
+bool relay_too_young(const Relay *r)
+{
+    Cause c = r->verdict.cause;
+
+    return r->process && (c == CAUSE_DENIED || c == CAUSE_MISSING || c == CAUSE_UNKNOWN) &&
+           now_realtime() < process_started(r->process) + RELAY_GROWN_UP;
+}
+
 const Group *relay_target(const Relay *r)
 {
     return r->reverted ? NULL : setup_group(r->manager->setup, r->group);
@@ -359,7 +367,7 @@ void relay_unit_changed(Relay *r)
 {
     Manager *m = r->manager;
 
-    if (!m->systemd)
+    if (!m->systemd || run_reads_unit(r))
         return;
     if (r->refresh) {
         r->refresh_again = true; /* the answer that is under way may be older than this */

@@ -11,6 +11,7 @@
 #include <syslog.h>
 
 #define SCAN_DELAY (200 * USEC_PER_MSEC)
+#define SCAN_DELAY_IN_RUN (5 * USEC_PER_SEC) /* each of its reloads announces all units anew */
 #define SCAN_RETRY (2 * USEC_PER_SEC)
 
 Relay *relays_find(Manager *m, const char *name)
@@ -283,7 +284,9 @@ static int on_rescan(sd_event_source *source, uint64_t usec, void *userdata)
 
 void relays_scan(Manager *m)
 {
-    manager_schedule(m, &m->rescan, m->scanned ? SCAN_DELAY : 0, on_rescan);
+    usec_t delay = m->run ? SCAN_DELAY_IN_RUN : SCAN_DELAY;
+
+    manager_schedule(m, &m->rescan, m->scanned ? delay : 0, on_rescan);
 }
 
 static int on_instances(sd_event_source *source, const struct inotify_event *event, void *userdata)

@@ -491,6 +491,13 @@ void run_unit_changed(Relay *r)
         run_send(m->run, (RolloutEvent){ .kind = EVENT_UNIT, .item = r->run_item });
 }
 
+bool run_reads_unit(const Relay *r)
+{
+    const Run *run = r->manager->run;
+
+    return run && r->run_item != SIZE_MAX && run->items[r->run_item].operation != OPERATION_NONE;
+}
+
 void run_forget_bus(Manager *m)
 {
     Run *run = m->run;

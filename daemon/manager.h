@@ -39,6 +39,7 @@ typedef struct Resolved {
     char *version;   /* "" unknown */
     char *build;     /* identity of this build, to remember failures by */
     Family family;
+    bool tried; /* the probe ran with it and its environment */
 } Resolved;
 
 typedef struct Setup { /* a configuration with its allocators; replaced as a whole by a reload */
@@ -182,6 +183,10 @@ void relay_unit_changed(Relay *r);                   /* reads its unit again */
 void relay_take_info(Relay *r, UnitInfo *take_info); /* what was read; notices new processes */
 void relay_prove(Relay *r);                          /* reads the process again and judges */
 bool relay_up(const Relay *r);
+#define RELAY_GROWN_UP (3 * USEC_PER_SEC)
+/* Its process is so young that a library which is not mapped may still come: tor says READY when all is
+ * loaded, but the unit of another template may be "active" from its first instruction on. */
+bool relay_too_young(const Relay *r);
 /* The group whose allocator it should run now: NULL when none takes it, or an operator took it out. */
 const Group *relay_target(const Relay *r);
 const Resolved *relay_resolved(const Relay *r); /* NULL without a target */
@@ -209,6 +214,7 @@ Run *run_free(Run *run);
 void run_event(Manager *m,
                RolloutEventKind kind); /* pause, resume, abort, supersede; without a rollout nothing */
 void run_unit_changed(Relay *r);
+bool run_reads_unit(const Relay *r); /* an operation on it is under way, which ends by reading its unit */
 void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result);
 void run_forget_bus(Manager *m);
 void run_bus_back(Manager *m); /* what was under way when the bus went is asked again */
