@@ -39,6 +39,7 @@ static void test_needed(void **state)
         { { 10, 10, 2, 1 }, { 10, 11, 2, 1 }, POWER_RELAYS, 0, 48 },
         { { 10, 10, 2, 1 }, { 10, 10, 2, 1 }, POWER_UNKNOWN, 0, 0 },
         { { 2, 10, 1, 1 }, { 10, 20, 1, 1 }, POWER_UNKNOWN, 0, 0 },
+        { { 10, 10, 1, 1 }, { 2, 20, 1, 1 }, POWER_UNKNOWN, 0, 0 },
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
