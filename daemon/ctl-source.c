@@ -291,7 +291,7 @@ static int read_table(CtlSource *source, SourceBy by, Series *ret)
         return cannot_read(source, r);
     tell_zones(source, &table);
 
-    source->from_config = source->options->config_given;
+    source->from_config = source->options->config_given && !source->relays_only;
     if (source->from_config) {
         r = load_config(source, &survey, &assigned);
         if (r != 0)
@@ -300,13 +300,13 @@ static int read_table(CtlSource *source, SourceBy by, Series *ret)
     }
     if (by == SOURCE_BY_DEFAULT)
         by = source->has_allocator || !source->has_group ? SOURCE_BY_ALLOCATOR : SOURCE_BY_GROUP;
-    if (by == SOURCE_BY_ALLOCATOR && !source->has_allocator) {
+    if (by == SOURCE_BY_ALLOCATOR && !source->has_allocator && !source->relays_only) {
         ctl_error("%s tells no allocators: give the configuration with --config=FILE, or use --by=group",
                   source->file);
         return EXIT_USAGE;
     }
     SeriesOptions options = choose(source, by, survey.first, survey.last, survey_step(&survey));
-    options.allocator_required = source->has_allocator;
+    options.allocator_required = source->has_allocator && !source->relays_only;
     series_init(ret, &options);
     feed.series = ret;
     feed.survey = &survey;
@@ -405,7 +405,7 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
         return EXIT_FAILED;
     }
     SeriesOptions options = choose(source, by, first, last, step);
-    options.allocator_required = true;
+    options.allocator_required = !source->relays_only;
     series_init(ret, &options);
     JournalFeed feed = { .series = ret };
     if (source->at > 0) /* no further than the next collection */

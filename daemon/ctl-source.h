@@ -17,6 +17,7 @@ typedef struct CtlSource {
     usec_t warmup;
     bool warmup_given;
     bool quiet;
+    bool relays_only; /* which allocator ran does not matter */
     const CtlOptions *options;
     /* what reading found */
     bool has_group, has_allocator; /* of a table: some row has one */
