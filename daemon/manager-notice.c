@@ -57,7 +57,6 @@ void notice_ended(Run *run, const RolloutCommand *c)
 {
     RunItem *i = &run->items[c->item];
     Event e = relay_event(i->relay);
-    char span[FORMAT_SPAN_MAX];
 
     operation_end(i);
     e.wave = rollout_wave(run->rollout);
@@ -65,15 +64,22 @@ void notice_ended(Run *run, const RolloutCommand *c)
     switch (rollout_step(run->rollout, c->item)) {
     case STEP_DONE:
         e.reason = NULL;
-        if (i->item.restart)
-            eventlog_write(MESSAGE_RELAY_MOVED, &e, "%s runs %s%s%s, proved and settled for %s.",
-                           i->relay->name, i->relay->running_name, *i->relay->version ? " " : "",
-                           i->relay->version, format_span(span, run->manager->setup->config->rollout.settle));
+        if (i->item.restart) {
+            usec_t settle = rollout_settle(run->rollout, c->item);
+            char span[FORMAT_SPAN_MAX];
+
+            eventlog_write(MESSAGE_RELAY_MOVED, &e, "%s runs %s%s%s, proved%s%s.", i->relay->name,
+                           i->relay->running_name, *i->relay->version ? " " : "", i->relay->version,
+                           settle > 0 ? " and settled for " : "",
+                           settle > 0 ? format_span(span, settle) : "");
+        }
         break;
     case STEP_FAILED:
         if (c->gate != GATE_PREFLIGHT && c->gate != GATE_WRITE)
-            eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back and runs as before: %s.",
-                           i->relay->name, i->reason ? i->reason : "reason unknown");
+            eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back %s: %s.", i->relay->name,
+                           relay_up(i->relay) ? "and runs as before"
+                                              : "as before, and was stopped by somebody else meanwhile",
+                           i->reason ? i->reason : "reason unknown");
         break;
     case STEP_LOST:
         eventlog_write(
@@ -84,7 +90,10 @@ void notice_ended(Run *run, const RolloutCommand *c)
             i->relay->name, i->reason ? i->reason : "reason unknown", i->relay->unit);
         break;
     case STEP_SKIPPED:
-        eventlog_line(LOG_INFO, "%s was stopped by somebody else, or is gone: left so.", i->relay->name);
+        eventlog_line(LOG_INFO, "%s %s: left so.", i->relay->name,
+                      !i->relay->info->exists ? "is gone"
+                      : i->was_down           ? "was down before its turn came"
+                                              : "was stopped by somebody else");
         break;
     default:
         break;

@@ -89,7 +89,7 @@ static void on_job_looked(void *userdata, int error, const char *message, UnitIn
         }
     }
     if (past_deadline(i)) {
-        item_set_reason(i, xstrdup("its restart job did not end in the time that the unit allows"));
+        item_add_reason(i, xstrdup("its restart job did not end in the time that the unit allows"));
         answer_job(i, JOB_TIMEOUT);
         return;
     }
@@ -106,7 +106,7 @@ static void on_job_taken(void *userdata, int error, const char *message, const c
         return;
     }
     if (error < 0) {
-        item_set_reason(i, xasprintf("systemd took no job: %s", message ? message : strerror(-error)));
+        item_add_reason(i, xasprintf("systemd took no job: %s", message ? message : strerror(-error)));
         answer_job(i, JOB_REFUSED);
         return;
     }
@@ -121,7 +121,11 @@ static void ask_restart(RunItem *i)
 {
     Manager *m = i->run->manager;
 
-    snprintf(i->invocation, sizeof(i->invocation), "%s", i->relay->info->invocation);
+    if (!i->asked) {
+        snprintf(i->invocation, sizeof(i->invocation), "%s", i->relay->info->invocation);
+        i->was_down = i->operation == OPERATION_RESTART && !relay_up(i->relay);
+    }
+    i->asked = true;
     int r = systemd1_restart(m->systemd, i->relay->unit, i->operation == OPERATION_RESTART, on_job_taken, i,
                              &i->call);
     if (r < 0)
@@ -152,10 +156,23 @@ static void on_reset(void *userdata, int error, const char *message)
 {
     RunItem *i = userdata;
 
-    (void)error; /* it was not failed: fine */
     (void)message;
     i->call = NULL;
-    ask_restart(i);
+    if (error == -ENOTCONN)
+        operation_wait(i, POLL_JOB);
+    else /* or it was not failed: fine */
+        ask_restart(i);
+}
+
+static void ask(RunItem *i)
+{
+    if (i->operation == OPERATION_RESTART) {
+        ask_restart(i);
+        return;
+    }
+    int r = systemd1_reset_failed(i->run->manager->systemd, i->relay->unit, on_reset, i, &i->call);
+    if (r < 0)
+        on_reset(i, r, NULL);
 }
 
 void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result)
@@ -213,15 +230,25 @@ static Proof proof_of_before(RunItem *i)
 
 /* Is the unit on its way to another state? A job of somebody's counts, too: its end is what tells. A relay
  * that crashed and waits for systemd to start it again is not: that is a failure, unless it is being put
- * back. */
+ * back or did so before its turn. */
 static bool on_its_way(const RunItem *i)
 {
     const UnitInfo *info = i->relay->info;
 
     if (info->job != 0 || info->active == ACTIVE_DEACTIVATING)
         return true;
-    return info->active == ACTIVE_ACTIVATING &&
-           (i->operation == OPERATION_VERIFY_BACK || !streq_null(info->sub_state, "auto-restart"));
+    return info->active == ACTIVE_ACTIVATING && (i->operation == OPERATION_VERIFY_BACK || i->was_down ||
+                                                 !streq_null(info->sub_state, "auto-restart"));
+}
+
+/* Our restart has set systemd's count to 0: whatever is there now came after it, and without anybody's wish.
+ */
+static bool crashed_since_restart(const RunItem *i)
+{
+    const UnitInfo *info = i->relay->info;
+
+    return i->operation == OPERATION_VERIFY && i->asked && !i->was_down && info->n_restarts > 0 &&
+           !streq(i->invocation, info->invocation);
 }
 
 static void verify_looked(RunItem *i)
@@ -233,14 +260,18 @@ static void verify_looked(RunItem *i)
         answer_verified(i, PROOF_GONE);
     } else if (on_its_way(i) && !past_deadline(i)) {
         operation_wait(i, POLL_VERIFY);
+    } else if (relay_up(i->relay) && crashed_since_restart(i)) {
+        item_set_reason(i, xstrdup("it crashed soon after its start, and systemd started it again"));
+        answer_verified(i, PROOF_FAILED);
     } else if (relay_up(i->relay)) {
         Proof proof = back ? proof_of_before(i) : proof_of_assigned(i);
 
+        i->was_down = false;
         if (proof == PROOF_WRONG && relay_too_young(i->relay))
             operation_wait(i, POLL_VERIFY);
         else
             answer_verified(i, proof);
-    } else if (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) {
+    } else if (i->was_down || (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success"))) {
         answer_verified(i, PROOF_STOPPED);
     } else {
         if (!back)
@@ -261,7 +292,7 @@ static void on_verify_read(void *userdata, int error, const char *message, UnitI
         relay_take_info(i->relay, info);
         verify_looked(i);
     } else if (past_deadline(i)) {
-        item_set_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));
+        item_add_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));
         answer_verified(i, PROOF_FAILED);
     } else {
         operation_wait(i, POLL_VERIFY);
@@ -281,8 +312,10 @@ static void look(RunItem *i)
 {
     if (i->operation == OPERATION_VERIFY || i->operation == OPERATION_VERIFY_BACK)
         read_unit(i, on_verify_read);
-    else
+    else if (i->asked)
         read_unit(i, i->job ? on_job_looked : on_restart_seen);
+    else
+        ask(i);
 }
 
 static int on_operation_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -304,19 +337,11 @@ void operation_start(RunItem *i, Operation operation)
     operation_end(i);
     i->operation = operation;
     i->deadline = unit_deadline(i);
-    if (!m->systemd)
-        return; /* run_bus_back() starts it */
-    switch (operation) {
-    case OPERATION_RESTART:
-        ask_restart(i);
-        break;
-    case OPERATION_START:
-        if (systemd1_reset_failed(m->systemd, i->relay->unit, on_reset, i, &i->call) < 0)
-            ask_restart(i);
-        break;
-    default:
-        read_unit(i, on_verify_read);
-    }
+    if (operation == OPERATION_RESTART || operation == OPERATION_START)
+        i->asked = false;
+    if (m->systemd)
+        look(i);
+    /* else operation_bus_back() starts it */
 }
 
 /* ---- when the bus is back ---- */
@@ -327,5 +352,6 @@ void operation_bus_back(RunItem *i)
         return;
     free(i->job); /* a signal of its end may be lost */
     i->job = NULL;
+    i->deadline = unit_deadline(i); /* the time without a bus was nobody's fault */
     look(i);
 }

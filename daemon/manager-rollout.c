@@ -13,6 +13,7 @@
 #define RELOAD_RETRY_LONGEST (20 * USEC_PER_SEC)
 #define RELOAD_TRIES 20
 #define FAILURE_PAUSE USEC_PER_MINUTE
+#define REASON_LONGEST 1000
 
 static void pump(Run *run);
 static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata);
@@ -32,10 +33,34 @@ const char *run_item_reason(const Run *run, size_t item)
     return run->items[item].reason;
 }
 
+/* Sentences of ours go on behind it, and systemd's words may be of any length. */
+static char *shortened(char *take_text)
+{
+    size_t n = strlen(take_text), end = 0;
+
+    while (n > 0 && (take_text[n - 1] == '.' || take_text[n - 1] == '\n'))
+        take_text[--n] = '\0';
+    if (n <= REASON_LONGEST)
+        return take_text;
+    for (size_t k; end < REASON_LONGEST && (k = utf8_character(take_text + end)) > 0;)
+        end += k;
+    char *text = xasprintf("%.*s…", (int)end, take_text);
+    free(take_text);
+    return text;
+}
+
 void item_set_reason(RunItem *i, char *take_reason)
 {
     free(i->reason);
-    i->reason = take_reason;
+    i->reason = shortened(take_reason);
+}
+
+void item_add_reason(RunItem *i, char *take_reason)
+{
+    bool back = i->operation == OPERATION_START || i->operation == OPERATION_VERIFY_BACK;
+    _cleanup_(freep) char *first = back ? TAKE_PTR(i->reason) : NULL, *then = shortened(take_reason);
+
+    item_set_reason(i, first ? xasprintf("%s; when it was put back: %s", first, then) : TAKE_PTR(then));
 }
 
 const char *item_allocator_name(const RunItem *i)

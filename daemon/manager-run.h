@@ -34,7 +34,9 @@ typedef struct RunItem {
     char *job;       /* object path, once systemd has told it */
     char *early_job; /* a job of its unit that ended before we knew ours */
     JobResult early_result;
-    char invocation[33]; /* when the restart was asked for */
+    bool asked;          /* systemd may have been asked for it */
+    char invocation[33]; /* when the restart was asked for first */
+    bool was_down;       /* then it was not up, and has not been since: its failure is none of ours */
 } RunItem;
 
 typedef struct RunPreflight {
@@ -65,6 +67,8 @@ struct Run {
 void run_send(Run *run, RolloutEvent e);
 
 void item_set_reason(RunItem *i, char *take_reason);
+/* While it is put back, what goes wrong is told behind what went wrong before. */
+void item_add_reason(RunItem *i, char *take_reason);
 /* Its allocator for people: "jemalloc", or "no drop-in of ours". */
 const char *item_allocator_name(const RunItem *i);
 

@@ -121,9 +121,9 @@ struct Manager {
     RolloutState last_result; /* ROLLOUT_RUNNING: none yet */
     char *last_reason;
     RunCounts last_counts;
-    usec_t run_started; /* realtime */
-    usec_t not_before;  /* monotonic: no rollout begins earlier */
-    int metrics_error;  /* of the last write */
+    usec_t run_started;    /* realtime */
+    usec_t not_before;     /* monotonic: no rollout begins earlier */
+    int metrics_error;     /* of the last write */
     uint64_t n_preflights; /* started so far */
     /* bus-api */
     sd_bus_slot *api_slots[8];

@@ -210,13 +210,18 @@ static void fail_item(Rollout *r, Item *i, Gate gate)
     emit_item(r, COMMAND_RESTORE, i);
 }
 
+static usec_t settle_of(const Rollout *r, const Item *i)
+{
+    return i->canary ? r->policy.canary_settle : r->policy.settle;
+}
+
 static void start_settling(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
 {
     i->step = STEP_SETTLING;
     i->baseline = true;
     i->pid = e->pid;
     i->n_restarts = e->n_restarts;
-    i->settles_at = now + (i->canary ? r->policy.canary_settle : r->policy.settle);
+    i->settles_at = now + settle_of(r, i);
     if (i->settles_at == now)
         end_item(r, i, STEP_DONE); /* proved this very moment, nothing to wait for */
 }
@@ -590,6 +595,12 @@ Gate rollout_gate(const Rollout *r, size_t item)
 {
     assert(item < r->n_items);
     return r->items[item].gate;
+}
+
+usec_t rollout_settle(const Rollout *r, size_t item)
+{
+    assert(item < r->n_items);
+    return settle_of(r, &r->items[item]);
 }
 
 size_t rollout_wave(const Rollout *r)

@@ -181,7 +181,8 @@ static inline bool rollout_over(const Rollout *r)
     return rollout_state(r) >= ROLLOUT_DONE;
 }
 Step rollout_step(const Rollout *r, size_t item);
-Gate rollout_gate(const Rollout *r, size_t item); /* where it failed; GATE_NONE */
+Gate rollout_gate(const Rollout *r, size_t item);     /* where it failed; GATE_NONE */
+usec_t rollout_settle(const Rollout *r, size_t item); /* how long it must stay up; a canary perhaps longer */
 size_t rollout_wave(const Rollout *r);
 /* How many items have ended so: done and skipped; failed and lost. */
 void rollout_counts(const Rollout *r, size_t *ret_total, size_t *ret_done, size_t *ret_failed);

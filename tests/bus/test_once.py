@@ -1,0 +1,45 @@
+"""What must happen once and not again and again, and what must not happen at all."""
+import time
+
+from conftest import wait_until
+from test_jobs import LIBRARY, begin, restarts
+
+
+def rollouts(world):
+    return int(world.property("RolloutID"))
+
+
+def stays(world, condition, seconds=1.5):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert condition(), world.log.read_text()
+        time.sleep(0.1)
+
+
+def test_relay_that_failed_before_its_turn_is_left_as_it_is(world):
+    begin(world, "a", "b", rollout="settle = 2; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.do("set", unit="tor@b.service", values={"active": "failed", "sub": "failed", "result": "exit-code"})
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    assert restarts(world, "b")[1] == 0, "it was down before we came: nobody asked for its start"
+    assert world.unit("b")["active"] == "failed"
+
+
+def test_relay_in_a_restart_of_its_own_before_its_turn(world):
+    begin(world, "a", "b", rollout="settle = 2; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.do("set", unit="tor@b.service", values={"active": "activating", "sub": "auto-restart", "result": "exit-code", "n_restarts": 4})
+    wait_until(lambda: restarts(world, "b")[0] == 1, "its turn")
+    world.do("crash", unit="tor@b.service")  # comes up by itself, with the new file
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    assert restarts(world, "b") == (1, 0) and world.runs("b", LIBRARY)
+
+
+def test_crash_between_restart_and_proof_is_seen_without_settling(world):
+    begin(world, "a")
+    world.script("a", {"n_restarts": 1})
+    world.start()
+    world.wait_said("a could not be moved to jemalloc")
+    world.wait_said("a was put back")
