@@ -43,7 +43,7 @@ typedef struct Systemd1 Systemd1;
 typedef struct Systemd1Call Systemd1Call;
 
 typedef struct Systemd1Events {
-    void (*unit_changed)(void *userdata, const char *unit); /* one that is watched */
+    void (*unit_changed)(void *userdata, const char *unit);  /* one that is watched */
     void (*units_changed)(void *userdata, const char *unit); /* it came or went; NULL: systemd reloaded */
     void (*job_removed)(void *userdata, const char *job, const char *unit, JobResult result);
     void (*owner_changed)(void *userdata, bool present); /* systemd re-executed, or left and came back */
@@ -60,8 +60,9 @@ Systemd1Call *systemd1_cancel(Systemd1Call *call);
 /* PropertiesChanged of one unit; the slot is the caller's to unref. */
 int systemd1_watch(Systemd1 *s, const char *unit, sd_bus_slot **ret);
 
-/* All callbacks: `error` 0 or negative errno (-ENOTCONN: the bus or systemd went before it answered, so that nobody knows
- * whether the call was carried out; owner_changed follows when it is back), `message` systemd's words for it (NULL with 0). */
+/* All callbacks: `error` 0 or negative errno (-ENOTCONN: the bus or systemd went before it answered, so that
+ * nobody knows whether the call was carried out; owner_changed follows when it is back), `message` systemd's
+ * words for it (NULL with 0). */
 typedef void (*Systemd1UnitsCallback)(void *userdata, int error, const char *message,
                                       char **units /* taken */);
 typedef void (*Systemd1UnitCallback)(void *userdata, int error, const char *message,
