@@ -45,12 +45,16 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
     eventlog_write(MESSAGE_RELAY_FAILED, &e, "%s could not be moved to %s (gate \"%s\"): %s.%s%s",
                    i->relay->name, item_allocator_name(i), gate_to_string(c->gate), i->reason,
                    i->unit_log ? "\nIts last lines:\n" : "", i->unit_log ? i->unit_log : "");
-    /* A disk or a reload that fails is the host's trouble, and not this relay's with this library. */
-    if (i->allocator != ROLLOUT_NO_ALLOCATOR && c->gate != GATE_WRITE && c->gate != GATE_RELOAD) {
+    /* A disk or a reload that fails is the host's trouble, and not this relay's with this library. But one
+     * that an operator reverts would be tried again at once, a halt or not, and so for ever. */
+    if (i->allocator == ROLLOUT_NO_ALLOCATOR)
+        state_add_refusal(m->state, i->relay->name, "", "", i->reason);
+    else if (c->gate != GATE_WRITE && c->gate != GATE_RELOAD)
         state_add_refusal(m->state, i->relay->name, item_allocator_name(i),
                           m->setup->resolved[i->allocator].build, i->reason);
-        (void)manager_save_state(m);
-    }
+    else
+        return;
+    (void)manager_save_state(m);
 }
 
 void notice_ended(Run *run, const RolloutCommand *c)

@@ -40,6 +40,17 @@ static bool in_transition(const Relay *r)
                        (r->info->job != 0 && !relay_up(r)));
 }
 
+/* The move that is assigned to it failed before, and nothing has changed since. */
+static const Refusal *failed_before(const Relay *r)
+{
+    const Manager *m = r->manager;
+    const Group *g = relay_target(r);
+
+    return g ? state_find_refusal(m->state, r->name, m->setup->config->allocators[g->allocator].name,
+                                  relay_resolved(r)->build)
+             : state_find_refusal(m->state, r->name, "", "");
+}
+
 /* The facts of one relay; strings that are made for it go to *wanted and *refusal, the caller's to free. */
 static PlanRelay plan_facts(const Relay *r, char **wanted, char **refusal)
 {
@@ -47,6 +58,8 @@ static PlanRelay plan_facts(const Relay *r, char **wanted, char **refusal)
     const Group *g = relay_target(r);
     const Resolved *resolved = relay_resolved(r);
     const Flight *flight = state_find_flight(m->state, r->name);
+    const Refusal *failed = failed_before(r);
+    const char *why = failed && failed->reason ? failed->reason : "reason unknown";
     PlanRelay p = {
         .name = r->name,
         .group = g ? r->group : GROUP_NONE,
@@ -66,11 +79,12 @@ static PlanRelay plan_facts(const Relay *r, char **wanted, char **refusal)
             p.up && r->readable && (carries(r, r->present) || carries(r, flight ? flight->previous : NULL));
         if (r->foreign && p.carries_ours)
             *refusal = xstrdup(r->foreign);
+        else if (failed)
+            *refusal = xasprintf("taking our drop-in away failed before: %s", why);
         p.refusal = *refusal;
         return p;
     }
     const Allocator *a = &m->setup->config->allocators[g->allocator];
-    const Refusal *failed = state_find_refusal(m->state, r->name, a->name, resolved->build);
     p.allocator = a->name;
     p.allocator_index = g->allocator;
     p.verdict = p.up ? &r->verdict : NULL;
@@ -80,8 +94,7 @@ static PlanRelay plan_facts(const Relay *r, char **wanted, char **refusal)
     else if (r->foreign)
         *refusal = xstrdup(r->foreign);
     else if (failed)
-        *refusal = xasprintf("failed before with this build of %s: %s", a->name,
-                             failed->reason ? failed->reason : "reason unknown");
+        *refusal = xasprintf("failed before with this build of %s: %s", a->name, why);
     p.refusal = *refusal;
     return p;
 }
@@ -109,13 +122,10 @@ static void make_plan(Manager *m)
     for (size_t i = 0; i < m->plan->n; i++) {
         const PlanItem *item = &m->plan->items[i];
         Relay *r = m->relays[item->relay];
-        const Group *g = relay_target(r);
 
         r->action = item->action;
         r->reason = xstrdup(item->reason);
-        r->refused = item->action == ACTION_REFUSED && g &&
-                     state_find_refusal(m->state, r->name, m->setup->config->allocators[g->allocator].name,
-                                        relay_resolved(r)->build);
+        r->refused = item->action == ACTION_REFUSED && failed_before(r);
     }
     for (size_t i = 0; i < m->n_relays; i++)
         free(refusals[i]);

@@ -360,6 +360,7 @@ int manager_revert(Manager *m, char *const *relays, size_t *ret_n)
             continue;
         if (!strv_contains(m->state->reverted, r->name))
             strv_push(&m->state->reverted, xstrdup(r->name));
+        state_remove_refusal(m->state, r->name, "", ""); /* asked for again, tried again */
         n++;
     }
     (void)manager_save_state(m);

@@ -99,14 +99,28 @@ void state_add_refusal(State *s, const char *relay, const char *allocator, const
                                               .reason = xstrdup(reason) };
 }
 
+static void refusal_clear(Refusal *r)
+{
+    free(r->relay);
+    free(r->allocator);
+    free(r->build);
+    free(r->reason);
+}
+
+void state_remove_refusal(State *s, const char *relay, const char *allocator, const char *build)
+{
+    Refusal *r = (Refusal *)state_find_refusal(s, relay, allocator, build);
+
+    if (!r)
+        return;
+    refusal_clear(r);
+    *r = s->refusals[--s->n_refusals];
+}
+
 void state_clear_refusals(State *s)
 {
-    for (size_t i = 0; i < s->n_refusals; i++) {
-        free(s->refusals[i].relay);
-        free(s->refusals[i].allocator);
-        free(s->refusals[i].build);
-        free(s->refusals[i].reason);
-    }
+    for (size_t i = 0; i < s->n_refusals; i++)
+        refusal_clear(&s->refusals[i]);
     s->n_refusals = 0;
 }
 

@@ -23,7 +23,8 @@ typedef struct Flight {
     char *before;   /* library that it ran before; NULL: glibc */
 } Flight;
 
-/* A move that failed: not tried again while relay, allocator and library build are the same. */
+/* A move that failed: not tried again while relay, allocator and library build are the same. Allocator and
+ * build are "" for one that was to lose our drop-in. */
 typedef struct Refusal {
     char *relay, *allocator, *build, *reason;
 } Refusal;
@@ -56,4 +57,5 @@ const Refusal *state_find_refusal(const State *state, const char *relay, const c
                                   const char *build);
 void state_add_refusal(State *state, const char *relay, const char *allocator, const char *build,
                        const char *reason);
+void state_remove_refusal(State *state, const char *relay, const char *allocator, const char *build);
 void state_clear_refusals(State *state);

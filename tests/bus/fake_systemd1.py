@@ -223,6 +223,8 @@ class Control(dbus.service.Object):
         what = r["do"]
         if what == "script":
             fake.scripts.setdefault(r["unit"], []).extend(r["steps"])
+        elif what == "forget-scripts":
+            fake.scripts.clear()
         elif what == "reload-script":
             fake.reload_script = r["steps"]
         elif what == "hide-preload":

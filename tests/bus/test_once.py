@@ -43,3 +43,43 @@ def test_crash_between_restart_and_proof_is_seen_without_settling(world):
     world.start()
     world.wait_said("a could not be moved to jemalloc")
     world.wait_said("a was put back")
+
+
+def test_relay_that_cannot_be_reverted_is_not_restarted_for_ever(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    library = next(e for e in world.unit("a")["environment"] if e.startswith("LD_PRELOAD="))
+    world.script("a", *[{"environment": [library]}] * 20)  # somebody else's file sets it, too
+    world.manager("Revert", ["a"])
+    world.wait_said("a could not be moved to no drop-in of ours")
+    world.wait_said("Rollout 2 halted")
+    stays(world, lambda: restarts(world, "a") == (2, 1))
+    assert world.states()["a"] == "failed"
+    world.do("forget-scripts")
+    world.manager("Revert", ["a"])  # the operator has mended it
+    world.wait_said("Rollout 3 finished: 1 done")
+    assert world.states() == {"a": "observed", "b": "ok"}
+
+
+def test_dropin_that_cannot_be_removed_is_not_tried_for_ever(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.do("reload-script", steps=[{"error": "org.freedesktop.DBus.Error.AccessDenied"}] * 50)
+    world.manager("Revert", ["a"])
+    world.wait_said("Rollout 2 halted")
+    stays(world, lambda: rollouts(world) == 2)
+    assert restarts(world, "a") == (1, 0) and world.dropin("a")
+
+
+def test_group_less_relay_that_fails_is_not_restarted_for_ever(world):
+    begin(world, "a", "b", rollout="settle = 0; canary = 0; max_failed = 9;")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    library = next(e for e in world.unit("a")["environment"] if e.startswith("LD_PRELOAD="))
+    world.script("a", *[{"environment": [library]}] * 20)
+    world.write_config("", "settle = 0; canary = 0; max_failed = 9;")
+    world.manager("Reload")
+    world.wait_said("Rollout 2 finished: 1 done, 1 failed")
+    stays(world, lambda: restarts(world, "a") == (2, 1))

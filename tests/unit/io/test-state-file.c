@@ -46,6 +46,10 @@ static void test_round_trip(void **state)
     state_add_flight(s, "one", text, NULL); /* replaces */
     state_add_refusal(s, "one", "mimalloc", "1:2:3", "it crashed");
     state_add_refusal(s, "one", "mimalloc", "1:2:3", "again");
+    state_add_refusal(s, "one", "", "", "it still runs it"); /* one that was to lose our drop-in */
+    state_add_refusal(s, "two", "", "", NULL);
+    state_remove_refusal(s, "two", "", "");
+    state_remove_refusal(s, "three", "", "");
     strv_push(&s->reverted, xstrdup("three"));
     assert_int_equal(state_file_save(dir, s), 0);
 
@@ -58,7 +62,9 @@ static void test_round_trip(void **state)
     assert_string_equal(state_find_flight(t, "one")->previous, text);
     assert_null(state_find_flight(t, "one")->before);
     assert_null(state_find_flight(t, "two")->previous);
-    assert_int_equal(t->n_refusals, 1);
+    assert_int_equal(t->n_refusals, 2);
+    assert_string_equal(state_find_refusal(t, "one", "", "")->reason, "it still runs it");
+    assert_null(state_find_refusal(t, "two", "", ""));
     assert_string_equal(state_find_refusal(t, "one", "mimalloc", "1:2:3")->reason, "it crashed");
     assert_null(state_find_refusal(t, "one", "mimalloc", "1:2:4"));
     assert_true(strv_contains(t->reverted, "three"));
