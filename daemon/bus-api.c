@@ -149,6 +149,8 @@ static int method_plan(sd_bus_message *call, void *userdata, sd_bus_error *error
     int r = sd_bus_message_new_method_return(call, &reply);
 
     (void)error;
+    if (!m->plan && m->scanned)
+        plan_make(m);
     if (r >= 0)
         r = sd_bus_message_open_container(reply, 'a', "(usssss)");
     for (size_t i = 0; r >= 0 && m->plan && i < m->plan->n; i++) {

@@ -99,7 +99,7 @@ static PlanRelay plan_facts(const Relay *r, char **wanted, char **refusal)
     return p;
 }
 
-static void make_plan(Manager *m)
+void plan_make(Manager *m)
 {
     _cleanup_(freep) PlanRelay *facts = xcalloc(m->n_relays, sizeof(*facts));
     _cleanup_(freep) char **wanted = xcalloc(m->n_relays + 1, sizeof(char *));
@@ -217,11 +217,12 @@ void plan_now(Manager *m)
     if (!m->scanned)
         return;
     for (size_t i = 0; i < m->n_relays; i++)
-        if (relay_too_young(m->relays[i])) {
+        if (m->relays[i]->young || relay_too_young(m->relays[i])) {
             relay_prove(m->relays[i]);
-            young = young || relay_too_young(m->relays[i]);
+            m->relays[i]->young = relay_too_young(m->relays[i]);
+            young = young || m->relays[i]->young;
         }
-    make_plan(m);
+    plan_make(m);
     if (young)
         manager_schedule(m, &m->retry, RELAY_GROWN_UP, on_retry);
     if (now < m->not_before)

@@ -12,6 +12,7 @@
 
 #define SETTING_FILE_MAX ((size_t)64 * 1024)
 #define UNIT_LOG_LINES 6
+#define REREAD_DELAY (5 * USEC_PER_SEC)
 
 Relay *relay_free(Relay *r)
 {
@@ -324,7 +325,8 @@ void relay_take_info(Relay *r, UnitInfo *take)
 {
     bool was_up = relay_up(r);
     bool changed = !r->info || r->info->main_pid != take->main_pid || r->info->active != take->active ||
-                   r->info->n_restarts != take->n_restarts || !streq(r->info->invocation, take->invocation);
+                   r->info->n_restarts != take->n_restarts || (r->info->job != 0) != (take->job != 0) ||
+                   !streq(r->info->invocation, take->invocation);
     bool new_process =
         !r->info || r->info->main_pid != take->main_pid || !streq(r->info->invocation, take->invocation);
 
@@ -343,6 +345,19 @@ void relay_take_info(Relay *r, UnitInfo *take)
     }
 }
 
+static int on_reread(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    m->reread = sd_event_source_unref(m->reread);
+    for (size_t i = 0; i < m->n_relays; i++)
+        if (m->relays[i]->unread)
+            relay_unit_changed(m->relays[i]);
+    return 0;
+}
+
 static void on_refreshed(void *userdata, int error, const char *message, UnitInfo *info)
 {
     Relay *r = userdata;
@@ -351,11 +366,15 @@ static void on_refreshed(void *userdata, int error, const char *message, UnitInf
     r->refresh = NULL;
     if (error == -ENOTCONN)
         return; /* asked again when the bus is back */
-    if (error < 0)
-        eventlog_line(LOG_WARNING, "%s: cannot read its unit: %s.", r->name,
-                      message ? message : strerror(-error));
-    else
+    if (error < 0) {
+        if (!r->unread)
+            eventlog_line(LOG_WARNING, "%s: cannot read its unit: %s.", r->name,
+                          message ? message : strerror(-error));
+        manager_schedule(m, &m->reread, REREAD_DELAY, on_reread);
+    } else {
         relay_take_info(r, info);
+    }
+    r->unread = error < 0;
     if (r->refresh_again) {
         r->refresh_again = false;
         relay_unit_changed(r);
@@ -375,7 +394,7 @@ void relay_unit_changed(Relay *r)
     }
     int e = systemd1_get_unit(m->systemd, r->unit, on_refreshed, r, &r->refresh);
     if (e < 0)
-        eventlog_line(LOG_WARNING, "%s: cannot ask for its unit: %s.", r->name, strerror(-e));
+        on_refreshed(r, e, NULL, NULL);
 }
 
 void relay_watch(Relay *r)

@@ -57,6 +57,7 @@ static void add_unit(Manager *m, const char *unit)
         r = relay_new(m, name, unit);
         GROW(m->relays, m->c_relays, m->n_relays);
         m->relays[m->n_relays++] = r;
+        m->plan = plan_free(m->plan); /* it names relays by their place in the table */
         qsort(m->relays, m->n_relays, sizeof(*m->relays), compare_relays);
         m->table_changed = true;
         if (m->scanned)
@@ -67,42 +68,90 @@ static void add_unit(Manager *m, const char *unit)
     r->found = true;
 }
 
-static void add_instances(Manager *m)
+/* Units of the folders among the instances, as a strv. Without such a folder there are none. */
+static int list_instances(const Manager *m, char ***ret)
 {
+    _cleanup_(strv_freep) char **units = NULL;
     DIR *d = opendir(m->setup->config->instances_dir);
     const struct dirent *e;
 
-    while (d && (e = readdir(d))) {
-        _cleanup_(freep) char *unit = NULL;
+    if (!d)
+        return errno == ENOENT ? 0 : -errno;
+    while (errno = 0, (e = readdir(d))) {
+        char *unit = NULL;
 
         if (e->d_name[0] != '.' && (e->d_type == DT_DIR || e->d_type == DT_LNK || e->d_type == DT_UNKNOWN) &&
             relay_unit_of_folder(m->setup->config->unit, e->d_name, &unit) == 0)
-            add_unit(m, unit);
-        Relay *r = unit ? relays_find_unit(m, unit) : NULL;
+            strv_push(&units, unit);
+    }
+    int r = -errno;
+    closedir(d);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(units);
+    return 0;
+}
+
+static void add_instances(Manager *m)
+{
+    _cleanup_(strv_freep) char **units = NULL;
+    int e = list_instances(m, &units);
+
+    if (e < 0 && e != m->instances_error)
+        eventlog_line(LOG_WARNING, "Cannot look into %s: %s.", m->setup->config->instances_dir, strerror(-e));
+    m->instances_error = e;
+    /* A folder that cannot be read for a moment must not make relays vanish, and others change their groups.
+     */
+    for (size_t i = 0; i < m->n_relays; i++) {
+        Relay *r = m->relays[i];
+
+        r->has_folder = e < 0 && r->has_folder;
+        r->found = r->found || r->has_folder;
+    }
+    STRV_FOREACH (unit, units) {
+        add_unit(m, *unit);
+        Relay *r = relays_find_unit(m, *unit);
         if (r)
             r->has_folder = true;
     }
-    if (d)
-        closedir(d);
 }
 
-static void drop_vanished(Manager *m)
+static void add_dropins(Manager *m)
+{
+    _cleanup_(strv_freep) char **units = NULL;
+    int e = dropin_store_list(m->dropins, &units);
+
+    if (e < 0 && e != m->dropins_error)
+        eventlog_line(LOG_WARNING, "Cannot look for drop-ins: %s.", strerror(-e));
+    m->dropins_error = e;
+    for (size_t i = 0; e < 0 && i < m->n_relays; i++)
+        m->relays[i]->found = m->relays[i]->found || m->relays[i]->present;
+    STRV_FOREACH (unit, units)
+        add_unit(m, *unit);
+}
+
+void relays_drop_vanished(Manager *m)
 {
     size_t kept = 0;
+    bool supersede = false;
 
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *r = m->relays[i];
 
         if (r->found || r->run_item != SIZE_MAX) {
             m->relays[kept++] = r;
+            supersede = supersede || (!r->found && run_item_waits(m->run, r->run_item));
             continue;
         }
         m->table_changed = true;
+        m->plan = plan_free(m->plan);
         eventlog_write(MESSAGE_RELAY_VANISHED, &(Event){ .relay = r->name, .unit = r->unit }, "%s is gone.",
                        r->name);
         relay_free(r);
     }
     m->n_relays = kept;
+    if (supersede) /* nothing may be written for one that is gone */
+        run_event(m, EVENT_SUPERSEDE);
 }
 
 static bool named(const Config *c, const char *relay)
@@ -165,7 +214,7 @@ void relays_check_scanned(Manager *m)
     if (m->scanned || m->scan || !m->scan_done)
         return;
     for (size_t i = 0; i < m->n_relays; i++)
-        if (!m->relays[i]->info)
+        if (!m->relays[i]->info && !m->relays[i]->unread)
             return;
     m->scanned = true;
     relays_assign(m); /* who counts as a relay depends on what was read */
@@ -175,10 +224,11 @@ void relays_check_scanned(Manager *m)
 
 static void scan_finish(Manager *m)
 {
-    _cleanup_(strv_freep) char **ours = NULL;
-
+    m->scan_failures = 0;
+    if (!m->instances_watch) /* it was not there, or another one took its place */
+        relays_watch_instances(m);
     for (size_t i = 0; i < m->n_relays; i++)
-        m->relays[i]->found = m->relays[i]->has_folder = m->relays[i]->has_file = false;
+        m->relays[i]->found = m->relays[i]->has_file = false;
     STRV_FOREACH (unit, m->scan_units)
         add_unit(m, *unit);
     STRV_FOREACH (unit, m->scan_files) {
@@ -190,12 +240,8 @@ static void scan_finish(Manager *m)
     m->scan_units = strv_free(m->scan_units);
     m->scan_files = strv_free(m->scan_files);
     add_instances(m);
-    int e = dropin_store_list(m->dropins, &ours);
-    if (e < 0)
-        eventlog_line(LOG_WARNING, "Cannot look for drop-ins: %s.", strerror(-e));
-    STRV_FOREACH (unit, ours)
-        add_unit(m, *unit);
-    drop_vanished(m);
+    add_dropins(m);
+    relays_drop_vanished(m);
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *r = m->relays[i];
 
@@ -217,7 +263,9 @@ static int on_rescan(sd_event_source *source, uint64_t usec, void *userdata);
 
 static void scan_failed(Manager *m, int error, const char *message)
 {
-    eventlog_line(LOG_WARNING, "Cannot list units: %s.", message ? message : strerror(-error));
+    if (error != -ENOTCONN && m->scan_failures++ == 0)
+        eventlog_line(LOG_WARNING, "Cannot list units: %s; trying again.",
+                      message ? message : strerror(-error));
     m->scan_units = strv_free(m->scan_units);
     manager_schedule(m, &m->rescan, SCAN_RETRY, on_rescan);
 }
@@ -291,20 +339,25 @@ void relays_scan(Manager *m)
 
 static int on_instances(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
+    Manager *m = userdata;
+
     (void)source;
-    (void)event;
-    relays_scan(userdata);
+    if (event->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
+        m->instances_watch = sd_event_source_disable_unref(m->instances_watch);
+    relays_scan(m);
     return 0;
 }
 
 void relays_watch_instances(Manager *m)
 {
-    m->instances_watch = sd_event_source_unref(m->instances_watch);
+    m->instances_watch = sd_event_source_disable_unref(m->instances_watch);
     int r = sd_event_add_inotify(m->event, &m->instances_watch, m->setup->config->instances_dir,
-                                 IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR,
+                                 IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF |
+                                     IN_MOVE_SELF | IN_ONLYDIR,
                                  on_instances, m);
-    if (r < 0 && r != -ENOENT)
+    if (r < 0 && r != -ENOENT && r != m->watch_error)
         eventlog_line(LOG_WARNING, "Cannot watch %s: %s.", m->setup->config->instances_dir, strerror(-r));
+    m->watch_error = r;
 }
 
 void relays_forget_bus(Manager *m)
@@ -335,5 +388,21 @@ void relays_free(Manager *m)
         relay_free(m->relays[i]);
     free(m->relays);
     m->relays = NULL;
-    m->n_relays = 0;
+    m->n_relays = m->c_relays = 0;
+    m->plan = plan_free(m->plan);
+}
+
+void relays_forget(Manager *m)
+{
+    for (size_t i = 0; i < m->n_relays; i++)
+        if (m->relays[i]->present)
+            eventlog_line(
+                LOG_WARNING,
+                "%s is no relay any more, but keeps the drop-in that was written for it; to take it "
+                "away, put the former `unit` back and use relayallocctl revert.",
+                m->relays[i]->unit);
+    m->scan = systemd1_cancel(m->scan);
+    m->scan_units = strv_free(m->scan_units);
+    relays_free(m);
+    m->scanned = m->scan_done = false;
 }

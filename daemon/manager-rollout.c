@@ -358,6 +358,7 @@ static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata)
     if (rollout_state(m->run->rollout) == ROLLOUT_DONE && run_counts(m).failed > 0)
         m->not_before = now_monotonic(m) + FAILURE_PAUSE;
     m->run = run_free(m->run);
+    relays_drop_vanished(m);
     if (!manager_adopt_next(m)) {
         relays_assign(m);
         relays_scan(m);
@@ -514,6 +515,11 @@ void run_unit_changed(Relay *r)
 
     if (m->run && r->run_item != SIZE_MAX)
         run_send(m->run, (RolloutEvent){ .kind = EVENT_UNIT, .item = r->run_item });
+}
+
+bool run_item_waits(const Run *run, size_t item)
+{
+    return rollout_step(run->rollout, item) == STEP_WAITING;
 }
 
 bool run_reads_unit(const Relay *r)

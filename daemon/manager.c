@@ -34,8 +34,10 @@ usec_t now_realtime(void)
 void manager_schedule(Manager *m, sd_event_source **source, usec_t delay, sd_event_time_handler_t handler)
 {
     int enabled = SD_EVENT_OFF;
+    usec_t due;
 
-    if (*source && sd_event_source_get_enabled(*source, &enabled) > 0)
+    if (*source && sd_event_source_get_enabled(*source, &enabled) > 0 &&
+        sd_event_source_get_time(*source, &due) >= 0 && due <= now_monotonic(m) + delay)
         return; /* the earlier wish serves this one, too */
     *source = sd_event_source_unref(*source);
     int r = sd_event_add_time_relative(m->event, source, CLOCK_MONOTONIC, delay, USEC_PER_MSEC, handler, m);
@@ -234,6 +236,8 @@ static int load_config(Manager *m, Setup **ret)
 
 static void adopt(Manager *m, Setup *take)
 {
+    if (m->setup && !streq(m->setup->config->unit, take->config->unit))
+        relays_forget(m);
     setup_free(m->setup);
     m->setup = take;
     m->not_before = 0;
@@ -475,6 +479,7 @@ Manager *manager_free(Manager *m)
     plan_free(m->plan);
     sd_event_source_unref(m->reconnect);
     sd_event_source_unref(m->rescan);
+    sd_event_source_unref(m->reread);
     sd_event_source_unref(m->replan);
     sd_event_source_unref(m->sampling);
     sd_event_source_unref(m->run_over);

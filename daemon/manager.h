@@ -65,9 +65,11 @@ struct Relay {
     sd_bus_slot *watch;
     Systemd1Call *refresh;
     bool refresh_again;
+    bool unread; /* reading its unit failed; it is tried again */
 
     Process *process; /* NULL: none, or not active */
     bool readable;    /* maps and environ of the process could be read */
+    bool young;       /* relay_too_young() at the last plan: to be proved again */
     MappedLibrary running;
     char **environ;
     char *label;        /* AppArmor */
@@ -97,7 +99,7 @@ struct Manager {
     sd_event *event;
     sd_bus *bus;
     Systemd1 *systemd;
-    sd_event_source *reconnect, *rescan, *replan, *sampling, *run_over, *retry, *manager_changed;
+    sd_event_source *reconnect, *rescan, *reread, *replan, *sampling, *run_over, *retry, *manager_changed;
     sd_event_source *instances_watch;
     bool ready; /* READY=1 was sent */
     bool stopping;
@@ -115,6 +117,8 @@ struct Manager {
     Systemd1Call *scan;
     char **scan_units, **scan_files;
     bool scan_again, scan_done, table_changed;
+    unsigned scan_failures;                          /* in a row */
+    int instances_error, dropins_error, watch_error; /* of the last try: each is told once */
     /* the rollout */
     Plan *plan;
     Run *run;
@@ -164,6 +168,8 @@ const Group *setup_group(const Setup *setup, size_t group); /* NULL: GROUP_NONE 
 /* ---- manager-relays.c ---- */
 void relays_scan(Manager *m); /* looks for relays anew; debounced */
 void relays_watch_instances(Manager *m);
+void relays_drop_vanished(Manager *m); /* those that the last look did not find, and no rollout holds */
+void relays_forget(Manager *m);        /* all of them: the configuration looks for other units now */
 void relays_free(Manager *m);
 void relays_forget_bus(Manager *m); /* the bus is gone: slots and calls with it */
 void relays_bus_back(Manager *m);
@@ -202,6 +208,7 @@ Event relay_event(const Relay *r); /* the fields that every event about it has *
 void plan_soon(Manager *m); /* a fact has changed */
 void plan_now(
     Manager *m); /* makes the plan, updates states, starts a rollout when there is something to do */
+void plan_make(Manager *m); /* only that */
 void plan_update_states(Manager *m);
 const char *relay_reason(const Relay *r); /* why it is not as assigned; NULL: it is, or nothing is known */
 RolloutPolicy plan_policy(const Manager *m);
@@ -214,6 +221,7 @@ Run *run_free(Run *run);
 void run_event(Manager *m,
                RolloutEventKind kind); /* pause, resume, abort, supersede; without a rollout nothing */
 void run_unit_changed(Relay *r);
+bool run_item_waits(const Run *run, size_t item); /* its turn has not come */
 bool run_reads_unit(const Relay *r); /* an operation on it is under way, which ends by reading its unit */
 void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result);
 void run_forget_bus(Manager *m);

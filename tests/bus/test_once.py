@@ -1,4 +1,5 @@
 """What must happen once and not again and again, and what must not happen at all."""
+import shutil
 import time
 
 from conftest import wait_until
@@ -83,3 +84,69 @@ def test_group_less_relay_that_fails_is_not_restarted_for_ever(world):
     world.manager("Reload")
     world.wait_said("Rollout 2 finished: 1 done, 1 failed")
     stays(world, lambda: restarts(world, "a") == (2, 1))
+
+
+def test_vanished_relay_gets_no_dropin(world):
+    begin(world, "a", "b", rollout="settle = 2; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    shutil.rmtree(world.instances / "b")
+    world.do("remove", unit="tor@b.service")
+    world.wait_said("b is gone")
+    wait_until(lambda: world.states() == {"a": "ok"}, "the others")
+    assert world.dropin("b") is None
+
+
+def test_relay_vanishes_and_comes_back_in_mid_rollout(world):
+    begin(world, "a", "b", rollout="settle = 2; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    for _ in range(3):
+        (world.instances / "b").rmdir()
+        world.do("remove", unit="tor@b.service")
+        (world.instances / "b").mkdir()
+        world.do("add", unit="tor@b.service")
+    wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "all")
+    assert world.runs("b", LIBRARY) and restarts(world, "a") == (1, 0)
+
+
+def test_unit_that_is_gone_loses_its_dropin(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished")
+    (world.instances / "a").rmdir()
+    world.do("set", unit="tor@a.service", values={"load_state": "not-found", "active": "inactive", "sub": "dead"})
+    world.do("reloading")
+    wait_until(lambda: world.dropin("a") is None, "the drop-in to go")
+    assert restarts(world, "a") == (1, 0)
+
+
+def test_others_units_cost_nothing(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished")
+    world.wait_ready()
+    time.sleep(0.5)
+    before = world.do("look")
+    world.do("noise", n=200)
+    time.sleep(1)
+    after = world.do("look")
+    assert after["lists"] == before["lists"], "units that are no relays came and went"
+    assert after["units"]["tor@a.service"]["reads"] - before["units"]["tor@a.service"]["reads"] < 20
+    assert world.states() == {"a": "ok", "b": "ok"}
+
+
+def test_many_reloads_change_nothing(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished")
+    before = world.do("look")
+    for _ in range(5):
+        world.manager("Reload")
+        world.daemon.send_signal(1)
+        world.do("reloading")
+    wait_until(lambda: world.log.read_text().count("Loaded ") >= 10, "the reloads")
+    assert rollouts(world) == 1
+    after = world.do("look")
+    assert after["reloads"] == before["reloads"]
+    assert [restarts(world, r) for r in "ab"] == [(1, 0)] * 2

@@ -1,0 +1,97 @@
+"""Finding relays, however hard it is made."""
+import dbus
+import dbus.bus
+
+from conftest import wait_until
+from test_jobs import begin, restarts
+
+
+def test_list_that_fails_is_asked_again(world):
+    begin(world, "a")
+    world.do("list-errors", errors=["org.freedesktop.DBus.Error.AccessDenied"] * 2)
+    world.start()
+    world.wait_said("Cannot list units: scripted error")
+    world.wait_ready()
+    world.wait_said("Rollout 1 finished: 1 done")
+
+
+def test_unit_that_cannot_be_read_does_not_keep_the_others_waiting(world):
+    begin(world, "a", "b")
+    world.do("set", unit="tor@a.service", values={"error": "org.freedesktop.DBus.Error.InvalidArgs"})
+    world.start()
+    world.wait_ready()
+    world.wait_said("Rollout 1 finished: 1 done")
+    assert world.states()["b"] == "ok" and restarts(world, "a") == (0, 0)
+    world.do("set", unit="tor@a.service", values={"error": None})
+    wait_until(lambda: world.states()["a"] == "ok", "it to be read and moved")
+
+
+def test_strange_names(world):
+    names = ["1.2.3.4_9000", "a-b", "_", "x:y", "00"]
+    begin(world, *names, rollout="settle = 0; canary = 0; parallel = 5;")
+    world.start()
+    world.wait_said("Rollout 1 finished: 5 done, 0 failed")
+    assert world.states() == dict.fromkeys(sorted(names), "ok")
+    bus = dbus.bus.BusConnection(world.address)
+    for name in names:
+        path = world.manager("GetRelay", name)
+        relay = bus.get_object("org.relayalloc1", path, introspect=False)
+        properties = relay.GetAll("org.relayalloc1.Relay", dbus_interface="org.freedesktop.DBus.Properties")
+        assert (properties["Name"], properties["State"], properties["Running"]) == (name, "ok", "jemalloc")
+    bus.close()
+
+
+def test_plan_is_asked_for_while_relays_come_and_go(world):
+    begin(world, *"abcdefgh", rollout='settle = 0; canary = 0; window = "00:00-00:01";')
+    world.start()
+    world.wait_ready()
+    for name in "abcdefgh":
+        (world.instances / name).rmdir()
+        world.do("remove", unit=f"tor@{name}.service")
+    def gone():
+        assert all(p[1] in "abcdefgh" for p in world.manager("Plan"))
+        return not world.states()
+    wait_until(gone, "all to be gone")
+    assert len(world.manager("Plan")) == 0
+
+
+def look_again(world):
+    for _ in range(2):  # the second look begins when the first has ended
+        before = world.do("look")["lists"]
+        world.do("reloading")
+        wait_until(lambda: world.do("look")["lists"] > before, "a look")
+
+
+def test_instances_folder_that_comes_later(world):
+    begin(world, "a")
+    (world.instances / "a").rmdir()
+    world.instances.rmdir()
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.instances.mkdir()
+    look_again(world)  # the package that brings it has systemd reloaded
+    (world.instances / "new").mkdir()
+    wait_until(lambda: "new" in world.states(), "the new relay")
+
+
+def test_instances_folder_that_is_replaced(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.instances.rename(world.path / "old")
+    world.instances.mkdir()
+    look_again(world)
+    (world.instances / "new").mkdir()
+    wait_until(lambda: "new" in world.states(), "the new relay")
+
+
+def test_other_template(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.do("add", unit="onion@a.service")
+    text = world.config.read_text()
+    world.config.write_text('unit = "onion@.service";\n' + text)
+    world.manager("Reload")
+    wait_until(lambda: world.do("look")["units"]["onion@a.service"]["restarts"] == 1, "the other unit to be moved")
+    assert restarts(world, "a") == (1, 0)
