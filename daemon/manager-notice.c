@@ -5,6 +5,15 @@
 #include <inttypes.h>
 #include <syslog.h>
 
+/* The way back of a relay that a crash left in mid-move is kept until it has been moved. */
+static void end_flight(Run *run, size_t item)
+{
+    const RunItem *i = &run->items[item];
+
+    if (rollout_step(run->rollout, item) != STEP_SKIPPED || !i->item.recover || !relay_up(i->relay))
+        state_remove_flight(run->manager->state, i->relay->name);
+}
+
 void notice_wave(Run *run, const RolloutCommand *c)
 {
     Manager *m = run->manager;
@@ -18,7 +27,7 @@ void notice_wave(Run *run, const RolloutCommand *c)
         if (step == STEP_WRITING && i->item.restart)
             state_add_flight(m->state, i->relay->name, i->previous, i->before);
         else if (step_ended(step))
-            state_remove_flight(m->state, i->relay->name);
+            end_flight(run, n);
     }
     run->unsafe = manager_save_state(m) < 0;
     eventlog_write(MESSAGE_WAVE_STARTED, &e, "Rollout %" PRIu64 ", wave %zu: %zu relay%s.", run_id(m),
@@ -94,10 +103,11 @@ void notice_ended(Run *run, const RolloutCommand *c)
             i->relay->name, i->reason ? i->reason : "reason unknown", i->relay->unit);
         break;
     case STEP_SKIPPED:
-        eventlog_line(LOG_INFO, "%s %s: left so.", i->relay->name,
-                      !i->relay->info->exists ? "is gone"
-                      : i->was_down           ? "was down before its turn came"
-                                              : "was stopped by somebody else");
+        eventlog_line(LOG_INFO, "%s %s.", i->relay->name,
+                      !i->relay->info->exists ? "is gone: left so"
+                      : relay_up(i->relay)    ? "is up after what was interrupted: it is planned anew"
+                      : i->was_down           ? "was down before its turn came: left so"
+                                              : "was stopped by somebody else: left so");
         break;
     default:
         break;
@@ -117,7 +127,7 @@ void notice_over(Run *run)
         Step step = rollout_step(run->rollout, n);
 
         if (step_ended(step))
-            state_remove_flight(m->state, run->items[n].relay->name);
+            end_flight(run, n);
         if (!first && (step == STEP_FAILED || step == STEP_LOST))
             first = &run->items[n];
     }

@@ -401,7 +401,7 @@ static int end_flights(Manager *m)
     for (size_t f = m->state->n_flights; f-- > 0;) {
         const Relay *r = relays_find(m, m->state->flights[f].relay);
 
-        if (!r || (r->run_item == SIZE_MAX && r->action == ACTION_NONE))
+        if (!r || (r->info && r->run_item == SIZE_MAX && r->action == ACTION_NONE))
             state_remove_flight(m->state, m->state->flights[f].relay);
     }
     return before == m->state->n_flights ? 0 : manager_save_state(m);
@@ -427,9 +427,12 @@ int run_start(Manager *m)
     run->manager = m;
     run->items = xcalloc(most, sizeof(*run->items));
     for (size_t f = m->state->n_flights; f-- > 0;) {
-        Relay *r = relays_find(m, m->state->flights[f].relay);
+        Flight *flight = &m->state->flights[f];
+        Relay *r = relays_find(m, flight->relay);
+        bool left = flight->left;
 
-        if (r && needs_recovery(r)) {
+        flight->left = left && r && !r->info;
+        if (left && r && needs_recovery(r)) {
             const Group *g = relay_target(r);
             items[n] = (RolloutItem){ .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
                                       .restart = true,

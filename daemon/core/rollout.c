@@ -242,7 +242,10 @@ static void on_verified(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
         fail_item(r, i, settling ? GATE_SETTLE : GATE_ACTIVE);
         return;
     case PROOF_WRONG:
-        fail_item(r, i, GATE_PROOF);
+        if (i->item.recover && !settling) /* it is up, and this rollout has not touched it */
+            end_item(r, i, STEP_SKIPPED);
+        else
+            fail_item(r, i, GATE_PROOF);
         return;
     case PROOF_OK:
         break;

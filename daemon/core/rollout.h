@@ -32,7 +32,8 @@ typedef struct RolloutItem {
     bool restart; /* false: only its file changes: its process already runs the right thing, or it is stopped
                    */
     bool stopped; /* it has no process: its turn comes last, when the allocator has proved itself on others */
-    bool recover; /* a crash left it in mid-restart: its first step is VERIFY */
+    bool recover; /* a crash left it in mid-restart: its first step is VERIFY. When it is up by then, but does
+                     not run what it should, it is skipped: the next plan has it like any other. */
 } RolloutItem;
 
 typedef enum Step {
@@ -48,7 +49,7 @@ typedef enum Step {
     STEP_BACK_VERIFYING,
     /* from here on: ended */
     STEP_DONE,
-    STEP_SKIPPED, /* stopped by somebody else, or gone: not a failure */
+    STEP_SKIPPED, /* stopped by somebody else, or gone, or recovered but to be moved: not a failure */
     STEP_FAILED,  /* put back, or never touched */
     STEP_LOST,    /* could not be put back, or was left as it is by policy */
     _STEP_MAX,

@@ -150,8 +150,10 @@ static void read_state(const config_t *file, State *s)
         _cleanup_(freep) char *relay = get(e, "relay"), *previous = get(e, "previous"),
                               *before = get(e, "before");
 
-        if (relay)
-            state_add_flight(s, relay, previous, before);
+        if (!relay)
+            continue;
+        state_add_flight(s, relay, previous, before);
+        s->flights[s->n_flights - 1].left = true;
     }
     list = config_setting_get_member(root, "refusals");
     for (unsigned i = 0; list && (e = config_setting_get_elem(list, i)); i++) {

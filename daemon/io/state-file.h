@@ -21,6 +21,7 @@ typedef struct Flight {
     char *relay;
     char *previous; /* text of the drop-in before; NULL: there was none */
     char *before;   /* library that it ran before; NULL: glibc */
+    bool left;      /* by an earlier run of the daemon, and not looked at since */
 } Flight;
 
 /* A move that failed: not tried again while relay, allocator and library build are the same. Allocator and

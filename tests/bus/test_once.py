@@ -150,3 +150,16 @@ def test_many_reloads_change_nothing(world):
     after = world.do("look")
     assert after["reloads"] == before["reloads"]
     assert [restarts(world, r) for r in "ab"] == [(1, 0)] * 2
+
+
+def test_killed_in_mid_put_back_costs_no_further_restart(world):
+    begin(world, "a", "b")
+    world.script("a", {"result": "failed", "then": "failed"}, {"delay": 2, "meanwhile": "activating"})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 1), "the put-back")
+    world.stop(9)
+    world.start()
+    wait_until(lambda: world.unit("a")["active"] == "active", "the relay")
+    wait_until(lambda: world.log.read_text().count("started.") == 2 and world.states()["a"] in ("failed", "ok"), "its end")
+    stays(world, lambda: restarts(world, "a") == (1, 1), 1)
+    assert world.states()["a"] == "failed"

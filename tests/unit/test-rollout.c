@@ -576,13 +576,16 @@ static void test_window(void **state)
 static void test_recover_after_crash(void **state)
 {
     (void)state;
-    RolloutItem items[3];
-    all_restart(items, 3);
-    items[0].recover = items[1].recover = true;
-    World *w = world_new(&plain, items, 3);
+    RolloutItem items[4];
+    all_restart(items, 4);
+    items[0].recover = items[1].recover = items[3].recover = true;
+    World *w = world_new(&plain, items, 4);
     w->proof[1] = PROOF_FAILED;
+    w->proof[3] = PROOF_WRONG;
 
     run(w);
+    assert_int_equal(rollout_step(w->r, 3), STEP_SKIPPED); /* up, put back perhaps: no reason to restart it */
+    assert_int_equal(w->restarts[3] + w->starts[3] + w->writes[3] + w->restores[3], 0);
     assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
     assert_int_equal(w->restarts[0], 0);
     assert_int_equal(rollout_step(w->r, 1), STEP_FAILED);
