@@ -176,18 +176,19 @@ static uint64_t mix(uint64_t hash, const char *text)
 
 static char *setup_identity(const Setup *s)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    const uint64_t begin = UINT64_C(0xcbf29ce484222325);
+    uint64_t file = begin, libraries = begin;
     char line[512];
     FILE *f = fopen(s->config->path, "re");
 
     while (f && fgets(line, sizeof(line), f))
-        hash = mix(hash, line);
+        file = mix(file, line);
     if (f)
         fclose(f);
     for (size_t i = 0; i < s->config->n_allocators; i++)
         if (in_use(s->config, i))
-            hash = mix(hash, s->resolved[i].build);
-    return xasprintf("%016" PRIx64, hash);
+            libraries = mix(libraries, s->resolved[i].build);
+    return xasprintf("%016" PRIx64 "-%016" PRIx64, file, libraries);
 }
 
 static void stamp_file(FILE *f, const char *path)

@@ -198,23 +198,32 @@ static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- reload ---- */
 
-/* What was held back or refused belonged to another file or another build of a library: a new chance. What an
- * operator paused stays paused. */
-static void forget_old_failures(Manager *m)
+static void set_hold(Manager *m, Hold hold)
+{
+    m->state->hold = hold;
+    free(m->state->hold_reason);
+    m->state->hold_reason = NULL;
+}
+
+/* What failed with another file or another build of a library gets a new chance. What an operator aborted or
+ * reverted stays so until the file changes, which an upgrade of a library does not; what is paused stays
+ * paused. */
+static void forget_old_failures(Manager *m, const Setup *setup)
 {
     State *s = m->state;
 
-    if (streq_null(s->config_id, m->setup->id))
+    if (streq_null(s->config_id, setup->id))
         return;
+    size_t n = strcspn(setup->id, "-") + 1;
+    bool new_file = !s->config_id || strncmp(s->config_id, setup->id, n) != 0;
     free(s->config_id);
-    s->config_id = xstrdup(m->setup->id);
-    state_clear_refusals(s);
-    s->reverted = strv_free(s->reverted);
-    if (s->hold == HOLD_HALTED || s->hold == HOLD_ABORTED) {
-        s->hold = HOLD_NONE;
-        free(s->hold_reason);
-        s->hold_reason = NULL;
+    s->config_id = xstrdup(setup->id);
+    if (new_file) { /* else they are told apart by the build of the library */
+        state_clear_refusals(s);
+        s->reverted = strv_free(s->reverted);
     }
+    if (s->hold == HOLD_HALTED || (s->hold == HOLD_ABORTED && new_file))
+        set_hold(m, HOLD_NONE);
     (void)manager_save_state(m);
 }
 
@@ -241,7 +250,7 @@ static void adopt(Manager *m, Setup *take)
     setup_free(m->setup);
     m->setup = take;
     m->not_before = 0;
-    forget_old_failures(m);
+    forget_old_failures(m, take);
     eventlog_write(MESSAGE_CONFIG_LOADED, &(Event){ 0 }, "Loaded %s: %zu group%s.", m->config_path,
                    m->setup->config->n_groups, m->setup->config->n_groups == 1 ? "" : "s");
 }
@@ -260,6 +269,10 @@ bool manager_adopt_next(Manager *m)
 {
     if (!m->next_setup)
         return false;
+    if (m->state->hold == HOLD_HALTED && !streq(m->next_setup->id, m->setup->id)) { /* by what it replaces */
+        set_hold(m, HOLD_NONE);
+        (void)manager_save_state(m);
+    }
     adopt(m, TAKE_PTR(m->next_setup));
     apply(m);
     return true;
@@ -275,9 +288,13 @@ int manager_reload(Manager *m)
     if (r >= 0 && m->run) {
         /* What is under way was begun by the old file and is ended by it; then all is planned anew from what
          * is true. */
+        bool same = !m->next_setup && streq(setup->id, m->setup->id);
+
         setup_free(m->next_setup);
         m->next_setup = TAKE_PTR(setup);
-        run_event(m, EVENT_SUPERSEDE);
+        forget_old_failures(m, m->next_setup); /* now: what fails, or is aborted, from here on counts */
+        if (!same)
+            run_event(m, EVENT_SUPERSEDE);
     } else if (r >= 0) {
         adopt(m, TAKE_PTR(setup));
         apply(m);
@@ -303,19 +320,12 @@ void manager_check_libraries(Manager *m)
 
 /* ---- an operator's wishes ---- */
 
-static void set_hold(Manager *m, Hold hold)
-{
-    m->state->hold = hold;
-    free(m->state->hold_reason);
-    m->state->hold_reason = NULL;
-    (void)manager_save_state(m);
-}
-
 void manager_pause(Manager *m)
 {
     const Event e = { .rollout = run_id(m) };
 
     set_hold(m, HOLD_PAUSED);
+    (void)manager_save_state(m);
     run_event(m, EVENT_PAUSE);
     eventlog_write(MESSAGE_ROLLOUT_PAUSED, &e,
                    "Paused by an operator: what is under way is finished, nothing new begins.");
@@ -331,6 +341,7 @@ int manager_resume(Manager *m)
     if (m->state->hold != HOLD_PAUSED)
         state_clear_refusals(m->state); /* the operator has looked at it: a new chance */
     set_hold(m, HOLD_NONE);
+    (void)manager_save_state(m);
     m->not_before = 0;
     eventlog_write(MESSAGE_ROLLOUT_RESUMED, &e, "Resumed by an operator.");
     run_event(m, EVENT_RESUME);

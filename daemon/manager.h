@@ -46,7 +46,7 @@ typedef struct Setup { /* a configuration with its allocators; replaced as a who
     Config *config;
     Resolved *resolved; /* one for each of config->allocators */
     char **libraries;   /* strv of their real paths */
-    char *id;           /* changes when the file or a library changes */
+    char *id;           /* "FILE-LIBRARIES": changes when the file or a library changes */
     char *stamp;        /* setup_stamp() when it was loaded */
     usec_t loaded;      /* realtime */
 } Setup;

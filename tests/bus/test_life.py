@@ -1,0 +1,148 @@
+"""Start, reload and stop as systemd sees them, and a daemon that is not alone."""
+import re
+import signal
+import subprocess
+
+import dbus
+import pytest
+
+from conftest import BUILD, wait_until
+from test_jobs import GROUP, begin, restarts
+
+
+def test_what_systemd_is_told(world):
+    begin(world, "a")
+    world.start()
+    world.wait_ready()
+    assert "STATUS=Looking for relays" in world.notified
+    world.daemon.send_signal(signal.SIGHUP)
+    world.wait_ready(times=2)
+    reloading = world.notified.index("RELOADING=1")
+    assert re.fullmatch("MONOTONIC_USEC=[0-9]+", world.notified[reloading + 1])
+    assert "READY=1" in world.notified[reloading:]
+    world.write_config("nonsense")
+    world.daemon.send_signal(signal.SIGHUP)
+    world.wait_ready(times=3)
+    world.wait_said("is refused, what was in force stays so")
+    assert world.stop() == 0
+    wait_until(lambda: "STOPPING=1" in world.notified, "STOPPING=1")
+
+
+def test_ready_waits_for_the_first_look(world):
+    begin(world, "a")
+    world.do("list-errors", errors=["org.freedesktop.DBus.Error.AccessDenied"])
+    world.start()
+    world.wait_said("Cannot list units")
+    world.daemon.send_signal(signal.SIGHUP)
+    wait_until(lambda: world.log.read_text().count("Loaded ") == 2, "the reload")
+    assert "READY=1" not in world.notified or world.said("Rollout 1")
+    world.wait_ready()
+
+
+def test_bad_file_at_the_start(world):
+    world.write_config("nonsense")
+    world.start()
+    assert world.daemon.wait(20) == 78
+    assert world.said("relayalloc.conf:2: ")
+    world.daemon = None
+
+
+def test_no_bus_at_the_start(world):
+    begin(world, "a")
+    world.address = "unix:path=/nonexistent/bus"
+    world.start()
+    assert world.daemon.wait(20) == 1
+    assert world.said("Cannot connect to the system bus")
+    world.daemon = None
+
+
+def test_second_daemon_gives_way(world):
+    begin(world, "a", rollout='settle = 0; window = "00:00-00:01";')
+    world.start()
+    world.wait_ready()
+    first = world.daemon
+    world.start()
+    assert world.daemon.wait(20) == 1
+    assert world.said("Another relayallocd")
+    world.daemon = first
+    assert len(world.states()) == 1
+
+
+def test_file_with_bytes_that_are_no_text(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished")
+    world.config.write_bytes(b'groups = ( { name = "A\xff"; allocator = "je\xffmalloc"; relays = [ "*" ]; } );\n')
+    with pytest.raises(dbus.DBusException, match="relayalloc.conf:1"):
+        world.manager("Reload")
+    assert "relayalloc.conf:1" in world.property("ConfigError")
+
+
+def test_library_change_is_no_new_file(world):
+    """What an operator reverted or aborted stays so when a package brings a new build of a library."""
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished")
+    world.manager("Revert", ["a"])
+    world.wait_said("Rollout 2 finished")
+    world.stop()
+    state = world.state / "state"
+    text, n = re.subn(r'(config_id = "[0-9a-f]+-)[0-9a-f]+"', r'\g<1>0"', state.read_text())
+    assert n == 1
+    state.write_text(text)
+    world.start()
+    world.wait_ready(times=2)
+    assert world.states() == {"a": "observed", "b": "ok"}
+    world.write_config(GROUP, "settle = 0; canary = 0; parallel = 2;")
+    world.manager("Reload")
+    wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "a new file to count")
+
+
+def test_abort_outlives_a_reload_that_was_waiting(world):
+    begin(world, "a", "b", "c", rollout="settle = 2; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.write_config(GROUP, "settle = 1; canary = 0;")
+    world.manager("Reload")
+    world.manager("Abort")
+    wait_until(lambda: world.property("Rollout") == "aborted", "the abort")
+    wait_until(lambda: world.log.read_text().count("Loaded ") == 2, "the new file")
+    assert world.property("Rollout") == "aborted" and restarts(world, "b") == (0, 0)
+
+
+def test_same_file_again_in_mid_rollout_changes_nothing(world):
+    begin(world, "a", "b", rollout="settle = 2; canary = 0;")
+    world.script("b", {"result": "failed", "then": "failed"})
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.manager("Reload")
+    world.wait_said("Rollout 1 halted: 1 done, 1 failed")
+    wait_until(lambda: world.log.read_text().count("Loaded ") == 2, "the file to be in force")
+    assert world.property("Rollout") == "halted" and world.property("RolloutID") == 1
+    assert world.states() == {"a": "ok", "b": "failed"}
+
+
+def test_endless_words_of_systemd(world):
+    begin(world, "a")
+    world.script("a", {"refuse": "org.freedesktop.systemd1.UnitMasked", "message": "x" * 300000})
+    world.start()
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed")
+    assert len(world.property("RolloutReason")) < 5000
+    assert world.states() == {"a": "failed"}
+
+
+def test_put_back_that_is_refused_tells_both_reasons(world):
+    begin(world, "a")
+    world.script("a", {"result": "failed", "then": "failed"}, {"refuse": "org.freedesktop.systemd1.UnitMasked", "message": "Unit is masked."})
+    world.start()
+    said = world.wait_said("a COULD NOT BE PUT BACK.*").group(0)
+    assert 'ended with "failed"' in said and "Unit is masked" in said
+
+
+def test_relay_stopped_while_it_is_put_back(world):
+    begin(world, "a")
+    world.script("a", {"result": "failed", "then": "failed"}, {"result": "canceled", "then": "inactive"})
+    world.start()
+    world.wait_said("Rollout 1 halted")
+    assert not world.said("a was put back and runs as before"), "it does not run"
+    assert world.said("a .*stopped")
