@@ -94,6 +94,7 @@ static int get_relay_text(sd_bus *bus, const char *path, const char *interface, 
 {
     const Relay *r = userdata;
     _cleanup_(freep) char *own = r->present ? dropin_store_path(r->manager->dropins, r->unit) : xstrdup("");
+    _cleanup_(freep) char *library = printable(r->running.path ? r->running.path : "", SIZE_MAX);
     const char *value = "";
 
     (void)bus;
@@ -117,7 +118,7 @@ static int get_relay_text(sd_bus *bus, const char *path, const char *interface, 
     else if (streq(property, "Reason"))
         value = bus_relay_reason(r);
     else if (streq(property, "Library"))
-        value = r->running.path ? r->running.path : "";
+        value = library;
     else if (streq(property, "DropIn"))
         value = own;
     return sd_bus_message_append(reply, "s", value);

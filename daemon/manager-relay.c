@@ -288,6 +288,11 @@ void relay_prove(Relay *r)
     setting_files_read(r->info, &files);
     const VerdictFacts facts = verdict_facts(r, &files, r->present ? own : NULL);
     r->verdict = verdict_judge(&facts);
+    if (r->verdict.reason) { /* a relay maps files of any name */
+        char *reason = printable(r->verdict.reason, SIZE_MAX);
+        free(r->verdict.reason);
+        r->verdict.reason = reason;
+    }
 }
 
 char **relay_conflicts(const Relay *r)

@@ -143,6 +143,22 @@ size_t utf8_character(const char *s)
     return code < smallest[length] || code > 0x10ffff || surrogate || noncharacter ? 0 : length;
 }
 
+char *printable(const char *s, size_t n)
+{
+    char *copy = xstrndup(s, n);
+
+    for (char *c = copy; *c;) {
+        size_t length = utf8_character(c);
+
+        if (length == 0 || ((unsigned char)*c < ' ' && *c != '\n') || *c == '\x7f') {
+            *c = '?';
+            length = 1;
+        }
+        c += length;
+    }
+    return copy;
+}
+
 const char *format_bytes(char buf[static FORMAT_BYTES_MAX], uint64_t bytes)
 {
     static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

@@ -115,6 +115,11 @@ int parse_u64(const char *s, uint64_t *ret);
  * as systemd sees it (no overlong forms, surrogates or noncharacters). */
 size_t utf8_character(const char *s);
 
+/* A copy of the first `n` bytes at most, for the journal, terminals, the bus and JSON, of text that others
+ * wrote:
+ * "?" in place of control characters other than line ends, and of what is not UTF-8. Owned by the caller. */
+char *printable(const char *s, size_t n);
+
 /* "1.16 GiB", "14.2 MiB", "512 B": three significant digits, binary units. */
 #define FORMAT_BYTES_MAX 16
 const char *format_bytes(char buf[static FORMAT_BYTES_MAX], uint64_t bytes);

@@ -15,24 +15,6 @@ void probe_result_clear(ProbeResult *result)
 
 /* ---- what it said ---- */
 
-/* What an allocator prints ends up in the journal, on terminals, on the bus and in JSON: no control
- * characters but line ends, and nothing that is not UTF-8. Owned by the caller. */
-static char *printable(const char *s, size_t n)
-{
-    char *copy = xstrndup(s, n);
-
-    for (char *c = copy; *c;) {
-        size_t length = utf8_character(c);
-
-        if (length == 0 || ((unsigned char)*c < ' ' && *c != '\n') || *c == '\x7f') {
-            *c = '?';
-            length = 1;
-        }
-        c += length;
-    }
-    return copy;
-}
-
 /* Value of the last line "NAME=…" of the output, or NULL. Owned by the caller. */
 static char *find_value(const char *output, const char *name)
 {

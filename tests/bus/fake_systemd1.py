@@ -239,7 +239,7 @@ class Control(dbus.service.Object):
             unit.down()
             fake.changed(unit)
         elif what == "restart-by-hand":
-            unit.up()
+            unit.up(r.get("environment"))
             fake.changed(unit)
         elif what == "set":
             for name in r["values"]:

@@ -1,4 +1,8 @@
 """Finding relays, however hard it is made."""
+import ctypes.util
+import os
+import shutil
+
 import dbus
 import dbus.bus
 
@@ -38,6 +42,24 @@ def test_strange_names(world):
         relay = bus.get_object("org.relayalloc1", path, introspect=False)
         properties = relay.GetAll("org.relayalloc1.Relay", dbus_interface="org.freedesktop.DBus.Properties")
         assert (properties["Name"], properties["State"], properties["Running"]) == (name, "ok", "jemalloc")
+    bus.close()
+
+
+def test_library_of_a_name_that_is_no_text(world):
+    """A relay may map what it likes: everybody else must still be able to look at all of them."""
+    begin(world, "a", "b")
+    world.write_config('{ name = "A"; allocator = "glibc"; relays = [ "a" ]; }', 'window = "00:00-00:01";')
+    world.start()
+    world.wait_ready()
+    jemalloc = ctypes.util._findSoname_ldconfig("jemalloc")
+    odd = os.fsencode(world.path) + b"/libjemalloc\xff\n.so"
+    shutil.copy(f"/usr/lib/{os.uname().machine}-linux-gnu/{jemalloc}", odd)
+    world.do("restart-by-hand", unit="tor@a.service", environment=["LD_PRELOAD=" + os.fsdecode(odd)])
+    wait_until(lambda: "runs jemalloc, not glibc" in world.manager("Verify")[0][2], "the reason")
+    bus = dbus.bus.BusConnection(world.address)
+    relay = bus.get_object("org.relayalloc1", world.manager("GetRelay", "a"), introspect=False)
+    properties = relay.GetAll("org.relayalloc1.Relay", dbus_interface="org.freedesktop.DBus.Properties")
+    assert properties["Library"] == str(world.path) + "/libjemalloc?\n.so"
     bus.close()
 
 

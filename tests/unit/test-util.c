@@ -203,6 +203,27 @@ static void test_did_you_mean(void **state)
     assert_null(did_you_mean("x", NULL));
 }
 
+static void test_printable(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        { "", "" },
+        { "plain ä € \xf0\x9f\xa7\x85\nnext", "plain ä € \xf0\x9f\xa7\x85\nnext" },
+        { "\x1b[31mred\t\r\x7f", "?[31mred???" },
+        { "half \xc3", "half ?" },
+        { "\xff\xfe bytes \xc0\xaf", "?? bytes ??" },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_(freep) char *s = printable(cases[i].text, SIZE_MAX);
+        assert_string_equal(s, cases[i].expected);
+    }
+    _cleanup_(freep) char *cut = printable("a\xc3\xa4", 2);
+    assert_string_equal(cut, "a?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_grow),        cmocka_unit_test(test_strv),
         cmocka_unit_test(test_parse_u64),   cmocka_unit_test(test_format_bytes),
         cmocka_unit_test(test_format_span), cmocka_unit_test(test_did_you_mean),
+        cmocka_unit_test(test_printable),
     };
     return cmocka_run_group_tests_name("util", tests, NULL, NULL);
 }
