@@ -308,13 +308,21 @@ static const sd_bus_vtable manager_vtable[] = {
 
 /* ---- start, stop, changes ---- */
 
+/* Two daemons would restart relays side by side: who comes second ends, before it has looked at anything. */
 static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-    (void)userdata;
+    const uint32_t in_queue = 2, exists = 3; /* D-Bus specification, RequestName */
+    Manager *m = userdata;
+    uint32_t result;
+
     (void)error;
-    if (sd_bus_message_is_method_error(reply, NULL))
+    if (sd_bus_message_is_method_error(reply, NULL)) {
         eventlog_line(LOG_ERR, "Cannot take the bus name " BUS_NAME ": %s.",
                       sd_bus_message_get_error(reply)->message);
+    } else if (sd_bus_message_read(reply, "u", &result) >= 0 && (result == in_queue || result == exists)) {
+        eventlog_line(LOG_ERR, "Another relayallocd has the bus name " BUS_NAME "; this one ends.");
+        return sd_event_exit(m->event, -EEXIST);
+    }
     return 0;
 }
 
