@@ -282,8 +282,9 @@ int manager_reload(Manager *m)
 {
     _cleanup_(setup_freep) Setup *setup = NULL;
 
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading %s", (unsigned long long)now_monotonic(m),
-               m->config_path);
+    if (m->ready) /* a SIGHUP in the start must not end it */
+        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading %s",
+                   (unsigned long long)now_monotonic(m), m->config_path);
     int r = load_config(m, &setup);
     if (r >= 0 && m->run) {
         /* What is under way was begun by the old file and is ended by it; then all is planned anew from what
@@ -299,7 +300,8 @@ int manager_reload(Manager *m)
         adopt(m, TAKE_PTR(setup));
         apply(m);
     }
-    sd_notify(0, "READY=1");
+    if (m->ready)
+        sd_notify(0, "READY=1");
     manager_show_status(m);
     return r;
 }
