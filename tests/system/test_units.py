@@ -65,7 +65,8 @@ def test_an_enabled_daemon_is_started_by_the_bus(fresh):
         assert m.run("relayallocctl list").returncode == 0
         assert not m.is_active("relayallocd")
         assert m.run(CALL + "ListRelays").returncode == 0
-        assert m.is_active("relayallocd")
+        # it answers from its first look on, which comes a moment before systemd calls it started
+        m.wait_until(lambda: m.is_active("relayallocd"), 30, "the daemon to be active")
     finally:
         m.systemctl("disable", "relayallocd")
     assert not m.exists("/etc/systemd/system/dbus-org.relayalloc1.service")
