@@ -101,12 +101,11 @@ static struct json_object *row_json(const Report *report, const ReportRow *row)
     return o;
 }
 
-struct json_object *ctl_report_json(const CtlSource *source, const Report *report)
+struct json_object *ctl_report_json(const CtlSource *source, const Report *report, char *const *notes)
 {
     const Series *series = report->series;
     struct json_object *o = json_object_new_object(), *rows = json_object_new_array(),
-                       *notes = json_object_new_array();
-    char **sentences = report_notes(report);
+                       *sentences = json_object_new_array();
 
     add(o, "by", json_object_new_string(series->options.by_group ? "group" : "allocator"));
     add(o, "since", time_or_null(series->options.since));
@@ -135,9 +134,8 @@ struct json_object *ctl_report_json(const CtlSource *source, const Report *repor
     for (size_t i = 0; i < report->n_rows; i++)
         json_object_array_add(rows, row_json(report, &report->rows[i]));
     add(o, "rows", rows);
-    STRV_FOREACH (s, sentences)
-        json_object_array_add(notes, ctl_json_text(*s));
-    add(o, "notes", notes);
-    strv_free(sentences);
+    STRV_FOREACH (note, notes)
+        json_object_array_add(sentences, ctl_json_text(*note));
+    add(o, "notes", sentences);
     return o;
 }

@@ -188,7 +188,7 @@ static void fill_row(CtlTable *table, const size_t *place, const Report *report,
     ctl_table_number(table, place[TABLE_LEFT_OUT], row->left_out);
 }
 
-static char *join(char **lines)
+static char *join(char *const *lines)
 {
     char *text = NULL;
     size_t size = 0;
@@ -202,7 +202,7 @@ static char *join(char **lines)
     return text;
 }
 
-static int print_table(const CtlOptions *options, const Report *report, char **notes)
+static int print_table(const CtlOptions *options, const Report *report, char *const *notes)
 {
     _cleanup_(ctl_table_freep) CtlTable *table = NULL;
     Column shown[_TABLE_COLUMN_MAX];
@@ -228,8 +228,7 @@ static int print_table(const CtlOptions *options, const Report *report, char **n
 
 /* ---- formats ---- */
 
-static int print_text(const CtlOptions *options, const Report *report,
-                      void (*write)(FILE *f, const Report *report))
+static int print_text(const CtlOptions *options, const Report *report, Format format, char *const *notes)
 {
     _cleanup_(freep) char *text = NULL;
     size_t size = 0;
@@ -237,7 +236,10 @@ static int print_text(const CtlOptions *options, const Report *report,
 
     if (!f)
         abort();
-    write(f, report);
+    if (format == FORMAT_CSV)
+        report_write_csv(f, report);
+    else
+        report_write_markdown(f, report, notes);
     fclose(f);
     return ctl_print(options, text) < 0 ? EXIT_FAILED : EXIT_FINE;
 }
@@ -255,32 +257,27 @@ static void add_notes(const ReportArguments *arguments, char ***notes)
         strv_push(notes, xstrdup("Allocators are those that the table names; it does not prove them."));
 }
 
-static int print_report(const ReportArguments *arguments, const CtlOptions *options, const Report *report)
+static int print_report(const ReportArguments *arguments, const CtlOptions *options, const Report *report,
+                        char *const *notes, const PageEvents *events)
 {
-    char **notes = NULL;
-    int r = EXIT_FAILED;
-
     switch (arguments->format) {
     case FORMAT_TABLE:
-        notes = report_notes(report);
-        add_notes(arguments, &notes);
-        r = print_table(options, report, notes);
-        strv_free(notes);
-        return r;
+        return print_table(options, report, notes);
     case FORMAT_JSON:
-        return ctl_print_json(options, ctl_report_json(&arguments->source, report)) < 0 ? EXIT_FAILED
-                                                                                        : EXIT_FINE;
+        return ctl_print_json(options, ctl_report_json(&arguments->source, report, notes)) < 0 ? EXIT_FAILED
+                                                                                               : EXIT_FINE;
     case FORMAT_CSV:
-        return print_text(options, report, report_write_csv);
     case FORMAT_MARKDOWN:
-        return print_text(options, report, report_write_markdown);
+        return print_text(options, report, arguments->format, notes);
     case FORMAT_HTML:
+        return ctl_report_page(options, report, notes, events);
     case FORMAT_SVG:
     case FORMAT_PNG:
+        return ctl_report_chart(report, arguments->format == FORMAT_PNG);
     case _FORMAT_MAX:
         break;
     }
-    return r;
+    return EXIT_FAILED;
 }
 
 int ctl_report(int argc, char *argv[], const CtlOptions *options)
@@ -288,11 +285,15 @@ int ctl_report(int argc, char *argv[], const CtlOptions *options)
     ReportArguments arguments;
     _cleanup_(series_clear) Series series = { 0 };
     _cleanup_(report_clear) Report report = { 0 };
+    _cleanup_(ctl_page_events_clear) PageEvents told = { 0 };
+    _cleanup_(strv_freep) char **notes = NULL;
     _cleanup_(freep) char *error = NULL;
+    const SourceEvents events = { ctl_page_event, &told };
 
     int r = read_arguments(argc, argv, options, &arguments);
     if (r == 0)
-        r = ctl_source_read(&arguments.source, arguments.by, NULL, &series);
+        r = ctl_source_read(&arguments.source, arguments.by, arguments.format == FORMAT_HTML ? &events : NULL,
+                            &series);
     if (r != 0)
         return r;
     r = report_build(&series, &arguments.report, &report, &error);
@@ -300,5 +301,7 @@ int ctl_report(int argc, char *argv[], const CtlOptions *options)
         ctl_error("%s", error);
         return r == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
     }
-    return print_report(&arguments, options, &report);
+    notes = report_notes(&report);
+    add_notes(&arguments, &notes);
+    return print_report(&arguments, options, &report, notes, &told);
 }

@@ -1,14 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The formats of a report that need a library: JSON. */
+/* The formats of a report that need a library or a program: JSON, the page and the chart. */
 #pragma once
 
-#include "core/report.h"
+#include "core/report-text.h"
 #include "ctl-source.h"
 
 struct json_object;
-/* The report with everything in it, members included. `source` says what it was asked. */
-struct json_object *ctl_report_json(const CtlSource *source, const Report *report);
+/* The report with everything in it, members included. `source` says what was asked. */
+struct json_object *ctl_report_json(const CtlSource *source, const Report *report, char *const *notes);
 /* A number, null when it is NAN. */
 struct json_object *ctl_json_real(double value);
 /* [low, high], null when there is none. */
 struct json_object *ctl_json_interval(Interval interval);
+
+/* What the daemon told while it was measured. */
+typedef struct PageEvents {
+    ReportEvent *items;
+    size_t n, capacity;
+} PageEvents;
+void ctl_page_events_clear(PageEvents *events);
+/* A JournalEventFunc; `userdata` is a PageEvents. */
+int ctl_page_event(const JournalEvent *event, void *userdata);
+
+/* Both print on stdout and return an ExitStatus. Without gnuplot the page has no charts and says so. */
+int ctl_report_page(const CtlOptions *options, const Report *report, char *const *notes,
+                    const PageEvents *told);
+int ctl_report_chart(const Report *report, bool png);

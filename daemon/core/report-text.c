@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <strings.h>
 
 static const struct {
     const char *title;
@@ -156,21 +157,22 @@ void report_write_csv(FILE *f, const Report *report)
 
 /* ---- Markdown ---- */
 
-/* Markdown lets HTML through, and gives a meaning to most of ASCII's punctuation: each is written as a
- * character reference where it could matter. */
+/* Markdown lets HTML through, and makes links of what looks like one: what could begin either is written as a
+ * character reference. */
 static void markdown_escape(FILE *f, const char *text)
 {
     for (const char *p = text; *p; p++) {
+        bool link = strncmp(p, "://", 3) == 0 || (p != text && strncasecmp(p - 1, "www.", 4) == 0);
         if ((unsigned char)*p < ' ' || *p == 0x7f)
             fputc('?', f);
-        else if (strchr("\\`*_{}[]<>()#|~&!:@$", *p) != NULL)
+        else if (link || strchr("\\`*_[]<>#|~&@", *p) != NULL)
             fprintf(f, "&#%d;", *p);
         else
             fputc(*p, f);
     }
 }
 
-void report_write_markdown(FILE *f, const Report *report)
+void report_write_markdown(FILE *f, const Report *report, char *const *notes)
 {
     fputc('|', f);
     for (ReportColumn c = 0; c < _REPORT_COLUMN_MAX; c++)
@@ -193,12 +195,10 @@ void report_write_markdown(FILE *f, const Report *report)
         }
         fputc('\n', f);
     }
-    char **notes = report_notes(report);
     fputc('\n', f);
     STRV_FOREACH (n, notes) {
         fputs("- ", f);
         markdown_escape(f, *n);
         fputc('\n', f);
     }
-    strv_free(notes);
 }

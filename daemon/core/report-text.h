@@ -33,8 +33,8 @@ char *signed_bytes_text(double bytes);
 
 /* Plain numbers with a heading line, for programs. */
 void report_write_csv(FILE *f, const Report *report);
-/* A table and its notes, ready for a blog. */
-void report_write_markdown(FILE *f, const Report *report);
+/* A table and its notes (a strv), ready for a blog. */
+void report_write_markdown(FILE *f, const Report *report, char *const *notes);
 
 /* What happened while it was measured. */
 typedef struct ReportEvent {
@@ -42,13 +42,17 @@ typedef struct ReportEvent {
     char *what; /* a sentence */
 } ReportEvent;
 
-/* One file that needs nothing else: no scripts, no network. `wide` and `narrow` are the charts as SVG
- * elements for a desk and for a phone; NULL: none, `no_chart` says why. */
+/* What else a page shows. */
 typedef struct ReportPage {
-    const char *wide, *narrow, *no_chart;
-    const ReportEvent *events;
-    size_t n_events, more_events; /* those that are not listed */
+    const char *rows_wide, *rows_narrow;     /* the charts as SVG elements, for a desk and for a phone; */
+    const char *relays_wide, *relays_narrow; /* NULL: none, and `no_chart` says why */
+    const char *no_chart;
+    char *const *notes;           /* a strv: what the report rests on */
+    const ReportEvent *events;    /* in order of time */
+    size_t n_events, more_events; /* more: those that are not listed */
 } ReportPage;
+
+/* One file that needs nothing else: no scripts, no network. */
 void report_write_html(FILE *f, const Report *report, const ReportPage *page);
 
 /* Text with &, <, >, " and ' escaped, and control characters replaced. */
