@@ -169,7 +169,7 @@ def test_history_and_events_of_a_real_journal(fresh):
     m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "relay1" ]')]))
     m.start_daemon()
     m.wait_all("ok", ["relay1"])
-    m.wait_until(lambda: [e["RELAYALLOC_ALLOCATOR"] for e in m.events("sample-relay", relay="relay1")][-1] == "jemalloc",
+    m.wait_until(lambda: [e["RELAYALLOC_ALLOCATOR"] for e in m.events("sample-relay", relay="relay1")][-1:] == ["jemalloc"],
                  20, "a sample after the move")
     since = f"--since=@{m.since:.0f}"
     rows = json.loads(m.sh(f"relayallocctl history relay1 --json=short {since}"))
