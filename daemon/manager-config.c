@@ -251,7 +251,8 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
         Resolved *resolved = &s->resolved[i];
 
         resolve(m, s, i, resolved);
-        sd_notify(0, "WATCHDOG=1"); /* a library that hangs costs some of its time, ten of them all of it */
+        /* A library that hangs costs some of the time that systemd gives us, ten of them all of it. */
+        sd_notify(0, m->ready ? "WATCHDOG=1" : "EXTEND_TIMEOUT_USEC=60000000");
         if (resolved->library.realpath)
             strv_push(&s->libraries, xstrdup(resolved->library.realpath));
         if (resolved->refusal && in_use(s->config, i)) {

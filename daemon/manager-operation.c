@@ -101,7 +101,7 @@ static void on_job_taken(void *userdata, int error, const char *message, const c
     RunItem *i = userdata;
 
     i->call = NULL;
-    if (error == -ENOTCONN) {
+    if (error == -ENOTCONN || error == -EBUSY) { /* no answer, or not now: how the unit stands is looked at */
         operation_wait(i, POLL_JOB);
         return;
     }
@@ -145,10 +145,14 @@ static void on_restart_seen(void *userdata, int error, const char *message, Unit
     }
     bool same = streq(info->invocation, i->invocation) && info->job == 0;
     relay_take_info(i->relay, info);
-    if (same)
-        ask_restart(i);
-    else
+    if (!same) {
         answer_job(i, JOB_DONE);
+    } else if (past_deadline(i)) {
+        item_add_reason(i, xstrdup("systemd did not answer when its restart was asked for"));
+        answer_job(i, JOB_TIMEOUT);
+    } else {
+        ask_restart(i);
+    }
 }
 
 /* A unit that failed too often would not be started again (start limit): that count is forgotten first. */

@@ -80,6 +80,7 @@ static bool window_open(const Manager *m)
 
     if (!w->set)
         return true;
+    tzset(); /* localtime_r(3) need not notice that the host's time zone was changed */
     localtime_r(&now, &tm);
     unsigned minute = (unsigned)(tm.tm_hour * 60 + tm.tm_min);
     return window_contains(*w, minute);

@@ -74,12 +74,18 @@ void manager_show_status(Manager *m)
         rollout = xasprintf("; rollout %s", hold_to_string(m->state->hold));
     }
     size_t busy = counts[RELAY_RESTARTING] + counts[RELAY_SETTLING];
-    sd_notifyf(0,
-               "STATUS=%zu relays: %zu ok, %zu pending, %zu under way, %zu failed, %zu drifted, %zu stopped, "
-               "%zu observed%s%s",
-               m->n_relays, counts[RELAY_OK], counts[RELAY_PENDING], busy, counts[RELAY_FAILED],
-               counts[RELAY_DRIFTED], counts[RELAY_STOPPED], counts[RELAY_OBSERVED], rollout ? rollout : "",
-               m->config_error ? "; the newer configuration file is refused" : "");
+    _cleanup_(freep) char *status = xasprintf(
+        "STATUS=%zu relays: %zu ok, %zu pending, %zu under way, %zu failed, %zu drifted, %zu stopped, "
+        "%zu observed%s%s",
+        m->n_relays, counts[RELAY_OK], counts[RELAY_PENDING], busy, counts[RELAY_FAILED],
+        counts[RELAY_DRIFTED], counts[RELAY_STOPPED], counts[RELAY_OBSERVED], rollout ? rollout : "",
+        m->config_error ? "; the newer configuration file is refused" : "");
+    /* Only what is new: sd_notify(3) waits while systemd reads none, as in a reload of its own. */
+    if (m->scanned && !streq_null(status, m->status)) {
+        sd_notify(0, status);
+        free(m->status);
+        m->status = TAKE_PTR(status);
+    }
     bus_api_manager_changed(m);
 }
 
@@ -115,10 +121,12 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
     (void)error;
     if (m->stopping)
         return 0;
-    eventlog_write(MESSAGE_BUS_LOST, &(Event){ 0 },
-                   "Lost the connection to the system bus; connecting again.");
-    /* Not from within the bus's own callback. */
-    manager_schedule(m, &m->reconnect, 0, on_reconnect);
+    if (!m->bus_lost)
+        eventlog_write(MESSAGE_BUS_LOST, &(Event){ 0 },
+                       "Lost the connection to the system bus; connecting again.");
+    /* Not from within the bus's own callback; and not at once when that was tried already. */
+    manager_schedule(m, &m->reconnect, m->bus_lost ? RECONNECT_DELAY : 0, on_reconnect);
+    m->bus_lost = true;
     return 0;
 }
 
@@ -151,6 +159,9 @@ static void on_owner_changed(void *userdata, bool present)
 
     if (!present)
         return;
+    if (m->bus_lost)
+        eventlog_line(LOG_INFO, "Connected to the system bus again.");
+    m->bus_lost = false;
     relays_bus_back(m);
     run_bus_back(m);
 }
@@ -191,8 +202,6 @@ static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata)
     int r = connect_bus(m);
     if (r < 0)
         manager_schedule(m, &m->reconnect, RECONNECT_DELAY, on_reconnect);
-    else
-        eventlog_line(LOG_INFO, "Connected to the system bus again.");
     return 0;
 }
 
@@ -282,9 +291,11 @@ int manager_reload(Manager *m)
 {
     _cleanup_(setup_freep) Setup *setup = NULL;
 
-    if (m->ready) /* a SIGHUP in the start must not end it */
+    if (m->ready) /* else READY=1 is still to come, when all relays have been looked at */
         sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading %s",
                    (unsigned long long)now_monotonic(m), m->config_path);
+    free(m->status);
+    m->status = NULL;
     int r = load_config(m, &setup);
     if (r >= 0 && m->run) {
         /* What is under way was begun by the old file and is ended by it; then all is planned anew from what
@@ -498,6 +509,7 @@ Manager *manager_free(Manager *m)
     sd_event_source_unref(m->run_over);
     sd_event_source_unref(m->retry);
     sd_event_source_unref(m->instances_watch);
+    sd_event_source_unref(m->clock_watch);
     sd_event_unref(m->event);
     dropin_store_free(m->dropins);
     state_free(m->state);
@@ -505,6 +517,7 @@ Manager *manager_free(Manager *m)
     setup_free(m->next_setup);
     free(m->last_reason);
     free(m->config_error);
+    free(m->status);
     free(m->tried_stamp);
     free(m->config_path);
     free(m->state_dir);

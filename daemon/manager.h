@@ -100,10 +100,12 @@ struct Manager {
     sd_bus *bus;
     Systemd1 *systemd;
     sd_event_source *reconnect, *rescan, *reread, *replan, *sampling, *run_over, *retry, *manager_changed;
-    sd_event_source *instances_watch;
+    sd_event_source *instances_watch, *clock_watch;
     bool ready; /* READY=1 was sent */
     bool stopping;
-    bool scanned; /* the table is complete */
+    bool bus_lost; /* and nobody found on it since */
+    char *status;  /* what systemd was last shown */
+    bool scanned;  /* the table is complete */
     /* what is in force */
     Setup *setup;
     Setup *next_setup;  /* comes into force when the rollout under way has ended; NULL */

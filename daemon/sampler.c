@@ -5,6 +5,7 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <sys/timerfd.h>
 #include <syslog.h>
 #include <time.h>
 
@@ -42,6 +43,8 @@ static void tell_presence(Relay *r, bool up)
 
     if (up == r->was_up || (r->run_item != SIZE_MAX && !up))
         return;
+    if (!up && relay_up(r))
+        return; /* it cannot be read, or has just ended: systemd's word is awaited */
     r->was_up = up;
     if (up && r->sampled > 0)
         eventlog_write(MESSAGE_RELAY_UP, &e, "%s is up again.", r->name);
@@ -134,6 +137,37 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
     return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
+static int on_clock_set(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+
+/* A timer on the wall clock would wait for hours after the clock was set back. One that never expires is
+ * canceled whenever the clock is set (timerfd_create(2)). */
+static int watch_clock(Manager *m)
+{
+    const struct itimerspec never = { .it_value.tv_sec = INT64_MAX };
+
+    m->clock_watch = sd_event_source_disable_unref(m->clock_watch);
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    int r = timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0 ? -errno : 0;
+    if (r >= 0)
+        r = sd_event_add_io(m->event, &m->clock_watch, fd, EPOLLIN, on_clock_set, m);
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    return sd_event_source_set_io_fd_own(m->clock_watch, true);
+}
+
+static int on_clock_set(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    (void)source;
+    (void)fd;
+    (void)revents;
+    (void)sampler_start(userdata);
+    return 0;
+}
+
 int sampler_start(Manager *m)
 {
     usec_t interval = m->setup->config->sample_interval, now = now_realtime();
@@ -143,5 +177,8 @@ int sampler_start(Manager *m)
                               USEC_PER_MSEC, on_minute, m);
     if (r < 0)
         eventlog_line(LOG_ERR, "Cannot set the sampling timer: %s.", strerror(-r));
+    int w = watch_clock(m);
+    if (w < 0)
+        eventlog_line(LOG_WARNING, "Cannot watch the clock being set: %s.", strerror(-w));
     return r;
 }

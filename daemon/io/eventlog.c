@@ -40,30 +40,19 @@ EventTarget eventlog_target(void)
 }
 
 /* sd_journal_sendv(3) blocks while journald's socket is full. A connected datagram socket of ours sees that
- * queue by poll(2) (unix_dgram_poll), so that we can ask first. */
+ * queue by poll(2) (unix_dgram_poll), so that we can ask first. Connected anew each time: once journald's
+ * socket was made anew, the old one would say for ever that it takes all. */
 static bool journal_takes(void)
 {
     static int fd = -1;
-    struct pollfd p = { .events = POLLOUT };
+    const struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
 
-    if (fd < 0) {
-        const struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
-
+    if (fd < 0)
         fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd >= 0 && connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0) {
-            close(fd);
-            fd = -1;
-        }
-        if (fd < 0)
-            return false;
-    }
-    p.fd = fd;
-    if (poll(&p, 1, 0) < 0 || (p.revents & (POLLERR | POLLHUP | POLLNVAL))) {
-        close(fd);
-        fd = -1;
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0)
         return false;
-    }
-    return p.revents & POLLOUT;
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+    return poll(&p, 1, 0) > 0 && p.revents == POLLOUT;
 }
 
 enum { FIELDS_MAX = 24 };

@@ -17,7 +17,12 @@
 struct Systemd1Call {
     Systemd1 *s;
     Systemd1Call *next, *previous;
+    bool sent;
     sd_bus_slot *slot;
+    sd_bus_message *waiting; /* to be sent when others have been answered */
+    sd_bus_message_handler_t handler;
+    usec_t timeout;
+    Systemd1Call *next_waiting;
     union {
         Systemd1UnitsCallback units;
         Systemd1UnitCallback unit;
@@ -37,7 +42,11 @@ struct Systemd1 {
     Systemd1Events events;
     void *userdata;
     char *owner; /* unique name; NULL: not known or not there */
-    Systemd1Call *calls;
+    Systemd1Call *calls, *first_waiting;
+    size_t n_sent;
+    bool closing;
+    size_t n_watches;
+    sd_bus_slot *match_units; /* all units; NULL while they are few */
     sd_bus_slot *match_job, *match_new, *match_removed, *match_reloading, *match_owner, *subscribe,
         *get_owner;
 };

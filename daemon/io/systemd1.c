@@ -5,10 +5,51 @@
 
 /* ---- calls ---- */
 
+/* dbus-daemon takes 128 calls of one connection whose answers are outstanding, and refuses the rest. */
+#define SENT_MAX 64
+
+static int send_now(Systemd1Call *call, sd_bus_message *m)
+{
+    int r = sd_bus_call_async(call->s->bus, &call->slot, m, call->handler, call, call->timeout);
+
+    if (r < 0)
+        return r;
+    call->sent = true;
+    call->s->n_sent++;
+    return 0;
+}
+
+/* In the order in which they were asked for. What cannot be sent is cancelled with the bus. */
+static void send_waiting(Systemd1 *s)
+{
+    while (!s->closing && s->first_waiting && s->n_sent < SENT_MAX) {
+        Systemd1Call *call = s->first_waiting;
+
+        if (send_now(call, call->waiting) < 0)
+            return;
+        s->first_waiting = call->next_waiting;
+        call->waiting = sd_bus_message_unref(call->waiting);
+    }
+}
+
+static void forget_waiting(Systemd1Call *call)
+{
+    Systemd1Call **p = &call->s->first_waiting;
+
+    while (*p != call)
+        p = &(*p)->next_waiting;
+    *p = call->next_waiting;
+    sd_bus_message_unref(call->waiting);
+}
+
 Systemd1Call *systemd1_cancel(Systemd1Call *call)
 {
     if (!call)
         return NULL;
+    Systemd1 *s = call->s;
+    if (call->waiting)
+        forget_waiting(call);
+    s->n_sent -= call->sent;
     if (call->previous)
         call->previous->next = call->next;
     else
@@ -22,6 +63,7 @@ Systemd1Call *systemd1_cancel(Systemd1Call *call)
     strv_free(call->environment);
     closep(&call->output);
     free(call);
+    send_waiting(s);
     return NULL;
 }
 
@@ -44,11 +86,24 @@ int systemd1_message(Systemd1 *s, sd_bus_message **ret, const char *member)
 int systemd1_call_send(Systemd1Call *call, sd_bus_message *m, sd_bus_message_handler_t handler,
                        usec_t timeout, Systemd1Call **ret)
 {
-    int r = sd_bus_call_async(call->s->bus, &call->slot, m, handler, call, timeout);
+    Systemd1 *s = call->s;
+    int r = sd_bus_is_open(s->bus) > 0 ? 0 : -ENOTCONN;
 
+    call->handler = handler;
+    call->timeout = timeout;
+    if (r >= 0 && s->n_sent < SENT_MAX)
+        r = send_now(call, m);
     if (r < 0) {
         systemd1_cancel(call);
         return r == -ECONNRESET ? -ENOTCONN : r;
+    }
+    if (!call->sent) {
+        Systemd1Call **last = &s->first_waiting;
+
+        while (*last)
+            last = &(*last)->next_waiting;
+        *last = call;
+        call->waiting = sd_bus_message_ref(m);
     }
     *ret = call;
     return 0;
@@ -303,6 +358,9 @@ static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error
     return 0;
 }
 
+/* dbus-daemon takes 512 matches of one connection, and libsystemd closes it when one is refused. */
+#define WATCHES_MAX 256
+
 int systemd1_watch(Systemd1 *s, const char *unit, sd_bus_slot **ret)
 {
     _cleanup_(freep) char *path = NULL;
@@ -310,8 +368,18 @@ int systemd1_watch(Systemd1 *s, const char *unit, sd_bus_slot **ret)
 
     if (r < 0)
         return r;
-    return sd_bus_match_signal_async(s->bus, ret, DESTINATION, path, "org.freedesktop.DBus.Properties",
-                                     "PropertiesChanged", on_properties_changed, NULL, s);
+    if (++s->n_watches <= WATCHES_MAX)
+        return sd_bus_match_signal_async(s->bus, ret, DESTINATION, path, "org.freedesktop.DBus.Properties",
+                                         "PropertiesChanged", on_properties_changed, NULL, s);
+    if (!s->match_units)
+        r = sd_bus_add_match_async(s->bus, &s->match_units,
+                                   "type='signal',sender='" DESTINATION "',path_namespace='" UNIT_PREFIX
+                                   "',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'",
+                                   on_properties_changed, NULL, s);
+    if (r < 0)
+        return r;
+    *ret = sd_bus_slot_ref(s->match_units);
+    return 0;
 }
 
 static int ignore_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -404,8 +472,10 @@ Systemd1 *systemd1_free(Systemd1 *s)
 {
     if (!s)
         return NULL;
+    s->closing = true;
     while (s->calls)               /* each takes itself off the list */
         systemd1_cancel(s->calls); /* NOLINT(clang-analyzer-unix.Malloc): does not see that call->s is s */
+    sd_bus_slot_unref(s->match_units);
     sd_bus_slot_unref(s->match_job);
     sd_bus_slot_unref(s->match_new);
     sd_bus_slot_unref(s->match_removed);

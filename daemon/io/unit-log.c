@@ -18,14 +18,17 @@ char *unit_log_tail(const char *unit, size_t lines)
         return xstrdup("");
     if (sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY) >= 0 && sd_journal_add_match(j, own, 0) >= 0 &&
         sd_journal_add_disjunction(j) >= 0 && sd_journal_add_match(j, about, 0) >= 0 &&
+        sd_journal_add_match(j, "_PID=1", 0) >= 0 && /* anybody may write a field UNIT= */
         sd_journal_seek_tail(j) >= 0 && sd_journal_previous_skip(j, lines) > 0) {
         do {
             const void *data;
             size_t n;
 
-            if (sd_journal_get_data(j, "MESSAGE", &data, &n) >= 0 && n > 8)
-                fprintf(f, "%.*s\n", (int)(n - 8 < LINE_MAX_SHOWN ? n - 8 : LINE_MAX_SHOWN),
-                        (const char *)data + 8);
+            if (sd_journal_get_data(j, "MESSAGE", &data, &n) < 0 || n <= 8)
+                continue;
+            _cleanup_(freep) char *line =
+                printable((const char *)data + 8, n - 8 < LINE_MAX_SHOWN ? n - 8 : LINE_MAX_SHOWN);
+            fprintf(f, "%s\n", line);
         } while (sd_journal_next(j) > 0);
     }
     if (j)

@@ -84,6 +84,18 @@ def look_again(world):
         wait_until(lambda: world.do("look")["lists"] > before, "a look")
 
 
+def test_more_relays_than_the_bus_takes_calls_and_matches(world):
+    """dbus-daemon takes 128 calls without answers and 512 matches of one connection."""
+    names = [f"r{i:03}" for i in range(530)]
+    begin(world, *names, rollout="settle = 0; canary = 0; parallel = 200;")
+    world.start()
+    world.wait_said("Rollout 1 finished: 530 done, 0 failed", timeout=60)
+    for name in ("r000", "r300", "r529"):
+        world.do("stop", unit=f"tor@{name}.service")
+        wait_until(lambda: world.states()[name] == "stopped", f"{name} to be seen stopped")
+    assert not world.said("Lost the connection")
+
+
 def test_instances_folder_that_comes_later(world):
     begin(world, "a")
     (world.instances / "a").rmdir()
