@@ -196,7 +196,7 @@ static void gather(Plan *plan, const Series *series)
 /* A name as a pattern that matches nothing else, in a string of libconfig. */
 static void put_relay(FILE *f, const char *name)
 {
-    bool pattern = name[strcspn(name, "*?[")] != '\0';
+    bool pattern = name[strcspn(name, "*?[\\")] != '\0';
 
     fputc('"', f);
     for (const char *p = name; *p; p++) {

@@ -12,14 +12,28 @@ static const char *const colors[] = { "#0b7bc1", "#d95f02", "#0a9970", "#c8639b"
 /* Points of all relays together; more make a page heavy and show nothing. */
 #define RELAY_POINTS_MAX 40000
 
+/* A longer name would take the room of the lines. */
+#define NAME_MAX_CHARACTERS 26
+
 /* In single quotes gnuplot knows one special character: the quote, which is doubled. */
 static void put_quoted(FILE *f, const char *text)
 {
+    size_t characters = 0;
+
     fputc('\'', f);
-    for (const char *p = text; *p; p++) {
+    for (const char *p = text; *p;) {
+        size_t n = utf8_character(p);
+        if (++characters > NAME_MAX_CHARACTERS) {
+            fputs("\xe2\x80\xa6", f); /* … */
+            break;
+        }
         if (*p == '\'')
-            fputc('\'', f);
-        fputc((unsigned char)*p < ' ' || *p == 0x7f ? '?' : *p, f);
+            fputs("''", f);
+        else if (n == 0 || (unsigned char)*p < ' ' || *p == 0x7f)
+            fputc('?', f);
+        else
+            fwrite(p, 1, n, f);
+        p += n > 0 ? n : 1;
     }
     fputc('\'', f);
 }

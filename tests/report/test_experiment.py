@@ -1,0 +1,174 @@
+"""experiment plan, experiment and recommend."""
+
+import re
+
+import pytest
+from conftest import BUILD, DAY, HOUR, KIB, RELAY_FAILED, START, Fleet, Relay
+
+import random
+
+
+def mixed_fleet(n=43, days=3):
+    generator = random.Random(3)
+    return Fleet([Relay(f"relay{i}", None, "glibc", int(100000 * generator.lognormvariate(0, 0.6)),
+                        started=START - generator.randrange(40) * DAY) for i in range(n)], days, step=HOUR)
+
+
+def plan(ctl, path, *more):
+    return ctl("experiment", "plan", f"--file={path}", "--groups=A:jemalloc,B:mimalloc,C:tcmalloc,Z:glibc", "--size=10", *more)
+
+
+def test_plan(ctl, table, tmp_path):
+    path = table(mixed_fleet().csv())
+    done = plan(ctl, path, "--seed=9")
+    assert done.status == 0 and done.err == "", done
+    assert "--seed=9" in done.out and "40 of 43 relays" in done.out
+    groups = {}
+    for name, allocator, relays in re.findall(r'\{ name = "(\w+)"; allocator = "(\w+)"; relays = \[([^]]*)\]; \}', done.out):
+        groups[name] = (allocator, re.findall(r'"([^"]+)"', relays))
+    assert {n: a for n, (a, _) in groups.items()} == {"A": "jemalloc", "B": "mimalloc", "C": "tcmalloc", "Z": "glibc"}
+    members = [r for _, relays in groups.values() for r in relays]
+    assert all(len(relays) == 10 for _, relays in groups.values()) and len(set(members)) == 40
+    assert done.out == plan(ctl, path, "--seed=9").out != plan(ctl, path, "--seed=10").out
+    # Alike in memory: groups without care differ by more than a third of the average.
+    last = {relay.name: kib for _, relay, kib in mixed_fleet().samples}
+    averages = [sum(last[r] for r in relays) / 10 for _, relays in groups.values()]
+    assert max(averages) < 1.1 * min(averages)
+
+
+def test_plan_is_a_configuration(ctl, table, tmp_path):
+    """What is printed is what the daemon takes."""
+    relays = [Relay(name, None, "glibc", 1000 + i) for i, name in
+              enumerate(["plain", "1.2.3.4_9000", "back\\slash", "st*r", "que?tion", "br[a]cket", 'quo"te', "dash-dash"])]
+    done = ctl("experiment", "plan", f"--file={table(Fleet(relays, 1, step=HOUR).csv().replace('quo' + chr(34) + 'te', chr(34) + 'quo' + chr(34) * 2 + 'te' + chr(34)))}",
+               "--groups=A:jemalloc,Z:glibc", "--size=4", "--seed=1")
+    assert done.status == 0, done
+    config = tmp_path / "planned.conf"
+    config.write_text(done.out)
+    check = ctl("check", config)
+    assert check.status == 0, check
+    # And each name is a pattern for itself alone: all eight are in the groups that the plan put them in.
+    text = "timestamp,nickname,rss_kb\n"
+    for name in [r.name for r in relays] + ["star", "question", "bracket", "backslash"]:
+        quoted = '"' + name.replace('"', '""') + '"'
+        for hour in range(3):
+            text += f"2026-01-01T0{hour}:00:00,{quoted},1000\n"
+    report = ctl("report", f"--file={table(text, 'names.csv')}", f"--config={config}", "--by=group", "--warmup=0", "--json=short").json
+    found = {row["group"]: {m["relay"] for m in row["members"]} for row in report["rows"]}
+    assert found["A"] | found["Z"] == {r.name for r in relays} and not found["A"] & found["Z"]
+
+
+def test_plan_json_and_random_seed(ctl, table):
+    path = table(mixed_fleet().csv())
+    one, two = plan(ctl, path, "--json=short").json, plan(ctl, path, "--json=short").json
+    assert one["seed"] != two["seed"] and one["groups"] != two["groups"]
+    again = plan(ctl, path, "--json=short", f"--seed={one['seed']}").json
+    assert again == one
+    assert one["memory_distance"] < 0.2 and [len(g["relays"]) for g in one["groups"]] == [10] * 4
+
+
+def test_plan_of_a_journal(ctl, journal):
+    journal.fleet(mixed_fleet())
+    journal.write()
+    done = ctl("experiment", "plan", "-D", journal.directory, "--since=2026-01-01", "--groups=A:jemalloc,Z:glibc", "--size=20")
+    assert done.status == 0 and "40 of 43 relays" in done.out
+    assert "up for " in done.out and "in age" in done.out.replace("\n# ", " ")
+
+
+@pytest.mark.parametrize("arguments, status, words", [
+    (["--groups=A:jemalloc"], 2, "--size"),
+    (["--size=10"], 2, "--groups"),
+    (["--groups=A", "--size=1"], 2, "NAME:ALLOCATOR"),
+    (["--groups=A:jemalloc,A:glibc", "--size=1"], 2, 'two groups are named "A"'),
+    (["--groups=A:jemaloc", "--size=1"], 2, 'did you mean "jemalloc"?'),
+    (["--groups=A:jemalloc", "--size=0"], 2, "not a number of relays"),
+    (["--groups=A:jemalloc", "--size=44"], 1, "more relays than there are: 43"),
+    (["--groups=A:jemalloc", "--size=1", "--seed=x"], 2, "not a whole number"),
+    (["--groups=A:jemalloc", "--size=1", "operand"], 2, "no operand"),
+])
+def test_plan_wrong_usage(ctl, table, arguments, status, words):
+    done = ctl("experiment", "plan", f"--file={table(mixed_fleet().csv())}", *arguments)
+    assert done.status == status and words in done.err and done.out == "", done
+
+
+def started(levels_before, size=4, days=5):
+    """Relays that run glibc for two days and are moved then; `levels_before` by group."""
+    move = START + 2 * DAY
+    relays = []
+    for group, allocator, after in (("A", "jemalloc", 300), ("Z", "glibc", 1000)):
+        for i in range(size):
+            name = f"{group.lower()}{i}"
+            relays.append(Relay(name, None, "glibc", levels_before[group] + 10 * i, end=move))
+            relays.append(Relay(name, group, allocator, after + 10 * i, begin=move, started=move - 1))
+    return Fleet(relays, days, step=HOUR)
+
+
+def test_experiment(ctl, journal):
+    journal.fleet(started({"A": 1000, "Z": 1002}))
+    journal.write()
+    done = ctl("experiment", "-D", journal.directory)
+    assert done.status == 0 and done.err == "", done
+    assert "(8 of 8 relays)" in done.out and "comparable" in done.out and "A and Z are told apart." in done.out
+    state = ctl("experiment", "-D", journal.directory, "--json=short").json
+    a = next(g for g in state["groups"] if g["group"] == "A")
+    assert a["before"] == 1015 * KIB and a["relays"] == 4 and a["since"] == (START + 2 * DAY) * 10 ** 6
+    assert a["outlook"]["state"] == "told apart" and state["baseline"] == "Z"
+
+
+def test_experiment_of_unlike_groups(ctl, journal):
+    journal.fleet(started({"A": 500, "Z": 1000}))
+    journal.write()
+    done = ctl("experiment", "-D", journal.directory)
+    assert "not alike, so part of what the report shows may have been there before" in done.out
+
+
+def test_experiment_that_needs_more(ctl, journal):
+    generator = random.Random(1)
+    relays = [Relay(f"{g.lower()}{i}", g, a, level * generator.uniform(0.5, 1.5)) for g, a, level in
+              (("A", "jemalloc", 960), ("Z", "glibc", 1000)) for i in range(4)]
+    journal.fleet(Fleet(relays, 4, step=HOUR))
+    journal.write()
+    done = ctl("experiment", "-D", journal.directory)
+    assert "more time will not tell them apart" in done.out and "relays a group would" in done.out
+
+
+def test_no_experiment(ctl, journal):
+    journal.fleet(Fleet([Relay("a", None, "glibc", 1000)], 3, step=HOUR))
+    journal.write()
+    done = ctl("experiment", "-D", journal.directory)
+    assert done.status == 0 and "there is no experiment" in done.out
+
+
+def test_recommend(ctl, journal, fleet):
+    journal.fleet(fleet)
+    journal.add(START + DAY, {"MESSAGE_ID": RELAY_FAILED, "MESSAGE": "b1 failed.", "RELAYALLOC_RELAY": "b1",
+                              "RELAYALLOC_ALLOCATOR": "mimalloc"})
+    journal.add(START + DAY, {"MESSAGE_ID": RELAY_FAILED, "MESSAGE": "forged", "RELAYALLOC_RELAY": "b1",
+                              "RELAYALLOC_ALLOCATOR": "mimalloc"}, uid="1000")
+    journal.write()
+    done = ctl("recommend", "-D", journal.directory)
+    text = " ".join(done.out.split())
+    assert done.status == 0 and text.startswith("Use mimalloc 1.0: "), done
+    assert "1 move to it failed" in text and "mimalloc3 1.0, growing" in text
+    assert all(len(line) < 80 for line in done.out.splitlines())
+    answer = ctl("recommend", "-D", journal.directory, "--json=short").json
+    assert answer["allocator"] == "mimalloc" and answer["failures"] == 1
+    assert answer["saving_interval"][0] < answer["saving"] < answer["saving_interval"][1]
+    assert ctl("recommend", "-q", "-D", journal.directory).out == "mimalloc\n"
+
+
+def test_recommend_nothing(ctl, journal):
+    relays = [Relay(f"z{i}", None, "glibc", 1000 + i) for i in range(4)]
+    relays += [Relay(f"i{i}", None, "mimalloc3", 100 + i, per_day=30) for i in range(4)]
+    journal.fleet(Fleet(relays, 4, step=HOUR))
+    journal.write()
+    done = ctl("recommend", "-D", journal.directory)
+    assert done.status == 1 and done.out.startswith("No recommendation: ") and "mimalloc3 1.0, growing" in done.out
+    assert ctl("recommend", "-D", journal.directory, "-q").out == ""
+    assert ctl("recommend", "-D", journal.directory, "--json=short").json["allocator"] is None
+
+
+def test_recommend_wrong_usage(ctl, table):
+    assert ctl("recommend", "--at=now").status == 2
+    assert ctl("recommend", "operand").status == 2
+    assert ctl("experiment", "plane").status == 2

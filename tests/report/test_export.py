@@ -1,0 +1,75 @@
+"""export, and the way back."""
+
+import csv
+import io
+
+import pytest
+from conftest import COLUMNS, DAY, HOUR, KIB, START, Fleet, Relay
+
+
+def rows_of(done):
+    return list(csv.DictReader(io.StringIO(done.out)))
+
+
+@pytest.mark.parametrize("kind", ["relays", "fleet"])
+def test_columns_and_rows(ctl, journal, kind):
+    relays = [Relay("a", "A", "mimalloc", 1000), Relay("b", None, "glibc", 3001)]
+    getattr(journal, kind)(Fleet(relays, 1, step=6 * HOUR))
+    journal.write()
+    done = ctl("export", "-D", journal.directory)
+    assert done.status == 0 and done.err == ""
+    assert done.out.splitlines()[0] == COLUMNS
+    rows = rows_of(done)
+    assert [r["type"] for r in rows] == ["aggregate", "relay", "relay"] * 4
+    assert rows[0] == {**dict.fromkeys(COLUMNS.split(","), ""), "timestamp": "2026-01-01T00:00:00", "server": "hosta",
+                       "type": "aggregate", "count": "2", "total_kb": "4001", "avg_kb": "2000", "min_kb": "1000",
+                       "max_kb": "3001"}
+    assert (rows[1]["nickname"], rows[1]["group"], rows[1]["rss_kb"], rows[1]["hwm_kb"]) == ("a", "A", "1000", "1000")
+    assert (rows[2]["nickname"], rows[2]["group"]) == ("b", "")
+    assert rows[4]["timestamp"] == "2026-01-01T06:00:00"
+
+
+def test_times(ctl, journal):
+    journal.relays(Fleet([Relay("a", "A", "mimalloc", 1000)], 0.2, step=HOUR))
+    journal.write()
+    zone = {"TZ": "CET-1CEST,M3.5.0,M10.5.0/3"}
+    assert rows_of(ctl("export", "-D", journal.directory, **zone))[0]["timestamp"] == "2026-01-01T01:00:00"
+    assert rows_of(ctl("export", "-D", journal.directory, "--utc-offset", **zone))[0]["timestamp"] == "2026-01-01T01:00:00+01:00"
+    assert rows_of(ctl("export", "-D", journal.directory, "--utc", **zone))[0]["timestamp"] == "2026-01-01T00:00:00Z"
+
+
+def test_bounds(ctl, journal):
+    journal.relays(Fleet([Relay("a", "A", "mimalloc", 1000)], 1, step=HOUR))
+    journal.write()
+    rows = rows_of(ctl("export", "-D", journal.directory, "--since=2026-01-01 03:00", "--until=2026-01-01 05:00"))
+    assert [r["timestamp"][11:13] for r in rows if r["type"] == "relay"] == ["03", "04", "05"]
+    done = ctl("export", "-D", journal.directory, "--since=2027-01-01")
+    assert done.status == 1 and "no samples" in done.err
+
+
+def test_there_and_back(ctl, journal, fleet, table):
+    """What is exported with all columns gives the same report again."""
+    journal.fleet(fleet)
+    journal.write()
+    direct = ctl("report", "-D", journal.directory, "--json=short").json
+    path = table(ctl("export", "-D", journal.directory, "--all", "--utc").out, "exported.csv")
+    back = ctl("report", f"--file={path}", "--json=short").json
+    assert back["rows"] == direct["rows"]
+    by_group = ctl("report", "-D", journal.directory, "--by=group", "--baseline=Z", "--warmup=0", "--json=short").json
+    plain = table(ctl("export", "-D", journal.directory).out, "plain.csv")
+    back = ctl("report", f"--file={plain}", "--baseline=Z", "--warmup=0", "--json=short").json
+    assert [(r["group"], r["average"]) for r in back["rows"]] == [(r["group"], r["average"]) for r in by_group["rows"]]
+
+
+def test_names(ctl, journal, table):
+    journal.relays(Fleet([Relay("-x,y", '=A"B', "mimalloc", 1000)], 3, step=HOUR))
+    journal.write()
+    done = ctl("export", "-D", journal.directory)
+    assert rows_of(done)[1]["nickname"] == "'-x,y"  # a spreadsheet would run it
+    report = ctl("report", f"--file={table(done.out)}", "--json=short").json
+    assert report["rows"][0]["group"] == '=A"B' and report["rows"][0]["members"][0]["relay"] == "-x,y"
+
+
+def test_wrong_usage(ctl, journal, table):
+    for arguments in (["--file=x"], ["--at=now"], ["--warmup=0"], ["operand"], ["--json=short"], ["--nonsense"]):
+        assert ctl("export", *arguments).status == 2
