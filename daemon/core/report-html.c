@@ -65,7 +65,8 @@ static const char style[] =
     "tr{background:var(--card);border:1px solid var(--line);border-radius:.5rem;margin:.7rem 0;padding:.3rem "
     ".7rem}\n"
     "td{display:flex;gap:1rem;justify-content:space-between;border:0;padding:.15rem 0;text-align:right}\n"
-    "td.n{white-space:normal}td::before{content:attr(data-label);color:var(--soft);text-align:left}\n"
+    "td.n{white-space:normal}td::before{content:attr(data-label);color:var(--soft);text-align:left;flex:none}"
+    "\n"
     "td.empty{display:none}}\n";
 
 static const char *trend_class(Trend trend)

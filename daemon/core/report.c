@@ -36,13 +36,25 @@ void report_clear(Report *report)
     *report = (Report){ 0 };
 }
 
+/* Relays of a group may run different things, or have run them. */
+static bool group_is_ambiguous(const Report *report, const ReportRow *row)
+{
+    for (size_t i = 0; i < report->n_rows; i++)
+        if (report->rows[i].key != row->key && streq(report->rows[i].group, row->group))
+            return true;
+    return false;
+}
+
 char *report_row_name(const Report *report, const ReportRow *row)
 {
-    if (report->series->options.by_group)
-        return isempty(row->group) ? xstrdup("no group") : xstrdup(row->group);
-    if (isempty(row->allocator))
-        return xstrdup("unknown");
-    return isempty(row->version) ? xstrdup(row->allocator) : xasprintf("%s %s", row->allocator, row->version);
+    const char *group = isempty(row->group) ? "no group" : row->group;
+    const char *allocator = isempty(row->allocator) ? "unknown" : row->allocator;
+    const char *blank = isempty(row->version) ? "" : " ";
+
+    if (!report->series->options.by_group)
+        return xasprintf("%s%s%s", allocator, blank, row->version);
+    return group_is_ambiguous(report, row) ? xasprintf("%s (%s%s%s)", group, allocator, blank, row->version)
+                                           : xstrdup(group);
 }
 
 /* ---- members ---- */
@@ -206,7 +218,9 @@ static bool is_called(const Report *report, const ReportRow *row, const char *na
 
     if (streq(full, name))
         return true;
-    return !report->series->options.by_group && streq(row->allocator, name);
+    if (report->series->options.by_group)
+        return streq(isempty(row->group) ? "no group" : row->group, name);
+    return streq(row->allocator, name);
 }
 
 /* By group, glibc's is the baseline: a group of the experiment rather than relays of no group. */

@@ -70,7 +70,8 @@ typedef struct Report {
 int report_build(const Series *series, const ReportOptions *options, Report *ret, char **ret_error);
 void report_clear(Report *report);
 
-/* "B", "mimalloc 2.0.9", "no group": how a row is called in a sentence. Owned by the caller. */
+/* "B", "mimalloc 2.0.9", "no group", "B (glibc 2.36)" where group B has several rows: how a row is called in
+ * a sentence. Owned by the caller. */
 char *report_row_name(const Report *report, const ReportRow *row);
 
 /* What the table rests on, a strv of sentences, for below it. */

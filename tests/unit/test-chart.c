@@ -57,7 +57,8 @@ static void test_rows(void **state)
     assert_int_equal(count(script, "set ylabel 'GiB a relay'"), 1);
     assert_int_equal(count(script, "with filledcurves"), 3);
     assert_int_equal(count(script, "with lines"), 3);
-    assert_int_equal(count(script, "title 'A'"), 2);
+    assert_int_equal(count(script, "title 'A (glibc)'"), 1);
+    assert_int_equal(count(script, "title 'A (mimalloc)'"), 1);
     assert_int_equal(count(script, "title 'B'"), 1);
     assert_int_equal(count(script, "title 'restart'"), 1);
     assert_int_equal(count(script, "title 'moved to it'"), 1);

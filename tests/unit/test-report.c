@@ -154,6 +154,11 @@ static void test_counts_what_ran(void **state)
                                      relay("b1", "B", "mimalloc", 100) };
         build(&f, relays, ELEMENTSOF(relays), (SeriesOptions){ .by_group = by_group }, &seeded);
         assert_int_equal(f.report.n_rows, by_group ? 3 : 2);
+        if (by_group) {
+            assert_int_equal(row_of(&f.report, "Z (mimalloc 2.0.9)")->relays, 2);
+            assert_int_equal(row_of(&f.report, "Z (glibc 2.36)")->relays, 2);
+            assert_int_equal(row_of(&f.report, "B")->relays, 1);
+        }
         const ReportRow *base = &f.report.rows[f.report.baseline];
         assert_string_equal(base->allocator, "glibc");
         assert_int_equal(base->relays, 2);
