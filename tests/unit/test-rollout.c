@@ -14,7 +14,7 @@ typedef struct World {
     size_t n;
     size_t parallel;
     /* what to answer */
-    bool preflight_bad[MAX_ITEMS], write_bad[MAX_ITEMS], reload_bad;
+    bool preflight_bad[MAX_ITEMS], write_bad[MAX_ITEMS], restore_bad[MAX_ITEMS], reload_bad;
     JobResult job[MAX_ITEMS];
     Proof proof[MAX_ITEMS], back[MAX_ITEMS];
     uint32_t pid[MAX_ITEMS], n_restarts[MAX_ITEMS];
@@ -22,6 +22,9 @@ typedef struct World {
     unsigned restarts[MAX_ITEMS], starts[MAX_ITEMS], writes[MAX_ITEMS], restores[MAX_ITEMS], reloads;
     bool away[MAX_ITEMS];
     size_t most_away, waves, wave_of[MAX_ITEMS], overs;
+    /* what must hold of the order, whoever answers when; unless answers come that nobody asked for */
+    bool strays, out[MAX_ITEMS], reload_out;
+    unsigned written_at[MAX_ITEMS], loaded_at; /* counted in reloads that were asked for */
     RolloutCommand last;
 } World;
 
@@ -53,6 +56,18 @@ static void observe(World *w, const RolloutCommand *c)
 {
     size_t away = 0;
 
+    if (c->kind == COMMAND_RELOAD) {
+        assert_true(!w->reload_out || w->strays); /* systemd does one at a time */
+        w->reload_out = true;
+        w->loaded_at = w->reloads;
+    } else if (c->kind < NOTE_WAVE && c->kind != COMMAND_PREFLIGHT) {
+        assert_true(!w->out[c->item] || w->strays); /* one thing at a time is asked about a relay */
+        w->out[c->item] = true;
+    }
+    if (c->kind == COMMAND_WRITE || c->kind == COMMAND_RESTORE)
+        w->written_at[c->item] = w->reloads + 1;
+    if ((c->kind == COMMAND_RESTART || c->kind == COMMAND_START) && !w->restore_bad[c->item] && !w->strays)
+        assert_true(w->written_at[c->item] <= w->loaded_at + 1); /* systemd has read its file */
     switch (c->kind) {
     case COMMAND_WRITE:
         w->writes[c->item]++;
@@ -90,11 +105,15 @@ static void observe(World *w, const RolloutCommand *c)
     w->last = *c;
 }
 
-static RolloutEvent answer(const World *w, const RolloutCommand *c)
+static RolloutEvent answer(World *w, const RolloutCommand *c)
 {
     size_t i = c->item;
     RolloutEvent e = { .item = i, .allocator = c->allocator };
 
+    if (c->kind == COMMAND_RELOAD)
+        w->reload_out = false;
+    else if (c->kind != COMMAND_PREFLIGHT)
+        w->out[i] = false;
     switch (c->kind) {
     case COMMAND_PREFLIGHT:
         e.kind = EVENT_PREFLIGHT;
@@ -106,7 +125,7 @@ static RolloutEvent answer(const World *w, const RolloutCommand *c)
         break;
     case COMMAND_RESTORE:
         e.kind = EVENT_WRITTEN;
-        e.ok = true;
+        e.ok = !w->restore_bad[i];
         break;
     case COMMAND_RELOAD:
         e.kind = EVENT_RELOADED;
@@ -228,7 +247,7 @@ static void test_settling_takes_its_time(void **state)
     assert_int_equal(rollout_deadline(w->r), 31 * USEC_PER_SEC);
     w->now.monotonic = 31 * USEC_PER_SEC - 1;
     send(w, (RolloutEvent){ .kind = EVENT_TICK });
-    pump(w);
+    assert_false(pump(w)); /* not even asked */
     assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
     w->now.monotonic++;
     send(w, (RolloutEvent){ .kind = EVENT_TICK });
@@ -367,12 +386,14 @@ static void test_write_failure_halts_at_once(void **state)
     world_free(w);
 }
 
-static void test_reload_failure_restores_without_restart(void **state)
+static void reload_failure(bool put_back)
 {
-    (void)state;
+    RolloutPolicy policy = plain;
     RolloutItem items[3];
+    policy.max_failed = 100; /* whoever cannot be reloaded, nobody can */
+    policy.put_back = put_back;
     all_restart(items, 3);
-    World *w = world_new(&plain, items, 3);
+    World *w = world_new(&policy, items, 3);
     w->reload_bad = true;
 
     run(w);
@@ -384,6 +405,13 @@ static void test_reload_failure_restores_without_restart(void **state)
     }
     assert_int_equal(w->writes[2], 0);
     world_free(w);
+}
+
+static void test_reload_failure_restores_without_restart(void **state)
+{
+    (void)state;
+    reload_failure(true);
+    reload_failure(false); /* the files of relays that nobody touched are not left lying */
 }
 
 static void test_max_failed(void **state)
@@ -494,13 +522,110 @@ static void test_restarted_by_somebody_while_settling(void **state)
     pump(w);
     assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
     assert_int_equal(rollout_deadline(w->r), first + 10 * USEC_PER_SEC);
-    for (int i = 0; i < ROLLOUT_RESETTLE_MAX; i++) {
+    for (int i = 1; i < ROLLOUT_RESETTLE_MAX; i++) {
         w->pid[0]++;
         send(w, (RolloutEvent){ .kind = EVENT_UNIT });
         pump(w);
     }
+    assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
+    w->pid[0]++;
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT });
     run(w);
     assert_int_equal(rollout_step(w->r, 0), STEP_FAILED); /* but not for ever */
+    world_free(w);
+}
+
+static void test_failure_while_settling(void **state)
+{
+    (void)state;
+    World *w = settling();
+    send(w, (RolloutEvent){ .kind = EVENT_VERIFIED, .proof = PROOF_FAILED }); /* nobody has asked */
+    send(w, (RolloutEvent){ .kind = EVENT_JOB, .job = JOB_FAILED });
+    send(w, (RolloutEvent){ .kind = EVENT_WRITTEN });
+    assert_false(pump(w));
+    assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
+    w->proof[0] = PROOF_FAILED;
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT });
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED);
+    assert_int_equal(rollout_gate(w->r, 0), GATE_SETTLE);
+    world_free(w);
+}
+
+static void test_file_that_cannot_be_put_back(void **state)
+{
+    (void)state;
+    RolloutItem items[1];
+    all_restart(items, 1);
+    World *w = world_new(&plain, items, 1);
+    w->job[0] = JOB_FAILED;
+    w->restore_bad[0] = true;
+    w->back[0] = PROOF_WRONG;
+    run(w);
+    assert_int_equal(w->starts[0], 1); /* with the new file: better than down */
+    assert_int_equal(rollout_step(w->r, 0), STEP_LOST);
+    world_free(w);
+
+    w = world_new(&plain, items, 1);
+    w->job[0] = JOB_REFUSED;
+    w->restore_bad[0] = true;
+    run(w);
+    assert_int_equal(w->starts[0], 0); /* it runs on as it did */
+    assert_int_equal(rollout_step(w->r, 0), STEP_LOST);
+    world_free(w);
+}
+
+static bool next_is(World *w, RolloutCommandKind kind, size_t item)
+{
+    RolloutCommand c;
+
+    while (rollout_next(w->r, &c)) {
+        observe(w, &c);
+        if (!is_note(c.kind))
+            return c.kind == kind && (kind == COMMAND_RELOAD || c.item == item);
+    }
+    return false;
+}
+
+static void tell(World *w, RolloutCommandKind kind, size_t item)
+{
+    send(w, answer(w, &(RolloutCommand){ .kind = kind, .item = item }));
+}
+
+/* What is written while a reload is out may or may not be in it: it waits for the next. */
+static void test_put_back_during_a_reload(void **state)
+{
+    (void)state;
+    RolloutItem items[2];
+    all_restart(items, 2);
+    World *w = world_new(&plain, items, 2);
+    w->job[0] = w->job[1] = JOB_FAILED;
+
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    assert_true(next_is(w, COMMAND_PREFLIGHT, 0));
+    tell(w, COMMAND_PREFLIGHT, 0);
+    assert_true(next_is(w, COMMAND_WRITE, 0));
+    assert_true(next_is(w, COMMAND_WRITE, 1));
+    tell(w, COMMAND_WRITE, 0);
+    assert_false(next_is(w, COMMAND_RELOAD, 0)); /* one for both */
+    tell(w, COMMAND_WRITE, 1);
+    assert_true(next_is(w, COMMAND_RELOAD, 0));
+    tell(w, COMMAND_RELOAD, 0);
+    assert_true(next_is(w, COMMAND_RESTART, 0));
+    assert_true(next_is(w, COMMAND_RESTART, 1));
+    tell(w, COMMAND_RESTART, 0);
+    assert_true(next_is(w, COMMAND_RESTORE, 0));
+    tell(w, COMMAND_RESTORE, 0);
+    assert_true(next_is(w, COMMAND_RELOAD, 0));
+    tell(w, COMMAND_RESTART, 1);
+    assert_true(next_is(w, COMMAND_RESTORE, 1));
+    tell(w, COMMAND_RESTORE, 1);
+    assert_false(next_is(w, COMMAND_RELOAD, 0));
+    tell(w, COMMAND_RELOAD, 0);
+    assert_true(next_is(w, COMMAND_START, 0));
+    assert_true(next_is(w, COMMAND_RELOAD, 0));
+    tell(w, COMMAND_RELOAD, 0);
+    assert_true(next_is(w, COMMAND_START, 1));
     world_free(w);
 }
 
@@ -567,7 +692,11 @@ static void test_window(void **state)
     run(w);
     assert_int_equal(rollout_state(w->r), ROLLOUT_WAITING);
     assert_int_equal(w->writes[0] + w->waves, 0);
+    send(w, (RolloutEvent){ .kind = EVENT_PAUSE });
     w->now.window_open = true;
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_PAUSED);
+    send(w, (RolloutEvent){ .kind = EVENT_RESUME });
     run(w);
     assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
     world_free(w);
@@ -591,6 +720,27 @@ static void test_recover_after_crash(void **state)
     assert_int_equal(rollout_step(w->r, 1), STEP_FAILED);
     assert_int_equal(w->starts[1], 1); /* it was left down: put back and brought up */
     assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    world_free(w);
+}
+
+static void test_recovered_relay_that_then_fails(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[1];
+    policy.settle = 30 * USEC_PER_SEC;
+    all_restart(items, 1);
+    items[0].recover = true;
+    World *w = world_new(&policy, items, 1);
+
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
+    w->proof[0] = PROOF_WRONG;
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT });
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED);
+    assert_int_equal(w->starts[0], 1);
     world_free(w);
 }
 
@@ -657,6 +807,7 @@ static void model_once(uint64_t round)
         scramble(w, i);
         w->away[i] = items[i].recover;
     }
+    w->strays = round % 2;
     w->preflight_bad[rnd(3)] = rnd(4) == 0;
     w->reload_bad = rnd(12) == 0;
 
@@ -683,7 +834,7 @@ static void model_once(uint64_t round)
             w->pid[some]++;
             w->n_restarts[some] += rnd(3) == 0;
             send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = some });
-        } else if (dice < 66 && n) { /* answers that nobody asked for */
+        } else if (dice < 66 && n && w->strays) { /* answers that nobody asked for */
             send(w, (RolloutEvent){ .kind = (RolloutEventKind)rnd(3), .item = some, .ok = rnd(2) });
             send(w, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = rnd(9), .ok = rnd(2) });
         } else if (dice < 68) {
@@ -704,6 +855,7 @@ static void model_once(uint64_t round)
         }
     }
     pump(w);
+    assert_true(n_out == 0 || w->strays); /* over means that nothing is out */
     if (!rollout_over(w->r))
         fail_msg("round %llu: no end", (unsigned long long)round);
     assert_int_equal(w->overs, 1);
@@ -752,10 +904,14 @@ int main(void)
         cmocka_unit_test(test_crash_while_settling),
         cmocka_unit_test(test_stopped_while_settling),
         cmocka_unit_test(test_restarted_by_somebody_while_settling),
+        cmocka_unit_test(test_failure_while_settling),
+        cmocka_unit_test(test_file_that_cannot_be_put_back),
+        cmocka_unit_test(test_put_back_during_a_reload),
         cmocka_unit_test(test_unit_noise_while_settling),
         cmocka_unit_test(test_pause_resume_abort_supersede),
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_recover_after_crash),
+        cmocka_unit_test(test_recovered_relay_that_then_fails),
         cmocka_unit_test(test_forecast),
         cmocka_unit_test(test_model),
     };
