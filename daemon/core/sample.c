@@ -51,27 +51,42 @@ static bool read_name(const char **cursor, const char *end, Span *ret)
     return true;
 }
 
+/* Of 19 digits every number fits. */
+#define DIGITS_SAFE 19
+
+static bool digits(const char *p, size_t n, uint64_t *ret)
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned digit = (unsigned char)p[i] - (unsigned)'0';
+        if (i < DIGITS_SAFE)
+            v = 10 * v + digit;
+        else if (__builtin_mul_overflow(v, 10U, &v) || __builtin_add_overflow(v, digit, &v))
+            return false;
+    }
+    *ret = v;
+    return n > 0;
+}
+
 /* Decimal digits up to a tab or the end of the line; "-" is 0: not known. */
 static bool read_number(const char **cursor, const char *end, uint64_t *ret)
 {
     const char *p = *cursor;
-    uint64_t v = 0;
 
-    if (p < end && *p == '-')
+    if (p < end && *p == '-') {
+        *ret = 0;
         p++;
-    else {
+    } else {
         const char *first = p;
-        for (; p < end && (unsigned char)(*p - '0') <= 9; p++)
-            if (__builtin_mul_overflow(v, 10U, &v) ||
-                __builtin_add_overflow(v, (unsigned char)(*p - '0'), &v))
-                return false;
-        if (p == first)
+        while (p < end && (unsigned char)(*p - '0') <= 9)
+            p++;
+        if (!digits(first, (size_t)(p - first), ret))
             return false;
     }
     if (p < end && *p != '\t')
         return false;
     *cursor = p < end ? p + 1 : p;
-    *ret = v;
     return true;
 }
 

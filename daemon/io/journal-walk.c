@@ -11,7 +11,7 @@
  * so many entries we look how much of files we have in memory, and open the file anew when it is more than
  * this. */
 #define ENTRIES_PER_LOOK 256
-#define MAPPED_MAX ((size_t)40 * 1024 * 1024)
+#define MAPPED_MAX ((size_t)46 * 1024 * 1024)
 /* So many damaged places in one file; after them the rest of it is given up. */
 #define REPAIRS_MAX 200
 
