@@ -126,8 +126,10 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Pla
         ctl_error("experiment plan takes no operand \"%s\"", argv[optind]);
         return EXIT_USAGE;
     }
-    if (plan->n_groups == 0 || plan->size == 0) {
-        ctl_error("experiment plan takes --groups=NAME:ALLOCATOR,… and --size=RELAYS (of each group)");
+    if (plan->n_groups == 0) {
+        ctl_error(
+            "experiment plan takes --groups=NAME:ALLOCATOR,… and --size=RELAYS of each (default: as many as "
+            "there are)");
         return EXIT_USAGE;
     }
     if (plan->source.at_text || plan->source.warmup_text) {
@@ -306,10 +308,12 @@ int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options)
     if (!plan.seed_given && getrandom(&plan.seed, sizeof(plan.seed), 0) == sizeof(plan.seed))
         plan.seed >>= 11;
     gather(&plan, &series);
+    if (plan.size == 0)
+        plan.size = plan.n / plan.n_groups;
     if (balance_plan(plan.relays, plan.n, plan.n_groups, plan.size, plan.seed, plan.group, &plan.balance) <
         0) {
         ctl_error("%zu groups of %" PRIu64 " take more relays than there are: %zu in the last samples",
-                  plan.n_groups, plan.size, plan.n);
+                  plan.n_groups, plan.size > 0 ? plan.size : 1, plan.n);
         return EXIT_FAILED;
     }
     if (options->json != JSON_OFF)

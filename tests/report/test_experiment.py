@@ -67,6 +67,11 @@ def test_plan_json_and_random_seed(ctl, table):
     assert one["memory_distance"] < 0.2 and [len(g["relays"]) for g in one["groups"]] == [10] * 4
 
 
+def test_plan_without_size(ctl, table):
+    done = ctl("experiment", "plan", f"--file={table(mixed_fleet().csv())}", "--groups=A:jemalloc,B:mimalloc,Z:glibc", "--json=short")
+    assert [len(g["relays"]) for g in done.json["groups"]] == [14] * 3  # of 43
+
+
 def test_plan_of_a_journal(ctl, journal):
     journal.fleet(mixed_fleet())
     journal.write()
@@ -76,7 +81,7 @@ def test_plan_of_a_journal(ctl, journal):
 
 
 @pytest.mark.parametrize("arguments, status, words", [
-    (["--groups=A:jemalloc"], 2, "--size"),
+    ([], 2, "--groups"),
     (["--size=10"], 2, "--groups"),
     (["--groups=A", "--size=1"], 2, "NAME:ALLOCATOR"),
     (["--groups=A:jemalloc,A:glibc", "--size=1"], 2, 'two groups are named "A"'),
