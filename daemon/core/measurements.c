@@ -23,7 +23,9 @@ static char *shown(Span field)
 
     for (size_t i = 0; i < n; i++)
         s[i] = (unsigned char)field.p[i] < ' ' || field.p[i] == 0x7f ? '?' : field.p[i];
-    return n < field.n ? strcat(s, "...") : s;
+    if (n < field.n)
+        memcpy(s + n, "...", sizeof("..."));
+    return s;
 }
 
 static bool span_is(Span span, const char *s)
@@ -143,7 +145,7 @@ static int read_timestamp(MeasurementTable *table, Span field, usec_t *ret, char
     bool offset = false;
     usec_t t;
 
-    if (table->last_text && field.n == table->last_length &&
+    if (table->last_text && field.n > 0 && field.n == table->last_length &&
         memcmp(field.p, table->last_text, field.n) == 0) {
         *ret = table->last;
         return 0;

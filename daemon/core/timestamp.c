@@ -241,7 +241,7 @@ int timespan_parse(const char *s, usec_t *ret)
 static int span_from_now(const char *s, size_t n, int sign, usec_t now, usec_t *ret)
 {
     _cleanup_(freep) char *span = xstrndup(s, n);
-    usec_t v;
+    usec_t v = 0;
 
     int r = timespan_parse(span, &v);
     if (r < 0)
@@ -349,8 +349,8 @@ const char *timestamp_format(char buf[static TIMESTAMP_MAX], usec_t realtime, Ti
     else if (known)
         n = strftime(buf, size, style == TIMESTAMP_UTC ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%dT%H:%M:%S", &tm);
     if (n == 0)
-        return strcpy(buf, "?");
-    if (style == TIMESTAMP_OFFSET) { /* strftime writes +0100; beside a time with colons it is +01:00 */
+        snprintf(buf, TIMESTAMP_MAX, "?");
+    else if (style == TIMESTAMP_OFFSET) { /* strftime writes +0100; beside a time with colons it is +01:00 */
         memmove(buf + n - 1, buf + n - 2, 3);
         buf[n - 2] = ':';
     }

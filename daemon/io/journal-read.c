@@ -151,7 +151,7 @@ static void set_value(Value *value, const char *p, size_t n)
     value->set = true;
     if (n == value->n && value->p && memcmp(value->p, p, n) == 0)
         return; /* most repeat from entry to entry */
-    if (n + 1 > value->capacity) {
+    if (!value->p || n + 1 > value->capacity) {
         free(value->p);
         value->capacity = 2 * n + 64;
         value->p = xcalloc(1, value->capacity);

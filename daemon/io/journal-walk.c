@@ -239,14 +239,16 @@ static bool repair(JournalWalk *walk)
  * slow and right. */
 static bool too_much_mapped(const JournalWalk *walk)
 {
-    char text[128];
+    char text[128], *number = text;
     ssize_t n = pread(walk->statm, text, sizeof(text) - 1, 0);
-    unsigned long shared = 0;
 
     text[n > 0 ? n : 0] = '\0';
-    if (n <= 0 || sscanf(text, "%*u %*u %lu", &shared) != 1)
-        return true;
-    return shared * (size_t)sysconf(_SC_PAGESIZE) > MAPPED_MAX;
+    for (int i = 0; number && i < 2; i++) {
+        number = strchr(number, ' ');
+        if (number)
+            number++;
+    }
+    return !number || strtoull(number, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) > MAPPED_MAX;
 }
 
 /* The same entry again, in a fresh reader. */
