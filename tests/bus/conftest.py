@@ -1,11 +1,14 @@
 """A private bus, a scripted systemd on it, and the real relayallocd between them. Needs no root."""
+import concurrent.futures
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -41,6 +44,7 @@ class World:
         self.config = path / "relayalloc.conf"
         self.log = path / "log"
         self.daemon = self.fake = None
+        self.daemons = []
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(path / "notify"))
         self.notified = []
@@ -54,7 +58,7 @@ class World:
             "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/></policy></busconfig>"
             % (address or f"unix:path={self.path}/bus"))
         self.bus_process = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--print-address", "--nofork"],
-                                            stdout=subprocess.PIPE, text=True)
+                                            stdout=subprocess.PIPE, stderr=open(self.path / "bus.log", "a"), text=True)
         self.address = self.bus_process.stdout.readline().strip().split(",")[0]
 
     def restart_bus(self):
@@ -100,6 +104,7 @@ class World:
                "ASAN_OPTIONS": "exitcode=99:detect_leaks=1"}
         self.daemon = subprocess.Popen([BUILD / "relayallocd", f"--config={self.config}", "--log-target=console"],
                                        stderr=open(self.log, "a"), env=env)
+        self.daemons.append(self.daemon)
 
     def stop(self, sig=signal.SIGTERM):
         if self.daemon and self.daemon.poll() is None:
@@ -116,15 +121,14 @@ class World:
         while message := self.notify.recv(65536):
             self.notified += message.decode().split("\n")
 
+    def text(self):
+        return self.log.read_text() if self.log.exists() else ""
+
     def said(self, pattern):
-        return re.search(pattern, self.log.read_text() if self.log.exists() else "")
+        return re.search(pattern, self.text())
 
     def wait_said(self, pattern, timeout=20.0):
-        try:
-            return wait_until(lambda: self.said(pattern), f"the log to say {pattern!r}", timeout)
-        except AssertionError:
-            print(self.log.read_text())
-            raise
+        return wait_until(lambda: self.said(pattern), f"the log to say {pattern!r}", timeout)
 
     def manager(self, method, *arguments, **kw):
         bus = dbus.bus.BusConnection(self.address)
@@ -154,20 +158,63 @@ class World:
         return bool(pid) and library in pathlib.Path(f"/proc/{pid}/maps").read_text()
 
     def close(self):
-        code = self.stop()
-        self.notify.shutdown(socket.SHUT_RDWR)
-        for p in (self.fake, self.bus_process):
-            if p:
-                p.terminate()
+        """Ends all of it, however far it came; what the daemon said of its end is judged."""
+        code, hung = 0, False
+        try:
+            code = self.stop()
+        except subprocess.TimeoutExpired:
+            hung = True
+        for p in (*self.daemons, self.fake, self.bus_process):
+            if p and p.poll() is None:
+                p.kill() if p in self.daemons else p.terminate()
                 p.wait(10)
-        return code
+        self.notify.shutdown(socket.SHUT_RDWR)
+        text = self.log.read_text() if self.log.exists() else ""
+        assert not hung, f"relayallocd did not end:\n{text}"
+        assert "Sanitizer" not in text and "runtime error" not in text, text
+        assert code in (0, -signal.SIGKILL), f"relayallocd ended with {code}:\n{text}"
+
+
+# ---- all worlds wait most of the time: some tests at once, each in its own ----
+
+WORLDS = int(os.environ.get("WORLDS", "4"))
+
+
+def in_a_world(item):
+    path = pathlib.Path(tempfile.mkdtemp(prefix="relayalloc-bus-"))
+    world = World(path)
+    try:
+        item.function(world=world, **(item.callspec.params if hasattr(item, "callspec") else {}))
+    except BaseException as e:
+        raise AssertionError(f"{type(e).__name__}: {e}\n--- the daemon's log ---\n{world.text()}") from e
+    finally:
+        world.close()
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: begun before all others")
+
+
+def pytest_collection_finish(session):
+    if session.config.option.collectonly:
+        return
+    session.config.worlds = concurrent.futures.ThreadPoolExecutor(WORLDS)
+    for item in sorted(session.items, key=lambda i: i.get_closest_marker("slow") is None):
+        item.outcome_in_world = session.config.worlds.submit(in_a_world, item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    pyfuncitem.outcome_in_world.result()
+    return True
+
+
+def pytest_sessionfinish(session):
+    if worlds := getattr(session.config, "worlds", None):
+        worlds.shutdown(wait=True, cancel_futures=True)
 
 
 @pytest.fixture
-def world(tmp_path):
-    w = World(tmp_path)
-    yield w
-    code = w.close()
-    text = w.log.read_text() if w.log.exists() else ""
-    assert "Sanitizer" not in text and "runtime error" not in text, text
-    assert code in (0, -signal.SIGKILL), f"relayallocd ended with {code}:\n{text}"
+def world():
+    """Made by in_a_world()."""

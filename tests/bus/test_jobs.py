@@ -112,6 +112,7 @@ def test_lost_signal_is_found_by_looking(world):
     assert restarts(world, "a") == (1, 0)
 
 
+@pytest.mark.slow
 def test_job_that_never_ends(world):
     begin(world, "a", "b")
     world.do("timeout", unit="tor@a.service", usec=500_000)

@@ -8,9 +8,10 @@ from conftest import wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
 
 
+@pytest.mark.slow
 def test_reload_takes_longer_than_a_default_call(world):
     begin(world, "a")
-    world.do("reload-script", steps=[{"delay": 27}])
+    world.do("reload-script", steps=[{"delay": 26}])
     world.start()
     world.wait_said("Rollout 1 finished: 1 done, 0 failed", timeout=60)
 
