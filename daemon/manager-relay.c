@@ -61,12 +61,17 @@ bool relay_up(const Relay *r)
            r->info->main_pid > 0;
 }
 
+static bool is_young(const Process *process)
+{
+    return now_realtime() < process_started(process) + RELAY_GROWN_UP;
+}
+
 bool relay_too_young(const Relay *r)
 {
     Cause c = r->verdict.cause;
 
-    return r->process && (c == CAUSE_DENIED || c == CAUSE_MISSING || c == CAUSE_UNKNOWN) &&
-           now_realtime() < process_started(r->process) + RELAY_GROWN_UP;
+    return r->process && (!r->readable || c == CAUSE_DENIED || c == CAUSE_MISSING || c == CAUSE_UNKNOWN) &&
+           is_young(r->process);
 }
 
 const Group *relay_target(const Relay *r)
@@ -216,6 +221,9 @@ static bool read_process(Relay *r, MappedLibrary *ret_running)
     if (process_environ(r->process, &environ) < 0)
         return false;
     r->environ = (strv_free(r->environ), environ);
+    /* systemd gives every service an environment, but in the middle of execve(2) a process shows none */
+    if (!*r->environ && is_young(r->process))
+        return false;
     if (process_label(r->process, &label) >= 0) {
         free(r->label);
         r->label = label;

@@ -192,8 +192,8 @@ void relay_take_info(Relay *r, UnitInfo *take_info); /* what was read; notices n
 void relay_prove(Relay *r);                          /* reads the process again and judges */
 bool relay_up(const Relay *r);
 #define RELAY_GROWN_UP (3 * USEC_PER_SEC)
-/* Its process is so young that a library which is not mapped may still come: tor says READY when all is
- * loaded, but the unit of another template may be "active" from its first instruction on. */
+/* Its process is so young that what it does not show may still come, its environment or a library: tor says
+ * READY when all is loaded, but the unit of another template may be "active" from its first instruction on. */
 bool relay_too_young(const Relay *r);
 /* The group whose allocator it should run now: NULL when none takes it, or an operator took it out. */
 const Group *relay_target(const Relay *r);

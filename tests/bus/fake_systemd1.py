@@ -72,10 +72,14 @@ class Unit:
         self.process = None
         self.active, self.sub, self.result = active, sub, result
 
-    def up(self, environment=None):
+    def up(self, environment=None, late=0):
+        """late: seconds for which it shows no environment, as a process in the middle of execve() does."""
         self.down()
-        env = dict(e.split("=", 1) for e in (self.environment if environment is None else environment))
-        self.process = subprocess.Popen(["sleep", "infinity"], env={"PATH": "/usr/bin:/bin", **env})
+        env = {"PATH": "/usr/bin:/bin", **dict(e.split("=", 1) for e in (self.environment if environment is None else environment))}
+        argv = ["sleep", "infinity"]
+        if late:
+            argv = ["sh", "-c", f"sleep {late}; exec env {shlex.join(f'{k}={v}' for k, v in env.items())} {shlex.join(argv)}"]
+        self.process = subprocess.Popen(argv, env={} if late else env)
         self.active, self.sub, self.result = "active", "running", "success"
         self.invocation = uuid.uuid4().bytes
 
@@ -356,7 +360,7 @@ class Fake:
             unit.job = 0
             state = script.get("then", "active" if really else unit.active)
             if really and state == "active":
-                unit.up(script.get("environment"))
+                unit.up(script.get("environment"), script.get("late", 0))
             elif state == "failed":
                 unit.down("failed", "failed", "exit-code")
             elif state == "inactive":

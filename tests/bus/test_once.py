@@ -51,7 +51,8 @@ def test_relay_that_cannot_be_reverted_is_not_restarted_for_ever(world):
     world.start()
     world.wait_said("Rollout 1 finished: 2 done")
     library = next(e for e in world.unit("a")["environment"] if e.startswith("LD_PRELOAD="))
-    world.script("a", *[{"environment": [library]}] * 20)  # somebody else's file sets it, too
+    # somebody else's file sets it, too; nor is a process believed that has no environment yet
+    world.script("a", {"environment": [library], "late": 1}, *[{"environment": [library]}] * 20)
     world.manager("Revert", ["a"])
     world.wait_said("a could not be moved to no drop-in of ours")
     world.wait_said("Rollout 2 halted")
