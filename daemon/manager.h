@@ -193,7 +193,8 @@ void relay_prove(Relay *r);                          /* reads the process again 
 bool relay_up(const Relay *r);
 #define RELAY_GROWN_UP (3 * USEC_PER_SEC)
 /* Its process is so young that what it does not show may still come, its environment or a library: tor says
- * READY when all is loaded, but the unit of another template may be "active" from its first instruction on. */
+ * READY when all is loaded, but the unit of another template may be "active" from its first instruction on.
+ */
 bool relay_too_young(const Relay *r);
 /* The group whose allocator it should run now: NULL when none takes it, or an operator took it out. */
 const Group *relay_target(const Relay *r);
