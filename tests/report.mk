@@ -1,5 +1,4 @@
-# Tests of report, export, experiment and recommend. Extra packages: libgsl-dev, gnuplot-nox, systemd-journal-remote,
-# chromium, chromium-driver, python3-selenium.
+# Tests of report, export, experiment and recommend; `tests/install-deps check` has what they need.
 $(BUILD)/tests/oracle/%: tests/oracle/%.c $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) -Itests/unit $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(CORE_LIB) -lcmocka -lgsl -lgslcblas -lm
