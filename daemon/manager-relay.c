@@ -328,6 +328,7 @@ static void open_process(Relay *r)
     forget_process(r);
     if (!relay_up(r))
         return;
+    r->seen_up = true;
     int e = process_open(r->manager->proc, (pid_t)r->info->main_pid, &r->process);
     if (e < 0 && e != -ESRCH)
         eventlog_line(LOG_WARNING, "%s: cannot look at process %u: %s.", r->name, r->info->main_pid,

@@ -89,7 +89,9 @@ struct Relay {
 
     Memory memory; /* of the last sample */
     usec_t sampled;
-    bool was_up; /* at the last sample: its absence is told once */
+    bool measured;  /* at the last sample */
+    bool seen_up;   /* by a sample or between two: when it goes down, that is told */
+    bool told_down; /* and not up since */
 };
 
 struct Manager {

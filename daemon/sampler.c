@@ -37,29 +37,26 @@ static void log_relay(const Relay *r)
 }
 
 /* Its absence is an event once, not every minute; an absence that we caused ourselves is none. */
-static void tell_presence(Relay *r, bool up)
+static void tell_presence(Relay *r)
 {
     Event e = relay_event(r);
 
-    if (up == r->was_up || (r->run_item != SIZE_MAX && !up))
-        return;
-    if (!up && relay_up(r))
-        return; /* it cannot be read, or has just ended: systemd's word is awaited */
-    r->was_up = up;
-    if (up && r->sampled > 0)
+    if (r->measured && r->told_down) {
+        r->told_down = false;
         eventlog_write(MESSAGE_RELAY_UP, &e, "%s is up again.", r->name);
-    else if (!up)
+    } else if (!r->measured && !r->told_down && r->seen_up && r->run_item == SIZE_MAX && !relay_up(r)) {
+        /* not one that cannot be read, or has just ended: systemd's word is awaited */
+        r->told_down = true;
         eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down: no samples until it is up again.", r->name);
+    }
 }
 
-static bool measure(Relay *r, usec_t now)
+static void measure(Relay *r, usec_t now)
 {
-    bool up = r->process && process_memory(r->process, &r->memory) == 0;
-
-    tell_presence(r, up);
-    if (up)
+    r->measured = r->process && process_memory(r->process, &r->memory) == 0;
+    if (r->measured)
         r->sampled = now;
-    return up;
+    tell_presence(r);
 }
 
 static void sample_all(Manager *m)
@@ -74,7 +71,8 @@ static void sample_all(Manager *m)
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *r = m->relays[i];
 
-        if (!measure(r, now))
+        measure(r, now);
+        if (!r->measured)
             continue;
         n++;
         rss += r->memory.rss;
@@ -111,7 +109,7 @@ static void write_metrics(Manager *m)
         const Relay *r = m->relays[i];
         relays[i] = (MetricsRelay){ .sample = { .relay = r->name },
                                     .state = relay_state_to_string(r->state),
-                                    .up = r->process && r->was_up };
+                                    .up = r->measured };
         if (relays[i].up)
             relays[i].sample = sample_of(r);
     }

@@ -1,6 +1,7 @@
 """Finding relays, however hard it is made."""
 import ctypes.util
 import os
+import re
 import shutil
 
 import dbus
@@ -129,3 +130,37 @@ def test_other_template(world):
     world.manager("Reload")
     wait_until(lambda: world.do("look")["units"]["onion@a.service"]["restarts"] == 1, "the other unit to be moved")
     assert restarts(world, "a") == (1, 0)
+
+
+def test_relay_that_goes_down_before_its_first_sample_is_told(world):
+    world.write_config("")
+    with world.config.open("a") as f:
+        f.write("sample = { interval = 2; };\n")
+    world.start_fake("a")
+    world.start()
+    world.wait_ready()
+
+    def samples():
+        return len(re.findall(r"^a: .* resident", world.text(), re.M))
+
+    def come_and_go():
+        world.do("restart-by-hand", unit="tor@b.service")
+        wait_until(lambda: world.states()["b"] == "observed", "b to be seen up")
+        world.do("stop", unit="tor@b.service")
+        wait_until(lambda: world.states()["b"] == "stopped", "b to be seen down")
+
+    (world.instances / "b").mkdir()
+    before = samples()
+    wait_until(lambda: samples() > before, "the beat, so that the next one is far")
+    world.do("add", unit="tor@b.service")
+    come_and_go()
+    world.wait_said("b is down: no samples")
+    # Once more between two samples: nothing that has not been told.
+    come_and_go()
+    before = samples()
+    wait_until(lambda: samples() > before + 1, "two samples of the other")
+    assert world.text().count("b is down") == 1
+    world.do("restart-by-hand", unit="tor@b.service")
+    world.wait_said("b is up again")
+    world.do("stop", unit="tor@b.service")
+    wait_until(lambda: world.text().count("b is down") == 2, "the second absence to be told")
