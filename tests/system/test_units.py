@@ -171,12 +171,14 @@ def test_history_and_events_of_a_real_journal(fresh):
     m.wait_all("ok", ["relay1"])
     m.wait_until(lambda: [e["RELAYALLOC_ALLOCATOR"] for e in m.events("sample-relay", relay="relay1")][-1:] == ["jemalloc"],
                  20, "a sample after the move")
-    since = f"--since=@{m.since:.0f}"
-    rows = json.loads(m.sh(f"relayallocctl history relay1 --json=short {since}"))
-    entries = m.events("sample-relay", relay="relay1")
-    assert [row["rss"] for row in rows][:len(entries)] == [int(e["RELAYALLOC_RSS"]) for e in entries][:len(rows)]
+    # From the first entry to the last one that there is now, both included: samples go on coming.
+    entries = [(int(e["__REALTIME_TIMESTAMP"]), int(e["RELAYALLOC_RSS"]))
+               for e in m.events("sample-relay", relay="relay1")]
+    first, last = (f"@{when // 10**6}.{when % 10**6:06}" for when in (entries[0][0], entries[-1][0]))
+    rows = json.loads(m.sh(f"relayallocctl history relay1 --json=short --since={first} --until={last}"))
+    assert [(row["time"], row["rss"]) for row in rows] == entries
     assert rows[-1]["allocator"] == "jemalloc"
-    events = json.loads(m.sh(f"relayallocctl events relay1 --json=short {since}"))
+    events = json.loads(m.sh(f"relayallocctl events relay1 --json=short --since=@{m.since:.6f}"))
     assert "relay-moved" in [event["event"] for event in events]
     assert {event["relay"] for event in events} == {"relay1"}
     denied = m.run(NOBODY + "relayallocctl events")
