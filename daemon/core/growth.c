@@ -45,15 +45,16 @@ int growth_of_track(const Track *track, usec_t from, double *ret)
 static void judge(Growth *g, double average)
 {
     const double notable = GROWTH_NOTABLE * average;
+    const bool surely_up = g->interval.low > 0, surely_down = g->interval.high < 0;
 
-    if (g->interval.low < -notable && g->interval.high > notable) {
+    if (g->per_day > notable && surely_up)
+        g->trend = TREND_GROWING;
+    else if (g->per_day < -notable && surely_down)
+        g->trend = TREND_SHRINKING;
+    else if (fabs(g->per_day) > notable || (g->interval.low < -notable && g->interval.high > notable)) {
         g->trend = TREND_TOO_SHORT;
         g->reason = "the relays differ too much to tell";
-    } else if (g->per_day > notable && g->interval.low > 0)
-        g->trend = TREND_GROWING;
-    else if (g->per_day < -notable && g->interval.high < 0)
-        g->trend = TREND_SHRINKING;
-    else
+    } else
         g->trend = TREND_STEADY;
 }
 

@@ -213,8 +213,9 @@ ON_UBUNTU = "ID=ubuntu" in pathlib.Path("/etc/os-release").read_text().splitline
 collect_ignore = ["test_page.py"] if ON_UBUNTU else []
 
 
-def pytest_report_header():
-    return "Ubuntu: no Chromium from apt, so the page is not looked at" if ON_UBUNTU else None
+def pytest_terminal_summary(terminalreporter):
+    if ON_UBUNTU:
+        terminalreporter.write_line("Ubuntu: no Chromium from apt, so the page was not looked at")
 
 
 def pytest_configure(config):
