@@ -91,7 +91,7 @@ static int print_table(const CtlOptions *options, const Experiment *e)
         return EXIT_USAGE;
     for (size_t i = 0; i < e->n; i++) {
         const ExperimentGroup *g = &e->groups[i];
-        _cleanup_(freep) char *reduction = report_cell(e->report, g->row, REPORT_REDUCTION);
+        _cleanup_(freep) char *reduction = report_cell(g->row, REPORT_REDUCTION);
         ctl_table_row(table);
         ctl_table_text(table, STATE_GROUP, g->row->group);
         ctl_table_text(table, STATE_ALLOCATOR, g->row->allocator);

@@ -163,11 +163,11 @@ static double hours(usec_t span)
 }
 
 /* `place`: where each column stands in this table. */
-static void fill_row(CtlTable *table, const size_t *place, const Report *report, const ReportRow *row)
+static void fill_row(CtlTable *table, const size_t *place, const ReportRow *row)
 {
     ctl_table_row(table);
     for (ReportColumn c = 0; c < _REPORT_COLUMN_MAX; c++) {
-        _cleanup_(freep) char *text = report_cell(report, row, c);
+        _cleanup_(freep) char *text = report_cell(row, c);
         if (isempty(text))
             continue;
         if (c == REPORT_RELAYS)
@@ -221,7 +221,7 @@ static int print_table(const CtlOptions *options, const Report *report, char *co
     if (ctl_table_new(options, shown, n, n_default, &table) < 0)
         return EXIT_USAGE;
     for (size_t i = 0; i < report->n_rows; i++)
-        fill_row(table, place, report, &report->rows[i]);
+        fill_row(table, place, &report->rows[i]);
     _cleanup_(freep) char *legend = join(notes);
     return ctl_table_print_legend(table, legend) < 0 ? EXIT_FAILED : EXIT_FINE;
 }

@@ -8,7 +8,7 @@
 
 /* Told apart on white and on black, and by most who see few colours (after Okabe and Ito). */
 static const char *const colors[] = { "#0b7bc1", "#d95f02", "#0a9970", "#c8639b", "#b8860b",
-                                      "#7a6fd0", "#c0392b", "#7f7f7f", "#17a2a2", "#6b8e23" };
+                                      "#7a6fd0", "#c0392b", "#7f7f7f", "#4fb3e8", "#6b8e23" };
 /* Points of all relays together; more make a page heavy and show nothing. */
 #define RELAY_POINTS_MAX 40000
 
@@ -57,12 +57,16 @@ static bool is_narrow(ChartShape shape)
     return shape == CHART_NARROW;
 }
 
-static const char *color_of(size_t row)
+const char *chart_color(size_t row)
 {
     return colors[row % ELEMENTSOF(colors)];
 }
 
-/* Colours that come again are told apart by dashes. */
+bool chart_dashed(size_t row)
+{
+    return row >= ELEMENTSOF(colors);
+}
+
 static size_t dash_of(size_t row)
 {
     return row / ELEMENTSOF(colors) % 5 + 1;
@@ -265,7 +269,7 @@ static bool put_events(FILE *f, const Report *report, bool moved, const char *na
         if (e->moved != moved || row < 0)
             continue;
         any = true;
-        fprintf(f, "%.0f 0 0x%s\n", local_seconds(time_seconds(e->time)), color_of((size_t)row) + 1);
+        fprintf(f, "%.0f 0 0x%s\n", local_seconds(time_seconds(e->time)), chart_color((size_t)row) + 1);
     }
     fputs("EOD\n", f);
     return any;
@@ -293,15 +297,15 @@ char *chart_script(const Report *report, ChartKind kind, ChartShape shape)
 
     fputs("plot ", f);
     for (size_t i = 0; kind == CHART_ROWS && i < report->n_rows; i++)
-        fprintf(f, "$r%zu using 1:3:4 with filledcurves lc rgb '%s' notitle, ", i, color_of(i));
+        fprintf(f, "$r%zu using 1:3:4 with filledcurves lc rgb '%s' notitle, ", i, chart_color(i));
     for (size_t i = 0; i < report->n_rows; i++) {
         _cleanup_(freep) char *name = report_row_name(report, &report->rows[i]);
         if (kind == CHART_ROWS)
             fprintf(f, "%s$r%zu using 1:2 with lines lw 2 dt %zu lc rgb '%s' title ", i > 0 ? ", " : "", i,
-                    dash_of(i), color_of(i));
+                    dash_of(i), chart_color(i));
         else
             fprintf(f, "%s$m%zu using 1:2 with lines lw 0.7 dt %zu lc rgb '%s' title ", i > 0 ? ", " : "", i,
-                    dash_of(i), color_of(i));
+                    dash_of(i), chart_color(i));
         put_quoted(f, name);
     }
     const double size_of_points = shape == CHART_PNG ? 2 : 1;

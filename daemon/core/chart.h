@@ -17,6 +17,10 @@ typedef enum ChartShape {
     CHART_PNG,
 } ChartShape;
 
+/* The colour of a row's lines, "#rrggbb". Those that come again are told apart by dashes. */
+const char *chart_color(size_t row);
+bool chart_dashed(size_t row);
+
 char *chart_script(const Report *report, ChartKind kind, ChartShape shape);
 
 /* What gnuplot wrote, as an element to stand in a page: without the prologue, and with `prefix` before all of

@@ -106,17 +106,14 @@ static void put_bytes(FILE *f, double bytes)
 
 static void put_row(FILE *f, const Report *report, const ReportRow *row)
 {
-    _cleanup_(freep) char *name = report_row_name(report, row);
+    _cleanup_(freep) char *subject = report_row_subject(report, row);
 
-    if (report->series->options.by_group && isempty(row->group))
-        fputs("relays of no group", f);
-    else
-        fprintf(f, "%s%s", report->series->options.by_group ? "group " : "", name);
+    fputs(subject, f);
 }
 
-static void put_cell(FILE *f, const Report *report, const ReportRow *row, ReportColumn column)
+static void put_cell(FILE *f, const ReportRow *row, ReportColumn column)
 {
-    _cleanup_(freep) char *cell = report_cell(report, row, column);
+    _cleanup_(freep) char *cell = report_cell(row, column);
 
     fputs(cell, f);
 }
@@ -128,15 +125,15 @@ static void put_gain(FILE *f, const Report *report, const Recommendation *r)
     fputs("Use ", f);
     put_row(f, report, row);
     fputs(": ", f);
-    put_cell(f, report, row, REPORT_AVERAGE);
+    put_cell(f, row, REPORT_AVERAGE);
     fputs(" a relay, ", f);
-    put_cell(f, report, row, REPORT_REDUCTION);
+    put_cell(f, row, REPORT_REDUCTION);
     fputs(" less than ", f);
     put_row(f, report, base);
     fputs(" with ", f);
-    put_cell(f, report, base, REPORT_AVERAGE);
+    put_cell(f, base, REPORT_AVERAGE);
     fputs(" (95 % interval ", f);
-    put_cell(f, report, row, REPORT_INTERVAL);
+    put_cell(f, row, REPORT_INTERVAL);
     fprintf(f, ", %zu and %zu relays). ", row->relays, base->relays);
     if (r->running == r->fleet) {
         fprintf(f, "All %zu relays run it already.", r->fleet);

@@ -2,6 +2,7 @@
 /* Owns the page. Must never let a name through as markup, nor ask anything of a network or of a script. */
 #include "core/report-text.h"
 
+#include "core/chart.h"
 #include "core/timestamp.h"
 
 #include <inttypes.h>
@@ -56,18 +57,22 @@ static const char style[] =
     "th{font-weight:600;color:var(--soft);font-size:.9em}.n{text-align:right}td.n{white-space:nowrap}\n"
     ".verdict{font-weight:600;white-space:nowrap}.steady{color:var(--steady)}.growing{color:var(--growing)}"
     ".short{color:var(--short)}\n"
+    ".lead{font-size:1.15rem;margin:1rem 0;text-wrap:pretty}\n"
+    ".key{display:inline-block;width:1.1rem;margin-right:.5rem;vertical-align:middle;border-top:3px solid}"
+    ".dashed{border-top-style:dashed}\n"
     "figure{margin:1rem 0}figure svg{display:block;width:100%;height:auto}.narrow{display:none}\n"
     "svg [stroke=black]{stroke:var(--fg)}svg [fill=black]{fill:var(--fg)}svg [color=black]{color:var(--fg)}"
     "svg [stroke=gray]{stroke:var(--line)}\n"
     "details{margin:1rem 0}summary{cursor:pointer}ol{padding-left:1.4rem}\n"
     "@media(max-width:44rem){.wide{display:none}.narrow{display:block}\n"
     "table,tbody,tr,td{display:block}thead{position:absolute;left:-9999px}\n"
-    "tr{background:var(--card);border:1px solid var(--line);border-radius:.5rem;margin:.7rem 0;padding:.3rem "
-    ".7rem}\n"
-    "td{display:flex;gap:1rem;justify-content:space-between;border:0;padding:.15rem 0;text-align:right}\n"
-    "td.n{white-space:normal}td::before{content:attr(data-label);color:var(--soft);text-align:left;flex:none}"
-    "\n"
-    "td.empty{display:none}}\n";
+    "tr{background:var(--card);border:1px solid var(--line);border-radius:.5rem;margin:.7rem 0;padding:.5rem "
+    ".8rem;display:grid;grid-template-columns:1fr 1fr;gap:.3rem 1rem}\n"
+    "td,td.n{border:0;padding:0;text-align:left;white-space:normal}"
+    "td::before{content:attr(data-label);display:block;color:var(--soft);font-size:.8rem;line-height:1.3}\n"
+    "td:first-child{grid-column:1/"
+    "-1;font-weight:600;font-size:1.1rem}td:first-child::before{display:none}"
+    "}\n";
 
 static const char *trend_class(Trend trend)
 {
@@ -96,26 +101,47 @@ static void put_head(FILE *f, const Report *report)
     fprintf(f, "<h1>Memory of Tor relays by %s</h1>\n", by);
     timestamp_format(first, report->series->first, TIMESTAMP_PEOPLE);
     timestamp_format(last, report->series->last, TIMESTAMP_PEOPLE);
-    fprintf(f, "<p class=\"soft\">%zu relays, %s to %s</p>\n", report->relays, first, last);
+    if (report->series->options.at > 0)
+        fprintf(f, "<p class=\"soft\">%zu relays, one collection, %s</p>\n", report->relays,
+                timestamp_format(last, report->at_last, TIMESTAMP_PEOPLE));
+    else
+        fprintf(f, "<p class=\"soft\">%zu relays, %s to %s</p>\n", report->relays, first, last);
+    _cleanup_(freep) char *headline = report_headline(report);
+    if (headline) {
+        fputs("<p class=\"lead\">", f);
+        html_escape(f, headline);
+        fputs("</p>\n", f);
+    }
 }
 
-static void put_cell(FILE *f, const Report *report, const ReportRow *row, ReportColumn c)
+/* How the row's lines look in the charts. */
+static void put_key(FILE *f, size_t row)
 {
-    _cleanup_(freep) char *text = report_cell(report, row, c);
-    bool empty = isempty(text);
+    fprintf(f, "<i class=\"key%s\" style=\"border-color:%s\"></i>", chart_dashed(row) ? " dashed" : "",
+            chart_color(row));
+}
 
-    fprintf(f, "<td class=\"%s%s\" data-label=\"%s\">", report_column_is_number(c) ? "n" : "",
-            empty && c != REPORT_GROUP ? " empty" : "", report_column_title(c));
+static void put_cell(FILE *f, const Report *report, size_t i, ReportColumn c, bool key)
+{
+    const ReportRow *row = &report->rows[i];
+    _cleanup_(freep) char *text = report_cell(row, c);
+
+    fprintf(f, "<td%s data-label=\"%s\">", report_column_is_number(c) ? " class=\"n\"" : "",
+            report_column_title(c));
+    if (key)
+        put_key(f, i);
     if (c == REPORT_VERDICT)
         fprintf(f, "<span class=\"verdict %s\">", trend_class(row->growth.trend));
-    html_escape(f, empty ? "-" : text);
+    html_escape(f, isempty(text) ? report_empty_cell(c) : text);
     if (c == REPORT_VERDICT)
         fputs("</span>", f);
     fputs("</td>", f);
 }
 
-static void put_table(FILE *f, const Report *report)
+static void put_table(FILE *f, const Report *report, bool keys)
 {
+    const ReportColumn first = report->series->options.by_group ? REPORT_GROUP : REPORT_ALLOCATOR;
+
     fputs("<table>\n<thead><tr>", f);
     for (ReportColumn c = 0; c < _REPORT_COLUMN_MAX; c++)
         if (report_has_column(report, c))
@@ -126,7 +152,7 @@ static void put_table(FILE *f, const Report *report)
         fputs("<tr>", f);
         for (ReportColumn c = 0; c < _REPORT_COLUMN_MAX; c++)
             if (report_has_column(report, c))
-                put_cell(f, report, &report->rows[i], c);
+                put_cell(f, report, i, c, keys && c == first);
         fputs("</tr>\n", f);
     }
     fputs("</tbody>\n</table>\n", f);
@@ -219,7 +245,7 @@ static const char method[] =
 void report_write_html(FILE *f, const Report *report, const ReportPage *page)
 {
     put_head(f, report);
-    put_table(f, report);
+    put_table(f, report, page->rows_wide != NULL);
     fputs("<ul>\n", f);
     STRV_FOREACH (note, page->notes) {
         fputs("<li>", f);

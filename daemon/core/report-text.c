@@ -14,10 +14,10 @@ static const struct {
     const char *title;
     bool number;
 } columns[_REPORT_COLUMN_MAX] = {
-    [REPORT_GROUP] = { "Group", false },        [REPORT_ALLOCATOR] = { "Allocator", false },
-    [REPORT_VERSION] = { "Version", false },    [REPORT_RELAYS] = { "Relays", true },
-    [REPORT_AVERAGE] = { "Average", true },     [REPORT_REDUCTION] = { "Reduction", true },
-    [REPORT_INTERVAL] = { "95 % of it", true }, [REPORT_GROWTH] = { "Growth/day", true },
+    [REPORT_GROUP] = { "Group", false },           [REPORT_ALLOCATOR] = { "Allocator", false },
+    [REPORT_VERSION] = { "Version", false },       [REPORT_RELAYS] = { "Relays", true },
+    [REPORT_AVERAGE] = { "Average", true },        [REPORT_REDUCTION] = { "Reduction", true },
+    [REPORT_INTERVAL] = { "95 % interval", true }, [REPORT_GROWTH] = { "Growth/day", true },
     [REPORT_VERDICT] = { "Verdict", false },
 };
 
@@ -84,11 +84,10 @@ static char *growth_text(const ReportRow *row)
     return xasprintf("%s (%s)", bytes, percent);
 }
 
-char *report_cell(const Report *report, const ReportRow *row, ReportColumn column)
+char *report_cell(const ReportRow *row, ReportColumn column)
 {
     char buf[FORMAT_BYTES_MAX];
 
-    (void)report;
     switch (column) {
     case REPORT_GROUP:
         return xstrdup(row->group);
@@ -114,6 +113,57 @@ char *report_cell(const Report *report, const ReportRow *row, ReportColumn colum
         break;
     }
     return xstrdup("");
+}
+
+const char *report_empty_cell(ReportColumn column)
+{
+    return column == REPORT_GROUP ? "no group" : "-";
+}
+
+/* ---- sentences ---- */
+
+char *report_row_subject(const Report *report, const ReportRow *row)
+{
+    if (!report->series->options.by_group)
+        return report_row_name(report, row);
+    _cleanup_(freep) char *name = report_row_name(report, row);
+    return isempty(row->group) ? xasprintf("relays of %s", name) : xasprintf("group %s", name);
+}
+
+/* The row of least memory that surely takes less than the baseline. */
+static const ReportRow *best_row(const Report *report)
+{
+    for (size_t i = 0; i < report->n_rows; i++)
+        if (interval_is_set(report->rows[i].comparison.interval) &&
+            report->rows[i].comparison.interval.low > 0)
+            return &report->rows[i];
+    return NULL;
+}
+
+char *report_headline(const Report *report)
+{
+    static const char *const but[_TREND_MAX] = {
+        [TREND_GROWING] = " But it is still growing.",
+        [TREND_TOO_SHORT] = " Whether it still grows cannot be told yet.",
+    };
+
+    if (report->baseline < 0 || report->n_rows < 2)
+        return NULL;
+    const ReportRow *base = &report->rows[report->baseline], *best = best_row(report);
+    _cleanup_(freep) char *base_name = report_row_subject(report, base);
+    if (!best)
+        return xasprintf("Nothing of this surely takes less memory than %s.", base_name);
+    _cleanup_(freep) char *name = report_row_subject(report, best);
+    _cleanup_(freep) char *reduction = report_cell(best, REPORT_REDUCTION);
+    _cleanup_(freep) char *interval = report_cell(best, REPORT_INTERVAL);
+    _cleanup_(freep) char *average = report_cell(best, REPORT_AVERAGE);
+    _cleanup_(freep) char *base_average = report_cell(base, REPORT_AVERAGE);
+    const char *doubt = but[best->growth.trend];
+    char *text = xasprintf("%s: %s less memory than %s (95 %% interval %s), %s a relay instead of %s.%s",
+                           name, reduction, base_name, interval, average, base_average, doubt ? doubt : "");
+    if (report->series->options.by_group) /* of ours; the name of an allocator stays as it is */
+        text[0] = (char)(text[0] - 'a' + 'A');
+    return text;
 }
 
 /* ---- CSV ---- */
@@ -188,9 +238,9 @@ void report_write_markdown(FILE *f, const Report *report, char *const *notes)
         for (ReportColumn c = 0; c < _REPORT_COLUMN_MAX; c++) {
             if (!report_has_column(report, c))
                 continue;
-            _cleanup_(freep) char *cell = report_cell(report, &report->rows[i], c);
+            _cleanup_(freep) char *cell = report_cell(&report->rows[i], c);
             fputc(' ', f);
-            markdown_escape(f, isempty(cell) ? "-" : cell);
+            markdown_escape(f, isempty(cell) ? report_empty_cell(c) : cell);
             fputs(" |", f);
         }
         fputc('\n', f);

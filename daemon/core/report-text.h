@@ -18,13 +18,20 @@ typedef enum ReportColumn {
     _REPORT_COLUMN_MAX,
 } ReportColumn;
 
-/* "Group", "Average", …: in capitals it heads the table. */
+/* "Group", "Average", … */
 const char *report_column_title(ReportColumn column);
 bool report_column_is_number(ReportColumn column);
 /* Is there anything to show in it? */
 bool report_has_column(const Report *report, ReportColumn column);
 /* "1.16 GiB", "79 to 81 %"; "" : nothing. Owned by the caller. */
-char *report_cell(const Report *report, const ReportRow *row, ReportColumn column);
+char *report_cell(const ReportRow *row, ReportColumn column);
+/* What stands for an empty cell where there is room for words. */
+const char *report_empty_cell(ReportColumn column);
+
+/* "group B", "relays of no group", "mimalloc 2.0.9": a row within a sentence. Owned by the caller. */
+char *report_row_subject(const Report *report, const ReportRow *row);
+/* The finding as one sentence, with what is not sure about it; NULL: there is nothing to compare with. */
+char *report_headline(const Report *report);
 
 /* "80 %" of 0.8. Owned by the caller. */
 char *percent_text(double part, int digits);

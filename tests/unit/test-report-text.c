@@ -61,7 +61,7 @@ static void make(Fixture *f, bool by_group)
 
 static void assert_cell(const Report *report, size_t row, ReportColumn column, const char *expected)
 {
-    _cleanup_(freep) char *cell = report_cell(report, &report->rows[row], column);
+    _cleanup_(freep) char *cell = report_cell(&report->rows[row], column);
 
     assert_string_equal(cell, expected);
 }
@@ -110,7 +110,7 @@ static void test_intervals(void **state)
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         const ReportRow row = { .comparison.interval = rows[i].interval };
-        _cleanup_(freep) char *cell = report_cell(NULL, &row, REPORT_INTERVAL);
+        _cleanup_(freep) char *cell = report_cell(&row, REPORT_INTERVAL);
         assert_string_equal(cell, rows[i].text);
     }
 }
@@ -193,10 +193,10 @@ static void test_markdown(void **state)
     make(&f, true);
     _cleanup_(freep) char *text = written(write_markdown, &f.report);
     assert_contains(
-        text, "| Group | Allocator | Version | Relays | Average | Reduction | 95 % of it | Growth/day | "
+        text, "| Group | Allocator | Version | Relays | Average | Reduction | 95 % interval | Growth/day | "
               "Verdict |\n|---|---|---|---:|---:|---:|---:|---:|---|\n| B | mimalloc | 1 | 3 | 1.00 GiB | "
               "81 % | ");
-    assert_contains(text, "| - | glibc | 1 | 3 | ");
+    assert_contains(text, "| no group | glibc | 1 | 3 | ");
     assert_contains(text, "\n\n- a &#60;note&#62; with https&#58;//example.org\n");
 }
 
@@ -215,6 +215,8 @@ static void test_html(void **state)
     assert_contains(page, "a &lt;b&gt; happened");
     assert_contains(page, "and 7 more");
     assert_contains(page, "data-label=\"Average\">1.00 GiB</td>");
+    assert_contains(page, "<p class=\"lead\">Group B: 81 % less memory than relays of no group ");
+    assert_contains(page, "<td data-label=\"Group\"><i class=\"key\" style=\"border-color:#");
     assert_contains(page, "<span class=\"verdict growing\">growing</span>");
     assert_lacks(page, "<script");
     assert_lacks(page, "http://");
@@ -222,7 +224,47 @@ static void test_html(void **state)
     _cleanup_(freep) char *bare = written(write_html_without_charts, &f.report);
     assert_contains(bare, "No charts: no &lt;gnuplot&gt;");
     assert_lacks(bare, "<figure");
+    assert_lacks(bare, "<i class"); /* a key to nothing */
     assert_lacks(bare, "<h2>Events");
+}
+
+/* The finding says what it does not know, and nothing that the interval does not hold. */
+static void test_headline(void **state)
+{
+    (void)state;
+    static const struct {
+        double level, per_day;
+        const char *allocator, *text;
+        bool by_group;
+    } cases[] = {
+        { 1000, 0, "mimalloc",
+          "mimalloc 1: 80 % less memory than glibc 1 (95 % interval 79.8 to 80.2 %), 1000 MiB a relay "
+          "instead of "
+          "4.88 GiB.",
+          false },
+        { 1000, 100, "mimalloc", "1.17 GiB a relay instead of 4.88 GiB. But it is still growing.", false },
+        { 1000, 0, "mimalloc", "Group C: 80 % less memory than group Z (", true },
+        { 5000, 0, "mimalloc", "Nothing of this surely takes less memory than glibc 1.", false },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_(fixture_clear) Fixture f = { 0 };
+        FeedRelay relays[6];
+        static const char *const names[] = { "a", "b", "c", "d", "e", "f" };
+        for (size_t k = 0; k < 6; k++) {
+            bool base = k >= 3;
+            double spread = 1 + 0.005 * ((double)(k % 3) - 1);
+            relays[k] = relay(names[k], base ? "Z" : "C", base ? "glibc" : cases[i].allocator,
+                              (base ? 5000 : cases[i].level) * spread, base ? 0 : cases[i].per_day);
+        }
+        build(&f, relays, 6, cases[i].by_group);
+        _cleanup_(freep) char *text = report_headline(&f.report);
+        assert_contains(text, cases[i].text);
+    }
+    _cleanup_(fixture_clear) Fixture alone = { 0 };
+    const FeedRelay relays[] = { relay("a", "A", "mimalloc", 1000, 0) };
+    build(&alone, relays, 1, true);
+    assert_null(report_headline(&alone.report));
 }
 
 /* A name as a value, in each format. */
@@ -274,9 +316,9 @@ static void test_html_escape(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cells),       cmocka_unit_test(test_intervals), cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_markdown),    cmocka_unit_test(test_html),      cmocka_unit_test(test_names),
-        cmocka_unit_test(test_html_escape),
+        cmocka_unit_test(test_cells),    cmocka_unit_test(test_intervals),   cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_markdown), cmocka_unit_test(test_html),        cmocka_unit_test(test_headline),
+        cmocka_unit_test(test_names),    cmocka_unit_test(test_html_escape),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
