@@ -9,36 +9,6 @@
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
 
-/* The length of the UTF-8 sequence at `s` (RFC 3629: shortest form, no surrogates), 0 when there is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-    uint32_t c = 0;
-    size_t n = 0;
-
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] >= 0xc2 && s[0] < 0xe0) {
-        n = 2;
-        c = s[0] & 0x1f;
-    } else if ((s[0] & 0xf0) == 0xe0) {
-        n = 3;
-        c = s[0] & 0x0f;
-    } else if (s[0] >= 0xf0 && s[0] < 0xf5) {
-        n = 4;
-        c = s[0] & 0x07;
-    } else {
-        return 0;
-    }
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80) /* the terminating NUL ends up here, too */
-            return 0;
-        c = c << 6 | (s[i] & 0x3f);
-    }
-    if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000) || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-        return 0;
-    return n;
-}
-
 const char *word_text_problem(const char *s)
 {
     size_t n = 0;
@@ -50,7 +20,7 @@ const char *word_text_problem(const char *s)
             return "must not hold a control character such as a newline or a tab";
         if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
             return "must not hold a control character (C1)";
-        n = utf8_length(p);
+        n = utf8_character((const char *)p); /* as systemd judges what stands in a drop-in */
         if (n == 0)
             return "must be valid UTF-8";
     }

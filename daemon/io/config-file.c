@@ -159,6 +159,8 @@ static void source_add_text(Source *s, const char *text, size_t file, unsigned d
     unsigned line = 1;
     bool line_start = true;
 
+    if (strncmp(text, "\xef\xbb\xbf", 3) == 0) /* a byte order mark: some editors begin UTF-8 with it */
+        text += 3;
     begin_line(s, file, line);
     for (const char *p = text; *p;) {
         size_t n = 1; /* how much of it to copy */
@@ -354,6 +356,8 @@ static void add_parse_problem(Source *s, const config_t *parsed)
     }
     if (!text || streq(text, "syntax error"))
         text = "syntax error: look here and just before for a missing \";\" or \",\", a quote or a bracket";
+    else if (streq(text, "duplicate setting name"))
+        text = "a setting of this name stands further up in the same group: keep one of them";
     problems_add(s->problems, s->files[origin.file], origin.line, NULL, "%s", text);
 }
 

@@ -25,8 +25,9 @@ static void test_text(void **state)
         { "", true },
         { "plain ~ text", true },
         { "\xc3\xbc \xe2\x80\xa6 \xf0\x9f\xa7\x85", true },
-        { "\xef\xbf\xbf", true },
-        { "\xf4\x8f\xbf\xbf", true },  /* U+10FFFF */
+        { "\xef\xbf\xbd", true },
+        { "\xef\xbf\xbf", false },     /* U+FFFF, no character: systemd ignores a line with it */
+        { "\xf4\x8f\xbf\xbd", true },  /* U+10FFFD */
         { "\xf4\x90\x80\x80", false }, /* beyond */
         { "\xf5\x80\x80\x80", false }, /* no such lead byte */
         { "\xc0\xaf", false },         /* overlong, two bytes */
