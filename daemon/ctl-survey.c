@@ -7,6 +7,7 @@
 #include "core/relay.h"
 #include "io/config-file.h"
 #include "io/dropin-store.h"
+#include "io/instances.h"
 #include "io/state-file.h"
 
 #include <dirent.h>
@@ -16,7 +17,7 @@
 
 #define DROPIN_ROOT "/etc/systemd/system"
 #define STATE_DIR "/var/lib/relayalloc"
-#define RELAYS_MAX 10000                      /* folders in instances_dir beyond that are no relays */
+#define RELAYS_MAX 10000                      /* more drop-ins than that are not ours */
 #define SETTING_FILE_MAX ((off_t)1024 * 1024) /* of drop-ins and environment files of others */
 
 void survey_clear(Survey *survey)
@@ -74,20 +75,14 @@ static void add_relay(Survey *survey, const char *unit)
     };
 }
 
+/* A folder that cannot be read is the daemon's to complain of. */
 static void find_stopped(Survey *survey)
 {
-    DIR *dir = opendir(survey->config->instances_dir);
+    _cleanup_(strv_freep) char **units = NULL;
 
-    if (!dir)
-        return; /* a host without instances has no such folder */
-    for (const struct dirent *e; (e = readdir(dir)) && survey->n < RELAYS_MAX;) {
-        _cleanup_(freep) char *unit = NULL;
-        struct stat st;
-        if (e->d_name[0] != '.' && fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode) &&
-            relay_unit_of_folder(survey->config->unit, e->d_name, &unit) == 0)
-            add_relay(survey, unit);
-    }
-    closedir(dir);
+    (void)instances_list(survey->config->instances_dir, survey->config->unit, &units);
+    STRV_FOREACH (unit, units)
+        add_relay(survey, *unit);
 }
 
 /* Units that still have a drop-in of ours, whatever became of them. (Not by dropin_store_list(), which tidies

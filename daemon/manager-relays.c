@@ -3,9 +3,9 @@
  * unit loaded or knows a unit file of its own, when it has a folder among the instances, or when a drop-in of
  * ours lies for it. */
 #include "core/relay.h"
+#include "io/instances.h"
 #include "manager.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <sys/inotify.h>
 #include <syslog.h>
@@ -68,34 +68,10 @@ static void add_unit(Manager *m, const char *unit)
     r->found = true;
 }
 
-/* Units of the folders among the instances, as a strv. Without such a folder there are none. */
-static int list_instances(const Manager *m, char ***ret)
-{
-    _cleanup_(strv_freep) char **units = NULL;
-    DIR *d = opendir(m->setup->config->instances_dir);
-    const struct dirent *e;
-
-    if (!d)
-        return errno == ENOENT ? 0 : -errno;
-    while (errno = 0, (e = readdir(d))) {
-        char *unit = NULL;
-
-        if (e->d_name[0] != '.' && (e->d_type == DT_DIR || e->d_type == DT_LNK || e->d_type == DT_UNKNOWN) &&
-            relay_unit_of_folder(m->setup->config->unit, e->d_name, &unit) == 0)
-            strv_push(&units, unit);
-    }
-    int r = -errno;
-    closedir(d);
-    if (r < 0)
-        return r;
-    *ret = TAKE_PTR(units);
-    return 0;
-}
-
 static void add_instances(Manager *m)
 {
     _cleanup_(strv_freep) char **units = NULL;
-    int e = list_instances(m, &units);
+    int e = instances_list(m->setup->config->instances_dir, m->setup->config->unit, &units);
 
     if (e < 0 && e != m->instances_error)
         eventlog_line(LOG_WARNING, "Cannot look into %s: %s.", m->setup->config->instances_dir, strerror(-e));
