@@ -157,7 +157,7 @@ static int method_plan(sd_bus_message *call, void *userdata, sd_bus_error *error
         const PlanItem *p = &m->plan->items[i];
         const Relay *relay = m->relays[p->relay];
 
-        r = sd_bus_message_append(reply, "(usssss)", (uint32_t)p->wave, relay->name,
+        r = sd_bus_message_append(reply, "(usssss)", (uint32_t)run_plan_wave(relay, p->wave), relay->name,
                                   action_to_string(p->action), bus_group_name(relay),
                                   bus_assigned_name(relay), p->reason);
     }

@@ -6,30 +6,50 @@
  * for root, or for whom polkit lets (action org.relayalloc1.manage).
  *
  * /org/relayalloc1, interface org.relayalloc1.Manager
- *   ListRelays() → a(ssssssttto)   relay, group ("": none), assigned allocator (""), running allocator ("":
- * not running or unknown), version, state word, rss, peak (bytes; 0: not running), since (µs realtime start
- * of the process; 0), object path. Sorted by relay. GetRelay(s) → o                error
- * org.relayalloc1.Error.NoSuchRelay Plan() → a(usssss)             wave (1…; 0: no turn), relay, action
- * ("write", "restart", "remove", "refused"), group, allocator, reason. What the daemon would do next; relays
- * that need nothing are not in it. Reload()                       reads the file again; error
- * org.relayalloc1.Error.InvalidFile, its message the problems, a line each. Replies when the new
- * configuration is in force (not when its rollout ends). Verify() → a(sss)              proves every relay
- * now: relay, state, reason ("" when ok) Pause(), Resume(), Abort()     the rollout; error
- * org.relayalloc1.Error.NoRollout when there is nothing to act on. Resume also takes up a halted or aborted
- * one again. Revert(as) → u                 takes our drop-ins of these relays (empty: of all) away, paced as
- * a rollout; how many properties (change signals by org.freedesktop.DBus.Properties): Version s, ConfigPath
- * s, ConfigLoaded t (µs realtime), ConfigError s (problems of the last refused file, "") Relays u, RelaysOk
- * u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u, RelaysDrifted u, RelaysStopped u,
- * RelaysObserved u Rollout s         idle | running | waiting (outside its window) | paused | halted |
- * aborted RolloutID t       counts up, 0: none yet RolloutReason s   why it halted or waits; "" RolloutResult
- * s   of the last one that ended: none | done | halted | aborted RolloutWave u, RolloutWaves u (estimate),
- * RolloutTotal u, RolloutDone u, RolloutFailed u RolloutStarted t, RolloutEnds t (estimate; µs realtime; 0)
- *   signals: RelayChanged(ss) relay, state; RolloutChanged(tsuuu) id, state, done, failed, total
  *
- * /org/relayalloc1/relay/NAME (sd_bus_path_encode), interface org.relayalloc1.Relay, properties:
- *     Name s, Unit s, Group s, Assigned s, Running s, Version s, State s, Reason s (sentence; ""),
- *     Library s (as mapped; ""), MainPID u, Since t, RSS t, Anonymous t, Swap t, Peak t, Sampled t (µs
- * realtime of these), DropIn s (path of ours; "": none), DropIns as (all that systemd merged, in order)
+ * ListRelays() → a(ssssssttto), sorted by relay
+ *     relay, group ("": none), assigned allocator (""), running allocator ("": not running, or unknown),
+ *     version, state word, RSS, peak (bytes; 0: not running), since (realtime start of the process; 0),
+ *     object path
+ * GetRelay(s) → o
+ *     org.relayalloc1.Error.NoSuchRelay
+ * Plan() → a(usssss)
+ *     wave (1…; 0: no turn), relay, action ("write", "restart", "remove", "refused"), group, allocator,
+ *     reason. What the daemon would do next; relays that need nothing are not in it. While a rollout is under
+ *     way, waves are counted as it counts them.
+ * Reload()
+ *     Reads the file again, and answers when the new configuration is in force (not when its rollout ends).
+ *     org.relayalloc1.Error.InvalidFile: its message is the problems, a line each
+ * Verify() → a(sss)
+ *     Proves every relay now: relay, state, reason ("" when ok).
+ * Pause(), Resume(), Abort()
+ *     The rollout; Resume also takes up a halted or aborted one again.
+ *     org.relayalloc1.Error.NoRollout: there is nothing to act on
+ * Revert(as) → u
+ *     Takes our drop-ins of these relays (none: of all) away, paced as a rollout; of how many.
+ *     org.relayalloc1.Error.NoSuchRelay
+ *
+ * Properties; times are µs realtime, 0: none
+ *     Version s, ConfigPath s, ConfigLoaded t, ConfigError s (the problems of the last refused file; "")
+ *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u,
+ *     RelaysDrifted u, RelaysStopped u, RelaysObserved u
+ *     Rollout s: idle | running | waiting (outside its window) | paused | halted | aborted
+ *     RolloutID t: counts up, 0: none yet
+ *     RolloutReason s: why it halted or waits; ""
+ *     RolloutResult s: of the last one that ended: none | done | halted | aborted
+ *     RolloutWave u, RolloutWaves u (forecast), RolloutTotal u, RolloutDone u, RolloutFailed u
+ *     RolloutStarted t, RolloutEnds t (estimate)
+ * Signals, besides PropertiesChanged of all but RolloutEnds
+ *     RelayChanged(ss): relay, state
+ *     RolloutChanged(tsuuu): id, state, done, failed, total
+ *
+ * /org/relayalloc1/relay/NAME (sd_bus_path_encode), interface org.relayalloc1.Relay
+ *
+ *     Name s, Unit s, Group s, Assigned s, Running s, Version s, State s, Reason s (sentence; "")
+ *     Library s (as mapped; ""), DropIn s (path of ours; "": none), DropIns as (all that systemd merged, in
+ *     order), MainPID u, Since t
+ *     RSS t, Anonymous t, Swap t, Peak t: bytes, read when they are asked for
+ *     Sampled t: when the journal last got them
  *
  * /org/freedesktop/LogControl1, org.freedesktop.LogControl1(5): LogLevel, LogTarget, SyslogIdentifier. */
 #pragma once

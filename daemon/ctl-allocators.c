@@ -113,7 +113,7 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
     if (status != 0)
         return status;
     if (local && config_file_load(options->config, &problems, &config) < 0) {
-        print_problems(&problems); /* the daemon runs with an earlier version; its names follow below */
+        ctl_print_problems(&problems); /* the daemon runs with an earlier version; its names follow below */
         ctl_error("libraries are left out, because the file is invalid");
     }
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));

@@ -8,9 +8,6 @@
 #include <errno.h>
 #include <stdarg.h>
 
-/* A wave's Reload or Verify of hundreds of relays takes its time; longer than this is a daemon that hangs. */
-#define CALL_TIMEOUT (3 * USEC_PER_MINUTE)
-
 int ctl_bus_open(const CtlOptions *options, bool quietly, sd_bus **ret)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -50,12 +47,16 @@ static int report(const char *method, const sd_bus_error *error, int r)
         ctl_error("relayallocd does not run; \"systemctl start relayallocd\" starts it");
         return -ENXIO;
     }
+    if (r == -ETIMEDOUT) {
+        ctl_error("relayallocd does not answer (%s); \"systemctl status relayallocd\" may tell why", method);
+        return r;
+    }
     if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_RELAY)) {
         ctl_error("%s", error->message);
         return -ENOENT;
     }
     if (sd_bus_error_has_name(error, BUS_ERROR_INVALID_FILE)) {
-        fprintf(stderr, "%s\n", error->message); /* the problems, in the form that check has them */
+        ctl_complain(error->message); /* the problems, in the form that check has them */
         return -EINVAL;
     }
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
@@ -73,12 +74,19 @@ int ctl_bus_send(sd_bus *bus, sd_bus_message *call, Say say, sd_bus_message **re
 
     int r = sd_bus_message_set_auto_start(call, false);
     if (r >= 0)
-        r = sd_bus_call(bus, call, CALL_TIMEOUT, &error, ret_reply);
+        r = sd_bus_call(bus, call, 0, &error, ret_reply);
     if (r >= 0)
         return 0;
     if (is_absent(&error) && say != SAY_ALL)
         return -ENXIO;
     return say == SAY_NOTHING ? r : report(sd_bus_message_get_member(call), &error, r);
+}
+
+int ctl_bus_unreadable(const char *method, int r)
+{
+    ctl_error("cannot read what relayallocd answered to %s (%s); is it of another version than this program?",
+              method, strerror(-r));
+    return -EBADMSG; /* r may be an errno that says something else in ctl_bus_send() */
 }
 
 int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, const char *types, ...)

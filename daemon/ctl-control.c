@@ -7,6 +7,16 @@
 
 #include <errno.h>
 
+#define WISH_TIMEOUT (5 * USEC_PER_MINUTE)
+
+/* The connection. What changes something may have to wait until polkit has got a password from a person. */
+static int open_for_wishes(const CtlOptions *options, sd_bus **ret)
+{
+    int r = ctl_bus_open(options, false, ret);
+
+    return r < 0 ? r : sd_bus_set_method_call_timeout(*ret, WISH_TIMEOUT);
+}
+
 /* The connection and the call of a method without arguments; says `done` when it succeeded. */
 static int simple_call(int argc, char *argv[], const CtlOptions *options, const char *method,
                        const char *done)
@@ -17,7 +27,7 @@ static int simple_call(int argc, char *argv[], const CtlOptions *options, const 
     int status = ctl_operands(argc, argv, 0, &none);
     if (status != 0)
         return status;
-    if (ctl_bus_open(options, false, &bus) < 0 || ctl_bus_call(bus, method, NULL, NULL) < 0)
+    if (open_for_wishes(options, &bus) < 0 || ctl_bus_call(bus, method, NULL, NULL) < 0)
         return EXIT_FAILED;
     if (ctl_chatty(options))
         puts(done);
@@ -78,7 +88,7 @@ int ctl_verify(int argc, char *argv[], const CtlOptions *options)
         differ += !state_is_fine(state);
     }
     if (r < 0) {
-        ctl_error("cannot read the daemon's reply: %s", strerror(-r));
+        ctl_bus_unreadable("Verify", r);
         return EXIT_FAILED;
     }
     size_t n = ctl_table_rows(table);
@@ -137,7 +147,7 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
     if (status != 0)
         return status;
-    if (ctl_bus_open(options, false, &bus) < 0)
+    if (open_for_wishes(options, &bus) < 0)
         return EXIT_FAILED;
     if (fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
         return EXIT_FAILED;
@@ -179,7 +189,7 @@ int ctl_reload(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_operands(argc, argv, 0, &none);
     if (status != 0)
         return status;
-    if (ctl_bus_open(options, false, &bus) < 0)
+    if (open_for_wishes(options, &bus) < 0)
         return EXIT_FAILED;
     if (options->wait && follow_new(options, bus, &follow) < 0)
         return EXIT_FAILED;

@@ -62,8 +62,10 @@ static int print_text(const CtlOptions *options, const Findings *findings)
                             : finding->severity == SEVERITY_WARNING ? "\033[1;33m"
                                                                     : "\033[1m";
         _cleanup_(freep) char *relays = finding->relays ? some_relays(finding->relays) : NULL;
+        /* Files have the last word in it, and not all of them are root's. */
+        _cleanup_(freep) char *what = printable(finding->what, SIZE_MAX);
         fprintf(f, "%s%s%s:%s %s%s%s%s\n", i > 0 ? "\n" : "", color, severity_to_string(finding->severity),
-                options->color ? "\033[0m" : "", finding->what, relays ? " (" : "", relays ? relays : "",
+                options->color ? "\033[0m" : "", what, relays ? " (" : "", relays ? relays : "",
                 relays ? ")" : "");
         write_wrapped(f, finding->why, width);
         write_wrapped(f, finding->advice, width);

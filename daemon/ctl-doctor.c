@@ -59,10 +59,7 @@ static int load_config(const char *path, Config **ret)
     if (access(path, F_OK) < 0 && errno == ENOENT)
         return config_from_tree(&empty, path, &problems, ret);
     int r = config_file_load(path, &problems, ret);
-    for (size_t i = 0; i < problems.n; i++) {
-        _cleanup_(freep) char *text = problem_to_string(&problems.items[i]);
-        fprintf(stderr, "%s\n", text);
-    }
+    ctl_print_problems(&problems);
     return r;
 }
 

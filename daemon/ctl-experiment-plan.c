@@ -153,10 +153,7 @@ static int check_allocators(const Plan *plan, const CtlOptions *options)
                 : config_from_tree(&empty, options->config, &problems, &config);
 
     if (r < 0) {
-        for (size_t i = 0; i < problems.n; i++) {
-            _cleanup_(freep) char *text = problem_to_string(&problems.items[i]);
-            fprintf(stderr, "%s\n", text);
-        }
+        ctl_print_problems(&problems);
         return EXIT_USAGE;
     }
     _cleanup_(freep) const char **names = xcalloc(config->n_allocators + 1, sizeof(*names));

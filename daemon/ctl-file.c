@@ -49,10 +49,11 @@ void file_judge(const char *file, const char *as, FileVerdict *ret)
 
 void file_verdict_print(const FileVerdict *verdict)
 {
-    print_problems(&verdict->problems);
+    ctl_print_problems(&verdict->problems);
     for (size_t i = 0; i < verdict->warnings.n; i++) {
         const Problem *p = &verdict->warnings.items[i];
-        fprintf(stderr, "%s: %s: warning: %s\n", p->file, p->setting, p->message);
+        _cleanup_(freep) char *line = xasprintf("%s: %s: warning: %s", p->file, p->setting, p->message);
+        ctl_complain(line);
     }
 }
 
@@ -229,7 +230,7 @@ static int plan_of_daemon(const CtlOptions *options, sd_bus *bus)
         rows.items[rows.n++] = row; /* strings of the reply */
     }
     if (r < 0) {
-        ctl_error("cannot read the daemon's reply: %s", strerror(-r));
+        ctl_bus_unreadable("Plan", r);
         return EXIT_FAILED;
     }
     return print_rows(options, &rows);
@@ -314,7 +315,6 @@ int ctl_plan(int argc, char *argv[], const CtlOptions *options)
             ctl_error("relayallocd does not run on %s", options->host ? options->host : options->machine);
         return EXIT_FAILED;
     }
-    if (!options->quiet)
-        fputs("relayallocd does not run; this is what files and systemd say.\n", stderr);
+    fleet_say_offline(options);
     return plan_of_file(options, bus, options->config, options->config, &changes);
 }

@@ -69,14 +69,17 @@ int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret)
             .path = xstrdup(path),
         };
     }
-    if (r < 0) {
-        if (say != SAY_NOTHING)
-            ctl_error("cannot read the daemon's reply: %s", strerror(-r));
-        return r;
-    }
+    if (r < 0)
+        return say == SAY_NOTHING ? -EBADMSG : ctl_bus_unreadable("ListRelays", r);
     *ret = fleet;
     memset(&fleet, 0, sizeof(fleet));
     return 0;
+}
+
+void fleet_say_offline(const CtlOptions *options)
+{
+    if (!options->quiet)
+        ctl_complain("relayallocd does not run; this is what files and systemd say.");
 }
 
 int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus)
@@ -94,8 +97,7 @@ int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus)
             ctl_error("relayallocd does not run on %s", options->host ? options->host : options->machine);
             return EXIT_FAILED;
         }
-        if (!options->quiet)
-            fputs("relayallocd does not run; this is what files and systemd say.\n", stderr);
+        fleet_say_offline(options);
         _cleanup_(freep) Survey *survey = xcalloc(1, sizeof(*survey));
         r = survey_load(options->config, options->config, bus, survey);
         if (r != 0)

@@ -32,6 +32,9 @@ int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret);
  * `ret_bus` (may be NULL): the connection, NULL when there is none. 0, or an ExitStatus after a message. */
 int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus);
 
+/* Says on stderr that the daemon does not run, unless -q. */
+void fleet_say_offline(const CtlOptions *options);
+
 /* Is a relay in this state as it should be? */
 bool state_is_fine(const char *state);
 /* SGR parameters of a state, NULL: none. */

@@ -5,6 +5,7 @@
 #include "ctl-manager.h"
 
 #include <errno.h>
+#include <signal.h>
 
 #define TICK USEC_PER_SEC               /* the time left goes on without signals */
 #define POLL (5 * USEC_PER_SEC)         /* and a signal may get lost */
@@ -194,11 +195,22 @@ static int more_to_do(Follow *follow, ManagerFacts *facts)
     r = sd_bus_message_enter_container(reply, 'a', "(usssss)");
     while (r >= 0 && (r = sd_bus_message_read(reply, "(usssss)", &wave, NULL, NULL, NULL, NULL, NULL)) > 0)
         more = more || wave > 0;
-    if (r < 0) {
-        ctl_error("cannot read the daemon's reply: %s", strerror(-r));
-        return r;
-    }
+    if (r < 0)
+        return ctl_bus_unreadable("Plan", r);
     return more || is_under_way(facts);
+}
+
+/* Whoever loses patience should not think that he has stopped the rollout. Only system calls that are safe in
+ * a signal handler; a second Ctrl-C finds the usual action. */
+static void on_interrupt(int number)
+{
+    static const char text[] =
+        "\nThe rollout goes on; \"relayallocctl status\" shows it, \"relayallocctl pause\" "
+        "holds it.\n";
+
+    if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+        return;
+    raise(number); /* comes through when this returns, and ends us */
 }
 
 /* Takes in what has come, or waits for it for a while. 0; negative errno after a message. */
@@ -220,6 +232,9 @@ int follow_to_end(Follow *follow)
     usec_t read_at = 0, idle_since = 0;
     _cleanup_(manager_facts_clear) ManagerFacts m = { 0 };
 
+    if (!follow->options->quiet)
+        sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND },
+                  NULL);
     follow->stale = true;
     for (;;) {
         usec_t now = ctl_now();

@@ -3,6 +3,7 @@
 
 #include "bus-api.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 
 typedef struct Property {
@@ -103,7 +104,7 @@ static int read_value(sd_bus_message *m, const Property *p, void *object)
         int r = sd_bus_message_read(m, "v", "s", &s);
         if (r > 0) {
             free(*(char **)field(object, p));
-            *(char **)field(object, p) = xstrdup(s);
+            *(char **)field(object, p) = printable(s, SIZE_MAX); /* it goes to a terminal as it is */
         }
         return r;
     }
@@ -118,8 +119,11 @@ static int read_value(sd_bus_message *m, const Property *p, void *object)
         if (r >= 0)
             r = sd_bus_message_read_strv(m, &strv);
         if (r >= 0) {
-            strv_free(*(char ***)field(object, p));
-            *(char ***)field(object, p) = strv;
+            char ***kept = field(object, p);
+            *kept = strv_free(*kept);
+            STRV_FOREACH (item, strv)
+                strv_push(kept, printable(*item, SIZE_MAX));
+            strv_free(strv);
             r = sd_bus_message_exit_container(m);
         }
         return r;
@@ -161,9 +165,9 @@ static int get_all(sd_bus *bus, const char *path, const char *interface, const P
             return r;
         r = read_properties(reply, properties, n, object);
     }
-    if (r < 0 && say != SAY_NOTHING)
-        ctl_error("cannot read the properties of %s: %s", path, strerror(-r));
-    return r;
+    if (r < 0)
+        return say == SAY_NOTHING ? -EBADMSG : ctl_bus_unreadable("GetAll", r);
+    return 0;
 }
 
 int manager_facts_get(sd_bus *bus, Say say, ManagerFacts *ret)

@@ -14,16 +14,35 @@
 #include <sys/wait.h>
 #include <time.h>
 
-void ctl_error(const char *format, ...)
+void ctl_complain(const char *line)
 {
-    va_list ap;
+    _cleanup_(freep) char *clean = printable(line, SIZE_MAX);
 
     fflush(stdout); /* keeps the order where both go to one file */
-    fputs("relayallocctl: ", stderr);
+    fprintf(stderr, "%s\n", clean);
+}
+
+void ctl_print_problems(const Problems *problems)
+{
+    for (size_t i = 0; i < problems->n; i++) {
+        _cleanup_(freep) char *text = problem_to_string(&problems->items[i]);
+        ctl_complain(text);
+    }
+}
+
+void ctl_error(const char *format, ...)
+{
+    char *message = NULL;
+    va_list ap;
+
     va_start(ap, format);
-    vfprintf(stderr, format, ap);
+    int n = vasprintf(&message, format, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    if (n < 0)
+        abort();
+    _cleanup_(freep) char *line = xasprintf("relayallocctl: %s", message);
+    free(message);
+    ctl_complain(line);
 }
 
 int ctl_operands(int argc, char *argv[], size_t most, char *const **ret)

@@ -197,11 +197,7 @@ static int feed_measurement(const Measurement *m, void *userdata, char **ret_err
 
 static void print_problems(const Problems *problems, uint64_t bad)
 {
-    fflush(stdout);
-    for (size_t i = 0; i < problems->n; i++) {
-        _cleanup_(freep) char *text = problem_to_string(&problems->items[i]);
-        fprintf(stderr, "%s\n", text);
-    }
+    ctl_print_problems(problems);
     if (bad > problems->n)
         fprintf(stderr, "and %" PRIu64 " more lines.\n", bad - problems->n);
 }

@@ -13,19 +13,17 @@
 static void print_memory(FILE *f, const RelayFacts *r)
 {
     char rss[FORMAT_BYTES_MAX], anonymous[FORMAT_BYTES_MAX], swap[FORMAT_BYTES_MAX], peak[FORMAT_BYTES_MAX];
-    _cleanup_(freep) char *sampled = r->sampled > 0 ? ctl_format_ago(r->sampled) : NULL;
 
-    status_field(f, "Memory", "%s resident (peak %s), %s anonymous, %s swapped out%s%s",
+    status_field(f, "Memory", "%s resident (peak %s), %s anonymous, %s swapped out",
                  format_bytes(rss, r->rss), format_bytes(peak, r->peak),
-                 format_bytes(anonymous, r->anonymous), format_bytes(swap, r->swap), sampled ? "; read " : "",
-                 sampled ? sampled : "");
+                 format_bytes(anonymous, r->anonymous), format_bytes(swap, r->swap));
 }
 
 static void print_dropins(FILE *f, const RelayFacts *r)
 {
     const char *name = "Drop-Ins";
 
-    if (!r->dropins)
+    if (strv_length(r->dropins) == 0 && isempty(r->dropin))
         status_field(f, name, "none");
     STRV_FOREACH (path, r->dropins) {
         status_field(f, name, "%s%s", *path, streq_null(*path, r->dropin) ? " (ours)" : "");

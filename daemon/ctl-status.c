@@ -10,6 +10,8 @@
 #include <json-c/json.h>
 #include <stdarg.h>
 
+#define REASONS_SHOWN 5 /* of relays in one state; a screen shall do */
+
 void status_field(FILE *f, const char *name, const char *format, ...)
 {
     va_list ap;
@@ -58,6 +60,58 @@ static void print_rollout(FILE *f, const CtlOptions *options, const ManagerFacts
     char span[FORMAT_SPAN_MAX];
     if (m->ends > now)
         status_field(f, "Left", "about %s", format_span(span, m->ends - now));
+    if (streq(m->rollout, "halted") || streq(m->rollout, "aborted") || streq(m->rollout, "paused"))
+        status_field(f, "Go on", "\"relayallocctl resume\"");
+}
+
+/* "relay1 (settling), relay2 (restarting)" */
+static void print_under_way(FILE *f, const Fleet *fleet)
+{
+    _cleanup_(freep) char *text = NULL;
+    size_t size = 0;
+    FILE *list = open_memstream(&text, &size);
+
+    if (!list)
+        abort();
+    for (size_t i = 0; i < fleet->n; i++) {
+        const FleetRow *row = &fleet->rows[i];
+        if (streq(row->state, "restarting") || streq(row->state, "settling"))
+            fprintf(list, "%s%s (%s)", ftell(list) > 0 ? ", " : "", row->relay, row->state);
+    }
+    fclose(list);
+    if (!isempty(text))
+        status_field(f, "Under way", "%s", text);
+}
+
+/* The relays of that state, a line each with the reason. */
+static void print_relays_of(FILE *f, const CtlOptions *options, sd_bus *bus, const Fleet *fleet,
+                            const char *title, const char *state)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < fleet->n; i++) {
+        const FleetRow *row = &fleet->rows[i];
+        _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
+        if (!streq(row->state, state) || n++ >= REASONS_SHOWN)
+            continue;
+        if (row->path && relay_facts_get(bus, row->path, SAY_NOTHING, &facts) < 0)
+            facts = (RelayFacts){ 0 }; /* it has gone meanwhile */
+        const char *reason = row->path ? facts.reason : row->reason;
+        _cleanup_(freep) char *name = ctl_paint(options, state_color(state), row->relay);
+        status_field(f, n == 1 ? title : "", "%s%s%s", name, isempty(reason) ? "" : ": ",
+                     isempty(reason) ? "" : reason);
+    }
+    if (n > REASONS_SHOWN)
+        status_field(f, "", "and %zu more; \"relayallocctl verify\" shows all", n - REASONS_SHOWN);
+}
+
+static void print_fleet(FILE *f, const CtlOptions *options, sd_bus *bus, const Fleet *fleet)
+{
+    _cleanup_(freep) char *summary = fleet_summary(fleet, "");
+
+    status_field(f, "Fleet", "%s", summary);
+    print_relays_of(f, options, bus, fleet, "Failed", "failed");
+    print_relays_of(f, options, bus, fleet, "Drifted", "drifted");
 }
 
 static void print_refused(FILE *f, const CtlOptions *options, const char *problems)
@@ -72,9 +126,9 @@ static void print_refused(FILE *f, const CtlOptions *options, const char *proble
     }
 }
 
-static int print_manager(const CtlOptions *options, const ManagerFacts *m, const Fleet *fleet)
+static int print_manager(const CtlOptions *options, sd_bus *bus, const ManagerFacts *m, const Fleet *fleet)
 {
-    _cleanup_(freep) char *loaded = status_moment(m->config_loaded), *summary = fleet_summary(fleet, "");
+    _cleanup_(freep) char *loaded = status_moment(m->config_loaded);
     _cleanup_(freep) char *dot = ctl_paint(options, "1;32", ctl_utf8() ? "●" : "*"), *text = NULL;
     size_t size = 0;
 
@@ -86,8 +140,9 @@ static int print_manager(const CtlOptions *options, const ManagerFacts *m, const
     status_field(f, "Loaded", "%s", loaded);
     if (!isempty(m->config_error))
         print_refused(f, options, m->config_error);
-    status_field(f, "Fleet", "%s", summary);
+    print_fleet(f, options, bus, fleet);
     print_rollout(f, options, m);
+    print_under_way(f, fleet);
     fclose(f);
     return ctl_print(options, text);
 }
@@ -95,8 +150,6 @@ static int print_manager(const CtlOptions *options, const ManagerFacts *m, const
 /* Without the daemon: only what the file and systemd say. */
 static int print_offline(const CtlOptions *options, const Fleet *fleet)
 {
-    _cleanup_(freep) char *summary = fleet_summary(fleet, "");
-
     if (options->json != JSON_OFF) {
         struct json_object *o = json_object_new_object(), *relays = json_object_new_object();
         json_object_object_add(o, "version", NULL);
@@ -113,7 +166,7 @@ static int print_offline(const CtlOptions *options, const Fleet *fleet)
         abort();
     fprintf(f, "%s relayallocd (not running)\n", ctl_utf8() ? "○" : "*");
     status_field(f, "Config", "%s", fleet->survey->config->path);
-    status_field(f, "Fleet", "%s", summary);
+    print_fleet(f, options, NULL, fleet);
     fclose(f);
     return ctl_print(options, text);
 }
@@ -143,7 +196,7 @@ int ctl_status(int argc, char *argv[], const CtlOptions *options)
     if (options->json != JSON_OFF)
         r = ctl_print_json(options, manager_facts_json(&manager));
     else
-        r = print_manager(options, &manager, &fleet);
+        r = print_manager(options, bus, &manager, &fleet);
     for (size_t i = 0; i < fleet.n; i++)
         fine = fine && state_is_fine(fleet.rows[i].state);
     return r < 0 ? EXIT_FAILED : fine ? EXIT_FINE : EXIT_DIFFERS;

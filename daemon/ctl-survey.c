@@ -45,14 +45,6 @@ void survey_clear(Survey *survey)
     *survey = (Survey){ 0 };
 }
 
-void print_problems(const Problems *problems)
-{
-    for (size_t i = 0; i < problems->n; i++) {
-        _cleanup_(freep) char *text = problem_to_string(&problems->items[i]);
-        fprintf(stderr, "%s\n", text);
-    }
-}
-
 /* ---- which relays there are ---- */
 
 static void add_relay(Survey *survey, const char *unit)
@@ -338,7 +330,7 @@ int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret)
     char *const *reverted = NULL;
 
     if (config_file_load(file, &problems, &survey.config) < 0) {
-        print_problems(&problems);
+        ctl_print_problems(&problems);
         return EXIT_USAGE;
     }
     if (dropin_store_new(DROPIN_ROOT, &store) < 0)

@@ -44,6 +44,3 @@ void survey_clear(Survey *survey);
 /* Reads `file`; drop-ins are rendered as if it lay at `as`. `bus`: the system bus, NULL when there is none.
  * 0, or an ExitStatus after a message. */
 int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret);
-
-/* The problems of a file, one a line on stderr. */
-void print_problems(const Problems *problems);

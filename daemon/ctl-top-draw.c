@@ -185,7 +185,8 @@ static void draw_head(const Top *top)
     move(0, 0);
     if (top->gone)
         attron(A_BOLD);
-    line = top->gone ? xstrdup("relayallocd does not run; this is the last that it said") : TAKE_PTR(summary);
+    line = top->gone ? xstrdup("relayallocd does not run or answer; this is the last that it said")
+                     : TAKE_PTR(summary);
     put(line, COLS, false);
     attroff(A_BOLD);
     if (isempty(m->rollout) || streq(m->rollout, "idle"))

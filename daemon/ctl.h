@@ -3,6 +3,7 @@
  * json-c) and the connection to the daemon. Each verb group is a file ctl-*.c with one function a verb. */
 #pragma once
 
+#include "core/config.h"
 #include "core/util.h"
 
 #include <systemd/sd-bus.h>
@@ -127,8 +128,12 @@ static inline bool ctl_chatty(const CtlOptions *options)
     return !options->quiet && options->json == JSON_OFF;
 }
 
-/* "relayallocctl: …" on stderr. */
+/* "relayallocctl: …" on stderr; as with all that goes there, what others wrote cannot steer the terminal. */
 void ctl_error(const char *format, ...) _printf_(1, 2);
+/* A line on stderr as it stands: "FILE:LINE: …" and hints. */
+void ctl_complain(const char *line);
+/* The problems of a file, one a line on stderr. */
+void ctl_print_problems(const Problems *problems);
 
 /* The daemon's bus (-H, -M honoured). 0; negative errno after a message on stderr unless `quietly`. */
 int ctl_bus_open(const CtlOptions *options, bool quietly, sd_bus **ret);
@@ -143,3 +148,5 @@ typedef enum Say {
     SAY_ALL,
 } Say;
 int ctl_bus_send(sd_bus *bus, sd_bus_message *call, Say say, sd_bus_message **ret_reply);
+/* Says that the reply to `method` has other types than it should. Returns -EBADMSG. */
+int ctl_bus_unreadable(const char *method, int r);

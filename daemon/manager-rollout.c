@@ -470,6 +470,8 @@ int run_start(Manager *m)
     run->rollout = rollout_new(&policy, items, n);
     _cleanup_(freep) size_t *waves = xcalloc(n, sizeof(*waves));
     run->waves = rollout_forecast(&policy, items, n, waves);
+    for (size_t i = 0; i < n; i++)
+        run->items[i].wave = waves[i];
     const Event e = { .rollout = run_id(m) };
     eventlog_write(MESSAGE_ROLLOUT_STARTED, &e, "Rollout %" PRIu64 ": %zu relay%s, %zu at a time.", run_id(m),
                    n, n == 1 ? "" : "s", policy.parallel);
@@ -586,6 +588,15 @@ RunCounts run_counts(const Manager *m)
     c.wave = rollout_wave(run->rollout);
     c.waves = run->waves > c.wave ? run->waves : c.wave;
     return c;
+}
+
+size_t run_plan_wave(const Relay *r, size_t planned)
+{
+    const Run *run = r->manager->run;
+
+    if (!run || planned == 0)
+        return planned;
+    return r->run_item != SIZE_MAX ? run->items[r->run_item].wave : run_counts(r->manager).waves + planned;
 }
 
 /* As fast as so far: a guess, and shown as one. */

@@ -20,6 +20,7 @@ typedef struct RunItem {
     Relay *relay;
     RolloutItem item;
     size_t allocator; /* index in the configuration; ROLLOUT_NO_ALLOCATOR */
+    size_t wave;      /* in which its turn comes, as forecast at the start */
     char *wanted;     /* text to write; NULL: remove */
     char *previous;   /* text to put back; NULL: there was none */
     char *before;     /* library that it ran before; NULL: glibc */

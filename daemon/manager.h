@@ -238,6 +238,9 @@ uint64_t run_id(const Manager *m);
 const char *run_word(const Manager *m);
 RunCounts run_counts(const Manager *m); /* of the rollout under way, else of the last one */
 usec_t run_ends(const Manager *m);      /* estimate, realtime; 0: none */
+/* The wave of a new plan, counted as the rollout under way counts: that of the relay's turn in it, or, when
+ * it is not in it, one behind its end. 0 stays: no turn. */
+size_t run_plan_wave(const Relay *r, size_t planned);
 const char *run_item_reason(const Run *run, size_t item);
 
 /* ---- manager-preflight.c ---- */

@@ -259,6 +259,7 @@ int main(int argc, char *argv[])
     int n = 0;
 
     setlocale(LC_ALL, "");
+    setlocale(LC_NUMERIC, "C"); /* JSON, CSV and gnuplot know no decimal comma */
     int r = read_options(argc, argv, &options, &asked, &n, rest);
     if (r != 0)
         return r;

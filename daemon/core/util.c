@@ -150,7 +150,9 @@ char *printable(const char *s, size_t n)
     for (char *c = copy; *c;) {
         size_t length = utf8_character(c);
 
-        if (length == 0 || ((unsigned char)*c < ' ' && *c != '\n') || *c == '\x7f') {
+        /* U+0080 to U+009F are control characters, too: some terminals take U+009B for ESC [. */
+        bool c1 = length == 2 && c[0] == '\xc2' && (unsigned char)c[1] < 0xa0;
+        if (length == 0 || c1 || ((unsigned char)*c < ' ' && *c != '\n') || *c == '\x7f') {
             *c = '?';
             length = 1;
         }

@@ -78,6 +78,8 @@ def test_pause_resume_abort(world):
     world.manager("Pause")
     wait_until(lambda: world.states()["a"] == "ok", "what is under way is finished")
     assert world.property("Rollout") == "paused" and restarts(world, "b") == (0, 0)
+    # What is left has the waves of this rollout, not of a new one.
+    assert [(p[0], p[1]) for p in world.manager("Plan")] == [(2, "b"), (3, "c")]
     world.stop()
     world.start()
     wait_until(lambda: world.log.read_text().count("started.") == 2 and world.property("Rollout") == "paused", "still paused")

@@ -8,6 +8,7 @@
  *   relay NAME GROUP ASSIGNED RUNNING VERSION STATE RSS PEAK SINCE REASON
  *   plan WAVE RELAY ACTION GROUP ALLOCATOR REASON
  *   error METHOD NAME TEXT                         what METHOD answers
+ *   garble METHOD                                  METHOD answers with other types than it should
  * Calls that change something are noted in SCRIPT.calls. SCRIPT.after-METHOD becomes the script after such a
  * call. SIGUSR1: signals that the properties have changed. */
 #include "bus-api.h"
@@ -219,6 +220,11 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
     int r = sd_bus_message_new_method_return(m, &reply);
     if (r < 0)
         return r;
+    for (size_t i = 0; i < s->n; i++)
+        if (streq(s->lines[i].fields[0], "garble") && streq(s->lines[i].fields[1], method))
+            return sd_bus_message_append(reply, "a(is)", 1, 42, "garbage") < 0
+                       ? -EINVAL
+                       : sd_bus_send(NULL, reply, NULL);
     if (streq(method, "ListRelays"))
         r = append_relays(s, reply);
     else if (streq(method, "Plan"))

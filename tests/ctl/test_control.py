@@ -1,6 +1,7 @@
 """The verbs that make the daemon do something, and how a rollout is followed."""
 
 import re
+import signal
 
 import pytest
 
@@ -154,6 +155,9 @@ def test_progress_bar_on_a_terminal(ctl, daemon):
         daemon.says(relays)
         daemon.says_after("Reload", relays, **running(2, reason="ü" * 200))
         done = ctl.on_terminal("reload", "--wait", columns=columns, keys=["\x03"])
+        # Who gives up waiting is told that the rollout does not.
+        assert done.status == -signal.SIGINT and done.out.endswith('"relayallocctl pause" holds it.\n'), done
+        assert "The rollout goes on" in done.out
         bars = re.findall(r"\r(█.*?)\033\[K", done.out)
         assert bars and all(len(bar) < columns for bar in bars), done
         assert re.match(r"█+░+ ", bars[0]) and bars[0].count("█") == bars[0].count("░")

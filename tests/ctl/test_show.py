@@ -2,6 +2,8 @@
 
 import os
 import re
+import signal
+import subprocess
 
 import pytest
 
@@ -160,6 +162,70 @@ def test_pager(ctl, daemon, tmp_path):
     assert ctl.on_terminal("list", rows=20, columns=120, SYSTEMD_PAGER="head -n1").status == 0
 
 
+# ---- a daemon that is not to be trusted, or not well ----
+
+EVIL = "x\033]0;title\007\033[2J\u009b31m\rend"
+
+
+def test_what_others_wrote_cannot_steer_the_terminal(ctl, daemon):
+    daemon.says([relay("a", "drifted", group=EVIL, version=EVIL, running=EVIL, reason=EVIL), relay(EVIL)],
+                [(1, EVIL, "restart", EVIL, EVIL, EVIL)],
+                [("Pause", "org.relayalloc1.Error.NoRollout", EVIL), ("Reload", "org.relayalloc1.Error.InvalidFile", EVIL)],
+                ConfigPath=EVIL, ConfigError=EVIL, Version=EVIL, Rollout="halted", RolloutID=1, RolloutReason=EVIL)
+    for verb in (["list"], ["status"], ["status", "a"], ["status", "x*"], ["groups"], ["plan"], ["verify"], ["pause"],
+                 ["reload"], ["reload", "--wait"], ["list", "n\033]0;\007end"], ["allocators", "--config=/dev/null"]):
+        done = ctl(*verb)
+        assert "end" in done.out + done.err, done
+        assert not set("\033\007\r\u009b") & set(done.out + done.err), done
+    for verb in (["list"], ["status"], ["status", "a"], ["plan"], ["verify"], ["groups"]):
+        raw = ctl(*verb, "--json=short").out
+        assert not set("\033\007\r") & set(raw), raw
+
+
+@pytest.mark.parametrize("verb, garbled", [
+    (["list"], "ListRelays"), (["groups"], "ListRelays"), (["allocators"], "ListRelays"), (["status"], "GetAll"),
+    (["status", "a"], "GetAll"), (["plan"], "Plan"), (["verify"], "Verify"), (["reload", "--wait"], "GetAll"),
+    (["revert", "a"], "ListRelays"),
+])
+def test_a_daemon_that_answers_with_garbage(ctl, daemon, verb, garbled):
+    daemon.says([relay("a")], garbled=[garbled])
+    done = ctl(*verb)
+    assert done.status == 1 and done.out == "" and f"answered to {garbled}" in done.err, done
+    assert "another version" in done.err and "does not run" not in done.err
+
+
+@pytest.mark.parametrize("verb", ["list", "status", "plan", "verify", "groups"])
+def test_a_daemon_that_hangs(ctl, daemon, verb):
+    daemon.says([relay("a")])
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        done = ctl(verb, SYSTEMD_BUS_TIMEOUT="0.5s")
+        assert done.status == 1 and done.out == "" and "relayallocd does not answer" in done.err, done
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+
+
+def test_a_reader_that_has_seen_enough(ctl, daemon):
+    """As with any program in a pipe: no message, and the signal as the status."""
+    daemon.says([relay(f"relay{i:05}") for i in range(5000)])
+    for verb in (["list"], ["list", "--json=pretty"]):
+        process = ctl.start(*verb)
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=20) == -signal.SIGPIPE and process.stderr.read() == ""
+        process.stderr.close()
+
+
+def test_numbers_have_points_in_every_locale(ctl, fleet, tmp_path):
+    subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", tmp_path / "de_DE.UTF-8"], check=True)
+    german = {"LOCPATH": str(tmp_path), "LC_ALL": "de_DE.UTF-8"}
+    assert "1,5" in subprocess.run(["printf", "%.1f", "1,5"], env={**ctl.environment, **german}, capture_output=True,
+                                   text=True, check=True).stdout  # the locale is there
+    for verb in (["list"], ["status", "done"], ["groups"]):
+        assert ctl(*verb, **german).out == ctl(*verb).out
+        assert ctl(*verb, "--json=short", **german).out == ctl(*verb, "--json=short").out
+
+
 # ---- status, groups, allocators ----
 
 
@@ -177,6 +243,21 @@ def test_status_of_the_daemon(ctl, daemon):
     assert json["rollout"] == {"state": "running", "id": 7, "reason": None, "result": "none", "wave": 2, "waves": 5,
                                "total": 20, "done": 6, "failed": 1, "started": NOW - HOUR, "ends": NOW + 10 * HOUR}
     assert json["relays"]["pending"] == 1 and json["loaded"] == NOW - HOUR and json["refused"] is None
+
+
+def test_status_names_who_is_under_way_and_who_needs_a_look(ctl, daemon):
+    daemon.says([relay("a"), relay("b", "settling"), relay("c", "restarting"), relay("d", "failed", reason="it crashed"),
+                 *(relay(f"e{i}", "drifted", reason=f"overridden by /etc/{i}.conf") for i in range(8))],
+                Rollout="halted", RolloutID=3, RolloutReason="d: it crashed", RolloutResult="halted")
+    out = ctl("status").out
+    assert "\n   Under way: b (settling), c (restarting)\n" in out
+    assert "\n      Failed: d: it crashed\n" in out
+    assert "\n     Drifted: e0: overridden by /etc/0.conf\n              e1: overridden by /etc/1.conf\n" in out
+    assert "e4: " in out and "e5: " not in out and "and 3 more;" in out
+    assert '\n       Go on: "relayallocctl resume"\n' in out
+    daemon.says([relay("a")], Rollout="idle", RolloutID=3, RolloutResult="done")
+    out = ctl("status").out
+    assert not [word for word in ("Under way", "Failed:", "Drifted:", "Go on") if word in out]
 
 
 def test_status_tells_a_refused_file_and_why_a_rollout_halted(ctl, daemon):

@@ -1,8 +1,14 @@
 """top on a real terminal emulator (tmux)."""
 
+import fcntl
+import os
+import pty
 import re
 import shlex
+import signal
+import struct
 import subprocess
+import termios
 import uuid
 
 import pytest
@@ -138,3 +144,23 @@ def test_a_terminal_that_cannot(ctl, daemon):
     daemon.says(FLEET)
     done = ctl.on_terminal("top", TERM="no-such-terminal")
     assert done.status == 2 and "TERM=no-such-terminal" in done.out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_the_terminal_as_it_was(ctl, daemon, number):
+    daemon.says(FLEET)
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 100, 0, 0))
+    before = termios.tcgetattr(follower)
+    process = subprocess.Popen([CTL, "top"], stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+                               env={"TERM": "xterm-256color", **ctl.environment})
+    out = b""
+    while b"LAST HOUR" not in out:
+        out += os.read(leader, 65536)
+    assert termios.tcgetattr(follower)[3] != before[3]
+    process.send_signal(number)
+    process.wait(timeout=20)
+    out = os.read(leader, 65536)
+    assert termios.tcgetattr(follower) == before and b"\033[?1049l" in out
+    os.close(leader)
+    os.close(follower)
