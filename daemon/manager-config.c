@@ -162,7 +162,7 @@ static void resolve(const Manager *m, const Setup *s, size_t allocator, Resolved
     if (a->library && !streq_null(probe.library, ret->library.realpath))
         ret->refusal = xasprintf("%s was preloaded, but %s serves malloc", ret->library.path,
                                  probe.library ? probe.library : "something else");
-    else if (probe.warnings)
+    else if (probe.warnings && in_use(s->config, allocator))
         eventlog_line(LOG_INFO, "Allocator %s: %s", a->name, probe.warnings);
 }
 
