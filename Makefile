@@ -95,13 +95,16 @@ asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 
 .PHONY: lint
 SOURCES = $(wildcard daemon/*.[ch] daemon/*/*.[ch] tests/unit/*.[ch] tests/unit/io/*.[ch] tests/bus/*.[ch] tests/fuzz/*.[ch])
-lint: ## clang-format, clang-tidy, cppcheck
+SCRIPTS = $(shell git ls-files -z .ci tests units packaging | xargs -0 grep -lE '^\#!/bin/(ba)?sh')
+lint: ## clang-format, clang-tidy, cppcheck, shellcheck, and clang's warnings
 	clang-format --dry-run -Werror $(SOURCES)
 	@# one file a run: clang-tidy 14 carries states of its va_list checker from file to file
 	printf '%s\n' $(wildcard daemon/*.c daemon/*/*.c) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=gnu11 $(ALL_CPPFLAGS) \
 		-DLIBEXECDIR='"/usr/libexec"' -DSYSCONFDIR='"/etc"' -DVERSION='"0"'
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem --suppress=unknownMacro -Idaemon daemon
+	shellcheck -x $(SCRIPTS)
+	$(MAKE) --silent BUILD=$(BUILD)/clang CC=clang WERROR=1 all
 
 .PHONY: format
 format: ## clang-format in place
@@ -109,7 +112,7 @@ format: ## clang-format in place
 
 .PHONY: clean
 clean: ## remove what was built, keep build/cache
-	rm -rf $(BUILD)/obj $(BUILD)/tests $(BUILD)/asan $(PROGRAMS)
+	rm -rf $(BUILD)/obj $(BUILD)/tests $(BUILD)/asan $(BUILD)/clang $(PROGRAMS)
 
 .PHONY: help
 help: ## this list

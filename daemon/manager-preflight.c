@@ -72,18 +72,9 @@ Preflight *preflight_free(Preflight *p)
 /* The last thing that is done with it: the callback may free it. */
 static void answer(Preflight *p, char *reason)
 {
-    _cleanup_(freep) char *owned = reason;
-
     close_try(p);
     p->callback(p->userdata, reason == NULL, reason);
-}
-
-/* "system_tor (enforce)" → "system_tor"; only a profile that is enforced denies anything. */
-static char *enforced_profile(const char *label)
-{
-    const char *mode = label ? strstr(label, " (enforce)") : NULL;
-
-    return mode ? xstrndup(label, (size_t)(mode - label)) : NULL;
+    free(reason);
 }
 
 static int start_try(Preflight *p);
@@ -234,7 +225,7 @@ int preflight_start(const Relay *relay, size_t allocator, PreflightCallback call
     *p = (Preflight){
         .relay = relay, .allocator = allocator, .callback = callback, .userdata = userdata, .output = -1
     };
-    p->profile = enforced_profile(relay->label);
+    p->profile = verdict_denying_profile(relay->label);
     int r = start_try(p);
     if (r < 0) {
         preflight_free(p);

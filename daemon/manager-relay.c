@@ -215,12 +215,13 @@ static void forget_process(Relay *r)
 static bool read_process(Relay *r, MappedLibrary *ret_running)
 {
     _cleanup_(freep) char *maps = NULL;
-    char **environ = NULL;
+    char **variables = NULL;
     char *label = NULL;
 
-    if (process_environ(r->process, &environ) < 0)
+    if (process_environ(r->process, &variables) < 0)
         return false;
-    r->environ = (strv_free(r->environ), environ);
+    strv_free(r->environ);
+    r->environ = variables;
     /* systemd gives every service an environment, but in the middle of execve(2) a process shows none */
     if (!*r->environ && is_young(r->process))
         return false;

@@ -192,31 +192,30 @@ static const char *running_name(const VerdictFacts *f)
     return family_to_string(m->family);
 }
 
-/* AppArmor's label of a confined process is "PROFILE (MODE)". The length of PROFILE when it can deny, else 0.
- */
-static size_t denying_profile(const char *label)
+/* AppArmor's label of a confined process is "PROFILE (MODE)". */
+char *verdict_denying_profile(const char *label)
 {
     static const char *const modes[] = { " (enforce)", " (kill)", " (mixed)" };
 
     for (size_t i = 0; label && i < ELEMENTSOF(modes); i++) {
         size_t n = strlen(label), suffix = strlen(modes[i]);
         if (n > suffix && streq(label + n - suffix, modes[i]))
-            return n - suffix;
+            return xstrndup(label, n - suffix);
     }
-    return 0;
+    return NULL;
 }
 
 static Verdict not_loaded(const VerdictFacts *f)
 {
-    size_t profile = denying_profile(f->apparmor);
+    _cleanup_(freep) char *profile = verdict_denying_profile(f->apparmor);
 
     if (!f->realpath)
         return because(CAUSE_MISSING, "the library %s is missing, so ld.so ignored it and %s serves malloc",
                        f->library, running_name(f));
-    if (profile > 0)
+    if (profile)
         return because(CAUSE_DENIED,
-                       "the library %s exists but was not loaded: denied by AppArmor profile %.*s",
-                       f->library, (int)profile, f->apparmor);
+                       "the library %s exists but was not loaded: denied by AppArmor profile %s", f->library,
+                       profile);
     return because(
         CAUSE_DENIED,
         "the library %s exists but was not loaded: hidden or denied by the unit's sandbox, or it was "

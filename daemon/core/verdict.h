@@ -73,6 +73,10 @@ void verdict_clear(Verdict *v);
  * stat(2) does. */
 Verdict verdict_judge(const VerdictFacts *facts);
 
+/* The AppArmor profile of a process with that label, if it can deny anything; NULL: none. Owned by the
+ * caller. */
+char *verdict_denying_profile(const char *label);
+
 /* Files that are not ours and set one of the variables that the allocator sets (LD_PRELOAD included), or
  * remove it, for the warning when our drop-in is written: a strv of "PATH sets NAME" and "PATH unsets NAME".
  * An own_dropin and files equal to it are left out. NULL: none. */
