@@ -24,7 +24,7 @@ static const Column columns[] = {
     [ALLOCATORS_ASSIGNED] = { "ASSIGNED", COLUMN_NUMBER, "relays that it is assigned to" },
     [ALLOCATORS_RUNNING] = { "RUNNING", COLUMN_NUMBER, "relays that run it, proved" },
     [ALLOCATORS_RSS] = { "RSS", COLUMN_BYTES, "average resident memory of those" },
-    [ALLOCATORS_WARNING] = { "WARNING", COLUMN_TEXT, "what speaks against it here" },
+    [ALLOCATORS_WARNING] = { "WARNING", COLUMN_PROSE, "what speaks against it here" },
 };
 
 /* The package is known by the library's own name, and only packages put libraries under /usr/lib. */
@@ -40,9 +40,58 @@ static const char *package_of(const Allocator *allocator, const AllocatorFacts *
     return library_package(slash ? slash + 1 : allocator->library);
 }
 
+/* What speaks against allocators, in words: too long for a cell. */
+typedef struct Note {
+    char *allocators; /* "mimalloc, mimalloc-tuned" */
+    char *text;
+} Note;
+typedef struct Notes {
+    Note *items;
+    size_t n, capacity;
+} Notes;
+
+static void notes_clear(Notes *notes)
+{
+    for (size_t i = 0; i < notes->n; i++) {
+        free(notes->items[i].allocators);
+        free(notes->items[i].text);
+    }
+    free(notes->items);
+}
+
+static void add_note(Notes *notes, const char *allocator, const char *text)
+{
+    for (size_t i = 0; i < notes->n; i++)
+        if (streq(notes->items[i].text, text)) {
+            char *more = xasprintf("%s, %s", notes->items[i].allocators, allocator);
+            free(notes->items[i].allocators);
+            notes->items[i].allocators = more;
+            return;
+        }
+    GROW(notes->items, notes->capacity, notes->n);
+    notes->items[notes->n++] = (Note){ xstrdup(allocator), printable(text, SIZE_MAX) };
+}
+
+/* A line each; NULL: there is none. */
+static char *notes_text(const Notes *notes)
+{
+    char *text = NULL;
+    size_t size = 0;
+
+    if (notes->n == 0)
+        return NULL;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        abort();
+    for (size_t i = 0; i < notes->n; i++)
+        fprintf(f, "%s%s: %s", i > 0 ? "\n" : "", notes->items[i].allocators, notes->items[i].text);
+    fclose(f);
+    return text;
+}
+
 /* An allocator by its name: how many relays, and how much they hold. `facts` NULL: not known here. */
 static void add_row(CtlTable *table, const char *name, const Allocator *allocator,
-                    const AllocatorFacts *facts, const Fleet *fleet)
+                    const AllocatorFacts *facts, const Fleet *fleet, Notes *notes)
 {
     uint64_t assigned = 0, running = 0, rss = 0;
     const char *version = facts ? facts->probe.version : NULL;
@@ -63,9 +112,12 @@ static void add_row(CtlTable *table, const char *name, const Allocator *allocato
     if (facts) {
         ctl_table_text(table, ALLOCATORS_LIBRARY, facts->library.path);
         ctl_table_text(table, ALLOCATORS_PACKAGE, package_of(allocator, facts));
-        ctl_table_text(table, ALLOCATORS_WARNING, facts->refusal ? facts->refusal : facts->warning);
-        if (assigned > 0)
-            ctl_table_color(table, ALLOCATORS_WARNING, facts->refusal ? "1;31" : "33");
+        const char *warning = facts->refusal ? facts->refusal : facts->warning;
+        ctl_table_text(table, ALLOCATORS_WARNING, warning);
+        if (warning)
+            add_note(notes, name, warning);
+        if (assigned > 0 && warning)
+            ctl_table_color(table, ALLOCATORS_ALLOCATOR, facts->refusal ? "1;31" : "33");
     }
     ctl_table_number(table, ALLOCATORS_ASSIGNED, assigned);
     ctl_table_number(table, ALLOCATORS_RUNNING, running);
@@ -89,7 +141,7 @@ static void add_others(CtlTable *table, const Config *config, const Fleet *fleet
         if (isempty(name) || named(config, name) || strv_contains(done, name))
             continue;
         strv_push(&done, xstrdup(name));
-        add_row(table, name, NULL, NULL, fleet);
+        add_row(table, name, NULL, NULL, fleet, NULL);
     }
     strv_free(done);
 }
@@ -102,11 +154,15 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(problems_clear) Problems problems = { 0 };
     _cleanup_(config_freep) Config *config = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    _cleanup_(notes_clear) Notes notes = { 0 };
     char *const *none = NULL;
     bool local = !options->host && !options->machine;
+    /* Below the table for people, where it can be read. */
+    bool below = ctl_chatty(options) && !options->no_legend;
 
     int status = ctl_operands(argc, argv, 0, &none);
-    if (status == 0 && ctl_table_new(options, columns, ELEMENTSOF(columns), ELEMENTSOF(columns), &table) < 0)
+    if (status == 0 &&
+        ctl_table_new(options, columns, ELEMENTSOF(columns), ELEMENTSOF(columns) - below, &table) < 0)
         status = EXIT_USAGE;
     if (status == 0)
         status = fleet_get(options, &fleet, NULL);
@@ -119,8 +175,9 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
     AllocatorFacts *facts = config ? facts_array_read(config, true) : NULL;
     for (size_t i = 0; config && i < config->n_allocators; i++)
-        add_row(table, config->allocators[i].name, &config->allocators[i], &facts[i], &fleet);
+        add_row(table, config->allocators[i].name, &config->allocators[i], &facts[i], &fleet, &notes);
     add_others(table, config, &fleet);
     facts_array_free(facts, config ? config->n_allocators : 0);
-    return ctl_table_print(table) < 0 ? EXIT_FAILED : EXIT_FINE;
+    _cleanup_(freep) char *legend = notes_text(&notes);
+    return ctl_table_print_legend(table, options->columns ? NULL : legend) < 0 ? EXIT_FAILED : EXIT_FINE;
 }

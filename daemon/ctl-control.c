@@ -58,7 +58,7 @@ static const Column verify_columns[] = {
     [VERIFY_RELAY] = { "RELAY", COLUMN_TEXT, "name of the relay" },
     [VERIFY_STATE] = { "STATE", COLUMN_TEXT,
                        "ok, pending, restarting, settling, failed, drifted, stopped, observed" },
-    [VERIFY_REASON] = { "REASON", COLUMN_TEXT, "why it is not as assigned" },
+    [VERIFY_REASON] = { "REASON", COLUMN_PROSE, "why it is not as assigned" },
 };
 
 int ctl_verify(int argc, char *argv[], const CtlOptions *options)

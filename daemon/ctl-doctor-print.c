@@ -3,13 +3,14 @@
 
 #include <json-c/json.h>
 
-/* Words up to `width`; a line that begins with two blanks stands as it is. */
-static void write_wrapped(FILE *f, const char *text, size_t width)
+/* Words up to `width`, in lines that begin with `indent` blanks, of which the first has `column` columns
+ * already; a line of the text that begins with two blanks stands as it is. */
+static void write_wrapped(FILE *f, const char *text, size_t width, int indent, size_t column)
 {
     for (; *text; text += *text != '\0') {
-        size_t line = strcspn(text, "\n"), column = 0;
+        size_t line = strcspn(text, "\n");
         if (strncmp(text, "  ", 2) == 0) {
-            fprintf(f, "    %.*s\n", (int)line, text);
+            fprintf(f, "%*s%.*s\n", indent, "", (int)line, text);
             text += line;
             continue;
         }
@@ -19,13 +20,14 @@ static void write_wrapped(FILE *f, const char *text, size_t width)
                 fputc('\n', f);
                 column = 0;
             }
-            column += n + (size_t)fprintf(f, "%s", column > 0 ? " " : "    ");
+            column += n + (size_t)fprintf(f, "%*s", column > 0 ? 1 : indent, "");
             fprintf(f, "%.*s", (int)n, text);
             text += n;
             while (*text == ' ')
                 text++;
         }
         fputc('\n', f);
+        column = 0;
     }
 }
 
@@ -49,7 +51,7 @@ static char *some_relays(char *const *relays)
 
 static int print_text(const CtlOptions *options, const Findings *findings)
 {
-    size_t terminal = ctl_terminal_width(), width = terminal >= 40 && terminal < 104 ? terminal - 4 : 100,
+    size_t terminal = ctl_terminal_width(), width = terminal >= 40 && terminal < 104 ? terminal : 104,
            size = 0;
     _cleanup_(freep) char *text = NULL;
     FILE *f = open_memstream(&text, &size);
@@ -58,17 +60,19 @@ static int print_text(const CtlOptions *options, const Findings *findings)
         abort();
     for (size_t i = 0; i < findings->n; i++) {
         const Finding *finding = &findings->items[i];
-        const char *color = !options->color                         ? ""
-                            : finding->severity == SEVERITY_WARNING ? "\033[1;33m"
-                                                                    : "\033[1m";
+        const char *color = finding->severity == SEVERITY_WARNING ? "1;33" : "1";
+        _cleanup_(freep) char *severity = xasprintf("%s:", severity_to_string(finding->severity));
+        _cleanup_(freep) char *painted = ctl_paint(options, color, severity);
         _cleanup_(freep) char *relays = finding->relays ? some_relays(finding->relays) : NULL;
-        /* Files have the last word in it, and not all of them are root's. */
-        _cleanup_(freep) char *what = printable(finding->what, SIZE_MAX);
-        fprintf(f, "%s%s%s:%s %s%s%s%s\n", i > 0 ? "\n" : "", color, severity_to_string(finding->severity),
-                options->color ? "\033[0m" : "", what, relays ? " (" : "", relays ? relays : "",
-                relays ? ")" : "");
-        write_wrapped(f, finding->why, width);
-        write_wrapped(f, finding->advice, width);
+        _cleanup_(freep) char *what =
+            relays ? xasprintf("%s (%s)", finding->what, relays) : xstrdup(finding->what);
+        _cleanup_(freep) char *clean =
+            printable(what, SIZE_MAX); /* not all files that it speaks of are root's */
+        fprintf(f, "%s%s", i > 0 ? "\n" : "", painted);
+        /* one line for those who filter */
+        write_wrapped(f, clean, terminal > 0 ? width : SIZE_MAX, 4, strlen(severity));
+        write_wrapped(f, finding->why, width, 4, 0);
+        write_wrapped(f, finding->advice, width, 4, 0);
     }
     fclose(f);
     return findings->n > 0 ? ctl_print(options, text) : 0;

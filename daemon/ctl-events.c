@@ -32,13 +32,13 @@ static const Column columns[COL_MAX] = {
     [COL_TIME] = { "TIME", COLUMN_TIME, "when it happened" },
     [COL_EVENT] = { "EVENT", COLUMN_TEXT, "what kind of event" },
     [COL_RELAY] = { "RELAY", COLUMN_TEXT, "the relay, if it is about one" },
-    [COL_MESSAGE] = { "MESSAGE", COLUMN_TEXT, "the sentence" },
+    [COL_MESSAGE] = { "MESSAGE", COLUMN_PROSE, "the sentence" },
     [COL_UNIT] = { "UNIT", COLUMN_TEXT, "the unit of the relay" },
     [COL_GROUP] = { "GROUP", COLUMN_TEXT, "the group of the relay" },
     [COL_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "the allocator" },
     [COL_VERSION] = { "VERSION", COLUMN_TEXT, "version of that" },
     [COL_LIBRARY] = { "LIBRARY", COLUMN_TEXT, "its file" },
-    [COL_REASON] = { "REASON", COLUMN_TEXT, "why" },
+    [COL_REASON] = { "REASON", COLUMN_PROSE, "why" },
     [COL_RESULT] = { "RESULT", COLUMN_TEXT, "how it ended" },
     [COL_ROLLOUT] = { "ROLLOUT", COLUMN_NUMBER, "number of the rollout" },
     [COL_WAVE] = { "WAVE", COLUMN_NUMBER, "number of the wave in it" },
@@ -132,7 +132,7 @@ static const char *row_color(const EventRow *row)
 
 static int print_table(const Events *events)
 {
-    static const size_t droppable[] = { COL_EVENT, COL_RELAY };
+    static const size_t droppable[] = { COL_RELAY, COL_EVENT }; /* the sentence names the relay, too */
     _cleanup_(ctl_table_freep) CtlTable *table = NULL;
 
     if (ctl_table_new(events->options, columns, COL_MAX, COL_UNIT, &table) < 0)
@@ -147,7 +147,7 @@ static int print_table(const Events *events)
             uint64_t v = 0;
             if (!row->values[c])
                 continue;
-            if (columns[c].type == COLUMN_TEXT)
+            if (columns[c].type == COLUMN_TEXT || columns[c].type == COLUMN_PROSE)
                 ctl_table_text(table, c, row->values[c]);
             else if (parse_u64(row->values[c], &v) >= 0)
                 ctl_table_number(table, c, v);

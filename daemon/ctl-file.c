@@ -125,7 +125,7 @@ static const Column plan_columns[] = {
                       "must not" },
     [PLAN_GROUP] = { "GROUP", COLUMN_TEXT, "the group that takes it" },
     [PLAN_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "the allocator that it gets" },
-    [PLAN_REASON] = { "REASON", COLUMN_TEXT, "why" },
+    [PLAN_REASON] = { "REASON", COLUMN_PROSE, "why" },
 };
 
 typedef struct PlanRow {
@@ -155,10 +155,10 @@ static int by_wave(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
+/* Of rows that are sorted. */
 static char *plan_legend(const PlanRows *rows)
 {
-    size_t restarts = 0, writes = 0, refused = 0;
-    uint32_t waves = 0;
+    size_t restarts = 0, writes = 0, refused = 0, waves = 0;
     char *text = NULL;
     size_t size = 0;
 
@@ -167,8 +167,7 @@ static char *plan_legend(const PlanRows *rows)
         restarts += streq(row->action, "restart");
         writes += streq(row->action, "write") || streq(row->action, "remove");
         refused += streq(row->action, "refused");
-        if (row->wave > waves)
-            waves = row->wave;
+        waves += row->wave > 0 && (i == 0 || rows->items[i - 1].wave != row->wave);
     }
     FILE *f = open_memstream(&text, &size);
     if (!f)
@@ -177,7 +176,7 @@ static char *plan_legend(const PlanRows *rows)
     if (writes > 0)
         fprintf(f, ", %zu without a restart", writes);
     if (waves > 0)
-        fprintf(f, ", in %u wave%s", waves, waves == 1 ? "" : "s");
+        fprintf(f, ", in %zu wave%s", waves, waves == 1 ? "" : "s");
     if (refused > 0)
         fprintf(f, "; %zu refused", refused);
     fclose(f);
@@ -207,7 +206,7 @@ static int print_rows(const CtlOptions *options, PlanRows *rows)
         ctl_table_text(table, PLAN_REASON, row->reason);
     }
     _cleanup_(freep) char *legend =
-        rows->n > 0 ? plan_legend(rows) : xstrdup("Nothing to do: every relay has its due.");
+        rows->n > 0 ? plan_legend(rows) : xstrdup("Nothing to do: no drop-in to write, no relay to restart.");
     return ctl_table_print_legend(table, legend) < 0 ? EXIT_FAILED : 0;
 }
 

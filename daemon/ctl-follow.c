@@ -156,7 +156,7 @@ static int show_end(Follow *follow, const ManagerFacts *m)
     }
     if (m->id == follow->before) {
         if (ctl_chatty(follow->options))
-            puts("Nothing to do: every relay has its due.");
+            puts("Nothing to do: no drop-in to write, no relay to restart.");
         return EXIT_FINE;
     }
     if (!fine)

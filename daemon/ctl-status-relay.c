@@ -14,9 +14,9 @@ static void print_memory(FILE *f, const RelayFacts *r)
 {
     char rss[FORMAT_BYTES_MAX], anonymous[FORMAT_BYTES_MAX], swap[FORMAT_BYTES_MAX], peak[FORMAT_BYTES_MAX];
 
-    status_field(f, "Memory", "%s resident (peak %s), %s anonymous, %s swapped out",
-                 format_bytes(rss, r->rss), format_bytes(peak, r->peak),
-                 format_bytes(anonymous, r->anonymous), format_bytes(swap, r->swap));
+    status_field(f, "Memory", "%s (peak: %s, anonymous: %s, swap: %s)", format_bytes(rss, r->rss),
+                 format_bytes(peak, r->peak), format_bytes(anonymous, r->anonymous),
+                 format_bytes(swap, r->swap));
 }
 
 static void print_dropins(FILE *f, const RelayFacts *r)

@@ -12,7 +12,7 @@
 
 typedef struct Cell {
     bool set;
-    char *text; /* what the table shows; for COLUMN_TEXT also the value */
+    char *text; /* what the table shows; for COLUMN_TEXT and COLUMN_PROSE also the value */
     uint64_t number;
     double real;
     int digits;
@@ -186,6 +186,7 @@ static struct json_object *cell_json(const Cell *c, ColumnType type)
         return NULL;
     switch (type) {
     case COLUMN_TEXT:
+    case COLUMN_PROSE:
         return ctl_json_text(c->text);
     case COLUMN_REAL: {
         _cleanup_(freep) char *digits = xasprintf("%.*f", c->digits, c->real);
@@ -236,6 +237,7 @@ static char *cell_text(const Cell *c, ColumnType type)
     case COLUMN_REAL:
         return xasprintf("%.*f", c->digits, c->real);
     case COLUMN_TEXT:
+    case COLUMN_PROSE:
     case COLUMN_NUMBER:
         break;
     }
@@ -294,32 +296,43 @@ static size_t total_width(const size_t *widths, const bool *hidden, size_t n)
     return total > 0 ? total - 1 : 0;
 }
 
-/* Fits the columns into the terminal: shortens long texts to a width at which they can still be told apart,
- * then leaves columns out, then shortens further. */
+/* Narrows texts, always the widest, down to the widths given. Does the table fit then? */
+static bool narrow(const CtlTable *table, size_t *widths, const bool *hidden, size_t limit, size_t text,
+                   size_t prose)
+{
+    for (;;) {
+        size_t widest = SIZE_MAX;
+        if (total_width(widths, hidden, table->n_shown) <= limit)
+            return true;
+        for (size_t s = 0; s < table->n_shown; s++) {
+            ColumnType type = table->columns[table->shown[s]].type;
+            size_t least = type == COLUMN_PROSE ? prose : type == COLUMN_TEXT ? text : SIZE_MAX;
+            if (!hidden[s] && widths[s] > least && (widest == SIZE_MAX || widths[s] > widths[widest]))
+                widest = s;
+        }
+        if (widest == SIZE_MAX)
+            return false;
+        widths[widest]--;
+    }
+}
+
+/* Fits the columns into the terminal: narrows texts to a width at which they can still be told apart and
+ * read; leaves columns out until that is enough; and if it never is, narrows further. */
 static void fit(const CtlTable *table, size_t *widths, bool *hidden, size_t limit)
 {
-    static const size_t floors[] = { 12, 5, 2 };
+    size_t n = table->n_shown, n_drop = table->chosen ? 0 : table->n_drop;
+    _cleanup_(freep) size_t *natural = xcalloc(n, sizeof(*natural));
 
-    for (size_t f = 0; f < ELEMENTSOF(floors); f++) {
-        for (;;) {
-            size_t widest = SIZE_MAX;
-            if (total_width(widths, hidden, table->n_shown) <= limit)
-                return;
-            for (size_t s = 0; s < table->n_shown; s++)
-                if (!hidden[s] && table->columns[table->shown[s]].type == COLUMN_TEXT &&
-                    widths[s] > floors[f] && (widest == SIZE_MAX || widths[s] > widths[widest]))
-                    widest = s;
-            if (widest == SIZE_MAX)
-                break;
-            widths[widest]--;
+    memcpy(natural, widths, n * sizeof(*natural));
+    for (size_t d = 0; !narrow(table, widths, hidden, limit, 12, 40); d++) {
+        if (d == n_drop) {
+            if (!narrow(table, widths, hidden, limit, 5, 20))
+                narrow(table, widths, hidden, limit, 2, 2);
+            return;
         }
-        for (size_t d = 0; f == 0 && !table->chosen && d < table->n_drop; d++) {
-            for (size_t s = 0; s < table->n_shown; s++)
-                if (table->shown[s] == table->drop[d])
-                    hidden[s] = true;
-            if (total_width(widths, hidden, table->n_shown) <= limit)
-                return;
-        }
+        for (size_t s = 0; s < n; s++)
+            hidden[s] = hidden[s] || table->shown[s] == table->drop[d];
+        memcpy(widths, natural, n * sizeof(*natural));
     }
 }
 
@@ -343,35 +356,77 @@ static char **render_cells(const CtlTable *table, size_t *widths)
     return texts;
 }
 
-static void fill(const CtlTable *table, struct libscols_table *tb, char **texts, const size_t *widths,
-                 const bool *hidden)
+/* Takes a line of that width from the text, up to a blank where there is one. */
+static char *take_line(const char **text, size_t width)
+{
+    size_t cut = 0, blank = 0;
+
+    if (text_width(*text, width, &cut) <= width || cut == 0)
+        cut = strlen(*text);
+    else
+        for (blank = cut; blank > 0 && (*text)[blank] != ' ';)
+            blank--;
+    char *line = xstrndup(*text, blank > 0 ? blank : cut);
+    *text += strlen(line);
+    *text += strspn(*text, " ");
+    return line;
+}
+
+/* What of the cell comes into the next line; *text is what is left of it. */
+static char *next_line(ColumnType type, const char **text, size_t width)
+{
+    if (type == COLUMN_PROSE)
+        return take_line(text, width);
+    char *all = xstrdup(*text);
+    ctl_shorten(&all, width);
+    *text += strlen(*text);
+    return all;
+}
+
+static void fill_row(const CtlTable *table, struct libscols_table *tb, const Row *row, char *const *texts,
+                     const size_t *widths, const bool *hidden)
 {
     size_t n = table->n_shown;
+    _cleanup_(freep) const char **left = xcalloc(n, sizeof(*left));
+    bool more = true;
 
-    for (size_t s = 0; s < n; s++) {
-        bool right = table->columns[table->shown[s]].type != COLUMN_TEXT &&
-                     table->columns[table->shown[s]].type != COLUMN_TIME;
-        ctl_shorten(&texts[s], widths[s]);
-        if (!hidden[s] && !scols_table_new_column(tb, texts[s], 0, right ? SCOLS_FL_RIGHT : 0))
-            abort();
-    }
-    for (size_t i = 0; i < table->n_rows; i++) {
+    for (size_t s = 0; s < n; s++)
+        left[s] = texts[s];
+    while (more) {
         struct libscols_line *line = scols_table_new_line(tb, NULL);
+        more = false;
         for (size_t s = 0, c = 0; s < n; s++) {
             if (hidden[s])
                 continue;
-            char **text = &texts[(i + 1) * n + s];
-            ctl_shorten(text, widths[s]);
-            if (scols_line_set_data(line, c, *text) < 0)
+            _cleanup_(freep) char *text =
+                next_line(table->columns[table->shown[s]].type, &left[s], widths[s]);
+            const char *color = row->cells[table->shown[s]].color;
+            more = more || *left[s];
+            if (scols_line_set_data(line, c, text) < 0)
                 abort();
-            const char *color = table->rows[i].cells[table->shown[s]].color;
-            if (color) {
+            if (color && *text) {
                 _cleanup_(freep) char *sequence = xasprintf("\033[%sm", color);
                 scols_cell_set_color(scols_line_get_cell(line, c), sequence);
             }
             c++;
         }
     }
+}
+
+static void fill(const CtlTable *table, struct libscols_table *tb, char **texts, const size_t *widths,
+                 const bool *hidden)
+{
+    size_t n = table->n_shown;
+
+    for (size_t s = 0; s < n; s++) {
+        ColumnType type = table->columns[table->shown[s]].type;
+        bool left = type == COLUMN_TEXT || type == COLUMN_PROSE || type == COLUMN_TIME;
+        ctl_shorten(&texts[s], widths[s]);
+        if (!hidden[s] && !scols_table_new_column(tb, texts[s], 0, left ? 0 : SCOLS_FL_RIGHT))
+            abort();
+    }
+    for (size_t i = 0; i < table->n_rows; i++)
+        fill_row(table, tb, &table->rows[i], texts + (i + 1) * n, widths, hidden);
 }
 
 static int print_text(const CtlTable *table, const char *legend)

@@ -147,10 +147,27 @@ static int attributes(const Top *top, const FleetRow *row, TopColumn c)
 
 /* ---- the screen ---- */
 
+/* Gives a column what its longest text wants, as far as there is room. */
+static void widen(int *width, int *room, const Fleet *fleet, size_t text_of_row)
+{
+    int longest = 0;
+
+    for (size_t i = 0; i < fleet->n; i++) {
+        char *const *text = (char *const *)((const char *)&fleet->rows[i] + text_of_row);
+        int n = (int)ctl_text_width(*text);
+        longest = n > longest ? n : longest;
+    }
+    int more = longest - *width < *room ? longest - *width : *room;
+    if (*width == 0 || more <= 0)
+        return;
+    *width += more;
+    *room -= more;
+}
+
 /* The widths of the columns that fit; 0: left out. What is over goes to long names, then to the hour. */
 static void lay_out(const Top *top, int *widths)
 {
-    int room = COLS, longest = columns[TOP_RELAY].width;
+    int room = COLS;
 
     memset(widths, 0, _TOP_COLUMN_MAX * sizeof(*widths));
     for (size_t i = 0; i < ELEMENTSOF(order); i++) {
@@ -160,15 +177,8 @@ static void lay_out(const Top *top, int *widths)
         widths[order[i]] = columns[order[i]].width;
         room -= need;
     }
-    for (size_t i = 0; i < top->fleet.n; i++) {
-        int width = (int)ctl_text_width(top->fleet.rows[i].relay);
-        longest = width > longest ? width : longest;
-    }
-    int more = longest - widths[TOP_RELAY] < room ? longest - widths[TOP_RELAY] : room;
-    if (more > 0) {
-        widths[TOP_RELAY] += more;
-        room -= more;
-    }
+    widen(&widths[TOP_RELAY], &room, &top->fleet, offsetof(FleetRow, relay));
+    widen(&widths[TOP_RUNNING], &room, &top->fleet, offsetof(FleetRow, running));
     if (widths[TOP_HOUR] > 0 && room > 0)
         widths[TOP_HOUR] = widths[TOP_HOUR] + room < SPARK_MINUTES ? widths[TOP_HOUR] + room : SPARK_MINUTES;
 }

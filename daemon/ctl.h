@@ -50,6 +50,7 @@ CtlVerb ctl_report, ctl_export, ctl_experiment, ctl_recommend; /* ctl-report.c a
 
 typedef enum ColumnType {
     COLUMN_TEXT,
+    COLUMN_PROSE, /* text that goes on in further lines where the terminal is too narrow for it */
     COLUMN_NUMBER,
     COLUMN_BYTES, /* "1.16 GiB" in a table, bytes in JSON */
     COLUMN_TIME,  /* µs since 1970; in a table local time; 0: "-" and null */
@@ -80,7 +81,8 @@ void ctl_table_color(CtlTable *table, size_t column, const char *sgr); /* "31"; 
 /* What a table shows in place of the value ("2 days 3h ago"); JSON keeps the value. Copied. */
 void ctl_table_show(CtlTable *table, size_t column, const char *text);
 /* On a terminal too narrow for all columns these are left out, in this order, unless -o asked for columns.
- * Outlives the table. Without it, or when that is not enough, long texts are shortened with an ellipsis. */
+ * Outlives the table. Before, down to a readable width, and after it, long texts are shortened with an
+ * ellipsis, and prose is wrapped. */
 void ctl_table_droppable(CtlTable *table, const size_t *order, size_t n);
 size_t ctl_table_rows(const CtlTable *table);
 /* Prints it: a table, or a JSON array of objects. Below the table stands the legend (a line without newline;

@@ -91,7 +91,7 @@ def ended(result, done=4, total=4, failed=0, reason="", state="idle", rollout=1)
 def test_reload_that_changes_nothing_waits_for_nothing(ctl, daemon):
     daemon.says([relay("a")], [(0, "b", "refused", "A", "x", "no library")])
     done = ctl("reload", "--wait", timeout=5)
-    assert done.status == 0 and done.out == "Nothing to do: every relay has its due.\n"
+    assert done.status == 0 and done.out == "Nothing to do: no drop-in to write, no relay to restart.\n"
 
 
 def test_reload_while_a_rollout_is_halted_since_before(ctl, daemon):

@@ -105,6 +105,10 @@ def test_plan_of_the_daemon(ctl, daemon, conf):
     assert [line.split()[:3] for line in done.out.splitlines()[1:4]] == \
         [["1", "a", "write"], ["2", "b", "restart"], ["-", "c", "refused"]]
     assert done.out.splitlines()[-1] == "1 relay to be restarted, 1 without a restart, in 2 waves; 1 refused"
+    # In the middle of a rollout the first waves are over.
+    daemon.says([relay("a")], [(6, "b", "restart", "B", "x", "y"), (7, "c", "restart", "B", "x", "y"), (7, "d", "restart", "B", "x", "y")])
+    assert ctl("plan").out.splitlines()[-1] == "3 relays to be restarted, in 2 waves"
+    daemon.says([relay("a")], [(0, "c", "refused", "A", "jemalloc", "no library")] * 3)
     assert ctl("plan", "--json=short").json[2] == {"wave": None, "relay": "c", "action": "refused", "group": "A",
                                                   "allocator": "jemalloc", "reason": "no library"}
     # A file is planned by the files, not by the daemon.
@@ -113,7 +117,7 @@ def test_plan_of_the_daemon(ctl, daemon, conf):
 
 def test_nothing_to_do(ctl, daemon):
     daemon.says([relay("a")])
-    assert ctl("plan").out == "Nothing to do: every relay has its due.\n"
+    assert ctl("plan").out == "Nothing to do: no drop-in to write, no relay to restart.\n"
     assert ctl("plan", "--json=short").out == "[]\n"
 
 

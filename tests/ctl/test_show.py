@@ -133,6 +133,31 @@ def test_narrow_terminals(ctl, daemon, columns):
     assert "drifted" in rows[2] or columns == 20
 
 
+def test_room_that_a_left_out_column_leaves_is_used(ctl, daemon):
+    daemon.says([relay("relay1", assigned="mimalloc3-tuned", running="jemalloc-tuned", since=NOW - 76 * HOUR)])
+    head, row = plain(ctl.on_terminal("list", columns=80).out).splitlines()[:2]
+    assert head.split() == ["RELAY", "GROUP", "ASSIGNED", "RUNNING", "VERSION", "STATE", "RSS", "PEAK"]
+    assert row.split()[2:4] == ["mimalloc3-tuned", "jemalloc-tuned"]
+
+
+@pytest.mark.parametrize("columns", [100, 60, 40])
+def test_prose_is_wrapped_on_a_terminal(ctl, daemon, columns):
+    reason = "runs glibc, not mimalloc: its drop-in is not written yet, and there is more to say about it"
+    daemon.says([relay("relay1", "drifted", reason=reason), relay("relay2"), relay("relay3", "drifted", reason="x" * 150)],
+                [(1, "relay1", "restart", "A", "mimalloc", reason), (2, "relay2", "restart", "A", "mimalloc", reason)])
+    for verb, titles in (("verify", "RELAY  STATE "), ("plan", "RELAY  ACTION")):
+        done = ctl.on_terminal(verb, columns=columns, NO_COLOR="1")
+        head, *rows = done.out.splitlines()
+        assert max(map(len, [head, *rows])) <= columns and titles in head, done
+        at = head.index("REASON")
+        first = [i for i, row in enumerate(rows) if "relay1" in row or "relay2" in row]
+        told = " ".join(row[at:].strip() for row in rows[first[0]:first[1]])
+        assert told == reason and all(row[:at].strip() == "" for row in rows[first[0] + 1:first[1]])
+    assert "x" * 150 in plain(ctl.on_terminal("verify", columns=columns).out).replace("\n", "").replace(" ", "")
+    # Each on its line for programs.
+    assert re.search(rf"^relay1 +drifted +{re.escape(reason)}$", ctl("verify").out, re.M)
+
+
 def test_chosen_columns_are_not_left_out_on_a_narrow_terminal(ctl, daemon):
     daemon.says([relay("x" * 64)])
     out = plain(ctl.on_terminal("list", "-o", "relay,group,state,since", columns=26).out)
@@ -278,7 +303,7 @@ def test_status_of_a_relay(ctl, fleet):
     assert "● drifter - tor@drifter.service\n       State: drifted: overridden by /etc/x.conf\n" in done.out
     assert "Running: glibc 2.36\n" in done.out and "Assigned: mimalloc\n" in done.out
     assert "Drop-Ins: /etc/systemd/system/tor@drifter.service.d/zz-relayalloc.conf (ours)\n" in done.out
-    assert "Memory: 100 MiB resident (peak 120 MiB)" in done.out
+    assert "Memory: 100 MiB (peak: 120 MiB, " in done.out
     several = ctl("status", "done", "stands")
     assert several.status == 0 and several.out.count(" - tor@") == 2 and "Main PID" in several.out.split("\n\n")[0]
     assert "Main PID" not in several.out.split("\n\n")[1]
@@ -316,7 +341,12 @@ def test_allocators(ctl, fleet, tmp_path):
     assert done.status == 0 and rows["glibc"]["library"] is None and rows["glibc"]["version"]
     assert rows["glibc"]["running"] == 4 and rows["mimalloc"]["assigned"] == 6
     assert "does not exist" in rows["gone"]["warning"]
-    assert "ALLOCATOR" in ctl(f"--config={conf}", "allocators").out
+    # What speaks against them stands below the table, where there is room for it, unless it is asked for.
+    text = ctl(f"--config={conf}", "allocators").out
+    assert "WARNING" not in text and re.search(r"^gone: /usr/lib/no-such-library.so does not exist", text, re.M), text
+    for more in (["--no-legend"], ["-q"], ["-o", "allocator,warning"]):
+        text = ctl(f"--config={conf}", "allocators", *more).out
+        assert re.search(r"^gone .*/usr/lib/no-such-library.so does not exist", text, re.M) and "gone:" not in text, text
 
 
 def test_a_plain_locale_gets_plain_characters(ctl, daemon):

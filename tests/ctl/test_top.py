@@ -63,19 +63,20 @@ def names(lines):
     return [line.split()[0] for line in lines[4:] if line.strip()]
 
 
-FLEET = [relay("a", rss=10 << 20, peak=90 << 20), relay("b", "drifted", group="Z", running="glibc", rss=30 << 20),
+FLEET = [relay("a", running="jemalloc-tuned", rss=10 << 20, peak=90 << 20), relay("b", "drifted", group="Z", running="glibc", rss=30 << 20),
          relay("c" * 30, rss=20 << 20, since=NOW - 100 * HOUR), relay("d", "stopped", running="", version="", rss=0,
                                                                      peak=0, since=0)]
 
 
 def test_shows_and_sorts(daemon, screen):
     daemon.says(FLEET, Rollout="running", RolloutDone=3, RolloutTotal=9, RolloutFailed=1)
-    s = screen("top", columns=120)
+    s = screen("top", columns=130)
     lines = s.has("^RELAY")
     assert lines[0].strip() == "4 relays: 2 ok, 1 drifted, 1 stopped"
     assert lines[1].strip() == "60.0 MiB resident; rollout running: 3 of 9 moved, 1 failed; h: keys"
     assert lines[3].split() == ["RELAY", "GROUP", "RUNNING", "VERSION", "STATE", "RSS", "PEAK", "SINCE", "LAST", "HOUR"]
     assert names(lines) == ["b", "c" * 30, "a", "d"]
+    assert "jemalloc-tuned 2.0.9" in lines[6]
     assert lines[4].split()[:7] == ["b", "Z", "glibc", "2.0.9", "drifted", "30.0", "MiB"]
     assert lines[4].rstrip()[-1] in "▁▂▃▄▅▆▇█" and lines[7].split() == ["d", "A", "-", "-", "stopped", "-", "-", "-"]
     for key, order in (("n", "abcd"), ("p", "bcad"), ("g", "acdb"), ("s", "bacd"), ("t", "abcd"), ("m", "bcad"), ("r", "dacb")):

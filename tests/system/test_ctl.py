@@ -170,7 +170,7 @@ def test_reload_follows_a_real_rollout_and_revert_takes_it_back(blank):
     done = ctl(m, "reload", "--wait")
     assert done.returncode == 0 and "3 of 3 relays moved" in done.stdout.splitlines()[-1], done
     assert {m.allocator_in_maps(r) for r in ("relay1", "relay2")} == {"jemalloc"}
-    assert ctl(m, "reload", "--wait").stdout == "Nothing to do: every relay has its due.\n"
+    assert ctl(m, "reload", "--wait").stdout == "Nothing to do: no drop-in to write, no relay to restart.\n"
     before = m.invocation("relay3")
     done = ctl(m, "revert", "relay1", "relay2", "--wait")
     assert done.returncode == 0, done
