@@ -357,13 +357,23 @@ void bus_api_relay_changed(Relay *r)
 {
     Manager *m = r->manager;
     _cleanup_(freep) char *path = NULL;
+    _cleanup_(freep) char *properties =
+        xasprintf("%d\n%s\n%s\n%s\n%s\n%s", (int)r->state, bus_relay_reason(r), r->running_name, r->version,
+                  bus_assigned_name(r), bus_group_name(r));
+    bool moved = r->state != r->shown;
 
+    if (!moved && streq_null(properties, r->shown_properties))
+        return;
+    free(r->shown_properties);
+    r->shown_properties = TAKE_PTR(properties);
+    r->shown = r->state;
     if (!m->bus || bus_relay_path(r, &path) < 0)
         return;
     (void)sd_bus_emit_properties_changed(m->bus, path, BUS_RELAY_INTERFACE, "State", "Reason", "Running",
                                          "Version", "Assigned", "Group", NULL);
-    (void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RelayChanged", "ss", r->name,
-                             relay_state_to_string(r->state));
+    if (moved)
+        (void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RelayChanged", "ss", r->name,
+                                 relay_state_to_string(r->state));
 }
 
 static int on_manager_changed(sd_event_source *source, uint64_t usec, void *userdata)

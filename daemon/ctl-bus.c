@@ -61,7 +61,7 @@ static int report(const char *method, const sd_bus_error *error, int r)
     }
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
         sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED)) {
-        ctl_error("not allowed to: %s; try it as root", method);
+        ctl_error("%s is for root, or for whom polkit lets; try it as root", method);
         return -EACCES;
     }
     ctl_error("%s failed: %s", method, error->message ? error->message : strerror(-r));

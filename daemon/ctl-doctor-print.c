@@ -3,34 +3,6 @@
 
 #include <json-c/json.h>
 
-/* Words up to `width`, in lines that begin with `indent` blanks, of which the first has `column` columns
- * already; a line of the text that begins with two blanks stands as it is. */
-static void write_wrapped(FILE *f, const char *text, size_t width, int indent, size_t column)
-{
-    for (; *text; text += *text != '\0') {
-        size_t line = strcspn(text, "\n");
-        if (strncmp(text, "  ", 2) == 0) {
-            fprintf(f, "%*s%.*s\n", indent, "", (int)line, text);
-            text += line;
-            continue;
-        }
-        for (const char *end = text + line; text < end;) {
-            size_t n = strcspn(text, " \n");
-            if (column > 0 && column + 1 + n > width) {
-                fputc('\n', f);
-                column = 0;
-            }
-            column += n + (size_t)fprintf(f, "%*s", column > 0 ? 1 : indent, "");
-            fprintf(f, "%.*s", (int)n, text);
-            text += n;
-            while (*text == ' ')
-                text++;
-        }
-        fputc('\n', f);
-        column = 0;
-    }
-}
-
 /* "relay1, relay2, relay3 and 37 more" */
 static char *some_relays(char *const *relays)
 {
@@ -70,9 +42,9 @@ static int print_text(const CtlOptions *options, const Findings *findings)
             printable(what, SIZE_MAX); /* not all files that it speaks of are root's */
         fprintf(f, "%s%s", i > 0 ? "\n" : "", painted);
         /* one line for those who filter */
-        write_wrapped(f, clean, terminal > 0 ? width : SIZE_MAX, 4, strlen(severity));
-        write_wrapped(f, finding->why, width, 4, 0);
-        write_wrapped(f, finding->advice, width, 4, 0);
+        ctl_write_wrapped(f, clean, terminal > 0 ? width : 0, 4, strlen(severity));
+        ctl_write_wrapped(f, finding->why, width, 4, 0);
+        ctl_write_wrapped(f, finding->advice, width, 4, 0);
     }
     fclose(f);
     return findings->n > 0 ? ctl_print(options, text) : 0;

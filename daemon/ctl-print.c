@@ -99,6 +99,32 @@ static int write_out(const char *text)
     return 0;
 }
 
+void ctl_write_wrapped(FILE *f, const char *text, size_t width, int indent, size_t column)
+{
+    for (; *text; text += *text != '\0') {
+        size_t line = strcspn(text, "\n");
+        if (strncmp(text, "  ", 2) == 0) {
+            fprintf(f, "%*s%.*s\n", indent, "", (int)line, text);
+            text += line;
+            continue;
+        }
+        for (const char *end = text + line; text < end;) {
+            size_t n = strcspn(text, " \n");
+            if (width > 0 && column > 0 && column + 1 + n > width) {
+                fputc('\n', f);
+                column = 0;
+            }
+            column += n + (size_t)fprintf(f, "%*s", column > 0 ? 1 : indent, "");
+            fprintf(f, "%.*s", (int)n, text);
+            text += n;
+            while (*text == ' ')
+                text++;
+        }
+        fputc('\n', f);
+        column = 0;
+    }
+}
+
 /* Starts `pager` with a pipe for its input. 0; negative errno. The shell runs it, because PAGER may carry
  * options. */
 static int pager_start(const char *pager, pid_t *ret_pid, int *ret_fd)

@@ -458,8 +458,10 @@ static int print_text(const CtlTable *table, const char *legend)
         abort();
     if (!isempty(body)) /* some versions end it with a newline, some do not */
         fprintf(f, "%s%s", body, body[strlen(body) - 1] == '\n' ? "" : "\n");
-    if (legend && !table->options->no_legend && !table->options->quiet)
-        fprintf(f, "%s%s\n", table->n_rows > 0 ? "\n" : "", legend);
+    if (legend && !table->options->no_legend && !table->options->quiet) {
+        fputs(table->n_rows > 0 ? "\n" : "", f);
+        ctl_write_wrapped(f, legend, width, 0, 0);
+    }
     fclose(f);
     return ctl_print(table->options, text);
 }

@@ -105,6 +105,9 @@ char *ctl_paint(const CtlOptions *options, const char *sgr, const char *text);
 bool ctl_utf8(void);
 /* Columns of the terminal on stdout; 0: it is no terminal. */
 size_t ctl_terminal_width(void);
+/* Words up to `width` (0: of any length), in lines that begin with `indent` blanks, of which the first has
+ * `column` columns already; a line of the text that begins with two blanks stands as it is. */
+void ctl_write_wrapped(FILE *f, const char *text, size_t width, int indent, size_t column);
 /* Columns that the text takes on the screen. */
 size_t ctl_text_width(const char *text);
 /* Makes the text no wider than that on the screen, by cutting it off with an ellipsis. */

@@ -188,10 +188,7 @@ void plan_update_states(Manager *m)
             .cause = r->verdict.cause,
         });
         tell(r);
-        if (r->state != r->shown) {
-            r->shown = r->state;
-            bus_api_relay_changed(r);
-        }
+        bus_api_relay_changed(r);
     }
     manager_show_status(m);
 }

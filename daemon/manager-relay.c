@@ -29,6 +29,7 @@ Relay *relay_free(Relay *r)
     free(r->running_name);
     free(r->version);
     free(r->told);
+    free(r->shown_properties);
     free(r->present);
     free(r->foreign);
     free(r->reason);

@@ -82,10 +82,12 @@ struct Relay {
     char *present; /* text of our drop-in on disk; NULL: none */
     char *foreign; /* why the file that is there must not be touched; NULL */
     Action action;
-    char *reason;            /* of the action, or of the failure */
-    bool refused;            /* a failure that is remembered */
-    RelayState state, shown; /* shown: what the bus was last told */
-    size_t run_item;         /* index in the rollout under way; SIZE_MAX */
+    char *reason; /* of the action, or of the failure */
+    bool refused; /* a failure that is remembered */
+    RelayState state;
+    RelayState shown; /* what the bus was last told, and the properties with it */
+    char *shown_properties;
+    size_t run_item; /* index in the rollout under way; SIZE_MAX */
 
     Memory memory; /* of the last sample */
     usec_t sampled;
@@ -265,5 +267,5 @@ int sampler_start(Manager *m); /* also after a reload that changed the interval 
 /* ---- bus-api.c ---- */
 int bus_api_start(Manager *m);
 void bus_api_stop(Manager *m);
-void bus_api_relay_changed(Relay *r);
+void bus_api_relay_changed(Relay *r); /* tells the bus, if it was told otherwise before */
 void bus_api_manager_changed(Manager *m);

@@ -54,7 +54,7 @@ class World:
     def start_bus(self, address=None):
         config = self.path / "bus.conf"
         config.write_text(
-            "<busconfig><type>custom</type><listen>%s</listen><auth>EXTERNAL</auth><policy context='default'>"
+            "<busconfig><type>custom</type><listen>%s</listen><auth>EXTERNAL</auth><policy context='default'><allow user='*'/>"
             "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/></policy></busconfig>"
             % (address or f"unix:path={self.path}/bus"))
         self.bus_process = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--print-address", "--nofork"],

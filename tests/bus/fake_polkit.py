@@ -1,0 +1,34 @@
+#!/usr/bin/python3
+"""A scripted org.freedesktop.PolicyKit1 on a private bus: gives everybody the same answer, and prints each question as a
+line of JSON. Usage: fake_polkit.py BUS-ADDRESS yes|no|error"""
+import json
+import sys
+
+import dbus
+import dbus.bus
+import dbus.mainloop.glib
+import dbus.service
+from gi.repository import GLib
+
+AUTHORITY = "org.freedesktop.PolicyKit1.Authority"
+
+
+class Authority(dbus.service.Object):
+    def __init__(self, bus, answer):
+        super().__init__(bus, "/org/freedesktop/PolicyKit1/Authority")
+        self.answer = answer
+
+    @dbus.service.method(AUTHORITY, in_signature="(sa{sv})sa{ss}us", out_signature="(bba{ss})")
+    def CheckAuthorization(self, subject, action, details, flags, cancellation):
+        print(json.dumps([subject[0], str(subject[1]["name"]), action, int(flags)]), flush=True)
+        if self.answer == "error":
+            raise dbus.exceptions.DBusException("not today", name=AUTHORITY + ".Error.Failed")
+        return self.answer == "yes", False, {}
+
+
+dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
+connection = dbus.bus.BusConnection(sys.argv[1])
+authority = Authority(connection, sys.argv[2])
+assert connection.request_name("org.freedesktop.PolicyKit1") == dbus.bus.REQUEST_NAME_REPLY_PRIMARY_OWNER
+print("ready", flush=True)
+GLib.MainLoop().run()
