@@ -34,6 +34,30 @@ void notice_wave(Run *run, const RolloutCommand *c)
                    c->wave, c->count, c->count == 1 ? "" : "s");
 }
 
+/* Of the first item that failed, for people; owned by the caller. NULL: none did. */
+static char *first_failure(const Run *run)
+{
+    for (size_t n = 0; n < run->n; n++)
+        if (rollout_gate(run->rollout, n) != GATE_NONE)
+            return xasprintf("%s: %s", run->items[n].relay->name,
+                             run->items[n].reason ? run->items[n].reason : "failed");
+    return NULL;
+}
+
+/* What must not be tried again. A disk or a reload that fails is the host's trouble, and not this relay's
+ * with this library. But one that an operator reverts would be tried again at once, a halt or not, and so for
+ * ever. */
+static void remember_failure(RunItem *i, Gate gate)
+{
+    Manager *m = i->run->manager;
+
+    if (i->allocator == ROLLOUT_NO_ALLOCATOR)
+        state_add_refusal(m->state, i->relay->name, "", "", i->reason);
+    else if (gate != GATE_WRITE && gate != GATE_RELOAD)
+        state_add_refusal(m->state, i->relay->name, item_allocator_name(i),
+                          m->setup->resolved[i->allocator].build, i->reason);
+}
+
 void notice_failed_gate(Run *run, const RolloutCommand *c)
 {
     RunItem *i = &run->items[c->item];
@@ -54,15 +78,11 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
     eventlog_write(MESSAGE_RELAY_FAILED, &e, "%s could not be moved to %s (gate \"%s\"): %s.%s%s",
                    i->relay->name, item_allocator_name(i), gate_to_string(c->gate), i->reason,
                    i->unit_log ? "\nIts last lines:\n" : "", i->unit_log ? i->unit_log : "");
-    /* A disk or a reload that fails is the host's trouble, and not this relay's with this library. But one
-     * that an operator reverts would be tried again at once, a halt or not, and so for ever. */
-    if (i->allocator == ROLLOUT_NO_ALLOCATOR)
-        state_add_refusal(m->state, i->relay->name, "", "", i->reason);
-    else if (c->gate != GATE_WRITE && c->gate != GATE_RELOAD)
-        state_add_refusal(m->state, i->relay->name, item_allocator_name(i),
-                          m->setup->resolved[i->allocator].build, i->reason);
-    else
-        return;
+    remember_failure(i, c->gate);
+    if (rollout_halts(run->rollout)) { /* now: a crash in the put-back must not set it going again */
+        _cleanup_(freep) char *why = first_failure(run);
+        manager_hold(m, HOLD_HALTED, why);
+    }
     (void)manager_save_state(m);
 }
 
@@ -101,6 +121,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
                 ? "%s COULD NOT BE PUT BACK and needs a human: %s. See systemctl status '%s'."
                 : "%s was left as it is, as on_failure = \"stop\" says: %s. See systemctl status '%s'.",
             i->relay->name, i->reason ? i->reason : "reason unknown", i->relay->unit);
+        relay_unit_changed(i->relay); /* what changed while its job was out has not been read */
         break;
     case STEP_SKIPPED:
         eventlog_line(LOG_INFO, "%s %s.", i->relay->name,
@@ -120,28 +141,16 @@ void notice_over(Run *run)
     RolloutState state = rollout_state(run->rollout);
     size_t total, done, failed;
     Event e = { .rollout = run_id(m), .result = rollout_state_to_string(state) };
-    const RunItem *first = NULL;
 
     rollout_counts(run->rollout, &total, &done, &failed);
-    for (size_t n = 0; n < run->n; n++) {
-        Step step = rollout_step(run->rollout, n);
-
-        if (step_ended(step))
+    for (size_t n = 0; n < run->n; n++)
+        if (step_ended(rollout_step(run->rollout, n)))
             end_flight(run, n);
-        if (!first && (step == STEP_FAILED || step == STEP_LOST))
-            first = &run->items[n];
-    }
     free(m->last_reason);
-    m->last_reason =
-        first ? xasprintf("%s: %s", first->relay->name, first->reason ? first->reason : "failed") : NULL;
+    m->last_reason = first_failure(run);
     if (state != ROLLOUT_SUPERSEDED)
         m->last_result = state;
     m->last_counts = run_counts(m);
-    if (state == ROLLOUT_HALTED || state == ROLLOUT_ABORTED) {
-        m->state->hold = state == ROLLOUT_HALTED ? HOLD_HALTED : HOLD_ABORTED;
-        free(m->state->hold_reason);
-        m->state->hold_reason = xstrdup(m->last_reason);
-    }
     (void)manager_save_state(m);
     e.reason = m->last_reason;
     if (state == ROLLOUT_HALTED)

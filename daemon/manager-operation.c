@@ -36,6 +36,7 @@ static void answer_verified(RunItem *i, Proof proof)
     const UnitInfo *info = i->relay->info;
 
     operation_end(i);
+    i->failed_up = relay_up(i->relay);
     run_send(i->run, (RolloutEvent){ .kind = EVENT_VERIFIED,
                                      .item = i->index,
                                      .proof = proof,
@@ -57,6 +58,12 @@ static void operation_wait(RunItem *i, usec_t delay)
 static bool past_deadline(const RunItem *i)
 {
     return now_monotonic(i->run->manager) >= i->deadline;
+}
+
+/* The same after an answer that was an error: while systemd is not there at all, it is nobody's failure. */
+static bool gave_up(const RunItem *i, int error)
+{
+    return error != -ENOTCONN && past_deadline(i);
 }
 
 /* Everything about a unit in transition is bounded by what the unit itself allows. */
@@ -88,7 +95,7 @@ static void on_job_looked(void *userdata, int error, const char *message, UnitIn
             return;
         }
     }
-    if (past_deadline(i)) {
+    if (gave_up(i, error)) {
         item_add_reason(i, xstrdup("its restart job did not end in the time that the unit allows"));
         answer_job(i, JOB_TIMEOUT);
         return;
@@ -136,20 +143,19 @@ static void ask_restart(RunItem *i)
 static void on_restart_seen(void *userdata, int error, const char *message, UnitInfo *info)
 {
     RunItem *i = userdata;
+    bool same = error < 0 || (streq(info->invocation, i->invocation) && info->job == 0);
 
     (void)message;
     i->call = NULL;
-    if (error < 0) {
-        operation_wait(i, POLL_JOB);
-        return;
-    }
-    bool same = streq(info->invocation, i->invocation) && info->job == 0;
-    relay_take_info(i->relay, info);
+    if (error == 0)
+        relay_take_info(i->relay, info);
     if (!same) {
         answer_job(i, JOB_DONE);
-    } else if (past_deadline(i)) {
+    } else if (gave_up(i, error)) {
         item_add_reason(i, xstrdup("systemd did not answer when its restart was asked for"));
         answer_job(i, JOB_TIMEOUT);
+    } else if (error < 0) {
+        operation_wait(i, POLL_JOB);
     } else {
         ask_restart(i);
     }
@@ -168,10 +174,29 @@ static void on_reset(void *userdata, int error, const char *message)
         ask_restart(i);
 }
 
-static void ask(RunItem *i)
+/* It was up when it failed, and is not any more: an operator stops it, whose word is the last. */
+static bool stopped_meanwhile(const RunItem *i)
 {
-    if (i->operation == OPERATION_RESTART) {
-        ask_restart(i);
+    const UnitInfo *info = i->relay->info;
+
+    return i->failed_up && ((info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) ||
+                            (info->active == ACTIVE_DEACTIVATING && info->job != 0));
+}
+
+static void on_start_read(void *userdata, int error, const char *message, UnitInfo *info)
+{
+    RunItem *i = userdata;
+
+    (void)message;
+    i->call = NULL;
+    if (error == -ENOTCONN) {
+        operation_wait(i, POLL_JOB);
+        return;
+    }
+    if (error == 0)
+        relay_take_info(i->relay, info);
+    if (stopped_meanwhile(i)) {
+        answer_job(i, JOB_SKIPPED);
         return;
     }
     int r = systemd1_reset_failed(i->run->manager->systemd, i->relay->unit, on_reset, i, &i->call);
@@ -295,7 +320,7 @@ static void on_verify_read(void *userdata, int error, const char *message, UnitI
     if (error == 0) {
         relay_take_info(i->relay, info);
         verify_looked(i);
-    } else if (past_deadline(i)) {
+    } else if (gave_up(i, error)) {
         item_add_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));
         answer_verified(i, PROOF_FAILED);
     } else {
@@ -318,8 +343,10 @@ static void look(RunItem *i)
         read_unit(i, on_verify_read);
     else if (i->asked)
         read_unit(i, i->job ? on_job_looked : on_restart_seen);
+    else if (i->operation == OPERATION_RESTART)
+        ask_restart(i);
     else
-        ask(i);
+        read_unit(i, on_start_read);
 }
 
 static int on_operation_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -343,6 +370,8 @@ void operation_start(RunItem *i, Operation operation)
     i->deadline = unit_deadline(i);
     if (operation == OPERATION_RESTART || operation == OPERATION_START)
         i->asked = false;
+    if (operation == OPERATION_RESTART)
+        i->failed_up = false;
     if (m->systemd)
         look(i);
     /* else operation_bus_back() starts it */
@@ -352,10 +381,12 @@ void operation_start(RunItem *i, Operation operation)
 
 void operation_bus_back(RunItem *i)
 {
-    if (i->operation == OPERATION_NONE || i->call)
+    if (i->operation == OPERATION_NONE)
+        return;
+    i->deadline = unit_deadline(i); /* the time without systemd was nobody's fault */
+    if (i->call)
         return;
     free(i->job); /* a signal of its end may be lost */
     i->job = NULL;
-    i->deadline = unit_deadline(i); /* the time without a bus was nobody's fault */
     look(i);
 }

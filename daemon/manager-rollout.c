@@ -225,7 +225,7 @@ static void ask_reload(Run *run)
         return; /* run_bus_back() asks */
     int r = systemd1_reload(run->manager->systemd, on_reloaded, run, &run->reload);
     if (r < 0)
-        reload_over(run, false, strerror(-r));
+        on_reloaded(run, r, NULL);
 }
 
 /* ---- preflight ---- */

@@ -38,6 +38,7 @@ typedef struct RunItem {
     bool asked;          /* systemd may have been asked for it */
     char invocation[33]; /* when the restart was asked for first */
     bool was_down;       /* then it was not up, and has not been since: its failure is none of ours */
+    bool failed_up;      /* it was up when it failed: whoever it is that stops it then, we did not */
 } RunItem;
 
 typedef struct RunPreflight {

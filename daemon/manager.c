@@ -207,11 +207,13 @@ static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- reload ---- */
 
-static void set_hold(Manager *m, Hold hold)
+void manager_hold(Manager *m, Hold hold, const char *reason)
 {
+    char *copy = xstrdup(reason);
+
     m->state->hold = hold;
     free(m->state->hold_reason);
-    m->state->hold_reason = NULL;
+    m->state->hold_reason = copy;
 }
 
 /* What failed with another file or another build of a library gets a new chance. What an operator aborted or
@@ -232,7 +234,7 @@ static void forget_old_failures(Manager *m, const Setup *setup)
         s->reverted = strv_free(s->reverted);
     }
     if (s->hold == HOLD_HALTED || (s->hold == HOLD_ABORTED && new_file))
-        set_hold(m, HOLD_NONE);
+        manager_hold(m, HOLD_NONE, NULL);
     (void)manager_save_state(m);
 }
 
@@ -279,7 +281,7 @@ bool manager_adopt_next(Manager *m)
     if (!m->next_setup)
         return false;
     if (m->state->hold == HOLD_HALTED && !streq(m->next_setup->id, m->setup->id)) { /* by what it replaces */
-        set_hold(m, HOLD_NONE);
+        manager_hold(m, HOLD_NONE, NULL);
         (void)manager_save_state(m);
     }
     adopt(m, TAKE_PTR(m->next_setup));
@@ -337,8 +339,10 @@ void manager_pause(Manager *m)
 {
     const Event e = { .rollout = run_id(m) };
 
-    set_hold(m, HOLD_PAUSED);
-    (void)manager_save_state(m);
+    if (m->state->hold == HOLD_NONE) { /* a halt and an abort hold more than a pause does */
+        manager_hold(m, HOLD_PAUSED, NULL);
+        (void)manager_save_state(m);
+    }
     run_event(m, EVENT_PAUSE);
     eventlog_write(MESSAGE_ROLLOUT_PAUSED, &e,
                    "Paused by an operator: what is under way is finished, nothing new begins.");
@@ -353,7 +357,7 @@ int manager_resume(Manager *m)
         return -ENOENT;
     if (m->state->hold != HOLD_PAUSED)
         state_clear_refusals(m->state); /* the operator has looked at it: a new chance */
-    set_hold(m, HOLD_NONE);
+    manager_hold(m, HOLD_NONE, NULL);
     (void)manager_save_state(m);
     m->not_before = 0;
     eventlog_write(MESSAGE_ROLLOUT_RESUMED, &e, "Resumed by an operator.");
@@ -367,6 +371,11 @@ int manager_abort(Manager *m)
 {
     if (!m->run)
         return -ENOENT;
+    /* Now, and not when what is under way has been finished: neither a crash nor a new plan may undo it. */
+    if (m->state->hold != HOLD_HALTED) {
+        manager_hold(m, HOLD_ABORTED, NULL);
+        (void)manager_save_state(m);
+    }
     run_event(m, EVENT_ABORT);
     manager_show_status(m);
     return 0;

@@ -157,7 +157,8 @@ void manager_show_status(Manager *m); /* STATUS= and the bus */
 void manager_schedule(Manager *m, sd_event_source **source, usec_t delay, sd_event_time_handler_t handler);
 usec_t now_monotonic(const Manager *m);
 usec_t now_realtime(void);
-void manager_ready(Manager *m); /* READY=1, once */
+void manager_ready(Manager *m);                               /* READY=1, once */
+void manager_hold(Manager *m, Hold hold, const char *reason); /* to be saved by the caller; reason or NULL */
 /* State that a crash must not lose; the error was logged. */
 int manager_save_state(Manager *m);
 

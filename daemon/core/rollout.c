@@ -588,6 +588,11 @@ RolloutState rollout_state(const Rollout *r)
     return r->state;
 }
 
+bool rollout_halts(const Rollout *r)
+{
+    return r->state == ROLLOUT_HALTED || (r->state == ROLLOUT_ENDING && r->end == ROLLOUT_HALTED);
+}
+
 Step rollout_step(const Rollout *r, size_t item)
 {
     assert(item < r->n_items);

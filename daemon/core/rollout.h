@@ -181,6 +181,7 @@ static inline bool rollout_over(const Rollout *r)
 {
     return rollout_state(r) >= ROLLOUT_DONE;
 }
+bool rollout_halts(const Rollout *r); /* it has halted, or will when what is under way has been finished */
 Step rollout_step(const Rollout *r, size_t item);
 Gate rollout_gate(const Rollout *r, size_t item);     /* where it failed; GATE_NONE */
 usec_t rollout_settle(const Rollout *r, size_t item); /* how long it must stay up; a canary perhaps longer */

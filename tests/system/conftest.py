@@ -52,5 +52,20 @@ def pytest_runtest_makereport(item, call):
             report.sections.append(("relays", m.sh("relayallocctl list 2>&1; true")))
 
 
+def pytest_configure(config):
+    config.figures = []
+
+
+@pytest.fixture
+def figures(request):
+    """figures("moments tried 8"): a line that the run prints at its end, also when all went well."""
+    return request.config.figures.append
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for line in config.figures:
+        terminalreporter.write_line(line)
+
+
 def pytest_report_header():
     return f"release {RELEASE}" + (", ASan and UBSan" if SANITIZE else "")

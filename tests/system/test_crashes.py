@@ -32,12 +32,32 @@ def assert_nobody_down(m):
         assert unit["ActiveState"] in ("active", "activating") or unit.get("Job", "0") not in ("", "0"), (relay, unit)
 
 
-def test_killed_at_random_moments(fresh):
+def killed_once(m, allocator, moment):
+    """A rollout to the allocator, killed at the moment and begun again; the starts of each relay."""
+    m.systemctl("stop", "relayallocd")
+    m.mark()
+    m.write_conf(conf(m, allocator))
+    began = time.monotonic()
+    m.systemctl("start", "--no-block", "relayallocd")
+    m.wait_until(lambda: time.monotonic() - began >= moment, moment + 5, "the moment to come")
+    m.run("systemctl kill -s KILL relayallocd")
+    assert_nobody_down(m)
+    m.sh("systemctl reset-failed relayallocd 2>/dev/null || true; systemctl start relayallocd")
+    m.wait_until(lambda: {m.allocator_in_maps(r) for r in m.names} == {allocator}, 120, f"all to run {allocator}",
+                 m.journal_text)
+    m.wait_all("ok")
+    assert_files_whole(m)
+    starts = [m.starts(r) for r in m.names]
+    assert max(starts) <= 2, f"starts of {m.names}: {starts}"
+    return starts
+
+
+def test_killed_at_random_moments(fresh, figures):
     m = fresh
     seed = int(os.environ.get("SEED", random.randrange(1 << 32)))
     chance = random.Random(seed)
-    print(f"SEED={seed}")
     extra = collections.Counter()
+    tried, broken = 0, None
     # how long a rollout takes here, so that the moments cover it whole
     m.write_conf(conf(m, "jemalloc"))
     began = time.monotonic()
@@ -45,29 +65,18 @@ def test_killed_at_random_moments(fresh):
     m.wait_event("rollout-finished", timeout=120)
     length = time.monotonic() - began
     m.wait_all("ok")
-    for attempt in range(KILLS):
-        allocator = ("tcmalloc", "jemalloc")[attempt % 2]
-        m.systemctl("stop", "relayallocd")
-        m.mark()
-        m.write_conf(conf(m, allocator))
+    while tried < KILLS and not broken:
         moment = chance.uniform(0, length * 1.1)
-        began = time.monotonic()
-        m.systemctl("start", "--no-block", "relayallocd")
-        m.wait_until(lambda: time.monotonic() - began >= moment, moment + 5, "the moment to come")
-        m.run("systemctl kill -s KILL relayallocd")
-        assert_nobody_down(m)
-        m.sh("systemctl reset-failed relayallocd 2>/dev/null || true; systemctl start relayallocd")
-        m.wait_until(lambda: {m.allocator_in_maps(r) for r in m.names} == {allocator}, 120,
-                     f"all to run {allocator} after a kill at {moment:.3f} s of {length:.3f} s "
-                     f"(attempt {attempt}, SEED={seed})", m.journal_text)
-        m.wait_all("ok")
-        assert_files_whole(m)
-        for relay in m.names:
-            starts = m.starts(relay)
-            extra[starts - 1] += 1
-            assert starts <= 2, f"{relay}: {starts} starts, killed at {moment:.3f} s (SEED={seed})"
-    print(f"moments tried {KILLS}, invariants broken 0, extra restarts "
-          + ", ".join(f"{n}: {count} relays" for n, count in sorted(extra.items())))
+        try:
+            starts = killed_once(m, ("tcmalloc", "jemalloc")[tried % 2], moment)
+            extra.update(n - 1 for n in starts)
+        except AssertionError as error:
+            broken = f"killed at {moment:.3f} s of {length:.3f} s (attempt {tried}, SEED={seed}): {error}"
+        tried += 1
+    figures(f"Killed at random moments of a rollout of {RELAYS} relays that takes {length:.1f} s ({m.release}, SEED={seed}): "
+            f"moments tried {tried}, invariants broken {int(bool(broken))}, restarts more than needed: "
+            + ", ".join(f"{n}: {count} times" for n, count in sorted(extra.items())))
+    assert not broken, broken
     # A moment at which nothing was lost costs nothing: most relays need no second restart.
     assert extra[0] >= extra[1]
 
