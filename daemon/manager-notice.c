@@ -92,6 +92,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
     Event e = relay_event(i->relay);
 
     operation_end(i);
+    plan_one(i->relay); /* the last plan may be from when it was on its way */
     e.wave = rollout_wave(run->rollout);
     e.reason = i->reason;
     switch (rollout_step(run->rollout, c->item)) {

@@ -99,6 +99,25 @@ static PlanRelay plan_facts(const Relay *r, char **wanted, char **refusal)
     return p;
 }
 
+static void take_action(Relay *r, Action action, char *take_reason)
+{
+    r->action = action;
+    r->refused = action == ACTION_REFUSED && failed_before(r);
+    free(r->reason);
+    r->reason = take_reason;
+}
+
+void plan_one(Relay *r)
+{
+    char *wanted = NULL, *refusal = NULL, *reason = NULL;
+    const PlanRelay facts = plan_facts(r, &wanted, &refusal);
+    Action action = plan_relay(&facts, &reason);
+
+    take_action(r, action, reason);
+    free(wanted);
+    free(refusal);
+}
+
 void plan_make(Manager *m)
 {
     _cleanup_(freep) PlanRelay *facts = xcalloc(m->n_relays, sizeof(*facts));
@@ -111,24 +130,14 @@ void plan_make(Manager *m)
     plan_free(m->plan);
     m->plan = plan_new(facts, m->n_relays, &policy);
     for (size_t i = 0; i < m->n_relays; i++) {
-        Relay *r = m->relays[i];
-
-        r->action = ACTION_NONE;
-        r->refused = false;
-        free(r->reason);
-        r->reason = NULL;
+        take_action(m->relays[i], ACTION_NONE, NULL);
         free(wanted[i]);
+        free(refusals[i]);
     }
     for (size_t i = 0; i < m->plan->n; i++) {
         const PlanItem *item = &m->plan->items[i];
-        Relay *r = m->relays[item->relay];
-
-        r->action = item->action;
-        r->reason = xstrdup(item->reason);
-        r->refused = item->action == ACTION_REFUSED && failed_before(r);
+        take_action(m->relays[item->relay], item->action, xstrdup(item->reason));
     }
-    for (size_t i = 0; i < m->n_relays; i++)
-        free(refusals[i]);
 }
 
 /* ---- states ---- */

@@ -217,6 +217,7 @@ void plan_soon(Manager *m); /* a fact has changed */
 void plan_now(
     Manager *m); /* makes the plan, updates states, starts a rollout when there is something to do */
 void plan_make(Manager *m); /* only that */
+void plan_one(Relay *r);    /* what should be done about it by now; the plan itself stays as it is */
 void plan_update_states(Manager *m);
 const char *relay_reason(const Relay *r); /* why it is not as assigned; NULL: it is, or nothing is known */
 RolloutPolicy plan_policy(const Manager *m);

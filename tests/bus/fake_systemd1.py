@@ -210,7 +210,7 @@ class Systemd(dbus.service.Object):
         if self.fake.hide_preload:
             env.pop("LD_PRELOAD", None)
         fd = props["StandardOutputFileDescriptor"].take()
-        subprocess.Popen(argv, env=env, stdout=fd, stderr=fd)
+        self.fake.programs.append(subprocess.Popen(argv, env=env, stdout=fd, stderr=fd))
         os.close(fd)
         return "/org/freedesktop/systemd1/job/1"
 
@@ -272,6 +272,9 @@ class Control(dbus.service.Object):
             fake.transient_script = r["steps"]
         elif what == "reset-delay":
             fake.reset_delay = r["seconds"]
+        elif what == "leave":  # nobody owns the name for a while; our own jobs go on
+            self.fake.later(0, lambda: fake.bus.release_name("org.freedesktop.systemd1"))
+            self.fake.later(r["seconds"], lambda: fake.bus.request_name("org.freedesktop.systemd1"))
         elif what == "reconnect":
             fake.later(r.get("delay", 0), fake.reconnect)
         return json.dumps({
@@ -279,6 +282,7 @@ class Control(dbus.service.Object):
             "subscriptions": fake.subscriptions,
             "lists": fake.lists,
             "transients": fake.transients,
+            "finished": len(fake.programs) > 0 and all(p.poll() is not None for p in fake.programs),
             "units": {u.name: {"restarts": u.restarts, "starts": u.starts, "resets": u.resets, "active": u.active,
                                "reads": u.reads,
                                "environment": u.environment, "pid": u.process.pid if u.process else 0}
@@ -291,7 +295,7 @@ class Fake:
         self.address, self.root = address, root
         self.scripts, self.reload_script = {}, []
         self.reloads = self.subscriptions = self.jobs = self.lists = self.reset_delay = 0
-        self.list_errors, self.transient_script, self.transients = [], [], []
+        self.list_errors, self.transient_script, self.transients, self.programs = [], [], [], []
         self.hide_preload = False
         self.units = {}
         for relay in relays:

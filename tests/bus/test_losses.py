@@ -1,4 +1,8 @@
 """Answers that are lost, with systemd's connection or with the whole bus, at each operation."""
+import signal
+
+import pytest
+
 from conftest import wait_until
 from test_jobs import LIBRARY, begin, restarts
 
@@ -103,3 +107,47 @@ def test_bus_dies_while_the_relay_is_away(world):
     world.restart_bus()
     world.wait_said("Rollout 1 finished: 2 done, 0 failed")
     assert restarts(world, "a") == (1, 0)
+
+
+def test_bus_dies_at_the_very_moment_of_a_reload(world):
+    """The preflight's end and the bus's are seen in one go: the reload that follows is refused by our own side."""
+    begin(world, "a", "b")
+    world.do("transient-script", steps=[{"delay": 0.5}])
+    world.start()
+    wait_until(lambda: world.do("look")["transients"], "the preflight")
+    world.daemon.send_signal(signal.SIGSTOP)
+    wait_until(lambda: world.do("look")["finished"], "the end of the preflight")
+    world.bus_process.kill()
+    world.bus_process.wait()
+    (world.path / "bus").unlink(missing_ok=True)
+    world.daemon.send_signal(signal.SIGCONT)
+    world.wait_said("Lost the connection to the system bus")
+    world.start_bus()
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    assert [restarts(world, r) for r in "ab"] == [(1, 0)] * 2
+
+
+@pytest.mark.slow
+def test_systemd_away_for_longer_than_the_unit_allows(world):
+    """Nobody can be asked meanwhile: that is not the relay's failure."""
+    begin(world, "a", "b")
+    for relay in "ab":
+        world.do("timeout", unit=f"tor@{relay}.service", usec=100_000)
+    world.script("a", {"delay": 2})
+    world.start()
+    world.wait_said("a: restarting")
+    world.do("leave", seconds=20)
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed", timeout=60)
+    assert [restarts(world, r) for r in "ab"] == [(1, 0)] * 2
+
+
+@pytest.mark.slow
+def test_unit_that_cannot_be_read_any_more_does_not_hold_the_rollout_for_ever(world):
+    begin(world, "a", "b")
+    world.do("timeout", unit="tor@a.service", usec=100_000)
+    world.script("a", {"reply": 60, "delay": 1})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.do("set", unit="tor@a.service", values={"error": "org.freedesktop.DBus.Error.InvalidArgs"})
+    world.do("reconnect")
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed", timeout=90)

@@ -102,6 +102,17 @@ def test_crashed_before_it_is_put_back(world):
     assert restarts(world, "a") == (1, 1) and world.unit("a")["active"] == "active"
 
 
+def test_failed_relay_is_never_called_drifted(world):
+    """Plans that were made while it was on its way know nothing of it."""
+    begin(world, "a", "b")
+    world.script("a", {"result": "failed", "then": "auto-restart"},
+                 {"delay": 0.5, "meanwhile": "activating"})
+    world.start()
+    world.wait_said("Rollout 1 halted")
+    wait_until(lambda: world.states() == {"a": "failed", "b": "pending"}, "states")
+    assert not world.said("drifted")
+
+
 def test_failed_relay_that_is_left_so_is_shown_as_it_is(world):
     begin(world, "a", "b", rollout='settle = 0; canary = 0; on_failure = "stop";')
     world.script("a", {"result": "failed", "then": "failed"})

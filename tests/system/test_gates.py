@@ -1,13 +1,15 @@
-"""A rollout that goes wrong: who fails at which gate is put back, and nobody else is touched."""
+"""A rollout that goes wrong: who fails at which gate is put back, and nobody else is touched. FLEET says of how many
+relays (at least 6)."""
 
 import json
+import os
 import subprocess
 
 import pytest
 
 from machine import REPO
 
-RELAYS = 6
+RELAYS = int(os.environ.get("FLEET", "6"))
 BROKEN = "/usr/local/lib/relay-test/libbroken.so"
 
 
@@ -119,6 +121,44 @@ def test_one_broken_group_does_not_reach_the_others_relays(broken):
     assert len(touched) == 1
     for relay in ("relay1", "relay2", "relay3"):
         assert m.allocator_in_maps(relay) == "glibc" and m.drop_in(relay) is None
+
+
+def test_one_library_broken_on_purpose_in_a_whole_fleet(broken, figures):
+    """As an operator meets it: a rollout to several groups, watched by reload --wait, one group's library broken."""
+    m, _ = broken
+    m.start_daemon()
+    m.wait_all("observed")
+    half = ", ".join(f'"{r}"' for r in m.names[::2])
+    m.write_conf('allocators = { broken = { library = "' + BROKEN + '"; environment = { BROKEN = "start"; }; }; };\n'
+                 + m.settings([("A", "jemalloc", f"relays = [ {half} ]"), ("B", "broken", 'relays = [ "*" ]')],
+                              parallel=4, settle=1, canary=1))
+    before = m.invocations()
+    watched = m.run("relayallocctl reload --wait", timeout=300)
+    said = watched.stdout + watched.stderr
+    victims = {e["RELAYALLOC_RELAY"] for e in m.events("relay-failed")}
+    assert len(victims) == 1, victims
+    victim = victims.pop()
+    assert victim not in m.names[::2], "the group whose library is sound failed"
+    # the exit status and what was printed say why
+    assert watched.returncode == 1, (watched.returncode, said)
+    assert victim in said and "halted" in said, said
+    # the canary is back as it was, with all others
+    m.wait_event("relay-put-back", relay=victim)
+    assert all(m.is_active(m.unit(r)) for r in m.names)
+    assert m.allocator_in_maps(victim) == "glibc" and m.drop_in(victim) is None
+    assert m.starts(victim) == 1, "the start that put it back"
+    after = m.invocations()
+    moved = {r for r in m.names if after[r] != before[r]} - {victim}
+    assert moved == {m.names[0]}, "the canary of the sound group, and nobody else"
+    assert all(m.allocator_in_maps(r) == "glibc" for r in m.names if r not in moved)
+    # and so does each way to ask later
+    status = m.run("relayallocctl status")
+    assert status.returncode == 3 and "halted" in status.stdout and victim in status.stdout, status.stdout
+    rows = m.listing()
+    assert rows[victim]["state"] == "failed" and m.run("relayallocctl list").returncode == 3
+    figures(f"{RELAYS} relays, one of two groups with a broken library ({m.release}): canary {victim} put back, "
+            f"{len(moved)} moved, all {RELAYS} active; reload --wait ended with {watched.returncode} and:")
+    figures("\n".join("    " + line for line in said.strip().splitlines()[-4:]))
 
 
 def test_relay_that_ignores_its_stop_signal_is_waited_for(fresh):
