@@ -270,14 +270,14 @@ static bool on_its_way(const RunItem *i)
                                                  !streq_null(info->sub_state, "auto-restart"));
 }
 
-/* Our restart has set systemd's count to 0: whatever is there now came after it, and without anybody's wish.
- */
+/* Our restart has set systemd's count to 0: what is there at the first look came after it, and without
+ * anybody's wish. What is added while it settles, core/rollout sees. */
 static bool crashed_since_restart(const RunItem *i)
 {
     const UnitInfo *info = i->relay->info;
 
-    return i->operation == OPERATION_VERIFY && i->asked && !i->was_down && info->n_restarts > 0 &&
-           !streq(i->invocation, info->invocation);
+    return rollout_step(i->run->rollout, i->index) == STEP_VERIFYING && i->asked && !i->was_down &&
+           info->n_restarts > 0 && !streq(i->invocation, info->invocation);
 }
 
 static void verify_looked(RunItem *i)

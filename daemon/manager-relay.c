@@ -64,7 +64,10 @@ bool relay_up(const Relay *r)
 
 static bool is_young(const Process *process)
 {
-    return now_realtime() < process_started(process) + RELAY_GROWN_UP;
+    usec_t now = now_realtime(), started = process_started(process);
+
+    return started <= now &&
+           now - started < RELAY_GROWN_UP; /* one from the future is old: the clock was set back */
 }
 
 bool relay_too_young(const Relay *r)
