@@ -304,13 +304,10 @@ static int read_root(int argc, char *argv[], const char **ret)
     optind = 0;
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;)
-        if (c == 'R') {
+        if (c == 'R')
             root = streq(optarg, "/") ? "" : optarg;
-        } else {
-            ctl_error(c == ':' ? "%s: option \"%s\" needs an argument" : "%s knows no option \"%s\"", argv[0],
-                      argv[optind > 1 ? optind - 1 : 1]);
-            return EXIT_USAGE;
-        }
+        else
+            return ctl_bad_option(c, argv);
     if (optind < argc) {
         ctl_error("%s takes no operand", argv[0]);
         return EXIT_USAGE;

@@ -83,10 +83,10 @@ enum {
     OPTION_SEED,
 };
 
-static int take_option(Plan *plan, int c, const char *value)
+static int take_option(int c, const char *value, void *userdata)
 {
-    if (ctl_source_option(&plan->source, c, value))
-        return 0;
+    Plan *plan = userdata;
+
     switch (c) {
     case OPTION_GROUPS:
         return take_groups(plan, value);
@@ -114,18 +114,9 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Pla
                                                   { "seed", required_argument, NULL, OPTION_SEED },
                                                   { 0 } };
 
-    ctl_source_init(&plan->source, options);
-    optind = 0;
-    opterr = 1;
-    for (int c; (c = getopt_long(argc, argv, SOURCE_SHORT_OPTIONS, long_options, NULL)) != -1;) {
-        int r = take_option(plan, c, optarg);
-        if (r != 0)
-            return r;
-    }
-    if (optind < argc) {
-        ctl_error("experiment plan takes no operand \"%s\"", argv[optind]);
-        return EXIT_USAGE;
-    }
+    int r = ctl_source_arguments(argc, argv, options, long_options, take_option, plan, &plan->source);
+    if (r != 0)
+        return r;
     if (plan->n_groups == 0) {
         ctl_error(
             "experiment plan takes --groups=NAME:ALLOCATOR,… and --size=RELAYS of each (default: as many as "
@@ -136,7 +127,7 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Pla
         ctl_error("experiment plan takes the last samples: no --at, no --warmup");
         return EXIT_USAGE;
     }
-    int r = ctl_source_check(&plan->source);
+    r = ctl_source_check(&plan->source);
     if (r == 0 && !plan->source.file && !plan->source.since_text) /* the present is all that it asks for */
         plan->source.since = plan->source.now - USEC_PER_DAY;
     return r;
@@ -249,9 +240,10 @@ static char *plan_text(const Plan *plan, const Series *series)
             memory += plan->relays[i].memory;
             age += plan->relays[i].age;
         }
-        char bytes[FORMAT_BYTES_MAX];
-        fprintf(f, " ]; }%s # average now: %s, up for %.1f days\n", g + 1 < plan->n_groups ? "," : "",
-                format_bytes(bytes, (uint64_t)(memory / (double)n)), age / (double)n / 86400);
+        char bytes[FORMAT_BYTES_MAX], span[FORMAT_SPAN_MAX];
+        fprintf(f, " ]; }%s # average now: %s, up for %s\n", g + 1 < plan->n_groups ? "," : "",
+                format_bytes(bytes, (uint64_t)(memory / (double)n)),
+                format_span(span, (usec_t)(age / (double)n) * USEC_PER_SEC));
     }
     fputs(");\n", f);
     fclose(f);

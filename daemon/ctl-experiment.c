@@ -6,53 +6,8 @@
 #include "core/report-text.h"
 #include "ctl-report.h"
 
-#include <errno.h>
 #include <json-c/json.h>
 #include <math.h>
-
-typedef struct Arguments {
-    CtlSource source;
-    ReportOptions report;
-} Arguments;
-
-enum {
-    OPTION_BASELINE = SOURCE_OPTION_END,
-    OPTION_SEED,
-};
-
-static int read_arguments(int argc, char *argv[], const CtlOptions *options, Arguments *arguments)
-{
-    static const struct option long_options[] = { SOURCE_LONG_OPTIONS,
-                                                  { "baseline", required_argument, NULL, OPTION_BASELINE },
-                                                  { "seed", required_argument, NULL, OPTION_SEED },
-                                                  { 0 } };
-
-    ctl_source_init(&arguments->source, options);
-    optind = 0;
-    opterr = 1;
-    for (int c; (c = getopt_long(argc, argv, SOURCE_SHORT_OPTIONS, long_options, NULL)) != -1;) {
-        if (ctl_source_option(&arguments->source, c, optarg))
-            continue;
-        if (c == OPTION_BASELINE)
-            arguments->report.baseline = optarg;
-        else if (c != OPTION_SEED)
-            return EXIT_USAGE;
-        else if (parse_u64(optarg, &arguments->report.seed) < 0) {
-            ctl_error("--seed=%s: not a whole number", optarg);
-            return EXIT_USAGE;
-        }
-    }
-    if (optind < argc) {
-        ctl_error("experiment takes \"plan\" or nothing, not \"%s\"", argv[optind]);
-        return EXIT_USAGE;
-    }
-    if (arguments->source.at_text) {
-        ctl_error("experiment judges a period, not one collection: use --since and --until instead of --at");
-        return EXIT_USAGE;
-    }
-    arguments->report.warmup_given = arguments->source.warmup_text != NULL;
-    return ctl_source_check(&arguments->source);
-}
 
 typedef enum StateColumn {
     STATE_GROUP,
@@ -176,24 +131,19 @@ static struct json_object *experiment_json(const Experiment *e)
 
 int ctl_experiment(int argc, char *argv[], const CtlOptions *options)
 {
-    Arguments arguments = { .report.seed = 1 };
     _cleanup_(series_clear) Series series = { 0 };
     _cleanup_(report_clear) Report report = { 0 };
     _cleanup_(experiment_clear) Experiment experiment = { 0 };
-    _cleanup_(freep) char *error = NULL;
+    ReportOptions wanted;
+    CtlSource source;
 
     if (argc > 1 && streq(argv[1], "plan"))
         return ctl_experiment_plan(argc - 1, argv + 1, options);
-    int r = read_arguments(argc, argv, options, &arguments);
+    int r = ctl_report_arguments(argc, argv, options, &source, &wanted);
     if (r == 0)
-        r = ctl_source_read(&arguments.source, SOURCE_BY_GROUP, NULL, &series);
+        r = ctl_report_read(&source, &wanted, SOURCE_BY_GROUP, NULL, &series, &report);
     if (r != 0)
         return r;
-    r = report_build(&series, &arguments.report, &report, &error);
-    if (r < 0) {
-        ctl_error("%s", error);
-        return r == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
-    }
     experiment = experiment_build(&report);
     if (options->json != JSON_OFF)
         return ctl_print_json(options, experiment_json(&experiment)) < 0 ? EXIT_FAILED : EXIT_FINE;

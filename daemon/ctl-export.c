@@ -144,6 +144,18 @@ enum {
     OPTION_ALL,
 };
 
+static int take_option(int c, const char *value, void *userdata)
+{
+    Export *e = userdata;
+
+    (void)value;
+    if (c == OPTION_ALL)
+        e->all = true;
+    else
+        e->style = c == OPTION_UTC ? TIMESTAMP_UTC : TIMESTAMP_OFFSET;
+    return 0;
+}
+
 static int read_arguments(int argc, char *argv[], const CtlOptions *options, CtlSource *source, Export *e)
 {
     static const struct option long_options[] = { SOURCE_LONG_OPTIONS,
@@ -151,26 +163,10 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Ctl
                                                   { "utc-offset", no_argument, NULL, OPTION_UTC_OFFSET },
                                                   { "all", no_argument, NULL, OPTION_ALL },
                                                   { 0 } };
+    int r = ctl_source_arguments(argc, argv, options, long_options, take_option, e, source);
 
-    ctl_source_init(source, options);
-    optind = 0;
-    opterr = 1;
-    for (int c; (c = getopt_long(argc, argv, SOURCE_SHORT_OPTIONS, long_options, NULL)) != -1;) {
-        if (ctl_source_option(source, c, optarg))
-            continue;
-        if (c == OPTION_UTC)
-            e->style = TIMESTAMP_UTC;
-        else if (c == OPTION_UTC_OFFSET)
-            e->style = TIMESTAMP_OFFSET;
-        else if (c == OPTION_ALL)
-            e->all = true;
-        else
-            return EXIT_USAGE;
-    }
-    if (optind < argc) {
-        ctl_error("export takes no operand \"%s\"", argv[optind]);
-        return EXIT_USAGE;
-    }
+    if (r != 0)
+        return r;
     if (source->file || source->at_text || source->warmup_text) {
         ctl_error("export writes the samples of the journal; it takes no --%s", source->file      ? "file"
                                                                                 : source->at_text ? "at"
@@ -202,9 +198,5 @@ int ctl_export(int argc, char *argv[], const CtlOptions *options)
         ctl_error("cannot write: %s", strerror(errno));
         return EXIT_FAILED;
     }
-    if (e.written == 0) {
-        ctl_error("there are no samples in that time");
-        return EXIT_FAILED;
-    }
-    return EXIT_FINE;
+    return e.written > 0 ? EXIT_FINE : ctl_source_nothing(&source);
 }

@@ -68,9 +68,7 @@ int journal_options_read(int argc, char *argv[], bool may_follow, JournalOptions
         } else if (c == 'f' && may_follow) {
             o.follow = true;
         } else {
-            ctl_error(c == ':' ? "%s: option \"%s\" needs an argument" : "%s knows no option \"%s\"", argv[0],
-                      argv[optind > 1 ? optind - 1 : 1]);
-            r = EXIT_USAGE;
+            r = ctl_bad_option(c, argv);
         }
     if (r == 0 && o.follow && o.until != USEC_INFINITY) {
         ctl_error("--follow and --until exclude each other");

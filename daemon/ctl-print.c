@@ -45,16 +45,22 @@ void ctl_error(const char *format, ...)
     ctl_complain(line);
 }
 
+int ctl_bad_option(int c, char *argv[])
+{
+    ctl_error(c == ':' ? "%s: option \"%s\" needs an argument" : "%s knows no option \"%s\"", argv[0],
+              argv[optind > 1 ? optind - 1 : 1]);
+    return EXIT_USAGE;
+}
+
 int ctl_operands(int argc, char *argv[], size_t most, char *const **ret)
 {
     static const struct option none[] = { { 0 } };
 
     opterr = 0;
     optind = 0;
-    if (getopt_long(argc, argv, "", none, NULL) != -1) {
-        ctl_error("%s knows no option \"%s\"", argv[0], argv[optind > 1 ? optind - 1 : 1]);
-        return EXIT_USAGE;
-    }
+    int c = getopt_long(argc, argv, ":", none, NULL);
+    if (c != -1)
+        return ctl_bad_option(c, argv);
     if ((size_t)(argc - optind) > most) {
         if (most == 0)
             ctl_error("%s takes no operand", argv[0]);

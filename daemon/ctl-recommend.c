@@ -9,75 +9,35 @@
 
 #define FAILURES_MAX 256
 
-typedef struct Arguments {
-    CtlSource source;
-    ReportOptions report;
-    RecommendFailures *failures; /* by allocator; their names are owned */
+/* Moves that failed, by allocator. */
+typedef struct Failures {
+    RecommendFailures *items; /* their names are owned */
     size_t n, capacity;
-} Arguments;
+} Failures;
 
-static void arguments_clear(Arguments *arguments)
+static void failures_clear(Failures *failures)
 {
-    for (size_t i = 0; i < arguments->n; i++)
-        free((char *)arguments->failures[i].allocator);
-    free(arguments->failures);
+    for (size_t i = 0; i < failures->n; i++)
+        free((char *)failures->items[i].allocator);
+    free(failures->items);
 }
 
 static int count_failure(const JournalEvent *event, void *userdata)
 {
-    Arguments *arguments = userdata;
+    Failures *failures = userdata;
 
     if (event->kind != MESSAGE_RELAY_FAILED || isempty(event->allocator))
         return 0;
-    for (size_t i = 0; i < arguments->n; i++)
-        if (streq(arguments->failures[i].allocator, event->allocator)) {
-            arguments->failures[i].count++;
+    for (size_t i = 0; i < failures->n; i++)
+        if (streq(failures->items[i].allocator, event->allocator)) {
+            failures->items[i].count++;
             return 0;
         }
-    if (arguments->n == FAILURES_MAX)
+    if (failures->n == FAILURES_MAX)
         return 0;
-    GROW(arguments->failures, arguments->capacity, arguments->n);
-    arguments->failures[arguments->n++] = (RecommendFailures){ xstrdup(event->allocator), 1 };
+    GROW(failures->items, failures->capacity, failures->n);
+    failures->items[failures->n++] = (RecommendFailures){ xstrdup(event->allocator), 1 };
     return 0;
-}
-
-enum {
-    OPTION_BASELINE = SOURCE_OPTION_END,
-    OPTION_SEED,
-};
-
-static int read_arguments(int argc, char *argv[], const CtlOptions *options, Arguments *arguments)
-{
-    static const struct option long_options[] = { SOURCE_LONG_OPTIONS,
-                                                  { "baseline", required_argument, NULL, OPTION_BASELINE },
-                                                  { "seed", required_argument, NULL, OPTION_SEED },
-                                                  { 0 } };
-
-    ctl_source_init(&arguments->source, options);
-    optind = 0;
-    opterr = 1;
-    for (int c; (c = getopt_long(argc, argv, SOURCE_SHORT_OPTIONS, long_options, NULL)) != -1;) {
-        if (ctl_source_option(&arguments->source, c, optarg))
-            continue;
-        if (c == OPTION_BASELINE)
-            arguments->report.baseline = optarg;
-        else if (c != OPTION_SEED)
-            return EXIT_USAGE;
-        else if (parse_u64(optarg, &arguments->report.seed) < 0) {
-            ctl_error("--seed=%s: not a whole number", optarg);
-            return EXIT_USAGE;
-        }
-    }
-    if (optind < argc) {
-        ctl_error("recommend takes no operand \"%s\"", argv[optind]);
-        return EXIT_USAGE;
-    }
-    if (arguments->source.at_text) {
-        ctl_error("recommend judges a period, not one collection: use --since and --until instead of --at");
-        return EXIT_USAGE;
-    }
-    arguments->report.warmup_given = arguments->source.warmup_text != NULL;
-    return ctl_source_check(&arguments->source);
 }
 
 static struct json_object *recommendation_json(const Report *report, const Recommendation *r)
@@ -138,24 +98,20 @@ static int print(const CtlOptions *options, const Report *report, const Recommen
 
 int ctl_recommend(int argc, char *argv[], const CtlOptions *options)
 {
-    _cleanup_(arguments_clear) Arguments arguments = { .report.seed = 1 };
+    _cleanup_(failures_clear) Failures failures = { 0 };
     _cleanup_(series_clear) Series series = { 0 };
     _cleanup_(report_clear) Report report = { 0 };
     _cleanup_(recommendation_clear) Recommendation recommendation = { 0 };
-    _cleanup_(freep) char *error = NULL;
-    const SourceEvents events = { count_failure, &arguments };
+    const SourceEvents events = { count_failure, &failures };
+    ReportOptions wanted;
+    CtlSource source;
 
-    int r = read_arguments(argc, argv, options, &arguments);
+    int r = ctl_report_arguments(argc, argv, options, &source, &wanted);
     if (r == 0)
-        r = ctl_source_read(&arguments.source, SOURCE_BY_DEFAULT, &events, &series);
+        r = ctl_report_read(&source, &wanted, SOURCE_BY_DEFAULT, &events, &series, &report);
     if (r != 0)
         return r;
-    r = report_build(&series, &arguments.report, &report, &error);
-    if (r < 0) {
-        ctl_error("%s", error);
-        return r == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
-    }
-    recommendation = recommend(&report, arguments.failures, arguments.n);
+    recommendation = recommend(&report, failures.items, failures.n);
     if (print(options, &report, &recommendation) < 0)
         return EXIT_FAILED;
     return recommendation.row ? EXIT_FINE : EXIT_FAILED;

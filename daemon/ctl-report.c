@@ -30,9 +30,7 @@ typedef struct ReportArguments {
 } ReportArguments;
 
 enum {
-    OPTION_BY = SOURCE_OPTION_END,
-    OPTION_BASELINE,
-    OPTION_SEED,
+    OPTION_BY = REPORT_OPTION_END,
     OPTION_FORMAT,
 };
 
@@ -49,59 +47,89 @@ static int take_format(const char *value, Format *ret)
     return EXIT_USAGE;
 }
 
-static int take_option(int c, const char *value, ReportArguments *arguments)
+int ctl_report_option(int c, const char *value, void *userdata)
 {
-    if (ctl_source_option(&arguments->source, c, value))
+    ReportOptions *report = userdata;
+
+    if (c == REPORT_OPTION_BASELINE) {
+        report->baseline = value;
         return 0;
-    switch (c) {
-    case OPTION_BY:
-        if (streq(value, "allocator"))
-            arguments->by = SOURCE_BY_ALLOCATOR;
-        else if (streq(value, "group"))
-            arguments->by = SOURCE_BY_GROUP;
-        else {
-            ctl_error("--by=%s: it is \"allocator\" or \"group\"", value);
-            return EXIT_USAGE;
-        }
-        return 0;
-    case OPTION_BASELINE:
-        arguments->report.baseline = value;
-        return 0;
-    case OPTION_SEED:
-        if (parse_u64(value, &arguments->report.seed) < 0) {
-            ctl_error("--seed=%s: not a whole number", value);
-            return EXIT_USAGE;
-        }
-        return 0;
-    case OPTION_FORMAT:
-        return take_format(value, &arguments->format);
-    default:
-        return EXIT_USAGE; /* getopt_long said why */
     }
+    if (parse_u64(value, &report->seed) == 0)
+        return 0;
+    ctl_error("--seed=%s: not a whole number", value);
+    return EXIT_USAGE;
+}
+
+int ctl_report_arguments(int argc, char *argv[], const CtlOptions *options, CtlSource *ret_source,
+                         ReportOptions *ret_report)
+{
+    static const struct option long_options[] = { REPORT_LONG_OPTIONS, { 0 } };
+
+    *ret_report = REPORT_OPTIONS_DEFAULT;
+    int r =
+        ctl_source_arguments(argc, argv, options, long_options, ctl_report_option, ret_report, ret_source);
+    if (r != 0)
+        return r;
+    if (ret_source->at_text) {
+        ctl_error("%s judges a period, not one collection: use --since and --until instead of --at", argv[0]);
+        return EXIT_USAGE;
+    }
+    return ctl_source_check(ret_source);
+}
+
+int ctl_report_read(CtlSource *source, const ReportOptions *options, SourceBy by, const SourceEvents *events,
+                    Series *ret_series, Report *ret)
+{
+    _cleanup_(freep) char *error = NULL;
+    ReportOptions chosen = *options;
+
+    int r = ctl_source_read(source, by, events, ret_series);
+    if (r != 0)
+        return r;
+    chosen.warmup_given = source->warmup_given;
+    r = report_build(ret_series, &chosen, ret, &error);
+    if (r == 0)
+        return 0;
+    ctl_error("%s", error);
+    return r == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static int take_by(const char *value, SourceBy *ret)
+{
+    if (streq(value, "allocator"))
+        *ret = SOURCE_BY_ALLOCATOR;
+    else if (streq(value, "group"))
+        *ret = SOURCE_BY_GROUP;
+    else {
+        ctl_error("--by=%s: it is \"allocator\" or \"group\"", value);
+        return EXIT_USAGE;
+    }
+    return 0;
+}
+
+static int take_option(int c, const char *value, void *userdata)
+{
+    ReportArguments *arguments = userdata;
+
+    if (c == OPTION_BY)
+        return take_by(value, &arguments->by);
+    if (c == OPTION_FORMAT)
+        return take_format(value, &arguments->format);
+    return ctl_report_option(c, value, &arguments->report);
 }
 
 static int read_arguments(int argc, char *argv[], const CtlOptions *options, ReportArguments *ret)
 {
-    static const struct option long_options[] = { SOURCE_LONG_OPTIONS,
+    static const struct option long_options[] = { REPORT_LONG_OPTIONS,
                                                   { "by", required_argument, NULL, OPTION_BY },
-                                                  { "baseline", required_argument, NULL, OPTION_BASELINE },
-                                                  { "seed", required_argument, NULL, OPTION_SEED },
                                                   { "format", required_argument, NULL, OPTION_FORMAT },
                                                   { 0 } };
 
-    *ret = (ReportArguments){ .report.seed = 1 };
-    ctl_source_init(&ret->source, options);
-    optind = 0;
-    opterr = 1;
-    for (int c; (c = getopt_long(argc, argv, SOURCE_SHORT_OPTIONS, long_options, NULL)) != -1;) {
-        int r = take_option(c, optarg, ret);
-        if (r != 0)
-            return r;
-    }
-    if (optind < argc) {
-        ctl_error("report takes no operand \"%s\"", argv[optind]);
-        return EXIT_USAGE;
-    }
+    *ret = (ReportArguments){ .report = REPORT_OPTIONS_DEFAULT };
+    int r = ctl_source_arguments(argc, argv, options, long_options, take_option, ret, &ret->source);
+    if (r != 0)
+        return r;
     if (options->json != JSON_OFF) {
         if (ret->format != FORMAT_TABLE && ret->format != FORMAT_JSON) {
             ctl_error("--json and --format=%s exclude each other", format_names[ret->format]);
@@ -113,7 +141,6 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Rep
         ctl_error("a PNG image is nothing for a terminal: redirect it into a file");
         return EXIT_USAGE;
     }
-    ret->report.warmup_given = ret->source.warmup_text != NULL;
     return ctl_source_check(&ret->source);
 }
 
@@ -287,20 +314,14 @@ int ctl_report(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(report_clear) Report report = { 0 };
     _cleanup_(ctl_page_events_clear) PageEvents told = { 0 };
     _cleanup_(strv_freep) char **notes = NULL;
-    _cleanup_(freep) char *error = NULL;
     const SourceEvents events = { ctl_page_event, &told };
 
     int r = read_arguments(argc, argv, options, &arguments);
     if (r == 0)
-        r = ctl_source_read(&arguments.source, arguments.by, arguments.format == FORMAT_HTML ? &events : NULL,
-                            &series);
+        r = ctl_report_read(&arguments.source, &arguments.report, arguments.by,
+                            arguments.format == FORMAT_HTML ? &events : NULL, &series, &report);
     if (r != 0)
         return r;
-    r = report_build(&series, &arguments.report, &report, &error);
-    if (r < 0) {
-        ctl_error("%s", error);
-        return r == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
-    }
     notes = report_notes(&report);
     add_notes(&arguments, &notes);
     return print_report(&arguments, options, &report, notes, &told);

@@ -5,6 +5,31 @@
 #include "core/report-text.h"
 #include "ctl-source.h"
 
+/* What report, experiment and recommend have in common. */
+enum {
+    REPORT_OPTION_BASELINE = SOURCE_OPTION_END,
+    REPORT_OPTION_SEED,
+    REPORT_OPTION_END,
+};
+#define REPORT_LONG_OPTIONS                                                                                  \
+    SOURCE_LONG_OPTIONS, { "baseline", required_argument, NULL, REPORT_OPTION_BASELINE },                    \
+    {                                                                                                        \
+        "seed", required_argument, NULL, REPORT_OPTION_SEED                                                  \
+    }
+#define REPORT_OPTIONS_DEFAULT                                                                               \
+    (ReportOptions)                                                                                          \
+    {                                                                                                        \
+        .seed = 1                                                                                            \
+    }
+/* A SourceOptionFunc for these two; `userdata` is a ReportOptions. */
+int ctl_report_option(int c, const char *value, void *userdata);
+/* The arguments of a verb that has no other options and judges a period. 0, or EXIT_USAGE after a message. */
+int ctl_report_arguments(int argc, char *argv[], const CtlOptions *options, CtlSource *ret_source,
+                         ReportOptions *ret_report);
+/* Reads the source and makes its report; both are to be cleared. 0, or an ExitStatus after a message. */
+int ctl_report_read(CtlSource *source, const ReportOptions *options, SourceBy by, const SourceEvents *events,
+                    Series *ret_series, Report *ret);
+
 struct json_object;
 /* The report with everything in it, members included. `source` says what was asked. */
 struct json_object *ctl_report_json(const CtlSource *source, const Report *report, char *const *notes);

@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <time.h>
 
-void ctl_source_init(CtlSource *source, const CtlOptions *options)
+static void source_init(CtlSource *source, const CtlOptions *options)
 {
     struct timespec ts;
 
@@ -24,7 +24,7 @@ void ctl_source_init(CtlSource *source, const CtlOptions *options)
     };
 }
 
-bool ctl_source_option(CtlSource *source, int c, const char *value)
+static bool take_option(CtlSource *source, int c, const char *value)
 {
     switch (c) {
     case 'S':
@@ -51,6 +51,26 @@ bool ctl_source_option(CtlSource *source, int c, const char *value)
     default:
         return false;
     }
+}
+
+int ctl_source_arguments(int argc, char *argv[], const CtlOptions *options, const struct option *long_options,
+                         SourceOptionFunc *take, void *userdata, CtlSource *ret)
+{
+    source_init(ret, options);
+    optind = 0;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":S:U:D:m", long_options, NULL)) != -1;) {
+        if (c == ':' || c == '?')
+            return ctl_bad_option(c, argv);
+        int r = take_option(ret, c, optarg) ? 0 : take(c, optarg, userdata);
+        if (r != 0)
+            return r;
+    }
+    if (optind < argc) {
+        ctl_error("%s takes no operand \"%s\"", argv[0], argv[optind]);
+        return EXIT_USAGE;
+    }
+    return 0;
 }
 
 static int take_time(const CtlSource *source, const char *option, const char *text, usec_t *ret)
@@ -126,6 +146,23 @@ static SeriesOptions choose(const CtlSource *source, SourceBy by, usec_t first, 
     if (options.slice < step)
         options.slice = step < USEC_PER_MINUTE ? USEC_PER_MINUTE : step;
     return options;
+}
+
+static const char *source_name(const CtlSource *source)
+{
+    if (source->file)
+        return streq(source->file, "-") ? "standard input" : source->file;
+    return source->journal.directory ? source->journal.directory : "the journal";
+}
+
+int ctl_source_nothing(const CtlSource *source)
+{
+    if (source->since_text || source->until_text || source->at_text)
+        ctl_error("%s: there are no samples in that time", source_name(source));
+    else
+        ctl_error("%s: there are no samples of relays%s", source_name(source),
+                  source->file ? "" : "; relayallocd logs them while it runs");
+    return EXIT_FAILED;
 }
 
 /* ---- a table ---- */
@@ -204,7 +241,7 @@ static void print_problems(const Problems *problems, uint64_t bad)
 
 static int cannot_read(const CtlSource *source, int r)
 {
-    ctl_error("%s: %s", source->file, r == -EINVAL ? "not a regular file" : strerror(-r));
+    ctl_error("%s: %s", source_name(source), r == -EINVAL ? "not a regular file" : strerror(-r));
     return EXIT_FAILED;
 }
 
@@ -261,7 +298,7 @@ static void tell_zones(const CtlSource *source, const MeasurementTable *table)
         fprintf(stderr,
                 "%s: %" PRIu64 " rows tell their offset from UTC, %" PRIu64
                 " do not and are taken for local time (TZ).\n",
-                source->file, table->with_offset, table->without_offset);
+                source_name(source), table->with_offset, table->without_offset);
 }
 
 /* Read twice: once for what the choices depend on, once to count. */
@@ -286,6 +323,8 @@ static int read_table(CtlSource *source, SourceBy by, Series *ret)
     if (r < 0)
         return cannot_read(source, r);
     tell_zones(source, &table);
+    if (survey.samples == 0)
+        return ctl_source_nothing(source);
 
     source->from_config = source->options->config_given && !source->relays_only;
     if (source->from_config) {
@@ -298,7 +337,7 @@ static int read_table(CtlSource *source, SourceBy by, Series *ret)
         by = source->has_allocator || !source->has_group ? SOURCE_BY_ALLOCATOR : SOURCE_BY_GROUP;
     if (by == SOURCE_BY_ALLOCATOR && !source->has_allocator && !source->relays_only) {
         ctl_error("%s tells no allocators: give the configuration with --config=FILE, or use --by=group",
-                  source->file);
+                  source_name(source));
         return EXIT_USAGE;
     }
     SeriesOptions options = choose(source, by, survey.first, survey.last, survey_step(&survey));
@@ -364,7 +403,7 @@ static int survey_journal(const CtlSource *source, JournalReader *reader, usec_t
 
 static int journal_failed(const CtlSource *source, int r)
 {
-    const char *where = source->journal.directory ? source->journal.directory : "the journal";
+    const char *where = source_name(source);
 
     if (r == -EACCES)
         ctl_error("%s: not allowed to read it; be root, or in the group systemd-journal", where);
@@ -397,8 +436,7 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
         print_complaints(reader);
         if (r != -ENODATA)
             return journal_failed(source, r);
-        ctl_error("there are no samples in that time");
-        return EXIT_FAILED;
+        return ctl_source_nothing(source);
     }
     SeriesOptions options = choose(source, by, first, last, step);
     options.allocator_required = !source->relays_only;

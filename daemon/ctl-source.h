@@ -31,8 +31,6 @@ enum {
     SOURCE_OPTION_WARMUP,
     SOURCE_OPTION_END,
 };
-/* For the short options string, and for the array of long ones. */
-#define SOURCE_SHORT_OPTIONS "S:U:D:m"
 #define SOURCE_LONG_OPTIONS                                                                                  \
     { "since", required_argument, NULL, 'S' }, { "until", required_argument, NULL, 'U' },                    \
         { "directory", required_argument, NULL, 'D' }, { "merge", no_argument, NULL, 'm' },                  \
@@ -42,9 +40,12 @@ enum {
         "warmup", required_argument, NULL, SOURCE_OPTION_WARMUP                                              \
     }
 
-void ctl_source_init(CtlSource *source, const CtlOptions *options);
-/* Takes an option that getopt_long returned, when it is one of these. */
-bool ctl_source_option(CtlSource *source, int c, const char *value);
+/* Takes one of the verb's own options. 0, or EXIT_USAGE after a message. */
+typedef int SourceOptionFunc(int c, const char *value, void *userdata);
+/* The arguments of a verb that takes no operands: SOURCE_LONG_OPTIONS, which `long_options` begins with, into
+ * *ret, what else it has by take(). 0, or EXIT_USAGE after a message; then comes ctl_source_check(). */
+int ctl_source_arguments(int argc, char *argv[], const CtlOptions *options, const struct option *long_options,
+                         SourceOptionFunc *take, void *userdata, CtlSource *ret);
 /* When all options are read. 0, or EXIT_USAGE after a message. */
 int ctl_source_check(CtlSource *source);
 
@@ -62,6 +63,9 @@ typedef struct SourceEvents {
 
 /* Reads all samples into *ret, finished, to be cleared. 0, or an ExitStatus after a message. */
 int ctl_source_read(CtlSource *source, SourceBy by, const SourceEvents *events, Series *ret);
+
+/* Says that there are no samples, and returns EXIT_FAILED. */
+int ctl_source_nothing(const CtlSource *source);
 
 /* Hands on all samples of the journal in the time asked for. 0, or an ExitStatus after a message. */
 int ctl_source_samples(const CtlSource *source, JournalSampleFunc *func, void *userdata);

@@ -139,6 +139,8 @@ void ctl_error(const char *format, ...) _printf_(1, 2);
 void ctl_complain(const char *line);
 /* The problems of a file, one a line on stderr. */
 void ctl_print_problems(const Problems *problems);
+/* Says what getopt_long() did not take; its short options begin with ":", and opterr is 0. EXIT_USAGE. */
+int ctl_bad_option(int c, char *argv[]);
 
 /* The daemon's bus (-H, -M honoured). 0; negative errno after a message on stderr unless `quietly`. */
 int ctl_bus_open(const CtlOptions *options, bool quietly, sd_bus **ret);

@@ -22,4 +22,8 @@ check-report: check-oracle check-report-ctl ## both of these
 bench-report: $(BUILD)/relayallocctl ## report against journalctl: time and memory, on ten days of 40 relays
 	BUILD=$(abspath $(BUILD)) tests/bench/bench-report
 
+.PHONY: demo-experiment
+demo-experiment: ## an experiment from its plan to its report, with 40 relays in a container (PAGE=FILE)
+	@RELAYS='$(RELAYS)' SAMPLES='$(SAMPLES)' INTERVAL='$(INTERVAL)' PAGE='$(PAGE)' tests/demo/experiment
+
 -include $(wildcard $(BUILD)/tests/oracle/*.d)

@@ -222,11 +222,11 @@ char **experiment_notes(const Experiment *e)
         strv_push(&notes,
                   xstrdup("There is nothing to compare with: no group runs glibc; --baseline=GROUP names "
                           "another."));
+    usec_t verdict = 0;
     for (size_t i = 0; i < e->n; i++)
-        if (e->groups[i].verdict > 0) {
-            _cleanup_(freep) char *name = report_row_name(e->report, e->groups[i].row);
-            strv_push(&notes, xasprintf("%s: whether it grows can be told in %s.", name,
-                                        format_span(span, e->groups[i].verdict)));
-        }
+        verdict = e->groups[i].verdict > verdict ? e->groups[i].verdict : verdict;
+    if (verdict > 0)
+        strv_push(&notes,
+                  xasprintf("Whether each of them grows can be told in %s.", format_span(span, verdict)));
     return notes;
 }

@@ -67,9 +67,11 @@ static char *basis(const Report *report)
             timestamp_format(last, series->last, TIMESTAMP_PEOPLE));
     put_hours(f, report->counted);
     fputs(" relay-hours counted, ", f);
-    put_hours(f, report->warm);
-    fprintf(f, " left out as warm-up (the first %s after each start), ",
-            warmup_text(warmup, series->options.warmup));
+    if (series->options.warmup > 0) {
+        put_hours(f, report->warm);
+        fprintf(f, " left out as warm-up (the first %s after each start), ",
+                warmup_text(warmup, series->options.warmup));
+    }
     put_hours(f, report->gap);
     fprintf(f, " without samples; %u restart%s.", report->restarts, report->restarts == 1 ? "" : "s");
     fclose(f);

@@ -50,6 +50,14 @@ def test_wrong_columns(ctl, small, table, header, words):
     assert done.err.startswith(f"{path}:1: ") and words in done.err, done.err
 
 
+def test_no_rows(ctl, table):
+    for text in (COLUMNS + "\n", COLUMNS + "\n2026-01-01T00:00:00,co,aggregate,,,,,,,,2,4,2,,\n"):
+        done = report(ctl, table(text))
+        assert done.status == 1 and done.out == "" and "there are no samples of relays" in done.err
+    done = report(ctl, "-", stdin=COLUMNS.encode())
+    assert done.status == 1 and "standard input: there are no samples of relays" in done.err
+
+
 def test_not_a_table(ctl, table, tmp_path):
     assert report(ctl, table("", "empty.csv")).status == 2
     assert "empty.csv: empty" in report(ctl, table("", "empty.csv")).err

@@ -204,7 +204,7 @@ static void test_verdict(void **state)
     build(&f, relays, 1, 12 * HOUR);
     /* Counted from the twelfth hour on, for eleven hours at the last sample. */
     assert_int_equal(f.e.groups[0].verdict, 13 * HOUR);
-    assert_true(noted(&f, "A: whether it grows can be told in 13h"));
+    assert_true(noted(&f, "Whether each of them grows can be told in 13h"));
     fixture_clear(&f);
     f = (Fixture){ 0 };
     build(&f, relays, 1, 3 * DAY); /* all of it warm-up as yet */

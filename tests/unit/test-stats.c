@@ -200,7 +200,7 @@ static void test_compare_at_the_edges(void **state)
 static void test_compare_pairs(void **state)
 {
     (void)state;
-    Unit both[8], sides[16], mixed[9];
+    Unit both[8], exact[8], sides[16], mixed[9];
 
     for (size_t i = 0; i < 8; i++) {
         double size = 1 + (double)i, noise = i % 2 == 0 ? 1.01 : 0.99;
@@ -208,6 +208,10 @@ static void test_compare_pairs(void **state)
         sides[i] = (Unit){ .a = both[i].a, .in_a = true };
         sides[8 + i] = (Unit){ .b = both[i].b, .in_b = true };
     }
+    for (size_t i = 0; i < 8; i++) /* the same part of each: nothing is left that could be otherwise */
+        exact[i] = (Unit){ 0.3 * (double)(i + 1), (double)(i + 1), true, true };
+    Comparison e = stats_compare(exact, 8, 1);
+    assert_true(fabs(e.interval.low - 0.7) < 1e-6 && fabs(e.interval.high - 0.7) < 1e-6);
     memcpy(mixed, both, sizeof(both));
     mixed[8] = (Unit){ .a = 2.2, .in_a = true };
     Comparison p = stats_compare(both, 8, 1), s = stats_compare(sides, 16, 1), m = stats_compare(mixed, 9, 1);
