@@ -188,7 +188,7 @@ static void put_others(FILE *f, const Report *report, const Recommendation *r)
         const char *against = objection(row);
         if (!against && r->row && row->comparison.interval.high < r->row->comparison.interval.low)
             continue; /* plainly less */
-        fputs(n++ == 0 ? " Others: " : "; ", f);
+        fputs(n++ > 0 ? "; " : r->row ? " Others: " : " Looked at: ", f);
         put_row(f, report, row);
         fprintf(f, ", %s", against ? against : "no worse within the error");
     }

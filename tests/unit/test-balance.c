@@ -81,6 +81,22 @@ static void test_bounds(void **state)
     assert_true(isnan(b.memory)); /* one group is like nothing */
 }
 
+/* Relays that differ by next to nothing are alike, however that compares with how they vary. */
+static void test_trifles(void **state)
+{
+    (void)state;
+    BalanceRelay relays[8];
+    size_t group[8];
+
+    for (size_t i = 0; i < 8; i++) {
+        group[i] = i / 4;
+        relays[i] = (BalanceRelay){ .memory = 1e9 + (i < 4 ? 0 : 1e6), .age = i < 4 ? 60 : 90 };
+    }
+    Balance b = balance_of(relays, group, 8, 2);
+    assert_true(b.memory > 0.09 && b.memory < 0.11);
+    assert_true(b.age > 0 && b.age < 0.01);
+}
+
 static void test_distance(void **state)
 {
     (void)state;
@@ -96,10 +112,8 @@ static void test_distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_plan),     cmocka_unit_test(test_random),  cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_distance), cmocka_unit_test(test_trifles),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

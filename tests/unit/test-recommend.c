@@ -101,7 +101,7 @@ static void test_never_a_growing_one(void **state)
     assert_null(f.r.row);
     ASSERT_SAYS(
         f, "No recommendation: nothing that was measured long enough surely saves memory without growing.");
-    ASSERT_SAYS(f, "Others: mimalloc, growing.");
+    ASSERT_SAYS(f, "Looked at: mimalloc, growing.");
 }
 
 static void test_too_little(void **state)
@@ -116,8 +116,8 @@ static void test_too_little(void **state)
         relays[i].to = 20 * HOUR;
     build(&f, relays, n, NULL, 0);
     assert_null(f.r.row);
-    ASSERT_SAYS(f,
-                "No recommendation: there is too little data. Others: mimalloc, measured too short a time.");
+    ASSERT_SAYS(
+        f, "No recommendation: there is too little data. Looked at: mimalloc, measured too short a time.");
     fixture_clear(&f);
     f = (Fixture){ 0 };
     n = add_four(relays, 0, g, "glibc", 400, 0);

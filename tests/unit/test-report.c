@@ -343,6 +343,19 @@ static void test_baselines(void **state)
     }
 }
 
+/* Each relay runs glibc until its turn comes, in whatever group it is: that hour is no control. */
+static void test_baseline_ran_longest(void **state)
+{
+    (void)state;
+    _cleanup_(fixture_clear) Fixture f = { 0 };
+    FeedRelay relays[] = { relay("a", "A", "glibc", 400), relay("b", "B", "glibc", 300),
+                           relay("c", "B", "glibc", 300), relay("d", "B", "mimalloc", 100) };
+
+    relays[1].to = relays[2].to = HOUR;
+    build(&f, relays, ELEMENTSOF(relays), (SeriesOptions){ .by_group = true }, &seeded);
+    assert_string_equal(f.report.rows[f.report.baseline].group, "A");
+}
+
 static void test_no_baseline(void **state)
 {
     (void)state;
@@ -422,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_at_nothing),
         cmocka_unit_test(test_no_samples),
         cmocka_unit_test(test_baselines),
+        cmocka_unit_test(test_baseline_ran_longest),
         cmocka_unit_test(test_no_baseline),
         cmocka_unit_test(test_choices),
         cmocka_unit_test(test_short_warmup_is_said),

@@ -187,6 +187,24 @@ static void test_restart(void **state)
     assert_int_not_equal(t->slices[0].run, t->slices[t->n_slices - 1].run);
 }
 
+/* A restart in the middle of a slice ends it, so that no slope runs through two processes. */
+static void test_restart_within_a_slice(void **state)
+{
+    (void)state;
+    _cleanup_(series_clear) Series s = { 0 };
+    Feed f = { "r", "A", "glibc", T0 - 10 * HOUR, 1000 };
+
+    begin(&s, (SeriesOptions){ .step = MINUTE, .slice = 10 * MINUTE });
+    add(&s, T0, &f);
+    f.since = T0 + MINUTE;
+    f.rss = 10;
+    add(&s, T0 + MINUTE, &f);
+    series_finish(&s);
+    const Track *t = track_of(&s, "r", "glibc");
+    assert_int_equal(t->n_slices, 2);
+    assert_true(t->slices[0].sum == 60.0 * 1000 && t->slices[1].sum == 60.0 * 10);
+}
+
 /* A start that wavers by a second, or moves because the clock was set, is no restart. */
 static void test_no_restart(void **state)
 {
@@ -203,6 +221,12 @@ static void test_no_restart(void **state)
     f.since += 5 * HOUR;
     add(&s, T0 + 3 * MINUTE, &f);
     assert_int_equal(track_of(&s, "r", "glibc")->restarts, 0);
+    /* Nor is it one when the process began at the sample before. */
+    Feed young = { "y", "A", "glibc", T0 + 4 * MINUTE, 100 };
+    add(&s, T0 + 4 * MINUTE, &young);
+    young.since += USEC_PER_SEC;
+    add(&s, T0 + 5 * MINUTE, &young);
+    assert_int_equal(track_of(&s, "y", "glibc")->restarts, 0);
 }
 
 /* Tables have no start: a peak that fell tells of a restart, one that wavers does not; the warm-up begins
@@ -451,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_single_holes_teach_nothing),
         cmocka_unit_test(test_step_unknown),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_restart_within_a_slice),
         cmocka_unit_test(test_no_restart),
         cmocka_unit_test(test_restart_by_peak),
         cmocka_unit_test(test_moved),
