@@ -83,6 +83,25 @@ static void test_recommends(void **state)
     assert_null(strstr(f.r.text, "jemalloc")); /* plainly less: not worth a word */
 }
 
+/* What is saved may be paid for in restarts. */
+static void test_restarts_speak_against_it(void **state)
+{
+    (void)state;
+    for (int often = 0; often < 2; often++) {
+        _cleanup_(fixture_clear) Fixture f = { 0 };
+        FeedRelay relays[8];
+        size_t n = add_four(relays, 0, g, "glibc", 400, 0);
+        n = add_four(relays, n, m, "mimalloc", 100, 0);
+        for (size_t i = 0; i < 8; i++)
+            relays[i].restart = i >= 4 && often ? DAY : 3 * DAY;
+        build(&f, relays, n, NULL, 0);
+        assert_string_equal(f.r.row->allocator, "mimalloc");
+        const char *words = "its relays restarted 20 times, more often than the others";
+        if (!strstr(f.r.text, words) == (often == 1))
+            fail_msg("%d: %s", often, f.r.text);
+    }
+}
+
 static void test_never_a_growing_one(void **state)
 {
     (void)state;
@@ -208,10 +227,15 @@ static void test_fleet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recommends),  cmocka_unit_test(test_never_a_growing_one),
-        cmocka_unit_test(test_too_little),  cmocka_unit_test(test_nothing_better),
-        cmocka_unit_test(test_no_baseline), cmocka_unit_test(test_against),
-        cmocka_unit_test(test_all_run_it),  cmocka_unit_test(test_fleet),
+        cmocka_unit_test(test_recommends),
+        cmocka_unit_test(test_restarts_speak_against_it),
+        cmocka_unit_test(test_never_a_growing_one),
+        cmocka_unit_test(test_too_little),
+        cmocka_unit_test(test_nothing_better),
+        cmocka_unit_test(test_no_baseline),
+        cmocka_unit_test(test_against),
+        cmocka_unit_test(test_all_run_it),
+        cmocka_unit_test(test_fleet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,25 @@ static void test_by_allocator(void **state)
     ASSERT_NOTED(&f.report, "Reduction against glibc 2.36");
 }
 
+/* The seed draws the resamples, and nothing else. */
+static void test_seed(void **state)
+{
+    (void)state;
+    Interval intervals[3];
+    const FeedRelay relays[] = { relay("g1", "Z", "glibc", 390),    relay("g2", "Z", "glibc", 400),
+                                 relay("g3", "Z", "glibc", 430),    relay("m1", "B", "mimalloc", 95),
+                                 relay("m2", "B", "mimalloc", 105), relay("m3", "B", "mimalloc", 120) };
+
+    for (size_t i = 0; i < 3; i++) {
+        _cleanup_(fixture_clear) Fixture f = { 0 };
+        build(&f, relays, ELEMENTSOF(relays), (SeriesOptions){ 0 }, &(ReportOptions){ .seed = i / 2 });
+        intervals[i] = f.report.rows[0].comparison.interval;
+    }
+    assert_memory_equal(&intervals[0], &intervals[1], sizeof(*intervals));
+    assert_memory_not_equal(&intervals[0], &intervals[2], sizeof(*intervals));
+    assert_true(fabs(intervals[0].low - intervals[2].low) < 0.02);
+}
+
 /* Two versions of one allocator are two things. */
 static void test_versions_are_kept_apart(void **state)
 {
@@ -425,6 +444,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_by_allocator),
+        cmocka_unit_test(test_seed),
         cmocka_unit_test(test_versions_are_kept_apart),
         cmocka_unit_test(test_counts_what_ran),
         cmocka_unit_test(test_relay_that_moved),
