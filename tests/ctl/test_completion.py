@@ -1,7 +1,12 @@
-"""The completion for bash in a bash, and the syntax of both."""
+"""The completion for bash in a bash, that for zsh in a zsh on a terminal, and the syntax of both."""
 
+import fcntl
 import os
+import pty
+import re
+import shutil
 import subprocess
+import termios
 
 import pytest
 
@@ -76,6 +81,62 @@ def test_files(complete, tmp_path):
     assert set(complete("check", "")) >= {"one.conf", "folder"}
     assert complete("--config", "o") == ["one.conf"]
     assert "folder" in complete("doctor", "--root", "") and "one.conf" not in complete("doctor", "--root", "")
+
+
+# A widget that lists what fits and says when it has.
+ZSH = """
+PS1=; fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -d {folder}/dump; setopt no_beep no_list_beep
+zstyle ':completion:*' list-separator '#'; stty cols 200 rows 100
+show() {{ zle list-choices; zle -R; print -n "\\a" >/dev/tty }}; zle -N show; bindkey '^X' show; print -n "\\a"
+"""
+
+
+@pytest.fixture
+def complete_zsh(ctl, fleet, tmp_path):
+    folder = tmp_path / "zsh"
+    folder.mkdir()
+    shutil.copy(REPO / "units/completion/zsh", folder / "_relayallocctl")
+    env = {**ctl.environment, "PATH": f"{BUILD}:{os.environ['PATH']}", "TERM": "xterm", "ZDOTDIR": str(folder)}
+
+    def run(typed):
+        leader, follower = pty.openpty()
+        process = subprocess.Popen(["zsh", "-f", "-i"], stdin=follower, stdout=follower, stderr=follower, env=env,
+                                   cwd=tmp_path, start_new_session=True,
+                                   preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(follower)
+
+        def until_bell():
+            out = b""
+            while b"\a" not in out:
+                out += os.read(leader, 65536)
+            return out.decode().split("\a")[0]
+
+        try:
+            os.write(leader, ZSH.format(folder=folder).encode())
+            until_bell()
+            os.write(leader, typed.encode() + b"\x18")
+            shown = until_bell()
+        finally:
+            process.kill()
+            process.wait()
+            os.close(leader)
+        # The list stands below the line: zsh clears what is there, and goes back up behind it.
+        below = re.search(r"\033\[J([^\033]*(?:\033\[K[^\033]*)*)\033\[\d*A", shown)
+        lines = below[1].replace("\033[K", "").splitlines() if below else []
+        return {word for line in lines for word in re.split(r" *# ", line)[0].split()}
+
+    return run
+
+
+def test_zsh(complete_zsh, daemon):
+    assert complete_zsh("relayallocctl re") == {"reload", "resume", "revert", "report", "recommend"}
+    assert complete_zsh("relayallocctl list st") == {"starter", "stands"}
+    assert complete_zsh("relayallocctl --json=short status d") == {"done", "drifter"}
+    assert complete_zsh("relayallocctl history --si") <= {"--since", "--since="}
+    assert complete_zsh("relayallocctl list -o r") >= {"relay", "running", "rss"}
+    assert {"A", "B"} <= complete_zsh("relayallocctl report --baseline ")
+    daemon.stop()
+    assert not {"starter", "stands"} & complete_zsh("relayallocctl pause st")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

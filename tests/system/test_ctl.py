@@ -117,6 +117,30 @@ def test_groups_and_allocators(moved):
     assert package == rows["jemalloc"]["package"]
 
 
+VERBS = [["list"], ["status"], ["status", "relay1"], ["groups"], ["allocators"], ["verify"], ["plan"], ["check"], ["doctor"],
+         ["history", "relay1"], ["events"], ["report"]]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_that_shows_something(moved, verb):
+    """As text and as JSON, by pipe and on a terminal of 40 columns, and cut off by a reader that has enough."""
+    m = moved
+    m.wait_event("sample-relay", relay="relay1", count=2)
+    fine = (0, 1) if verb in (["doctor"], ["report"]) else (0,)
+    text, pretty = ctl(m, *verb), ctl(m, *verb, "--json=pretty")
+    assert text.returncode in fine and pretty.returncode == text.returncode, (text, pretty)
+    assert "\033" not in text.stdout and not any(c in pretty.stdout for c in "\033\0")
+    value = json.loads(pretty.stdout)
+    assert isinstance(value, dict if verb == ["status"] else (list, dict))
+    if verb not in (["plan"], ["check"], ["doctor"], ["report"]):
+        assert value and len(pretty.stdout.splitlines()) > 1
+    on_terminal = m.run("export LANG=C.UTF-8 TERM=xterm COLUMNS=40 SYSTEMD_PAGER=; "
+                        f"script -qec {shlex.quote(shlex.join(['relayallocctl', *verb]))} /dev/null </dev/null")
+    assert on_terminal.returncode == text.returncode, on_terminal
+    cut = m.run(["bash", "-c", f"set -o pipefail; relayallocctl {shlex.join(verb)} | head -n1 >/dev/null"])
+    assert cut.returncode in (*fine, 128 + 13), cut
+
+
 def test_top_shows_the_last_hour_of_the_journal(moved):
     m = moved
     m.wait_event("sample-relay", relay="relay1", count=2)
