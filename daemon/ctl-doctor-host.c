@@ -4,14 +4,12 @@
 #include "core/doctor-text.h"
 #include "core/dropin.h"
 #include "core/timestamp.h"
+#include "io/text-file.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#define FILE_MAX ((size_t)1 << 20)
 #define FOLDER_MAX 4096 /* files of one folder */
 
 /* ---- files ---- */
@@ -19,23 +17,9 @@
 char *host_read(const char *root, const char *path)
 {
     _cleanup_(freep) char *full = xasprintf("%s%s", root, path);
-    _cleanup_(closep) int fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    _cleanup_(freep) char *text = NULL;
-    struct stat st;
-    size_t n = 0;
+    char *text = NULL;
 
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return NULL;
-    text = xcalloc(FILE_MAX + 1, 1); /* files of /proc and /sys do not tell their size */
-    while (n < FILE_MAX) {
-        ssize_t k = read(fd, text + n, FILE_MAX - n);
-        if (k < 0)
-            return NULL;
-        if (k == 0)
-            break;
-        n += (size_t)k;
-    }
-    return xstrdup(text);
+    return text_file_read(full, &text) < 0 ? NULL : text;
 }
 
 bool host_exists(const char *root, const char *path)

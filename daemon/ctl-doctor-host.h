@@ -6,7 +6,7 @@
 #include "core/config.h"
 #include "core/doctor.h"
 
-/* The file's text (at most 1 MiB of it); NULL: there is none. Owned by the caller. */
+/* The file's text ; NULL: there is none that can be read. Owned by the caller. */
 char *host_read(const char *root, const char *path);
 bool host_exists(const char *root, const char *path);
 

@@ -9,16 +9,15 @@
 #include "io/dropin-store.h"
 #include "io/instances.h"
 #include "io/state-file.h"
+#include "io/text-file.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #define DROPIN_ROOT "/etc/systemd/system"
 #define STATE_DIR "/var/lib/relayalloc"
-#define RELAYS_MAX 10000                      /* more drop-ins than that are not ours */
-#define SETTING_FILE_MAX ((off_t)1024 * 1024) /* of drop-ins and environment files of others */
+#define RELAYS_MAX 10000 /* more drop-ins than that are not ours */
 
 void survey_clear(Survey *survey)
 {
@@ -146,26 +145,13 @@ static void name_running(const Survey *survey, SurveyRelay *r)
 
 /* ---- what they should run ---- */
 
+/* NULL: there, but not readable. A file that does not exist sets nothing. */
 static char *read_setting_file(const char *path)
 {
-    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    _cleanup_(freep) char *text = NULL;
-    struct stat st;
-    size_t n = 0;
+    char *text = NULL;
+    int r = text_file_read(path, &text);
 
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > SETTING_FILE_MAX)
-        return NULL;
-    size_t size = (size_t)st.st_size;
-    text = xcalloc(size + 1, 1);
-    while (n < size) {
-        ssize_t k = read(fd, text + n, size - n);
-        if (k < 0)
-            return NULL;
-        if (k == 0)
-            break;
-        n += (size_t)k;
-    }
-    return TAKE_PTR(text);
+    return r == -ENOENT ? xstrdup("") : text;
 }
 
 static size_t read_setting_files(char *const *paths, bool environment_files, SettingFile *files, size_t n)

@@ -2,15 +2,13 @@
 /* One relay: what its unit says, what its process runs, proved. */
 #include "core/dropin.h"
 #include "core/identify.h"
+#include "io/text-file.h"
 #include "io/unit-log.h"
 #include "manager.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <syslog.h>
 
-#define SETTING_FILE_MAX ((size_t)64 * 1024)
 #define UNIT_LOG_LINES 6
 #define REREAD_DELAY (5 * USEC_PER_SEC)
 
@@ -153,22 +151,10 @@ char *relay_unit_log(const Relay *r)
 /* NULL: there, but not readable. A file that does not exist sets nothing. */
 static char *read_setting_file(const char *path)
 {
-    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    struct stat st;
+    char *text = NULL;
+    int r = text_file_read(path, &text);
 
-    if (fd < 0)
-        return errno == ENOENT ? xstrdup("") : NULL;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return NULL;
-    char *text = xcalloc(1, SETTING_FILE_MAX + 1);
-    size_t n = 0;
-    ssize_t got = 0;
-    while (n < SETTING_FILE_MAX && (got = read(fd, text + n, SETTING_FILE_MAX - n)) > 0)
-        n += (size_t)got;
-    if (got >= 0)
-        return text;
-    free(text);
-    return NULL;
+    return r == -ENOENT ? xstrdup("") : text;
 }
 
 typedef struct SettingFiles {
