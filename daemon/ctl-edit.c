@@ -102,10 +102,9 @@ static int edit_until_valid(const CtlOptions *options, Draft *draft, bool *ret_w
                 ctl_error("nothing was changed");
             return r > 0 ? EXIT_FINE : EXIT_FAILED;
         }
-        CtlOptions ask = *options;
-        ask.yes = false; /* --yes must not edit for ever what nobody mends */
+        /* --yes must not edit for ever what nobody mends */
         if (options->yes || !isatty(STDIN_FILENO) ||
-            !ctl_confirm(&ask, "The file is invalid. Edit it again?")) {
+            !ctl_confirm(options, "The file is invalid. Edit it again?")) {
             ctl_error("nothing was changed");
             return EXIT_USAGE;
         }

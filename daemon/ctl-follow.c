@@ -15,7 +15,7 @@ struct Follow {
     const CtlOptions *options;
     sd_bus *bus;
     sd_bus_slot *changed, *rollout;
-    uint64_t before; /* id of the last rollout before we came */
+    uint64_t before; /* id of the last rollout that had ended before we came */
     bool stale;      /* a signal came since the facts were read */
     bool terminal;
     char *shown; /* the line that was last shown */
@@ -64,7 +64,9 @@ int follow_new(const CtlOptions *options, sd_bus *bus, Follow **ret)
     r = manager_facts_get(bus, SAY_ALL, &facts);
     if (r < 0)
         return r;
-    follow->before = facts.id;
+    /* One that goes already is followed, too: saving the file was enough to begin it. */
+    bool goes = streq_null(facts.rollout, "running") || streq_null(facts.rollout, "waiting");
+    follow->before = goes && facts.id > 0 ? facts.id - 1 : facts.id;
     *ret = TAKE_PTR(follow);
     return 0;
 }

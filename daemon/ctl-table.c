@@ -404,7 +404,7 @@ static void fill_row(const CtlTable *table, struct libscols_table *tb, const Row
             more = more || *left[s];
             if (scols_line_set_data(line, c, text) < 0)
                 abort();
-            if (color && *text) {
+            if (color) {
                 _cleanup_(freep) char *sequence = xasprintf("\033[%sm", color);
                 scols_cell_set_color(scols_line_get_cell(line, c), sequence);
             }

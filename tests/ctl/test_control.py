@@ -56,6 +56,12 @@ def test_revert_of_nobody_reverts_nobody(ctl, fleet, operands):
     assert done.status == 4 and fleet.calls == []
 
 
+def test_revert_of_one_that_has_just_gone(ctl, daemon):
+    daemon.says([relay("a")], errors=[("Revert", "org.relayalloc1.Error.NoSuchRelay", 'No relay named "a".')])
+    done = ctl("revert", "a")
+    assert done.status == 4 and done.err == 'relayallocctl: No relay named "a".\n'
+
+
 def test_revert_asks_on_a_terminal(ctl, fleet):
     done = ctl.on_terminal("revert", "done", keys=["n\n"])
     assert done.status == 1 and "[y/N]" in done.out and "nothing was changed" in done.out and fleet.calls == []
@@ -120,6 +126,18 @@ def test_reload_follows_to_the_end(ctl, daemon, end, status, words):
     out, err = process.communicate(timeout=10)
     assert process.returncode == status and words in out + err
     assert out.count("wave") <= 1  # nothing is told twice
+
+
+def test_a_rollout_that_goes_already_is_followed(ctl, daemon):
+    """As after an editor: saving the file has begun it."""
+    relays = [relay("a")]
+    daemon.says(relays, **running(1))
+    process = ctl.start("reload", "--wait")
+    assert process.stdout.readline() == "wave 2 of 4, 1 of 4 relays moved, 0 failed\n"
+    wait_until(lambda: daemon.calls == ["Reload"])
+    daemon.changes(relays, **ended("done"))
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 0 and out.endswith("Done: 4 of 4 relays moved, 0 failed.\n"), (out, err)
 
 
 def test_a_rollout_that_begins_late_is_waited_for(ctl, daemon):

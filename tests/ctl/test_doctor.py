@@ -1,7 +1,9 @@
 """doctor: each finding provoked in a prepared tree, and silence on a clean one."""
 
+import os
 import pathlib
 import re
+import tempfile
 
 import pytest
 
@@ -256,6 +258,21 @@ def test_journal_too_small(doctor, host):
     doctor()
     host.write("/etc/systemd/journald.conf.d/zz.conf", "[Journal]\nSystemMaxUse=1G\nMaxRetentionSec=1week\n")
     assert "keeps 7 days" in doctor("journal-too-small")["what"]
+
+
+def test_journal_that_may_take_a_share_of_its_file_system(no_bus):
+    """As journald does by itself: a tenth of it, and 4 GiB at the most."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        host = Host(pathlib.Path(folder))
+        host.write("/etc/systemd/journald.conf", "[Journal]\n")
+        host.write("/etc/relayalloc.conf", "sample = { interval = 10; };\n")
+        for i in range(100):
+            host.relay(f"relay{i}", "MaxMemInQueues 1 MB\n")
+        (finding,) = no_bus("doctor", f"--root={folder}", "--json=short").json
+        file_system = os.statvfs(folder)
+    space, unit = re.search(r"journald may use ([\d.]+) (MiB|GiB) for all", finding["why"]).groups()
+    tenth = file_system.f_blocks * file_system.f_frsize / 10
+    assert float(space) * {"MiB": 1 << 20, "GiB": 1 << 30}[unit] == pytest.approx(min(tenth, 4 << 30), rel=0.01)
 
 
 def test_journal_in_memory(doctor, host):
