@@ -69,7 +69,9 @@ static void print_relay(FILE *f, const CtlOptions *options, const RelayFacts *r,
         fputc('\n', f);
     for (size_t i = 0; i < events->n; i++) {
         _cleanup_(freep) char *time = ctl_format_time(events->items[i].time);
-        fprintf(f, "%s %s\n", time, events->items[i].message);
+        fputs(time, f);
+        ctl_write_wrapped(f, events->items[i].message, ctl_terminal_width(), (int)strlen(time) + 1,
+                          strlen(time));
     }
 }
 

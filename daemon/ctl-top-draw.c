@@ -19,8 +19,8 @@ static const struct {
     [TOP_PEAK] = { "PEAK", 8, 'p', true, true },          [TOP_SINCE] = { "SINCE", 16, 't', true, false },
     [TOP_HOUR] = { "LAST HOUR", 12, '\0', false, false },
 };
-static const TopColumn order[] = { TOP_RELAY, TOP_RSS,  TOP_STATE,   TOP_RUNNING, TOP_HOUR,
-                                   TOP_GROUP, TOP_PEAK, TOP_VERSION, TOP_SINCE };
+static const TopColumn order[] = { TOP_RELAY, TOP_RSS,   TOP_STATE, TOP_RUNNING,
+                                   TOP_HOUR,  TOP_GROUP, TOP_PEAK,  TOP_VERSION };
 
 int top_sort_key(int key)
 {
@@ -164,21 +164,31 @@ static void widen(int *width, int *room, const Fleet *fleet, size_t text_of_row)
     *room -= more;
 }
 
-/* The widths of the columns that fit; 0: left out. What is over goes to long names, then to the hour. */
+static bool place(int *widths, int *room, TopColumn column)
+{
+    int need = columns[column].width + (column != order[0]);
+
+    if (need > *room && column != order[0])
+        return false;
+    widths[column] = columns[column].width;
+    *room -= need;
+    return true;
+}
+
+/* The widths of the columns that fit; 0: left out. What is over goes to long names, then to the start of the
+ * process, then to the hour. */
 static void lay_out(const Top *top, int *widths)
 {
     int room = COLS;
+    bool fits = true;
 
     memset(widths, 0, _TOP_COLUMN_MAX * sizeof(*widths));
-    for (size_t i = 0; i < ELEMENTSOF(order); i++) {
-        int need = columns[order[i]].width + (i > 0);
-        if (need > room && i > 0)
-            break;
-        widths[order[i]] = columns[order[i]].width;
-        room -= need;
-    }
-    widen(&widths[TOP_RELAY], &room, &top->fleet, offsetof(FleetRow, relay));
+    for (size_t i = 0; fits && i < ELEMENTSOF(order); i++)
+        fits = place(widths, &room, order[i]);
     widen(&widths[TOP_RUNNING], &room, &top->fleet, offsetof(FleetRow, running));
+    widen(&widths[TOP_RELAY], &room, &top->fleet, offsetof(FleetRow, relay));
+    if (fits)
+        place(widths, &room, TOP_SINCE);
     if (widths[TOP_HOUR] > 0 && room > 0)
         widths[TOP_HOUR] = widths[TOP_HOUR] + room < SPARK_MINUTES ? widths[TOP_HOUR] + room : SPARK_MINUTES;
 }

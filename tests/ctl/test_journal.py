@@ -94,7 +94,7 @@ def run(no_bus, journal):
 
 def test_history_of_both_kinds_of_entries(run, journal):
     journal.write(sample(T0, "relay1", 1000), sample(T0, "relay10", 5), fleet(T0 + MINUTE, relay10=6, relay2=9, relay1=2000),
-                  fleet(T0 + 2 * MINUTE, relay10=7))
+                  fleet(T0 + 2 * MINUTE, relay10=7), fleet(T0 + 3 * MINUTE, relay=4))
     rows = run("history", "relay1", "--json=short", "-o", "+group,since").json
     assert rows == [
         {"time": T0, "rss": 1000, "anon": 999, "swap": 0, "peak": 1001, "allocator": "mimalloc", "version": "2.0.9",
@@ -102,6 +102,7 @@ def test_history_of_both_kinds_of_entries(run, journal):
         {"time": T0 + MINUTE, "rss": 2000, "anon": 2000, "swap": 7, "peak": 2000, "allocator": "jemalloc",
          "version": "5.3.0", "group": "B", "since": T0},
     ]
+    assert [row["rss"] for row in run("history", "relay10", "--json=short").json] == [5, 6, 7]
     text = run("history", "relay1").out.splitlines()
     assert text[0].split() == "TIME RSS ANON SWAP PEAK ALLOCATOR VERSION".split()
     assert text[2].split() == "2026-01-08 06:01:00 1.95 KiB 1.95 KiB 7 B 1.95 KiB jemalloc 5.3.0".split()

@@ -242,13 +242,14 @@ def test_a_reader_that_has_seen_enough(ctl, daemon):
         process.stderr.close()
 
 
-def test_numbers_have_points_in_every_locale(ctl, fleet, tmp_path):
+def test_numbers_have_points_in_every_locale(ctl, daemon, tmp_path):
+    daemon.says([relay("done", rss=1234567, peak=12345678)])
     subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", tmp_path / "de_DE.UTF-8"], check=True)
     german = {"LOCPATH": str(tmp_path), "LC_ALL": "de_DE.UTF-8"}
     assert "1,5" in subprocess.run(["printf", "%.1f", "1,5"], env={**ctl.environment, **german}, capture_output=True,
                                    text=True, check=True).stdout  # the locale is there
     for verb in (["list"], ["status", "done"], ["groups"]):
-        assert ctl(*verb, **german).out == ctl(*verb).out
+        assert ctl(*verb, **german).out == ctl(*verb).out and "1.18 MiB" in ctl(*verb).out
         assert ctl(*verb, "--json=short", **german).out == ctl(*verb, "--json=short").out
 
 
