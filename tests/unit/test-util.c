@@ -213,7 +213,9 @@ static void test_printable(void **state)
         { "plain ä € \xf0\x9f\xa7\x85\nnext", "plain ä € \xf0\x9f\xa7\x85\nnext" },
         { "\x1b[31mred\t\r\x7f", "?[31mred???" },
         { "half \xc3", "half ?" },
-        { "\xc2\x9b" "2J \xc2\xa0", "??2J \xc2\xa0" },
+        { "\xc2\x9b"
+          "2J \xc2\xa0",
+          "??2J \xc2\xa0" },
         { "\xff\xfe bytes \xc0\xaf", "?? bytes ??" },
     };
 
