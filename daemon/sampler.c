@@ -121,6 +121,11 @@ static void write_metrics(Manager *m)
     m->metrics_error = e; /* told once, not every minute */
 }
 
+static usec_t next_beat(const Manager *m)
+{
+    return sample_next_beat(now_realtime(), m->setup->config->sample_interval);
+}
+
 static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
 {
     Manager *m = userdata;
@@ -130,8 +135,7 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
     write_metrics(m);
     manager_check_libraries(m);
     source = m->sampling; /* a reload makes it anew */
-    usec_t interval = m->setup->config->sample_interval, now = now_realtime();
-    int r = sd_event_source_set_time(source, (now / interval + 1) * interval);
+    int r = sd_event_source_set_time(source, next_beat(m));
     return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
@@ -168,11 +172,9 @@ static int on_clock_set(sd_event_source *source, int fd, uint32_t revents, void 
 
 int sampler_start(Manager *m)
 {
-    usec_t interval = m->setup->config->sample_interval, now = now_realtime();
-
     m->sampling = sd_event_source_disable_unref(m->sampling);
-    int r = sd_event_add_time(m->event, &m->sampling, CLOCK_REALTIME, (now / interval + 1) * interval,
-                              USEC_PER_MSEC, on_minute, m);
+    int r =
+        sd_event_add_time(m->event, &m->sampling, CLOCK_REALTIME, next_beat(m), USEC_PER_MSEC, on_minute, m);
     if (r < 0)
         eventlog_line(LOG_ERR, "Cannot set the sampling timer: %s.", strerror(-r));
     int w = watch_clock(m);

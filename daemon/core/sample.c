@@ -20,6 +20,11 @@ static void put_word(FILE *f, const char *word)
     fputc('\t', f);
 }
 
+usec_t sample_next_beat(usec_t now, usec_t interval)
+{
+    return (now / interval + 1) * interval;
+}
+
 void sample_write_row(FILE *f, const Sample *sample)
 {
     assert(!isempty(sample->relay));

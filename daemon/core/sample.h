@@ -19,6 +19,10 @@ typedef struct Sample {
     Memory memory;
 } Sample;
 
+/* When the next sample is due: at a whole multiple of the interval since 1970, so that hosts and days line
+ * up, and always later than `now` (all in µs realtime). */
+usec_t sample_next_beat(usec_t now, usec_t interval);
+
 /* Appends one row, newline included. */
 void sample_write_row(FILE *f, const Sample *sample);
 

@@ -301,7 +301,7 @@ class Machine:
                 if value:
                     return value
                 last = None
-            except (AssertionError, OSError, ValueError, KeyError) as error:
+            except (AssertionError, OSError, ValueError, LookupError) as error:
                 last = error
             if time.monotonic() >= deadline:
                 raise AssertionError(f"waited {timeout} s in vain for {what or condition}"

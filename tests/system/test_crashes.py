@@ -130,7 +130,8 @@ def test_relay_stopped_by_its_operator_in_mid_rollout_stays_stopped(fresh):
     m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=1))
     m.start_daemon()
     m.wait_event("relay-moved", count=1, timeout=60)
-    last = m.wait_until(lambda: [r for r, s in m.states().items() if s == "pending"], 30, "a pending relay")[-1]
+    # in the order of the rollout, which is that of the names
+    last = m.wait_until(lambda: sorted(r for r, s in m.states().items() if s == "pending"), 30, "a pending relay")[-1]
     m.systemctl("stop", f"tor@{last}")
     others = [r for r in m.names if r != last]
     m.wait_all("ok", others, timeout=120)

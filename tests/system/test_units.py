@@ -34,11 +34,20 @@ def test_of_many_saves_the_last_always_counts(fresh):
         # Then one at a time around the end of the reload.
         m.run(["sh", "-c", f"{script}; sleep 0.{chance.randint(15, 45)}", numbered(200)])
         m.run(["sh", "-c", chance.choice(steps), numbered(turn)])
-        m.wait_until(lambda turn=turn: groups_loaded(m) == turn, 10, f"save {turn} to be loaded")
+        m.wait_until(lambda turn=turn: groups_loaded(m) == turn, 30, f"save {turn} to be loaded")
     assert m.is_active("relayalloc-reload.path")
     assert m.prop("relayallocd", "NRestarts") == "0"
-    # Many saves are one reload.
-    assert len(m.events("config-loaded")) < 60
+
+
+def test_many_saves_at_once_are_few_reloads(fresh):
+    m = fresh
+    m.start_daemon()
+    m.wait_event("config-loaded")
+    m.mark()
+    m.run(["sh", "-c", "for i in $(seq 60); do printf '%s' \"$0\" >/etc/relayalloc.conf; done", numbered(200)])
+    m.write_conf(numbered(3))
+    m.wait_until(lambda: groups_loaded(m) == 3, 30, "the last save to be loaded")
+    assert len(m.events("config-loaded")) < 30
 
 
 def test_a_stopped_daemon_stays_stopped(fresh):
@@ -55,7 +64,7 @@ def test_a_stopped_daemon_stays_stopped(fresh):
     assert m.prop("relayallocd", "ActiveState") == "inactive"
     m.start_daemon()
     assert m.is_active("relayalloc-reload.path")
-    assert groups_loaded(m) == 3
+    m.wait_until(lambda: groups_loaded(m) == 3, 30, "the file to be loaded")
 
 
 def test_an_enabled_daemon_is_started_by_the_bus(fresh):
@@ -78,9 +87,9 @@ def test_a_daemon_that_is_killed_comes_back_and_saving_still_works(fresh):
     before = m.invocations()
     m.systemctl("kill", "--signal=KILL", "relayallocd")
     m.write_conf(numbered(4))  # while it is away
-    m.wait_until(lambda: m.is_active("relayallocd") and groups_loaded(m) == 4, 20, "the daemon to be back")
+    m.wait_until(lambda: m.is_active("relayallocd") and groups_loaded(m) == 4, 30, "the daemon to be back")
     m.write_conf(numbered(5))
-    m.wait_until(lambda: groups_loaded(m) == 5, 10, "the save to be loaded")
+    m.wait_until(lambda: groups_loaded(m) == 5, 30, "the save to be loaded")
     assert m.invocations() == before
 
 

@@ -147,11 +147,35 @@ static void test_sentences(void **state)
     assert_string_equal(one, "1 relay: 1.00 KiB resident");
 }
 
+static void test_next_beat(void **state)
+{
+    (void)state;
+    static const usec_t s = USEC_PER_SEC;
+    const struct {
+        usec_t now, interval, next;
+    } cases[] = {
+        { 0, 60 * s, 60 * s },
+        { 59 * s, 60 * s, 60 * s },
+        { 60 * s - 1, 60 * s, 60 * s },
+        { 60 * s, 60 * s, 120 * s }, /* this one has just been taken */
+        { 61 * s, 60 * s, 120 * s },
+        { 1795689599999999, 60 * s, 1795689600000000 },
+        { 1795689600000001, 1 * s, 1795689601000000 },
+        { 1795689600000001, 3600 * s, 1795690800000000 },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        assert_int_equal(sample_next_beat(cases[i].now, cases[i].interval), cases[i].next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_written_row_is_one_line),
-        cmocka_unit_test(test_read),       cmocka_unit_test(test_read_goes_on),
+        cmocka_unit_test(test_next_beat),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_written_row_is_one_line),
+        cmocka_unit_test(test_read),
+        cmocka_unit_test(test_read_goes_on),
         cmocka_unit_test(test_sentences),
     };
 
