@@ -3,6 +3,7 @@ import ctypes.util
 import os
 import re
 import shutil
+import signal
 
 import dbus
 import dbus.bus
@@ -132,35 +133,68 @@ def test_other_template(world):
     assert restarts(world, "a") == (1, 0)
 
 
+def sampling(world, seconds):
+    with world.config.open("a") as f:
+        f.write(f"sample = {{ interval = {seconds}; }};\n")
+
+
+def samples(world, relay):
+    return len(re.findall(rf"^{relay}: .* resident", world.text(), re.M))
+
+
 def test_relay_that_goes_down_before_its_first_sample_is_told(world):
     world.write_config("")
-    with world.config.open("a") as f:
-        f.write("sample = { interval = 2; };\n")
+    sampling(world, 2)
     world.start_fake("a")
     world.start()
     world.wait_ready()
 
-    def samples():
-        return len(re.findall(r"^a: .* resident", world.text(), re.M))
-
     def come_and_go():
         world.do("restart-by-hand", unit="tor@b.service")
-        wait_until(lambda: world.states()["b"] == "observed", "b to be seen up")
+        wait_until(lambda: world.states().get("b") == "observed", "b to be seen up")
         world.do("stop", unit="tor@b.service")
-        wait_until(lambda: world.states()["b"] == "stopped", "b to be seen down")
+        wait_until(lambda: world.states().get("b") == "stopped", "b to be seen down")
 
     (world.instances / "b").mkdir()
-    before = samples()
-    wait_until(lambda: samples() > before, "the beat, so that the next one is far")
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before, "the beat, so that the next one is far")
     world.do("add", unit="tor@b.service")
     come_and_go()
     world.wait_said("b is down: no samples")
     # Once more between two samples: nothing that has not been told.
     come_and_go()
-    before = samples()
-    wait_until(lambda: samples() > before + 1, "two samples of the other")
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 1, "two samples of the other")
     assert world.text().count("b is down") == 1
     world.do("restart-by-hand", unit="tor@b.service")
     world.wait_said("b is up again")
     world.do("stop", unit="tor@b.service")
     wait_until(lambda: world.text().count("b is down") == 2, "the second absence to be told")
+
+
+def test_relay_that_we_restart_ourselves_is_not_told_as_down(world):
+    begin(world, "a", "b")
+    sampling(world, 1)
+    world.script("a", {"meanwhile": "deactivating", "delay": 3})
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    text = world.text()
+    move = text[text.index("a: restarting"):text.index("a runs jemalloc")]
+    assert re.search(r"^b: .* resident", move, re.M), "there was no sample while it was down"
+    world.wait_said("a: .* resident, jemalloc")
+    assert not world.said("a is (down|up again)")
+
+
+def test_relay_is_down_when_systemd_says_so(world):
+    """A process may end a moment before systemd knows, and may be started again."""
+    world.write_config("")
+    sampling(world, 1)
+    world.start_fake("a", "b")
+    world.start()
+    wait_until(lambda: samples(world, "b") > 0, "a sample")
+    os.kill(world.unit("b")["pid"], signal.SIGKILL)
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 1, "two samples of the other")
+    assert not world.said("b is down")
+    world.do("stop", unit="tor@b.service")
+    world.wait_said("b is down: no samples")
