@@ -191,9 +191,7 @@ int library_walk(const char *path, uid_t owner, const char *trusted, char **ret_
             done = TAKE_PTR(next);
         }
     }
-    if (lstat(*done ? done : "/", &st) < 0) /* after "..", `st` is of something else */
-        return REFUSE(-errno, ret_reason, "%s cannot be looked at: %s", path, strerror(errno));
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(st.st_mode)) /* after "..", `st` is of another folder, but of a folder, too */
         return REFUSE(-EINVAL, ret_reason, "%s is not a regular file", path);
     *ret_realpath = TAKE_PTR(done);
     *ret_stat = st;
