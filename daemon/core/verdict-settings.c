@@ -43,33 +43,15 @@ char **settings_of_file(const SettingFile *file)
     return file->environment_file ? environment_file_parse(file->text) : dropin_environment(file->text);
 }
 
-/* Is there a line KEY= whose value holds `word`, or is empty when `word` is ""? Good enough for the two keys
- * below: what it finds only words an explanation. */
-static bool has_line(const SettingFile *file, const char *key, const char *word)
+static bool has_word(const char *words, const char *word)
 {
-    static const char blank[] = " \t\r\"'", end_of_word[] = " \t\r\"'\n";
-    size_t key_length = strlen(key), word_length = strlen(word);
+    static const char blanks[] = " \t\"'";
 
-    for (const char *line = file->text; line && *line;) {
-        const char *end = strchrnul(line, '\n'), *p = line + strspn(line, " \t");
-        line = *end ? end + 1 : end;
-        if (strncmp(p, key, key_length) != 0)
-            continue;
-        p += key_length;
-        p += strspn(p, " \t");
-        if (*p++ != '=')
-            continue;
-        p += strspn(p, " \t");
-        if (word_length == 0 && p >= end)
+    for (size_t n; *(words += strspn(words, blanks)); words += n) {
+        n = strcspn(words, blanks);
+        size_t name = strcspn(words, "="); /* NAME=VALUE removes the variable that has this value */
+        if (strlen(word) == (name < n ? name : n) && strncmp(words, word, strlen(word)) == 0)
             return true;
-        while (word_length > 0 && p < end) {
-            p += strspn(p, blank);
-            size_t n = strcspn(p, end_of_word);
-            if (n >= word_length && strncmp(p, word, word_length) == 0 &&
-                (n == word_length || p[word_length] == '='))
-                return true;
-            p += n;
-        }
     }
     return false;
 }
@@ -77,13 +59,22 @@ static bool has_line(const SettingFile *file, const char *key, const char *word)
 /* UnsetEnvironment= is applied after everything else, wherever it stands (systemd.exec(5)). */
 static bool unsets(const SettingFile *file, const char *name)
 {
-    return !file->environment_file && has_line(file, "UnsetEnvironment", name);
+    _cleanup_(strv_freep) char **values =
+        file->environment_file ? NULL : settings_values(file->text, "Service", "UnsetEnvironment");
+    bool found = false;
+
+    STRV_FOREACH (value, values)
+        found = **value && (found || has_word(*value, name)); /* an empty one takes back those before it */
+    return found;
 }
 
 /* "Environment=" throws away all that was read before. */
 static bool resets(const SettingFile *file)
 {
-    return !file->environment_file && has_line(file, "Environment", "");
+    _cleanup_(strv_freep) char **values =
+        file->environment_file ? NULL : settings_values(file->text, "Service", "Environment");
+
+    return strv_contains(values, "");
 }
 
 char **settings_of_others(const VerdictFacts *f, bool *ret_complete)
