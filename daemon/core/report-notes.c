@@ -38,7 +38,9 @@ static void put_count(FILE *f, uint64_t n)
 
 static void put_hours(FILE *f, usec_t span)
 {
-    if (hours(span) >= 10)
+    if (span == 0)
+        fputs("none", f);
+    else if (hours(span) >= 10)
         put_count(f, (uint64_t)llround(hours(span)));
     else
         fprintf(f, "%.1f", hours(span));
@@ -182,6 +184,24 @@ static char *left_out(const Report *report)
     return text;
 }
 
+/* Memory that was swapped out is missing from every number above. */
+static char *swapped(const Series *series)
+{
+    char buf[FORMAT_BYTES_MAX];
+    uint64_t swap = 0, rss = 0;
+    size_t relays = 0;
+
+    for (size_t i = 0; i < series->n_relays; i++) {
+        swap += series->relays[i].swap;
+        rss += series->relays[i].rss;
+        relays += series->relays[i].swap > 0;
+    }
+    if (swap <= rss / 100)
+        return NULL;
+    return xasprintf("%s of %zu relay%s in swap at the end, which is in no average.", format_bytes(buf, swap),
+                     relays, relays == 1 ? " was" : "s were");
+}
+
 static void push(char ***notes, char *take)
 {
     if (take)
@@ -213,6 +233,7 @@ char **report_notes(const Report *report)
         push(&notes, xasprintf("%zu relay%s ran under more than one of these in that time; each counts under "
                                "what it ran.",
                                report->mixed, report->mixed == 1 ? "" : "s"));
+    push(&notes, swapped(series));
     if (series->unproved > 0)
         push(&notes, xasprintf("%" PRIu64 " samples are not counted: it was not proved what the relay ran.",
                                series->unproved));

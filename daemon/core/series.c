@@ -408,6 +408,7 @@ int series_add(Series *series, size_t host, usec_t time, const SampleRow *row)
     relay->since = row->since;
     relay->rss = row->memory.rss;
     relay->hwm = row->memory.hwm;
+    relay->swap = row->memory.swap;
     relay->track = track;
     note_at(series, relay, time);
     if (!in_window(series, time))

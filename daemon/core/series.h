@@ -67,7 +67,7 @@ typedef struct SeriesRelay {
     usec_t first;  /* its first sample */
     /* its last sample */
     usec_t time, since;
-    uint64_t rss, hwm;
+    uint64_t rss, hwm, swap;
     size_t track; /* SERIES_NONE: no allocator proved */
     usec_t start; /* of the process; where since is not known, of its first sample */
     uint32_t run;

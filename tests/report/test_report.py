@@ -6,7 +6,7 @@ import math
 import statistics
 
 import pytest
-from conftest import DAY, HOUR, KIB, MIB, START, Fleet, Relay
+from conftest import DAY, HOUR, KIB, MIB, SAMPLE_RELAY, START, Fleet, Relay
 
 
 def row_of(report, name, by="allocator"):
@@ -247,6 +247,17 @@ def test_warmup_rule_is_said(ctl, journal):
     done = ctl("report", "-D", journal.directory)
     assert "The warm-up is half of the time that there are samples of, 5h" in done.out
     assert "too short" in done.out and "less than a day counted" in done.out
+
+
+def test_swap_is_said(ctl, journal):
+    """Resident memory is low, too, when the rest was swapped out."""
+    for time in range(START, START + 3 * DAY, HOUR):
+        for name, swap in (("a", 0), ("b", 300 * MIB), ("c", 724 * MIB)):
+            journal.add(time, {"MESSAGE_ID": SAMPLE_RELAY, "RELAYALLOC_RELAY": name, "RELAYALLOC_ALLOCATOR": "glibc",
+                               "RELAYALLOC_RSS": 100 * MIB, "RELAYALLOC_SWAP": swap, "RELAYALLOC_SINCE": START * 10 ** 6})
+    journal.write()
+    done = ctl("report", "-D", journal.directory)
+    assert "1.00 GiB of 2 relays were in swap at the end, which is in no average." in done.out, done
 
 
 def test_two_hosts(ctl, tmp_path, another_journal):
