@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The formats of a report that need a library or a program: JSON, the page and the chart. */
+/* What report shares with experiment and recommend, and its formats that need a library or a program: JSON,
+ * the page and the chart. */
 #pragma once
 
 #include "core/report-text.h"

@@ -13,9 +13,9 @@ typedef struct BalanceRelay {
     double age;    /* of the process, s */
 } BalanceRelay;
 
-/* How far the two groups are apart that are furthest apart, in standard deviations of all relays in groups, or
- * in what nobody minds where that is more: 1 % of the memory, an hour of age. Below 0.2 or so it is little.
- * NAN: fewer than two groups with relays. */
+/* How far the two groups are apart that are furthest apart, in standard deviations of all relays in groups,
+ * or in what nobody minds where that is more: 1 % of the memory, an hour of age. Below 0.2 or so it is
+ * little. NAN: fewer than two groups with relays. */
 typedef struct Balance {
     double memory, age;
 } Balance;

@@ -223,8 +223,8 @@ static bool is_called(const Report *report, const ReportRow *row, const char *na
     return streq(row->allocator, name);
 }
 
-/* By group, glibc's is the baseline: a group of the experiment rather than relays of no group, and the one that
- * ran it longest, because each of them runs it until its turn to be moved comes. */
+/* By group, glibc's is the baseline: a group of the experiment rather than relays of no group, and the one
+ * that ran it longest, because each of them runs it until its turn to be moved comes. */
 static bool better_baseline(const ReportRow *row, const ReportRow *than)
 {
     if (!than)
