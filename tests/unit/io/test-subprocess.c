@@ -50,6 +50,7 @@ static const char helper_source[] =
     "}\n"
     "int main(int argc, char **argv) {\n"
     "    const char *mode = getenv(\"MODE\");\n"
+    "    if (!mode) return environ[0] ? 8 : 9;\n"
     "    if (!strcmp(mode, \"report\")) report(argc);\n"
     "    if (!strcmp(mode, \"status\")) return 7;\n"
     "    if (!strcmp(mode, \"abort\")) abort();\n"
@@ -101,6 +102,16 @@ static void expect_line(const char *text, const char *line)
 
     if (!strstr(lines, wanted))
         fail_msg("no line \"%s\" in:\n%s", line, text);
+}
+
+/* As for glibc without settings: nothing of ours in the place of nothing. */
+static void test_no_environment(void **state)
+{
+    (void)state;
+    _cleanup_(subprocess_result_clear) SubprocessResult result = { 0 };
+
+    assert_int_equal(subprocess_run(helper, NULL, 10 * USEC_PER_SEC, &result), 0);
+    assert_int_equal(result.exit_status, 9);
 }
 
 /* What it gets, and what it does not: our signals, descriptors, privileges, environment. */
@@ -282,6 +293,7 @@ static void test_no_descriptor_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_environment),
         cmocka_unit_test(test_surroundings),
         cmocka_unit_test(test_closed_stdio),
         cmocka_unit_test(test_ends),
