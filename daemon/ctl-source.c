@@ -394,7 +394,7 @@ static int survey_journal(const CtlSource *source, JournalReader *reader, usec_t
     JournalFeed feed = { .series = &survey };
 
     series_init(&survey, &(SeriesOptions){ .until = USEC_INFINITY, .slice = USEC_PER_DAY });
-    int r = journal_read_samples(reader, source->since, USEC_INFINITY, NULL, feed_survey, &feed);
+    int r = journal_read_samples(reader, source->since, USEC_INFINITY, feed_survey, &feed);
     if (r < 0)
         return r;
     *ret_step = survey_step(&survey);
@@ -444,9 +444,9 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
     JournalFeed feed = { .series = ret };
     if (source->at > 0) /* no further than the next collection */
         until = source->at + step;
-    r = journal_read_samples(reader, source->since, until, NULL, feed_sample, &feed);
+    r = journal_read_samples(reader, source->since, until, feed_sample, &feed);
     if (r == 0 && events)
-        r = journal_read_events(reader, source->since, source->until, NULL, events->func, events->userdata);
+        r = journal_read_events(reader, source->since, source->until, events->func, events->userdata);
     print_complaints(reader);
     if (r < 0) {
         series_clear(ret);
@@ -467,7 +467,7 @@ int ctl_source_samples(const CtlSource *source, JournalSampleFunc *func, void *u
     int r = journal_reader_open(&source->journal, &reader);
 
     if (r >= 0)
-        r = journal_read_samples(reader, source->since, source->until, NULL, func, userdata);
+        r = journal_read_samples(reader, source->since, source->until, func, userdata);
     if (reader)
         print_complaints(reader);
     return r < 0 ? journal_failed(source, r) : 0;

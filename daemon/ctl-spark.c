@@ -70,8 +70,8 @@ int sparks_read_journal(Sparks *sparks, usec_t now)
     int r = journal_reader_open(&(JournalSource){ 0 }, &reader);
     if (r < 0)
         return r;
-    return journal_read_samples(reader, now - SPARK_MINUTES * USEC_PER_MINUTE, USEC_INFINITY, NULL,
-                                take_sample, sparks);
+    return journal_read_samples(reader, now - SPARK_MINUTES * USEC_PER_MINUTE, USEC_INFINITY, take_sample,
+                                sparks);
 }
 
 /* ---- drawing ---- */

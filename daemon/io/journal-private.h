@@ -43,9 +43,9 @@ typedef struct JournalWalk {
     JournalFiles *files;
     const JournalFileEntry *file;
     usec_t since, until;
-    const char *relay; /* NULL: all */
-    bool events;       /* else samples, */
-    unsigned kinds;    /* of these kinds */
+    bool events;    /* else samples, */
+    unsigned kinds; /* of these kinds */
+    bool unmatched; /* the file's index of our entries is damaged: each entry is looked at */
     struct sd_journal *j;
     usec_t last; /* time of the entry read last; 0 */
     usec_t tail; /* of the last that should come; 0: none */
@@ -60,6 +60,6 @@ bool journal_file_reaches(const JournalFileEntry *file, usec_t since, usec_t unt
 /* 1: there may be entries; 0: there are none, or the file cannot be read (and is complained of). To be ended
  * in any case. */
 int journal_walk_begin(JournalWalk *walk, JournalFiles *files, const JournalFileEntry *file, usec_t since,
-                       usec_t until, const char *relay, bool events);
+                       usec_t until, bool events);
 bool journal_walk_next(JournalWalk *walk, usec_t *ret_time);
 void journal_walk_end(JournalWalk *walk);

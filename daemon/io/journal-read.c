@@ -94,7 +94,6 @@ struct JournalReader {
 
 typedef struct Job {
     usec_t since, until;
-    const char *relay;
     unsigned fields;
     JournalSampleFunc *sample;
     JournalEventFunc *event;
@@ -286,11 +285,6 @@ static bool from_root(const JournalReader *reader)
 
 /* ---- samples and events ---- */
 
-static bool relay_wanted(const Job *job, Span relay)
-{
-    return !job->relay || (strlen(job->relay) == relay.n && memcmp(job->relay, relay.p, relay.n) == 0);
-}
-
 static int take_fleet(Pass *pass, usec_t time, const char *host)
 {
     const Value *value = &pass->reader->values[FIELD_FLEET];
@@ -304,8 +298,6 @@ static int take_fleet(Pass *pass, usec_t time, const char *host)
             malformed = true;
             continue;
         }
-        if (!relay_wanted(pass->job, sample.row.relay))
-            continue;
         r = pass->job->sample(&sample, pass->job->userdata);
         if (r != 0)
             return r;
@@ -329,7 +321,7 @@ static int take_relay(Pass *pass, usec_t time, const char *host)
         pass->malformed++;
         return 0;
     }
-    return relay_wanted(pass->job, row->relay) ? pass->job->sample(&sample, pass->job->userdata) : 0;
+    return pass->job->sample(&sample, pass->job->userdata);
 }
 
 static const char *string_of(const Value *value)
@@ -395,8 +387,7 @@ static int read_file(JournalReader *reader, const Job *job, const JournalFileEnt
 {
     Pass pass = { .reader = reader, .job = job };
     usec_t time;
-    int r = journal_walk_begin(&pass.walk, &reader->files, file, job->since, job->until, job->relay,
-                               job->event != NULL);
+    int r = journal_walk_begin(&pass.walk, &reader->files, file, job->since, job->until, job->event != NULL);
 
     if (r > 0) {
         r = 0;
@@ -419,18 +410,18 @@ static int read_files(JournalReader *reader, const Job *job)
     return 0;
 }
 
-int journal_read_samples(JournalReader *reader, usec_t since, usec_t until, const char *relay,
-                         JournalSampleFunc *func, void *userdata)
+int journal_read_samples(JournalReader *reader, usec_t since, usec_t until, JournalSampleFunc *func,
+                         void *userdata)
 {
-    const Job job = { since, until, relay, SAMPLE_FIELDS, func, NULL, userdata };
+    const Job job = { since, until, SAMPLE_FIELDS, func, NULL, userdata };
 
     return read_files(reader, &job);
 }
 
-int journal_read_events(JournalReader *reader, usec_t since, usec_t until, const char *relay,
-                        JournalEventFunc *func, void *userdata)
+int journal_read_events(JournalReader *reader, usec_t since, usec_t until, JournalEventFunc *func,
+                        void *userdata)
 {
-    const Job job = { since, until, relay, EVENT_FIELDS, NULL, func, userdata };
+    const Job job = { since, until, EVENT_FIELDS, NULL, func, userdata };
 
     return read_files(reader, &job);
 }
@@ -444,7 +435,7 @@ int journal_survey(JournalReader *reader, usec_t since, usec_t until, usec_t *re
         JournalWalk walk = { .statm = -1 };
         usec_t time;
         if (journal_file_reaches(file, since, until) &&
-            journal_walk_begin(&walk, &reader->files, file, since, until, NULL, false) > 0 &&
+            journal_walk_begin(&walk, &reader->files, file, since, until, false) > 0 &&
             journal_walk_next(&walk, &time)) {
             first = time < first ? time : first;
             last = walk.tail > last ? walk.tail : last;

@@ -41,13 +41,13 @@ DEFINE_CLEANUP(JournalReader, journal_reader_free)
 typedef int JournalSampleFunc(const JournalSample *sample, void *userdata);
 typedef int JournalEventFunc(const JournalEvent *event, void *userdata);
 
-/* Samples of both kinds from `since` to `until` (realtime, both included; 0 and USEC_INFINITY: no bound), of
- * one relay or of all (NULL); those of a relay on a host in order of time. */
-int journal_read_samples(JournalReader *reader, usec_t since, usec_t until, const char *relay,
-                         JournalSampleFunc *func, void *userdata);
+/* Samples of both kinds from `since` to `until` (realtime, both included; 0 and USEC_INFINITY: no bound);
+ * those of a relay on a host in order of time. */
+int journal_read_samples(JournalReader *reader, usec_t since, usec_t until, JournalSampleFunc *func,
+                         void *userdata);
 /* Everything that is no sample; file by file in order of time. */
-int journal_read_events(JournalReader *reader, usec_t since, usec_t until, const char *relay,
-                        JournalEventFunc *func, void *userdata);
+int journal_read_events(JournalReader *reader, usec_t since, usec_t until, JournalEventFunc *func,
+                        void *userdata);
 
 /* When the first and the last sample between since and until were logged, from a look at the ends of the
  * files. 0; -ENODATA: there are none. */

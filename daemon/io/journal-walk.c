@@ -14,6 +14,9 @@
 #define MAPPED_MAX ((size_t)46 * 1024 * 1024)
 /* So many damaged places in one file; after them the rest of it is given up. */
 #define REPAIRS_MAX 200
+/* An index of samples that ends so long before the file is looked behind, for so many entries of any kind. */
+#define INDEX_SLACK (5 * USEC_PER_MINUTE)
+#define LOOK_BACK 1000
 
 bool journal_file_reaches(const JournalFileEntry *file, usec_t since, usec_t until)
 {
@@ -34,33 +37,20 @@ static int match_kind(sd_journal *j, MessageKind kind)
     return sd_journal_add_match(j, match, 0);
 }
 
-static int match_relay(sd_journal *j, const char *relay)
-{
-    _cleanup_(freep) char *match = relay ? xasprintf("RELAYALLOC_RELAY=%s", relay) : NULL;
-
-    return match ? sd_journal_add_match(j, match, 0) : 0;
-}
-
-/* Rows of a fleet entry cannot be matched; their reader chooses. */
-static int match_samples(sd_journal *j, unsigned kinds, const char *relay)
+static int match_samples(sd_journal *j, unsigned kinds)
 {
     int r = 0;
 
-    if (kinds & JOURNAL_RELAY) {
+    if (kinds & JOURNAL_RELAY)
         r = match_kind(j, MESSAGE_SAMPLE_RELAY);
-        if (r >= 0)
-            r = match_relay(j, relay);
-    }
-    if (r >= 0 && kinds == (JOURNAL_RELAY | JOURNAL_FLEET))
-        r = sd_journal_add_disjunction(j);
     if (r >= 0 && kinds & JOURNAL_FLEET)
         r = match_kind(j, MESSAGE_SAMPLE_FLEET);
     return r;
 }
 
-static int match_events(sd_journal *j, const char *relay)
+static int match_events(sd_journal *j)
 {
-    int r = match_relay(j, relay);
+    int r = 0;
 
     for (MessageKind kind = 0; r >= 0 && kind < _MESSAGE_MAX; kind++)
         if (kind != MESSAGE_SAMPLE_RELAY && kind != MESSAGE_SAMPLE_FLEET)
@@ -82,13 +72,43 @@ static int reopen_matched(JournalWalk *walk)
 {
     int r = reopen(walk);
 
-    if (r < 0)
+    if (r < 0 || walk->unmatched)
         return r;
-    return walk->events ? match_events(walk->j, walk->relay)
-                        : match_samples(walk->j, walk->kinds, walk->relay);
+    return walk->events ? match_events(walk->j) : match_samples(walk->j, walk->kinds);
 }
 
 /* ---- places ---- */
+
+static const struct {
+    MessageKind kind;
+    unsigned bit;
+} sample_kinds[] = { { MESSAGE_SAMPLE_RELAY, JOURNAL_RELAY }, { MESSAGE_SAMPLE_FLEET, JOURNAL_FLEET } };
+
+/* The kind of sample that the present entry is; 0: none. */
+static unsigned kind_here(sd_journal *j)
+{
+    static const size_t skip = sizeof("MESSAGE_ID=") - 1;
+    const void *data;
+    size_t size;
+
+    if (sd_journal_get_data(j, "MESSAGE_ID", &data, &size) < 0)
+        return 0;
+    for (size_t i = 0; i < ELEMENTSOF(sample_kinds); i++) {
+        const char *id = message_id(sample_kinds[i].kind);
+        if (size == skip + strlen(id) && memcmp((const char *)data + skip, id, strlen(id)) == 0)
+            return sample_kinds[i].bit;
+    }
+    return 0;
+}
+
+/* Onto the next entry that is wanted. */
+static bool step(const JournalWalk *walk)
+{
+    while (sd_journal_next(walk->j) > 0)
+        if (!walk->unmatched || kind_here(walk->j) & walk->kinds)
+            return true;
+    return false;
+}
 
 static bool was_dropped(sd_journal *j)
 {
@@ -98,20 +118,26 @@ static bool was_dropped(sd_journal *j)
 }
 
 /* Onto the first entry at or after `from`. */
-static bool seek_first(sd_journal *j, usec_t from)
+static bool seek_first(const JournalWalk *walk, usec_t from)
 {
-    int r = from > 0 ? sd_journal_seek_realtime_usec(j, from) : sd_journal_seek_head(j);
+    int r = from > 0 ? sd_journal_seek_realtime_usec(walk->j, from) : sd_journal_seek_head(walk->j);
 
-    return r >= 0 && sd_journal_next(j) > 0;
+    return r >= 0 && step(walk);
+}
+
+/* Behind the last entry at or before `until`. */
+static int seek_behind(sd_journal *j, usec_t until)
+{
+    return until < USEC_INFINITY ? sd_journal_seek_realtime_usec(j, until + 1) : sd_journal_seek_tail(j);
 }
 
 /* The time of the last entry at or before `until`; 0: none, or it cannot be read. */
 static usec_t last_time(sd_journal *j, usec_t until)
 {
     usec_t time = 0;
-    int r = until < USEC_INFINITY ? sd_journal_seek_realtime_usec(j, until + 1) : sd_journal_seek_tail(j);
 
-    if (r < 0 || sd_journal_previous(j) <= 0 || sd_journal_get_realtime_usec(j, &time) < 0)
+    if (seek_behind(j, until) < 0 || sd_journal_previous(j) <= 0 ||
+        sd_journal_get_realtime_usec(j, &time) < 0)
         return 0;
     return time;
 }
@@ -119,19 +145,14 @@ static usec_t last_time(sd_journal *j, usec_t until)
 /* Which kinds of samples are there? Nearly always one: a file is not searched for two when it has one. */
 static int find_kinds(JournalWalk *walk)
 {
-    static const struct {
-        MessageKind kind;
-        unsigned bit;
-    } kinds[] = { { MESSAGE_SAMPLE_RELAY, JOURNAL_RELAY }, { MESSAGE_SAMPLE_FLEET, JOURNAL_FLEET } };
-
-    for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+    for (size_t i = 0; i < ELEMENTSOF(sample_kinds); i++) {
         sd_journal_flush_matches(walk->j);
-        int r = match_kind(walk->j, kinds[i].kind);
-        bool found = r >= 0 && seek_first(walk->j, 0);
+        int r = match_kind(walk->j, sample_kinds[i].kind);
+        bool found = r >= 0 && seek_first(walk, 0);
         if (r >= 0 && !found && was_dropped(walk->j)) { /* its head is damaged: look from the end */
             r = reopen(walk);
             if (r >= 0)
-                r = match_kind(walk->j, kinds[i].kind);
+                r = match_kind(walk->j, sample_kinds[i].kind);
             found = r >= 0 && last_time(walk->j, USEC_INFINITY) > 0;
             if (r >= 0)
                 r = reopen(walk);
@@ -139,38 +160,65 @@ static int find_kinds(JournalWalk *walk)
         if (r < 0)
             return r;
         if (found)
-            walk->kinds |= kinds[i].bit;
+            walk->kinds |= sample_kinds[i].bit;
     }
     return 0;
+}
+
+/* The time of the last sample, by the looks of the entries. The indexes of a file, one of all entries and one
+ * of those that match, are chains: where a link is damaged they end, and sd-journal tells nobody. When that
+ * of all entries ends before the header says that it does, there may be samples until then. 0: none. */
+static usec_t look_back(JournalWalk *walk)
+{
+    usec_t time = 0, newest = 0;
+    unsigned kind = 0;
+
+    walk->unmatched = true;
+    if (reopen_matched(walk) >= 0 && seek_behind(walk->j, walk->until) >= 0)
+        for (size_t i = 0; kind == 0 && i < LOOK_BACK && sd_journal_previous(walk->j) > 0; i++)
+            if (sd_journal_get_realtime_usec(walk->j, &time) >= 0) {
+                newest = time > newest ? time : newest;
+                kind = kind_here(walk->j);
+            }
+    walk->unmatched = false;
+    walk->kinds |= kind;
+    if (walk->until >= walk->file->last && newest + INDEX_SLACK < walk->file->last) {
+        walk->kinds |= walk->kinds == 0 ? JOURNAL_RELAY | JOURNAL_FLEET : 0;
+        return walk->file->last;
+    }
+    return kind != 0 ? time : 0;
 }
 
 /* The time of the last entry that should come. Where the end is damaged the header knows it, if only of all
  * entries together. 0: none. */
 static usec_t expected_end(JournalWalk *walk)
 {
+    const usec_t end = walk->file->last < walk->until ? walk->file->last : walk->until;
     usec_t time = last_time(walk->j, walk->until);
 
-    if (time > 0 || !was_dropped(walk->j))
+    if (time == 0 && was_dropped(walk->j))
+        return reopen_matched(walk) < 0 ? 0 : end;
+    if (walk->events || time + INDEX_SLACK >= end)
         return time;
+    usec_t seen = look_back(walk);
     if (reopen_matched(walk) < 0)
         return 0;
-    return walk->file->last < walk->until ? walk->file->last : walk->until;
+    return seen > time ? seen : time;
 }
 
 int journal_walk_begin(JournalWalk *walk, JournalFiles *files, const JournalFileEntry *file, usec_t since,
-                       usec_t until, const char *relay, bool events)
+                       usec_t until, bool events)
 {
     *walk = (JournalWalk){ .files = files,
                            .file = file,
                            .since = since,
                            .until = until,
-                           .relay = relay,
                            .events = events,
                            .statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC) };
     int r = reopen(walk);
     if (r >= 0 && !events)
         r = find_kinds(walk);
-    if (r >= 0 && !events && walk->kinds == 0)
+    if (r >= 0 && !events && walk->kinds == 0 && look_back(walk) == 0)
         return 0;
     if (r >= 0)
         r = reopen_matched(walk);
@@ -179,7 +227,7 @@ int journal_walk_begin(JournalWalk *walk, JournalFiles *files, const JournalFile
         return 0;
     }
     walk->tail = expected_end(walk);
-    walk->found = seek_first(walk->j, since);
+    walk->found = seek_first(walk, since);
     return 1;
 }
 
@@ -197,10 +245,10 @@ static bool walk_from_head(JournalWalk *walk, usec_t after)
 {
     usec_t time;
 
-    if (reopen_matched(walk) < 0 || !seek_first(walk->j, 0))
+    if (reopen_matched(walk) < 0 || !seek_first(walk, 0))
         return false;
     while (sd_journal_get_realtime_usec(walk->j, &time) < 0 || time <= after)
-        if (sd_journal_next(walk->j) <= 0)
+        if (!step(walk))
             return false;
     return true;
 }
@@ -213,11 +261,16 @@ static bool skip_damage(JournalWalk *walk)
 
     if (walk->last > 0)
         from = walk->last;
-    for (usec_t step = 1; from < walk->tail && step <= walk->tail - from; step += step)
-        if (reopen_matched(walk) >= 0 && seek_first(walk->j, from + step) &&
+    for (usec_t far = 1; from < walk->tail && far <= walk->tail - from; far += far)
+        if (reopen_matched(walk) >= 0 && seek_first(walk, from + far) &&
             sd_journal_get_realtime_usec(walk->j, &time) >= 0 && time > from)
             return true;
-    return walk_from_head(walk, from);
+    if (walk_from_head(walk, from))
+        return true;
+    if (walk->events || walk->unmatched)
+        return false;
+    walk->unmatched = true; /* not even so: then without the index, entry by entry */
+    return skip_damage(walk);
 }
 
 static bool repair(JournalWalk *walk)
@@ -267,7 +320,7 @@ bool journal_walk_next(JournalWalk *walk, usec_t *ret_time)
     if (walk->entries > 0)
         walk->found =
             (walk->entries % ENTRIES_PER_LOOK != 0 || !too_much_mapped(walk) || reopen_here(walk)) &&
-            sd_journal_next(walk->j) > 0;
+            step(walk);
     walk->entries++;
     while (!walk->found || sd_journal_get_realtime_usec(walk->j, &time) < 0) {
         if (walk->last >= walk->tail || walk->tail < walk->since)

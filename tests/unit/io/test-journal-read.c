@@ -4,6 +4,7 @@
 #include "io/journal-read.h"
 #include "test.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -173,14 +174,14 @@ static JournalReader *open_reader(const Fixture *f)
     return reader;
 }
 
-static char *samples_as_text(const Fixture *f, usec_t since, usec_t until, const char *relay)
+static char *samples_as_text(const Fixture *f, usec_t since, usec_t until)
 {
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
     Got got = { 0 };
     size_t size;
 
     got.out = open_memstream(&got.text, &size);
-    assert_int_equal(journal_read_samples(reader, since, until, relay, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, since, until, count, &got), 0);
     fclose(got.out);
     assert_null(journal_reader_complaints(reader));
     return got.text;
@@ -207,18 +208,13 @@ static void test_both_kinds(void **state)
     fleet(f, T0 + USEC_PER_MINUTE, ROW("r1", "110") ROW("r2", "210"));
     sample(f, T0 + 2 * USEC_PER_MINUTE, "r1", 120);
     free(write_journal(f, "a.journal"));
-    _cleanup_(freep) char *all = samples_as_text(f, 0, USEC_INFINITY, NULL);
+    _cleanup_(freep) char *all = samples_as_text(f, 0, USEC_INFINITY);
     assert_string_equal(all, "0 hosta r1 A jemalloc 5.3.0 100 7 8 9\n"
                              "0 hosta r2 A jemalloc 5.3.0 200 7 8 9\n"
                              "60 hosta r1 B mimalloc 2.0.9 110 1 2 3\n"
                              "60 hosta r2 B mimalloc 2.0.9 210 1 2 3\n"
                              "120 hosta r1 A jemalloc 5.3.0 120 7 8 9\n");
-    _cleanup_(freep) char *one = samples_as_text(f, 0, USEC_INFINITY, "r2");
-    assert_string_equal(one, "0 hosta r2 A jemalloc 5.3.0 200 7 8 9\n"
-                             "60 hosta r2 B mimalloc 2.0.9 210 1 2 3\n");
-    _cleanup_(freep) char *none = samples_as_text(f, 0, USEC_INFINITY, "r");
-    assert_string_equal(none, "");
-    _cleanup_(freep) char *middle = samples_as_text(f, T0 + 1, T0 + USEC_PER_MINUTE, NULL);
+    _cleanup_(freep) char *middle = samples_as_text(f, T0 + 1, T0 + USEC_PER_MINUTE);
     assert_string_equal(middle, "0 hosta r2 A jemalloc 5.3.0 200 7 8 9\n"
                                 "60 hosta r1 B mimalloc 2.0.9 110 1 2 3\n"
                                 "60 hosta r2 B mimalloc 2.0.9 210 1 2 3\n");
@@ -236,7 +232,7 @@ static void test_files_in_order(void **state)
     free(write_journal(f, "z-earlier.journal"));
     sample(f, T0 + 2 * USEC_PER_HOUR, "r1", 3);
     free(write_journal(f, "remote/host.journal")); /* one level down */
-    _cleanup_(freep) char *all = samples_as_text(f, 0, USEC_INFINITY, NULL);
+    _cleanup_(freep) char *all = samples_as_text(f, 0, USEC_INFINITY);
     assert_string_equal(all, "0 hosta r1 A jemalloc 5.3.0 1 7 8 9\n"
                              "3600 hosta r1 A jemalloc 5.3.0 2 7 8 9\n"
                              "7200 hosta r1 A jemalloc 5.3.0 3 7 8 9\n");
@@ -264,7 +260,7 @@ static void test_only_root_counts(void **state)
     free(write_journal(f, "a.journal"));
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
     Got got = { 0 };
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
     assert_int_equal(got.n, 2);
     assert_int_equal(got.rss, 400);
     assert_complains(reader, "1 entries under our names were not logged by root");
@@ -293,7 +289,7 @@ static void test_malformed(void **state)
     free(write_journal(f, "a.journal"));
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
     Got got = { 0 };
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
     assert_int_equal(got.n, 2);
     assert_int_equal(got.rss, 300); /* of a fleet entry, the rows before the broken one */
     assert_complains(reader, "9 entries are incomplete or malformed");
@@ -310,7 +306,7 @@ static void test_hosts(void **state)
     entry(f, T0 + 2, MACHINE_A, "renamed", "0");
     sample_fields(f, "default", 3);
     free(write_journal(f, "a.journal"));
-    _cleanup_(freep) char *all = samples_as_text(f, 0, USEC_INFINITY, NULL);
+    _cleanup_(freep) char *all = samples_as_text(f, 0, USEC_INFINITY);
     assert_string_equal(all, "0 localhost default A jemalloc 5.3.0 1 7 8 9\n"
                              "0 localhost-bbbbbbbb default A jemalloc 5.3.0 2 7 8 9\n"
                              "0 localhost default A jemalloc 5.3.0 3 7 8 9\n");
@@ -325,7 +321,7 @@ static void test_stop(void **state)
         sample(f, T0 + i, "r1", 1);
     free(write_journal(f, "a.journal"));
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 42);
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 42);
     assert_int_equal(got.n, 3);
 }
 
@@ -353,7 +349,7 @@ static void test_large_file(void **state)
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
     Got got = { 0 };
 
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
     assert_int_equal(got.n, n);
     assert_int_equal(got.rss, n * UINT64_C(1000000000) + (uint64_t)n * (n - 1) / 2 * 4096);
     assert_false(got.out_of_order);
@@ -376,7 +372,7 @@ static void test_rotated_meanwhile(void **state)
     _cleanup_(freep) char *archived = xasprintf("%s/system@0-0.journal", f->directory);
     assert_int_equal(rename(a, archived), 0);
     assert_int_equal(unlink(b), 0);
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
     assert_int_equal(got.n, 2);
     assert_int_equal(got.rss, 3);
     assert_complains(reader, "other.journal: deleted meanwhile; not read");
@@ -402,7 +398,7 @@ static void test_truncated(void **state)
     _cleanup_(freep) char *path = xasprintf("%s/a.journal", f->directory);
     assert_int_equal(truncate(path, size_of(path) / 2), 0);
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
     print_message("half of the file: %zu of %zu samples\n", got.n - 1, n);
     usec_t first, last;
     assert_int_equal(journal_survey(reader, 0, T0 + 29 * USEC_PER_HOUR, &first, &last), 0);
@@ -435,7 +431,7 @@ static void test_damaged(void **state)
         Got got = { 0 };
         scribble(path, size_of(path) / 10 * place, 4096);
         _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-        assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+        assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
         print_message("%u places damaged: %zu of %zu samples\n", place - 2, got.n, n);
         assert_true(got.n > n * 8 / 10);
         assert_true(got.n < n);
@@ -472,12 +468,63 @@ static void test_one_damaged_entry(void **state)
         _cleanup_(freep) char *path = write_journal(f, "a.journal");
         break_entry(path, T0 + broken[i] * USEC_PER_MINUTE);
         _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-        assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+        assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
         bool end = broken[i] == 0 || broken[i] == N - 1; /* sd-journal passes over these by itself */
         if (got.n != N - 1 && (end || got.n < N - 3))
             fail_msg("entry %u broken: %zu of %d read", broken[i], got.n, N);
         if (!end)
             assert_complains(reader, "a.journal: damaged; what cannot be read after 20");
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+static uint64_t number_at(const char *all, size_t at)
+{
+    uint64_t v;
+
+    memcpy(&v, all + at, sizeof(v));
+    return le64toh(v);
+}
+
+/* An index of entries is a chain of arrays (https://systemd.io/JOURNAL_FILE_FORMAT); `link`: where the first
+ * one begins. The link to the second becomes 0, as if there were none: a break that nobody sees. */
+static void break_chain(const char *path, const char *all, size_t link)
+{
+    const uint64_t none = 0;
+    _cleanup_(closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
+    size_t next = number_at(all, link) + 16;
+
+    assert_true(number_at(all, next) > 0);
+    assert_int_equal(pwrite(fd, &none, sizeof(none), (off_t)next), sizeof(none));
+}
+
+/* Without the index of samples each entry is looked at; without that of all entries, too, what is lost is
+ * said. */
+static void test_damaged_index(void **state)
+{
+    Fixture *f = *state;
+    enum { N = 300, COMPACT = 1 << 4 };
+    _cleanup_(freep) char *payload = xasprintf("MESSAGE_ID=%s", message_id(MESSAGE_SAMPLE_RELAY));
+
+    for (int both = 0; both < 2; both++) {
+        Got got = { 0 };
+        for (unsigned k = 0; k < N; k++)
+            sample(f, T0 + k * USEC_PER_MINUTE, "r1", 1);
+        _cleanup_(freep) char *path = write_journal(f, "a.journal");
+        size_t size = (size_t)size_of(path);
+        _cleanup_(freep) char *all = xcalloc(1, size);
+        _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_int_equal(pread(fd, all, size, 0), size);
+        const char *data = memmem(all, size, payload, strlen(payload));
+        assert_non_null(data);
+        break_chain(path, all, (size_t)(data - all) - (all[12] & COMPACT ? 24 : 16));
+        if (both)
+            break_chain(path, all, 176);
+        _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+        assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
+        if (both ? got.n == 0 || got.n >= N : got.n != N)
+            fail_msg("%zu of %d samples", got.n, N);
+        assert_complains(reader, "a.journal: damaged; what cannot be read after 20");
         assert_int_equal(unlink(path), 0);
     }
 }
@@ -493,11 +540,11 @@ static void test_nothing_there(void **state)
     entry_from_root(f, T0 + 2 * USEC_PER_HOUR);
     fprintf(f->export, "MESSAGE=something else\n\n");
     free(write_journal(f, "a.journal"));
-    _cleanup_(freep) char *behind = samples_as_text(f, T0 + USEC_PER_HOUR + 1, USEC_INFINITY, NULL);
+    _cleanup_(freep) char *behind = samples_as_text(f, T0 + USEC_PER_HOUR + 1, USEC_INFINITY);
     assert_string_equal(behind, "");
-    _cleanup_(freep) char *before = samples_as_text(f, 0, T0 + USEC_PER_HOUR - 1, NULL);
+    _cleanup_(freep) char *before = samples_as_text(f, 0, T0 + USEC_PER_HOUR - 1);
     assert_string_equal(before, "");
-    _cleanup_(freep) char *exact = samples_as_text(f, T0 + USEC_PER_HOUR, T0 + USEC_PER_HOUR, NULL);
+    _cleanup_(freep) char *exact = samples_as_text(f, T0 + USEC_PER_HOUR, T0 + USEC_PER_HOUR);
     assert_string_equal(exact, "3600 hosta r1 A jemalloc 5.3.0 1 7 8 9\n");
 }
 
@@ -522,7 +569,7 @@ static void test_not_journals(void **state)
     sample(f, T0, "r1", 1);
     free(write_journal(f, "a.journal"));
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, NULL, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
     assert_int_equal(got.n, 1);
     assert_complains(reader, "noise.journal: damaged; not read");
     assert_int_equal(strv_length((char **)journal_reader_complaints(reader)), 1);
@@ -575,15 +622,10 @@ static void test_events(void **state)
     free(write_journal(f, "a.journal"));
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
     FILE *out = open_memstream(&text, &size);
-    assert_int_equal(journal_read_events(reader, 0, USEC_INFINITY, NULL, on_event, out), 0);
-    fputs("of r1:\n", out);
-    assert_int_equal(journal_read_events(reader, 0, USEC_INFINITY, "r1", on_event, out), 0);
+    assert_int_equal(journal_read_events(reader, 0, USEC_INFINITY, on_event, out), 0);
     fclose(out);
-    assert_string_equal(text,
-                        "1 hosta relay-failed relay=r1 allocator=mimalloc reason=no proof: r1 failed.\n"
-                        "3 hosta rollout-started relay= allocator= reason=: Rollout started.\n"
-                        "of r1:\n"
-                        "1 hosta relay-failed relay=r1 allocator=mimalloc reason=no proof: r1 failed.\n");
+    assert_string_equal(text, "1 hosta relay-failed relay=r1 allocator=mimalloc reason=no proof: r1 failed.\n"
+                              "3 hosta rollout-started relay= allocator= reason=: Rollout started.\n");
     free(text);
 }
 
@@ -601,6 +643,7 @@ int main(void)
         TEST(test_rotated_meanwhile),
         TEST(test_truncated),
         TEST(test_damaged),
+        TEST(test_damaged_index),
         TEST(test_not_journals),
         TEST(test_no_directory),
         TEST(test_events),
