@@ -30,7 +30,7 @@ static const Column columns[_STATE_COLUMN_MAX] = {
     [STATE_RELAYS] = { "RELAYS", COLUMN_NUMBER, "relays in it now" },
     [STATE_SINCE] = { "SINCE", COLUMN_TIME, "when the first of them came in" },
     [STATE_BEFORE] = { "BEFORE", COLUMN_BYTES, "average memory before that" },
-    [STATE_AGE] = { "AGE", COLUMN_REAL, "average age of the processes before that, in days" },
+    [STATE_AGE] = { "AGE", COLUMN_REAL, "how long their processes had run then" },
     [STATE_AVERAGE] = { "AVERAGE", COLUMN_BYTES, "average memory in the group" },
     [STATE_REDUCTION] = { "REDUCTION", COLUMN_REAL, "how much less than the baseline" },
     [STATE_VERDICT] = { "VERDICT", COLUMN_TEXT, "steady, growing, shrinking or too short to tell" },
@@ -47,6 +47,7 @@ static int print_table(const CtlOptions *options, const Experiment *e)
     for (size_t i = 0; i < e->n; i++) {
         const ExperimentGroup *g = &e->groups[i];
         _cleanup_(freep) char *reduction = report_cell(g->row, REPORT_REDUCTION);
+        char span[FORMAT_SPAN_MAX];
         ctl_table_row(table);
         ctl_table_text(table, STATE_GROUP, g->row->group);
         ctl_table_text(table, STATE_ALLOCATOR, g->row->allocator);
@@ -55,7 +56,7 @@ static int print_table(const CtlOptions *options, const Experiment *e)
         ctl_table_number(table, STATE_SINCE, g->began);
         if (g->known > 0) {
             ctl_table_number(table, STATE_BEFORE, (uint64_t)llround(g->memory));
-            ctl_table_real(table, STATE_AGE, g->age / 86400, 1);
+            ctl_table_show(table, STATE_AGE, format_span(span, (usec_t)g->age * USEC_PER_SEC));
         }
         if (!isnan(g->row->average))
             ctl_table_number(table, STATE_AVERAGE, (uint64_t)llround(g->row->average));

@@ -115,6 +115,14 @@ static char *comparison(const Report *report)
                      name, STATS_DRAWS, report->seed);
 }
 
+static const char *why_too_short(const ReportRow *row)
+{
+    if (row->growth.trend != TREND_TOO_SHORT)
+        return NULL;
+    return row->counted == 0 && row->warm > 0 ? "all of it is warm-up; --warmup=0 counts it"
+                                              : row->growth.reason;
+}
+
 static char *too_short(const Report *report)
 {
     char *text = NULL;
@@ -122,13 +130,20 @@ static char *too_short(const Report *report)
     FILE *f = sentence_open(&text, &size);
 
     for (size_t i = 0; i < report->n_rows; i++) {
-        const ReportRow *row = &report->rows[i];
-        if (row->growth.trend != TREND_TOO_SHORT)
+        const char *reason = why_too_short(&report->rows[i]);
+        bool told = !reason;
+        for (size_t earlier = 0; !told && earlier < i; earlier++)
+            told = streq_null(why_too_short(&report->rows[earlier]), reason);
+        if (told)
             continue;
-        _cleanup_(freep) char *name = report_row_name(report, row);
-        bool all_warm = row->counted == 0 && row->warm > 0;
-        fprintf(f, "%s%s (%s)", n++ == 0 ? "Too short to tell growth: " : ", ", name,
-                all_warm ? "all of it is warm-up; --warmup=0 counts it" : row->growth.reason);
+        fputs(n++ == 0 ? "Too short to tell growth: " : "; ", f);
+        for (size_t k = i; k < report->n_rows; k++) {
+            if (!streq_null(why_too_short(&report->rows[k]), reason))
+                continue;
+            _cleanup_(freep) char *name = report_row_name(report, &report->rows[k]);
+            fprintf(f, "%s%s", k == i ? "" : ", ", name);
+        }
+        fprintf(f, " (%s)", reason);
     }
     fputc('.', f);
     fclose(f);
