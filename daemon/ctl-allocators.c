@@ -132,7 +132,7 @@ static bool named(const Config *config, const char *name)
 
 /* Names that relays run or are assigned but that no configuration read here has: of another host, of a newer
  * file, or a family that goes by no name. */
-static void add_others(CtlTable *table, const Config *config, const Fleet *fleet)
+static void add_others(CtlTable *table, const Config *config, const Fleet *fleet, Notes *notes)
 {
     char **done = NULL;
 
@@ -141,7 +141,7 @@ static void add_others(CtlTable *table, const Config *config, const Fleet *fleet
         if (isempty(name) || named(config, name) || strv_contains(done, name))
             continue;
         strv_push(&done, xstrdup(name));
-        add_row(table, name, NULL, NULL, fleet, NULL);
+        add_row(table, name, NULL, NULL, fleet, notes);
     }
     strv_free(done);
 }
@@ -176,7 +176,7 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
     AllocatorFacts *facts = config ? facts_array_read(config, true) : NULL;
     for (size_t i = 0; config && i < config->n_allocators; i++)
         add_row(table, config->allocators[i].name, &config->allocators[i], &facts[i], &fleet, &notes);
-    add_others(table, config, &fleet);
+    add_others(table, config, &fleet, &notes);
     facts_array_free(facts, config ? config->n_allocators : 0);
     _cleanup_(freep) char *legend = notes_text(&notes);
     return ctl_table_print_legend(table, options->columns ? NULL : legend) < 0 ? EXIT_FAILED : EXIT_FINE;
