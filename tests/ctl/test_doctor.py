@@ -340,6 +340,9 @@ def test_as_text(no_bus, host):
     lines = done.out.splitlines()
     assert lines[0].startswith('note: tor\'s own sandbox (Sandbox 1 in torrc) is on, with allocator "jemalloc" '
                                "(relay1, relay10, relay11 and 37 more)")
+    for i in range(5, 41):
+        host.relay(f"relay{i}", "MaxMemInQueues 100 MB\n")
+    assert "(relay1, relay2, relay3 and relay4)" in no_bus("doctor", f"--root={host.root}").out.splitlines()[0]
     assert "" in lines and "warning: transparent huge pages are set to \"always\"" in lines
     assert "      echo madvise >/sys/kernel/mm/transparent_hugepage/enabled" in lines
     assert max(map(len, lines)) <= 130 and "\033" not in done.out

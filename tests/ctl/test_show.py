@@ -44,7 +44,8 @@ def test_list_as_json(ctl, fleet, mode):
 
 
 @pytest.mark.parametrize("state, status", [("ok", 0), ("stopped", 0), ("observed", 0), ("pending", 3),
-                                           ("restarting", 3), ("settling", 3), ("failed", 3), ("drifted", 3)])
+                                           ("restarting", 3), ("settling", 3), ("failed", 3), ("drifted", 3),
+                                           ("of-a-later-version", 0)])
 def test_exit_status_is_3_when_something_is_not_as_assigned(ctl, daemon, state, status):
     daemon.says([relay("a"), relay("b", state)])
     assert ctl("list").status == status
