@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
 import termios
 
@@ -27,10 +28,10 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def complete(ctl, fleet, tmp_path):
     """What bash offers for these words, the last of which is being typed. bash makes a word of each "="."""
 
-    def run(*typed, here=tmp_path):
+    def run(*typed, here=tmp_path, timeout=30):
         env = {**ctl.environment, "PATH": f"{BUILD}:{os.environ['PATH']}"}
         done = subprocess.run(["bash", "--norc", "-c", HARNESS, "bash", REPO / "units/completion/bash", "relayallocctl",
-                               *typed], capture_output=True, text=True, env=env, timeout=30, cwd=here)
+                               *typed], capture_output=True, text=True, env=env, timeout=timeout, cwd=here)
         assert done.returncode == 0, done.stderr
         return done.stdout.split()
 
@@ -60,6 +61,14 @@ def test_relays(complete, daemon):
     assert len(complete("revert", "done", "")) == 8
     daemon.stop()
     assert complete("pause", "st") == []
+
+
+def test_a_daemon_that_hangs_does_not_hang_the_shell(complete, daemon):
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        assert complete("list", "st", timeout=15) == []  # less than the bus's own patience
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
 
 
 def test_columns(complete):
