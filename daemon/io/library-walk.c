@@ -16,6 +16,8 @@
 /* Accounts looked through for members of a group; a directory service may have any number of them. */
 #define ACCOUNTS_MAX 100000
 
+#define MOVE_IT "move the library to a folder of root's own"
+
 static bool is_root(const char *user)
 {
     const struct passwd *pw = getpwnam(user); /* NOLINT(concurrency-mt-unsafe) */
@@ -69,20 +71,22 @@ static char *group_name(gid_t gid)
 static int check_component(const char *library, const char *path, const struct stat *st, uid_t owner,
                            char **ret_reason)
 {
+    /* What is somebody's folder by right, such as /tmp or a home, stays so: then it is the library that
+     * moves. */
+    const bool elsewhere = S_ISDIR(st->st_mode) && (st->st_uid != owner || (st->st_mode & S_ISVTX));
     _cleanup_(freep) char *who = NULL;
 
     if (st->st_uid != owner) {
         who = user_name(st->st_uid);
-        return REFUSE(-EPERM, ret_reason,
-                      "%s can be changed by others than root: %s belongs to %s (chown root %s)", library,
-                      path, who, path);
+        return REFUSE(-EPERM, ret_reason, "%s can be changed by others than root: %s belongs to %s (%s%s)",
+                      library, path, who, elsewhere ? MOVE_IT : "chown root ", elsewhere ? "" : path);
     }
     if (S_ISLNK(st->st_mode))
         return 0; /* its mode means nothing; only who may write to its folder can replace it */
     if (st->st_mode & S_IWOTH)
         return REFUSE(-EPERM, ret_reason,
-                      "%s can be changed by others than root: %s is writable by everybody (chmod o-w %s)",
-                      library, path, path);
+                      "%s can be changed by others than root: %s is writable by everybody (%s%s)", library,
+                      path, elsewhere ? MOVE_IT : "chmod o-w ", elsewhere ? "" : path);
     if ((st->st_mode & S_IWGRP) && has_acl(path))
         return REFUSE(-EPERM, ret_reason,
                       "%s can be changed by others than root: %s is writable by its access control list "
