@@ -74,7 +74,7 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
     e.reason = i->reason;
     e.result = gate_to_string(c->gate);
     e.unit_log = i->unit_log;
-    e.wave = rollout_wave(run->rollout);
+    e.wave = rollout_wave_of(run->rollout, c->item);
     eventlog_write(MESSAGE_RELAY_FAILED, &e, "%s could not be moved to %s (gate \"%s\"): %s.%s%s",
                    i->relay->name, item_allocator_name(i), gate_to_string(c->gate), i->reason,
                    i->unit_log ? "\nIts last lines:\n" : "", i->unit_log ? i->unit_log : "");
@@ -93,7 +93,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
 
     operation_end(i);
     plan_one(i->relay); /* the last plan may be from when it was on its way */
-    e.wave = rollout_wave(run->rollout);
+    e.wave = rollout_wave_of(run->rollout, c->item);
     e.reason = i->reason;
     switch (rollout_step(run->rollout, c->item)) {
     case STEP_DONE:

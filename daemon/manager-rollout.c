@@ -309,7 +309,7 @@ static void pump(Run *run)
             break;
         case COMMAND_RESTART: {
             Event e = relay_event(i->relay);
-            e.wave = rollout_wave(run->rollout);
+            e.wave = rollout_wave_of(run->rollout, i->index);
             eventlog_write(MESSAGE_RELAY_RESTARTING, &e, "%s: restarting for %s.", i->relay->name,
                            item_allocator_name(i));
             operation_start(i, OPERATION_RESTART);

@@ -11,6 +11,8 @@ typedef struct Item {
     bool checking; /* a VERIFY is out while it settles */
     bool baseline; /* pid and n_restarts below are those its settling began with */
     bool canary;
+    bool alone; /* nobody may join while it is under way */
+    size_t wave;
     uint32_t pid, n_restarts;
     unsigned resettled;
     usec_t settles_at;
@@ -146,7 +148,7 @@ Rollout *rollout_new(const RolloutPolicy *policy, const RolloutItem *items, size
         r->items[i].item = items[i];
         if (items[i].recover) {
             r->items[i].step = STEP_VERIFYING;
-            r->items[i].touched = true;
+            r->items[i].touched = r->items[i].alone = true;
             emit_item(r, COMMAND_VERIFY, &r->items[i]);
         }
         if (allocator != ROLLOUT_NO_ALLOCATOR && !kind_of(r, allocator))
@@ -427,13 +429,18 @@ static size_t pick(const Rollout *r, size_t *picked, size_t limit, Turn turn, si
     return n_picked;
 }
 
-/* Who goes next: first all whose process stays as it is, then each allocator's canaries, then `parallel` at a
- * time, and at last the stopped ones. */
-static size_t choose_wave(const Rollout *r, size_t *picked, bool *ret_canary)
+/* Who goes next: first all whose process stays as it is, then each allocator's canaries, then as many as
+ * there are free places, and at last the stopped ones. Only those who come for a place may go beside others.
+ */
+static size_t choose_wave(const Rollout *r, size_t under_way, size_t *picked, bool *ret_canary,
+                          bool *ret_alone)
 {
     size_t n;
 
-    *ret_canary = false;
+    *ret_canary = *ret_alone = false;
+    if (under_way > 0)
+        return pick(r, picked, r->policy.parallel - under_way, TURN_RESTART, ANY_ALLOCATOR);
+    *ret_alone = true;
     n = pick(r, picked, r->n_items, TURN_UNTOUCHED, ANY_ALLOCATOR);
     if (n > 0)
         return n;
@@ -449,15 +456,16 @@ static size_t choose_wave(const Rollout *r, size_t *picked, bool *ret_canary)
         }
     }
     n = pick(r, picked, r->policy.parallel, TURN_RESTART, ANY_ALLOCATOR);
+    *ret_alone = n == 0;
     return n > 0 ? n : pick(r, picked, r->n_items, TURN_STOPPED, ANY_ALLOCATOR);
 }
 
 /* Starts the next wave unless its allocators want a preflight first. */
-static void start_wave(Rollout *r)
+static void start_wave(Rollout *r, size_t under_way)
 {
     _cleanup_(freep) size_t *picked = xcalloc(r->n_items, sizeof(size_t));
-    bool canary, asked = false;
-    size_t n = choose_wave(r, picked, &canary);
+    bool canary, alone, asked = false;
+    size_t n = choose_wave(r, under_way, picked, &canary, &alone);
 
     for (size_t p = 0; p < n; p++) {
         Kind *k = kind_of(r, r->items[picked[p]].item.allocator);
@@ -477,23 +485,43 @@ static void start_wave(Rollout *r)
 
         i->step = STEP_WRITING;
         i->canary = canary;
+        i->alone = alone;
+        i->wave = r->wave;
         emit_item(r, COMMAND_WRITE, i);
     }
+}
+
+/* The next wave begins when half of the places are free, so that one reload serves several, and none has to
+ * wait for the slowest of the wave before. */
+static bool places_free(const Rollout *r, size_t under_way)
+{
+    return under_way == 0 || 2 * under_way <= r->policy.parallel;
 }
 
 static void advance(Rollout *r, RolloutNow now)
 {
     bool busy = false, waiting = false;
+    size_t under_way = 0;
 
     maybe_reload(r);
     for (size_t n = 0; n < r->n_items; n++) {
-        waiting = waiting || r->items[n].step == STEP_WAITING;
-        busy = busy || (r->items[n].step != STEP_WAITING && !step_ended(r->items[n].step));
+        const Item *i = &r->items[n];
+
+        waiting = waiting || i->step == STEP_WAITING;
+        if (i->step != STEP_WAITING && !step_ended(i->step)) {
+            under_way++;
+            busy = busy || i->alone;
+        }
     }
     for (size_t k = 0; k < r->n_kinds; k++)
         busy = busy || r->kinds[k].preflight == PREFLIGHT_ASKED;
-    if (busy)
+    if (busy || !places_free(r, under_way))
         return;
+    if (under_way > 0) {
+        if (r->state == ROLLOUT_RUNNING && now.window_open)
+            start_wave(r, under_way);
+        return;
+    }
     if (!waiting || r->state == ROLLOUT_ENDING) {
         r->state = r->state == ROLLOUT_ENDING ? r->end : ROLLOUT_DONE;
         emit(r, (RolloutCommand){ .kind = NOTE_OVER });
@@ -503,7 +531,7 @@ static void advance(Rollout *r, RolloutNow now)
         return;
     r->state = now.window_open ? ROLLOUT_RUNNING : ROLLOUT_WAITING;
     if (now.window_open)
-        start_wave(r);
+        start_wave(r, 0);
 }
 
 void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
@@ -611,6 +639,12 @@ usec_t rollout_settle(const Rollout *r, size_t item)
     return settle_of(r, &r->items[item]);
 }
 
+size_t rollout_wave_of(const Rollout *r, size_t item)
+{
+    assert(item < r->n_items);
+    return r->items[item].wave;
+}
+
 size_t rollout_wave(const Rollout *r)
 {
     return r->wave;
@@ -648,7 +682,7 @@ size_t rollout_forecast(const RolloutPolicy *policy, const RolloutItem *items, s
                 answer.kind = EVENT_PREFLIGHT;
                 break;
             case COMMAND_WRITE:
-                ret_waves[c.item] = r->wave;
+                ret_waves[c.item] = r->items[c.item].wave;
                 answer.kind = EVENT_WRITTEN;
                 break;
             case COMMAND_RELOAD:

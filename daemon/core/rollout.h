@@ -183,9 +183,10 @@ static inline bool rollout_over(const Rollout *r)
 }
 bool rollout_halts(const Rollout *r); /* it has halted, or will when what is under way has been finished */
 Step rollout_step(const Rollout *r, size_t item);
-Gate rollout_gate(const Rollout *r, size_t item);     /* where it failed; GATE_NONE */
-usec_t rollout_settle(const Rollout *r, size_t item); /* how long it must stay up; a canary perhaps longer */
-size_t rollout_wave(const Rollout *r);
+Gate rollout_gate(const Rollout *r, size_t item);      /* where it failed; GATE_NONE */
+usec_t rollout_settle(const Rollout *r, size_t item);  /* how long it must stay up; a canary perhaps longer */
+size_t rollout_wave(const Rollout *r);                 /* the last that began */
+size_t rollout_wave_of(const Rollout *r, size_t item); /* in which it went; 0: its turn has not come */
 /* How many items have ended so: done and skipped; failed and lost. */
 void rollout_counts(const Rollout *r, size_t *ret_total, size_t *ret_done, size_t *ret_failed);
 

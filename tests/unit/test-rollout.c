@@ -18,6 +18,7 @@ typedef struct World {
     JobResult job[MAX_ITEMS];
     Proof proof[MAX_ITEMS], back[MAX_ITEMS];
     uint32_t pid[MAX_ITEMS], n_restarts[MAX_ITEMS];
+    bool slow[MAX_ITEMS]; /* its proof is not answered by pump() */
     /* what was seen */
     unsigned restarts[MAX_ITEMS], starts[MAX_ITEMS], writes[MAX_ITEMS], restores[MAX_ITEMS], reloads;
     bool away[MAX_ITEMS];
@@ -71,7 +72,7 @@ static void observe(World *w, const RolloutCommand *c)
     switch (c->kind) {
     case COMMAND_WRITE:
         w->writes[c->item]++;
-        w->wave_of[c->item] = rollout_wave(w->r);
+        w->wave_of[c->item] = rollout_wave_of(w->r, c->item);
         break;
     case COMMAND_RESTORE:
         w->restores[c->item]++;
@@ -169,7 +170,7 @@ static bool pump(World *w)
     while (rollout_next(w->r, &c)) {
         observe(w, &c);
         any = true;
-        if (!is_note(c.kind))
+        if (!is_note(c.kind) && !(c.kind == COMMAND_VERIFY && w->slow[c.item]))
             send(w, answer(w, &c));
     }
     return any;
@@ -190,6 +191,11 @@ static void run(World *w)
     fail_msg("the rollout does not come to rest");
 }
 
+static void tell(World *w, RolloutCommandKind kind, size_t item)
+{
+    send(w, answer(w, &(RolloutCommand){ .kind = kind, .item = item }));
+}
+
 static const RolloutPolicy plain = { .parallel = 2, .canary = 0, .max_failed = 1, .put_back = true };
 
 static void all_restart(RolloutItem *items, size_t n)
@@ -201,24 +207,107 @@ static void all_restart(RolloutItem *items, size_t n)
 static void test_plain_waves(void **state)
 {
     (void)state;
-    RolloutItem items[5];
-    all_restart(items, 5);
-    World *w = world_new(&plain, items, 5);
+    static const size_t waves[] = { 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5 };
+    RolloutPolicy policy = plain;
+    RolloutItem items[11];
+    policy.parallel = 4;
+    all_restart(items, 11);
+    World *w = world_new(&policy, items, 11);
 
     run(w);
     assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
-    assert_int_equal(w->waves, 3);
-    assert_int_equal(w->reloads, 3); /* one for each wave */
-    assert_int_equal(w->most_away, 2);
+    assert_int_equal(w->waves, 5);   /* the first takes all places, the others those that have become free */
+    assert_int_equal(w->reloads, 3); /* what is written at the same time shares one */
+    assert_int_equal(w->most_away, 4);
     assert_int_equal(w->overs, 1);
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 11; i++) {
         assert_int_equal(rollout_step(w->r, i), STEP_DONE);
         assert_int_equal(w->restarts[i], 1);
         assert_int_equal(w->writes[i], 1);
         assert_int_equal(w->starts[i], 0);
-        assert_int_equal(w->wave_of[i], i / 2 + 1);
+        assert_int_equal(w->wave_of[i], waves[i]);
     }
     world_free(w);
+}
+
+static World *one_slow(unsigned canary)
+{
+    RolloutPolicy policy = plain;
+    RolloutItem items[11];
+    policy.parallel = 4;
+    policy.canary = canary;
+    all_restart(items, 11);
+    items[10] = (RolloutItem){ .allocator = 0, .stopped = true };
+    World *w = world_new(&policy, items, 11);
+    w->slow[0] = true;
+    return w;
+}
+
+static size_t count_steps(const World *w, Step step)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->n; i++)
+        n += rollout_step(w->r, i) == step;
+    return n;
+}
+
+static void test_slow_relay_holds_nobody_up(void **state)
+{
+    (void)state;
+    World *w = one_slow(0);
+
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_VERIFYING);
+    assert_int_equal(count_steps(w, STEP_DONE), 9);
+    assert_int_equal(rollout_step(w->r, 10), STEP_WAITING); /* the stopped ones wait for all others */
+    assert_int_equal(w->most_away, 4);
+    tell(w, COMMAND_VERIFY, 0);
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(count_steps(w, STEP_DONE), 11);
+    world_free(w);
+}
+
+static void test_nobody_joins_a_canary(void **state)
+{
+    (void)state;
+    World *w = one_slow(1);
+
+    run(w);
+    assert_int_equal(count_steps(w, STEP_WAITING), 10);
+    tell(w, COMMAND_VERIFY, 0);
+    run(w);
+    assert_int_equal(count_steps(w, STEP_DONE), 11);
+    world_free(w);
+}
+
+/* While one is under way, the others' places stay empty when they should. */
+static void joins_nobody(RolloutEventKind kind, bool window_open)
+{
+    World *w = one_slow(0);
+
+    w->slow[1] = w->slow[2] = true; /* one place of four is free: too few for a wave */
+    run(w);
+    assert_int_equal(count_steps(w, STEP_WAITING), 7);
+    send(w, (RolloutEvent){ .kind = kind });
+    w->now.window_open = window_open;
+    tell(w, COMMAND_VERIFY, 1);
+    tell(w, COMMAND_VERIFY, 2);
+    run(w);
+    assert_int_equal(count_steps(w, STEP_DONE), 3);
+    assert_int_equal(count_steps(w, STEP_WAITING), 7);
+    assert_int_equal(w->waves, 1);
+    world_free(w);
+}
+
+static void test_nobody_joins_when_nothing_may_begin(void **state)
+{
+    (void)state;
+    joins_nobody(EVENT_PAUSE, true);
+    joins_nobody(EVENT_ABORT, true);
+    joins_nobody(EVENT_SUPERSEDE, true);
+    joins_nobody(EVENT_TICK, false);
 }
 
 static void test_nothing_to_do(void **state)
@@ -587,11 +676,6 @@ static bool next_is(World *w, RolloutCommandKind kind, size_t item)
     return false;
 }
 
-static void tell(World *w, RolloutCommandKind kind, size_t item)
-{
-    send(w, answer(w, &(RolloutCommand){ .kind = kind, .item = item }));
-}
-
 /* What is written while a reload is out may or may not be in it: it waits for the next. */
 static void test_put_back_during_a_reload(void **state)
 {
@@ -755,8 +839,8 @@ static void test_forecast(void **state)
     all_restart(items, 6);
     items[5].restart = false;
 
-    assert_int_equal(rollout_forecast(&policy, items, 6, waves), 4);
-    size_t expected[] = { 2, 3, 3, 4, 4, 1 };
+    assert_int_equal(rollout_forecast(&policy, items, 6, waves), 5);
+    size_t expected[] = { 2, 3, 3, 4, 5, 1 };
     for (size_t i = 0; i < 6; i++)
         assert_int_equal(waves[i], expected[i]);
 }
@@ -890,6 +974,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_waves),
+        cmocka_unit_test(test_slow_relay_holds_nobody_up),
+        cmocka_unit_test(test_nobody_joins_a_canary),
+        cmocka_unit_test(test_nobody_joins_when_nothing_may_begin),
         cmocka_unit_test(test_nothing_to_do),
         cmocka_unit_test(test_settling_takes_its_time),
         cmocka_unit_test(test_untouched_first_stopped_last),
