@@ -208,16 +208,6 @@ static int follow(sd_journal *j, const Events *events)
 
 /* ---- the verb ---- */
 
-static int match_events(sd_journal *j)
-{
-    int r = journal_match(j, "_UID", "0");
-
-    for (int kind = 0; r >= 0 && kind < _MESSAGE_MAX; kind++)
-        if (kind != MESSAGE_SAMPLE_RELAY && kind != MESSAGE_SAMPLE_FLEET)
-            r = journal_match(j, "MESSAGE_ID", message_id((MessageKind)kind));
-    return r;
-}
-
 /* Places the journal so that what comes next is the first entry that has not been read yet. */
 static int place_behind(sd_journal *j, const JournalOptions *wanted, const Events *events)
 {
@@ -237,7 +227,7 @@ static int place_behind(sd_journal *j, const JournalOptions *wanted, const Event
 
 static int read_events(sd_journal *j, const JournalOptions *wanted, Events *events)
 {
-    int r = match_events(j);
+    int r = journal_match_events(j);
 
     if (r >= 0)
         r = journal_walk_back(j, wanted, take_event, events);

@@ -6,22 +6,13 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <time.h>
 
 /* More rows than this are not for the eye; report and export read without such a bound. */
 #define ROWS_MAX 1000000
 
-static usec_t now_realtime(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
-}
-
 static int read_time(const char *option, const char *value, usec_t *ret)
 {
-    if (timestamp_parse(value, now_realtime(), ret) >= 0)
+    if (timestamp_parse(value, ctl_now(), ret) >= 0)
         return 0;
     ctl_error("--%s=%s is no time; write \"2026-01-08 06:00\", \"yesterday\", or \"-3d\"", option, value);
     return EXIT_USAGE;
@@ -137,6 +128,16 @@ int journal_match(sd_journal *j, const char *field, const char *value)
     _cleanup_(freep) char *match = xasprintf("%s=%s", field, value);
 
     return sd_journal_add_match(j, match, 0);
+}
+
+int journal_match_events(sd_journal *j)
+{
+    int r = journal_match(j, "_UID", "0");
+
+    for (int kind = 0; r >= 0 && kind < _MESSAGE_MAX; kind++)
+        if (kind != MESSAGE_SAMPLE_RELAY && kind != MESSAGE_SAMPLE_FLEET)
+            r = journal_match(j, "MESSAGE_ID", message_id((MessageKind)kind));
+    return r;
 }
 
 char *journal_field(sd_journal *j, const char *name)

@@ -25,6 +25,8 @@ int journal_open(const CtlOptions *options, const JournalOptions *wanted, sd_jou
 
 /* Adds FIELD=VALUE to the matches. */
 int journal_match(sd_journal *j, const char *field, const char *value);
+/* Of root's entries: all kinds but the samples. */
+int journal_match_events(sd_journal *j);
 
 /* The value of a field of the present entry, its control characters made blanks; NULL when there is none. */
 char *journal_field(sd_journal *j, const char *name);

@@ -11,19 +11,6 @@ void recent_events_clear(RecentEvents *events)
     *events = (RecentEvents){ 0 };
 }
 
-/* Events of this relay, no samples, and only what root has written: anybody may log under our names. */
-static int match_events(sd_journal *j, const char *relay)
-{
-    int r = journal_match(j, "RELAYALLOC_RELAY", relay);
-
-    if (r >= 0)
-        r = journal_match(j, "_UID", "0");
-    for (int kind = 0; r >= 0 && kind < _MESSAGE_MAX; kind++)
-        if (kind != MESSAGE_SAMPLE_RELAY && kind != MESSAGE_SAMPLE_FLEET)
-            r = journal_match(j, "MESSAGE_ID", message_id((MessageKind)kind));
-    return r;
-}
-
 /* From the newest back; each is put before those that were read. */
 static int take(sd_journal *j, usec_t realtime, void *userdata)
 {
@@ -51,7 +38,9 @@ int recent_events_read(const char *relay, size_t most, RecentEvents *ret)
 
     int r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
     if (r >= 0)
-        r = match_events(j, relay);
+        r = journal_match_events(j);
+    if (r >= 0)
+        r = journal_match(j, "RELAYALLOC_RELAY", relay);
     if (r >= 0)
         r = journal_walk_back(j, &wanted, take, &events);
     if (r < 0) {
