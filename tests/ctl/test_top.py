@@ -63,7 +63,8 @@ def names(lines):
     return [line.split()[0] for line in lines[4:] if line.strip()]
 
 
-FLEET = [relay("a", running="jemalloc-tuned", rss=10 << 20, peak=90 << 20), relay("b", "drifted", group="Z", running="glibc", rss=30 << 20),
+FLEET = [relay("a", running="jemalloc-tuned", rss=10 << 20, peak=90 << 20, since=NOW - 2 * HOUR),
+         relay("b", "drifted", group="Z", running="glibc", rss=30 << 20, since=NOW - 2 * HOUR),
          relay("c" * 30, rss=20 << 20, since=NOW - 100 * HOUR), relay("d", "stopped", running="", version="", rss=0,
                                                                      peak=0, since=0)]
 
