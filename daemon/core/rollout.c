@@ -184,7 +184,7 @@ static void end_item(Rollout *r, Item *i, Step step)
  * the strongest word: it is what an operator must hear of. */
 static void begin_end(Rollout *r, RolloutState end)
 {
-    if (r->state == ROLLOUT_ENDING && r->end == ROLLOUT_HALTED)
+    if (rollout_halts(r))
         return;
     r->state = ROLLOUT_ENDING;
     r->end = end;
@@ -456,7 +456,7 @@ static size_t choose_wave(const Rollout *r, size_t under_way, size_t *picked, bo
         }
     }
     n = pick(r, picked, r->policy.parallel, TURN_RESTART, ANY_ALLOCATOR);
-    *ret_alone = n == 0;
+    *ret_alone = false; /* and nobody is left to join the stopped ones */
     return n > 0 ? n : pick(r, picked, r->n_items, TURN_STOPPED, ANY_ALLOCATOR);
 }
 
@@ -618,7 +618,7 @@ RolloutState rollout_state(const Rollout *r)
 
 bool rollout_halts(const Rollout *r)
 {
-    return r->state == ROLLOUT_HALTED || (r->state == ROLLOUT_ENDING && r->end == ROLLOUT_HALTED);
+    return r->end == ROLLOUT_HALTED;
 }
 
 Step rollout_step(const Rollout *r, size_t item)

@@ -282,6 +282,28 @@ static void test_nobody_joins_a_canary(void **state)
     world_free(w);
 }
 
+static void test_nobody_joins_what_a_crash_left(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[3];
+    policy.parallel = 4;
+    policy.canary = 1;
+    all_restart(items, 3);
+    items[0].recover = true;
+    World *w = world_new(&policy, items, 3);
+    w->slow[0] = true;
+
+    run(w);
+    assert_int_equal(count_steps(w, STEP_WAITING), 2);
+    tell(w, COMMAND_VERIFY, 0);
+    run(w);
+    assert_int_equal(count_steps(w, STEP_DONE), 3);
+    assert_int_equal(w->wave_of[1], 1); /* the canary */
+    assert_int_equal(w->wave_of[2], 2);
+    world_free(w);
+}
+
 /* While one is under way, the others' places stay empty when they should. */
 static void joins_nobody(RolloutEventKind kind, bool window_open)
 {
@@ -713,6 +735,37 @@ static void test_put_back_during_a_reload(void **state)
     world_free(w);
 }
 
+static void test_put_backs_share_a_reload(void **state)
+{
+    (void)state;
+    RolloutItem items[2];
+    all_restart(items, 2);
+    World *w = world_new(&plain, items, 2);
+    w->job[0] = w->job[1] = JOB_FAILED;
+
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    assert_true(next_is(w, COMMAND_PREFLIGHT, 0));
+    tell(w, COMMAND_PREFLIGHT, 0);
+    assert_true(next_is(w, COMMAND_WRITE, 0));
+    assert_true(next_is(w, COMMAND_WRITE, 1));
+    tell(w, COMMAND_WRITE, 0);
+    tell(w, COMMAND_WRITE, 1);
+    assert_true(next_is(w, COMMAND_RELOAD, 0));
+    tell(w, COMMAND_RELOAD, 0);
+    assert_true(next_is(w, COMMAND_RESTART, 0));
+    assert_true(next_is(w, COMMAND_RESTART, 1));
+    tell(w, COMMAND_RESTART, 0);
+    tell(w, COMMAND_RESTART, 1);
+    assert_true(next_is(w, COMMAND_RESTORE, 0));
+    assert_true(next_is(w, COMMAND_RESTORE, 1));
+    tell(w, COMMAND_RESTORE, 0);
+    assert_false(next_is(w, COMMAND_RELOAD, 0)); /* the other's file is not there yet */
+    tell(w, COMMAND_RESTORE, 1);
+    assert_true(next_is(w, COMMAND_RELOAD, 0));
+    assert_int_equal(w->reloads, 2);
+    world_free(w);
+}
+
 static void test_unit_noise_while_settling(void **state)
 {
     (void)state;
@@ -976,6 +1029,8 @@ int main(void)
         cmocka_unit_test(test_plain_waves),
         cmocka_unit_test(test_slow_relay_holds_nobody_up),
         cmocka_unit_test(test_nobody_joins_a_canary),
+        cmocka_unit_test(test_nobody_joins_what_a_crash_left),
+        cmocka_unit_test(test_put_backs_share_a_reload),
         cmocka_unit_test(test_nobody_joins_when_nothing_may_begin),
         cmocka_unit_test(test_nothing_to_do),
         cmocka_unit_test(test_settling_takes_its_time),
