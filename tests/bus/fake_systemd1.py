@@ -257,6 +257,8 @@ class Control(dbus.service.Object):
         elif what == "remove":
             fake.units.pop(r["unit"]).down()
             fake.systemd.UnitRemoved(r["unit"], UNIT_PREFIX + "/" + encode(r["unit"]))
+        elif what == "other-job":  # somebody's job of the unit ends
+            fake.systemd.JobRemoved(dbus.UInt32(r["number"]), f"/org/freedesktop/systemd1/job/{r['number']}", unit.name, r["result"])
         elif what == "noise":  # units that are none of our business come and go, and ours say that they changed
             for i in range(r["n"]):
                 fake.systemd.UnitNew(f"session-{i}.scope", f"{UNIT_PREFIX}/session_2d{i}_2escope")

@@ -195,6 +195,16 @@ def test_forged_signals_are_not_believed(world):
     assert restarts(world, "a") == (1, 0)
 
 
+def test_end_of_another_job_of_the_unit_is_not_ours(world):
+    begin(world, "a")
+    world.script("a", {"delay": 2})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.do("other-job", unit="tor@a.service", number=999, result="failed")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (1, 0)
+
+
 def test_failure_is_remembered_until_the_file_changes(world):
     begin(world, "a")
     world.script("a", {"result": "failed", "then": "failed"})
