@@ -131,25 +131,14 @@ const char *state_color(const char *state)
 
 char *fleet_summary(const Fleet *fleet, const char *noun)
 {
-    char *text = NULL;
-    size_t size = 0;
-    const char *separator = ": ";
+    size_t counts[_RELAY_STATE_MAX] = { 0 };
 
-    FILE *f = open_memstream(&text, &size);
-    if (!f)
-        abort();
-    fprintf(f, "%zu relay%s%s", fleet->n, fleet->n == 1 ? "" : "s", noun);
-    for (RelayState s = 0; s < _RELAY_STATE_MAX; s++) {
-        size_t count = 0;
-        for (size_t i = 0; i < fleet->n; i++)
-            count += streq(fleet->rows[i].state, relay_state_to_string(s));
-        if (count > 0) {
-            fprintf(f, "%s%zu %s", separator, count, relay_state_to_string(s));
-            separator = ", ";
-        }
+    for (size_t i = 0; i < fleet->n; i++) {
+        RelayState s = relay_state_from_string(fleet->rows[i].state);
+        if (s != _RELAY_STATE_INVALID)
+            counts[s]++;
     }
-    fclose(f);
-    return text;
+    return relay_states_summary(fleet->n, noun, counts);
 }
 
 int fleet_select(Fleet *fleet, char *const *patterns)

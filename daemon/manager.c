@@ -73,13 +73,10 @@ void manager_show_status(Manager *m)
     } else if (m->state->hold != HOLD_NONE) {
         rollout = xasprintf("; rollout %s", hold_to_string(m->state->hold));
     }
-    size_t busy = counts[RELAY_RESTARTING] + counts[RELAY_SETTLING];
-    _cleanup_(freep) char *status = xasprintf(
-        "STATUS=%zu relays: %zu ok, %zu pending, %zu under way, %zu failed, %zu drifted, %zu stopped, "
-        "%zu observed%s%s",
-        m->n_relays, counts[RELAY_OK], counts[RELAY_PENDING], busy, counts[RELAY_FAILED],
-        counts[RELAY_DRIFTED], counts[RELAY_STOPPED], counts[RELAY_OBSERVED], rollout ? rollout : "",
-        m->config_error ? "; the newer configuration file is refused" : "");
+    _cleanup_(freep) char *summary = relay_states_summary(m->n_relays, "", counts);
+    _cleanup_(freep) char *status =
+        xasprintf("STATUS=%s%s%s", summary, rollout ? rollout : "",
+                  m->config_error ? "; the newer configuration file is refused" : "");
     /* Only what is new: sd_notify(3) waits while systemd reads none, as in a reload of its own. */
     if (m->scanned && !streq_null(status, m->status)) {
         sd_notify(0, status);

@@ -25,6 +25,26 @@ RelayState relay_state_from_string(const char *s)
     return _RELAY_STATE_INVALID;
 }
 
+char *relay_states_summary(size_t n, const char *noun, const size_t counts[_RELAY_STATE_MAX])
+{
+    char *text = NULL;
+    size_t size = 0;
+    const char *separator = ": ";
+
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        abort();
+    fprintf(f, "%zu relay%s%s", n, n == 1 ? "" : "s", noun);
+    for (RelayState s = 0; s < _RELAY_STATE_MAX; s++) {
+        if (counts[s] == 0)
+            continue;
+        fprintf(f, "%s%zu %s", separator, counts[s], names[s]);
+        separator = ", ";
+    }
+    fclose(f);
+    return text;
+}
+
 RelayState relay_state(const StateFacts *f)
 {
     if (f->under_way && !step_ended(f->step)) {

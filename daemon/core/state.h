@@ -19,6 +19,10 @@ typedef enum RelayState {
 const char *relay_state_to_string(RelayState s);
 RelayState relay_state_from_string(const char *s);
 
+/* "9 relays listed: 8 ok, 1 stopped", with `noun` " listed"; counts by state, states without a relay left
+ * out. `n` may be more than their sum: states of a later version. Owned by the caller. */
+char *relay_states_summary(size_t n, const char *noun, const size_t counts[_RELAY_STATE_MAX]);
+
 typedef struct StateFacts {
     bool assigned; /* a group takes it */
     bool up;

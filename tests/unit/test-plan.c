@@ -172,12 +172,28 @@ static void test_state_words(void **state)
     assert_int_equal(relay_state_from_string("fine"), _RELAY_STATE_INVALID);
 }
 
+static void test_summary_of_states(void **state)
+{
+    (void)state;
+    const size_t some[_RELAY_STATE_MAX] = { [RELAY_OK] = 7, [RELAY_STOPPED] = 1, [RELAY_DRIFTED] = 1 };
+    const size_t one[_RELAY_STATE_MAX] = { [RELAY_OBSERVED] = 1 };
+    const size_t none[_RELAY_STATE_MAX] = { 0 };
+    _cleanup_(freep) char *a = relay_states_summary(9, "", some),
+                          *b = relay_states_summary(1, " listed", one),
+                          *c = relay_states_summary(0, "", none);
+
+    assert_string_equal(a, "9 relays: 7 ok, 1 drifted, 1 stopped");
+    assert_string_equal(b, "1 relay listed: 1 observed");
+    assert_string_equal(c, "0 relays");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_case),
         cmocka_unit_test(test_order_and_waves),
         cmocka_unit_test(test_state_words),
+        cmocka_unit_test(test_summary_of_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
