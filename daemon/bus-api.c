@@ -208,7 +208,8 @@ static int do_pause(Manager *m, sd_bus_message *call, sd_bus_error *error)
 static int do_resume(Manager *m, sd_bus_message *call, sd_bus_error *error)
 {
     if (manager_resume(m) < 0)
-        return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT, "No rollout is paused, halted or aborted.");
+        return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT,
+                                 "No rollout is paused, halted or aborted, and no relay has failed.");
     return sd_bus_reply_method_return(call, NULL);
 }
 

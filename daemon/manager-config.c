@@ -166,29 +166,14 @@ static void resolve(const Manager *m, const Setup *s, size_t allocator, Resolved
         eventlog_line(LOG_INFO, "Allocator %s: %s", a->name, probe.warnings);
 }
 
-/* FNV-1a, to tell whether something changed; nothing depends on its strength. */
-static uint64_t mix(uint64_t hash, const char *text)
-{
-    for (; *text; text++)
-        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-    return (hash ^ 0xff) * UINT64_C(0x100000001b3);
-}
-
 static char *setup_identity(const Setup *s)
 {
-    const uint64_t begin = UINT64_C(0xcbf29ce484222325);
-    uint64_t file = begin, libraries = begin;
-    char line[512];
-    FILE *f = fopen(s->config->path, "re");
+    uint64_t libraries = HASH_BEGIN;
 
-    while (f && fgets(line, sizeof(line), f))
-        file = mix(file, line);
-    if (f)
-        fclose(f);
     for (size_t i = 0; i < s->config->n_allocators; i++)
-        if (in_use(s->config, i))
-            libraries = mix(libraries, s->resolved[i].build);
-    return xasprintf("%016" PRIx64 "-%016" PRIx64, file, libraries);
+        if (in_use(s->config, i)) /* each build with its NUL */
+            libraries = hash_bytes(libraries, s->resolved[i].build, strlen(s->resolved[i].build) + 1);
+    return xasprintf("%016" PRIx64 "-%016" PRIx64, s->config->digest, libraries);
 }
 
 static void stamp_file(FILE *f, const char *path)

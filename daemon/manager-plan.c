@@ -101,10 +101,17 @@ static PlanRelay plan_facts(const Relay *r, char **wanted, char **refusal)
 
 static void take_action(Relay *r, Action action, char *take_reason)
 {
+    const Refusal *failed = failed_before(r);
+
     r->action = action;
-    r->refused = action == ACTION_REFUSED && failed_before(r);
+    r->refused = failed && action == ACTION_REFUSED;
     free(r->reason);
     r->reason = take_reason;
+    /* Left as it failed by rollout.on_failure: nothing is planned for it, but it is not just stopped. */
+    if (failed && action == ACTION_NONE && r->info && r->info->active == ACTIVE_FAILED) {
+        r->refused = true;
+        r->reason = xstrdup(failed->reason ? failed->reason : "reason unknown");
+    }
 }
 
 void plan_one(Relay *r)

@@ -350,7 +350,7 @@ int manager_resume(Manager *m)
 {
     const Event e = { .rollout = run_id(m) };
 
-    if (m->state->hold == HOLD_NONE)
+    if (m->state->hold == HOLD_NONE && m->state->n_refusals == 0)
         return -ENOENT;
     if (m->state->hold != HOLD_PAUSED)
         state_clear_refusals(m->state); /* the operator has looked at it: a new chance */

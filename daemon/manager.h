@@ -258,7 +258,8 @@ Preflight *preflight_free(Preflight *p);
 
 /* ---- an operator's wishes (manager.c) ---- */
 void manager_pause(Manager *m);
-int manager_resume(Manager *m); /* -ENOENT: nothing is held */
+int manager_resume(Manager *m); /* goes on; unless it was paused, what failed is tried again. -ENOENT: nothing
+                                   is held, and nothing failed */
 int manager_abort(Manager *m);  /* -ENOENT: no rollout under way */
 int manager_revert(Manager *m, char *const *relays,
                    size_t *ret_n); /* none named: all. -ENOENT: no such relay */

@@ -20,13 +20,10 @@ typedef struct Candidate {
 static uint64_t rendezvous_score(const char *seed, const char *group, const char *relay)
 {
     const char *const parts[] = { seed, group, relay };
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    uint64_t h = HASH_BEGIN;
 
-    for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
-        size_t n = strlen(parts[i]) + (i + 1 < ELEMENTSOF(parts)); /* with its NUL, but for the last */
-        for (size_t j = 0; j < n; j++)
-            h = (h ^ (unsigned char)parts[i][j]) * UINT64_C(0x100000001b3);
-    }
+    for (size_t i = 0; i < ELEMENTSOF(parts); i++) /* each with its NUL, but for the last */
+        h = hash_bytes(h, parts[i], strlen(parts[i]) + (i + 1 < ELEMENTSOF(parts)));
     h = (h ^ (h >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     h = (h ^ (h >> 27)) * UINT64_C(0x94d049bb133111eb);
     return h ^ (h >> 31);

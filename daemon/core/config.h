@@ -135,7 +135,8 @@ SampleEntry sample_entry_from_string(const char *s);
 
 typedef struct Config {
     char *path;
-    char *unit; /* the template, "tor@.service" */
+    uint64_t digest; /* of all text that it was read from; 0: from no file */
+    char *unit;      /* the template, "tor@.service" */
     char *instances_dir;
     Allocator
         *allocators; /* built-in first (redefined in place by the file), then the file's own, in its order */

@@ -82,10 +82,8 @@ static bool is_relay(const SeriesRelay *relay, size_t host, Span name)
 
 static size_t bucket_of(const Series *series, size_t host, const char *name, size_t n)
 {
-    uint64_t h = UINT64_C(0xcbf29ce484222325) ^ host; /* FNV-1a */
+    uint64_t h = hash_bytes(HASH_BEGIN ^ host, name, n);
 
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)name[i]) * UINT64_C(0x100000001b3);
     return (size_t)(h ^ h >> 32) & (series->n_buckets - 1);
 }
 

@@ -143,6 +143,13 @@ size_t utf8_character(const char *s)
     return code < smallest[length] || code > 0x10ffff || surrogate || noncharacter ? 0 : length;
 }
 
+uint64_t hash_bytes(uint64_t hash, const void *data, size_t n)
+{
+    for (const unsigned char *p = data, *end = p + n; p < end; p++)
+        hash = (hash ^ *p) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
 char *printable(const char *s, size_t n)
 {
     char *copy = xstrndup(s, n);

@@ -120,6 +120,11 @@ size_t utf8_character(const char *s);
  * "?" in place of control characters other than line ends, and of what is not UTF-8. Owned by the caller. */
 char *printable(const char *s, size_t n);
 
+/* FNV-1a (64 bits) of `n` bytes, going on from `hash`: to find things and to see that they changed. Its
+ * result never changes with a version of ours; nothing may depend on its strength. */
+#define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+uint64_t hash_bytes(uint64_t hash, const void *data, size_t n);
+
 /* "1.16 GiB", "14.2 MiB", "512 B": three significant digits, binary units. */
 #define FORMAT_BYTES_MAX 16
 const char *format_bytes(char buf[static FORMAT_BYTES_MAX], uint64_t bytes);

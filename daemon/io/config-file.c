@@ -405,5 +405,8 @@ int config_file_load(const char *path, Problems *problems, Config **ret)
     /* Without an included file, what it would have defined would be reported as unknown. */
     if (error || problems->n > before)
         return -EINVAL;
-    return parse(&s, text, ret);
+    r = parse(&s, text, ret);
+    if (r == 0)
+        (*ret)->digest = hash_bytes(HASH_BEGIN, text, size);
+    return r;
 }

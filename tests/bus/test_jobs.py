@@ -232,6 +232,17 @@ def test_resume_after_halt_tries_again(world):
         world.manager("Resume")
 
 
+def test_resume_tries_again_what_failed_without_a_halt(world):
+    begin(world, "a", "b", rollout="settle = 0; canary = 0; max_failed = 9;")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 1 failed")
+    wait_until(lambda: world.states() == {"a": "failed", "b": "ok"}, "states")
+    world.manager("Resume")
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    assert world.states() == {"a": "ok", "b": "ok"}
+
+
 def test_killed_between_restart_and_proof(world):
     begin(world, "a", "b", rollout="settle = 600; canary = 0;")
     world.start()

@@ -88,6 +88,22 @@ def test_group_less_relay_that_fails_is_not_restarted_for_ever(world):
     stays(world, lambda: restarts(world, "a") == (2, 1))
 
 
+def test_change_of_an_included_file_lifts_a_halt(world):
+    begin(world, "a")
+    groups = world.path / "groups.conf"
+    groups.write_text('groups = ( { name = "A"; allocator = "jemalloc"; relays = [ "*" ]; } );\n')
+    world.config.write_text(f'instances_dir = "{world.instances}";\n@include "groups.conf"\n'
+                            "rollout = { settle = 0; canary = 0; };\n")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 halted")
+    world.manager("Reload")
+    stays(world, lambda: not world.said("Rollout 2"))
+    groups.write_text(groups.read_text() + "# looked at\n")
+    world.manager("Reload")
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+
+
 def test_vanished_relay_gets_no_dropin(world):
     begin(world, "a", "b", rollout="settle = 2; canary = 0;")
     world.start()

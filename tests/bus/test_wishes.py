@@ -121,6 +121,8 @@ def test_failed_relay_that_is_left_so_is_shown_as_it_is(world):
     world.wait_said("Rollout 1 halted")
     assert restarts(world, "a") == (1, 0)
     wait_until(lambda: relay_property(world, "a", "MainPID") == 0, "its end to be seen")
+    wait_until(lambda: world.states()["a"] == "failed", "its state: nobody stopped it")
+    assert "failed" in relay_property(world, "a", "Reason")
 
 
 def relay_property(world, relay, name):
