@@ -112,7 +112,9 @@ void notice_ended(Run *run, const RolloutCommand *c)
         if (c->gate != GATE_PREFLIGHT && c->gate != GATE_WRITE)
             eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back %s: %s.", i->relay->name,
                            relay_up(i->relay) ? "and runs as before"
-                                              : "as before, and was stopped by somebody else meanwhile",
+                           : i->relay->info->active == ACTIVE_FAILED
+                               ? "as before, and had failed by itself"
+                               : "as before, and was stopped by somebody else",
                            i->reason ? i->reason : "reason unknown");
         break;
     case STEP_LOST:
@@ -130,6 +132,10 @@ void notice_ended(Run *run, const RolloutCommand *c)
                       : relay_up(i->relay)    ? "is up after what was interrupted: it is planned anew"
                       : i->was_down           ? "was down before its turn came: left so"
                                               : "was stopped by somebody else: left so");
+        break;
+    case STEP_WAITING:
+        state_remove_flight(run->manager->state, i->relay->name); /* its file is what it was */
+        eventlog_line(LOG_INFO, "%s was not begun: its drop-in is as before.", i->relay->name);
         break;
     default:
         break;

@@ -180,8 +180,8 @@ static void end_item(Rollout *r, Item *i, Step step)
     emit_item(r, NOTE_ENDED, i);
 }
 
-/* Halts, aborts or hands over to a successor: what is under way is finished, nothing new begins. A halt is
- * the strongest word: it is what an operator must hear of. */
+/* Halts, aborts or hands over to a successor: who has been restarted is seen through, and nobody else is
+ * restarted. A halt is the strongest word: it is what an operator must hear of. */
 static void begin_end(Rollout *r, RolloutState end)
 {
     if (rollout_halts(r))
@@ -273,12 +273,21 @@ static void on_verified_back(Rollout *r, Item *i, const RolloutEvent *e)
     case PROOF_OK:
     case PROOF_STOPPED:
     case PROOF_GONE:
-        end_item(r, i, STEP_FAILED);
-        return;
+        break;
     case PROOF_FAILED:
+        if (!i->touched) /* it was so before, or became so by itself */
+            break;
+        end_item(r, i, STEP_LOST);
+        return;
     case PROOF_WRONG:
         end_item(r, i, STEP_LOST);
         return;
+    }
+    if (i->gate == GATE_NONE) { /* it has failed nowhere: taken back before its restart */
+        i->wave = 0;
+        end_item(r, i, STEP_WAITING);
+    } else {
+        end_item(r, i, STEP_FAILED);
     }
 }
 
@@ -336,11 +345,14 @@ static void on_reloaded(Rollout *r, bool ok)
         if (i->step == STEP_WRITTEN) {
             if (!ok) {
                 fail_item(r, i, GATE_RELOAD);
-            } else if (i->item.restart) {
+            } else if (!i->item.restart) {
+                end_item(r, i, STEP_DONE);
+            } else if (r->state == ROLLOUT_ENDING) { /* since it was written */
+                i->step = STEP_BACK_WRITING;
+                emit_item(r, COMMAND_RESTORE, i);
+            } else {
                 i->step = STEP_RESTARTING;
                 emit_item(r, COMMAND_RESTART, i);
-            } else {
-                end_item(r, i, STEP_DONE);
             }
         } else if (i->step == STEP_BACK_WRITTEN) {
             /* Even when the reload failed, a relay that was touched is brought up with what systemd has. */
@@ -382,7 +394,7 @@ static void on_tick(Rollout *r, usec_t now)
     }
 }
 
-/* One reload for all that has been written; it waits until no write of the wave is out. */
+/* One reload for all that has been written; it waits until no write is out. */
 static void maybe_reload(Rollout *r)
 {
     bool any = false;
@@ -491,19 +503,16 @@ static void start_wave(Rollout *r, size_t under_way)
     }
 }
 
-/* The next wave begins when half of the places are free, so that one reload serves several, and none has to
- * wait for the slowest of the wave before. */
-static bool places_free(const Rollout *r, size_t under_way)
-{
-    return under_way == 0 || 2 * under_way <= r->policy.parallel;
-}
-
+/* The next wave begins when half of the places are free, so that none has to wait for the slowest of the wave
+ * before. Never while a reload is out: places that become free meanwhile share the next, and whatever is
+ * WRITTEN is in this one. */
 static void advance(Rollout *r, RolloutNow now)
 {
-    bool busy = false, waiting = false;
+    bool waiting = false, busy;
     size_t under_way = 0;
 
     maybe_reload(r);
+    busy = r->reload_out;
     for (size_t n = 0; n < r->n_items; n++) {
         const Item *i = &r->items[n];
 
@@ -515,23 +524,18 @@ static void advance(Rollout *r, RolloutNow now)
     }
     for (size_t k = 0; k < r->n_kinds; k++)
         busy = busy || r->kinds[k].preflight == PREFLIGHT_ASKED;
-    if (busy || !places_free(r, under_way))
+    if (busy || 2 * under_way > r->policy.parallel)
         return;
-    if (under_way > 0) {
-        if (r->state == ROLLOUT_RUNNING && now.window_open)
-            start_wave(r, under_way);
-        return;
+    if (under_way == 0) {
+        if (!waiting || r->state == ROLLOUT_ENDING) {
+            r->state = r->state == ROLLOUT_ENDING ? r->end : ROLLOUT_DONE;
+            emit(r, (RolloutCommand){ .kind = NOTE_OVER });
+        } else if (r->state != ROLLOUT_PAUSED) {
+            r->state = now.window_open ? ROLLOUT_RUNNING : ROLLOUT_WAITING;
+        }
     }
-    if (!waiting || r->state == ROLLOUT_ENDING) {
-        r->state = r->state == ROLLOUT_ENDING ? r->end : ROLLOUT_DONE;
-        emit(r, (RolloutCommand){ .kind = NOTE_OVER });
-        return;
-    }
-    if (r->state == ROLLOUT_PAUSED)
-        return;
-    r->state = now.window_open ? ROLLOUT_RUNNING : ROLLOUT_WAITING;
-    if (now.window_open)
-        start_wave(r, 0);
+    if (r->state == ROLLOUT_RUNNING && now.window_open)
+        start_wave(r, under_way);
 }
 
 void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)

@@ -4,12 +4,14 @@
  * each command out and answers with exactly one event. Item indices are those of the array given to
  * rollout_new().
  *
- * A relay's way:   WRITE → (one RELOAD for the wave) → RESTART → VERIFY → settle → VERIFY → done
+ * A relay's way:   WRITE → (one RELOAD for all that is written) → RESTART → VERIFY → settle → VERIFY → done
  * and at a failed gate:  RESTORE → RELOAD → START → VERIFY_BACK → failed (put back) or lost.
  *
  * What always holds (tests/unit/test-rollout.c drives random sequences of events against it):
  * - at most `parallel` relays are between RESTART and the end of their settling;
  * - a relay gets RESTART at most once, and START at most once;
+ * - once the rollout ends (halted, aborted, superseded), nobody gets RESTART any more: who was only written
+ *   gets RESTORE, and waits again;
  * - nothing is written for a relay whose wave has not come;
  * - with an answer to every command and a tick at every deadline, it ends. */
 #pragma once
@@ -129,7 +131,7 @@ typedef enum RolloutCommandKind {
     COMMAND_VERIFY_BACK, /* item: is it as it was before? */
     /* Notices: to log and to show; they want no answer. */
     NOTE_WAVE,        /* wave, count */
-    NOTE_ENDED,       /* item: its step and gate say how */
+    NOTE_ENDED,       /* item: its step and gate say how; STEP_WAITING: taken back before its restart */
     NOTE_FAILED_GATE, /* item failed at `gate`; a put-back may follow */
     NOTE_OVER,        /* the rollout's state says how */
 } RolloutCommandKind;
@@ -145,7 +147,7 @@ typedef enum RolloutState {
     ROLLOUT_RUNNING,
     ROLLOUT_WAITING, /* outside its window */
     ROLLOUT_PAUSED,
-    ROLLOUT_ENDING, /* aborted, halted or superseded: what is under way is finished first */
+    ROLLOUT_ENDING, /* aborted, halted or superseded: who has been restarted is seen through first */
     /* from here on: over */
     ROLLOUT_DONE,
     ROLLOUT_HALTED,

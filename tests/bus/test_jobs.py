@@ -276,3 +276,40 @@ def test_slow_relay_holds_nobody_up(world):
     moved = re.findall(r"(r\d) runs jemalloc \S+, proved\.", world.text())
     assert moved[-1] == "r0" and sorted(moved) == sorted(world.relays)
     assert world.do("look")["reloads"] <= 4, "one for several"
+
+
+def test_failure_during_a_reload_leaves_alone_who_is_only_written(world):
+    begin(world, *"abcdefgh", rollout="settle = 0; canary = 0; parallel = 4;")
+    world.do("reload-script", steps=[{}, {"delay": 3}])
+    world.script("c", {"delay": 1, "result": "failed", "then": "failed"})
+    world.script("d", {"delay": 1})
+    world.start()
+    world.wait_said("Rollout 1 halted: 3 done, 1 failed, 4 not begun")
+    assert world.said("e: wrote"), "it was written when c failed"
+    assert [restarts(world, r) for r in "efgh"] == [(0, 0)] * 4
+    assert [world.dropin(r) for r in "efgh"] == [None] * 4
+    assert [world.states()[r] for r in "efgh"] == ["pending"] * 4
+    world.manager("Resume")
+    world.wait_said("Rollout 2 finished: 5 done, 0 failed")
+    assert [restarts(world, r) for r in "efgh"] == [(1, 0)] * 4
+
+
+def test_refused_reload_beside_free_places(world):
+    begin(world, *"abcdefgh", rollout="settle = 0; canary = 0; parallel = 4;")
+    world.do("reload-script", steps=[{}, {"delay": 2, "error": "org.freedesktop.DBus.Error.AccessDenied"}])
+    for relay in "cd":
+        world.script(relay, {"delay": 0.5})
+    world.start()
+    world.wait_said("Rollout 1 halted: 4 done, 2 failed, 2 not begun")
+    assert [restarts(world, r) for r in "efgh"] == [(0, 0)] * 4
+    assert not world.said("g: wrote") and not world.said("h: wrote")
+
+
+def test_refused_reload_loses_nobody_who_is_down(world):
+    begin(world, "a")
+    world.do("set", unit="tor@a.service", values={"active": "failed", "sub": "failed", "result": "exit-code"})
+    world.do("reload-script", steps=[{"error": "org.freedesktop.DBus.Error.AccessDenied"}])
+    world.start()
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed")
+    assert world.said("a was put back as before, and had failed by itself: systemd did not reload")
+    assert world.dropin("a") is None and restarts(world, "a") == (0, 0)

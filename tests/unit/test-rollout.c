@@ -19,6 +19,7 @@ typedef struct World {
     Proof proof[MAX_ITEMS], back[MAX_ITEMS];
     uint32_t pid[MAX_ITEMS], n_restarts[MAX_ITEMS];
     bool slow[MAX_ITEMS]; /* its proof is not answered by pump() */
+    unsigned slow_reload; /* nor is this one, counted from 1 */
     /* what was seen */
     unsigned restarts[MAX_ITEMS], starts[MAX_ITEMS], writes[MAX_ITEMS], restores[MAX_ITEMS], reloads;
     bool away[MAX_ITEMS];
@@ -170,7 +171,8 @@ static bool pump(World *w)
     while (rollout_next(w->r, &c)) {
         observe(w, &c);
         any = true;
-        if (!is_note(c.kind) && !(c.kind == COMMAND_VERIFY && w->slow[c.item]))
+        if (!is_note(c.kind) && !(c.kind == COMMAND_VERIFY && w->slow[c.item]) &&
+            !(c.kind == COMMAND_RELOAD && w->reloads == w->slow_reload))
             send(w, answer(w, &c));
     }
     return any;
@@ -478,6 +480,16 @@ static void test_gates(void **state)
     }
 }
 
+static void assert_taken_back(const World *w, size_t item)
+{
+    assert_int_equal(rollout_step(w->r, item), STEP_WAITING);
+    assert_int_equal(rollout_gate(w->r, item), GATE_NONE);
+    assert_int_equal(rollout_wave_of(w->r, item), 0);
+    assert_int_equal(w->writes[item], 1);
+    assert_int_equal(w->restores[item], 1);
+    assert_int_equal(w->restarts[item] + w->starts[item], 0);
+}
+
 static void test_write_failure_halts_at_once(void **state)
 {
     (void)state;
@@ -490,7 +502,7 @@ static void test_write_failure_halts_at_once(void **state)
 
     run(w);
     assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
-    assert_int_equal(rollout_step(w->r, 0), STEP_DONE); /* its wave is finished */
+    assert_taken_back(w, 0); /* it was only written */
     assert_int_equal(rollout_step(w->r, 1), STEP_FAILED);
     assert_int_equal(w->restores[1], 0); /* nothing was changed, nothing to restore */
     assert_int_equal(rollout_step(w->r, 2), STEP_WAITING);
@@ -766,6 +778,117 @@ static void test_put_backs_share_a_reload(void **state)
     world_free(w);
 }
 
+/* Two of four have ended, two more are written for their places, and the reload for these is out. */
+static World *in_mid_reload(void)
+{
+    RolloutPolicy policy = plain;
+    RolloutItem items[8];
+    policy.parallel = 4;
+    all_restart(items, 8);
+    World *w = world_new(&policy, items, 8);
+
+    w->slow[2] = w->slow[3] = true;
+    w->slow_reload = 2;
+    run(w);
+    assert_int_equal(count_steps(w, STEP_DONE), 2);
+    assert_int_equal(count_steps(w, STEP_WRITTEN), 2);
+    return w;
+}
+
+/* Whoever is only written when the rollout ends is not restarted any more. */
+static void test_halt_during_a_reload(void **state)
+{
+    (void)state;
+    World *w = in_mid_reload();
+
+    w->proof[2] = PROOF_FAILED;
+    w->back[5] = PROOF_FAILED; /* by itself: nobody has touched it */
+    tell(w, COMMAND_VERIFY, 2);
+    tell(w, COMMAND_VERIFY, 3);
+    pump(w);
+    tell(w, COMMAND_RELOAD, 0);
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    assert_int_equal(rollout_step(w->r, 2), STEP_FAILED);
+    assert_int_equal(w->starts[2], 1);
+    assert_taken_back(w, 4);
+    assert_taken_back(w, 5);
+    assert_int_equal(w->writes[6] + w->writes[7], 0);
+    world_free(w);
+}
+
+static void test_abort_during_a_reload(void **state)
+{
+    (void)state;
+    World *w = in_mid_reload();
+
+    send(w, (RolloutEvent){ .kind = EVENT_ABORT });
+    tell(w, COMMAND_RELOAD, 0);
+    tell(w, COMMAND_VERIFY, 2);
+    tell(w, COMMAND_VERIFY, 3);
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_ABORTED);
+    assert_int_equal(count_steps(w, STEP_DONE), 4);
+    assert_taken_back(w, 4);
+    assert_taken_back(w, 5);
+    world_free(w);
+}
+
+static void test_pause_during_a_reload(void **state)
+{
+    (void)state;
+    World *w = in_mid_reload();
+
+    send(w, (RolloutEvent){ .kind = EVENT_PAUSE });
+    tell(w, COMMAND_RELOAD, 0);
+    tell(w, COMMAND_VERIFY, 2);
+    tell(w, COMMAND_VERIFY, 3);
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_PAUSED);
+    assert_int_equal(count_steps(w, STEP_DONE), 6); /* nothing is wrong: what is under way is finished */
+    assert_int_equal(w->writes[6] + w->writes[7], 0);
+    world_free(w);
+}
+
+/* Places that become free while a reload is out wait for its answer. */
+static void test_reload_failure_beside_free_places(void **state)
+{
+    (void)state;
+    World *w = in_mid_reload();
+
+    tell(w, COMMAND_VERIFY, 2);
+    tell(w, COMMAND_VERIFY, 3);
+    pump(w);
+    w->reload_bad = true;
+    tell(w, COMMAND_RELOAD, 0);
+    w->reload_bad = false;
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    for (size_t i = 4; i < 6; i++) {
+        assert_int_equal(rollout_step(w->r, i), STEP_FAILED);
+        assert_int_equal(rollout_gate(w->r, i), GATE_RELOAD);
+    }
+    for (size_t i = 4; i < 8; i++)
+        assert_int_equal(w->restarts[i] + w->starts[i], 0);
+    assert_int_equal(w->writes[6] + w->writes[7], 0);
+    world_free(w);
+}
+
+static void test_reload_failure_beside_a_relay_that_is_down(void **state)
+{
+    (void)state;
+    RolloutItem items[] = { { .allocator = 0, .stopped = true } };
+    World *w = world_new(&plain, items, 1);
+    w->reload_bad = true;
+    w->back[0] = PROOF_FAILED;
+
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED); /* as it was: nothing is lost */
+    assert_int_equal(w->restores[0], 1);
+    assert_int_equal(w->starts[0], 0);
+    world_free(w);
+}
+
 static void test_unit_noise_while_settling(void **state)
 {
     (void)state;
@@ -955,6 +1078,8 @@ static void model_once(uint64_t round)
 
         while (rollout_next(w->r, &c)) {
             observe(w, &c);
+            /* all commands are taken after each event, so it has ended before */
+            assert_false(c.kind == COMMAND_RESTART && rollout_state(w->r) == ROLLOUT_ENDING);
             if (!is_note(c.kind)) {
                 assert_true(n_out < ELEMENTSOF(out));
                 out[n_out++] = c;
@@ -1003,12 +1128,12 @@ static void model_once(uint64_t round)
         assert_true(w->starts[i] <= 1);
         assert_true(s == STEP_WAITING || step_ended(s));
         if (s == STEP_WAITING)
-            assert_true(w->writes[i] == 0 && rollout_state(w->r) != ROLLOUT_DONE);
+            assert_true(w->writes[i] == w->restores[i] && rollout_state(w->r) != ROLLOUT_DONE);
         if (!items[i].restart)
             assert_int_equal(w->restarts[i], 0);
         if (s == STEP_DONE && items[i].restart && !items[i].recover)
             assert_int_equal(w->restarts[i], 1);
-        if (s == STEP_LOST && !policy.put_back)
+        if (s == STEP_LOST && !policy.put_back && rollout_gate(w->r, i) != GATE_NONE)
             assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
     }
     world_free(w);
@@ -1049,6 +1174,11 @@ int main(void)
         cmocka_unit_test(test_failure_while_settling),
         cmocka_unit_test(test_file_that_cannot_be_put_back),
         cmocka_unit_test(test_put_back_during_a_reload),
+        cmocka_unit_test(test_halt_during_a_reload),
+        cmocka_unit_test(test_abort_during_a_reload),
+        cmocka_unit_test(test_pause_during_a_reload),
+        cmocka_unit_test(test_reload_failure_beside_free_places),
+        cmocka_unit_test(test_reload_failure_beside_a_relay_that_is_down),
         cmocka_unit_test(test_unit_noise_while_settling),
         cmocka_unit_test(test_pause_resume_abort_supersede),
         cmocka_unit_test(test_window),
