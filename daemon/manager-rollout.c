@@ -207,8 +207,13 @@ static void on_reloaded(void *userdata, int error, const char *message)
     Run *run = userdata;
 
     run->reload = NULL;
-    if ((error == -EBUSY || error == -ENOTCONN) && ++run->reload_tries < RELOAD_TRIES) {
-        if (run->reload_tries == 1 && error == -EBUSY)
+    if (error == -ENOTCONN) { /* it is not there: waited for, as by every operation */
+        (void)sd_event_add_time_relative(run->manager->event, &run->reload_timer, CLOCK_MONOTONIC,
+                                         RELOAD_RETRY_FIRST, 0, on_reload_again, run);
+        return;
+    }
+    if (error == -EBUSY && ++run->reload_tries < RELOAD_TRIES) {
+        if (run->reload_tries == 1)
             eventlog_line(LOG_NOTICE, "systemd limits how often it reloads; trying again.");
         (void)sd_event_add_time_relative(run->manager->event, &run->reload_timer, CLOCK_MONOTONIC,
                                          run->reload_wait, 0, on_reload_again, run);

@@ -128,6 +128,16 @@ def test_bus_dies_at_the_very_moment_of_a_reload(world):
 
 
 @pytest.mark.slow
+def test_systemd_takes_no_reload_for_long(world):
+    """As while it is not there: that is no refusal, and the tries are not counted."""
+    begin(world, "a")
+    world.do("reload-script", steps=[{"error": "org.freedesktop.DBus.Error.ServiceUnknown"}] * 25)
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed", timeout=60)
+    assert world.do("look")["reloads"] == 26
+
+
+@pytest.mark.slow
 def test_systemd_away_for_longer_than_the_unit_allows(world):
     """Nobody can be asked meanwhile: that is not the relay's failure."""
     begin(world, "a", "b")
