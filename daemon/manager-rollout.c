@@ -399,7 +399,7 @@ static bool needs_recovery(const Relay *r)
              r->info->job == 0);
 }
 
-/* Flights of relays that need nothing any more. */
+/* Flights of relays that need nothing any more; of one that is too young to be judged, nobody knows yet. */
 static int end_flights(Manager *m)
 {
     size_t before = m->state->n_flights;
@@ -407,7 +407,7 @@ static int end_flights(Manager *m)
     for (size_t f = m->state->n_flights; f-- > 0;) {
         const Relay *r = relays_find(m, m->state->flights[f].relay);
 
-        if (!r || (r->info && r->run_item == SIZE_MAX && r->action == ACTION_NONE))
+        if (!r || (r->info && r->run_item == SIZE_MAX && r->action == ACTION_NONE && !r->young))
             state_remove_flight(m->state, m->state->flights[f].relay);
     }
     return before == m->state->n_flights ? 0 : manager_save_state(m);

@@ -72,11 +72,11 @@ class Unit:
         self.process = None
         self.active, self.sub, self.result = active, sub, result
 
-    def up(self, environment=None, late=0):
+    def up(self, environment=None, late=0, program=None):
         """late: seconds for which it shows no environment, as a process in the middle of execve() does."""
         self.down()
         env = {"PATH": "/usr/bin:/bin", **dict(e.split("=", 1) for e in (self.environment if environment is None else environment))}
-        argv = ["sleep", "infinity"]
+        argv = program or ["sleep", "infinity"]
         if late:
             argv = ["sh", "-c", f"sleep {late}; exec env {shlex.join(f'{k}={v}' for k, v in env.items())} {shlex.join(argv)}"]
         self.process = subprocess.Popen(argv, env={} if late else env)
@@ -366,7 +366,7 @@ class Fake:
             unit.job = 0
             state = script.get("then", "active" if really else unit.active)
             if really and state == "active":
-                unit.up(script.get("environment"), script.get("late", 0))
+                unit.up(script.get("environment"), script.get("late", 0), script.get("program"))
             elif state == "failed":
                 unit.down("failed", "failed", "exit-code")
             elif state == "inactive":

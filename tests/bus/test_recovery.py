@@ -1,6 +1,9 @@
 """What a lost bus and a refused preflight must not lead to."""
+import subprocess
+
 from conftest import wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
+
 
 def test_bus_dies_in_mid_restart(world):
     begin(world, "a", "b")
@@ -30,3 +33,20 @@ def test_preflight_refusal_is_not_tried_in_a_loop(world):
     world.do("hide-preload", value=False)
     world.manager("Reload")
     world.wait_said("Rollout 2 finished: 2 done, 0 failed")
+
+
+def test_way_back_survives_a_crash_while_a_process_is_too_young_to_be_judged(world):
+    """It was told to load the library and has not, which counts after three seconds. The daemon ends before."""
+    begin(world, "a")
+    deaf = str(world.path / "deaf")
+    subprocess.run(["cc", "-static", "-x", "c", "-o", deaf, "-"], input="#include <unistd.h>\nint main(void) { return pause(); }\n",
+                   text=True, check=True)
+    world.script("a", *[{"program": [deaf]}] * 2)
+    before = world.unit("a")["pid"]
+    world.start()
+    wait_until(lambda: world.unit("a")["pid"] not in (0, before), "the new process")
+    world.stop(9)
+    world.start()
+    world.wait_said("Rollout 2 halted: 0 done, 1 failed")
+    assert restarts(world, "a") == (2, 1)
+    assert world.said("a was put back and runs as before") and world.dropin("a") is None
