@@ -296,6 +296,10 @@ static void verify_looked(RunItem *i)
         Proof proof = back ? proof_of_before(i) : proof_of_assigned(i);
 
         i->was_down = false;
+        if (proof == PROOF_OK && !back) { /* what was said when it was too young */
+            free(i->reason);
+            i->reason = NULL;
+        }
         if (proof == PROOF_WRONG && relay_too_young(i->relay))
             operation_wait(i, POLL_VERIFY);
         else

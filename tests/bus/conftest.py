@@ -149,6 +149,15 @@ class World:
     def states(self):
         return {str(r[0]): str(r[5]) for r in self.manager("ListRelays")}
 
+    def reason(self, relay):
+        bus = dbus.bus.BusConnection(self.address)
+        try:
+            path = self.manager("GetRelay", relay)
+            return str(bus.get_object("org.relayalloc1", path, introspect=False)
+                       .Get("org.relayalloc1.Relay", "Reason", dbus_interface="org.freedesktop.DBus.Properties"))
+        finally:
+            bus.close()
+
     def dropin(self, relay):
         path = self.root / f"tor@{relay}.service.d" / "zz-relayalloc.conf"
         return path.read_text() if path.exists() else None

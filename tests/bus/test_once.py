@@ -47,6 +47,16 @@ def test_crash_between_restart_and_proof_is_seen_without_settling(world):
     world.wait_said("a was put back")
 
 
+def test_proof_that_came_too_early_is_forgotten(world):
+    begin(world, "a", "b", rollout="settle = 600; canary = 0;")
+    world.script("a", {"late": 1})
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    assert world.reason("a") == ""
+    world.do("crash", unit="tor@a.service")
+    world.wait_said("a could not be moved to jemalloc .*it did not stay up while it settled")
+
+
 def test_relay_that_cannot_be_reverted_is_not_restarted_for_ever(world):
     begin(world, "a", "b")
     world.start()
