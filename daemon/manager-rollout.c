@@ -604,14 +604,9 @@ size_t run_plan_wave(const Relay *r, size_t planned)
     return r->run_item != SIZE_MAX ? run->items[r->run_item].wave : run_counts(r->manager).waves + planned;
 }
 
-/* As fast as so far: a guess, and shown as one. */
 usec_t run_ends(const Manager *m)
 {
-    const RunCounts c = run_counts(m);
-    size_t ended = c.done + c.failed;
-    usec_t now = now_realtime();
+    usec_t left = m->run ? rollout_left(m->run->rollout, now_monotonic(m)) : USEC_INFINITY;
 
-    if (!m->run || rollout_state(m->run->rollout) != ROLLOUT_RUNNING || ended == 0)
-        return 0;
-    return now + (now - m->run_started) / ended * (c.total - ended);
+    return left == USEC_INFINITY ? 0 : now_realtime() + left;
 }

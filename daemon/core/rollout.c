@@ -44,6 +44,8 @@ struct Rollout {
     unsigned strikes; /* failures that count against max_failed */
     bool reload_out;  /* a RELOAD is out; items written since wait for the next */
     bool *reloading;  /* items that the reload that is out serves */
+    usec_t ran;       /* in ROLLOUT_RUNNING, until… */
+    usec_t last;      /* …the last event; 0: there was none */
     RolloutCommand *queue;
     size_t n_queue, head, capacity;
 };
@@ -538,12 +540,20 @@ static void advance(Rollout *r, RolloutNow now)
         start_wave(r, under_way);
 }
 
+/* Neither a pause nor a closed window says how fast it goes. */
+static usec_t ran_until(const Rollout *r, usec_t monotonic)
+{
+    return r->state == ROLLOUT_RUNNING && r->last > 0 ? r->ran + (monotonic - r->last) : r->ran;
+}
+
 void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
 {
     Item *i = e->item < r->n_items ? &r->items[e->item] : NULL;
 
     if (rollout_over(r))
         return;
+    r->ran = ran_until(r, now.monotonic);
+    r->last = now.monotonic;
     switch (e->kind) {
     case EVENT_PREFLIGHT:
         on_preflight(r, e->allocator, e->ok);
@@ -664,6 +674,16 @@ void rollout_counts(const Rollout *r, size_t *ret_total, size_t *ret_done, size_
         *ret_done += s == STEP_DONE || s == STEP_SKIPPED;
         *ret_failed += s == STEP_FAILED || s == STEP_LOST;
     }
+}
+
+usec_t rollout_left(const Rollout *r, usec_t monotonic)
+{
+    size_t total, done, failed;
+
+    rollout_counts(r, &total, &done, &failed);
+    if (r->state != ROLLOUT_RUNNING || done + failed == 0)
+        return USEC_INFINITY;
+    return ran_until(r, monotonic) / (done + failed) * (total - done - failed);
 }
 
 size_t rollout_forecast(const RolloutPolicy *policy, const RolloutItem *items, size_t n, size_t *ret_waves)
