@@ -33,8 +33,8 @@ static bool restart_helps(const PlanRelay *r, bool same_file)
     case CAUSE_REPLACED:   /* it runs the allocator it should; the newer build is the operator's to choose */
     case CAUSE_UNREADABLE: /* nothing is proved: no reason to touch it */
     case CAUSE_MISSING:    /* without the library it would come up on glibc */
+    case CAUSE_OVERRIDDEN: /* judged as if our file stood already: it would lose */
         return false;
-    case CAUSE_OVERRIDDEN:
     case CAUSE_UNKNOWN:
         return !same_file; /* with our file in place already, it would end the same again */
     default:
@@ -59,6 +59,9 @@ Action plan_relay(const PlanRelay *r, char **ret_reason)
                              : "no group takes it any more");
     } else if (r->up && restart_helps(r, same_file)) {
         action = ACTION_RESTART;
+        reason = xstrdup(r->verdict->reason);
+    } else if (!same_file && r->up && r->verdict->cause == CAUSE_OVERRIDDEN) {
+        action = ACTION_REFUSED;
         reason = xstrdup(r->verdict->reason);
     } else if (!same_file) {
         action = ACTION_WRITE;

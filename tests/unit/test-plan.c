@@ -27,7 +27,10 @@ static const Case cases[] = {
     { "file written, restart outstanding", 0, NULL, "T", "T", true, CAUSE_NOT_RESTARTED, false,
       ACTION_RESTART },
     { "overridden before our file stands", 0, NULL, "T", NULL, true, CAUSE_OVERRIDDEN, false,
-      ACTION_RESTART },
+      ACTION_REFUSED },
+    { "overridden, our file is out of date", 0, NULL, "T", "old", true, CAUSE_OVERRIDDEN, false,
+      ACTION_REFUSED },
+    { "overridden, stopped", 0, NULL, "T", NULL, false, CAUSE_OVERRIDDEN, false, ACTION_WRITE },
     { "overridden in spite of our file", 0, NULL, "T", "T", true, CAUSE_OVERRIDDEN, false, ACTION_NONE },
     { "library replaced on disk", 0, NULL, "T", "T", true, CAUSE_REPLACED, false, ACTION_NONE },
     { "nothing proved", 0, NULL, "T", "T", true, CAUSE_UNREADABLE, false, ACTION_NONE },
@@ -74,7 +77,7 @@ static void test_each_case(void **state)
         assert_int_equal(a, cases[c].expected);
         assert_true((a == ACTION_NONE) == (reason == NULL));
         if (a == ACTION_REFUSED)
-            assert_string_equal(reason, "bad");
+            assert_string_equal(reason, cases[c].refusal ? "bad" : "because");
         if (a == ACTION_RESTART && cases[c].group != GROUP_NONE)
             assert_string_equal(reason, "because");
     }
