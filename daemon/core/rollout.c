@@ -197,14 +197,9 @@ static void fail_item(Rollout *r, Item *i, Gate gate)
     i->gate = gate;
     r->strikes++;
     emit_item(r, NOTE_FAILED_GATE, i);
-    if (gate == GATE_WRITE) {
-        /* Nothing was changed. A folder that takes no file is the host's trouble and not this relay's: no
-         * next one. */
-        end_item(r, i, STEP_FAILED);
-        begin_end(r, ROLLOUT_HALTED);
-        return;
-    }
-    if (gate == GATE_RELOAD || r->strikes >= r->policy.max_failed || !r->policy.put_back)
+    /* A folder that takes no file and a systemd that does not reload are the host's trouble and not this
+     * relay's: no next one. */
+    if (gate == GATE_WRITE || gate == GATE_RELOAD || r->strikes >= r->policy.max_failed || !r->policy.put_back)
         begin_end(r, ROLLOUT_HALTED);
     if (!r->policy.put_back && i->touched) {
         end_item(r, i, STEP_LOST);
@@ -329,7 +324,8 @@ static void on_written(Rollout *r, Item *i, bool ok)
         i->step = STEP_BACK_RESTARTING;
         emit_item(r, COMMAND_START, i);
     } else {
-        end_item(r, i, STEP_LOST);
+        /* Where the new file could not be written, the old one stands. */
+        end_item(r, i, i->gate == GATE_WRITE ? STEP_FAILED : STEP_LOST);
     }
 }
 
