@@ -284,6 +284,16 @@ static void do_preflight(Run *run, size_t allocator)
 
 /* ---- the commands ---- */
 
+static void do_restart(RunItem *i)
+{
+    Event e = relay_event(i->relay);
+
+    e.wave = rollout_wave_of(i->run->rollout, i->index);
+    eventlog_write(MESSAGE_RELAY_RESTARTING, &e, "%s: restarting for %s.", i->relay->name,
+                   item_allocator_name(i));
+    operation_start(i, OPERATION_RESTART);
+}
+
 /* Carries out all commands that are out. Answers may come at once and bring new commands: no recursion. */
 static void pump(Run *run)
 {
@@ -312,14 +322,9 @@ static void pump(Run *run)
             run->reload_wait = RELOAD_RETRY_FIRST;
             ask_reload(run);
             break;
-        case COMMAND_RESTART: {
-            Event e = relay_event(i->relay);
-            e.wave = rollout_wave_of(run->rollout, i->index);
-            eventlog_write(MESSAGE_RELAY_RESTARTING, &e, "%s: restarting for %s.", i->relay->name,
-                           item_allocator_name(i));
-            operation_start(i, OPERATION_RESTART);
+        case COMMAND_RESTART:
+            do_restart(i);
             break;
-        }
         case COMMAND_START:
             operation_start(i, OPERATION_START);
             break;

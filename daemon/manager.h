@@ -7,9 +7,12 @@
  *   manager-relays.c   the table of relays: which there are, and which group takes them
  *   manager-relay.c    one of them: its unit, its process, the proof
  *   manager-plan.c     from the table to a plan, and to a rollout when there is something to do
- *   manager-rollout.c  carries out the commands of core/rollout, and answers them; with manager-operation.c
- * (restarts and proofs) and manager-notice.c (what is told of it) manager-preflight.c  tries a library in a
- * relay's sandbox sampler.c, bus-api.c
+ *   manager-rollout.c  carries out the commands of core/rollout, and answers them
+ *   manager-operation.c  its restarts and proofs
+ *   manager-notice.c   what is told of it, and remembered
+ *   manager-preflight.c  tries a library in a relay's sandbox
+ *   sampler.c          measures the relays
+ *   bus-api.c          what is offered on the bus
  */
 #pragma once
 

@@ -11,7 +11,6 @@ typedef struct Item {
     bool checking; /* a VERIFY is out while it settles */
     bool baseline; /* pid and n_restarts below are those its settling began with */
     bool canary;
-    bool alone; /* nobody may join while it is under way */
     size_t wave;
     uint32_t pid, n_restarts;
     unsigned resettled;
@@ -150,7 +149,7 @@ Rollout *rollout_new(const RolloutPolicy *policy, const RolloutItem *items, size
         r->items[i].item = items[i];
         if (items[i].recover) {
             r->items[i].step = STEP_VERIFYING;
-            r->items[i].touched = r->items[i].alone = true;
+            r->items[i].touched = true;
             emit_item(r, COMMAND_VERIFY, &r->items[i]);
         }
         if (allocator != ROLLOUT_NO_ALLOCATOR && !kind_of(r, allocator))
@@ -199,7 +198,8 @@ static void fail_item(Rollout *r, Item *i, Gate gate)
     emit_item(r, NOTE_FAILED_GATE, i);
     /* A folder that takes no file and a systemd that does not reload are the host's trouble and not this
      * relay's: no next one. */
-    if (gate == GATE_WRITE || gate == GATE_RELOAD || r->strikes >= r->policy.max_failed || !r->policy.put_back)
+    if (gate == GATE_WRITE || gate == GATE_RELOAD || r->strikes >= r->policy.max_failed ||
+        !r->policy.put_back)
         begin_end(r, ROLLOUT_HALTED);
     if (!r->policy.put_back && i->touched) {
         end_item(r, i, STEP_LOST);
@@ -439,34 +439,32 @@ static size_t pick(const Rollout *r, size_t *picked, size_t limit, Turn turn, si
     return n_picked;
 }
 
+/* Nobody may join while it is under way. */
+static bool goes_alone(const Item *i)
+{
+    return i->item.recover || i->canary || turn_of(&i->item) == TURN_UNTOUCHED;
+}
+
 /* Who goes next: first all whose process stays as it is, then each allocator's canaries, then as many as
  * there are free places, and at last the stopped ones. Only those who come for a place may go beside others.
  */
-static size_t choose_wave(const Rollout *r, size_t under_way, size_t *picked, bool *ret_canary,
-                          bool *ret_alone)
+static size_t choose_wave(const Rollout *r, size_t under_way, size_t *picked, bool *ret_canary)
 {
+    const size_t places = r->policy.parallel - under_way;
     size_t n;
 
-    *ret_canary = *ret_alone = false;
+    *ret_canary = false;
     if (under_way > 0)
-        return pick(r, picked, r->policy.parallel - under_way, TURN_RESTART, ANY_ALLOCATOR);
-    *ret_alone = true;
+        return pick(r, picked, places, TURN_RESTART, ANY_ALLOCATOR);
     n = pick(r, picked, r->n_items, TURN_UNTOUCHED, ANY_ALLOCATOR);
-    if (n > 0)
-        return n;
-    for (size_t k = 0; k < r->n_kinds; k++) {
-        size_t limit = r->kinds[k].canaries_left;
+    for (size_t k = 0; n == 0 && k < r->n_kinds; k++) {
+        size_t canaries = r->kinds[k].canaries_left;
 
-        if (limit > r->policy.parallel)
-            limit = r->policy.parallel;
-        n = pick(r, picked, limit, TURN_RESTART, r->kinds[k].allocator);
-        if (n > 0) {
-            *ret_canary = true;
-            return n;
-        }
+        n = pick(r, picked, canaries < places ? canaries : places, TURN_RESTART, r->kinds[k].allocator);
+        *ret_canary = n > 0;
     }
-    n = pick(r, picked, r->policy.parallel, TURN_RESTART, ANY_ALLOCATOR);
-    *ret_alone = false; /* and nobody is left to join the stopped ones */
+    if (n == 0)
+        n = pick(r, picked, places, TURN_RESTART, ANY_ALLOCATOR);
     return n > 0 ? n : pick(r, picked, r->n_items, TURN_STOPPED, ANY_ALLOCATOR);
 }
 
@@ -474,8 +472,8 @@ static size_t choose_wave(const Rollout *r, size_t under_way, size_t *picked, bo
 static void start_wave(Rollout *r, size_t under_way)
 {
     _cleanup_(freep) size_t *picked = xcalloc(r->n_items, sizeof(size_t));
-    bool canary, alone, asked = false;
-    size_t n = choose_wave(r, under_way, picked, &canary, &alone);
+    bool canary, asked = false;
+    size_t n = choose_wave(r, under_way, picked, &canary);
 
     for (size_t p = 0; p < n; p++) {
         Kind *k = kind_of(r, r->items[picked[p]].item.allocator);
@@ -495,7 +493,6 @@ static void start_wave(Rollout *r, size_t under_way)
 
         i->step = STEP_WRITING;
         i->canary = canary;
-        i->alone = alone;
         i->wave = r->wave;
         emit_item(r, COMMAND_WRITE, i);
     }
@@ -517,7 +514,7 @@ static void advance(Rollout *r, RolloutNow now)
         waiting = waiting || i->step == STEP_WAITING;
         if (i->step != STEP_WAITING && !step_ended(i->step)) {
             under_way++;
-            busy = busy || i->alone;
+            busy = busy || goes_alone(i);
         }
     }
     for (size_t k = 0; k < r->n_kinds; k++)
