@@ -47,6 +47,13 @@ PROGRAMS := $(BUILD)/relayallocd $(BUILD)/relayallocctl $(BUILD)/relayalloc-prob
 .PHONY: all
 all: $(PROGRAMS) ## build the programs into build/
 
+# Rewritten only when it changes, so that `make install prefix=/usr` after `make` compiles anew what knows the prefix.
+$(BUILD)/paths: always
+	@mkdir -p $(@D)
+	@printf '%s\n' $(PATHS) | cmp -s - $@ || printf '%s\n' $(PATHS) >$@
+.PHONY: always
+$(call obj,daemon/io/paths.c): $(BUILD)/paths
+
 $(BUILD)/obj/%.o: daemon/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(PATHS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

@@ -82,6 +82,18 @@ def test_another_prefix_is_kept_to(tree):
     assert "PathChanged=/opt/etc/relayalloc.conf\n" in tree.text("/opt/units/relayalloc-reload.path")
 
 
+def test_install_compiles_anew_for_another_prefix(tree):
+    """As the README has it: `make`, then `make install prefix=/usr`, in one build folder."""
+    compiled = tree.build / "obj/io/paths.o"
+    tree.make(str(compiled))
+    assert b"/usr/local/libexec/relayalloc/" in compiled.read_bytes()
+    tree.make(str(compiled), "prefix=/usr")
+    assert b"/usr/libexec/relayalloc/" in compiled.read_bytes()
+    made = compiled.stat().st_mtime_ns
+    tree.make(str(compiled), "prefix=/usr")
+    assert compiled.stat().st_mtime_ns == made
+
+
 def test_the_configuration_of_an_operator_is_kept(tree):
     tree.make("install")
     before = tree.files
@@ -129,6 +141,13 @@ def test_systemd_takes_the_units(units):
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True)
     ours = [line for line in (done.stdout + done.stderr).splitlines() if "relayalloc" in line]
     assert ours == []
+
+
+def test_units_run_what_every_host_has(units):
+    """kill and the like are in procps, which a small host is without."""
+    for unit in units:
+        for command in re.findall(r"^Exec\w+=[-+!@:]*(\S+)", unit.read_text(), re.MULTILINE):
+            assert command.startswith("/") or command in {"sh", "sleep", "systemctl"}, f"{unit.name}: {command}"
 
 
 def test_exposure(units):
