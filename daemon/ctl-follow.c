@@ -65,7 +65,8 @@ int follow_new(const CtlOptions *options, sd_bus *bus, Follow **ret)
     if (r < 0)
         return r;
     /* One that goes already is followed, too: saving the file was enough to begin it. */
-    bool goes = streq_null(facts.rollout, "running") || streq_null(facts.rollout, "waiting");
+    bool goes = streq_null(facts.rollout, "running") || streq_null(facts.rollout, "waiting") ||
+                streq_null(facts.rollout, "ending");
     follow->before = goes && facts.id > 0 ? facts.id - 1 : facts.id;
     *ret = TAKE_PTR(follow);
     return 0;
@@ -174,7 +175,7 @@ static int show_end(Follow *follow, const ManagerFacts *m)
 static bool is_under_way(const ManagerFacts *m)
 {
     return streq_null(m->rollout, "running") || streq_null(m->rollout, "waiting") ||
-           streq_null(m->rollout, "paused");
+           streq_null(m->rollout, "paused") || streq_null(m->rollout, "ending");
 }
 
 /* Is there something that the daemon has not begun with? What it has planned may be a moment old; Verify

@@ -42,10 +42,14 @@ static void print_rollout(FILE *f, const CtlOptions *options, const ManagerFacts
     const char *sgr = streq(word, "halted") || streq(word, "aborted") ? "1;31" : idle ? "32" : "33";
     _cleanup_(freep) char *painted = ctl_paint(options, sgr, word);
 
-    if (idle)
+    if (idle && streq_null(m->result, "none"))
+        status_field(f, "Rollout", "none since the daemon started; the last was %" PRIu64, m->id);
+    else if (idle)
         status_field(f, "Rollout",
                      "none in progress; the last (%" PRIu64 "): %s, %u of %u relays moved, %u failed", m->id,
                      painted, m->done, m->total, m->failed);
+    else if (m->total == 0) /* it was under way before the daemon started */
+        status_field(f, "Rollout", "%s (%" PRIu64 ")", painted, m->id);
     else
         status_field(f, "Rollout", "%s (%" PRIu64 "): wave %u of %u, %u of %u relays moved, %u failed",
                      painted, m->id, m->wave, m->waves, m->done, m->total, m->failed);

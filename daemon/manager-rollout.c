@@ -580,10 +580,8 @@ void run_bus_back(Manager *m)
 
 const char *run_word(const Manager *m)
 {
-    if (m->run && !rollout_over(m->run->rollout)) {
-        RolloutState state = rollout_state(m->run->rollout);
-        return state == ROLLOUT_ENDING ? "running" : rollout_state_to_string(state);
-    }
+    if (m->run && !rollout_over(m->run->rollout))
+        return rollout_state_to_string(rollout_state(m->run->rollout));
     return m->state->hold == HOLD_NONE ? "idle" : hold_to_string(m->state->hold);
 }
 

@@ -240,8 +240,8 @@ void run_forget_bus(Manager *m);
 void run_bus_back(Manager *m); /* what was under way when the bus went is asked again */
 const Rollout *run_rollout(const Run *run);
 uint64_t run_id(const Manager *m);
-/* "idle", "running", "waiting", "paused", "halted", "aborted": of the rollout under way, or of what holds the
- * next. */
+/* "idle", "running", "waiting", "paused", "ending" (what is under way is seen through, nothing else begins),
+ * "halted", "aborted": of the rollout under way, or of what holds the next. */
 const char *run_word(const Manager *m);
 RunCounts run_counts(const Manager *m); /* of the rollout under way, else of the last one */
 usec_t run_ends(const Manager *m);      /* estimate, realtime; 0: none */

@@ -87,6 +87,7 @@ def test_pause_resume_abort(world):
     world.manager("Resume")
     wait_until(lambda: world.states()["b"] == "settling", "going on")
     world.manager("Abort")
+    assert world.property("Rollout") == "ending" and world.states()["b"] == "settling"
     world.wait_said("Rollout 2 aborted: 1 done, 0 failed, 1 not begun")
     assert world.property("Rollout") == "aborted" and restarts(world, "c") == (0, 0)
     with pytest.raises(dbus.DBusException):

@@ -287,6 +287,10 @@ def test_status_names_who_is_under_way_and_who_needs_a_look(ctl, daemon):
     daemon.says([relay("a")], Rollout="idle", RolloutID=3, RolloutResult="done")
     out = ctl("status").out
     assert not [word for word in ("Under way", "Failed:", "Drifted:", "Go on") if word in out]
+    daemon.says([relay("a")], Rollout="idle", RolloutID=3, RolloutResult="none")  # how that one went is not known any more
+    assert "\n     Rollout: none since the daemon started; the last was 3\n" in ctl("status").out
+    daemon.says([relay("a")], Rollout="halted", RolloutID=3, RolloutResult="none")
+    assert "\n     Rollout: halted (3)\n" in ctl("status").out
 
 
 def test_status_tells_a_refused_file_and_why_a_rollout_halted(ctl, daemon):
