@@ -65,7 +65,7 @@ static int get_manager_text(sd_bus *bus, const char *path, const char *interface
     else if (streq(property, "Rollout"))
         value = run_word(m);
     else if (streq(property, "RolloutReason"))
-        value = m->state->hold_reason ? m->state->hold_reason : m->last_reason ? m->last_reason : "";
+        value = run_reason(m);
     else if (streq(property, "RolloutResult"))
         value = m->last_result == ROLLOUT_RUNNING ? "none" : rollout_state_to_string(m->last_result);
     return sd_bus_message_append(reply, "s", value);

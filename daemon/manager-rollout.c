@@ -585,6 +585,17 @@ const char *run_word(const Manager *m)
     return m->state->hold == HOLD_NONE ? "idle" : hold_to_string(m->state->hold);
 }
 
+const char *run_reason(const Manager *m)
+{
+    bool over = !m->run || rollout_over(m->run->rollout);
+
+    /* A revert goes on in spite of a halt, and what failed before it is no news of it. */
+    if (!over && rollout_state(m->run->rollout) != ROLLOUT_ENDING)
+        return "";
+    const char *reason = m->state->hold_reason ? m->state->hold_reason : over ? m->last_reason : NULL;
+    return reason ? reason : "";
+}
+
 RunCounts run_counts(const Manager *m)
 {
     const Run *run = m->run;

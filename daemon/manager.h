@@ -243,8 +243,9 @@ uint64_t run_id(const Manager *m);
 /* "idle", "running", "waiting", "paused", "ending" (what is under way is seen through, nothing else begins),
  * "halted", "aborted": of the rollout under way, or of what holds the next. */
 const char *run_word(const Manager *m);
-RunCounts run_counts(const Manager *m); /* of the rollout under way, else of the last one */
-usec_t run_ends(const Manager *m);      /* estimate, realtime; 0: none */
+const char *run_reason(const Manager *m); /* why it ended or ends, or the last one did; "" while one goes */
+RunCounts run_counts(const Manager *m);   /* of the rollout under way, else of the last one */
+usec_t run_ends(const Manager *m);        /* estimate, realtime; 0: none */
 /* The wave of a new plan, counted as the rollout under way counts: that of the relay's turn in it, or, when
  * it is not in it, one behind its end. 0 stays: no turn. */
 size_t run_plan_wave(const Relay *r, size_t planned);

@@ -243,6 +243,19 @@ def test_resume_tries_again_what_failed_without_a_halt(world):
     assert world.states() == {"a": "ok", "b": "ok"}
 
 
+def test_a_revert_in_spite_of_a_halt_does_not_give_its_reason(world):
+    begin(world, "a", "b", rollout="settle = 2; canary = 0;")
+    world.script("b", {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 halted: 1 done, 1 failed")
+    assert "b: " in world.property("RolloutReason")
+    world.manager("Revert", ["a"])
+    wait_until(lambda: world.states()["a"] == "settling", "the revert")
+    assert (world.property("Rollout"), world.property("RolloutReason")) == ("running", "")
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    assert world.property("Rollout") == "halted" and "b: " in world.property("RolloutReason")
+
+
 def test_killed_between_restart_and_proof(world):
     begin(world, "a", "b", rollout="settle = 600; canary = 0;")
     world.start()
