@@ -130,11 +130,14 @@ static GroupSum *group_sum(GroupSums *sums, const char *name, const char *alloca
 static void add_to_group(GroupSums *sums, const FleetRow *row)
 {
     GroupSum *sum = group_sum(sums, row->group, row->assigned);
+    /* One that was reverted is observed, too, but does not run what its group assigns. */
+    bool reverted =
+        streq(row->state, "observed") && !isempty(row->group) && !streq_null(row->running, sum->allocator);
 
     sum->relays++;
-    sum->ok += streq(row->state, "ok") || streq(row->state, "observed");
+    sum->ok += streq(row->state, "ok") || (streq(row->state, "observed") && !reverted);
     sum->stopped += streq(row->state, "stopped");
-    sum->other += !state_is_fine(row->state);
+    sum->other += reverted || !state_is_fine(row->state);
     sum->running += row->rss > 0;
     sum->rss += row->rss;
 }

@@ -328,6 +328,12 @@ def test_groups(ctl, fleet):
     assert rows[None]["relays"] == 1 and rows[None]["ok"] == 1
 
 
+def test_groups_do_not_call_a_reverted_relay_ok(ctl, daemon):
+    daemon.says([relay("a"), relay("b", "observed", assigned="", running="glibc")])
+    row = ctl("groups", "--json=short").json[0]
+    assert (row["group"], row["relays"], row["ok"], row["differ"]) == ("A", 2, 1, 1)
+
+
 def test_groups_that_take_nobody_are_told(ctl, daemon, tmp_path):
     conf = tmp_path / "c.conf"
     conf.write_text('groups = ( { name = "Z"; allocator = "glibc"; relays = [ "typo*" ]; },\n'
