@@ -671,12 +671,23 @@ void rollout_counts(const Rollout *r, size_t *ret_total, size_t *ret_done, size_
 
 usec_t rollout_left(const Rollout *r, usec_t monotonic)
 {
-    size_t total, done, failed;
+    size_t ended = 0, left = 0;
+    usec_t settles = 0;
 
-    rollout_counts(r, &total, &done, &failed);
-    if (r->state != ROLLOUT_RUNNING || done + failed == 0)
+    for (size_t n = 0; n < r->n_items; n++) {
+        const Item *i = &r->items[n];
+
+        if (turn_of(&i->item) != TURN_RESTART)
+            continue; /* a file takes no time */
+        ended += step_ended(i->step);
+        left += !step_ended(i->step);
+        settles += step_ended(i->step) ? 0 : settle_of(r, i);
+    }
+    if (r->state != ROLLOUT_RUNNING || (ended == 0 && settles == 0))
         return USEC_INFINITY;
-    return ran_until(r, monotonic) / (done + failed) * (total - done - failed);
+    usec_t as_before = ended > 0 ? ran_until(r, monotonic) / ended * left : 0;
+    usec_t at_least = settles / r->policy.parallel;
+    return as_before > at_least ? as_before : at_least;
 }
 
 size_t rollout_forecast(const RolloutPolicy *policy, const RolloutItem *items, size_t n, size_t *ret_waves)

@@ -191,7 +191,8 @@ size_t rollout_wave(const Rollout *r);                 /* the last that began */
 size_t rollout_wave_of(const Rollout *r, size_t item); /* in which it went; 0: its turn has not come */
 /* How many items have ended so: done and skipped; failed and lost. */
 void rollout_counts(const Rollout *r, size_t *ret_total, size_t *ret_done, size_t *ret_failed);
-/* How long the rest takes, as fast as so far: a guess. USEC_INFINITY: not running, or none has ended. */
+/* How long the rest takes, a guess: as fast as so far, but all that are left have to settle. USEC_INFINITY:
+ * not running, or nothing to guess from. */
 usec_t rollout_left(const Rollout *r, usec_t monotonic);
 
 /* The wave (1…) in which each item would go if all goes well: the machine run on successes. Returns the
