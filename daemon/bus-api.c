@@ -198,11 +198,22 @@ static int do_reload(Manager *m, sd_bus_message *call, sd_bus_error *error)
     return sd_bus_reply_method_return(call, NULL);
 }
 
+/* A wish is carried out at once, but one that a restart would forget is not what was asked for. */
+static int check_saved(const Manager *m, sd_bus_error *error)
+{
+    if (m->state_error >= 0)
+        return 0;
+    return sd_bus_error_setf(
+        error, BUS_ERROR_NOT_SAVED,
+        "Done, but %s/state cannot be saved (%s): a restart of relayallocd would forget it.", m->state_dir,
+        strerror(-m->state_error));
+}
+
 static int do_pause(Manager *m, sd_bus_message *call, sd_bus_error *error)
 {
-    (void)error;
     manager_pause(m);
-    return sd_bus_reply_method_return(call, NULL);
+    int r = check_saved(m, error);
+    return r < 0 ? r : sd_bus_reply_method_return(call, NULL);
 }
 
 static int do_resume(Manager *m, sd_bus_message *call, sd_bus_error *error)
@@ -210,14 +221,16 @@ static int do_resume(Manager *m, sd_bus_message *call, sd_bus_error *error)
     if (manager_resume(m) < 0)
         return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT,
                                  "No rollout is paused, halted or aborted, and no relay has failed.");
-    return sd_bus_reply_method_return(call, NULL);
+    int r = check_saved(m, error);
+    return r < 0 ? r : sd_bus_reply_method_return(call, NULL);
 }
 
 static int do_abort(Manager *m, sd_bus_message *call, sd_bus_error *error)
 {
     if (manager_abort(m) < 0)
         return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT, "No rollout is under way.");
-    return sd_bus_reply_method_return(call, NULL);
+    int r = check_saved(m, error);
+    return r < 0 ? r : sd_bus_reply_method_return(call, NULL);
 }
 
 static int do_revert(Manager *m, sd_bus_message *call, sd_bus_error *error)
@@ -232,6 +245,8 @@ static int do_revert(Manager *m, sd_bus_message *call, sd_bus_error *error)
         if (!relays_find(m, *name))
             return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_RELAY, "No relay named \"%s\".", *name);
     r = manager_revert(m, names, &n);
+    if (r >= 0)
+        r = check_saved(m, error);
     return r < 0 ? r : sd_bus_reply_method_return(call, "u", (uint32_t)n);
 }
 

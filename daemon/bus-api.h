@@ -63,3 +63,4 @@
 #define BUS_ERROR_NO_SUCH_RELAY "org.relayalloc1.Error.NoSuchRelay"
 #define BUS_ERROR_INVALID_FILE "org.relayalloc1.Error.InvalidFile"
 #define BUS_ERROR_NO_ROLLOUT "org.relayalloc1.Error.NoRollout"
+#define BUS_ERROR_NOT_SAVED "org.relayalloc1.Error.NotSaved"

@@ -51,6 +51,7 @@ int manager_save_state(Manager *m)
 
     if (r < 0)
         eventlog_line(LOG_ERR, "Cannot save %s/state: %s.", m->state_dir, strerror(-r));
+    m->state_error = r;
     return r;
 }
 
@@ -336,10 +337,9 @@ void manager_pause(Manager *m)
 {
     const Event e = { .rollout = run_id(m) };
 
-    if (m->state->hold == HOLD_NONE) { /* a halt and an abort hold more than a pause does */
+    if (m->state->hold == HOLD_NONE) /* a halt and an abort hold more than a pause does */
         manager_hold(m, HOLD_PAUSED, NULL);
-        (void)manager_save_state(m);
-    }
+    (void)manager_save_state(m);
     run_event(m, EVENT_PAUSE);
     eventlog_write(MESSAGE_ROLLOUT_PAUSED, &e,
                    "Paused by an operator: what is under way is finished, nothing new begins.");

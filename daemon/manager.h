@@ -120,6 +120,7 @@ struct Manager {
     char *config_error; /* problems of the last refused file; NULL */
     DropinStore *dropins;
     State *state;
+    int state_error; /* of its last save */
     /* the table */
     Relay **relays; /* sorted by name */
     size_t n_relays, c_relays;

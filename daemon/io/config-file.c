@@ -397,6 +397,10 @@ int config_file_load(const char *path, Problems *problems, Config **ret)
     error = source_add_file(&s, path, 0);
     if (error)
         problems_add(problems, path, 0, NULL, "%s", error);
+    else if (s.bytes ==
+             0) /* a save that a full disk cut off looks so, and would take every relay out of its group */
+        problems_add(problems, path, 0, NULL,
+                     "the file is empty; to take all relays out of their groups write \"groups = ();\"");
     if (s.settings > SETTINGS_MAX)
         problems_add(problems, path, 0, NULL, "too many settings (10000 at most)");
     int r = fclose(TAKE_PTR(s.out)); /* `text` is complete and ours only now */

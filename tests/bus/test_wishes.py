@@ -1,4 +1,9 @@
 """What an operator wished, or a failure decided, holds: through a crash, and whatever else happens at the same time."""
+import shutil
+
+import dbus
+import pytest
+
 from conftest import wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
 
@@ -135,3 +140,24 @@ def relay_property(world, relay, name):
             "org.relayalloc1.Relay", name, dbus_interface="org.freedesktop.DBus.Properties")
     finally:
         bus.close()
+
+
+def test_wish_that_cannot_be_saved_is_not_called_done(world):
+    begin_settling(world, "a", "b")
+    shutil.rmtree(world.state)
+    world.state.write_text("no folder")
+    for wish in ("Pause", "Resume", "Abort"):
+        with pytest.raises(dbus.DBusException, match="cannot be saved .*a restart of relayallocd would forget it"):
+            world.manager(wish)
+    assert world.property("Rollout") == "ending"  # it holds nevertheless
+
+
+def test_empty_file_takes_no_relay_out(world):
+    """As a full disk leaves it."""
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.config.write_text("")
+    with pytest.raises(dbus.DBusException, match="the file is empty"):
+        world.manager("Reload")
+    assert world.dropin("a") and world.states() == {"a": "ok"}

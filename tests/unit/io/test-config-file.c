@@ -82,7 +82,7 @@ static void test_problems_of_one_file(void **state)
     static const struct {
         const char *text, *problems;
     } cases[] = {
-        { "", "" },
+        { "", "c: the file is empty; to take all relays out of their groups write \"groups = ();\"" },
         { "\n\n  \n", "" },
         { "# nothing but a comment, and no newline", "" },
         { "// the same", "" },
