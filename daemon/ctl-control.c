@@ -4,6 +4,7 @@
 #include "bus-api.h"
 #include "ctl-fleet.h"
 #include "ctl-follow.h"
+#include "ctl-manager.h"
 
 #include <errno.h>
 
@@ -136,6 +137,28 @@ static int call_revert(sd_bus *bus, char *const *relays, uint32_t *ret)
     return r;
 }
 
+/* The daemon leaves out whom it cannot judge: one that comes and goes at the moment is in no plan, and so in
+ * no rollout that could fail. Says who of `names` (none: of all) is not put back; returns an ExitStatus. */
+static int say_who_is_left(sd_bus *bus, char *const *names)
+{
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    int status = EXIT_FINE;
+
+    if (fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
+        return EXIT_FAILED;
+    for (size_t i = 0; i < fleet.n; i++) {
+        _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
+        const FleetRow *row = &fleet.rows[i];
+        if ((names && !strv_contains(names, row->relay)) ||
+            relay_facts_get(bus, row->path, SAY_NOTHING, &facts) < 0 || isempty(facts.dropin))
+            continue;
+        ctl_error("%s is not put back, it still has our drop-in (%s%s%s)", row->relay, row->state,
+                  isempty(facts.reason) ? "" : ": ", isempty(facts.reason) ? "" : facts.reason);
+        status = EXIT_FAILED;
+    }
+    return status;
+}
+
 int ctl_revert(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -177,7 +200,10 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
         return r == -ENOENT ? EXIT_NO_RELAY : EXIT_FAILED;
     if (ctl_chatty(options))
         printf("%u relay%s to be put back.\n", count, count == 1 ? "" : "s");
-    return follow ? follow_to_end(follow) : EXIT_FINE;
+    if (!follow)
+        return EXIT_FINE;
+    status = follow_to_end(follow);
+    return status == EXIT_FINE ? say_who_is_left(bus, relays) : status;
 }
 
 /* ---- reload ---- */

@@ -189,3 +189,14 @@ def test_foreign_file_of_our_name_is_left_alone(world):
     assert (folder / "zz-relayalloc.conf").read_text() == "[Service]\n# somebody else's\n"
     assert restarts(world, "a") == (0, 0)
     assert world.states() == {"a": "drifted", "b": "ok"}
+
+
+def test_revert_leaves_out_one_that_comes_and_goes(world):
+    """It is in no plan, so that only its drop-in tells that it was not put back."""
+    begin(world, "a", "b", "c")
+    world.start()
+    world.wait_said("Rollout 1 finished: 3 done")
+    world.do("set", unit="tor@c.service", values={"active": "activating", "sub": "auto-restart", "pid": 0})
+    assert world.manager("Revert", dbus.Array([], signature="s")) == 3
+    world.wait_said("Rollout 2 finished: 2 done, 0 failed")
+    assert [world.dropin(relay) is None for relay in "abc"] == [True, True, False]

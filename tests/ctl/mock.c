@@ -151,10 +151,12 @@ static int append_relay(const Line *l, sd_bus_message *reply)
     _cleanup_(freep) char *dropin = xasprintf("/etc/systemd/system/%s.d/zz-relayalloc.conf", unit);
 
     int r = sd_bus_message_open_container(reply, 'a', "{sv}");
-    const char *texts[][2] = { { "Name", f[1] },     { "Unit", unit },    { "Group", f[2] },
-                               { "Assigned", f[3] }, { "Running", f[4] }, { "Version", f[5] },
-                               { "State", f[6] },    { "Reason", f[10] }, { "DropIn", dropin },
-                               { "Library", "" } };
+    const char *texts[][2] = {
+        { "Name", f[1] },     { "Unit", unit },    { "Group", f[2] },
+        { "Assigned", f[3] }, { "Running", f[4] }, { "Version", f[5] },
+        { "State", f[6] },    { "Reason", f[10] }, { "DropIn", streq(f[6], "observed") ? "" : dropin },
+        { "Library", "" }
+    };
     for (size_t i = 0; r >= 0 && i < ELEMENTSOF(texts); i++)
         r = sd_bus_message_append(reply, "{sv}", texts[i][0], "s", texts[i][1]);
     const char *numbers[][2] = { { "RSS", f[7] }, { "Peak", f[8] }, { "Since", f[9] }, { "Sampled", f[9] } };

@@ -184,6 +184,17 @@ def test_progress_bar_on_a_terminal(ctl, daemon):
 
 def test_wait_of_revert(ctl, daemon):
     daemon.says([relay("a")])
-    daemon.says_after("Revert", [relay("a")], **ended("done", 1, 1))
+    daemon.says_after("Revert", [relay("a", "observed"), relay("b")], **ended("done", 1, 1))
     done = ctl("revert", "a", "--wait", timeout=10)
     assert done.status == 0 and done.out == "1 relay to be put back.\nDone: 1 of 1 relays moved, 0 failed.\n"
+
+
+@pytest.mark.parametrize("operands", [[], ["a", "b", "c"]])
+def test_wait_of_revert_that_leaves_one_out(ctl, daemon, operands):
+    """One that comes and goes just then is in no plan, and so not among those that the rollout counts."""
+    daemon.says([relay(name) for name in "abc"])
+    daemon.says_after("Revert", [relay("a", "observed"), relay("b", "observed"), relay("c", "stopped")],
+                      **ended("done", 2, 2))
+    done = ctl("revert", *operands, "--wait", timeout=10)
+    assert done.status == 1 and "Done: 2 of 2" in done.out
+    assert done.err == "relayallocctl: c is not put back, it still has our drop-in (stopped)\n"
