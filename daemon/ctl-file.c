@@ -4,6 +4,7 @@
 #include "ctl-file.h"
 
 #include "bus-api.h"
+#include "ctl-fleet.h"
 #include "ctl-offline.h"
 #include "io/config-file.h"
 
@@ -210,6 +211,52 @@ static int print_rows(const CtlOptions *options, PlanRows *rows)
     return ctl_table_print_legend(table, legend) < 0 ? EXIT_FAILED : 0;
 }
 
+/* A slip in a pattern shows in no row. */
+static void hint_empty_groups(const Config *config, const char *const *relays, size_t n, const size_t *groups)
+{
+    for (size_t g = 0; g < config->n_groups; g++) {
+        _cleanup_(freep) char *why = assign_why_empty(config, g, relays, n, groups), *line = NULL;
+        if (!why)
+            continue;
+        line = xasprintf("%s.", why);
+        ctl_complain(line);
+    }
+}
+
+static void hint_groups_of_daemon(const CtlOptions *options, sd_bus *bus)
+{
+    _cleanup_(config_freep) Config *config = NULL;
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+
+    if (!ctl_chatty(options) || !(config = fleet_config(options, bus, false)) ||
+        fleet_from_daemon(bus, SAY_NOTHING, &fleet) < 0)
+        return;
+    _cleanup_(freep) const char **names = xcalloc(fleet.n, sizeof(char *));
+    _cleanup_(freep) size_t *groups = xcalloc(fleet.n, sizeof(size_t));
+    for (size_t i = 0; i < fleet.n; i++) {
+        names[i] = fleet.rows[i].relay;
+        groups[i] = GROUP_NONE;
+        for (size_t g = 0; g < config->n_groups; g++)
+            if (streq(config->groups[g].name, fleet.rows[i].group))
+                groups[i] = g;
+    }
+    hint_empty_groups(config, names, fleet.n, groups);
+}
+
+static void hint_groups_of_file(const CtlOptions *options, const Survey *survey)
+{
+    _cleanup_(freep) const char **names = xcalloc(survey->n, sizeof(char *));
+    _cleanup_(freep) size_t *groups = xcalloc(survey->n, sizeof(size_t));
+
+    if (!ctl_chatty(options))
+        return;
+    for (size_t i = 0; i < survey->n; i++) {
+        names[i] = survey->relays[i].name;
+        groups[i] = survey->relays[i].group;
+    }
+    hint_empty_groups(survey->config, names, survey->n, groups);
+}
+
 static int plan_of_daemon(const CtlOptions *options, sd_bus *bus)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
@@ -232,6 +279,7 @@ static int plan_of_daemon(const CtlOptions *options, sd_bus *bus)
         ctl_bus_unreadable("Plan", r);
         return EXIT_FAILED;
     }
+    hint_groups_of_daemon(options, bus);
     return print_rows(options, &rows);
 }
 
@@ -262,6 +310,7 @@ static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file
         return r;
     plan = survey_plan(&survey);
     hint_unreadable(options, &survey);
+    hint_groups_of_file(options, &survey);
     for (size_t i = 0; i < plan->n; i++) {
         const PlanItem *item = &plan->items[i];
         const SurveyRelay *relay = &survey.relays[item->relay];

@@ -3,10 +3,13 @@
 
 #include "bus-api.h"
 #include "core/state.h"
+#include "ctl-manager.h"
 #include "ctl-offline.h"
+#include "io/config-file.h"
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <sys/stat.h>
 
 static void row_clear(FleetRow *row)
 {
@@ -74,6 +77,23 @@ int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret)
     *ret = fleet;
     memset(&fleet, 0, sizeof(fleet));
     return 0;
+}
+
+Config *fleet_config(const CtlOptions *options, sd_bus *bus, bool offline)
+{
+    _cleanup_(manager_facts_clear) ManagerFacts manager = { .config_loaded = UINT64_MAX };
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    Config *config = NULL;
+    struct stat st;
+
+    if (options->host || options->machine)
+        return NULL;
+    if (!offline && manager_facts_get(bus, SAY_NOTHING, &manager) < 0)
+        return NULL;
+    if (stat(options->config, &st) < 0 ||
+        (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000 > manager.config_loaded)
+        return NULL;
+    return config_file_load(options->config, &problems, &config) < 0 ? NULL : config;
 }
 
 void fleet_say_offline(const CtlOptions *options)

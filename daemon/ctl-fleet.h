@@ -32,6 +32,10 @@ int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret);
  * `ret_bus` (may be NULL): the connection, NULL when there is none. 0, or an ExitStatus after a message. */
 int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus);
 
+/* The file gives the groups' order, and those that take no relay (a pattern with a slip in it). NULL unless
+ * the file that lies here is the one that the groups come from; quiet. */
+Config *fleet_config(const CtlOptions *options, sd_bus *bus, bool offline);
+
 /* Says on stderr that the daemon does not run, unless -q. */
 void fleet_say_offline(const CtlOptions *options);
 

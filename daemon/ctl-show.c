@@ -2,11 +2,8 @@
 /* The verbs that show the fleet as a table: list and groups. They show what the daemon knows, or what files
  * and systemd say without it; they change nothing. */
 #include "ctl-fleet.h"
-#include "ctl-manager.h"
-#include "io/config-file.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 
 /* ---- list ---- */
 
@@ -142,25 +139,6 @@ static void add_to_group(GroupSums *sums, const FleetRow *row)
     sum->rss += row->rss;
 }
 
-/* The file gives the groups' order, and those that take no relay (a pattern with a slip in it). Only when the
- * file that lies here is the one that the groups come from. */
-static Config *matching_config(const CtlOptions *options, sd_bus *bus, bool offline)
-{
-    _cleanup_(manager_facts_clear) ManagerFacts manager = { .config_loaded = UINT64_MAX };
-    _cleanup_(problems_clear) Problems problems = { 0 };
-    Config *config = NULL;
-    struct stat st;
-
-    if (options->host || options->machine)
-        return NULL;
-    if (!offline && manager_facts_get(bus, SAY_NOTHING, &manager) < 0)
-        return NULL;
-    if (stat(options->config, &st) < 0 ||
-        (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000 > manager.config_loaded)
-        return NULL;
-    return config_file_load(options->config, &problems, &config) < 0 ? NULL : config;
-}
-
 int ctl_groups(int argc, char *argv[], const CtlOptions *options)
 {
     static const size_t droppable[] = { GROUPS_STOPPED, GROUPS_RSS, GROUPS_ALLOCATOR };
@@ -179,7 +157,7 @@ int ctl_groups(int argc, char *argv[], const CtlOptions *options)
         status = fleet_get(options, &fleet, &bus);
     if (status != 0)
         return status;
-    config = matching_config(options, bus, fleet.survey != NULL);
+    config = fleet_config(options, bus, fleet.survey != NULL);
     for (size_t i = 0; config && i < config->n_groups; i++)
         group_sum(&sums, config->groups[i].name, config->allocators[config->groups[i].allocator].name);
     for (int observed = 0; observed < 2; observed++) /* those without a group come last */

@@ -147,6 +147,33 @@ static bool counts_as_relay(const Relay *r)
            (r->has_file && (r->present || named(r->manager->setup->config, r->name)));
 }
 
+/* The relays that count, in the order of the table, and their groups; both have room for all. Returns their
+ * number. */
+static size_t assign_counted(const Manager *m, const char **ret_names, size_t *ret_groups)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->n_relays; i++)
+        if (counts_as_relay(m->relays[i]))
+            ret_names[n++] = m->relays[i]->name;
+    assign_groups(m->setup->config, ret_names, n, ret_groups);
+    return n;
+}
+
+/* A slip in a pattern would else show nowhere. */
+static void say_empty_groups(const Manager *m)
+{
+    _cleanup_(freep) const char **names = xcalloc(m->n_relays, sizeof(char *));
+    _cleanup_(freep) size_t *groups = xcalloc(m->n_relays, sizeof(size_t));
+    size_t n = assign_counted(m, names, groups);
+
+    for (size_t g = 0; g < m->setup->config->n_groups; g++) {
+        _cleanup_(freep) char *why = assign_why_empty(m->setup->config, g, names, n, groups);
+        if (why)
+            eventlog_line(LOG_WARNING, "%s.", why);
+    }
+}
+
 void relays_assign(Manager *m)
 {
     _cleanup_(freep) const char **names = xcalloc(m->n_relays, sizeof(char *));
@@ -154,11 +181,7 @@ void relays_assign(Manager *m)
     size_t n = 0;
     bool supersede = false;
 
-    for (size_t i = 0; i < m->n_relays; i++)
-        if (counts_as_relay(m->relays[i]))
-            names[n++] = m->relays[i]->name;
-    assign_groups(m->setup->config, names, n, groups);
-    n = 0;
+    (void)assign_counted(m, names, groups);
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *r = m->relays[i];
         bool reverted = strv_contains(m->state->reverted, r->name);
@@ -184,14 +207,21 @@ void relays_assign(Manager *m)
 
 static void scan(Manager *m);
 
-/* The first time that every relay's unit has been read, the table is complete: now plans may be made. */
+/* The first time that every relay's unit has been read, the table is complete: now plans may be made. A new
+ * configuration waits for a scan of its own; its folder of instances may be another. */
 void relays_check_scanned(Manager *m)
 {
-    if (m->scanned || m->scan || !m->scan_done)
+    if ((m->scanned && !m->look_at_groups) || m->scan || !m->scan_done)
         return;
     for (size_t i = 0; i < m->n_relays; i++)
         if (!m->relays[i]->info && !m->relays[i]->unread)
             return;
+    if (m->look_at_groups && !m->rescan) {
+        say_empty_groups(m);
+        m->look_at_groups = false;
+    }
+    if (m->scanned)
+        return;
     m->scanned = true;
     relays_assign(m); /* who counts as a relay depends on what was read */
     plan_now(m);

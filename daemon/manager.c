@@ -259,6 +259,7 @@ static void adopt(Manager *m, Setup *take)
     setup_free(m->setup);
     m->setup = take;
     m->not_before = 0;
+    m->look_at_groups = true;
     forget_old_failures(m, take);
     eventlog_write(MESSAGE_CONFIG_LOADED, &(Event){ 0 }, "Loaded %s: %zu group%s.", m->config_path,
                    m->setup->config->n_groups, m->setup->config->n_groups == 1 ? "" : "s");

@@ -87,6 +87,21 @@ static void assign_group(const Config *config, size_t index, const char *const *
         ret[candidates[i].relay] = index;
 }
 
+/* fnmatch() follows the locale: "[a-z]" and "?" would mean one thing to the daemon and another to a command
+ * line that has called setlocale(). */
+static locale_t locale_enter(void)
+{
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+
+    assert(c); /* the C locale is built into libc and takes no memory */
+    return uselocale(c);
+}
+
+static void locale_leave(locale_t before)
+{
+    freelocale(uselocale(before));
+}
+
 void assign_groups(const Config *config, const char *const *relays, size_t n, size_t *ret)
 {
     _cleanup_(freep) Candidate *candidates = xcalloc(n, sizeof(*candidates));
@@ -94,13 +109,49 @@ void assign_groups(const Config *config, const char *const *relays, size_t n, si
     for (size_t i = 0; i < n; i++)
         ret[i] = GROUP_NONE;
 
-    /* fnmatch() follows the locale: "[a-z]" and "?" would mean one thing to the daemon and another to a
-     * command line that has called setlocale(). */
-    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    assert(c); /* the C locale is built into libc and takes no memory */
-    locale_t before = uselocale(c);
+    locale_t before = locale_enter();
     for (size_t g = 0; g < config->n_groups; g++)
         assign_group(config, g, relays, n, candidates, ret);
-    uselocale(before);
-    freelocale(c);
+    locale_leave(before);
+}
+
+static char *patterns_quoted(char *const *patterns)
+{
+    char *text = NULL;
+
+    STRV_FOREACH (pattern, patterns) {
+        char *longer = xasprintf("%s%s\"%s\"", text ? text : "", text ? ", " : "", *pattern);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+char *assign_why_empty(const Config *config, size_t group, const char *const *relays, size_t n,
+                       const size_t *assigned)
+{
+    const Group *g = &config->groups[group];
+    size_t matching = 0, eligible = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (assigned[i] == group)
+            return NULL;
+    if (n == 0)
+        return NULL;
+    locale_t before = locale_enter();
+    for (size_t i = 0; i < n; i++)
+        if (group_names(g, relays[i])) {
+            matching++;
+            eligible += assigned[i] == GROUP_NONE || assigned[i] > group;
+        }
+    locale_leave(before);
+    if (matching == 0) {
+        _cleanup_(freep) char *patterns = patterns_quoted(g->patterns);
+        return xasprintf("Group %s takes no relay: no name matches %s", g->name, patterns);
+    }
+    if (g->quota == QUOTA_SHARE && eligible > 0)
+        return xasprintf("Group %s takes no relay: its share of %zu is less than half a relay", g->name,
+                         eligible);
+    return xasprintf("Group %s takes no relay: none %sis free", g->name,
+                     g->patterns && g->patterns[0] ? "that matches " : "");
 }

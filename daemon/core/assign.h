@@ -17,3 +17,9 @@
  * "At most one other" holds as long as no more than one share group has patterns of its own. Overlapping ones
  * can round up together for one relay, and then each draws one more from a group behind them. */
 void assign_groups(const Config *config, const char *const *relays, size_t n, size_t *ret);
+
+/* Why the group takes none of these relays: `Group A takes no relay: no name matches "relya*"`; owned by the
+ * caller. `assigned` is what assign_groups() made of the same relays. NULL: it takes some, or there are no
+ * relays at all. */
+char *assign_why_empty(const Config *config, size_t group, const char *const *relays, size_t n,
+                       const size_t *assigned);

@@ -32,6 +32,25 @@ def test_unit_that_cannot_be_read_does_not_keep_the_others_waiting(world):
     wait_until(lambda: world.states()["a"] == "ok", "it to be read and moved")
 
 
+def test_group_that_takes_no_relay_is_told_once(world):
+    begin(world, "a")
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "b*" ]; }')
+    world.start()
+    world.wait_ready()
+    told = 'Group A takes no relay: no name matches "b*".'
+    wait_until(lambda: world.text().count(told) == 1, "it to be told")
+    (world.instances / "c").mkdir()
+    world.wait_said("c appeared")
+    assert world.text().count(told) == 1
+    world.manager("Reload")
+    wait_until(lambda: world.text().count(told) == 2, "it to be told of the configuration that is read again")
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "c" ]; }, { name = "B"; allocator = "glibc"; relays = [ "*" ]; }, '
+                       '{ name = "C"; allocator = "glibc"; size = 1; }')
+    world.manager("Reload")
+    wait_until(lambda: world.text().count("Group C takes no relay: none is free.") == 1, "it to be told")
+    assert world.text().count("takes no relay") == 3
+
+
 def test_strange_names(world):
     names = ["1.2.3.4_9000", "a-b", "_", "x:y", "00"]
     begin(world, *names, rollout="settle = 0; canary = 0; parallel = 5;")

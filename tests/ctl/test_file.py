@@ -4,6 +4,7 @@ import os
 import pty
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -100,7 +101,7 @@ def test_plan_of_an_invalid_file(no_bus, conf):
 def test_plan_of_the_daemon(ctl, daemon, conf):
     daemon.says([relay("a")], [(2, "b", "restart", "B", "glibc", "not restarted since"), (1, "a", "write", "A", "jemalloc", "x"),
                                (0, "c", "refused", "A", "jemalloc", "no library")])
-    done = ctl("plan")
+    done = ctl("plan", f"--config={conf}")
     assert done.status == 0 and done.err == ""
     assert [line.split()[:3] for line in done.out.splitlines()[1:4]] == \
         [["1", "a", "write"], ["2", "b", "restart"], ["-", "c", "refused"]]
@@ -113,6 +114,23 @@ def test_plan_of_the_daemon(ctl, daemon, conf):
                                                   "allocator": "jemalloc", "reason": "no library"}
     # A file is planned by the files, not by the daemon.
     assert "guard1" in ctl("plan", conf).out
+
+
+def test_plan_tells_of_groups_that_take_no_relay(ctl, no_bus, daemon, conf, instances):
+    conf.write_text(f'instances_dir = "{instances}";\n'
+                    'groups = ( { name = "A"; allocator = "glibc"; relays = [ "gaurd*" ]; },\n'
+                    '  { name = "B"; allocator = "glibc"; relays = [ "*" ]; }, { name = "C"; allocator = "glibc"; size = 1; } );\n')
+    said = 'Group A takes no relay: no name matches "gaurd*".\nGroup C takes no relay: none is free.\n'
+    assert no_bus("plan", conf).err.endswith(said)
+    assert "takes no relay" not in no_bus("plan", conf, "-q").err + no_bus("plan", conf, "--json=short").err
+    daemon.says([relay("guard1", group="B")])
+    long_ago = time.time() - 86400  # the file that the daemon has read
+    os.utime(conf, (long_ago, long_ago))
+    assert ctl("plan", f"--config={conf}").err == said
+    assert ctl("plan", f"--config={conf}", "-q").err == ctl("plan", f"--config={conf}", "--json=short").err == ""
+    # Where nobody is, nobody is missing.
+    daemon.says([])
+    assert ctl("plan", f"--config={conf}").err == ""
 
 
 def test_nothing_to_do(ctl, daemon):

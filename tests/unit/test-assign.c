@@ -376,6 +376,39 @@ static void test_uniform(void **state)
     assert_true(chi_square > 26 && chi_square < 153);
 }
 
+static void check_why_empty(Group *groups, size_t n_groups, char *const *names, const char *const *expected)
+{
+    Config config = { .groups = groups, .n_groups = n_groups };
+    size_t assigned[FLEET_MAX], n = strv_length(names);
+
+    assign(groups, n_groups, names, n, assigned);
+    for (size_t g = 0; g < n_groups; g++) {
+        _cleanup_(freep) char *why = assign_why_empty(&config, g, (const char *const *)names, n, assigned);
+        if (!streq_null(why, expected[g]))
+            fail_msg("group %zu: %s", g, why ? why : "takes some");
+    }
+}
+
+static void test_why_empty(void **state)
+{
+    (void)state;
+    _cleanup_(strv_freep) char **names = fleet_new(3), **nobody = fleet_new(0);
+    char *slip[] = { (char *)"relya*", (char *)"x", NULL }, *three[] = { (char *)"relay*", NULL };
+    Group groups[] = { all("A", slip), share("S", 10, ""), all("B", three), all("C", three),
+                       size("D", 2, "") };
+    static const char *const expected[] = {
+        "Group A takes no relay: no name matches \"relya*\", \"x\"",
+        "Group S takes no relay: its share of 3 is less than half a relay",
+        NULL,
+        "Group C takes no relay: none that matches is free",
+        "Group D takes no relay: none is free",
+    };
+    static const char *const silence[ELEMENTSOF(groups)] = { NULL };
+
+    check_why_empty(groups, ELEMENTSOF(groups), names, expected);
+    check_why_empty(groups, ELEMENTSOF(groups), nobody, silence);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_stability),
         cmocka_unit_test(test_stability_of_overlapping_shares),
         cmocka_unit_test(test_uniform),
+        cmocka_unit_test(test_why_empty),
     };
 
     return cmocka_run_group_tests_name("assign", tests, NULL, NULL);
