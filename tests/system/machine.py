@@ -117,7 +117,7 @@ class Machine:
             done
             [ $# = 0 ] || systemctl restart "$@"
         """)
-        self.write_conf("")
+        self.write_conf("# no groups\n")
         self.mark()
 
     # --- commands and files ---

@@ -177,7 +177,7 @@ def test_a_folder_with_files_of_others_stays(fresh):
     m.write_conf(conf(m, {"A": ("jemalloc", ["relay1"])}))
     m.start_daemon()
     m.wait_all("ok", ["relay1"])
-    m.write_conf("")
+    m.write_conf("# no groups\n")
     m.wait_until(lambda: m.drop_in("relay1") is None and m.allocator_in_maps("relay1") == "glibc", 60,
                  "relay1 to be back on glibc")
     assert m.read(other) == "[Service]\nNice=5\n"
