@@ -30,10 +30,10 @@ PKG_CONFIG ?= pkg-config
 # The programs find each other under the prefix they were installed with; run from $(BUILD) they find each other there.
 PATHS = -DLIBEXECDIR='"$(libexecdir)/relayalloc"' -DSYSCONFDIR='"$(sysconfdir)"' -DVERSION='"$(VERSION)"'
 
-CORE_SRC := $(wildcard daemon/core/*.c)
+CORE_SRC := $(wildcard daemon/core/*.c daemon/doctor/*.c daemon/report/*.c)
 IO_SRC := $(wildcard daemon/io/*.c)
-DAEMON_SRC := daemon/relayallocd.c $(wildcard daemon/manager*.c daemon/sampler.c daemon/bus-*.c)
-CTL_SRC := daemon/relayallocctl.c $(wildcard daemon/ctl-*.c)
+DAEMON_SRC := daemon/relayallocd.c $(wildcard daemon/manager/*.c daemon/bus/*.c)
+CTL_SRC := daemon/relayallocctl.c $(wildcard daemon/ctl/*.c daemon/ctl/lib/*.c)
 PROBE_SRC := daemon/relayalloc-probe.c
 
 obj = $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(1))
@@ -101,12 +101,12 @@ asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) BUILD=$(BUILD)/asan SANITIZE=1 check-unit
 
 .PHONY: lint
-SOURCES = $(wildcard daemon/*.[ch] daemon/*/*.[ch] tests/unit/*.[ch] tests/unit/io/*.[ch] tests/bus/*.[ch] tests/fuzz/*.[ch])
+SOURCES = $(wildcard daemon/*.[ch] daemon/*/*.[ch] daemon/*/*/*.[ch] tests/unit/*.[ch] tests/unit/io/*.[ch] tests/bus/*.[ch] tests/fuzz/*.[ch])
 SCRIPTS = $(shell git ls-files -z .ci tests units packaging | xargs -0 grep -lE '^\#!/bin/(ba)?sh')
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, and clang's warnings
 	clang-format --dry-run -Werror $(SOURCES)
 	@# one file a run: clang-tidy 14 carries states of its va_list checker from file to file
-	printf '%s\n' $(wildcard daemon/*.c daemon/*/*.c) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=gnu11 $(ALL_CPPFLAGS) \
+	printf '%s\n' $(wildcard daemon/*.c daemon/*/*.c daemon/*/*/*.c) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=gnu11 $(ALL_CPPFLAGS) \
 		-DLIBEXECDIR='"/usr/libexec"' -DSYSCONFDIR='"/etc"' -DVERSION='"0"'
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem --suppress=unknownMacro -Idaemon daemon
@@ -127,4 +127,4 @@ help: ## this list
 
 include units/install.mk
 -include $(wildcard tests/*.mk)
--include $(wildcard $(BUILD)/obj/*.d $(BUILD)/obj/*/*.d $(BUILD)/tests/*.d $(BUILD)/tests/io/*.d)
+-include $(wildcard $(BUILD)/obj/*.d $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d $(BUILD)/tests/*.d $(BUILD)/tests/io/*.d)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* relayallocctl: reads the global options, which may stand before and after the verb, and hands the rest of
  * the command line to the verb. Does nothing itself but --help and --version. */
-#include "ctl.h"
+#include "ctl/lib/ctl.h"
 
 #include "core/config.h"
 

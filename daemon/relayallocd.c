@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The daemon's main: options, then the manager until it ends. */
-#include "manager.h"
+#include "manager/manager.h"
 
 #include <errno.h>
 #include <getopt.h>

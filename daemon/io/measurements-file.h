@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/config.h"
-#include "core/measurements.h"
+#include "report/measurements.h"
 
 #define MEASUREMENTS_LINE_MAX ((size_t)64 * 1024)
 /* So many bad lines are told, the others counted. */

@@ -11,7 +11,7 @@
  *   garble METHOD                                  METHOD answers with other types than it should
  * Calls that change something are noted in SCRIPT.calls. SCRIPT.after-METHOD becomes the script after such a
  * call. SIGUSR1: signals that the properties have changed. */
-#include "bus-api.h"
+#include "bus/api.h"
 #include "core/util.h"
 
 #include <errno.h>

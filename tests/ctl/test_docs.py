@@ -78,7 +78,7 @@ def test_global_options(helped):
 
 def test_options_of_verbs():
     """Every long option that any verb knows is in the manual and in both completions, and they offer no other."""
-    options = long_options(source("ctl-*.[ch]"))
+    options = long_options(source("ctl/**/*.[ch]"))
     assert {"since", "root", "follow"} <= options
     everywhere = options | long_options(source("relayallocctl.c"))
     assert set(re.findall(r"--([a-z-]+)", manual("relayallocctl.1"))) == everywhere
@@ -93,11 +93,11 @@ def test_options_of_verbs():
 def columns():
     """By the file that has them."""
     found = {}
-    for path in sorted((REPO / "daemon").glob("ctl-*.c")):
+    for path in sorted((REPO / "daemon").glob("ctl/*.c")):
         names = re.findall(r'\{ "([A-Z/]+)", COLUMN_', path.read_text())
         if names:
             found[path.name] = names
-    assert {"ctl-show.c", "ctl-history.c", "ctl-events.c"} <= set(found)
+    assert {"show.c", "history.c", "events.c"} <= set(found)
     return found
 
 
@@ -157,7 +157,7 @@ def test_daemon_options_are_in_its_manual():
 
 def test_exit_statuses(helped):
     statuses = re.findall(r"^\*(\d)\*$", section(manual("relayallocctl.1"), "EXIT STATUS"), re.M)
-    assert statuses == re.findall(r"= (\d),", re.search(r"enum ExitStatus \{(.*?)\}", source("ctl.h"), re.S)[1])
+    assert statuses == re.findall(r"= (\d),", re.search(r"enum ExitStatus \{(.*?)\}", source("ctl/lib/ctl.h"), re.S)[1])
 
 
 @pytest.mark.parametrize("page", ["relayallocctl.1", "relayallocd.8", "relayalloc.conf.5"])

@@ -322,7 +322,7 @@ def test_unattended_upgrades(doctor, host):
 
 def test_all_findings_are_provoked_here():
     """Who adds a finding adds its test and names it in the manual."""
-    ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/core/doctor.c").read_text(), re.S)[1]
+    ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/doctor/doctor.c").read_text(), re.S)[1]
     ids = re.findall(r'"([a-z0-9-]+)"', ids)
     assert len(ids) == 13
     mine = pathlib.Path(__file__).read_text()

@@ -189,7 +189,7 @@ def test_policy(tmp_path):
 
 def test_names_agree():
     """Bus name and polkit action are the code's; the activation names the unit's alias."""
-    header = (REPO / "daemon/bus-api.h").read_text()
+    header = (REPO / "daemon/bus/api.h").read_text()
     name = re.search(r'#define BUS_NAME "(\S+)"', header)[1]
     action = re.search(r'#define BUS_POLKIT_ACTION "(\S+)"', header)[1]
     units = REPO / "units"

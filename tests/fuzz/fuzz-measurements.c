@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Any bytes as a table of measurements: each line is a measurement whose every promise holds, or is refused
  * with a reason that a terminal can show; and whatever was taken can be counted. */
-#include "core/measurements.h"
-#include "core/series.h"
+#include "report/measurements.h"
+#include "report/series.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

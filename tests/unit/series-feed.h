@@ -2,7 +2,7 @@
 /* What the tests of growth and report feed a Series with: relays whose memory is a function of time. */
 #pragma once
 
-#include "core/series.h"
+#include "report/series.h"
 #include "test.h"
 
 #define HOUR USEC_PER_HOUR

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of core/balance: groups of the right size, alike, random, and the same for the same seed. */
-#include "core/balance.h"
+#include "report/balance.h"
 #include "test.h"
 
 #include <errno.h>

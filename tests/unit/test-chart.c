@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of core/chart: what the script says, and that no name can say anything in it. */
-#include "core/chart.h"
+#include "report/chart.h"
 #include "series-feed.h"
 
 #include <time.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of core/csv: what RFC 4180 says, what it leaves open, and what spreadsheets make of names. */
-#include "core/csv.h"
+#include "report/csv.h"
 #include "test.h"
 
 #include <errno.h>

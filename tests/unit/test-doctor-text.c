@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "test.h"
 
-#include "core/doctor-text.h"
 #include "core/dropin.h"
+#include "doctor/doctor-text.h"
 
 #include <errno.h>
 

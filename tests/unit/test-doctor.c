@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "test.h"
 
-#include "core/doctor.h"
+#include "doctor/doctor.h"
 
 #define GIB (UINT64_C(1) << 30)
 

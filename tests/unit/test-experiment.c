@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of core/experiment: how the groups began, and what is still missing. */
-#include "core/experiment.h"
+#include "report/experiment.h"
 #include "series-feed.h"
 
 #include <math.h>

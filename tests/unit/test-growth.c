@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of core/growth: what is growing, what is not, and what nobody can tell yet. */
-#include "core/growth.h"
+#include "report/growth.h"
 #include "series-feed.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of core/measurements: which lines count, and what is said of those that do not. */
-#include "core/measurements.h"
+#include "report/measurements.h"
 #include "test.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of core/power against numbers worked out by hand. */
-#include "core/power.h"
+#include "report/power.h"
 #include "test.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of core/recommend: what it names, what it must never name, and what it says against what it names. */
-#include "core/recommend.h"
+#include "report/recommend.h"
 #include "series-feed.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of core/report-text and core/report-html: the numbers as people read them, and names that are markup,
  * formulas or escape sequences. */
-#include "core/report-text.h"
+#include "report/report-text.h"
 #include "series-feed.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of core/series: what a sample counts for, and for how long. */
-#include "core/series.h"
+#include "report/series.h"
 #include "test.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of core/stats by published vectors and by what must hold at the edges. The comparison with an
  * independent library, and the coverage of the interval, are in tests/oracle. */
-#include "core/stats.h"
+#include "report/stats.h"
 #include "test.h"
 
 #include <errno.h>

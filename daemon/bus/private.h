@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shared by the files that serve the bus: bus-api.c, bus-relay.c, bus-log.c. */
+#pragma once
+
+#include "manager/manager.h"
+
+extern const sd_bus_vtable bus_log_vtable[];
+extern const sd_bus_vtable bus_relay_vtable[];
+
+int bus_relay_path(const Relay *r, char **ret);
+int bus_relay_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                   sd_bus_error *error);
+int bus_relay_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error);
+int bus_relay_append(sd_bus_message *m, Relay *r); /* as ListRelays gives it */
+/* "" for none */
+const char *bus_group_name(const Relay *r);
+const char *bus_assigned_name(const Relay *r);
+const char *bus_relay_reason(const Relay *r);

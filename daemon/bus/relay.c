@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One D-Bus object a relay: org.relayalloc1.Relay (see bus-api.h). */
+#include "bus/api.h"
+#include "bus/private.h"
+
+int bus_relay_path(const Relay *r, char **ret)
+{
+    return sd_bus_path_encode(BUS_RELAY_PREFIX, r->name, ret);
+}
+
+const char *bus_group_name(const Relay *r)
+{
+    const Group *g = setup_group(r->manager->setup, r->group);
+
+    return g ? g->name : "";
+}
+
+const char *bus_assigned_name(const Relay *r)
+{
+    const Group *g = relay_target(r);
+
+    return g ? r->manager->setup->config->allocators[g->allocator].name : "";
+}
+
+static usec_t since(const Relay *r)
+{
+    return r->process ? process_started(r->process) : 0;
+}
+
+/* What stands in the reply of ListRelays: numbers of this moment, so that they agree with /proc. */
+static Memory memory_now(Relay *r)
+{
+    Memory memory = { 0 };
+
+    if (r->process)
+        (void)process_memory(r->process, &memory);
+    return memory;
+}
+
+const char *bus_relay_reason(const Relay *r)
+{
+    const char *reason = relay_reason(r);
+
+    return reason ? reason : "";
+}
+
+int bus_relay_append(sd_bus_message *m, Relay *r)
+{
+    _cleanup_(freep) char *path = NULL;
+    const Memory memory = memory_now(r);
+    int e = bus_relay_path(r, &path);
+
+    if (e < 0)
+        return e;
+    return sd_bus_message_append(m, "(ssssssttto)", r->name, bus_group_name(r), bus_assigned_name(r),
+                                 r->running_name, r->version, relay_state_to_string(r->state), memory.rss,
+                                 memory.hwm, since(r), path);
+}
+
+int bus_relay_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                   sd_bus_error *error)
+{
+    _cleanup_(freep) char *name = NULL;
+    int r = sd_bus_path_decode(path, BUS_RELAY_PREFIX, &name);
+
+    (void)bus;
+    (void)interface;
+    (void)error;
+    if (r <= 0)
+        return r;
+    *ret = relays_find(userdata, name);
+    return *ret != NULL;
+}
+
+int bus_relay_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error)
+{
+    Manager *m = userdata;
+    char **paths = NULL;
+
+    (void)bus;
+    (void)prefix;
+    (void)error;
+    for (size_t i = 0; i < m->n_relays; i++) {
+        char *path;
+        if (bus_relay_path(m->relays[i], &path) >= 0)
+            strv_push(&paths, path);
+    }
+    *ret = paths;
+    return 0;
+}
+
+static int get_relay_text(sd_bus *bus, const char *path, const char *interface, const char *property,
+                          sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const Relay *r = userdata;
+    _cleanup_(freep) char *own = r->present ? dropin_store_path(r->manager->dropins, r->unit) : xstrdup("");
+    _cleanup_(freep) char *library = printable(r->running.path ? r->running.path : "", SIZE_MAX);
+    const char *value = "";
+
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)error;
+    if (streq(property, "Name"))
+        value = r->name;
+    else if (streq(property, "Unit"))
+        value = r->unit;
+    else if (streq(property, "Group"))
+        value = bus_group_name(r);
+    else if (streq(property, "Assigned"))
+        value = bus_assigned_name(r);
+    else if (streq(property, "Running"))
+        value = r->running_name;
+    else if (streq(property, "Version"))
+        value = r->version;
+    else if (streq(property, "State"))
+        value = relay_state_to_string(r->state);
+    else if (streq(property, "Reason"))
+        value = bus_relay_reason(r);
+    else if (streq(property, "Library"))
+        value = library;
+    else if (streq(property, "DropIn"))
+        value = own;
+    return sd_bus_message_append(reply, "s", value);
+}
+
+static int get_relay_number(sd_bus *bus, const char *path, const char *interface, const char *property,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    Relay *r = userdata;
+    const Memory memory = memory_now(r);
+    uint64_t value = 0;
+
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)error;
+    if (streq(property, "RSS"))
+        value = memory.rss;
+    else if (streq(property, "Anonymous"))
+        value = memory.anon;
+    else if (streq(property, "Swap"))
+        value = memory.swap;
+    else if (streq(property, "Peak"))
+        value = memory.hwm;
+    else if (streq(property, "Since"))
+        value = since(r);
+    else if (streq(property, "Sampled"))
+        value = r->sampled;
+    return sd_bus_message_append(reply, "t", value);
+}
+
+static int get_relay_pid(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const Relay *r = userdata;
+
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)property;
+    (void)error;
+    return sd_bus_message_append(reply, "u", r->process ? (uint32_t)process_pid(r->process) : 0);
+}
+
+static int get_relay_dropins(sd_bus *bus, const char *path, const char *interface, const char *property,
+                             sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const Relay *r = userdata;
+
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)property;
+    (void)error;
+    return sd_bus_message_append_strv(reply, r->info ? r->info->dropins : NULL);
+}
+
+#define RELAY_TEXT(name, flags) SD_BUS_PROPERTY(name, "s", get_relay_text, 0, flags)
+#define RELAY_NUMBER(name) SD_BUS_PROPERTY(name, "t", get_relay_number, 0, 0)
+
+const sd_bus_vtable bus_relay_vtable[] = {
+    SD_BUS_VTABLE_START(0),
+    RELAY_TEXT("Name", SD_BUS_VTABLE_PROPERTY_CONST),
+    RELAY_TEXT("Unit", SD_BUS_VTABLE_PROPERTY_CONST),
+    RELAY_TEXT("Group", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    RELAY_TEXT("Assigned", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    RELAY_TEXT("Running", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    RELAY_TEXT("Version", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    RELAY_TEXT("State", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    RELAY_TEXT("Reason", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    RELAY_TEXT("Library", 0),
+    RELAY_TEXT("DropIn", 0),
+    SD_BUS_PROPERTY("DropIns", "as", get_relay_dropins, 0, 0),
+    SD_BUS_PROPERTY("MainPID", "u", get_relay_pid, 0, 0),
+    RELAY_NUMBER("Since"),
+    RELAY_NUMBER("RSS"),
+    RELAY_NUMBER("Anonymous"),
+    RELAY_NUMBER("Swap"),
+    RELAY_NUMBER("Peak"),
+    RELAY_NUMBER("Sampled"),
+    SD_BUS_VTABLE_END,
+};

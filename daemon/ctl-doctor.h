@@ -1,9 +1,0 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
-/* doctor's findings on the screen and as JSON. Prints nothing when there are none. */
-#pragma once
-
-#include "core/doctor.h"
-#include "ctl.h"
-
-/* 0; negative errno after a message. */
-int findings_print(const CtlOptions *options, const Findings *findings);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The verb allocators: what each of them is on this host, and how many relays run it. Changes nothing. */
+#include "ctl/lib/fleet.h"
+#include "ctl/lib/library.h"
+#include "io/config-file.h"
+
+#include <errno.h>
+
+enum {
+    ALLOCATORS_ALLOCATOR,
+    ALLOCATORS_VERSION,
+    ALLOCATORS_LIBRARY,
+    ALLOCATORS_PACKAGE,
+    ALLOCATORS_ASSIGNED,
+    ALLOCATORS_RUNNING,
+    ALLOCATORS_RSS,
+    ALLOCATORS_WARNING,
+};
+static const Column columns[] = {
+    [ALLOCATORS_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "its name in the configuration" },
+    [ALLOCATORS_VERSION] = { "VERSION", COLUMN_TEXT, "version that answers when it is tried" },
+    [ALLOCATORS_LIBRARY] = { "LIBRARY", COLUMN_TEXT, "path of its library; none: the C library" },
+    [ALLOCATORS_PACKAGE] = { "PACKAGE", COLUMN_TEXT, "Debian's package of the library" },
+    [ALLOCATORS_ASSIGNED] = { "ASSIGNED", COLUMN_NUMBER, "relays that it is assigned to" },
+    [ALLOCATORS_RUNNING] = { "RUNNING", COLUMN_NUMBER, "relays that run it, proved" },
+    [ALLOCATORS_RSS] = { "RSS", COLUMN_BYTES, "average resident memory of those" },
+    [ALLOCATORS_WARNING] = { "WARNING", COLUMN_PROSE, "what speaks against it here" },
+};
+
+/* The package is known by the library's own name, and only packages put libraries under /usr/lib. */
+static const char *package_of(const Allocator *allocator, const AllocatorFacts *facts)
+{
+    const char *path = facts->library.path, *slash = NULL;
+
+    if (!allocator || !allocator->library)
+        return NULL;
+    if (path && strncmp(path, "/usr/lib/", 9) != 0 && strncmp(path, "/lib/", 5) != 0)
+        return NULL;
+    slash = strrchr(allocator->library, '/');
+    return library_package(slash ? slash + 1 : allocator->library);
+}
+
+/* What speaks against allocators, in words: too long for a cell. */
+typedef struct Note {
+    char *allocators; /* "mimalloc, mimalloc-tuned" */
+    char *text;
+} Note;
+typedef struct Notes {
+    Note *items;
+    size_t n, capacity;
+} Notes;
+
+static void notes_clear(Notes *notes)
+{
+    for (size_t i = 0; i < notes->n; i++) {
+        free(notes->items[i].allocators);
+        free(notes->items[i].text);
+    }
+    free(notes->items);
+}
+
+static void add_note(Notes *notes, const char *allocator, const char *text)
+{
+    for (size_t i = 0; i < notes->n; i++)
+        if (streq(notes->items[i].text, text)) {
+            char *more = xasprintf("%s, %s", notes->items[i].allocators, allocator);
+            free(notes->items[i].allocators);
+            notes->items[i].allocators = more;
+            return;
+        }
+    GROW(notes->items, notes->capacity, notes->n);
+    notes->items[notes->n++] = (Note){ xstrdup(allocator), printable(text, SIZE_MAX) };
+}
+
+/* A line each; NULL: there is none. */
+static char *notes_text(const Notes *notes)
+{
+    char *text = NULL;
+    size_t size = 0;
+
+    if (notes->n == 0)
+        return NULL;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        abort();
+    for (size_t i = 0; i < notes->n; i++)
+        fprintf(f, "%s%s: %s", i > 0 ? "\n" : "", notes->items[i].allocators, notes->items[i].text);
+    fclose(f);
+    return text;
+}
+
+/* An allocator by its name: how many relays, and how much they hold. `facts` NULL: not known here. */
+static void add_row(CtlTable *table, const char *name, const Allocator *allocator,
+                    const AllocatorFacts *facts, const Fleet *fleet, Notes *notes)
+{
+    uint64_t assigned = 0, running = 0, rss = 0;
+    const char *version = facts ? facts->probe.version : NULL;
+
+    for (size_t i = 0; i < fleet->n; i++) {
+        const FleetRow *row = &fleet->rows[i];
+        assigned += streq(row->assigned, name);
+        if (streq(row->running, name)) {
+            running++;
+            rss += row->rss;
+            if (isempty(version))
+                version = row->version;
+        }
+    }
+    ctl_table_row(table);
+    ctl_table_text(table, ALLOCATORS_ALLOCATOR, name);
+    ctl_table_text(table, ALLOCATORS_VERSION, version);
+    if (facts) {
+        ctl_table_text(table, ALLOCATORS_LIBRARY, facts->library.path);
+        ctl_table_text(table, ALLOCATORS_PACKAGE, package_of(allocator, facts));
+        const char *warning = facts->refusal ? facts->refusal : facts->warning;
+        ctl_table_text(table, ALLOCATORS_WARNING, warning);
+        if (warning)
+            add_note(notes, name, warning);
+        if (assigned > 0 && warning)
+            ctl_table_color(table, ALLOCATORS_ALLOCATOR, facts->refusal ? "1;31" : "33");
+    }
+    ctl_table_number(table, ALLOCATORS_ASSIGNED, assigned);
+    ctl_table_number(table, ALLOCATORS_RUNNING, running);
+    if (running > 0)
+        ctl_table_number(table, ALLOCATORS_RSS, rss / running);
+}
+
+static bool named(const Config *config, const char *name)
+{
+    return config && config_find_allocator(config, name) >= 0;
+}
+
+/* Names that relays run or are assigned but that no configuration read here has: of another host, of a newer
+ * file, or a family that goes by no name. */
+static void add_others(CtlTable *table, const Config *config, const Fleet *fleet, Notes *notes)
+{
+    char **done = NULL;
+
+    for (size_t i = 0; i < 2 * fleet->n; i++) {
+        const char *name = i % 2 == 0 ? fleet->rows[i / 2].assigned : fleet->rows[i / 2].running;
+        if (isempty(name) || named(config, name) || strv_contains(done, name))
+            continue;
+        strv_push(&done, xstrdup(name));
+        add_row(table, name, NULL, NULL, fleet, notes);
+    }
+    strv_free(done);
+}
+
+int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
+{
+    static const size_t droppable[] = { ALLOCATORS_LIBRARY, ALLOCATORS_PACKAGE, ALLOCATORS_RSS,
+                                        ALLOCATORS_ASSIGNED };
+    _cleanup_(ctl_table_freep) CtlTable *table = NULL;
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    _cleanup_(config_freep) Config *config = NULL;
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    _cleanup_(notes_clear) Notes notes = { 0 };
+    char *const *none = NULL;
+    bool local = !options->host && !options->machine;
+    /* Below the table for people, where it can be read. */
+    bool below = ctl_chatty(options) && !options->no_legend;
+
+    int status = ctl_operands(argc, argv, 0, &none);
+    if (status == 0 &&
+        ctl_table_new(options, columns, ELEMENTSOF(columns), ELEMENTSOF(columns) - below, &table) < 0)
+        status = EXIT_USAGE;
+    if (status == 0)
+        status = fleet_get(options, &fleet, NULL);
+    if (status != 0)
+        return status;
+    if (local && config_file_load(options->config, &problems, &config) < 0) {
+        ctl_print_problems(&problems); /* the daemon runs with an earlier version; its names follow below */
+        ctl_error("libraries are left out, because the file is invalid");
+    }
+    ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
+    AllocatorFacts *facts = config ? facts_array_read(config, true) : NULL;
+    for (size_t i = 0; config && i < config->n_allocators; i++)
+        add_row(table, config->allocators[i].name, &config->allocators[i], &facts[i], &fleet, &notes);
+    add_others(table, config, &fleet, &notes);
+    facts_array_free(facts, config ? config->n_allocators : 0);
+    _cleanup_(freep) char *legend = notes_text(&notes);
+    return ctl_table_print_legend(table, options->columns ? NULL : legend) < 0 ? EXIT_FAILED : EXIT_FINE;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The verbs that make the daemon do something: pause, resume, abort, verify, revert, reload. What it does and
+ * whether the caller may ask for it, the daemon decides. */
+#include "bus/api.h"
+#include "ctl/lib/fleet.h"
+#include "ctl/lib/follow.h"
+#include "ctl/lib/manager.h"
+
+#include <errno.h>
+
+#define WISH_TIMEOUT (5 * USEC_PER_MINUTE)
+
+/* The connection. What changes something may have to wait until polkit has got a password from a person. */
+static int open_for_wishes(const CtlOptions *options, sd_bus **ret)
+{
+    int r = ctl_bus_open(options, false, ret);
+
+    if (r < 0 || getenv("SYSTEMD_BUS_TIMEOUT")) /* sd-bus's own; who sets it knows how long */
+        return r;
+    return sd_bus_set_method_call_timeout(*ret, WISH_TIMEOUT);
+}
+
+/* The connection and the call of a method without arguments; says `done` when it succeeded. */
+static int simple_call(int argc, char *argv[], const CtlOptions *options, const char *method,
+                       const char *done)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    char *const *none = NULL;
+
+    int status = ctl_operands(argc, argv, 0, &none);
+    if (status != 0)
+        return status;
+    if (open_for_wishes(options, &bus) < 0 || ctl_bus_call(bus, method, NULL, NULL) < 0)
+        return EXIT_FAILED;
+    if (ctl_chatty(options))
+        puts(done);
+    return EXIT_FINE;
+}
+
+int ctl_pause(int argc, char *argv[], const CtlOptions *options)
+{
+    return simple_call(argc, argv, options, "Pause",
+                       "Paused: what is under way is finished, no further relay is restarted.");
+}
+
+int ctl_resume(int argc, char *argv[], const CtlOptions *options)
+{
+    return simple_call(argc, argv, options, "Resume", "The rollout goes on.");
+}
+
+int ctl_abort(int argc, char *argv[], const CtlOptions *options)
+{
+    return simple_call(argc, argv, options, "Abort",
+                       "Aborted: what is under way is finished, the other relays stay as they are.");
+}
+
+/* ---- verify ---- */
+
+enum { VERIFY_RELAY, VERIFY_STATE, VERIFY_REASON };
+static const Column verify_columns[] = {
+    [VERIFY_RELAY] = { "RELAY", COLUMN_TEXT, "name of the relay" },
+    [VERIFY_STATE] = { "STATE", COLUMN_TEXT,
+                       "ok, pending, restarting, settling, failed, drifted, stopped, observed" },
+    [VERIFY_REASON] = { "REASON", COLUMN_PROSE, "why it is not as assigned" },
+};
+
+int ctl_verify(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    _cleanup_(ctl_table_freep) CtlTable *table = NULL;
+    const char *relay, *state, *reason;
+    char *const *none = NULL;
+    size_t differ = 0;
+
+    int status = ctl_operands(argc, argv, 0, &none);
+    if (status != 0)
+        return status;
+    if (ctl_table_new(options, verify_columns, ELEMENTSOF(verify_columns), ELEMENTSOF(verify_columns),
+                      &table) < 0)
+        return EXIT_USAGE;
+    if (ctl_bus_open(options, false, &bus) < 0 || ctl_bus_call(bus, "Verify", &reply, NULL) < 0)
+        return EXIT_FAILED;
+    int r = sd_bus_message_enter_container(reply, 'a', "(sss)");
+    while (r >= 0 && (r = sd_bus_message_read(reply, "(sss)", &relay, &state, &reason)) > 0) {
+        ctl_table_row(table);
+        ctl_table_text(table, VERIFY_RELAY, relay);
+        ctl_table_text(table, VERIFY_STATE, state);
+        ctl_table_color(table, VERIFY_STATE, state_color(state));
+        ctl_table_text(table, VERIFY_REASON, reason);
+        differ += !state_is_fine(state);
+    }
+    if (r < 0) {
+        ctl_bus_unreadable("Verify", r);
+        return EXIT_FAILED;
+    }
+    size_t n = ctl_table_rows(table);
+    _cleanup_(freep) char *legend =
+        differ > 0 ? xasprintf("%zu of %zu relays are not as assigned.", differ, n)
+                   : xasprintf("%zu relay%s verified, all as assigned.", n, n == 1 ? "" : "s");
+    if (ctl_table_print_legend(table, legend) < 0)
+        return EXIT_FAILED;
+    return differ > 0 ? EXIT_DIFFERS : EXIT_FINE;
+}
+
+/* ---- revert ---- */
+
+bool ctl_confirm(const CtlOptions *options, const char *question)
+{
+    _cleanup_(freep) char *line = NULL;
+    size_t size = 0;
+
+    if (options->yes)
+        return true;
+    fprintf(stderr, "%s [y/N] ", question);
+    fflush(stderr);
+    ssize_t n = getline(&line, &size, stdin);
+    if (n <= 0)
+        fputc('\n', stderr);
+    return n > 0 && (*line == 'y' || *line == 'Y');
+}
+
+static int call_revert(sd_bus *bus, char *const *relays, uint32_t *ret)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+
+    int r = sd_bus_message_new_method_call(bus, &call, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "Revert");
+    if (r >= 0)
+        r = sd_bus_message_append_strv(call, (char **)relays);
+    if (r < 0) {
+        ctl_error("cannot make the call Revert: %s", strerror(-r));
+        return r;
+    }
+    r = ctl_bus_send(bus, call, SAY_ALL, &reply);
+    if (r >= 0 && sd_bus_message_read(reply, "u", ret) < 0)
+        *ret = 0;
+    return r;
+}
+
+/* The daemon leaves out whom it cannot judge: one that comes and goes at the moment is in no plan, and so in
+ * no rollout that could fail. Says who of `names` (none: of all) is not put back; returns an ExitStatus. */
+static int say_who_is_left(sd_bus *bus, char *const *names)
+{
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    int status = EXIT_FINE;
+
+    if (fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
+        return EXIT_FAILED;
+    for (size_t i = 0; i < fleet.n; i++) {
+        _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
+        const FleetRow *row = &fleet.rows[i];
+        if ((names && !strv_contains(names, row->relay)) ||
+            relay_facts_get(bus, row->path, SAY_NOTHING, &facts) < 0 || isempty(facts.dropin))
+            continue;
+        ctl_error("%s is not put back, it still has our drop-in (%s%s%s)", row->relay, row->state,
+                  isempty(facts.reason) ? "" : ": ", isempty(facts.reason) ? "" : facts.reason);
+        status = EXIT_FAILED;
+    }
+    return status;
+}
+
+int ctl_revert(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(follow_freep) Follow *follow = NULL;
+    _cleanup_(strv_freep) char **relays = NULL;
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    _cleanup_(freep) char *question = NULL;
+    char *const *patterns = NULL;
+    uint32_t count = 0;
+
+    int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
+    if (status != 0)
+        return status;
+    if (open_for_wishes(options, &bus) < 0)
+        return EXIT_FAILED;
+    if (fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
+        return EXIT_FAILED;
+    if (fleet_select(&fleet, patterns) < 0)
+        return EXIT_NO_RELAY;
+    if (*patterns && fleet.n == 0) {
+        ctl_error("no relay matches");
+        return EXIT_NO_RELAY; /* an empty list would mean all */
+    }
+    for (size_t i = 0; *patterns && i < fleet.n; i++)
+        strv_push(&relays, xstrdup(fleet.rows[i].relay));
+    question = *patterns
+                   ? xasprintf("Take our drop-in%s of %zu relay%s away and restart %s, paced as a rollout?",
+                               fleet.n == 1 ? "" : "s", fleet.n, fleet.n == 1 ? "" : "s",
+                               fleet.n == 1 ? "it" : "them")
+                   : xstrdup("Take our drop-ins of all relays away and restart them, paced as a rollout?");
+    if (isatty(STDIN_FILENO) && !ctl_confirm(options, question)) {
+        ctl_error("nothing was changed");
+        return EXIT_FAILED;
+    }
+    if (options->wait && follow_new(options, bus, &follow) < 0)
+        return EXIT_FAILED;
+    int r = call_revert(bus, relays, &count);
+    if (r < 0)
+        return r == -ENOENT ? EXIT_NO_RELAY : EXIT_FAILED;
+    if (ctl_chatty(options))
+        printf("%u relay%s to be put back.\n", count, count == 1 ? "" : "s");
+    if (!follow)
+        return EXIT_FINE;
+    status = follow_to_end(follow);
+    return status == EXIT_FINE ? say_who_is_left(bus, relays) : status;
+}
+
+/* ---- reload ---- */
+
+int ctl_reload(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(follow_freep) Follow *follow = NULL;
+    char *const *none = NULL;
+
+    int status = ctl_operands(argc, argv, 0, &none);
+    if (status != 0)
+        return status;
+    if (open_for_wishes(options, &bus) < 0)
+        return EXIT_FAILED;
+    if (options->wait && follow_new(options, bus, &follow) < 0)
+        return EXIT_FAILED;
+    int r = ctl_bus_call(bus, "Reload", NULL, NULL);
+    if (r < 0)
+        return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+    if (follow)
+        return follow_to_end(follow);
+    if (ctl_chatty(options))
+        puts("The configuration is in force.");
+    return EXIT_FINE;
+}

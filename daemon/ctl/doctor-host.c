@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ctl/doctor-host.h"
+
+#include "core/dropin.h"
+#include "core/timestamp.h"
+#include "doctor/doctor-text.h"
+#include "io/text-file.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define FOLDER_MAX 4096 /* files of one folder */
+
+/* ---- files ---- */
+
+char *host_read(const char *root, const char *path)
+{
+    _cleanup_(freep) char *full = xasprintf("%s%s", root, path);
+    char *text = NULL;
+
+    return text_file_read(full, &text) < 0 ? NULL : text;
+}
+
+bool host_exists(const char *root, const char *path)
+{
+    _cleanup_(freep) char *full = xasprintf("%s%s", root, path);
+
+    return access(full, F_OK) == 0;
+}
+
+void host_files_clear(HostFiles *files)
+{
+    for (size_t i = 0; i < files->n; i++) {
+        free(files->items[i].path);
+        free(files->items[i].text);
+    }
+    free(files->items);
+    *files = (HostFiles){ 0 };
+}
+
+static void files_add(HostFiles *files, const char *root, char *take_path)
+{
+    char *text = host_read(root, take_path);
+
+    GROW(files->items, files->capacity, files->n);
+    files->items[files->n++] = (HostFile){ .path = take_path, .text = text ? text : xstrdup("") };
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static int by_base_name(const void *a, const void *b)
+{
+    const HostFile *x = a, *y = b;
+
+    return strcmp(base_name(x->path), base_name(y->path));
+}
+
+/* A name that an earlier folder has already hides one of this folder, as in all of systemd. */
+static bool has_base_name(const HostFiles *files, size_t from, const char *name)
+{
+    for (size_t i = from; i < files->n; i++)
+        if (streq(base_name(files->items[i].path), name))
+            return true;
+    return false;
+}
+
+static bool name_counts(const char *name, const char *suffix)
+{
+    size_t n = strlen(name), m = suffix ? strlen(suffix) : 0;
+
+    if (name[0] == '.')
+        return false;
+    return suffix ? n > m && streq(name + n - m, suffix) : !strchr(name, '.') && name[n - 1] != '~';
+}
+
+static void add_folder(const char *root, const char *folder, const char *suffix, size_t from,
+                       HostFiles *files)
+{
+    _cleanup_(freep) char *full = xasprintf("%s%s", root, folder);
+    DIR *dir = opendir(full);
+
+    if (!dir)
+        return;
+    for (const struct dirent *e; (e = readdir(dir)) && files->n < FOLDER_MAX;)
+        if (name_counts(e->d_name, suffix) && !has_base_name(files, from, e->d_name))
+            files_add(files, root, xasprintf("%s/%s", folder, e->d_name));
+    closedir(dir);
+}
+
+static void sort_from(HostFiles *files, size_t from)
+{
+    if (files->n > from)
+        qsort(files->items + from, files->n - from, sizeof(*files->items), by_base_name);
+}
+
+void host_folder_files(const char *root, const char *folder, const char *suffix, HostFiles *files)
+{
+    size_t from = files->n;
+
+    add_folder(root, folder, suffix, from, files);
+    sort_from(files, from);
+}
+
+/* ---- unit files ---- */
+
+static const char *const unit_folders[] = { "/etc/systemd/system", "/run/systemd/system",
+                                            "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
+                                            "/lib/systemd/system" };
+
+/* "tor@.service" of "tor@x.service". */
+static char *template_of(const char *unit)
+{
+    const char *at = strchr(unit, '@'), *dot = strrchr(unit, '.');
+
+    return at && dot ? xasprintf("%.*s@%s", (int)(at - unit), unit, dot) : xstrdup(unit);
+}
+
+/* The first of the names in the first of the folders; NULL: none, or it is a link to /dev/null. */
+static char *find_fragment(const char *root, const char *const *names)
+{
+    for (size_t i = 0; names[i]; i++)
+        for (size_t j = 0; j < ELEMENTSOF(unit_folders); j++) {
+            _cleanup_(freep) char *path = xasprintf("%s/%s", unit_folders[j], names[i]);
+            _cleanup_(freep) char *full = xasprintf("%s%s", root, path);
+            struct stat st;
+            if (stat(full, &st) == 0)
+                return S_ISREG(st.st_mode) ? TAKE_PTR(path) : NULL;
+        }
+    return NULL;
+}
+
+void host_unit_files(const char *root, const char *unit, HostFiles *ret)
+{
+    _cleanup_(freep) char *template = template_of(unit);
+    const char *names[] = { unit, template, NULL }, *folders[] = { unit, template, "service" };
+    HostFiles files = { 0 };
+    char *fragment = find_fragment(root, names);
+
+    if (fragment) {
+        files_add(&files, root, fragment);
+        for (size_t i = 0; i < ELEMENTSOF(folders); i++)
+            for (size_t j = 0; j < ELEMENTSOF(unit_folders); j++) {
+                _cleanup_(freep) char *folder = xasprintf("%s/%s.d", unit_folders[j], folders[i]);
+                add_folder(root, folder, ".conf", 1, &files);
+            }
+        sort_from(&files, 1);
+    }
+    *ret = files;
+}
+
+void host_journald_files(const char *root, HostFiles *ret)
+{
+    static const char *const folders[] = { "/etc/systemd", "/run/systemd", "/usr/local/lib/systemd",
+                                           "/usr/lib/systemd" };
+    HostFiles files = { 0 };
+
+    for (size_t i = 0; i < ELEMENTSOF(folders) && files.n == 0; i++) {
+        char *path = xasprintf("%s/journald.conf", folders[i]);
+        if (host_exists(root, path))
+            files_add(&files, root, path);
+        else
+            free(path);
+    }
+    size_t from = files.n;
+    for (size_t i = 0; i < ELEMENTSOF(folders); i++) {
+        _cleanup_(freep) char *folder = xasprintf("%s/journald.conf.d", folders[i]);
+        add_folder(root, folder, ".conf", from, &files);
+    }
+    sort_from(&files, from);
+    *ret = files;
+}
+
+/* ---- what they say ---- */
+
+char *host_value(const HostFiles *files, const char *section, const char *key)
+{
+    char *last = NULL;
+
+    for (size_t i = 0; i < files->n; i++) {
+        _cleanup_(strv_freep) char **values = settings_values(files->items[i].text, section, key);
+        STRV_FOREACH (value, values) {
+            free(last);
+            last = xstrdup(*value);
+        }
+    }
+    return last;
+}
+
+/* "%i" and "%I" (of names without escapes), "%n" and "%%". */
+static char *resolve_specifiers(const char *s, const char *unit)
+{
+    const char *at = strchr(unit, '@'), *dot = strrchr(unit, '.');
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        abort();
+    for (; *s; s++)
+        if (s[0] == '%' && (s[1] == 'i' || s[1] == 'I') && at && dot)
+            s += fprintf(f, "%.*s", (int)(dot - at - 1), at + 1) >= 0;
+        else if (s[0] == '%' && s[1] == 'n')
+            s += fputs(unit, f) >= 0;
+        else if (s[0] == '%' && s[1] == '%')
+            s += fputc('%', f) >= 0;
+        else
+            fputc(*s, f);
+    fclose(f);
+    return text;
+}
+
+char **host_environment_files(const HostFiles *files, const char *unit)
+{
+    char **paths = NULL;
+
+    for (size_t i = 0; i < files->n; i++) {
+        _cleanup_(strv_freep) char **values =
+            settings_values(files->items[i].text, "Service", "EnvironmentFile");
+        STRV_FOREACH (value, values)
+            if (isempty(*value))
+                paths = strv_free(paths);
+            else
+                strv_push(&paths, resolve_specifiers(*value + (**value == '-'), unit));
+    }
+    return paths;
+}
+
+UnitSetting *host_sandbox(const HostFiles *files, char ***ret_values, size_t *ret_n)
+{
+    UnitSetting *settings = NULL;
+    char **values = NULL;
+    size_t n = 0, capacity = 0;
+
+    for (size_t k = 0; sandbox_settings[k]; k++)
+        for (size_t i = 0; i < files->n; i++) {
+            _cleanup_(strv_freep) char **found =
+                settings_values(files->items[i].text, "Service", sandbox_settings[k]);
+            STRV_FOREACH (value, found) {
+                char *kept = xstrdup(*value);
+                strv_push(&values, kept);
+                GROW(settings, capacity, n);
+                settings[n++] = (UnitSetting){ files->items[i].path, sandbox_settings[k], kept };
+            }
+        }
+    *ret_values = values;
+    *ret_n = n;
+    return settings;
+}
+
+/* ---- AppArmor ---- */
+
+/* Is the profile in the kernel's list, in a mode other than "enforce"? No list that can be read (in a
+ * container, or without root): its file speaks for it. */
+static bool profile_enforced(const char *root, const char *profile)
+{
+    _cleanup_(freep) char *loaded = host_read(root, "/sys/kernel/security/apparmor/profiles");
+    _cleanup_(freep) char *file = xasprintf("/etc/apparmor.d/%s", profile);
+    _cleanup_(freep) char *disabled = xasprintf("/etc/apparmor.d/disable/%s", profile);
+    _cleanup_(freep) char *enforced = xasprintf("%s (enforce)\n", profile);
+
+    if (isempty(loaded))
+        return host_exists(root, file) && !host_exists(root, disabled);
+    for (const char *p = loaded; (p = strstr(p, enforced)); p++)
+        if (p == loaded || p[-1] == '\n')
+            return true;
+    return false;
+}
+
+char *host_apparmor_profile(const char *root, const HostFiles *unit_files)
+{
+    _cleanup_(freep) char *value = host_value(unit_files, "Service", "AppArmorProfile");
+    _cleanup_(freep) char *enabled = host_read(root, "/sys/module/apparmor/parameters/enabled");
+
+    if (!value || !enabled || *enabled != 'Y')
+        return NULL;
+    const char *profile = value + (*value == '-');
+    if (!*profile || strchr(profile, '/') || streq(profile, "unconfined") || !profile_enforced(root, profile))
+        return NULL;
+    return xstrdup(profile);
+}
+
+/* ---- journald, needrestart, unattended-upgrades ---- */
+
+void host_journal(const char *root, JournalFacts *facts)
+{
+    _cleanup_(host_files_clear) HostFiles files = { 0 };
+    const uint64_t most = UINT64_C(4) << 30; /* journald's own bound, see SystemMaxUse= */
+    struct statvfs fs;
+
+    host_journald_files(root, &files);
+    _cleanup_(freep) char *storage = host_value(&files, "Journal", "Storage");
+    _cleanup_(freep) char *use = host_value(&files, "Journal", "SystemMaxUse");
+    _cleanup_(freep) char *retention = host_value(&files, "Journal", "MaxRetentionSec");
+    _cleanup_(freep) char *folder = xasprintf("%s/var/log/journal", root);
+    _cleanup_(freep) char *parent = xasprintf("%s/var/log", root);
+    bool named = !isempty(storage) && !streq(storage, "auto");
+
+    facts->persistent = named ? streq(storage, "persistent") : access(folder, F_OK) == 0;
+    if (isempty(use) || systemd_size(use, &facts->space) < 0) {
+        facts->space = most;
+        if (statvfs(folder, &fs) == 0 || statvfs(parent, &fs) == 0) {
+            uint64_t tenth = (uint64_t)fs.f_blocks * fs.f_frsize / 10;
+            facts->space = tenth < most ? tenth : most;
+        }
+    }
+    if (isempty(retention) || timespan_parse(retention, &facts->retention) < 0 || facts->retention == 0)
+        facts->retention = USEC_INFINITY;
+}
+
+/* Ubuntu made 'a' its default with 24.04; elsewhere it is 'i', which asks. */
+static char needrestart_default(const char *root)
+{
+    _cleanup_(freep) char *text = host_read(root, "/etc/os-release");
+    _cleanup_(strv_freep) char **os = text ? environment_file_parse(text) : NULL;
+    const char *version = strv_env_get(os, "VERSION_ID");
+
+    return streq_null(strv_env_get(os, "ID"), "ubuntu") && version && strverscmp(version, "24.04") >= 0 ? 'a'
+                                                                                                        : 'i';
+}
+
+char host_needrestart(const char *root, const char *unit, bool *ret_spared)
+{
+    _cleanup_(host_files_clear) HostFiles files = { 0 };
+    char mode = '\0';
+
+    *ret_spared = false;
+    if (!host_exists(root, "/usr/sbin/needrestart"))
+        return '\0';
+    mode = needrestart_default(root);
+    files_add(&files, root, xstrdup("/etc/needrestart/needrestart.conf"));
+    host_folder_files(root, "/etc/needrestart/conf.d", ".conf", &files);
+    for (size_t i = 0; i < files.n; i++) {
+        char set = needrestart_mode(files.items[i].text);
+        mode = set ? set : mode;
+        *ret_spared = *ret_spared || needrestart_spares(files.items[i].text, unit);
+    }
+    return mode;
+}
+
+bool host_unattended_upgrades(const char *root, char ***ret_blacklist)
+{
+    _cleanup_(host_files_clear) HostFiles files = { 0 };
+    char **blacklist = NULL;
+    bool runs = false, allowed = true;
+
+    *ret_blacklist = NULL;
+    if (!host_exists(root, "/usr/bin/unattended-upgrade"))
+        return false;
+    host_folder_files(root, "/etc/apt/apt.conf.d", NULL, &files);
+    files_add(&files, root, xstrdup("/etc/apt/apt.conf"));
+    for (size_t i = 0; i < files.n; i++) {
+        const char *text = files.items[i].text;
+        _cleanup_(strv_freep) char **upgrade = apt_values(text, "APT::Periodic::Unattended-Upgrade");
+        _cleanup_(strv_freep) char **enable = apt_values(text, "APT::Periodic::Enable");
+        _cleanup_(strv_freep) char **packages = apt_values(text, "Unattended-Upgrade::Package-Blacklist");
+        STRV_FOREACH (v, upgrade)
+            runs = !isempty(*v) && !streq(*v, "0");
+        STRV_FOREACH (v, enable)
+            allowed = !streq(*v, "0");
+        STRV_FOREACH (v, packages)
+            strv_push(&blacklist, xstrdup(*v));
+    }
+    *ret_blacklist = blacklist;
+    return runs && allowed;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The host as doctor sees it, by its files alone: under `root`, "" for this host or a folder that looks like
+ * one. Reads what systemd, journald and apt would read, in their order, and judges nothing. */
+#pragma once
+
+#include "core/config.h"
+#include "doctor/doctor.h"
+
+/* The file's text ; NULL: there is none that can be read. Owned by the caller. */
+char *host_read(const char *root, const char *path);
+bool host_exists(const char *root, const char *path);
+
+/* A file that counts, in the order in which its reader reads it. */
+typedef struct HostFile {
+    char *path; /* without the root */
+    char *text;
+} HostFile;
+typedef struct HostFiles {
+    HostFile *items;
+    size_t n, capacity;
+} HostFiles;
+void host_files_clear(HostFiles *files);
+
+/* The unit's file and its drop-ins; none: there is no such unit, or it is masked. */
+void host_unit_files(const char *root, const char *unit, HostFiles *ret);
+/* journald.conf and its drop-ins. */
+void host_journald_files(const char *root, HostFiles *ret);
+/* All files of a folder, by name; `suffix` NULL: those without a dot, as apt reads its folders. */
+void host_folder_files(const char *root, const char *folder, const char *suffix, HostFiles *files);
+
+/* The last value that the files give a key; NULL: none. Owned by the caller. */
+char *host_value(const HostFiles *files, const char *section, const char *key);
+/* The strv of paths of EnvironmentFile= lines, specifiers of the instance resolved. */
+char **host_environment_files(const HostFiles *files, const char *unit);
+/* The sandbox settings, an array owned by the caller, whose values are owned by *ret_values (a strv). */
+UnitSetting *host_sandbox(const HostFiles *files, char ***ret_values, size_t *ret_n);
+
+/* The AppArmor profile that confines the unit's processes; NULL: none, or it only complains. Owned by the
+ * caller. */
+char *host_apparmor_profile(const char *root, const HostFiles *unit_files);
+
+/* What journald may take and keep; `facts` has relays, interval and fleet already. */
+void host_journal(const char *root, JournalFacts *facts);
+/* needrestart's mode, '\0' when it is not installed, and whether `unit` is spared. */
+char host_needrestart(const char *root, const char *unit, bool *ret_spared);
+/* Does unattended-upgrades run? *ret_blacklist: its Package-Blacklist, a strv. */
+bool host_unattended_upgrades(const char *root, char ***ret_blacklist);

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* relayallocctl doctor: gathers what core/doctor judges, and has it judged. Changes nothing, and reads
+ * files only, so that it works without the daemon, without systemd, and under another root. */
+#include "ctl/doctor.h"
+#include "core/assign.h"
+#include "core/dropin.h"
+#include "core/relay.h"
+#include "core/verdict.h"
+#include "ctl/doctor-host.h"
+#include "ctl/lib/library.h"
+#include "doctor/doctor-text.h"
+#include "io/config-file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <glob.h>
+#include <sys/stat.h>
+
+#define RELAYS_MAX 10000
+
+typedef struct DoctorRelay {
+    char *name, *unit, *torrc; /* torrc: its text, never NULL */
+    size_t group;              /* index, or GROUP_NONE */
+} DoctorRelay;
+
+typedef struct Doctor {
+    const char *root;
+    Config *config;
+    AllocatorFacts *libraries; /* by index of the allocator; of those that a group uses */
+    DoctorRelay *relays;
+    size_t n, capacity;
+    Findings findings;
+} Doctor;
+
+static void doctor_clear(Doctor *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        free(d->relays[i].name);
+        free(d->relays[i].unit);
+        free(d->relays[i].torrc);
+    }
+    free(d->relays);
+    if (d->config)
+        facts_array_free(d->libraries, d->config->n_allocators);
+    config_free(d->config);
+    findings_clear(&d->findings);
+    *d = (Doctor){ 0 };
+}
+
+/* ---- gathering ---- */
+
+/* No file is as good as one without groups: there is still a host to look at. */
+static int load_config(const char *path, Config **ret)
+{
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    const ConfNode empty = { .kind = CONF_GROUP };
+
+    if (access(path, F_OK) < 0 && errno == ENOENT)
+        return config_from_tree(&empty, path, &problems, ret);
+    int r = config_file_load(path, &problems, ret);
+    ctl_print_problems(&problems);
+    return r;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const DoctorRelay *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+static void add_relay(Doctor *d, const char *unit, const char *torrc)
+{
+    char *name = NULL;
+
+    if (d->n >= RELAYS_MAX || relay_name_from_unit(d->config->unit, unit, &name) < 0)
+        return;
+    char *text = host_read(d->root, torrc);
+    GROW(d->relays, d->capacity, d->n);
+    d->relays[d->n++] = (DoctorRelay){ name, xstrdup(unit), text ? text : xstrdup(""), GROUP_NONE };
+}
+
+static bool named(const Config *config, const char *relay)
+{
+    for (size_t g = 0; g < config->n_groups; g++)
+        if (strv_contains(config->groups[g].patterns, relay))
+            return true;
+    return false;
+}
+
+/* Debian's tor@default.service has a torrc of its own, which is there when nobody runs a relay with it, too.
+ */
+static void add_default(Doctor *d)
+{
+    _cleanup_(host_files_clear) HostFiles files = { 0 };
+    _cleanup_(freep) char *unit = NULL;
+
+    if (relay_unit_of_folder(d->config->unit, "default", &unit) < 0)
+        return;
+    host_unit_files(d->root, unit, &files);
+    _cleanup_(freep) char *torrc = host_read(d->root, "/etc/tor/torrc");
+    _cleanup_(freep) char *port = torrc ? torrc_value(torrc, "ORPort") : NULL;
+    if (files.n > 0 && (port || named(d->config, "default")))
+        add_relay(d, unit, "/etc/tor/torrc");
+}
+
+static void find_relays(Doctor *d)
+{
+    _cleanup_(freep) char *folder = xasprintf("%s%s", d->root, d->config->instances_dir);
+    DIR *dir = opendir(folder);
+
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        _cleanup_(freep) char *unit = NULL;
+        _cleanup_(freep) char *torrc = xasprintf("%s/%s/torrc", d->config->instances_dir, e->d_name);
+        struct stat st;
+        if (e->d_name[0] != '.' && fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode) &&
+            relay_unit_of_folder(d->config->unit, e->d_name, &unit) == 0)
+            add_relay(d, unit, torrc);
+    }
+    if (dir)
+        closedir(dir);
+    add_default(d);
+    if (d->n > 0)
+        qsort(d->relays, d->n, sizeof(*d->relays), by_name);
+    _cleanup_(freep) const char **names = xcalloc(d->n, sizeof(char *));
+    _cleanup_(freep) size_t *groups = xcalloc(d->n, sizeof(size_t));
+    for (size_t i = 0; i < d->n; i++)
+        names[i] = d->relays[i].name;
+    assign_groups(d->config, names, d->n, groups);
+    for (size_t i = 0; i < d->n; i++)
+        d->relays[i].group = groups[i];
+}
+
+/* Under another root nothing can be preloaded and tried; the file has to do. */
+static void find_library(const char *root, const char *name, AllocatorFacts *facts)
+{
+    _cleanup_(freep) char *pattern =
+        *name == '/' ? xasprintf("%s%s", root, name)
+                     : xasprintf("%s{/usr/local/lib,{/usr,}/lib{/*-linux-*,}}/%s", root, name);
+    _cleanup_(globfree) glob_t found = { 0 };
+
+    if (glob(pattern, GLOB_BRACE, NULL, &found) != 0 || found.gl_pathc == 0) {
+        facts->refusal = xasprintf("%s is not installed", name);
+        return;
+    }
+    _cleanup_(freep) char *real = realpath(found.gl_pathv[0], NULL);
+    size_t n = strlen(root);
+    facts->library.path = xstrdup(found.gl_pathv[0] + n);
+    facts->library.realpath = xstrdup(real && strncmp(real, root, n) == 0 ? real + n : facts->library.path);
+}
+
+static void read_libraries(Doctor *d)
+{
+    if (isempty(d->root)) {
+        d->libraries = facts_array_read(d->config, false);
+        return;
+    }
+    d->libraries = xcalloc(d->config->n_allocators, sizeof(*d->libraries));
+    for (size_t g = 0; g < d->config->n_groups; g++) {
+        size_t i = d->config->groups[g].allocator;
+        AllocatorFacts *facts = &d->libraries[i];
+        if (d->config->allocators[i].library && !facts->refusal && !facts->library.path)
+            find_library(d->root, d->config->allocators[i].library, facts);
+    }
+}
+
+/* ---- looking ---- */
+
+static void report_if(Doctor *d, bool found, const char *relay, Finding *finding)
+{
+    if (found)
+        findings_add(&d->findings, relay, finding);
+}
+
+static void look_at_allocators(Doctor *d)
+{
+    for (size_t i = 0; i < d->config->n_allocators; i++) {
+        const AllocatorFacts *facts = &d->libraries[i];
+        const char *name = d->config->allocators[i].name;
+        Finding f = { 0 };
+        report_if(d, doctor_library(name, facts->refusal, &f), NULL, &f);
+        report_if(d, doctor_mimalloc3(name, facts->library.realpath, facts->probe.version, &f), NULL, &f);
+    }
+}
+
+static void look_at_file(Doctor *d, const DoctorRelay *relay, const SettingFile *file, const char *own)
+{
+    const Allocator *allocator = &d->config->allocators[d->config->groups[relay->group].allocator];
+    const char *name = strrchr(file->path, '/');
+    const VerdictFacts facts = {
+        .environment = allocator->environment,
+        .n_environment = allocator->n_environment,
+        .files = file,
+        .n_files = 1,
+        .own_dropin = own,
+    };
+    _cleanup_(strv_freep) char **conflicts = verdict_conflicts(&facts);
+    STRV_FOREACH (conflict, conflicts) {
+        Finding f = { 0 };
+        /* systemd unsets last of all. */
+        bool wins = file->environment_file || strstr(*conflict, " unsets ") ||
+                    (strstr(file->path, ".d/") && name && strcmp(name + 1, DROPIN_NAME) > 0);
+        report_if(d, doctor_override(*conflict, wins, &f), relay->name, &f);
+    }
+}
+
+static void look_at_files(Doctor *d, const DoctorRelay *relay, const HostFiles *files)
+{
+    _cleanup_(freep) char *own = xasprintf("/etc/systemd/system/%s.d/" DROPIN_NAME, relay->unit);
+    _cleanup_(strv_freep) char **environment_files = host_environment_files(files, relay->unit);
+
+    for (size_t i = 0; i < files->n; i++)
+        look_at_file(d, relay, &(SettingFile){ files->items[i].path, files->items[i].text, false }, own);
+    STRV_FOREACH (path, environment_files) {
+        _cleanup_(freep) char *text = host_read(d->root, *path);
+        if (text)
+            look_at_file(d, relay, &(SettingFile){ *path, text, true }, own);
+    }
+}
+
+static void look_at_library(Doctor *d, const DoctorRelay *relay, const HostFiles *files,
+                            const char *allocator, const Library *library)
+{
+    _cleanup_(strv_freep) char **values = NULL;
+    _cleanup_(freep) char *profile = host_apparmor_profile(d->root, files);
+    _cleanup_(freep) char *local = profile ? xasprintf("/etc/apparmor.d/local/%s", profile) : NULL;
+    _cleanup_(freep) char *rules = local ? host_read(d->root, local) : NULL;
+    _cleanup_(freep) char *sandbox = torrc_value(relay->torrc, "Sandbox");
+    size_t n = 0;
+    _cleanup_(freep) UnitSetting *settings = host_sandbox(files, &values, &n);
+    Finding f = { 0 };
+
+    /* Both names have to be visible: the one that is preloaded, and the file that it leads to. */
+    bool hidden =
+        doctor_sandbox(settings, n, library->path, &f) || doctor_sandbox(settings, n, library->realpath, &f);
+    report_if(d, hidden, relay->name, &f);
+    report_if(d, doctor_apparmor(profile, rules ? rules : "", library->realpath, &f), relay->name, &f);
+    report_if(d, doctor_tor_sandbox(sandbox, allocator, family_of_library(library->realpath), &f),
+              relay->name, &f);
+}
+
+static void look_at_relays(Doctor *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        const DoctorRelay *relay = &d->relays[i];
+        if (relay->group == GROUP_NONE)
+            continue;
+        _cleanup_(host_files_clear) HostFiles files = { 0 };
+        size_t allocator = d->config->groups[relay->group].allocator;
+        const Library *library = &d->libraries[allocator].library;
+        host_unit_files(d->root, relay->unit, &files);
+        look_at_files(d, relay, &files);
+        if (library->path && library->realpath)
+            look_at_library(d, relay, &files, d->config->allocators[allocator].name, library);
+    }
+}
+
+static void look_at_queues(Doctor *d)
+{
+    _cleanup_(freep) char *meminfo = host_read(d->root, "/proc/meminfo");
+    _cleanup_(freep) uint64_t *configured = xcalloc(d->n, sizeof(*configured));
+    Finding f = { 0 };
+
+    for (size_t i = 0; i < d->n; i++) {
+        _cleanup_(freep) char *value = torrc_value(d->relays[i].torrc, "MaxMemInQueues");
+        if (value && torrc_memory(value, &configured[i]) < 0)
+            configured[i] = 0;
+    }
+    report_if(d, doctor_queues(configured, d->n, meminfo ? meminfo_total(meminfo) : 0, &f), NULL, &f);
+}
+
+static void look_at_host(Doctor *d)
+{
+    _cleanup_(freep) char *huge = host_read(d->root, "/sys/kernel/mm/transparent_hugepage/enabled");
+    _cleanup_(strv_freep) char **blacklist = NULL;
+    JournalFacts journal = {
+        .relays = d->n,
+        .interval = d->config->sample_interval,
+        .fleet = d->config->sample_entry == SAMPLE_ENTRY_FLEET,
+    };
+    bool spared = false;
+    Finding f = { 0 };
+
+    report_if(d, doctor_hugepages(huge, &f), NULL, &f);
+    look_at_queues(d);
+    host_journal(d->root, &journal);
+    report_if(d, doctor_journal(&journal, &f), NULL, &f);
+    if (d->n == 0)
+        return; /* nobody to be restarted */
+    char mode = host_needrestart(d->root, d->relays[0].unit, &spared);
+    report_if(d, doctor_needrestart(mode, spared, &f), NULL, &f);
+    bool upgrades = host_unattended_upgrades(d->root, &blacklist);
+    report_if(d, doctor_upgrades(upgrades, blacklist, &f), NULL, &f);
+}
+
+/* ---- the verb ---- */
+
+static int read_root(int argc, char *argv[], const char **ret)
+{
+    static const struct option long_options[] = { { "root", required_argument, NULL, 'R' }, { 0 } };
+    const char *root = "";
+
+    optind = 0;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;)
+        if (c == 'R')
+            root = streq(optarg, "/") ? "" : optarg;
+        else
+            return ctl_bad_option(c, argv);
+    if (optind < argc) {
+        ctl_error("%s takes no operand", argv[0]);
+        return EXIT_USAGE;
+    }
+    *ret = root;
+    return 0;
+}
+
+int ctl_doctor(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(doctor_clear) Doctor d = { 0 };
+
+    int r = read_root(argc, argv, &d.root);
+    if (r != 0)
+        return r;
+    if (options->host || options->machine) {
+        ctl_error("doctor looks at the host that it runs on; run it there");
+        return EXIT_USAGE;
+    }
+    /* a file that was named is taken as it is, whatever the root */
+    _cleanup_(freep) char *file = xasprintf("%s%s", options->config_given ? "" : d.root, options->config);
+    if (load_config(file, &d.config) < 0)
+        return EXIT_USAGE;
+    find_relays(&d);
+    read_libraries(&d);
+    look_at_allocators(&d);
+    look_at_relays(&d);
+    look_at_host(&d);
+    if (findings_print(options, &d.findings) < 0)
+        return EXIT_FAILED;
+    return findings_warnings(&d.findings) > 0 ? EXIT_FAILED : EXIT_FINE;
+}

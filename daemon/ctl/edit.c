@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The verb edit: an editor on a private copy, then check, plan and a question, and only then the file itself,
+ * as a whole. Whatever goes wrong before leaves the file as it was. */
+#include "ctl/file.h"
+#include "ctl/lib/draft.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+/* Runs the editor on `path`. 0: it ended well; -ENOENT: there is no such editor; -ECANCELED: it failed or was
+ * killed; other errno. The shell runs it, because EDITOR may carry options. */
+static int run_editor(const char *editor, const char *path)
+{
+    _cleanup_(freep) char *script = xasprintf("%s \"$1\"", editor);
+    int status = 0;
+
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        execl("/bin/sh", "sh", "-c", script, "sh", path, (char *)NULL);
+        _exit(127);
+    }
+    /* Ctrl-C in an editor is the editor's. */
+    void (*old_interrupt)(int) = signal(SIGINT, SIG_IGN);
+    void (*old_quit)(int) = signal(SIGQUIT, SIG_IGN);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    signal(SIGINT, old_interrupt);
+    signal(SIGQUIT, old_quit);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 127 ? -ENOENT : -ECANCELED;
+}
+
+static int edit_draft(const char *path)
+{
+    static const char *const variables[] = { "SYSTEMD_EDITOR", "VISUAL", "EDITOR" };
+    static const char *const usual[] = { "editor", "nano", "vi" };
+
+    for (size_t i = 0; i < ELEMENTSOF(variables); i++) {
+        const char *editor = getenv(variables[i]);
+        if (isempty(editor))
+            continue;
+        int r = run_editor(editor, path);
+        if (r < 0)
+            ctl_error("the editor \"%s\" ($%s) %s", editor, variables[i],
+                      r == -ENOENT ? "was not found" : "failed or was killed");
+        return r;
+    }
+    for (size_t i = 0; i < ELEMENTSOF(usual); i++) {
+        int r = run_editor(usual[i], path);
+        if (r == -ENOENT)
+            continue;
+        if (r < 0)
+            ctl_error("the editor \"%s\" failed or was killed", usual[i]);
+        return r;
+    }
+    ctl_error("found no editor; set $EDITOR");
+    return -ENOENT;
+}
+
+/* A valid candidate: asks whether it shall count. 1: yes; 0: no; or an ExitStatus in *ret_status, negative.
+ */
+static int decide(const CtlOptions *options, const Draft *draft)
+{
+    size_t changes = 0;
+
+    int status = file_print_plan(options, draft_candidate(draft), draft_target(draft), &changes);
+    if (status != 0)
+        return -1;
+    return ctl_confirm(options, changes > 0 ? "Save the file, so that this begins?" : "Save the file?");
+}
+
+/* Editor, check, and again while the operator wants. EXIT_FINE with *ret_wanted: the candidate shall count.
+ */
+static int edit_until_valid(const CtlOptions *options, Draft *draft, bool *ret_wanted)
+{
+    *ret_wanted = false;
+    for (;;) {
+        _cleanup_(file_verdict_clear) FileVerdict verdict = { 0 };
+        if (edit_draft(draft_path(draft)) < 0) {
+            ctl_error("nothing was changed");
+            return EXIT_FAILED;
+        }
+        int r = draft_take(draft);
+        if (r < 0)
+            return EXIT_FAILED;
+        if (r == 0) {
+            if (!options->quiet)
+                printf("%s: unchanged.\n", draft_target(draft));
+            return EXIT_FINE;
+        }
+        file_judge(draft_candidate(draft), draft_target(draft), &verdict);
+        file_verdict_print(&verdict);
+        if (verdict.config) {
+            r = decide(options, draft);
+            *ret_wanted = r > 0;
+            if (r <= 0)
+                ctl_error("nothing was changed");
+            return r > 0 ? EXIT_FINE : EXIT_FAILED;
+        }
+        /* --yes must not edit for ever what nobody mends */
+        if (options->yes || !isatty(STDIN_FILENO) ||
+            !ctl_confirm(options, "The file is invalid. Edit it again?")) {
+            ctl_error("nothing was changed");
+            return EXIT_USAGE;
+        }
+    }
+}
+
+int ctl_edit(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(draft_freep) Draft *draft = NULL;
+    CtlOptions plain = *options;
+    char *const *none = NULL;
+    bool wanted = false;
+
+    int status = ctl_operands(argc, argv, 0, &none);
+    if (status != 0)
+        return status;
+    if (options->host || options->machine) {
+        ctl_error("edit works on the file of this host only; leave --host and --machine out");
+        return EXIT_USAGE;
+    }
+    plain.json = JSON_OFF; /* this is a conversation */
+    if (draft_new(options->config, &draft) < 0)
+        return EXIT_FAILED;
+    status = edit_until_valid(&plain, draft, &wanted);
+    if (status != EXIT_FINE || !wanted)
+        return status;
+    if (draft_save(draft) < 0)
+        return EXIT_FAILED;
+    if (!options->quiet)
+        printf(
+            "%s: saved. relayalloc-reload.path makes the daemon read it; so does \"relayallocctl reload\".\n",
+            draft_target(draft));
+    return EXIT_FINE;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* relayallocctl experiment plan: groups for the configuration, drawn at random and alike in memory and age.
+ */
+#include "core/config.h"
+#include "ctl/experiment.h"
+#include "io/config-file.h"
+#include "report/balance.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <sys/random.h>
+
+typedef struct PlanGroup {
+    char *name, *allocator;
+} PlanGroup;
+
+typedef struct Plan {
+    CtlSource source;
+    PlanGroup *groups;
+    size_t n_groups, groups_capacity;
+    uint64_t size, seed;
+    bool seed_given;
+    /* the relays that may take part */
+    BalanceRelay *relays;
+    size_t *numbers; /* in the Series */
+    size_t n;
+    size_t *group;
+    Balance balance;
+} Plan;
+
+static void plan_clear(Plan *plan)
+{
+    for (size_t i = 0; i < plan->n_groups; i++) {
+        free(plan->groups[i].name);
+        free(plan->groups[i].allocator);
+    }
+    free(plan->groups);
+    free(plan->relays);
+    free(plan->numbers);
+    free(plan->group);
+}
+
+/* ---- arguments ---- */
+
+/* "A:jemalloc,B:mimalloc" */
+static int take_groups(Plan *plan, const char *text)
+{
+    _cleanup_(freep) char *copy = xstrdup(text);
+    char *rest = copy;
+
+    for (char *word; (word = strsep(&rest, ","));) {
+        char *colon = strchr(word, ':');
+        if (!colon || colon == word || !colon[1]) {
+            ctl_error("--groups=%s: each is NAME:ALLOCATOR, separated by commas, as in A:jemalloc,B:mimalloc",
+                      text);
+            return EXIT_USAGE;
+        }
+        *colon = '\0';
+        for (const char *p = word; *p; p++)
+            if ((unsigned char)*p < ' ' || *p == 0x7f) {
+                ctl_error("--groups: a control character in the name of a group");
+                return EXIT_USAGE;
+            }
+        for (size_t i = 0; i < plan->n_groups; i++)
+            if (streq(plan->groups[i].name, word)) {
+                ctl_error("--groups=%s: two groups are named \"%s\"", text, word);
+                return EXIT_USAGE;
+            }
+        if (plan->n_groups == CONFIG_GROUPS_MAX) {
+            ctl_error("--groups: more than %d groups", CONFIG_GROUPS_MAX);
+            return EXIT_USAGE;
+        }
+        GROW(plan->groups, plan->groups_capacity, plan->n_groups);
+        plan->groups[plan->n_groups++] = (PlanGroup){ xstrdup(word), xstrdup(colon + 1) };
+    }
+    return 0;
+}
+
+enum {
+    OPTION_GROUPS = SOURCE_OPTION_END,
+    OPTION_SIZE,
+    OPTION_SEED,
+};
+
+static int take_option(int c, const char *value, void *userdata)
+{
+    Plan *plan = userdata;
+
+    switch (c) {
+    case OPTION_GROUPS:
+        return take_groups(plan, value);
+    case OPTION_SIZE:
+        if (parse_u64(value, &plan->size) == 0 && plan->size > 0)
+            return 0;
+        ctl_error("--size=%s: not a number of relays", value);
+        return EXIT_USAGE;
+    case OPTION_SEED:
+        plan->seed_given = true;
+        if (parse_u64(value, &plan->seed) == 0)
+            return 0;
+        ctl_error("--seed=%s: not a whole number", value);
+        return EXIT_USAGE;
+    default:
+        return EXIT_USAGE;
+    }
+}
+
+static int read_arguments(int argc, char *argv[], const CtlOptions *options, Plan *plan)
+{
+    static const struct option long_options[] = { SOURCE_LONG_OPTIONS,
+                                                  { "groups", required_argument, NULL, OPTION_GROUPS },
+                                                  { "size", required_argument, NULL, OPTION_SIZE },
+                                                  { "seed", required_argument, NULL, OPTION_SEED },
+                                                  { 0 } };
+
+    int r = ctl_source_arguments(argc, argv, options, long_options, take_option, plan, &plan->source);
+    if (r != 0)
+        return r;
+    if (plan->n_groups == 0) {
+        ctl_error(
+            "experiment plan takes --groups=NAME:ALLOCATOR,… and --size=RELAYS of each (default: as many as "
+            "there are)");
+        return EXIT_USAGE;
+    }
+    if (plan->source.at_text || plan->source.warmup_text) {
+        ctl_error("experiment plan takes the last samples: no --at, no --warmup");
+        return EXIT_USAGE;
+    }
+    r = ctl_source_check(&plan->source);
+    if (r == 0 && !plan->source.file && !plan->source.since_text) /* the present is all that it asks for */
+        plan->source.since = plan->source.now - USEC_PER_DAY;
+    return r;
+}
+
+/* A name that is mistyped is found now and not when the daemon refuses the file. */
+static int check_allocators(const Plan *plan, const CtlOptions *options)
+{
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    _cleanup_(config_freep) Config *config = NULL;
+    const ConfNode empty = { .kind = CONF_GROUP, .file = options->config };
+    int r = options->config_given || access(options->config, F_OK) == 0
+                ? config_file_load(options->config, &problems, &config)
+                : config_from_tree(&empty, options->config, &problems, &config);
+
+    if (r < 0) {
+        ctl_print_problems(&problems);
+        return EXIT_USAGE;
+    }
+    _cleanup_(freep) const char **names = xcalloc(config->n_allocators + 1, sizeof(*names));
+    for (size_t i = 0; i < config->n_allocators; i++)
+        names[i] = config->allocators[i].name;
+    for (size_t i = 0; i < plan->n_groups; i++) {
+        const char *name = plan->groups[i].allocator, *near = did_you_mean(name, names);
+        if (config_find_allocator(config, name) >= 0)
+            continue;
+        if (near)
+            ctl_error("--groups: no allocator named \"%s\" (did you mean \"%s\"?)", name, near);
+        else
+            ctl_error("--groups: no allocator named \"%s\"", name);
+        return EXIT_USAGE;
+    }
+    return 0;
+}
+
+/* ---- the plan ---- */
+
+/* Relays of the last collection. */
+static void gather(Plan *plan, const Series *series)
+{
+    plan->relays = xcalloc(series->n_relays, sizeof(*plan->relays));
+    plan->numbers = xcalloc(series->n_relays, sizeof(*plan->numbers));
+    plan->group = xcalloc(series->n_relays, sizeof(*plan->group));
+    for (size_t i = 0; i < series->n_relays; i++) {
+        const SeriesRelay *r = &series->relays[i];
+        if (r->time + 3 * r->step < series->last)
+            continue;
+        plan->numbers[plan->n] = i;
+        plan->relays[plan->n++] = (BalanceRelay){
+            .memory = (double)r->rss,
+            .age = r->time > r->start ? (double)(r->time - r->start) / (double)USEC_PER_SEC : 0,
+        };
+    }
+}
+
+/* A name as a pattern that matches nothing else, in a string of libconfig. */
+static void put_relay(FILE *f, const char *name)
+{
+    bool pattern = name[strcspn(name, "*?[\\")] != '\0';
+
+    fputc('"', f);
+    for (const char *p = name; *p; p++) {
+        if (pattern && strchr("*?[]\\", *p))
+            fputs("\\\\", f);
+        if (*p == '"' || *p == '\\')
+            fputc('\\', f);
+        fputc(*p, f);
+    }
+    fputc('"', f);
+}
+
+static void put_comment(FILE *f, const Plan *plan)
+{
+    fputs("# relayallocctl experiment plan --groups=", f);
+    for (size_t g = 0; g < plan->n_groups; g++)
+        fprintf(f, "%s%s:%s", g == 0 ? "" : ",", plan->groups[g].name, plan->groups[g].allocator);
+    fprintf(f, " --size=%" PRIu64 " --seed=%" PRIu64 "\n", plan->size, plan->seed);
+    fprintf(f, "# %" PRIu64 " of %zu relays, drawn at random", plan->size * plan->n_groups, plan->n);
+    if (plan->n_groups > 1)
+        fprintf(f,
+                "; the groups that differ most are %.2f standard deviations apart in memory\n# and %.2f in "
+                "age.",
+                plan->balance.memory, plan->balance.age);
+    fputc('\n', f);
+}
+
+static char *plan_text(const Plan *plan, const Series *series)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        abort();
+    put_comment(f, plan);
+    fputs("groups = (\n", f);
+    for (size_t g = 0; g < plan->n_groups; g++) {
+        double memory = 0, age = 0;
+        size_t n = 0;
+        fputs("    { name = ", f);
+        put_relay(f, plan->groups[g].name);
+        fputs("; allocator = ", f);
+        put_relay(f, plan->groups[g].allocator);
+        fputs("; relays = [", f);
+        for (size_t i = 0; i < plan->n; i++) {
+            if (plan->group[i] != g)
+                continue;
+            fputs(n++ == 0 ? "\n        " : n % 5 == 1 ? ",\n        " : ", ", f);
+            put_relay(f, series->relays[plan->numbers[i]].name);
+            memory += plan->relays[i].memory;
+            age += plan->relays[i].age;
+        }
+        char bytes[FORMAT_BYTES_MAX], span[FORMAT_SPAN_MAX];
+        fprintf(f, " ]; }%s # average now: %s, up for %s\n", g + 1 < plan->n_groups ? "," : "",
+                format_bytes(bytes, (uint64_t)(memory / (double)n)),
+                format_span(span, (usec_t)(age / (double)n) * USEC_PER_SEC));
+    }
+    fputs(");\n", f);
+    fclose(f);
+    return text;
+}
+
+static struct json_object *plan_json(const Plan *plan, const Series *series)
+{
+    struct json_object *o = json_object_new_object(), *groups = json_object_new_array();
+
+    json_object_object_add(o, "seed", json_object_new_uint64(plan->seed));
+    json_object_object_add(o, "relays", json_object_new_uint64(plan->n));
+    if (plan->n_groups > 1) {
+        json_object_object_add(o, "memory_distance", json_object_new_double(plan->balance.memory));
+        json_object_object_add(o, "age_distance", json_object_new_double(plan->balance.age));
+    }
+    for (size_t g = 0; g < plan->n_groups; g++) {
+        struct json_object *group = json_object_new_object(), *relays = json_object_new_array();
+        json_object_object_add(group, "name", ctl_json_text(plan->groups[g].name));
+        json_object_object_add(group, "allocator", ctl_json_text(plan->groups[g].allocator));
+        for (size_t i = 0; i < plan->n; i++)
+            if (plan->group[i] == g)
+                json_object_array_add(relays, ctl_json_text(series->relays[plan->numbers[i]].name));
+        json_object_object_add(group, "relays", relays);
+        json_object_array_add(groups, group);
+    }
+    json_object_object_add(o, "groups", groups);
+    return o;
+}
+
+int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(plan_clear) Plan plan = { 0 };
+    _cleanup_(series_clear) Series series = { 0 };
+
+    int r = read_arguments(argc, argv, options, &plan);
+    if (r == 0)
+        r = check_allocators(&plan, options);
+    if (r != 0)
+        return r;
+    plan.source.relays_only = true;
+    r = ctl_source_read(&plan.source, SOURCE_BY_ALLOCATOR, NULL, &series);
+    if (r != 0)
+        return r;
+    if (series.n_hosts > 1) {
+        ctl_error("these are relays of %zu hosts: plan each host by itself, with its own journal",
+                  series.n_hosts);
+        return EXIT_USAGE;
+    }
+    /* 53 bits: a number that every program that reads JSON keeps exact. */
+    if (!plan.seed_given && getrandom(&plan.seed, sizeof(plan.seed), 0) == sizeof(plan.seed))
+        plan.seed >>= 11;
+    gather(&plan, &series);
+    if (plan.size == 0)
+        plan.size = plan.n / plan.n_groups;
+    if (balance_plan(plan.relays, plan.n, plan.n_groups, plan.size, plan.seed, plan.group, &plan.balance) <
+        0) {
+        ctl_error("%zu groups of %" PRIu64 " take more relays than there are: %zu in the last samples",
+                  plan.n_groups, plan.size > 0 ? plan.size : 1, plan.n);
+        return EXIT_FAILED;
+    }
+    if (options->json != JSON_OFF)
+        return ctl_print_json(options, plan_json(&plan, &series)) < 0 ? EXIT_FAILED : EXIT_FINE;
+    _cleanup_(freep) char *text = plan_text(&plan, &series);
+    return ctl_print(options, text) < 0 ? EXIT_FAILED : EXIT_FINE;
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The verbs check and plan: what a configuration file says, and what would come of it. They change nothing.
+ */
+#include "ctl/file.h"
+
+#include "bus/api.h"
+#include "ctl/lib/fleet.h"
+#include "ctl/lib/offline.h"
+#include "io/config-file.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+
+void file_verdict_clear(FileVerdict *verdict)
+{
+    config_free(verdict->config);
+    problems_clear(&verdict->problems);
+    problems_clear(&verdict->warnings);
+    *verdict = (FileVerdict){ 0 };
+}
+
+/* The libraries of the allocators that groups use, on this host. */
+static void warn_of_libraries(const char *as, const Config *config, Problems *warnings)
+{
+    AllocatorFacts *facts = facts_array_read(config, false);
+
+    for (size_t i = 0; i < config->n_allocators; i++) {
+        _cleanup_(freep) char *setting = xasprintf("allocators.%s", config->allocators[i].name);
+        if (facts[i].refusal)
+            problems_add(warnings, as, 0, setting, "%s", facts[i].refusal);
+        else if (facts[i].warning)
+            problems_add(warnings, as, 0, setting, "it prints: %s", facts[i].warning);
+    }
+    facts_array_free(facts, config->n_allocators);
+}
+
+void file_judge(const char *file, const char *as, FileVerdict *ret)
+{
+    *ret = (FileVerdict){ 0 };
+    if (config_file_load(file, &ret->problems, &ret->config) >= 0)
+        warn_of_libraries(as, ret->config, &ret->warnings);
+    for (size_t i = 0; i < ret->problems.n; i++) {
+        Problem *p = &ret->problems.items[i];
+        if (streq(p->file, file)) {
+            free(p->file);
+            p->file = xstrdup(as);
+        }
+    }
+}
+
+void file_verdict_print(const FileVerdict *verdict)
+{
+    ctl_print_problems(&verdict->problems);
+    for (size_t i = 0; i < verdict->warnings.n; i++) {
+        const Problem *p = &verdict->warnings.items[i];
+        _cleanup_(freep) char *line = xasprintf("%s: %s: warning: %s", p->file, p->setting, p->message);
+        ctl_complain(line);
+    }
+}
+
+/* ---- check ---- */
+
+static void add_problems(struct json_object *array, const Problems *problems, const char *severity)
+{
+    for (size_t i = 0; i < problems->n; i++) {
+        const Problem *p = &problems->items[i];
+        struct json_object *o = json_object_new_object();
+        json_object_object_add(o, "file", ctl_json_text(p->file));
+        json_object_object_add(o, "line", p->line > 0 ? json_object_new_uint64(p->line) : NULL);
+        json_object_object_add(o, "setting", ctl_json_text(p->setting));
+        json_object_object_add(o, "severity", ctl_json_text(severity));
+        json_object_object_add(o, "message", ctl_json_text(p->message));
+        json_object_array_add(array, o);
+    }
+}
+
+static bool local_only(const CtlOptions *options, const char *verb)
+{
+    if (!options->host && !options->machine)
+        return true;
+    ctl_error("%s works on files of this host only; leave --host and --machine out", verb);
+    return false;
+}
+
+int ctl_check(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(file_verdict_clear) FileVerdict verdict = { 0 };
+    char *const *operands = NULL;
+
+    int status = ctl_operands(argc, argv, 1, &operands);
+    if (status != 0)
+        return status;
+    if (!local_only(options, "check"))
+        return EXIT_USAGE;
+    const char *file = operands[0] ? operands[0] : options->config;
+    file_judge(file, file, &verdict);
+    if (options->json != JSON_OFF) {
+        struct json_object *array = json_object_new_array();
+        add_problems(array, &verdict.problems, "error");
+        add_problems(array, &verdict.warnings, "warning");
+        if (ctl_print_json(options, array) < 0)
+            return EXIT_FAILED;
+    } else
+        file_verdict_print(&verdict);
+    if (!verdict.config)
+        return EXIT_USAGE;
+    if (ctl_chatty(options)) {
+        size_t groups = verdict.config->n_groups, warnings = verdict.warnings.n;
+        printf("%s: fine, %zu group%s, %zu allocators", file, groups, groups == 1 ? "" : "s",
+               verdict.config->n_allocators);
+        if (warnings > 0)
+            printf("; %zu warning%s", warnings, warnings == 1 ? "" : "s");
+        putchar('\n');
+    }
+    return EXIT_FINE;
+}
+
+/* ---- plan ---- */
+
+enum { PLAN_WAVE, PLAN_RELAY, PLAN_ACTION, PLAN_GROUP, PLAN_ALLOCATOR, PLAN_REASON };
+static const Column plan_columns[] = {
+    [PLAN_WAVE] = { "WAVE", COLUMN_NUMBER, "its turn; none: nothing may be done" },
+    [PLAN_RELAY] = { "RELAY", COLUMN_TEXT, "name of the relay" },
+    [PLAN_ACTION] = { "ACTION", COLUMN_TEXT,
+                      "write, remove: the drop-in alone; restart: and the relay; refused: it should be, but "
+                      "must not" },
+    [PLAN_GROUP] = { "GROUP", COLUMN_TEXT, "the group that takes it" },
+    [PLAN_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "the allocator that it gets" },
+    [PLAN_REASON] = { "REASON", COLUMN_PROSE, "why" },
+};
+
+typedef struct PlanRow {
+    uint32_t wave;
+    size_t order; /* in which they came */
+    const char *relay, *action, *group, *allocator, *reason;
+} PlanRow;
+
+typedef struct PlanRows {
+    PlanRow *items;
+    size_t n, capacity;
+} PlanRows;
+
+static void plan_rows_clear(PlanRows *rows)
+{
+    free(rows->items);
+}
+
+/* By wave, those without one last; else in the order that they had. */
+static int by_wave(const void *a, const void *b)
+{
+    const PlanRow *x = a, *y = b;
+    uint32_t v = x->wave - 1, w = y->wave - 1; /* 0 wraps to the end */
+
+    if (v != w)
+        return v < w ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* Of rows that are sorted. */
+static char *plan_legend(const PlanRows *rows)
+{
+    size_t restarts = 0, writes = 0, refused = 0, waves = 0;
+    char *text = NULL;
+    size_t size = 0;
+
+    for (size_t i = 0; i < rows->n; i++) {
+        const PlanRow *row = &rows->items[i];
+        restarts += streq(row->action, "restart");
+        writes += streq(row->action, "write") || streq(row->action, "remove");
+        refused += streq(row->action, "refused");
+        waves += row->wave > 0 && (i == 0 || rows->items[i - 1].wave != row->wave);
+    }
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        abort();
+    fprintf(f, "%zu relay%s to be restarted", restarts, restarts == 1 ? "" : "s");
+    if (writes > 0)
+        fprintf(f, ", %zu without a restart", writes);
+    if (waves > 0)
+        fprintf(f, ", in %zu wave%s", waves, waves == 1 ? "" : "s");
+    if (refused > 0)
+        fprintf(f, "; %zu refused", refused);
+    fclose(f);
+    return text;
+}
+
+static int print_rows(const CtlOptions *options, PlanRows *rows)
+{
+    static const size_t droppable[] = { PLAN_GROUP, PLAN_ALLOCATOR, PLAN_WAVE };
+    _cleanup_(ctl_table_freep) CtlTable *table = NULL;
+
+    if (ctl_table_new(options, plan_columns, ELEMENTSOF(plan_columns), ELEMENTSOF(plan_columns), &table) < 0)
+        return EXIT_USAGE;
+    if (rows->n > 0)
+        qsort(rows->items, rows->n, sizeof(*rows->items), by_wave);
+    ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
+    for (size_t i = 0; i < rows->n; i++) {
+        const PlanRow *row = &rows->items[i];
+        ctl_table_row(table);
+        if (row->wave > 0)
+            ctl_table_number(table, PLAN_WAVE, row->wave);
+        ctl_table_text(table, PLAN_RELAY, row->relay);
+        ctl_table_text(table, PLAN_ACTION, row->action);
+        ctl_table_color(table, PLAN_ACTION, streq(row->action, "refused") ? "1;31" : NULL);
+        ctl_table_text(table, PLAN_GROUP, row->group);
+        ctl_table_text(table, PLAN_ALLOCATOR, row->allocator);
+        ctl_table_text(table, PLAN_REASON, row->reason);
+    }
+    _cleanup_(freep) char *legend =
+        rows->n > 0 ? plan_legend(rows) : xstrdup("Nothing to do: no drop-in to write, no relay to restart.");
+    return ctl_table_print_legend(table, legend) < 0 ? EXIT_FAILED : 0;
+}
+
+/* A slip in a pattern shows in no row. */
+static void hint_empty_groups(const Config *config, const char *const *relays, size_t n, const size_t *groups)
+{
+    for (size_t g = 0; g < config->n_groups; g++) {
+        _cleanup_(freep) char *why = assign_why_empty(config, g, relays, n, groups), *line = NULL;
+        if (!why)
+            continue;
+        line = xasprintf("%s.", why);
+        ctl_complain(line);
+    }
+}
+
+static void hint_groups_of_daemon(const CtlOptions *options, sd_bus *bus)
+{
+    _cleanup_(config_freep) Config *config = NULL;
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+
+    if (!ctl_chatty(options) || !(config = fleet_config(options, bus, false)) ||
+        fleet_from_daemon(bus, SAY_NOTHING, &fleet) < 0)
+        return;
+    _cleanup_(freep) const char **names = xcalloc(fleet.n, sizeof(char *));
+    _cleanup_(freep) size_t *groups = xcalloc(fleet.n, sizeof(size_t));
+    for (size_t i = 0; i < fleet.n; i++) {
+        names[i] = fleet.rows[i].relay;
+        groups[i] = GROUP_NONE;
+        for (size_t g = 0; g < config->n_groups; g++)
+            if (streq(config->groups[g].name, fleet.rows[i].group))
+                groups[i] = g;
+    }
+    hint_empty_groups(config, names, fleet.n, groups);
+}
+
+static void hint_groups_of_file(const CtlOptions *options, const Survey *survey)
+{
+    _cleanup_(freep) const char **names = xcalloc(survey->n, sizeof(char *));
+    _cleanup_(freep) size_t *groups = xcalloc(survey->n, sizeof(size_t));
+
+    if (!ctl_chatty(options))
+        return;
+    for (size_t i = 0; i < survey->n; i++) {
+        names[i] = survey->relays[i].name;
+        groups[i] = survey->relays[i].group;
+    }
+    hint_empty_groups(survey->config, names, survey->n, groups);
+}
+
+static int plan_of_daemon(const CtlOptions *options, sd_bus *bus)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+    _cleanup_(plan_rows_clear) PlanRows rows = { 0 };
+    PlanRow row = { 0 };
+
+    int r = sd_bus_message_new_method_call(bus, &call, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "Plan");
+    if (r >= 0)
+        r = ctl_bus_send(bus, call, SAY_FAILURES, &reply);
+    if (r < 0)
+        return r == -ENXIO ? r : EXIT_FAILED;
+    r = sd_bus_message_enter_container(reply, 'a', "(usssss)");
+    while (r >= 0 && (r = sd_bus_message_read(reply, "(usssss)", &row.wave, &row.relay, &row.action,
+                                              &row.group, &row.allocator, &row.reason)) > 0) {
+        GROW(rows.items, rows.capacity, rows.n);
+        row.order = rows.n;
+        rows.items[rows.n++] = row; /* strings of the reply */
+    }
+    if (r < 0) {
+        ctl_bus_unreadable("Plan", r);
+        return EXIT_FAILED;
+    }
+    hint_groups_of_daemon(options, bus);
+    return print_rows(options, &rows);
+}
+
+static void hint_unreadable(const CtlOptions *options, const Survey *survey)
+{
+    size_t unreadable = 0;
+
+    for (size_t i = 0; i < survey->n; i++)
+        unreadable += survey->asked_systemd && survey->relays[i].up && !survey->relays[i].proved;
+    if (options->quiet)
+        return;
+    if (!survey->asked_systemd)
+        fputs("systemd cannot be asked; which relays run, and what, is not known.\n", stderr);
+    if (unreadable > 0)
+        fprintf(stderr, "What %zu relay%s run%s cannot be read; root sees more.\n", unreadable,
+                unreadable == 1 ? "" : "s", unreadable == 1 ? "s" : "");
+}
+
+static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file, const char *as,
+                        size_t *ret_changes)
+{
+    _cleanup_(survey_clear) Survey survey = { 0 };
+    _cleanup_(plan_freep) Plan *plan = NULL;
+    _cleanup_(plan_rows_clear) PlanRows rows = { 0 };
+
+    int r = survey_load(file, as, bus, &survey);
+    if (r != 0)
+        return r;
+    plan = survey_plan(&survey);
+    hint_unreadable(options, &survey);
+    hint_groups_of_file(options, &survey);
+    for (size_t i = 0; i < plan->n; i++) {
+        const PlanItem *item = &plan->items[i];
+        const SurveyRelay *relay = &survey.relays[item->relay];
+        const Group *group = relay->target == GROUP_NONE ? NULL : &survey.config->groups[relay->target];
+        GROW(rows.items, rows.capacity, rows.n);
+        rows.items[rows.n++] = (PlanRow){
+            .wave = (uint32_t)item->wave,
+            .order = i,
+            .relay = relay->name,
+            .action = action_to_string(item->action),
+            .group = group ? group->name : NULL,
+            .allocator = group ? survey.config->allocators[group->allocator].name : NULL,
+            .reason = item->reason,
+        };
+    }
+    *ret_changes = rows.n;
+    return print_rows(options, &rows);
+}
+
+int file_print_plan(const CtlOptions *options, const char *file, const char *as, size_t *ret_changes)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+
+    if (ctl_bus_open(options, true, &bus) < 0)
+        bus = NULL;
+    return plan_of_file(options, bus, file, as, ret_changes);
+}
+
+int ctl_plan(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    bool remote = options->host || options->machine;
+    char *const *operands = NULL;
+    size_t changes = 0;
+
+    int status = ctl_operands(argc, argv, 1, &operands);
+    if (status != 0)
+        return status;
+    if (operands[0])
+        return local_only(options, "plan FILE")
+                   ? file_print_plan(options, operands[0], options->config, &changes)
+                   : EXIT_USAGE;
+    int r = ctl_bus_open(options, !remote, &bus);
+    if (r >= 0)
+        r = plan_of_daemon(options, bus);
+    if (r >= 0)
+        return r;
+    if (remote) {
+        if (r == -ENXIO)
+            ctl_error("relayallocd does not run on %s", options->host ? options->host : options->machine);
+        return EXIT_FAILED;
+    }
+    fleet_say_offline(options);
+    return plan_of_file(options, bus, options->config, options->config, &changes);
+}

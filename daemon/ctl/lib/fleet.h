@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The relays as the listing verbs see them: by the daemon, or without it by files and systemd. Owns the rows;
+ * prints nothing but why there are none. */
+#pragma once
+
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/survey.h"
+
+typedef struct FleetRow {
+    char *relay;
+    char *group, *assigned, *running, *version; /* never NULL; "": none, unknown */
+    char *state;                                /* "": unknown without the daemon */
+    uint64_t rss, peak;                         /* bytes; 0: not running */
+    usec_t since;                               /* realtime start of the process; 0 */
+    char *path;                                 /* D-Bus object; NULL without the daemon */
+    char *reason;                               /* without the daemon: why it is not as assigned; NULL */
+} FleetRow;
+
+typedef struct Fleet {
+    FleetRow *rows; /* sorted by relay */
+    size_t n, capacity;
+    Survey *survey; /* what the rows were made of when the daemon does not run; else NULL */
+} Fleet;
+
+void fleet_clear(Fleet *fleet);
+const FleetRow *fleet_find(const Fleet *fleet, const char *relay);
+
+/* The daemon's relays. 0; -ENXIO: it does not run; other errno. Messages as `say` has it. */
+int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret);
+
+/* The daemon's relays, or what files and systemd say when it does not run, which is said on stderr then.
+ * `ret_bus` (may be NULL): the connection, NULL when there is none. 0, or an ExitStatus after a message. */
+int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus);
+
+/* The file gives the groups' order, and those that take no relay (a pattern with a slip in it). NULL unless
+ * the file that lies here is the one that the groups come from; quiet. */
+Config *fleet_config(const CtlOptions *options, sd_bus *bus, bool offline);
+
+/* Says on stderr that the daemon does not run, unless -q. */
+void fleet_say_offline(const CtlOptions *options);
+
+/* Is a relay in this state as it should be? */
+bool state_is_fine(const char *state);
+/* SGR parameters of a state, NULL: none. */
+const char *state_color(const char *state);
+/* "40 relays: 38 ok, 1 pending, 1 failed"; owned by the caller. `noun`: "40 relays listed: …" with " listed".
+ */
+char *fleet_summary(const Fleet *fleet, const char *noun);
+
+/* Leaves only the rows that match one of the shell patterns (none: all). 0; -ENOENT after a message: a
+ * pattern without wildcards names no relay. */
+int fleet_select(Fleet *fleet, char *const *patterns);

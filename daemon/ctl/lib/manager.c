@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ctl/lib/manager.h"
+
+#include "bus/api.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+
+typedef struct Property {
+    const char *name;
+    char type; /* of D-Bus; 'a' stands for "as", 'T' for a time, whose 0 says none */
+    size_t offset;
+    const char *key; /* in JSON; "rollout.state" is the member "state" of the object "rollout" */
+} Property;
+
+#define MANAGER(name, type, field, key)                                                                      \
+    {                                                                                                        \
+        name, type, offsetof(ManagerFacts, field), key                                                       \
+    }
+static const Property manager_properties[] = {
+    MANAGER("Version", 's', version, "version"),
+    MANAGER("ConfigPath", 's', config_path, "config"),
+    MANAGER("ConfigLoaded", 'T', config_loaded, "loaded"),
+    MANAGER("ConfigError", 's', config_error, "refused"),
+    MANAGER("Relays", 'u', relays, "relays.total"),
+    MANAGER("RelaysOk", 'u', ok, "relays.ok"),
+    MANAGER("RelaysPending", 'u', pending, "relays.pending"),
+    MANAGER("RelaysBusy", 'u', busy, "relays.busy"),
+    MANAGER("RelaysFailed", 'u', failed_relays, "relays.failed"),
+    MANAGER("RelaysDrifted", 'u', drifted, "relays.drifted"),
+    MANAGER("RelaysStopped", 'u', stopped, "relays.stopped"),
+    MANAGER("RelaysObserved", 'u', observed, "relays.observed"),
+    MANAGER("Rollout", 's', rollout, "rollout.state"),
+    MANAGER("RolloutID", 't', id, "rollout.id"),
+    MANAGER("RolloutReason", 's', reason, "rollout.reason"),
+    MANAGER("RolloutResult", 's', result, "rollout.result"),
+    MANAGER("RolloutWave", 'u', wave, "rollout.wave"),
+    MANAGER("RolloutWaves", 'u', waves, "rollout.waves"),
+    MANAGER("RolloutTotal", 'u', total, "rollout.total"),
+    MANAGER("RolloutDone", 'u', done, "rollout.done"),
+    MANAGER("RolloutFailed", 'u', failed, "rollout.failed"),
+    MANAGER("RolloutStarted", 'T', started, "rollout.started"),
+    MANAGER("RolloutEnds", 'T', ends, "rollout.ends"),
+};
+
+#define RELAY(name, type, field, key)                                                                        \
+    {                                                                                                        \
+        name, type, offsetof(RelayFacts, field), key                                                         \
+    }
+static const Property relay_properties[] = {
+    RELAY("Name", 's', name, "relay"),
+    RELAY("Unit", 's', unit, "unit"),
+    RELAY("Group", 's', group, "group"),
+    RELAY("Assigned", 's', assigned, "assigned"),
+    RELAY("Running", 's', running, "running"),
+    RELAY("Version", 's', version, "version"),
+    RELAY("State", 's', state, "state"),
+    RELAY("Reason", 's', reason, "reason"),
+    RELAY("Library", 's', library, "library"),
+    RELAY("MainPID", 'u', pid, "pid"),
+    RELAY("Since", 'T', since, "since"),
+    RELAY("RSS", 't', rss, "rss"),
+    RELAY("Anonymous", 't', anonymous, "anonymous"),
+    RELAY("Swap", 't', swap, "swap"),
+    RELAY("Peak", 't', peak, "peak"),
+    RELAY("Sampled", 'T', sampled, "sampled"),
+    RELAY("DropIn", 's', dropin, "dropin"),
+    RELAY("DropIns", 'a', dropins, "dropins"),
+};
+
+static void *field(void *object, const Property *p)
+{
+    return (char *)object + p->offset;
+}
+
+static void clear(void *object, const Property *properties, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (properties[i].type == 's')
+            free(*(char **)field(object, &properties[i]));
+        if (properties[i].type == 'a')
+            strv_free(*(char ***)field(object, &properties[i]));
+    }
+}
+
+void manager_facts_clear(ManagerFacts *facts)
+{
+    clear(facts, manager_properties, ELEMENTSOF(manager_properties));
+    *facts = (ManagerFacts){ 0 };
+}
+
+void relay_facts_clear(RelayFacts *facts)
+{
+    clear(facts, relay_properties, ELEMENTSOF(relay_properties));
+    *facts = (RelayFacts){ 0 };
+}
+
+static int read_value(sd_bus_message *m, const Property *p, void *object)
+{
+    const char *s = NULL;
+
+    switch (p->type) {
+    case 's': {
+        int r = sd_bus_message_read(m, "v", "s", &s);
+        if (r > 0) {
+            free(*(char **)field(object, p));
+            *(char **)field(object, p) = printable(s, SIZE_MAX); /* it goes to a terminal as it is */
+        }
+        return r;
+    }
+    case 'u':
+        return sd_bus_message_read(m, "v", "u", (uint32_t *)field(object, p));
+    case 't':
+    case 'T':
+        return sd_bus_message_read(m, "v", "t", (uint64_t *)field(object, p));
+    default: {
+        char **strv = NULL; /* of libsystemd's own allocation, which is malloc's */
+        int r = sd_bus_message_enter_container(m, 'v', "as");
+        if (r >= 0)
+            r = sd_bus_message_read_strv(m, &strv);
+        if (r >= 0) {
+            char ***kept = field(object, p);
+            *kept = strv_free(*kept);
+            STRV_FOREACH (item, strv)
+                strv_push(kept, printable(*item, SIZE_MAX));
+            strv_free(strv);
+            r = sd_bus_message_exit_container(m);
+        }
+        return r;
+    }
+    }
+}
+
+static int read_properties(sd_bus_message *m, const Property *properties, size_t n, void *object)
+{
+    const char *name = NULL;
+
+    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+        const Property *p = NULL;
+        r = sd_bus_message_read(m, "s", &name);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+            if (streq(properties[i].name, name))
+                p = &properties[i];
+        if (r >= 0)
+            r = p ? read_value(m, p, object) : sd_bus_message_skip(m, "v"); /* of a later version */
+        if (r >= 0)
+            r = sd_bus_message_exit_container(m);
+    }
+    return r;
+}
+
+static int get_all(sd_bus *bus, const char *path, const char *interface, const Property *properties, size_t n,
+                   Say say, void *object)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+
+    int r = sd_bus_message_new_method_call(bus, &call, BUS_NAME, path, "org.freedesktop.DBus.Properties",
+                                           "GetAll");
+    if (r >= 0)
+        r = sd_bus_message_append(call, "s", interface);
+    if (r >= 0) {
+        r = ctl_bus_send(bus, call, say, &reply);
+        if (r < 0)
+            return r;
+        r = read_properties(reply, properties, n, object);
+    }
+    if (r < 0)
+        return say == SAY_NOTHING ? -EBADMSG : ctl_bus_unreadable("GetAll", r);
+    return 0;
+}
+
+int manager_facts_get(sd_bus *bus, Say say, ManagerFacts *ret)
+{
+    _cleanup_(manager_facts_clear) ManagerFacts facts = { 0 };
+
+    int r = get_all(bus, BUS_PATH, BUS_MANAGER_INTERFACE, manager_properties, ELEMENTSOF(manager_properties),
+                    say, &facts);
+    if (r < 0)
+        return r;
+    *ret = facts;
+    facts = (ManagerFacts){ 0 };
+    return 0;
+}
+
+int relay_facts_get(sd_bus *bus, const char *path, Say say, RelayFacts *ret)
+{
+    _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
+
+    int r =
+        get_all(bus, path, BUS_RELAY_INTERFACE, relay_properties, ELEMENTSOF(relay_properties), say, &facts);
+    if (r < 0)
+        return r;
+    *ret = facts;
+    facts = (RelayFacts){ 0 };
+    return 0;
+}
+
+/* ---- JSON ---- */
+
+static struct json_object *value_json(const Property *p, const void *object)
+{
+    const void *value = (const char *)object + p->offset;
+
+    switch (p->type) {
+    case 's':
+        return ctl_json_text(*(char *const *)value);
+    case 'u':
+        return json_object_new_uint64(*(const uint32_t *)value);
+    case 't':
+        return json_object_new_uint64(*(const uint64_t *)value);
+    case 'T':
+        return *(const uint64_t *)value > 0 ? json_object_new_uint64(*(const uint64_t *)value) : NULL;
+    default: {
+        struct json_object *array = json_object_new_array();
+        STRV_FOREACH (s, *(char **const *)value)
+            json_object_array_add(array, ctl_json_text(*s));
+        return array;
+    }
+    }
+}
+
+static struct json_object *object_json(const Property *properties, size_t n, const void *object)
+{
+    struct json_object *json = json_object_new_object();
+
+    for (size_t i = 0; i < n; i++) {
+        const char *key = properties[i].key, *dot = strchr(key, '.');
+        struct json_object *target = json;
+        if (dot) {
+            _cleanup_(freep) char *outer = xstrndup(key, (size_t)(dot - key));
+            if (!json_object_object_get_ex(json, outer, &target)) {
+                target = json_object_new_object();
+                json_object_object_add(json, outer, target);
+            }
+            key = dot + 1;
+        }
+        json_object_object_add(target, key, value_json(&properties[i], object));
+    }
+    return json;
+}
+
+struct json_object *manager_facts_json(const ManagerFacts *facts)
+{
+    return object_json(manager_properties, ELEMENTSOF(manager_properties), facts);
+}
+
+struct json_object *relay_facts_json(const RelayFacts *facts)
+{
+    return object_json(relay_properties, ELEMENTSOF(relay_properties), facts);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The daemon's D-Bus objects read into structs: the manager with its rollout, and one relay. Only reads. */
+#pragma once
+
+#include "ctl/lib/ctl.h"
+
+/* Strings are NULL when the daemon's version does not tell them; use them with isempty(). */
+typedef struct ManagerFacts {
+    char *version, *config_path, *config_error;
+    uint64_t config_loaded; /* µs realtime */
+    uint32_t relays, ok, pending, busy, failed_relays, drifted, stopped, observed;
+    char *rollout; /* idle, running, waiting, paused, halted, aborted */
+    char *reason;
+    char *result; /* none, done, halted, aborted */
+    uint64_t id;  /* 0: there was none yet */
+    uint32_t wave, waves, total, done, failed;
+    uint64_t started, ends; /* µs realtime; 0 */
+} ManagerFacts;
+void manager_facts_clear(ManagerFacts *facts);
+
+typedef struct RelayFacts {
+    char *name, *unit, *group, *assigned, *running, *version, *state, *reason, *library;
+    uint32_t pid;
+    uint64_t since, rss, anonymous, swap, peak, sampled;
+    char *dropin; /* "": none */
+    char **dropins;
+} RelayFacts;
+void relay_facts_clear(RelayFacts *facts);
+
+/* 0; -ENXIO: the daemon does not run; other errno. Messages as `say` has it. */
+int manager_facts_get(sd_bus *bus, Say say, ManagerFacts *ret);
+int relay_facts_get(sd_bus *bus, const char *path, Say say, RelayFacts *ret);
+
+/* Objects owned by the caller. */
+struct json_object *manager_facts_json(const ManagerFacts *facts);
+struct json_object *relay_facts_json(const RelayFacts *facts);

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ctl/lib/source.h"
+
+#include "core/assign.h"
+#include "core/timestamp.h"
+#include "io/config-file.h"
+#include "io/measurements-file.h"
+#include "report/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <time.h>
+
+static void source_init(CtlSource *source, const CtlOptions *options)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    *source = (CtlSource){
+        .now = (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000,
+        .until = USEC_INFINITY,
+        .options = options,
+        .quiet = options->quiet,
+    };
+}
+
+static bool take_option(CtlSource *source, int c, const char *value)
+{
+    switch (c) {
+    case 'S':
+        source->since_text = value;
+        return true;
+    case 'U':
+        source->until_text = value;
+        return true;
+    case 'D':
+        source->journal.directory = value;
+        return true;
+    case 'm':
+        source->journal.merge = true;
+        return true;
+    case SOURCE_OPTION_FILE:
+        source->file = value;
+        return true;
+    case SOURCE_OPTION_AT:
+        source->at_text = value;
+        return true;
+    case SOURCE_OPTION_WARMUP:
+        source->warmup_text = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+int ctl_source_arguments(int argc, char *argv[], const CtlOptions *options, const struct option *long_options,
+                         SourceOptionFunc *take, void *userdata, CtlSource *ret)
+{
+    source_init(ret, options);
+    optind = 0;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":S:U:D:m", long_options, NULL)) != -1;) {
+        if (c == ':' || c == '?')
+            return ctl_bad_option(c, argv);
+        int r = take_option(ret, c, optarg) ? 0 : take(c, optarg, userdata);
+        if (r != 0)
+            return r;
+    }
+    if (optind < argc) {
+        ctl_error("%s takes no operand \"%s\"", argv[0], argv[optind]);
+        return EXIT_USAGE;
+    }
+    return 0;
+}
+
+static int take_time(const CtlSource *source, const char *option, const char *text, usec_t *ret)
+{
+    if (!text)
+        return 0;
+    int r = timestamp_parse(text, source->now, ret);
+    if (r == 0)
+        return 0;
+    ctl_error("--%s=%s: %s", option, text,
+              r == -EDOM     ? "the clocks skipped this local time"
+              : r == -ERANGE ? "out of range"
+                             : "not a time; it is one like \"2026-01-08 06:00\", \"yesterday\" or \"-3d\"");
+    return EXIT_USAGE;
+}
+
+int ctl_source_check(CtlSource *source)
+{
+    if (take_time(source, "since", source->since_text, &source->since) != 0 ||
+        take_time(source, "until", source->until_text, &source->until) != 0 ||
+        take_time(source, "at", source->at_text, &source->at) != 0)
+        return EXIT_USAGE;
+    if (source->warmup_text) {
+        source->warmup_given = true;
+        if (timespan_parse(source->warmup_text, &source->warmup) < 0) {
+            ctl_error("--warmup=%s: not a span of time; it is one like \"48h\" or \"90min\"",
+                      source->warmup_text);
+            return EXIT_USAGE;
+        }
+    }
+    if (source->file && (source->journal.directory || source->journal.merge)) {
+        ctl_error("--file and --%s exclude each other", source->journal.directory ? "directory" : "merge");
+        return EXIT_USAGE;
+    }
+    if (source->journal.directory && source->journal.merge) {
+        ctl_error("--directory and --merge exclude each other: all journals of a directory are read");
+        return EXIT_USAGE;
+    }
+    if (source->at > 0) {
+        if (source->until_text) {
+            ctl_error("--at and --until exclude each other");
+            return EXIT_USAGE;
+        }
+        source->until = source->at;
+    }
+    if (source->since > source->until) {
+        ctl_error("--since is after --%s", source->at > 0 ? "at" : "until");
+        return EXIT_USAGE;
+    }
+    if (source->options->host || source->options->machine) {
+        ctl_error("the journal of another host cannot be read with %s; gather it with "
+                  "systemd-journal-remote and use --directory",
+                  source->options->host ? "--host" : "--machine");
+        return EXIT_USAGE;
+    }
+    return 0;
+}
+
+/* The choices that need a look at all samples first. */
+static SeriesOptions choose(const CtlSource *source, SourceBy by, usec_t first, usec_t last, usec_t step)
+{
+    first = source->since > first ? source->since : first;
+    last = source->until < last ? source->until : last;
+    SeriesOptions options = {
+        .since = source->since,
+        .until = source->until,
+        .warmup = source->warmup_given ? source->warmup : report_warmup(first, last),
+        .step = step,
+        .slice = report_slice(first, last),
+        .at = source->at,
+        .by_group = by == SOURCE_BY_GROUP,
+    };
+    if (options.slice < step)
+        options.slice = step < USEC_PER_MINUTE ? USEC_PER_MINUTE : step;
+    return options;
+}
+
+static const char *source_name(const CtlSource *source)
+{
+    if (source->file)
+        return streq(source->file, "-") ? "standard input" : source->file;
+    return source->journal.directory ? source->journal.directory : "the journal";
+}
+
+int ctl_source_nothing(const CtlSource *source)
+{
+    if (source->since_text || source->until_text || source->at_text)
+        ctl_error("%s: there are no samples in that time", source_name(source));
+    else
+        ctl_error("%s: there are no samples of relays%s", source_name(source),
+                  source->file ? "" : "; relayallocd logs them while it runs");
+    return EXIT_FAILED;
+}
+
+/* ---- a table ---- */
+
+/* Groups and allocators by the configuration, in place of those of the table. */
+typedef struct Assigned {
+    Config *config;
+    size_t *groups; /* by relay of the survey */
+} Assigned;
+
+typedef struct TableFeed {
+    CtlSource *source;
+    Series *series;
+    Series *survey; /* NULL: this is the survey */
+    Assigned *assigned;
+    size_t guess;   /* the relay of the survey found last */
+    bool by_server; /* relays of one name on two servers are two */
+} TableFeed;
+
+static Span span_of(const char *s)
+{
+    return (Span){ s, strlen(s) };
+}
+
+static void assign(TableFeed *feed, SampleRow *row)
+{
+    const Config *config = feed->assigned->config;
+    size_t n = feed->survey->n_relays;
+
+    row->group = row->allocator = row->version = (Span){ 0 };
+    for (size_t k = 0; k < n; k++) { /* mostly the one after the last */
+        size_t i = (feed->guess + 1 + k) % n;
+        const char *name = feed->survey->relays[i].name;
+        if (strlen(name) != row->relay.n || memcmp(name, row->relay.p, row->relay.n) != 0)
+            continue;
+        feed->guess = i;
+        size_t group = feed->assigned->groups[i];
+        if (group == GROUP_NONE)
+            return;
+        row->group = span_of(config->groups[group].name);
+        row->allocator = span_of(config->allocators[config->groups[group].allocator].name);
+        return;
+    }
+}
+
+static int feed_measurement(const Measurement *m, void *userdata, char **ret_error)
+{
+    TableFeed *feed = userdata;
+    SampleRow row = m->row;
+    _cleanup_(freep) char *server =
+        m->server.n > 0 && feed->by_server ? xstrndup(m->server.p, m->server.n) : NULL;
+    size_t host = series_host(feed->series, server ? server : "");
+
+    if (!feed->survey) {
+        feed->source->has_group |= row.group.n > 0;
+        feed->source->has_allocator |= row.allocator.n > 0;
+    } else if (feed->assigned->config)
+        assign(feed, &row);
+    int r = series_add(feed->series, host, m->time, &row);
+    if (r == 0)
+        return 0;
+    *ret_error = xasprintf("%.*s: %s", (int)row.relay.n, row.relay.p,
+                           r == -EEXIST     ? "this row is there already"
+                           : r == -ENOTUNIQ ? "another value for the same relay and time; the first counts"
+                           : r == -ESTALE ? "older than the relay's row before; rows must be in order of time"
+                                          : "too many relays or groups");
+    return -EINVAL;
+}
+
+static void print_problems(const Problems *problems, uint64_t bad)
+{
+    ctl_print_problems(problems);
+    if (bad > problems->n)
+        fprintf(stderr, "and %" PRIu64 " more lines.\n", bad - problems->n);
+}
+
+static int cannot_read(const CtlSource *source, int r)
+{
+    ctl_error("%s: %s", source_name(source), r == -EINVAL ? "not a regular file" : strerror(-r));
+    return EXIT_FAILED;
+}
+
+/* The usual interval of most relays. */
+static usec_t survey_step(const Series *survey)
+{
+    _cleanup_(freep) double *steps = xcalloc(survey->n_relays, sizeof(*steps));
+    size_t n = 0;
+
+    for (size_t i = 0; i < survey->n_relays; i++)
+        if (survey->relays[i].step > 0)
+            steps[n++] = (double)survey->relays[i].step;
+    return n > 0 ? (usec_t)stats_median(steps, n) : 0;
+}
+
+/* A server may be renamed in the course of a table, so a relay is its name, whatever the server; unless the
+ * same name was measured on two servers at the same time. */
+static bool names_overlap(const Series *survey)
+{
+    for (size_t i = 0; i < survey->n_relays; i++)
+        for (size_t k = 0; k < i; k++) {
+            const SeriesRelay *a = &survey->relays[i], *b = &survey->relays[k];
+            if (a->host != b->host && streq(a->name, b->name) && a->first <= b->time && b->first <= a->time)
+                return true;
+        }
+    return false;
+}
+
+static int load_config(const CtlSource *source, const Series *survey, Assigned *ret)
+{
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    _cleanup_(freep) const char **names = xcalloc(survey->n_relays, sizeof(*names));
+
+    if (config_file_load(source->options->config, &problems, &ret->config) < 0) {
+        print_problems(&problems, 0);
+        return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < survey->n_relays; i++)
+        names[i] = survey->relays[i].name;
+    ret->groups = xcalloc(survey->n_relays, sizeof(*ret->groups));
+    assign_groups(ret->config, names, survey->n_relays, ret->groups);
+    return 0;
+}
+
+static void assigned_clear(Assigned *assigned)
+{
+    config_free(assigned->config);
+    free(assigned->groups);
+}
+
+static void tell_zones(const CtlSource *source, const MeasurementTable *table)
+{
+    if (!source->quiet && table->with_offset > 0 && table->without_offset > 0)
+        fprintf(stderr,
+                "%s: %" PRIu64 " rows tell their offset from UTC, %" PRIu64
+                " do not and are taken for local time (TZ).\n",
+                source_name(source), table->with_offset, table->without_offset);
+}
+
+/* Read twice: once for what the choices depend on, once to count. */
+static int read_table(CtlSource *source, SourceBy by, Series *ret)
+{
+    _cleanup_(measurements_file_freep) MeasurementsFile *file = NULL;
+    _cleanup_(series_clear) Series survey = { 0 };
+    _cleanup_(assigned_clear) Assigned assigned = { 0 };
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    _cleanup_(measurement_table_clear) MeasurementTable table = { 0 };
+    TableFeed feed = { .source = source, .series = &survey, .assigned = &assigned, .by_server = true };
+    uint64_t bad = 0;
+
+    int r = measurements_file_open(source->file, &file);
+    if (r < 0)
+        return cannot_read(source, r);
+    series_init(&survey, &(SeriesOptions){ .until = USEC_INFINITY, .slice = USEC_PER_DAY });
+    r = measurements_file_read(file, feed_measurement, &feed, &problems, &bad, &table);
+    print_problems(&problems, bad);
+    if (r == -EINVAL)
+        return EXIT_USAGE;
+    if (r < 0)
+        return cannot_read(source, r);
+    tell_zones(source, &table);
+    if (survey.samples == 0)
+        return ctl_source_nothing(source);
+
+    source->from_config = source->options->config_given && !source->relays_only;
+    if (source->from_config) {
+        r = load_config(source, &survey, &assigned);
+        if (r != 0)
+            return r;
+        source->has_group = source->has_allocator = true;
+    }
+    if (by == SOURCE_BY_DEFAULT)
+        by = source->has_allocator || !source->has_group ? SOURCE_BY_ALLOCATOR : SOURCE_BY_GROUP;
+    if (by == SOURCE_BY_ALLOCATOR && !source->has_allocator && !source->relays_only) {
+        ctl_error("%s tells no allocators: give the configuration with --config=FILE, or use --by=group",
+                  source_name(source));
+        return EXIT_USAGE;
+    }
+    SeriesOptions options = choose(source, by, survey.first, survey.last, survey_step(&survey));
+    options.allocator_required = source->has_allocator && !source->relays_only;
+    series_init(ret, &options);
+    feed.series = ret;
+    feed.survey = &survey;
+    feed.by_server = names_overlap(&survey);
+    r = measurements_file_read(file, feed_measurement, &feed, NULL, NULL, NULL);
+    if (r < 0) {
+        series_clear(ret);
+        return cannot_read(source, r);
+    }
+    series_finish(ret);
+    return 0;
+}
+
+/* ---- the journal ---- */
+
+typedef struct JournalFeed {
+    Series *series;
+    const char *host; /* as the reader last named it */
+    size_t host_index;
+} JournalFeed;
+
+static int feed_sample(const JournalSample *sample, void *userdata)
+{
+    JournalFeed *feed = userdata;
+
+    if (sample->host != feed->host) {
+        feed->host = sample->host;
+        feed->host_index = series_host(feed->series, sample->host);
+    }
+    /* What comes twice was read from a copy of the file, or is beyond the bounds, which the Series counts. */
+    series_add(feed->series, feed->host_index, sample->time, &sample->row);
+    return 0;
+}
+
+/* Enough for some collections of any fleet. */
+#define SURVEY_SAMPLES 4000
+
+static int feed_survey(const JournalSample *sample, void *userdata)
+{
+    JournalFeed *feed = userdata;
+
+    feed_sample(sample, userdata);
+    return feed->series->samples >= SURVEY_SAMPLES;
+}
+
+/* The usual interval, from the first samples. */
+static int survey_journal(const CtlSource *source, JournalReader *reader, usec_t *ret_step)
+{
+    _cleanup_(series_clear) Series survey = { 0 };
+    JournalFeed feed = { .series = &survey };
+
+    series_init(&survey, &(SeriesOptions){ .until = USEC_INFINITY, .slice = USEC_PER_DAY });
+    int r = journal_read_samples(reader, source->since, USEC_INFINITY, feed_survey, &feed);
+    if (r < 0)
+        return r;
+    *ret_step = survey_step(&survey);
+    return 0;
+}
+
+static int journal_failed(const CtlSource *source, int r)
+{
+    const char *where = source_name(source);
+
+    if (r == -EACCES)
+        ctl_error("%s: not allowed to read it; be root, or in the group systemd-journal", where);
+    else
+        ctl_error("%s: %s", where, strerror(-r));
+    return EXIT_FAILED;
+}
+
+static void print_complaints(const JournalReader *reader)
+{
+    STRV_FOREACH (c, journal_reader_complaints(reader))
+        ctl_error("%s", *c);
+}
+
+static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *events, Series *ret)
+{
+    _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
+    usec_t first = 0, last = 0, step = 0;
+    /* The collection at a time may have been logged a little after it. */
+    usec_t until = source->at > 0 ? source->until + USEC_PER_DAY : source->until;
+
+    source->has_group = source->has_allocator = true;
+    int r = journal_reader_open(&source->journal, &reader);
+    if (r < 0)
+        return journal_failed(source, r);
+    r = journal_survey(reader, source->since, until, &first, &last);
+    if (r >= 0)
+        r = survey_journal(source, reader, &step);
+    if (r < 0) {
+        print_complaints(reader);
+        if (r != -ENODATA)
+            return journal_failed(source, r);
+        return ctl_source_nothing(source);
+    }
+    SeriesOptions options = choose(source, by, first, last, step);
+    options.allocator_required = !source->relays_only;
+    series_init(ret, &options);
+    JournalFeed feed = { .series = ret };
+    if (source->at > 0) /* no further than the next collection */
+        until = source->at + step;
+    r = journal_read_samples(reader, source->since, until, feed_sample, &feed);
+    if (r == 0 && events)
+        r = journal_read_events(reader, source->since, source->until, events->func, events->userdata);
+    print_complaints(reader);
+    if (r < 0) {
+        series_clear(ret);
+        return journal_failed(source, r);
+    }
+    series_finish(ret);
+    return 0;
+}
+
+int ctl_source_read(CtlSource *source, SourceBy by, const SourceEvents *events, Series *ret)
+{
+    return source->file ? read_table(source, by, ret) : read_journal(source, by, events, ret);
+}
+
+int ctl_source_samples(const CtlSource *source, JournalSampleFunc *func, void *userdata)
+{
+    _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
+    int r = journal_reader_open(&source->journal, &reader);
+
+    if (r >= 0)
+        r = journal_read_samples(reader, source->since, source->until, func, userdata);
+    if (reader)
+        print_complaints(reader);
+    return r < 0 ? journal_failed(source, r) : 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where report, export, experiment and recommend take their samples from: the options that they share, and
+ * the reading into a Series. Says what could not be read; knows nothing of the outcome. */
+#pragma once
+
+#include "ctl/lib/ctl.h"
+#include "io/journal-read.h"
+#include "report/series.h"
+
+#include <getopt.h>
+
+typedef struct CtlSource {
+    const char *file; /* a table of measurements; NULL: the journal */
+    JournalSource journal;
+    const char *since_text, *until_text, *at_text, *warmup_text;
+    usec_t now, since, until, at;
+    usec_t warmup;
+    bool warmup_given;
+    bool quiet;
+    bool relays_only; /* which allocator ran does not matter */
+    const CtlOptions *options;
+    /* what reading found */
+    bool has_group, has_allocator; /* of a table: some row has one */
+    bool from_config; /* allocators and groups are those of the configuration: assigned, not proved */
+} CtlSource;
+
+/* The options as getopt_long wants them; their values are above those of any letter. */
+enum {
+    SOURCE_OPTION_FILE = 0x1000,
+    SOURCE_OPTION_AT,
+    SOURCE_OPTION_WARMUP,
+    SOURCE_OPTION_END,
+};
+#define SOURCE_LONG_OPTIONS                                                                                  \
+    { "since", required_argument, NULL, 'S' }, { "until", required_argument, NULL, 'U' },                    \
+        { "directory", required_argument, NULL, 'D' }, { "merge", no_argument, NULL, 'm' },                  \
+        { "file", required_argument, NULL, SOURCE_OPTION_FILE },                                             \
+        { "at", required_argument, NULL, SOURCE_OPTION_AT },                                                 \
+    {                                                                                                        \
+        "warmup", required_argument, NULL, SOURCE_OPTION_WARMUP                                              \
+    }
+
+/* Takes one of the verb's own options. 0, or EXIT_USAGE after a message. */
+typedef int SourceOptionFunc(int c, const char *value, void *userdata);
+/* The arguments of a verb that takes no operands: SOURCE_LONG_OPTIONS, which `long_options` begins with, into
+ * *ret, what else it has by take(). 0, or EXIT_USAGE after a message; then comes ctl_source_check(). */
+int ctl_source_arguments(int argc, char *argv[], const CtlOptions *options, const struct option *long_options,
+                         SourceOptionFunc *take, void *userdata, CtlSource *ret);
+/* When all options are read. 0, or EXIT_USAGE after a message. */
+int ctl_source_check(CtlSource *source);
+
+typedef enum SourceBy {
+    SOURCE_BY_DEFAULT, /* by allocator where there are any, else by group */
+    SOURCE_BY_ALLOCATOR,
+    SOURCE_BY_GROUP,
+} SourceBy;
+
+/* Called for each event of the journal in the time asked for, when not NULL. */
+typedef struct SourceEvents {
+    JournalEventFunc *func;
+    void *userdata;
+} SourceEvents;
+
+/* Reads all samples into *ret, finished, to be cleared. 0, or an ExitStatus after a message. */
+int ctl_source_read(CtlSource *source, SourceBy by, const SourceEvents *events, Series *ret);
+
+/* Says that there are no samples, and returns EXIT_FAILED. */
+int ctl_source_nothing(const CtlSource *source);
+
+/* Hands on all samples of the journal in the time asked for. 0, or an ExitStatus after a message. */
+int ctl_source_samples(const CtlSource *source, JournalSampleFunc *func, void *userdata);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* relayallocctl recommend: a paragraph for people, an exit status for scripts. */
+#include "report/recommend.h"
+
+#include "ctl/report.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+
+#define FAILURES_MAX 256
+
+/* Moves that failed, by allocator. */
+typedef struct Failures {
+    RecommendFailures *items; /* their names are owned */
+    size_t n, capacity;
+} Failures;
+
+static void failures_clear(Failures *failures)
+{
+    for (size_t i = 0; i < failures->n; i++)
+        free((char *)failures->items[i].allocator);
+    free(failures->items);
+}
+
+static int count_failure(const JournalEvent *event, void *userdata)
+{
+    Failures *failures = userdata;
+
+    if (event->kind != MESSAGE_RELAY_FAILED || isempty(event->allocator))
+        return 0;
+    for (size_t i = 0; i < failures->n; i++)
+        if (streq(failures->items[i].allocator, event->allocator)) {
+            failures->items[i].count++;
+            return 0;
+        }
+    if (failures->n == FAILURES_MAX)
+        return 0;
+    GROW(failures->items, failures->capacity, failures->n);
+    failures->items[failures->n++] = (RecommendFailures){ xstrdup(event->allocator), 1 };
+    return 0;
+}
+
+static struct json_object *recommendation_json(const Report *report, const Recommendation *r)
+{
+    struct json_object *o = json_object_new_object();
+    bool by_group = report->series->options.by_group;
+
+    json_object_object_add(o, by_group ? "group" : "allocator",
+                           r->row ? ctl_json_text(by_group ? r->row->group : r->row->allocator) : NULL);
+    json_object_object_add(o, "version", r->row ? ctl_json_text(r->row->version) : NULL);
+    json_object_object_add(o, "reason", ctl_json_text(r->reason));
+    if (r->row) {
+        json_object_object_add(o, "reduction", ctl_json_real(r->row->comparison.reduction));
+        json_object_object_add(o, "reduction_interval", ctl_json_interval(r->row->comparison.interval));
+        json_object_object_add(o, "fleet", json_object_new_uint64(r->fleet));
+        json_object_object_add(o, "running", json_object_new_uint64(r->running));
+        json_object_object_add(o, "present", ctl_json_real(r->present));
+        json_object_object_add(o, "with_it", ctl_json_real(r->with_it));
+        json_object_object_add(o, "saving", ctl_json_real(r->saving));
+        json_object_object_add(o, "saving_interval", ctl_json_interval(r->saving_interval));
+        json_object_object_add(o, "failures", json_object_new_uint64(r->failures));
+        json_object_object_add(o, "verdict", json_object_new_string(trend_to_string(r->row->growth.trend)));
+    }
+    json_object_object_add(o, "text", ctl_json_text(r->text));
+    return o;
+}
+
+/* Lines of at most so many bytes, broken at blanks. */
+static char *wrap(const char *text, size_t width)
+{
+    char *copy = xstrdup(text);
+    size_t begin = 0, blank = 0;
+
+    for (size_t i = 0; copy[i]; i++) {
+        if (copy[i] == ' ')
+            blank = i;
+        if (i - begin >= width && blank > begin) {
+            copy[blank] = '\n';
+            begin = blank + 1;
+        }
+    }
+    return copy;
+}
+
+static int print(const CtlOptions *options, const Report *report, const Recommendation *r)
+{
+    if (options->json != JSON_OFF)
+        return ctl_print_json(options, recommendation_json(report, r));
+    if (options->quiet) {
+        if (r->row)
+            puts(report->series->options.by_group ? r->row->group : r->row->allocator);
+        return fflush(stdout) == EOF ? -errno : 0;
+    }
+    _cleanup_(freep) char *text = wrap(r->text, 79);
+    _cleanup_(freep) char *line = xasprintf("%s\n", text);
+    return ctl_print(options, line);
+}
+
+int ctl_recommend(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(failures_clear) Failures failures = { 0 };
+    _cleanup_(series_clear) Series series = { 0 };
+    _cleanup_(report_clear) Report report = { 0 };
+    _cleanup_(recommendation_clear) Recommendation recommendation = { 0 };
+    const SourceEvents events = { count_failure, &failures };
+    ReportOptions wanted;
+    CtlSource source;
+
+    int r = ctl_report_arguments(argc, argv, options, &source, &wanted);
+    if (r == 0)
+        r = ctl_report_read(&source, &wanted, SOURCE_BY_DEFAULT, &events, &series, &report);
+    if (r != 0)
+        return r;
+    recommendation = recommend(&report, failures.items, failures.n);
+    if (print(options, &report, &recommendation) < 0)
+        return EXIT_FAILED;
+    return recommendation.row ? EXIT_FINE : EXIT_FAILED;
+}

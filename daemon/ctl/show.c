@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The verbs that show the fleet as a table: list and groups. They show what the daemon knows, or what files
+ * and systemd say without it; they change nothing. */
+#include "ctl/lib/fleet.h"
+
+#include <errno.h>
+
+/* ---- list ---- */
+
+enum {
+    LIST_RELAY,
+    LIST_GROUP,
+    LIST_ASSIGNED,
+    LIST_RUNNING,
+    LIST_VERSION,
+    LIST_STATE,
+    LIST_RSS,
+    LIST_PEAK,
+    LIST_SINCE
+};
+static const Column list_columns[] = {
+    [LIST_RELAY] = { "RELAY", COLUMN_TEXT, "name of the relay" },
+    [LIST_GROUP] = { "GROUP", COLUMN_TEXT, "the group that takes it" },
+    [LIST_ASSIGNED] = { "ASSIGNED", COLUMN_TEXT, "allocator by the configuration" },
+    [LIST_RUNNING] = { "RUNNING", COLUMN_TEXT, "allocator that its process runs, proved" },
+    [LIST_VERSION] = { "VERSION", COLUMN_TEXT, "version of that" },
+    [LIST_STATE] = { "STATE", COLUMN_TEXT,
+                     "ok, pending, restarting, settling, failed, drifted, stopped, observed" },
+    [LIST_RSS] = { "RSS", COLUMN_BYTES, "resident memory" },
+    [LIST_PEAK] = { "PEAK", COLUMN_BYTES, "the most that was resident" },
+    [LIST_SINCE] = { "SINCE", COLUMN_TIME, "start of its process" },
+};
+
+static void list_row(CtlTable *table, const FleetRow *row)
+{
+    ctl_table_row(table);
+    ctl_table_text(table, LIST_RELAY, row->relay);
+    ctl_table_text(table, LIST_GROUP, row->group);
+    ctl_table_text(table, LIST_ASSIGNED, row->assigned);
+    ctl_table_text(table, LIST_RUNNING, row->running);
+    ctl_table_text(table, LIST_VERSION, row->version);
+    ctl_table_text(table, LIST_STATE, row->state);
+    ctl_table_color(table, LIST_STATE, state_color(row->state));
+    if (row->rss > 0)
+        ctl_table_number(table, LIST_RSS, row->rss);
+    if (row->peak > 0)
+        ctl_table_number(table, LIST_PEAK, row->peak);
+    if (row->since > 0) {
+        _cleanup_(freep) char *ago = ctl_format_ago(row->since);
+        ctl_table_number(table, LIST_SINCE, row->since);
+        ctl_table_show(table, LIST_SINCE, ago);
+    }
+}
+
+int ctl_list(int argc, char *argv[], const CtlOptions *options)
+{
+    static const size_t droppable[] = { LIST_SINCE, LIST_PEAK,     LIST_VERSION,
+                                        LIST_GROUP, LIST_ASSIGNED, LIST_RSS };
+    _cleanup_(ctl_table_freep) CtlTable *table = NULL;
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    char *const *patterns = NULL;
+    bool fine = true;
+
+    int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
+    if (status == 0 &&
+        ctl_table_new(options, list_columns, ELEMENTSOF(list_columns), ELEMENTSOF(list_columns), &table) < 0)
+        status = EXIT_USAGE;
+    if (status == 0)
+        status = fleet_get(options, &fleet, NULL);
+    if (status != 0)
+        return status;
+    bool missing = fleet_select(&fleet, patterns) < 0;
+    ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
+    for (size_t i = 0; i < fleet.n; i++) {
+        list_row(table, &fleet.rows[i]);
+        fine = fine && state_is_fine(fleet.rows[i].state);
+    }
+    _cleanup_(freep) char *legend = fleet_summary(&fleet, " listed");
+    if (ctl_table_print_legend(table, legend) < 0)
+        return EXIT_FAILED;
+    return missing ? EXIT_NO_RELAY : fine ? EXIT_FINE : EXIT_DIFFERS;
+}
+
+/* ---- groups ---- */
+
+enum {
+    GROUPS_GROUP,
+    GROUPS_ALLOCATOR,
+    GROUPS_RELAYS,
+    GROUPS_OK,
+    GROUPS_STOPPED,
+    GROUPS_DIFFER,
+    GROUPS_RSS,
+    GROUPS_AVERAGE
+};
+static const Column groups_columns[] = {
+    [GROUPS_GROUP] = { "GROUP", COLUMN_TEXT, "name of the group; none: observed relays, in no group" },
+    [GROUPS_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "the allocator that it assigns" },
+    [GROUPS_RELAYS] = { "RELAYS", COLUMN_NUMBER, "relays that it takes" },
+    [GROUPS_OK] = { "OK", COLUMN_NUMBER, "of them, running what they are assigned" },
+    [GROUPS_STOPPED] = { "STOPPED", COLUMN_NUMBER, "of them, stopped" },
+    [GROUPS_DIFFER] = { "DIFFER", COLUMN_NUMBER, "of them, not as assigned (yet)" },
+    [GROUPS_RSS] = { "RSS", COLUMN_BYTES, "resident memory of all of them" },
+    [GROUPS_AVERAGE] = { "AVERAGE", COLUMN_BYTES, "the same by running relay" },
+};
+
+typedef struct GroupSum {
+    const char *name, *allocator;
+    uint64_t relays, ok, stopped, other, running, rss;
+} GroupSum;
+
+typedef struct GroupSums {
+    GroupSum *items;
+    size_t n, capacity;
+} GroupSums;
+
+static GroupSum *group_sum(GroupSums *sums, const char *name, const char *allocator)
+{
+    for (size_t i = 0; i < sums->n; i++)
+        if (streq(sums->items[i].name, name))
+            return &sums->items[i];
+    GROW(sums->items, sums->capacity, sums->n);
+    sums->items[sums->n] = (GroupSum){ .name = name, .allocator = allocator };
+    return &sums->items[sums->n++];
+}
+
+static void add_to_group(GroupSums *sums, const FleetRow *row)
+{
+    GroupSum *sum = group_sum(sums, row->group, row->assigned);
+    /* One that was reverted is observed, too, but does not run what its group assigns. */
+    bool reverted =
+        streq(row->state, "observed") && !isempty(row->group) && !streq_null(row->running, sum->allocator);
+
+    sum->relays++;
+    sum->ok += streq(row->state, "ok") || (streq(row->state, "observed") && !reverted);
+    sum->stopped += streq(row->state, "stopped");
+    sum->other += reverted || !state_is_fine(row->state);
+    sum->running += row->rss > 0;
+    sum->rss += row->rss;
+}
+
+int ctl_groups(int argc, char *argv[], const CtlOptions *options)
+{
+    static const size_t droppable[] = { GROUPS_STOPPED, GROUPS_RSS, GROUPS_ALLOCATOR };
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(ctl_table_freep) CtlTable *table = NULL;
+    _cleanup_(config_freep) Config *config = NULL;
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    GroupSums sums = { 0 };
+    char *const *none = NULL;
+
+    int status = ctl_operands(argc, argv, 0, &none);
+    if (status == 0 && ctl_table_new(options, groups_columns, ELEMENTSOF(groups_columns),
+                                     ELEMENTSOF(groups_columns), &table) < 0)
+        status = EXIT_USAGE;
+    if (status == 0)
+        status = fleet_get(options, &fleet, &bus);
+    if (status != 0)
+        return status;
+    config = fleet_config(options, bus, fleet.survey != NULL);
+    for (size_t i = 0; config && i < config->n_groups; i++)
+        group_sum(&sums, config->groups[i].name, config->allocators[config->groups[i].allocator].name);
+    for (int observed = 0; observed < 2; observed++) /* those without a group come last */
+        for (size_t i = 0; i < fleet.n; i++)
+            if (isempty(fleet.rows[i].group) == (observed == 1))
+                add_to_group(&sums, &fleet.rows[i]);
+
+    ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
+    for (size_t i = 0; i < sums.n; i++) {
+        const GroupSum *sum = &sums.items[i];
+        ctl_table_row(table);
+        ctl_table_text(table, GROUPS_GROUP, sum->name);
+        ctl_table_text(table, GROUPS_ALLOCATOR, sum->allocator);
+        ctl_table_number(table, GROUPS_RELAYS, sum->relays);
+        ctl_table_number(table, GROUPS_OK, sum->ok);
+        ctl_table_number(table, GROUPS_STOPPED, sum->stopped);
+        ctl_table_number(table, GROUPS_DIFFER, sum->other);
+        if (sum->other > 0)
+            ctl_table_color(table, GROUPS_DIFFER, "33");
+        if (sum->running > 0) {
+            ctl_table_number(table, GROUPS_RSS, sum->rss);
+            ctl_table_number(table, GROUPS_AVERAGE, sum->rss / sum->running);
+        }
+    }
+    free(sums.items);
+    _cleanup_(freep) char *legend = fleet_summary(&fleet, "");
+    return ctl_table_print_legend(table, legend) < 0 ? EXIT_FAILED : EXIT_FINE;
+}

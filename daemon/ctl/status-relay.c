@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The verb status for relays: each in full, by the daemon or without it. Changes nothing. */
+#include "ctl/lib/fleet.h"
+#include "ctl/lib/manager.h"
+#include "ctl/lib/recent.h"
+#include "ctl/status.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+
+#define EVENTS_SHOWN 10
+
+static void print_memory(FILE *f, const RelayFacts *r)
+{
+    char rss[FORMAT_BYTES_MAX], anonymous[FORMAT_BYTES_MAX], swap[FORMAT_BYTES_MAX], peak[FORMAT_BYTES_MAX];
+
+    status_field(f, "Memory", "%s (peak: %s, anonymous: %s, swap: %s)", format_bytes(rss, r->rss),
+                 format_bytes(peak, r->peak), format_bytes(anonymous, r->anonymous),
+                 format_bytes(swap, r->swap));
+}
+
+static void print_dropins(FILE *f, const RelayFacts *r)
+{
+    const char *name = "Drop-Ins";
+
+    if (strv_length(r->dropins) == 0 && isempty(r->dropin))
+        status_field(f, name, "none");
+    STRV_FOREACH (path, r->dropins) {
+        status_field(f, name, "%s%s", *path, streq_null(*path, r->dropin) ? " (ours)" : "");
+        name = "";
+    }
+    if (!isempty(r->dropin) && !strv_contains(r->dropins, r->dropin))
+        status_field(f, name, "%s (ours, not loaded by systemd yet)", r->dropin);
+}
+
+static const char *or_dash(const char *s)
+{
+    return isempty(s) ? "-" : s;
+}
+
+static void print_relay(FILE *f, const CtlOptions *options, const RelayFacts *r, const RecentEvents *events)
+{
+    const char *sgr = state_color(r->state ? r->state : "");
+    _cleanup_(freep) char *dot = ctl_paint(options, sgr, !ctl_utf8() ? "*" : r->pid > 0 ? "●" : "○");
+    _cleanup_(freep) char *state = ctl_paint(options, sgr, isempty(r->state) ? "unknown" : r->state);
+    _cleanup_(freep) char *since = status_moment(r->since);
+
+    fprintf(f, "%s %s - %s\n", dot, or_dash(r->name), or_dash(r->unit));
+    if (isempty(r->reason))
+        status_field(f, "State", "%s", state);
+    else
+        status_field(f, "State", "%s: %s", state, r->reason);
+    if (isempty(r->group))
+        status_field(f, "Group", "none: observed only");
+    else
+        status_field(f, "Group", "%s", r->group);
+    status_field(f, "Assigned", "%s", or_dash(r->assigned));
+    status_field(f, "Running", "%s%s%s", or_dash(r->running), isempty(r->version) ? "" : " ",
+                 isempty(r->version) ? "" : r->version);
+    if (!isempty(r->library))
+        status_field(f, "Library", "%s", r->library);
+    if (r->pid > 0) {
+        status_field(f, "Main PID", "%u", r->pid);
+        status_field(f, "Since", "%s", since);
+        print_memory(f, r);
+    }
+    print_dropins(f, r);
+    if (events->n > 0)
+        fputc('\n', f);
+    for (size_t i = 0; i < events->n; i++) {
+        _cleanup_(freep) char *time = ctl_format_time(events->items[i].time);
+        fputs(time, f);
+        ctl_write_wrapped(f, events->items[i].message, ctl_terminal_width(), (int)strlen(time) + 1,
+                          strlen(time));
+    }
+}
+
+static struct json_object *relay_json(const RelayFacts *r, const RecentEvents *events)
+{
+    struct json_object *json = relay_facts_json(r), *array = json_object_new_array();
+
+    for (size_t i = 0; i < events->n; i++) {
+        struct json_object *event = json_object_new_object();
+        json_object_object_add(event, "time", json_object_new_uint64(events->items[i].time));
+        json_object_object_add(event, "event", ctl_json_text(events->items[i].name));
+        json_object_object_add(event, "message", ctl_json_text(events->items[i].message));
+        json_object_array_add(array, event);
+    }
+    json_object_object_add(json, "events", array);
+    return json;
+}
+
+/* The same facts without the daemon. */
+static RelayFacts facts_of_survey(const Survey *survey, const FleetRow *row)
+{
+    const SurveyRelay *s = survey->relays;
+
+    while (!streq(s->name, row->relay)) /* each row was made of one */
+        s++;
+    return (RelayFacts){
+        .name = xstrdup(row->relay),
+        .unit = xstrdup(s->unit),
+        .group = xstrdup(row->group),
+        .assigned = xstrdup(row->assigned),
+        .running = xstrdup(row->running),
+        .version = xstrdup(row->version),
+        .state = xstrdup(row->state),
+        .reason = xstrdup(row->reason ? row->reason : s->verdict.reason),
+        .library = xstrdup(s->running.path),
+        .pid = (uint32_t)s->pid,
+        .since = s->since,
+        .rss = s->memory.rss,
+        .anonymous = s->memory.anon,
+        .swap = s->memory.swap,
+        .peak = s->memory.hwm,
+        .dropin = xstrdup(s->present ? s->dropin : NULL),
+        .dropins = s->dropins ? strv_copy(s->dropins) : NULL,
+    };
+}
+
+static int relay_facts(sd_bus *bus, const Fleet *fleet, const FleetRow *row, RelayFacts *ret)
+{
+    if (fleet->survey) {
+        *ret = facts_of_survey(fleet->survey, row);
+        return 0;
+    }
+    return relay_facts_get(bus, row->path, SAY_ALL, ret);
+}
+
+int status_relays(char *const *patterns, const CtlOptions *options)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    _cleanup_(freep) char *text = NULL;
+    struct json_object *array = json_object_new_array();
+    bool local = !options->host && !options->machine, fine = true;
+    size_t size = 0;
+
+    int status = fleet_get(options, &fleet, &bus);
+    bool missing = status == 0 && fleet_select(&fleet, patterns) < 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        abort();
+    for (size_t i = 0; status == 0 && i < fleet.n; i++) {
+        _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
+        _cleanup_(recent_events_clear) RecentEvents events = { 0 };
+        if (relay_facts(bus, &fleet, &fleet.rows[i], &facts) < 0) {
+            status = EXIT_FAILED;
+            break;
+        }
+        /* The journal of another host is not to be had over its bus. One that may not be read adds nothing.
+         */
+        if (local && recent_events_read(fleet.rows[i].relay, EVENTS_SHOWN, &events) < 0)
+            events = (RecentEvents){ 0 };
+        fine = fine && state_is_fine(fleet.rows[i].state);
+        if (options->json != JSON_OFF) {
+            json_object_array_add(array, relay_json(&facts, &events));
+            continue;
+        }
+        if (i > 0)
+            fputc('\n', f);
+        print_relay(f, options, &facts, &events);
+    }
+    fclose(f);
+    if (status == 0 && options->json != JSON_OFF)
+        status = ctl_print_json(options, json_object_get(array)) < 0 ? EXIT_FAILED : 0;
+    else if (status == 0)
+        status = ctl_print(options, text) < 0 ? EXIT_FAILED : 0;
+    json_object_put(array);
+    if (status != 0)
+        return status;
+    return missing ? EXIT_NO_RELAY : fine ? EXIT_FINE : EXIT_DIFFERS;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The verb status, as far as it shows the daemon, its configuration and its rollout. Changes nothing. */
+#include "ctl/status.h"
+
+#include "ctl/lib/fleet.h"
+#include "ctl/lib/manager.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+
+#define REASONS_SHOWN 5 /* of relays in one state; a screen shall do */
+
+void status_field(FILE *f, const char *name, const char *format, ...)
+{
+    va_list ap;
+
+    fprintf(f, "%12s%c ", name, isempty(name) ? ' ' : ':');
+    va_start(ap, format);
+    vfprintf(f, format, ap);
+    va_end(ap);
+    fputc('\n', f);
+}
+
+char *status_moment(usec_t realtime)
+{
+    if (realtime == 0)
+        return xstrdup("never");
+    _cleanup_(freep) char *time = ctl_format_time(realtime), *ago = ctl_format_ago(realtime);
+    return xasprintf("%s; %s", time, ago);
+}
+
+static void print_rollout(FILE *f, const CtlOptions *options, const ManagerFacts *m)
+{
+    if (m->id == 0 || isempty(m->rollout)) {
+        status_field(f, "Rollout", "none yet");
+        return;
+    }
+    bool idle = streq(m->rollout, "idle");
+    const char *word = idle && !isempty(m->result) ? m->result : m->rollout;
+    const char *sgr = streq(word, "halted") || streq(word, "aborted") ? "1;31" : idle ? "32" : "33";
+    _cleanup_(freep) char *painted = ctl_paint(options, sgr, word);
+
+    if (idle && streq_null(m->result, "none"))
+        status_field(f, "Rollout", "none since the daemon started; the last was %" PRIu64, m->id);
+    else if (idle)
+        status_field(f, "Rollout",
+                     "none in progress; the last (%" PRIu64 "): %s, %u of %u relays moved, %u failed", m->id,
+                     painted, m->done, m->total, m->failed);
+    else if (m->total == 0) /* it was under way before the daemon started */
+        status_field(f, "Rollout", "%s (%" PRIu64 ")", painted, m->id);
+    else
+        status_field(f, "Rollout", "%s (%" PRIu64 "): wave %u of %u, %u of %u relays moved, %u failed",
+                     painted, m->id, m->wave, m->waves, m->done, m->total, m->failed);
+    if (!isempty(m->reason))
+        status_field(f, "Reason", "%s", m->reason);
+    if (idle)
+        return;
+    _cleanup_(freep) char *started = status_moment(m->started);
+    if (m->started > 0)
+        status_field(f, "Started", "%s", started);
+    usec_t now = ctl_now();
+    char span[FORMAT_SPAN_MAX];
+    if (m->ends > now)
+        status_field(f, "Left", "about %s", format_span(span, m->ends - now));
+    if (streq(m->rollout, "halted") || streq(m->rollout, "aborted") || streq(m->rollout, "paused"))
+        status_field(f, "Go on", "\"relayallocctl resume\"");
+}
+
+/* "relay1 (settling), relay2 (restarting)" */
+static void print_under_way(FILE *f, const Fleet *fleet)
+{
+    _cleanup_(freep) char *text = NULL;
+    size_t size = 0;
+    FILE *list = open_memstream(&text, &size);
+
+    if (!list)
+        abort();
+    for (size_t i = 0; i < fleet->n; i++) {
+        const FleetRow *row = &fleet->rows[i];
+        if (streq(row->state, "restarting") || streq(row->state, "settling"))
+            fprintf(list, "%s%s (%s)", ftell(list) > 0 ? ", " : "", row->relay, row->state);
+    }
+    fclose(list);
+    if (!isempty(text))
+        status_field(f, "Under way", "%s", text);
+}
+
+/* The relays of that state, a line each with the reason. */
+static void print_relays_of(FILE *f, const CtlOptions *options, sd_bus *bus, const Fleet *fleet,
+                            const char *title, const char *state)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < fleet->n; i++) {
+        const FleetRow *row = &fleet->rows[i];
+        _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
+        if (!streq(row->state, state) || n++ >= REASONS_SHOWN)
+            continue;
+        if (row->path && relay_facts_get(bus, row->path, SAY_NOTHING, &facts) < 0)
+            facts = (RelayFacts){ 0 }; /* it has gone meanwhile */
+        const char *reason = row->path ? facts.reason : row->reason;
+        _cleanup_(freep) char *name = ctl_paint(options, state_color(state), row->relay);
+        status_field(f, n == 1 ? title : "", "%s%s%s", name, isempty(reason) ? "" : ": ",
+                     isempty(reason) ? "" : reason);
+    }
+    if (n > REASONS_SHOWN)
+        status_field(f, "", "and %zu more; \"relayallocctl verify\" shows all", n - REASONS_SHOWN);
+}
+
+static void print_fleet(FILE *f, const CtlOptions *options, sd_bus *bus, const Fleet *fleet)
+{
+    _cleanup_(freep) char *summary = fleet_summary(fleet, "");
+
+    status_field(f, "Fleet", "%s", summary);
+    print_relays_of(f, options, bus, fleet, "Failed", "failed");
+    print_relays_of(f, options, bus, fleet, "Drifted", "drifted");
+}
+
+static void print_refused(FILE *f, const CtlOptions *options, const char *problems)
+{
+    _cleanup_(freep) char *first = ctl_paint(options, "1;31", "a newer version of the file is not in force:");
+
+    status_field(f, "Refused", "%s", first);
+    while (*problems) {
+        size_t n = strcspn(problems, "\n");
+        status_field(f, "", "%.*s", (int)n, problems);
+        problems += n + (problems[n] == '\n');
+    }
+}
+
+static int print_manager(const CtlOptions *options, sd_bus *bus, const ManagerFacts *m, const Fleet *fleet)
+{
+    _cleanup_(freep) char *loaded = status_moment(m->config_loaded);
+    _cleanup_(freep) char *dot = ctl_paint(options, "1;32", ctl_utf8() ? "●" : "*"), *text = NULL;
+    size_t size = 0;
+
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        abort();
+    fprintf(f, "%s relayallocd %s\n", dot, m->version ? m->version : "");
+    status_field(f, "Config", "%s", m->config_path ? m->config_path : "-");
+    status_field(f, "Loaded", "%s", loaded);
+    if (!isempty(m->config_error))
+        print_refused(f, options, m->config_error);
+    print_fleet(f, options, bus, fleet);
+    print_rollout(f, options, m);
+    print_under_way(f, fleet);
+    fclose(f);
+    return ctl_print(options, text);
+}
+
+/* Without the daemon: only what the file and systemd say. */
+static int print_offline(const CtlOptions *options, const Fleet *fleet)
+{
+    if (options->json != JSON_OFF) {
+        struct json_object *o = json_object_new_object(), *relays = json_object_new_object();
+        json_object_object_add(o, "version", NULL);
+        json_object_object_add(o, "config", ctl_json_text(fleet->survey->config->path));
+        json_object_object_add(relays, "total", json_object_new_uint64(fleet->n));
+        json_object_object_add(o, "relays", relays);
+        json_object_object_add(o, "rollout", NULL);
+        return ctl_print_json(options, o);
+    }
+    _cleanup_(freep) char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        abort();
+    fprintf(f, "%s relayallocd (not running)\n", ctl_utf8() ? "○" : "*");
+    status_field(f, "Config", "%s", fleet->survey->config->path);
+    print_fleet(f, options, NULL, fleet);
+    fclose(f);
+    return ctl_print(options, text);
+}
+
+int ctl_status(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(manager_facts_clear) ManagerFacts manager = { 0 };
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    char *const *patterns = NULL;
+    bool fine = true;
+
+    int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
+    if (status == 0 && *patterns)
+        return status_relays(patterns, options);
+    if (status == 0)
+        status = fleet_get(options, &fleet, &bus);
+    if (status != 0)
+        return status;
+    if (fleet.survey) {
+        print_offline(options, &fleet);
+        return EXIT_FAILED;
+    }
+    int r = manager_facts_get(bus, SAY_ALL, &manager);
+    if (r < 0)
+        return EXIT_FAILED;
+    if (options->json != JSON_OFF)
+        r = ctl_print_json(options, manager_facts_json(&manager));
+    else
+        r = print_manager(options, bus, &manager, &fleet);
+    for (size_t i = 0; i < fleet.n; i++)
+        fine = fine && state_is_fine(fleet.rows[i].state);
+    return r < 0 ? EXIT_FAILED : fine ? EXIT_FINE : EXIT_DIFFERS;
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The list of findings, and the judgements about allocators and relays; those about the host are in
+ * doctor-host.c. Must never say anything about a host on which all is well. */
+#include "doctor/doctor.h"
+
+#include "doctor/doctor-text.h"
+
+const char *const finding_ids[] = {
+    "library-refused",
+    "library-hidden",
+    "library-denied",
+    "mimalloc3-grows",
+    "tor-sandbox",
+    "overridden",
+    "also-set",
+    "huge-pages",
+    "queues-too-big",
+    "journal-in-memory",
+    "journal-too-small",
+    "needrestart",
+    "unattended-upgrades",
+    NULL,
+};
+
+const char *severity_to_string(Severity severity)
+{
+    return severity == SEVERITY_WARNING ? "warning" : "note";
+}
+
+static void finding_clear(Finding *finding)
+{
+    free(finding->what);
+    free(finding->why);
+    free(finding->advice);
+    strv_free(finding->relays);
+    *finding = (Finding){ 0 };
+}
+
+void findings_add(Findings *findings, const char *relay, Finding *take)
+{
+    Finding *finding = NULL;
+
+    for (size_t i = 0; i < findings->n && !finding; i++)
+        if (streq(findings->items[i].id, take->id) && streq(findings->items[i].what, take->what))
+            finding = &findings->items[i];
+    if (finding) {
+        finding_clear(take);
+    } else {
+        GROW(findings->items, findings->capacity, findings->n);
+        finding = &findings->items[findings->n++];
+        *finding = *take;
+        *take = (Finding){ 0 };
+    }
+    if (relay && !strv_contains(finding->relays, relay))
+        strv_push(&finding->relays, xstrdup(relay));
+}
+
+void findings_clear(Findings *findings)
+{
+    for (size_t i = 0; i < findings->n; i++)
+        finding_clear(&findings->items[i]);
+    free(findings->items);
+    *findings = (Findings){ 0 };
+}
+
+size_t findings_warnings(const Findings *findings)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < findings->n; i++)
+        n += findings->items[i].severity == SEVERITY_WARNING;
+    return n;
+}
+
+/* ---- allocators ---- */
+
+bool doctor_library(const char *allocator, const char *reason, Finding *ret)
+{
+    if (isempty(reason))
+        return false;
+    *ret = (Finding){
+        .id = "library-refused",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("the library of allocator \"%s\" is refused: %s", allocator, reason),
+        .why = xstrdup("No relay is moved to this allocator."),
+        .advice = xstrdup(
+            "Install the library, or correct its path in the configuration; \"relayallocctl allocators\" "
+            "shows what is found."),
+    };
+    return true;
+}
+
+/* The first number in the file's name behind "libmimalloc": "libmimalloc.so.3.0",
+ * "libmimalloc-secure-2.0.9.so". */
+static unsigned long major_of_name(const char *path)
+{
+    const char *name = strrchr(path, '/'), *version = NULL;
+
+    name = name ? name + 1 : path;
+    version = strpbrk(name, "0123456789");
+    return version ? strtoul(version, NULL, 10) : 0;
+}
+
+bool doctor_mimalloc3(const char *allocator, const char *realpath, const char *version, Finding *ret)
+{
+    if (!realpath || family_of_library(realpath) != FAMILY_MIMALLOC)
+        return false;
+    if ((isempty(version) ? major_of_name(realpath) : strtoul(version, NULL, 10)) != 3)
+        return false;
+    *ret = (Finding){
+        .id = "mimalloc3-grows",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("allocator \"%s\" is mimalloc 3, which is known to grow without bound under tor",
+                          allocator),
+        .why = xstrdup(
+            "The operators of 1AEO measured 10.4 GB a relay after ten days; the first days look harmless. "
+            "MIMALLOC_PURGE_DELAY=0 (mimalloc3-tuned) helps for hours; nobody has shown that it helps for "
+            "weeks."),
+        .advice = xstrdup(
+            "Prefer mimalloc 2 or jemalloc. To measure mimalloc 3 all the same, give it few relays and "
+            "look at \"relayallocctl report\", which says whether they still grow."),
+    };
+    return true;
+}
+
+/* ---- the unit's sandbox ---- */
+
+const char *const sandbox_settings[] = {
+    "ProtectHome",         "PrivateTmp",    "InaccessiblePaths", "InaccessibleDirectories",
+    "TemporaryFileSystem", "NoExecPaths",   "ExecPaths",         "BindPaths",
+    "BindReadOnlyPaths",   "RootDirectory", "RootImage",         NULL,
+};
+
+/* The deepest rule about a path decides; of two about the same path the one that hides. */
+typedef struct Rule {
+    size_t depth; /* length of its path */
+    bool hides;
+    const UnitSetting *setting;
+} Rule;
+
+static void rule_apply(Rule *rule, const UnitSetting *setting, const char *path, size_t n, bool hides,
+                       const char *library)
+{
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    if (strncmp(library, path, n) != 0 || (n > 1 && library[n] != '/' && library[n] != '\0'))
+        return;
+    if (rule->setting && (n < rule->depth || (n == rule->depth && rule->hides)))
+        return;
+    *rule = (Rule){ .depth = n, .hides = hides, .setting = setting };
+}
+
+/* Each path of a list: "-" and "+" in front, and what follows a colon, say how, not where. Of
+ * "SOURCE:DESTINATION" the destination counts. */
+static void rule_apply_list(Rule *rule, const UnitSetting *setting, bool binds, bool hides,
+                            const char *library)
+{
+    for (const char *p = setting->value; *(p += strspn(p, " \t"));) {
+        size_t n = strcspn(p, " \t");
+        const char *path = p, *end = p + n, *colon = memchr(p, ':', n);
+        if (binds && colon)
+            path = colon + 1;
+        path += strspn(path, "-+");
+        size_t length = (size_t)(end - path);
+        colon = memchr(path, ':', length);
+        rule_apply(rule, setting, path, colon ? (size_t)(colon - path) : length, hides, library);
+        p = end;
+    }
+}
+
+static void rule_apply_folders(Rule *rule, const UnitSetting *setting, const char *const *folders,
+                               const char *library)
+{
+    for (; *folders; folders++)
+        rule_apply(rule, setting, *folders, strlen(*folders), true, library);
+}
+
+/* The last assignment of a setting that has one value; NULL: none. */
+static const UnitSetting *last_of(const UnitSetting *settings, size_t n, const char *name)
+{
+    while (n-- > 0)
+        if (streq(settings[n].name, name))
+            return &settings[n];
+    return NULL;
+}
+
+/* Has a later empty assignment taken this one away? */
+static bool taken_away(const UnitSetting *settings, size_t n, size_t i)
+{
+    for (size_t j = i + 1; j < n; j++)
+        if (streq(settings[j].name, settings[i].name) && isempty(settings[j].value))
+            return true;
+    return false;
+}
+
+static void apply_lists(const UnitSetting *settings, size_t n, const char *library, Rule *ret_access,
+                        Rule *ret_exec)
+{
+    static const struct {
+        const char *name;
+        bool exec, binds, hides;
+    } lists[] = {
+        { "InaccessiblePaths", false, false, true },   { "InaccessibleDirectories", false, false, true },
+        { "TemporaryFileSystem", false, false, true }, { "BindPaths", false, true, false },
+        { "BindReadOnlyPaths", false, true, false },   { "NoExecPaths", true, false, true },
+        { "ExecPaths", true, false, false },
+    };
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < ELEMENTSOF(lists); k++)
+            if (streq(settings[i].name, lists[k].name) && !taken_away(settings, n, i))
+                rule_apply_list(lists[k].exec ? ret_exec : ret_access, &settings[i], lists[k].binds,
+                                lists[k].hides, library);
+}
+
+/* The setting that gives the unit another root, or NULL. */
+static const UnitSetting *other_root(const UnitSetting *settings, size_t n)
+{
+    const UnitSetting *folder = last_of(settings, n, "RootDirectory"),
+                      *image = last_of(settings, n, "RootImage");
+
+    if (folder && !isempty(folder->value) && !streq(folder->value, "/"))
+        return folder;
+    return image && !isempty(image->value) ? image : NULL;
+}
+
+bool doctor_sandbox(const UnitSetting *settings, size_t n, const char *library, Finding *ret)
+{
+    static const char *const homes[] = { "/home", "/root", "/run/user", NULL };
+    static const char *const temporary[] = { "/tmp", "/var/tmp", NULL };
+    Rule access = { 0 }, exec = { 0 };
+    const UnitSetting *home = last_of(settings, n, "ProtectHome"), *tmp = last_of(settings, n, "PrivateTmp");
+
+    if (home && (systemd_bool(home->value) == 1 || streq(home->value, "tmpfs")))
+        rule_apply_folders(&access, home, homes, library);
+    if (tmp && systemd_bool(tmp->value) == 1)
+        rule_apply_folders(&access, tmp, temporary, library);
+    apply_lists(settings, n, library, &access, &exec);
+    const UnitSetting *guilty = access.hides     ? access.setting
+                                : exec.hides     ? exec.setting
+                                : access.setting ? NULL /* mounted there on purpose */
+                                                 : other_root(settings, n);
+    if (!guilty)
+        return false;
+    *ret = (Finding){
+        .id = "library-hidden",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("%s=%s in %s keeps the relay from %s", guilty->name, guilty->value, guilty->file,
+                          library),
+        .why =
+            xstrdup("The dynamic linker would go on without the library, and the relay would run on glibc's "
+                    "allocator. relayallocd refuses such a move, so the relay stays as it is."),
+        .advice =
+            xstrdup("Install the library under /usr/lib, which no sandbox hides, and name that path in the "
+                    "configuration; or take the setting out of that file."),
+    };
+    return true;
+}
+
+/* ---- AppArmor, tor's sandbox, other files ---- */
+
+/* abstractions/base lets every profile map files with ".so" in their name under these. */
+static bool common_library(const char *path)
+{
+    static const char *const folders[] = { "/usr/lib/", "/usr/lib32/", "/usr/lib64/",
+                                           "/lib/",     "/lib32/",     "/lib64/" };
+
+    for (size_t i = 0; i < ELEMENTSOF(folders); i++)
+        if (strncmp(path, folders[i], strlen(folders[i])) == 0 && strstr(path, ".so"))
+            return true;
+    return false;
+}
+
+bool doctor_apparmor(const char *profile, const char *local_rules, const char *realpath, Finding *ret)
+{
+    if (isempty(profile) || !realpath || common_library(realpath) || apparmor_allows(local_rules, realpath))
+        return false;
+    *ret = (Finding){
+        .id = "library-denied",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("the AppArmor profile %s does not allow %s", profile, realpath),
+        .why = xstrdup(
+            "It allows libraries under /usr/lib only. The dynamic linker would go on without this one, and "
+            "the relay would run on glibc's allocator. relayallocd refuses such a move, so the relay stays "
+            "as it is."),
+        .advice = xasprintf("Install the library under /usr/lib, or allow it with this line in "
+                            "/etc/apparmor.d/local/%s\n  %s mr,\nand then, as root,\n  apparmor_parser -r "
+                            "/etc/apparmor.d/%s",
+                            profile, realpath, profile),
+    };
+    return true;
+}
+
+bool doctor_tor_sandbox(const char *sandbox, const char *allocator, Family family, Finding *ret)
+{
+    if (!sandbox || !streq(sandbox, "1") || family == FAMILY_GLIBC)
+        return false;
+    *ret = (Finding){
+        .id = "tor-sandbox",
+        .severity = SEVERITY_NOTE,
+        .what = xasprintf("tor's own sandbox (Sandbox 1 in torrc) is on, with allocator \"%s\"", allocator),
+        .why = xasprintf(
+            "It lets tor make those system calls only that its authors thought of, and an allocator may "
+            "need others, also late. %s",
+            family == FAMILY_OTHER
+                ? "This one has not been tried with it."
+                : "jemalloc 5.3, mimalloc 2.0 to 3.0 and gperftools 2.10 to 2.16 are known to "
+                  "start with it."),
+        .advice = xstrdup(
+            "Leave rollout.canary at 1 or more and give the first relay a longer rollout.canary_settle, "
+            "so that one relay finds out."),
+    };
+    return true;
+}
+
+bool doctor_override(const char *conflict, bool wins, Finding *ret)
+{
+    if (isempty(conflict))
+        return false;
+    *ret = (Finding){
+        .id = wins ? "overridden" : "also-set",
+        .severity = wins ? SEVERITY_WARNING : SEVERITY_NOTE,
+        .what = xstrdup(conflict),
+        .why = xstrdup(
+            wins ? "That wins over our drop-in, so the relay would not run as it is assigned. relayallocd "
+                   "finds this after the restart, and puts the relay back."
+                 : "Our drop-in sorts after it and wins. Without it, as after a revert, that file decides "
+                   "again."),
+        .advice = xstrdup(
+            "Take the line out of that file, to have one place that decides. Files of others are never "
+            "changed."),
+    };
+    return true;
+}

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The daemon's life: start, bus, reload, stop. Whatever happens around it, it keeps running: a lost bus is
+ * opened again, a bad file changes nothing. */
+#include "manager/manager.h"
+#include "core/relay.h"
+#include "io/paths.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#define DROPIN_ROOT "/etc/systemd/system"
+#define STATE_DIR "/var/lib/relayalloc"
+#define RECONNECT_DELAY (2 * USEC_PER_SEC)
+
+usec_t now_monotonic(const Manager *m)
+{
+    uint64_t now;
+
+    return sd_event_now(m->event, CLOCK_MONOTONIC, &now) < 0 ? 0 : now;
+}
+
+usec_t now_realtime(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
+}
+
+void manager_schedule(Manager *m, sd_event_source **source, usec_t delay, sd_event_time_handler_t handler)
+{
+    int enabled = SD_EVENT_OFF;
+    usec_t due;
+
+    if (*source && sd_event_source_get_enabled(*source, &enabled) > 0 &&
+        sd_event_source_get_time(*source, &due) >= 0 && due <= now_monotonic(m) + delay)
+        return; /* the earlier wish serves this one, too */
+    *source = sd_event_source_unref(*source);
+    int r = sd_event_add_time_relative(m->event, source, CLOCK_MONOTONIC, delay, USEC_PER_MSEC, handler, m);
+    if (r < 0)
+        eventlog_line(LOG_ERR, "Cannot set a timer: %s.", strerror(-r));
+}
+
+int manager_save_state(Manager *m)
+{
+    int r = state_file_save(m->state_dir, m->state);
+
+    if (r < 0)
+        eventlog_line(LOG_ERR, "Cannot save %s/state: %s.", m->state_dir, strerror(-r));
+    m->state_error = r;
+    return r;
+}
+
+/* ---- what systemd and the bus are shown ---- */
+
+void manager_show_status(Manager *m)
+{
+    size_t counts[_RELAY_STATE_MAX] = { 0 };
+    _cleanup_(freep) char *rollout = NULL;
+
+    for (size_t i = 0; i < m->n_relays; i++)
+        counts[m->relays[i]->state]++;
+    if (m->run) {
+        size_t total, done, failed;
+
+        rollout_counts(run_rollout(m->run), &total, &done, &failed);
+        rollout = xasprintf("; rollout %s, wave %zu, %zu of %zu relays",
+                            rollout_state_to_string(rollout_state(run_rollout(m->run))),
+                            rollout_wave(run_rollout(m->run)), done + failed, total);
+    } else if (m->state->hold != HOLD_NONE) {
+        rollout = xasprintf("; rollout %s", hold_to_string(m->state->hold));
+    }
+    _cleanup_(freep) char *summary = relay_states_summary(m->n_relays, "", counts);
+    _cleanup_(freep) char *status =
+        xasprintf("STATUS=%s%s%s", summary, rollout ? rollout : "",
+                  m->config_error ? "; the newer configuration file is refused" : "");
+    /* Only what is new: sd_notify(3) waits while systemd reads none, as in a reload of its own. */
+    if (m->scanned && !streq_null(status, m->status)) {
+        sd_notify(0, status);
+        free(m->status);
+        m->status = TAKE_PTR(status);
+    }
+    bus_api_manager_changed(m);
+}
+
+void manager_ready(Manager *m)
+{
+    if (m->ready)
+        return;
+    m->ready = true;
+    sd_notify(0, "READY=1");
+    manager_show_status(m);
+}
+
+/* ---- the bus ---- */
+
+static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata);
+
+static void disconnect(Manager *m)
+{
+    run_forget_bus(m);
+    relays_forget_bus(m);
+    bus_api_stop(m);
+    m->systemd = systemd1_free(m->systemd);
+    if (m->bus)
+        sd_bus_detach_event(m->bus);
+    m->bus = sd_bus_close_unref(m->bus);
+}
+
+static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    Manager *m = userdata;
+
+    (void)message;
+    (void)error;
+    if (m->stopping)
+        return 0;
+    if (!m->bus_lost)
+        eventlog_write(MESSAGE_BUS_LOST, &(Event){ 0 },
+                       "Lost the connection to the system bus; connecting again.");
+    /* Not from within the bus's own callback; and not at once when that was tried already. */
+    manager_schedule(m, &m->reconnect, m->bus_lost ? RECONNECT_DELAY : 0, on_reconnect);
+    m->bus_lost = true;
+    return 0;
+}
+
+static void on_unit_changed(void *userdata, const char *unit)
+{
+    Relay *r = relays_find_unit(userdata, unit);
+
+    if (r)
+        relay_unit_changed(r);
+}
+
+/* Units come and go all the time on a busy host, and a list of unit files costs systemd a walk through its
+ * folders: only what may be a relay is worth it. */
+static void on_units_changed(void *userdata, const char *unit)
+{
+    Manager *m = userdata;
+
+    if (!unit || unit_is_instance(m->setup->config->unit, unit))
+        relays_scan(m);
+}
+
+static void on_job_removed(void *userdata, const char *job, const char *unit, JobResult result)
+{
+    run_job_removed(userdata, job, unit, result);
+}
+
+static void on_owner_changed(void *userdata, bool present)
+{
+    Manager *m = userdata;
+
+    if (!present)
+        return;
+    if (m->bus_lost)
+        eventlog_line(LOG_INFO, "Connected to the system bus again.");
+    m->bus_lost = false;
+    relays_bus_back(m);
+    run_bus_back(m);
+}
+
+static const Systemd1Events systemd_events = {
+    .unit_changed = on_unit_changed,
+    .units_changed = on_units_changed,
+    .job_removed = on_job_removed,
+    .owner_changed = on_owner_changed,
+};
+
+static int connect_bus(Manager *m)
+{
+    int r = sd_bus_open_system(&m->bus);
+
+    if (r >= 0)
+        r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL);
+    if (r >= 0)
+        r = sd_bus_match_signal_async(m->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                                      "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, m);
+    if (r >= 0)
+        r = systemd1_new(m->bus, &systemd_events, m, &m->systemd);
+    if (r >= 0)
+        r = bus_api_start(m);
+    if (r < 0)
+        disconnect(m);
+    return r;
+}
+
+static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    m->reconnect = sd_event_source_unref(m->reconnect);
+    disconnect(m);
+    int r = connect_bus(m);
+    if (r < 0)
+        manager_schedule(m, &m->reconnect, RECONNECT_DELAY, on_reconnect);
+    return 0;
+}
+
+/* ---- reload ---- */
+
+void manager_hold(Manager *m, Hold hold, const char *reason)
+{
+    char *copy = xstrdup(reason);
+
+    m->state->hold = hold;
+    free(m->state->hold_reason);
+    m->state->hold_reason = copy;
+}
+
+/* What failed with another file or another build of a library gets a new chance. What an operator aborted or
+ * reverted stays so until the file changes, which an upgrade of a library does not; what is paused stays
+ * paused. */
+static void forget_old_failures(Manager *m, const Setup *setup)
+{
+    State *s = m->state;
+
+    if (streq_null(s->config_id, setup->id))
+        return;
+    size_t n = strcspn(setup->id, "-") + 1;
+    bool new_file = !s->config_id || strncmp(s->config_id, setup->id, n) != 0;
+    free(s->config_id);
+    s->config_id = xstrdup(setup->id);
+    if (new_file) { /* else they are told apart by the build of the library */
+        state_clear_refusals(s);
+        s->reverted = strv_free(s->reverted);
+    }
+    if (s->hold == HOLD_HALTED || (s->hold == HOLD_ABORTED && new_file))
+        manager_hold(m, HOLD_NONE, NULL);
+    (void)manager_save_state(m);
+}
+
+static int load_config(Manager *m, Setup **ret)
+{
+    _cleanup_(freep) char *problems = NULL;
+    int r = setup_load(m, m->config_path, ret, &problems);
+
+    free(m->config_error);
+    m->config_error = NULL;
+    if (r >= 0)
+        return 0;
+    const Event e = { .reason = problems };
+    eventlog_write(MESSAGE_CONFIG_REFUSED, &e, "%s is refused%s:\n%s", m->config_path,
+                   m->setup ? ", what was in force stays so" : "", problems);
+    m->config_error = TAKE_PTR(problems);
+    return r;
+}
+
+static void adopt(Manager *m, Setup *take)
+{
+    if (m->setup && !streq(m->setup->config->unit, take->config->unit))
+        relays_forget(m);
+    setup_free(m->setup);
+    m->setup = take;
+    m->not_before = 0;
+    m->look_at_groups = true;
+    forget_old_failures(m, take);
+    eventlog_write(MESSAGE_CONFIG_LOADED, &(Event){ 0 }, "Loaded %s: %zu group%s.", m->config_path,
+                   m->setup->config->n_groups, m->setup->config->n_groups == 1 ? "" : "s");
+}
+
+/* What follows from a new configuration once the loop runs. */
+static void apply(Manager *m)
+{
+    relays_watch_instances(m);
+    relays_assign(m);
+    relays_scan(m);
+    (void)sampler_start(m);
+    plan_soon(m);
+}
+
+bool manager_adopt_next(Manager *m)
+{
+    if (!m->next_setup)
+        return false;
+    if (m->state->hold == HOLD_HALTED && !streq(m->next_setup->id, m->setup->id)) { /* by what it replaces */
+        manager_hold(m, HOLD_NONE, NULL);
+        (void)manager_save_state(m);
+    }
+    adopt(m, TAKE_PTR(m->next_setup));
+    apply(m);
+    return true;
+}
+
+int manager_reload(Manager *m)
+{
+    _cleanup_(setup_freep) Setup *setup = NULL;
+
+    if (m->ready) /* else READY=1 is still to come, when all relays have been looked at */
+        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading %s",
+                   (unsigned long long)now_monotonic(m), m->config_path);
+    free(m->status);
+    m->status = NULL;
+    int r = load_config(m, &setup);
+    if (r >= 0 && m->run) {
+        /* What is under way was begun by the old file and is ended by it; then all is planned anew from what
+         * is true. */
+        bool same = !m->next_setup && streq(setup->id, m->setup->id);
+
+        setup_free(m->next_setup);
+        m->next_setup = TAKE_PTR(setup);
+        forget_old_failures(m, m->next_setup); /* now: what fails, or is aborted, from here on counts */
+        if (!same)
+            run_event(m, EVENT_SUPERSEDE);
+    } else if (r >= 0) {
+        adopt(m, TAKE_PTR(setup));
+        apply(m);
+    }
+    if (m->ready)
+        sd_notify(0, "READY=1");
+    manager_show_status(m);
+    return r;
+}
+
+void manager_check_libraries(Manager *m)
+{
+    char *stamp = setup_stamp(m->setup);
+
+    if (streq(stamp, m->setup->stamp) || streq_null(stamp, m->tried_stamp)) {
+        free(stamp);
+        return;
+    }
+    free(m->tried_stamp);
+    m->tried_stamp = stamp; /* once, even if the file is refused meanwhile */
+    eventlog_line(LOG_INFO, "A library was installed, removed or replaced: looking at all of them again.");
+    (void)manager_reload(m);
+}
+
+/* ---- an operator's wishes ---- */
+
+void manager_pause(Manager *m)
+{
+    const Event e = { .rollout = run_id(m) };
+
+    if (m->state->hold == HOLD_NONE) /* a halt and an abort hold more than a pause does */
+        manager_hold(m, HOLD_PAUSED, NULL);
+    (void)manager_save_state(m);
+    run_event(m, EVENT_PAUSE);
+    eventlog_write(MESSAGE_ROLLOUT_PAUSED, &e,
+                   "Paused by an operator: what is under way is finished, nothing new begins.");
+    manager_show_status(m);
+}
+
+int manager_resume(Manager *m)
+{
+    const Event e = { .rollout = run_id(m) };
+
+    if (m->state->hold == HOLD_NONE && m->state->n_refusals == 0)
+        return -ENOENT;
+    if (m->state->hold != HOLD_PAUSED)
+        state_clear_refusals(m->state); /* the operator has looked at it: a new chance */
+    manager_hold(m, HOLD_NONE, NULL);
+    (void)manager_save_state(m);
+    m->not_before = 0;
+    eventlog_write(MESSAGE_ROLLOUT_RESUMED, &e, "Resumed by an operator.");
+    run_event(m, EVENT_RESUME);
+    plan_soon(m);
+    manager_show_status(m);
+    return 0;
+}
+
+int manager_abort(Manager *m)
+{
+    if (!m->run)
+        return -ENOENT;
+    /* Now, and not when what is under way has been finished: neither a crash nor a new plan may undo it. */
+    if (m->state->hold != HOLD_HALTED) {
+        manager_hold(m, HOLD_ABORTED, NULL);
+        (void)manager_save_state(m);
+    }
+    run_event(m, EVENT_ABORT);
+    manager_show_status(m);
+    return 0;
+}
+
+int manager_revert(Manager *m, char *const *relays, size_t *ret_n)
+{
+    size_t n = 0;
+
+    STRV_FOREACH (name, relays)
+        if (!relays_find(m, *name))
+            return -ENOENT;
+    for (size_t i = 0; i < m->n_relays; i++) {
+        const Relay *r = m->relays[i];
+        bool wanted =
+            relays && *relays ? strv_contains(relays, r->name) : r->group != GROUP_NONE || r->present;
+
+        if (!wanted)
+            continue;
+        if (!strv_contains(m->state->reverted, r->name))
+            strv_push(&m->state->reverted, xstrdup(r->name));
+        state_remove_refusal(m->state, r->name, "", ""); /* asked for again, tried again */
+        n++;
+    }
+    (void)manager_save_state(m);
+    m->not_before = 0;
+    run_event(m, EVENT_SUPERSEDE);
+    relays_assign(m);
+    plan_soon(m);
+    *ret_n = n;
+    return 0;
+}
+
+/* ---- life ---- */
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    (void)source;
+    (void)info;
+    (void)manager_reload(userdata);
+    return 0;
+}
+
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)info;
+    m->stopping = true;
+    sd_notify(0, "STOPPING=1\nSTATUS=Stopping; the relays are left as they are");
+    return sd_event_exit(m->event, 0);
+}
+
+/* For tests and for runs beside an installed daemon; not in the manual. */
+static char *path_from_env(const char *name, const char *otherwise)
+{
+    const char *value = secure_getenv(name);
+
+    return xstrdup(isempty(value) ? otherwise : value);
+}
+
+static int open_state(Manager *m)
+{
+    if (mkdir(m->state_dir, 0700) < 0 && errno != EEXIST)
+        eventlog_line(LOG_WARNING, "Cannot make %s: %s.", m->state_dir, strerror(errno));
+    int r = state_file_load(m->state_dir, &m->state);
+    if (r == -EBADMSG)
+        eventlog_line(LOG_WARNING, "%s/state is damaged; starting without it.", m->state_dir);
+    else if (r < 0)
+        eventlog_line(LOG_ERR, "Cannot read %s/state: %s.", m->state_dir, strerror(-r));
+    return r == -EBADMSG ? 0 : r;
+}
+
+static int add_signals(Manager *m)
+{
+    static const int terminating[] = { SIGTERM, SIGINT };
+    int r = sd_event_add_signal(m->event, NULL, SIGHUP | SD_EVENT_SIGNAL_PROCMASK, on_hangup, m);
+
+    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(terminating); i++)
+        r = sd_event_add_signal(m->event, NULL, terminating[i] | SD_EVENT_SIGNAL_PROCMASK, on_terminate, m);
+    return r;
+}
+
+int manager_new(const char *config_path, Manager **ret)
+{
+    _cleanup_(manager_freep) Manager *m = xcalloc(1, sizeof(*m));
+    _cleanup_(freep) char *dropin_root = path_from_env("RELAYALLOC_DROPIN_ROOT", DROPIN_ROOT);
+
+    m->config_path = xstrdup(config_path);
+    m->state_dir = path_from_env("RELAYALLOC_STATE_DIR", STATE_DIR);
+    m->proc = path_from_env("RELAYALLOC_PROC", "/proc");
+    m->probe = path_of_probe();
+    int r = open_state(m);
+    if (r < 0)
+        return r;
+    Setup *setup = NULL;
+    r = load_config(m, &setup);
+    if (r < 0)
+        return r;
+    adopt(m, setup);
+    r = dropin_store_new(dropin_root, &m->dropins);
+    if (r < 0) {
+        eventlog_line(LOG_ERR, "Cannot open %s: %s.", dropin_root, strerror(-r));
+        return r;
+    }
+    r = sd_event_default(&m->event);
+    if (r >= 0)
+        r = add_signals(m);
+    if (r >= 0)
+        r = sd_event_set_watchdog(m->event, true);
+    if (r < 0) {
+        eventlog_line(LOG_ERR, "Cannot set up the event loop: %s.", strerror(-r));
+        return r;
+    }
+    r = connect_bus(m);
+    if (r < 0) {
+        eventlog_line(LOG_ERR, "Cannot connect to the system bus: %s.", strerror(-r));
+        return r;
+    }
+    relays_watch_instances(m);
+    *ret = TAKE_PTR(m);
+    return 0;
+}
+
+Manager *manager_free(Manager *m)
+{
+    if (!m)
+        return NULL;
+    m->stopping = true;
+    m->run = run_free(m->run);
+    disconnect(m);
+    relays_free(m);
+    plan_free(m->plan);
+    sd_event_source_unref(m->reconnect);
+    sd_event_source_unref(m->rescan);
+    sd_event_source_unref(m->reread);
+    sd_event_source_unref(m->replan);
+    sd_event_source_unref(m->sampling);
+    sd_event_source_unref(m->run_over);
+    sd_event_source_unref(m->retry);
+    sd_event_source_unref(m->instances_watch);
+    sd_event_source_unref(m->clock_watch);
+    sd_event_unref(m->event);
+    dropin_store_free(m->dropins);
+    state_free(m->state);
+    setup_free(m->setup);
+    setup_free(m->next_setup);
+    free(m->last_reason);
+    free(m->config_error);
+    free(m->status);
+    free(m->tried_stamp);
+    free(m->config_path);
+    free(m->state_dir);
+    free(m->proc);
+    free(m->probe);
+    free(m);
+    return NULL;
+}
+
+int manager_run(Manager *m)
+{
+    eventlog_write(MESSAGE_DAEMON_STARTED, &(Event){ .version = VERSION },
+                   "relayallocd " VERSION " started.");
+    sd_notify(0, "STATUS=Looking for relays");
+    int r = sampler_start(m);
+    if (r >= 0)
+        r = sd_event_loop(m->event);
+    eventlog_write(MESSAGE_DAEMON_STOPPED, &(Event){ 0 },
+                   "relayallocd stopped; the relays are left as they are.");
+    return r;
+}

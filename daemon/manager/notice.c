@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is told of a rollout (journal) and remembered of it (state): nothing here changes its course. */
+#include "manager/run.h"
+
+#include <inttypes.h>
+#include <syslog.h>
+
+/* The way back of a relay that a crash left in mid-move is kept until it has been moved. */
+static void end_flight(Run *run, size_t item)
+{
+    const RunItem *i = &run->items[item];
+
+    if (rollout_step(run->rollout, item) != STEP_SKIPPED || !i->item.recover || !relay_up(i->relay))
+        state_remove_flight(run->manager->state, i->relay->name);
+}
+
+void notice_wave(Run *run, const RolloutCommand *c)
+{
+    Manager *m = run->manager;
+    const Event e = { .rollout = run_id(m), .wave = c->wave };
+
+    /* All of the wave at once, before its first file: after a crash we know whom to look after. */
+    for (size_t n = 0; n < run->n; n++) {
+        const RunItem *i = &run->items[n];
+        Step step = rollout_step(run->rollout, n);
+
+        if (step == STEP_WRITING && i->item.restart)
+            state_add_flight(m->state, i->relay->name, i->previous, i->before);
+        else if (step_ended(step))
+            end_flight(run, n);
+    }
+    run->unsafe = manager_save_state(m) < 0;
+    eventlog_write(MESSAGE_WAVE_STARTED, &e, "Rollout %" PRIu64 ", wave %zu: %zu relay%s.", run_id(m),
+                   c->wave, c->count, c->count == 1 ? "" : "s");
+}
+
+/* Of the first item that failed, for people; owned by the caller. NULL: none did. */
+static char *first_failure(const Run *run)
+{
+    for (size_t n = 0; n < run->n; n++)
+        if (rollout_gate(run->rollout, n) != GATE_NONE)
+            return xasprintf("%s: %s", run->items[n].relay->name,
+                             run->items[n].reason ? run->items[n].reason : "failed");
+    return NULL;
+}
+
+/* What must not be tried again. A disk or a reload that fails is the host's trouble, and not this relay's
+ * with this library. But one that an operator reverts would be tried again at once, a halt or not, and so for
+ * ever. */
+static void remember_failure(RunItem *i, Gate gate)
+{
+    Manager *m = i->run->manager;
+
+    if (i->allocator == ROLLOUT_NO_ALLOCATOR)
+        state_add_refusal(m->state, i->relay->name, "", "", i->reason);
+    else if (gate != GATE_WRITE && gate != GATE_RELOAD)
+        state_add_refusal(m->state, i->relay->name, item_allocator_name(i),
+                          m->setup->resolved[i->allocator].build, i->reason);
+}
+
+void notice_failed_gate(Run *run, const RolloutCommand *c)
+{
+    RunItem *i = &run->items[c->item];
+    Manager *m = run->manager;
+    Event e = relay_event(i->relay);
+
+    if (!i->reason)
+        item_set_reason(i, xstrdup(c->gate == GATE_SETTLE
+                                       ? "it did not stay up while it settled: it crashed or was restarted "
+                                         "again and again"
+                                       : "reason unknown"));
+    free(i->unit_log);
+    i->unit_log = relay_unit_log(i->relay);
+    e.reason = i->reason;
+    e.result = gate_to_string(c->gate);
+    e.unit_log = i->unit_log;
+    e.wave = rollout_wave_of(run->rollout, c->item);
+    eventlog_write(MESSAGE_RELAY_FAILED, &e, "%s could not be moved to %s (gate \"%s\"): %s.%s%s",
+                   i->relay->name, item_allocator_name(i), gate_to_string(c->gate), i->reason,
+                   i->unit_log ? "\nIts last lines:\n" : "", i->unit_log ? i->unit_log : "");
+    remember_failure(i, c->gate);
+    if (rollout_halts(run->rollout)) { /* now: a crash in the put-back must not set it going again */
+        _cleanup_(freep) char *why = first_failure(run);
+        manager_hold(m, HOLD_HALTED, why);
+    }
+    (void)manager_save_state(m);
+}
+
+void notice_ended(Run *run, const RolloutCommand *c)
+{
+    RunItem *i = &run->items[c->item];
+    Event e = relay_event(i->relay);
+
+    operation_end(i);
+    plan_one(i->relay); /* the last plan may be from when it was on its way */
+    e.wave = rollout_wave_of(run->rollout, c->item);
+    e.reason = i->reason;
+    switch (rollout_step(run->rollout, c->item)) {
+    case STEP_DONE:
+        e.reason = NULL;
+        if (i->item.restart) {
+            usec_t settle = rollout_settle(run->rollout, c->item);
+            char span[FORMAT_SPAN_MAX];
+
+            eventlog_write(MESSAGE_RELAY_MOVED, &e, "%s runs %s%s%s, proved%s%s.", i->relay->name,
+                           i->relay->running_name, *i->relay->version ? " " : "", i->relay->version,
+                           settle > 0 ? " and settled for " : "",
+                           settle > 0 ? format_span(span, settle) : "");
+        }
+        break;
+    case STEP_FAILED:
+        if (c->gate != GATE_PREFLIGHT && c->gate != GATE_WRITE)
+            eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back %s: %s.", i->relay->name,
+                           relay_up(i->relay) ? "and runs as before"
+                           : i->relay->info->active == ACTIVE_FAILED
+                               ? "as before, and had failed by itself"
+                               : "as before, and was stopped by somebody else",
+                           i->reason ? i->reason : "reason unknown");
+        break;
+    case STEP_LOST:
+        eventlog_write(
+            MESSAGE_RELAY_LOST, &e,
+            run->manager->setup->config->rollout.on_failure == ON_FAILURE_ROLLBACK
+                ? "%s COULD NOT BE PUT BACK and needs a human: %s. See systemctl status '%s'."
+                : "%s was left as it is, as on_failure = \"stop\" says: %s. See systemctl status '%s'.",
+            i->relay->name, i->reason ? i->reason : "reason unknown", i->relay->unit);
+        relay_unit_changed(i->relay); /* what changed while its job was out has not been read */
+        break;
+    case STEP_SKIPPED:
+        eventlog_line(LOG_INFO, "%s %s.", i->relay->name,
+                      !i->relay->info->exists ? "is gone: left so"
+                      : relay_up(i->relay)    ? "is up after what was interrupted: it is planned anew"
+                      : i->was_down           ? "was down before its turn came: left so"
+                                              : "was stopped by somebody else: left so");
+        break;
+    case STEP_WAITING:
+        state_remove_flight(run->manager->state, i->relay->name); /* its file is what it was */
+        eventlog_line(LOG_INFO, "%s was not begun: its drop-in is as before.", i->relay->name);
+        break;
+    default:
+        break;
+    }
+}
+
+void notice_over(Run *run)
+{
+    Manager *m = run->manager;
+    RolloutState state = rollout_state(run->rollout);
+    size_t total, done, failed;
+    Event e = { .rollout = run_id(m), .result = rollout_state_to_string(state) };
+
+    rollout_counts(run->rollout, &total, &done, &failed);
+    for (size_t n = 0; n < run->n; n++)
+        if (step_ended(rollout_step(run->rollout, n)))
+            end_flight(run, n);
+    free(m->last_reason);
+    m->last_reason = first_failure(run);
+    if (state != ROLLOUT_SUPERSEDED)
+        m->last_result = state;
+    m->last_counts = run_counts(m);
+    (void)manager_save_state(m);
+    e.reason = m->last_reason;
+    if (state == ROLLOUT_HALTED)
+        eventlog_write(MESSAGE_ROLLOUT_HALTED, &e,
+                       "Rollout %" PRIu64 " halted: %zu done, %zu failed, %zu not begun. First failure: %s. "
+                       "Mend it and change the file or the library, or relayallocctl resume.",
+                       run_id(m), done, failed, total - done - failed,
+                       m->last_reason ? m->last_reason : "unknown");
+    else if (state == ROLLOUT_ABORTED)
+        eventlog_write(MESSAGE_ROLLOUT_ABORTED, &e,
+                       "Rollout %" PRIu64 " aborted: %zu done, %zu failed, %zu not begun.", run_id(m), done,
+                       failed, total - done - failed);
+    else
+        eventlog_write(MESSAGE_ROLLOUT_FINISHED, &e,
+                       "Rollout %" PRIu64 " %s: %zu done, %zu failed, %zu not begun.", run_id(m),
+                       state == ROLLOUT_DONE ? "finished" : "makes way for a new plan", done, failed,
+                       total - done - failed);
+}

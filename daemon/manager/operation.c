@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is done to one relay's unit in a rollout: restart it, start it, prove it. Each operation is a RunItem
+ * with all that belongs to it in named fields; operation_end() cancels all of it. Decides nothing of the
+ * rollout's order. */
+#include "manager/run.h"
+
+#include <errno.h>
+#include <syslog.h>
+
+#define POLL_JOB (2 * USEC_PER_SEC)        /* a lost JobRemoved is found by looking */
+#define POLL_VERIFY (200 * USEC_PER_MSEC)  /* a unit in transition is looked at again */
+#define DEADLINE_SLACK (15 * USEC_PER_SEC) /* on top of the unit's own timeouts */
+#define DEADLINE_LONGEST (15 * USEC_PER_MINUTE)
+
+void operation_end(RunItem *i)
+{
+    i->operation = OPERATION_NONE;
+    i->call = systemd1_cancel(i->call);
+    i->timer = sd_event_source_disable_unref(i->timer);
+    free(i->job);
+    free(i->early_job);
+    i->job = i->early_job = NULL;
+}
+
+static void answer_job(RunItem *i, JobResult result)
+{
+    if (result != JOB_DONE && result != JOB_CANCELED && result != JOB_SKIPPED &&
+        i->operation == OPERATION_RESTART && !i->reason)
+        item_set_reason(i, xasprintf("its restart job ended with \"%s\"", job_result_to_string(result)));
+    operation_end(i);
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_JOB, .item = i->index, .job = result });
+}
+
+static void answer_verified(RunItem *i, Proof proof)
+{
+    const UnitInfo *info = i->relay->info;
+
+    operation_end(i);
+    i->failed_up = relay_up(i->relay);
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_VERIFIED,
+                                     .item = i->index,
+                                     .proof = proof,
+                                     .pid = info->main_pid,
+                                     .n_restarts = info->n_restarts });
+}
+
+static int on_operation_timer(sd_event_source *source, uint64_t usec, void *userdata);
+
+static void operation_wait(RunItem *i, usec_t delay)
+{
+    i->timer = sd_event_source_disable_unref(i->timer);
+    int r = sd_event_add_time_relative(i->run->manager->event, &i->timer, CLOCK_MONOTONIC, delay,
+                                       USEC_PER_MSEC, on_operation_timer, i);
+    if (r < 0)
+        eventlog_line(LOG_ERR, "Cannot set a timer: %s.", strerror(-r));
+}
+
+static bool past_deadline(const RunItem *i)
+{
+    return now_monotonic(i->run->manager) >= i->deadline;
+}
+
+/* The same after an answer that was an error: while systemd is not there at all, it is nobody's failure. */
+static bool gave_up(const RunItem *i, int error)
+{
+    return error != -ENOTCONN && past_deadline(i);
+}
+
+/* Everything about a unit in transition is bounded by what the unit itself allows. */
+static usec_t unit_deadline(const RunItem *i)
+{
+    const UnitInfo *info = i->relay->info;
+    usec_t stop = info ? info->timeout_stop : 0, start = info ? info->timeout_start : 0;
+    usec_t longest = stop >= DEADLINE_LONGEST || start >= DEADLINE_LONGEST ? DEADLINE_LONGEST : stop + start;
+
+    return now_monotonic(i->run->manager) + longest + DEADLINE_SLACK;
+}
+
+/* ---- restart and start ---- */
+
+static void on_job_looked(void *userdata, int error, const char *message, UnitInfo *info)
+{
+    RunItem *i = userdata;
+
+    (void)message;
+    i->call = NULL;
+    if (error == 0) {
+        const char *number = i->job ? strrchr(i->job, '/') : NULL;
+        uint64_t ours;
+        bool gone = number && parse_u64(number + 1, &ours) == 0 && info->job != ours;
+
+        relay_take_info(i->relay, info);
+        if (gone) { /* its JobRemoved was lost: how the unit stands is looked at next in any case */
+            answer_job(i, JOB_DONE);
+            return;
+        }
+    }
+    if (gave_up(i, error)) {
+        item_add_reason(i, xstrdup("its restart job did not end in the time that the unit allows"));
+        answer_job(i, JOB_TIMEOUT);
+        return;
+    }
+    operation_wait(i, POLL_JOB);
+}
+
+static void on_job_taken(void *userdata, int error, const char *message, const char *job)
+{
+    RunItem *i = userdata;
+
+    i->call = NULL;
+    if (error == -ENOTCONN || error == -EBUSY) { /* no answer, or not now: how the unit stands is looked at */
+        operation_wait(i, POLL_JOB);
+        return;
+    }
+    if (error < 0) {
+        item_add_reason(i, xasprintf("systemd took no job: %s", message ? message : strerror(-error)));
+        answer_job(i, JOB_REFUSED);
+        return;
+    }
+    i->job = xstrdup(job);
+    if (streq_null(i->early_job, job))
+        answer_job(i, i->early_result);
+    else
+        operation_wait(i, POLL_JOB);
+}
+
+static void ask_restart(RunItem *i)
+{
+    Manager *m = i->run->manager;
+
+    if (!i->asked) {
+        snprintf(i->invocation, sizeof(i->invocation), "%s", i->relay->info->invocation);
+        i->was_down = i->operation == OPERATION_RESTART && !relay_up(i->relay);
+    }
+    i->asked = true;
+    int r = systemd1_restart(m->systemd, i->relay->unit, i->operation == OPERATION_RESTART, on_job_taken, i,
+                             &i->call);
+    if (r < 0)
+        on_job_taken(i, r, NULL, NULL);
+}
+
+/* Whether a restart has reached systemd whose answer was lost with the bus, only the unit can tell. */
+static void on_restart_seen(void *userdata, int error, const char *message, UnitInfo *info)
+{
+    RunItem *i = userdata;
+    bool same = error < 0 || (streq(info->invocation, i->invocation) && info->job == 0);
+
+    (void)message;
+    i->call = NULL;
+    if (error == 0)
+        relay_take_info(i->relay, info);
+    if (!same) {
+        answer_job(i, JOB_DONE);
+    } else if (gave_up(i, error)) {
+        item_add_reason(i, xstrdup("systemd did not answer when its restart was asked for"));
+        answer_job(i, JOB_TIMEOUT);
+    } else if (error < 0) {
+        operation_wait(i, POLL_JOB);
+    } else {
+        ask_restart(i);
+    }
+}
+
+/* A unit that failed too often would not be started again (start limit): that count is forgotten first. */
+static void on_reset(void *userdata, int error, const char *message)
+{
+    RunItem *i = userdata;
+
+    (void)message;
+    i->call = NULL;
+    if (error == -ENOTCONN)
+        operation_wait(i, POLL_JOB);
+    else /* or it was not failed: fine */
+        ask_restart(i);
+}
+
+/* It was up when it failed, and is not any more: an operator stops it, whose word is the last. */
+static bool stopped_meanwhile(const RunItem *i)
+{
+    const UnitInfo *info = i->relay->info;
+
+    return i->failed_up && ((info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) ||
+                            (info->active == ACTIVE_DEACTIVATING && info->job != 0));
+}
+
+static void on_start_read(void *userdata, int error, const char *message, UnitInfo *info)
+{
+    RunItem *i = userdata;
+
+    (void)message;
+    i->call = NULL;
+    if (error == -ENOTCONN) {
+        operation_wait(i, POLL_JOB);
+        return;
+    }
+    if (error == 0)
+        relay_take_info(i->relay, info);
+    if (stopped_meanwhile(i)) {
+        answer_job(i, JOB_SKIPPED);
+        return;
+    }
+    int r = systemd1_reset_failed(i->run->manager->systemd, i->relay->unit, on_reset, i, &i->call);
+    if (r < 0)
+        on_reset(i, r, NULL);
+}
+
+void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result)
+{
+    Relay *r = m->run ? relays_find_unit(m, unit) : NULL;
+    RunItem *i = r && r->run_item != SIZE_MAX ? &m->run->items[r->run_item] : NULL;
+
+    if (!i || (i->operation != OPERATION_RESTART && i->operation != OPERATION_START))
+        return;
+    if (i->job) {
+        if (streq(i->job, job))
+            answer_job(i, result);
+    } else { /* perhaps ours: systemd's answer to our call is still on its way */
+        free(i->early_job);
+        i->early_job = xstrdup(job);
+        i->early_result = result;
+    }
+}
+
+/* ---- verify ---- */
+
+static Proof proof_of_assigned(RunItem *i)
+{
+    Relay *r = i->relay;
+
+    if (i->item.restart && i->invocation[0] && !streq(i->invocation, r->info->invocation)) {
+        free(r->fresh_invocation);
+        r->fresh_invocation = xstrdup(r->info->invocation);
+    }
+    relay_prove(r);
+    if (i->allocator == ROLLOUT_NO_ALLOCATOR) {
+        if (!r->readable) {
+            item_set_reason(i, xstrdup("its process could not be read, so nothing is proved"));
+            return PROOF_WRONG;
+        }
+        STRV_FOREACH (e, i->carried) {
+            if (!strv_contains(r->environ, *e))
+                continue;
+            item_set_reason(i, xasprintf("it still runs with %s", *e));
+            return PROOF_WRONG;
+        }
+        return PROOF_OK;
+    }
+    if (r->verdict.cause == CAUSE_NONE)
+        return PROOF_OK;
+    item_set_reason(i, xstrdup(r->verdict.reason));
+    return PROOF_WRONG;
+}
+
+static Proof proof_of_before(RunItem *i)
+{
+    relay_prove(i->relay);
+    return i->relay->readable && streq_null(i->relay->running.path, i->before) ? PROOF_OK : PROOF_WRONG;
+}
+
+/* Is the unit on its way to another state? A job of somebody's counts, too: its end is what tells. A relay
+ * that crashed and waits for systemd to start it again is not: that is a failure, unless it is being put
+ * back or did so before its turn. */
+static bool on_its_way(const RunItem *i)
+{
+    const UnitInfo *info = i->relay->info;
+
+    if (info->job != 0 || info->active == ACTIVE_DEACTIVATING)
+        return true;
+    return info->active == ACTIVE_ACTIVATING && (i->operation == OPERATION_VERIFY_BACK || i->was_down ||
+                                                 !streq_null(info->sub_state, "auto-restart"));
+}
+
+/* Our restart has set systemd's count to 0: what is there at the first look came after it, and without
+ * anybody's wish. What is added while it settles, core/rollout sees. */
+static bool crashed_since_restart(const RunItem *i)
+{
+    const UnitInfo *info = i->relay->info;
+
+    return rollout_step(i->run->rollout, i->index) == STEP_VERIFYING && i->asked && !i->was_down &&
+           info->n_restarts > 0 && !streq(i->invocation, info->invocation);
+}
+
+static void verify_looked(RunItem *i)
+{
+    const UnitInfo *info = i->relay->info;
+    bool back = i->operation == OPERATION_VERIFY_BACK;
+
+    if (!info->exists) {
+        answer_verified(i, PROOF_GONE);
+    } else if (on_its_way(i) && !past_deadline(i)) {
+        operation_wait(i, POLL_VERIFY);
+    } else if (relay_up(i->relay) && crashed_since_restart(i)) {
+        item_set_reason(i, xstrdup("it crashed soon after its start, and systemd started it again"));
+        answer_verified(i, PROOF_FAILED);
+    } else if (relay_up(i->relay)) {
+        Proof proof = back ? proof_of_before(i) : proof_of_assigned(i);
+
+        i->was_down = false;
+        if (proof == PROOF_OK && !back) { /* what was said when it was too young */
+            free(i->reason);
+            i->reason = NULL;
+        }
+        if (proof == PROOF_WRONG && relay_too_young(i->relay))
+            operation_wait(i, POLL_VERIFY);
+        else
+            answer_verified(i, proof);
+    } else if (i->was_down || (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success"))) {
+        answer_verified(i, PROOF_STOPPED);
+    } else {
+        if (!back)
+            item_set_reason(i, xasprintf("it is not up: %s (%s), result \"%s\"",
+                                         info->active == ACTIVE_FAILED ? "failed" : "not active",
+                                         info->sub_state ? info->sub_state : "?",
+                                         info->result ? info->result : "?"));
+        answer_verified(i, PROOF_FAILED);
+    }
+}
+
+static void on_verify_read(void *userdata, int error, const char *message, UnitInfo *info)
+{
+    RunItem *i = userdata;
+
+    i->call = NULL;
+    if (error == 0) {
+        relay_take_info(i->relay, info);
+        verify_looked(i);
+    } else if (gave_up(i, error)) {
+        item_add_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));
+        answer_verified(i, PROOF_FAILED);
+    } else {
+        operation_wait(i, POLL_VERIFY);
+    }
+}
+
+static void read_unit(RunItem *i, Systemd1UnitCallback callback)
+{
+    int r = i->call ? 0 : systemd1_get_unit(i->run->manager->systemd, i->relay->unit, callback, i, &i->call);
+
+    if (r < 0)
+        operation_wait(i, POLL_JOB);
+}
+
+/* Reads the unit again, for what the operation waits for. */
+static void look(RunItem *i)
+{
+    if (i->operation == OPERATION_VERIFY || i->operation == OPERATION_VERIFY_BACK)
+        read_unit(i, on_verify_read);
+    else if (i->asked)
+        read_unit(i, i->job ? on_job_looked : on_restart_seen);
+    else if (i->operation == OPERATION_RESTART)
+        ask_restart(i);
+    else
+        read_unit(i, on_start_read);
+}
+
+static int on_operation_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    RunItem *i = userdata;
+
+    (void)source;
+    (void)usec;
+    if (!i->run->manager->systemd)
+        return 0; /* asked again when the bus is back */
+    look(i);
+    return 0;
+}
+
+void operation_start(RunItem *i, Operation operation)
+{
+    Manager *m = i->run->manager;
+
+    operation_end(i);
+    i->operation = operation;
+    i->deadline = unit_deadline(i);
+    if (operation == OPERATION_RESTART || operation == OPERATION_START)
+        i->asked = false;
+    if (operation == OPERATION_RESTART)
+        i->failed_up = false;
+    if (m->systemd)
+        look(i);
+    /* else operation_bus_back() starts it */
+}
+
+/* ---- when the bus is back ---- */
+
+void operation_bus_back(RunItem *i)
+{
+    if (i->operation == OPERATION_NONE)
+        return;
+    i->deadline = unit_deadline(i); /* the time without systemd was nobody's fault */
+    if (i->call)
+        return;
+    free(i->job); /* a signal of its end may be lost */
+    i->job = NULL;
+    look(i);
+}

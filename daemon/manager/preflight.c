@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tries an allocator where it must work: in a transient unit with the sandbox of a relay's own unit, and
+ * under the AppArmor profile that the relay's process really has. What would be refused there silently is
+ * refused here, before anybody is restarted. */
+#include "io/probe.h"
+#include "manager/manager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <syslog.h>
+
+#define PREFLIGHT_TIMEOUT (60 * USEC_PER_SEC)
+#define OUTPUT_MAX ((size_t)64 * 1024)
+
+/* Two tries: the library preloaded, as a relay would have it; then, for a relay that AppArmor confines,
+ * loaded by a probe that has entered the same profile. */
+typedef enum Try {
+    TRY_PRELOAD,
+    TRY_CONFINED,
+    _TRY_MAX,
+} Try;
+
+struct Preflight {
+    const Relay *relay;
+    size_t allocator;
+    PreflightCallback callback;
+    void *userdata;
+    Try at;
+    char *profile; /* AppArmor's, NULL: unconfined */
+    char *unit;
+    Systemd1Call *call;
+    sd_event_source *reader, *deadline;
+    int output; /* read end */
+    char *text;
+    size_t n;
+};
+
+static const Allocator *allocator_of(const Preflight *p)
+{
+    return &p->relay->manager->setup->config->allocators[p->allocator];
+}
+
+static const Resolved *resolved_of(const Preflight *p)
+{
+    return &p->relay->manager->setup->resolved[p->allocator];
+}
+
+static void close_try(Preflight *p)
+{
+    p->call = systemd1_cancel(p->call);
+    p->reader = sd_event_source_disable_unref(p->reader);
+    p->deadline = sd_event_source_disable_unref(p->deadline);
+    closep(&p->output);
+    p->output = -1;
+    free(p->text);
+    free(p->unit);
+    p->text = p->unit = NULL;
+    p->n = 0;
+}
+
+Preflight *preflight_free(Preflight *p)
+{
+    if (p) {
+        close_try(p);
+        free(p->profile);
+        free(p);
+    }
+    return NULL;
+}
+
+/* The last thing that is done with it: the callback may free it. */
+static void answer(Preflight *p, char *reason)
+{
+    close_try(p);
+    p->callback(p->userdata, reason == NULL, reason);
+    free(reason);
+}
+
+static int start_try(Preflight *p);
+
+static char *first_line(const char *text)
+{
+    return xstrndup(text, strcspn(text, "\n"));
+}
+
+/* What the probe's output means for this try: NULL: fine; else the reason to refuse. */
+static char *judge(const Preflight *p)
+{
+    const char *text = p->text ? p->text : "";
+    const char *library = resolved_of(p)->library.realpath;
+    const char *error = strstr(text, "error=");
+    _cleanup_(probe_result_clear) ProbeResult result = { 0 };
+
+    if (p->at == TRY_CONFINED) {
+        _cleanup_(freep) char *why = first_line(error ? error + strlen("error=") : "the probe said nothing");
+        if (strstr(text, "loadable=no"))
+            return xasprintf("AppArmor profile %s of %s does not let it load %s: %s", p->profile,
+                             p->relay->unit, library, why);
+        if (!strstr(text, "loadable=yes")) /* no verdict: the canary will tell */
+            eventlog_line(LOG_WARNING, "Cannot try %s under AppArmor profile %s: %s.", library, p->profile,
+                          why);
+        return NULL;
+    }
+    if (probe_parse(text, &result) < 0) {
+        _cleanup_(freep) char *why = first_line(error   ? error + strlen("error=")
+                                                : *text ? text
+                                                        : "the probe said nothing");
+        return xasprintf("in the sandbox of %s the probe failed with it: %s", p->relay->unit, why);
+    }
+    if (library && !streq_null(result.library, library))
+        return xasprintf("in the sandbox of %s, %s is not loaded and %s serves malloc (ProtectHome=, "
+                         "InaccessiblePaths= or "
+                         "the like hide it?)",
+                         p->relay->unit, library, result.library ? result.library : "the C library");
+    return NULL;
+}
+
+static void try_over(Preflight *p)
+{
+    char *reason = judge(p);
+
+    close_try(p);
+    if (!reason && p->at == TRY_PRELOAD && p->profile) {
+        p->at = TRY_CONFINED;
+        int r = start_try(p);
+        if (r >= 0 || r == -ENOTCONN)
+            return;
+        reason = xasprintf("the preflight could not be started: %s", strerror(-r));
+    }
+    answer(p, reason);
+}
+
+static int on_output(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    Preflight *p = userdata;
+    char buffer[4096];
+    ssize_t n = read(fd, buffer, sizeof(buffer));
+
+    (void)source;
+    (void)revents;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n <= 0) {
+        try_over(p);
+        return 0;
+    }
+    if (p->n + (size_t)n < OUTPUT_MAX) {
+        p->text = realloc(p->text, p->n + (size_t)n + 1);
+        if (!p->text)
+            abort();
+        memcpy(p->text + p->n, buffer, (size_t)n);
+        p->n += (size_t)n;
+        p->text[p->n] = '\0';
+    }
+    return 0;
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    answer(userdata, xstrdup("the preflight did not end in time"));
+    return 0;
+}
+
+static void on_started(void *userdata, int error, const char *message, const char *job)
+{
+    Preflight *p = userdata;
+
+    (void)job;
+    p->call = NULL;
+    if (error == -ENOTCONN)
+        close_try(p); /* all is started anew when the bus is back */
+    else if (error < 0)
+        answer(p, xasprintf("the preflight could not be started: %s", message ? message : strerror(-error)));
+}
+
+static void fill(const Preflight *p, char ***argv, char ***environment)
+{
+    const Allocator *a = allocator_of(p);
+
+    strv_push(argv, xstrdup(p->relay->manager->probe));
+    if (p->at == TRY_CONFINED) {
+        strv_push(argv, xasprintf("--apparmor=%s", p->profile));
+        strv_push(argv, xasprintf("--dlopen=%s", resolved_of(p)->library.path));
+        return;
+    }
+    strv_push(environment, xasprintf("LD_PRELOAD=%s", resolved_of(p)->library.path));
+    for (size_t i = 0; i < a->n_environment; i++)
+        strv_push(environment, xasprintf("%s=%s", a->environment[i].name, a->environment[i].value));
+}
+
+static int start_try(Preflight *p)
+{
+    Manager *m = p->relay->manager;
+    _cleanup_(strv_freep) char **argv = NULL, **environment = NULL;
+    int fds[2];
+
+    fill(p, &argv, &environment);
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    _cleanup_(closep) int write_end = fds[1];
+    p->output = fds[0];
+    (void)fcntl(p->output, F_SETFL, O_NONBLOCK);
+    /* A name of its own each time: one from before a crash or a lost bus may still be there. */
+    p->unit = xasprintf("relayalloc-preflight-%d-%" PRIu64 ".service", (int)getpid(), ++m->n_preflights);
+    int r = sd_event_add_io(m->event, &p->reader, p->output, EPOLLIN, on_output, p);
+    if (r >= 0)
+        r = sd_event_add_time_relative(m->event, &p->deadline, CLOCK_MONOTONIC, PREFLIGHT_TIMEOUT, 0,
+                                       on_deadline, p);
+    if (r >= 0)
+        r = systemd1_run_like(m->systemd, p->unit, p->relay->unit, argv, environment, write_end, on_started,
+                              p, &p->call);
+    if (r < 0)
+        close_try(p);
+    return r;
+}
+
+int preflight_start(const Relay *relay, size_t allocator, PreflightCallback callback, void *userdata,
+                    Preflight **ret)
+{
+    Preflight *p = xcalloc(1, sizeof(*p));
+
+    *p = (Preflight){
+        .relay = relay, .allocator = allocator, .callback = callback, .userdata = userdata, .output = -1
+    };
+    p->profile = verdict_denying_profile(relay->label);
+    int r = start_try(p);
+    if (r < 0) {
+        preflight_free(p);
+        return r;
+    }
+    *ret = p;
+    return 0;
+}

@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Carries out the commands of core/rollout and answers each with one event: files, reloads, preflights;
+ * restarts and proofs are manager-operation.c's. It decides nothing of the rollout's order. */
+#include "manager/run.h"
+#include "core/dropin.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <syslog.h>
+#include <time.h>
+
+#define RELOAD_RETRY_FIRST (USEC_PER_SEC / 2) /* systemd's rate limit counts in seconds */
+#define RELOAD_RETRY_LONGEST (20 * USEC_PER_SEC)
+#define RELOAD_TRIES 20
+#define FAILURE_PAUSE USEC_PER_MINUTE
+#define REASON_LONGEST 1000
+
+static void pump(Run *run);
+static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata);
+
+const Rollout *run_rollout(const Run *run)
+{
+    return run->rollout;
+}
+
+uint64_t run_id(const Manager *m)
+{
+    return m->state->rollout_id;
+}
+
+const char *run_item_reason(const Run *run, size_t item)
+{
+    return run->items[item].reason;
+}
+
+/* Sentences of ours go on behind it, and systemd's words may be of any length. */
+static char *shortened(char *take_text)
+{
+    size_t n = strlen(take_text), end = 0;
+
+    while (n > 0 && (take_text[n - 1] == '.' || take_text[n - 1] == '\n'))
+        take_text[--n] = '\0';
+    if (n <= REASON_LONGEST)
+        return take_text;
+    for (size_t k; end < REASON_LONGEST && (k = utf8_character(take_text + end)) > 0;)
+        end += k;
+    char *text = xasprintf("%.*s…", (int)end, take_text);
+    free(take_text);
+    return text;
+}
+
+void item_set_reason(RunItem *i, char *take_reason)
+{
+    free(i->reason);
+    i->reason = shortened(take_reason);
+}
+
+void item_add_reason(RunItem *i, char *take_reason)
+{
+    bool back = i->operation == OPERATION_START || i->operation == OPERATION_VERIFY_BACK;
+    _cleanup_(freep) char *first = back ? TAKE_PTR(i->reason) : NULL, *then = shortened(take_reason);
+
+    item_set_reason(i, first ? xasprintf("%s; when it was put back: %s", first, then) : TAKE_PTR(then));
+}
+
+const char *item_allocator_name(const RunItem *i)
+{
+    return i->allocator == ROLLOUT_NO_ALLOCATOR
+               ? "no drop-in of ours"
+               : i->run->manager->setup->config->allocators[i->allocator].name;
+}
+
+/* ---- time ---- */
+
+static bool window_open(const Manager *m)
+{
+    const Window *w = &m->setup->config->rollout.window;
+    time_t now = (time_t)(now_realtime() / USEC_PER_SEC);
+    struct tm tm;
+
+    if (!w->set)
+        return true;
+    tzset(); /* localtime_r(3) need not notice that the host's time zone was changed */
+    localtime_r(&now, &tm);
+    unsigned minute = (unsigned)(tm.tm_hour * 60 + tm.tm_min);
+    return window_contains(*w, minute);
+}
+
+static RolloutNow rollout_now(const Run *run)
+{
+    return (RolloutNow){ .monotonic = now_monotonic(run->manager), .window_open = window_open(run->manager) };
+}
+
+void run_send(Run *run, RolloutEvent e)
+{
+    rollout_event(run->rollout, &e, rollout_now(run));
+    pump(run);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Run *run = userdata;
+
+    (void)source;
+    (void)usec;
+    run_send(run, (RolloutEvent){ .kind = EVENT_TICK });
+    return 0;
+}
+
+/* At the machine's deadline; and outside the window at the next minute, since clocks are set and summer ends.
+ */
+static void set_timer(Run *run)
+{
+    usec_t deadline = rollout_deadline(run->rollout);
+
+    if (rollout_state(run->rollout) == ROLLOUT_WAITING) {
+        usec_t next_minute = now_monotonic(run->manager) + USEC_PER_MINUTE - now_realtime() % USEC_PER_MINUTE;
+        deadline = deadline < next_minute ? deadline : next_minute;
+    }
+    run->timer = sd_event_source_disable_unref(run->timer);
+    if (deadline != USEC_INFINITY)
+        (void)sd_event_add_time(run->manager->event, &run->timer, CLOCK_MONOTONIC, deadline, 1, on_tick, run);
+}
+
+/* ---- files ---- */
+
+static bool write_text(RunItem *i, const char *text)
+{
+    Manager *m = i->run->manager;
+    int r = text ? dropin_store_write(m->dropins, i->relay->unit, text)
+                 : dropin_store_remove(m->dropins, i->relay->unit);
+    _cleanup_(freep) char *path = dropin_store_path(m->dropins, i->relay->unit);
+
+    relay_read_dropin(i->relay);
+    if (r < 0) {
+        item_set_reason(i, xasprintf("cannot %s %s: %s", text ? "write" : "remove", path,
+                                     r == -EEXIST ? "a file that is not ours is there" : strerror(-r)));
+        eventlog_line(LOG_ERR, "%s: %s.", i->relay->name, i->reason);
+        return false;
+    }
+    Event e = relay_event(i->relay);
+    const Group *g = relay_target(i->relay);
+    if (text && r > 0)
+        eventlog_write(MESSAGE_DROPIN_WRITTEN, &e, "%s: wrote %s%s%s.", i->relay->name, path,
+                       g ? " for group " : "", g ? g->name : "");
+    else if (!text && r > 0)
+        eventlog_write(MESSAGE_DROPIN_REMOVED, &e, "%s: removed %s.", i->relay->name, path);
+    return true;
+}
+
+static void do_write(RunItem *i)
+{
+    bool ok = false;
+
+    if (i->run->unsafe)
+        item_set_reason(i, xasprintf("%s cannot be written, so a crash could not be recovered from",
+                                     i->run->manager->state_dir));
+    else
+        ok = write_text(i, i->wanted);
+    if (ok && i->wanted) {
+        _cleanup_(strv_freep) char **conflicts = relay_conflicts(i->relay);
+        STRV_FOREACH (c, conflicts) {
+            Event e = relay_event(i->relay);
+            e.reason = *c;
+            eventlog_write(MESSAGE_DROPIN_CONFLICT, &e, "%s: %s as well.", i->relay->name, *c);
+        }
+    }
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_WRITTEN, .item = i->index, .ok = ok });
+}
+
+static void do_restore(RunItem *i)
+{
+    _cleanup_(freep) char *reason = TAKE_PTR(i->reason); /* the first failure is the one to tell */
+    bool ok = write_text(i, i->previous);
+
+    if (reason)
+        item_set_reason(i, TAKE_PTR(reason));
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_WRITTEN, .item = i->index, .ok = ok });
+}
+
+/* ---- reload ---- */
+
+static void ask_reload(Run *run);
+
+static void reload_over(Run *run, bool ok, const char *message)
+{
+    run->reloading = false;
+    for (size_t n = 0; !ok && n < run->n; n++)
+        if (rollout_step(run->rollout, n) == STEP_WRITTEN)
+            item_set_reason(&run->items[n], xasprintf("systemd did not reload: %s", message));
+    run_send(run, (RolloutEvent){ .kind = EVENT_RELOADED, .ok = ok });
+}
+
+static int on_reload_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Run *run = userdata;
+
+    (void)source;
+    (void)usec;
+    run->reload_timer = sd_event_source_disable_unref(run->reload_timer);
+    ask_reload(run);
+    return 0;
+}
+
+static void on_reloaded(void *userdata, int error, const char *message)
+{
+    Run *run = userdata;
+
+    run->reload = NULL;
+    if (error == -ENOTCONN) { /* it is not there: waited for, as by every operation */
+        (void)sd_event_add_time_relative(run->manager->event, &run->reload_timer, CLOCK_MONOTONIC,
+                                         RELOAD_RETRY_FIRST, 0, on_reload_again, run);
+        return;
+    }
+    if (error == -EBUSY && ++run->reload_tries < RELOAD_TRIES) {
+        if (run->reload_tries == 1)
+            eventlog_line(LOG_NOTICE, "systemd limits how often it reloads; trying again.");
+        (void)sd_event_add_time_relative(run->manager->event, &run->reload_timer, CLOCK_MONOTONIC,
+                                         run->reload_wait, 0, on_reload_again, run);
+        run->reload_wait =
+            run->reload_wait * 2 < RELOAD_RETRY_LONGEST ? run->reload_wait * 2 : RELOAD_RETRY_LONGEST;
+        return;
+    }
+    reload_over(run, error == 0, message ? message : strerror(-error));
+}
+
+static void ask_reload(Run *run)
+{
+    if (!run->manager->systemd)
+        return; /* run_bus_back() asks */
+    int r = systemd1_reload(run->manager->systemd, on_reloaded, run, &run->reload);
+    if (r < 0)
+        on_reloaded(run, r, NULL);
+}
+
+/* ---- preflight ---- */
+
+static void on_preflight(void *userdata, bool ok, const char *reason)
+{
+    RunPreflight *p = userdata;
+    Run *run = p->run;
+    Manager *m = run->manager;
+
+    p->preflight = preflight_free(p->preflight);
+    if (!ok) {
+        const char *name = m->setup->config->allocators[p->allocator].name;
+        Resolved *resolved = &m->setup->resolved[p->allocator];
+        const Event e = { .allocator = name, .reason = reason, .rollout = run_id(m) };
+
+        eventlog_write(MESSAGE_PREFLIGHT_FAILED, &e,
+                       "Allocator %s is refused before anybody is restarted: %s.", name, reason);
+        for (size_t n = 0; n < run->n; n++)
+            if (run->items[n].allocator == p->allocator && rollout_step(run->rollout, n) == STEP_WAITING)
+                item_set_reason(&run->items[n], xstrdup(reason));
+        if (!resolved->refusal)
+            resolved->refusal = xstrdup(reason); /* until a reload looks at it again */
+    }
+    run_send(run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = p->allocator, .ok = ok });
+}
+
+static void do_preflight(Run *run, size_t allocator)
+{
+    RunPreflight *p = &run->preflights[allocator];
+    const Relay *relay = NULL;
+
+    p->preflight = preflight_free(p->preflight);
+    for (size_t n = 0; !relay && n < run->n; n++)
+        if (run->items[n].allocator == allocator && rollout_step(run->rollout, n) == STEP_WAITING)
+            relay = run->items[n].relay;
+    if (!run->manager->setup->resolved[allocator].library.path || !relay) {
+        run_send(run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = allocator, .ok = true });
+        return;
+    }
+    if (run->manager->systemd) {
+        int r = preflight_start(relay, allocator, on_preflight, p, &p->preflight);
+        if (r < 0 && r != -ENOTCONN) {
+            _cleanup_(freep) char *reason = xasprintf("the preflight cannot be started: %s", strerror(-r));
+            on_preflight(p, false, reason);
+            return;
+        }
+    }
+    p->again = !p->preflight; /* run_bus_back() starts it */
+}
+
+/* ---- the commands ---- */
+
+static void do_restart(RunItem *i)
+{
+    Event e = relay_event(i->relay);
+
+    e.wave = rollout_wave_of(i->run->rollout, i->index);
+    eventlog_write(MESSAGE_RELAY_RESTARTING, &e, "%s: restarting for %s.", i->relay->name,
+                   item_allocator_name(i));
+    operation_start(i, OPERATION_RESTART);
+}
+
+/* Carries out all commands that are out. Answers may come at once and bring new commands: no recursion. */
+static void pump(Run *run)
+{
+    Manager *m = run->manager;
+    RolloutCommand c;
+
+    if (run->pumping)
+        return;
+    run->pumping = true;
+    while (rollout_next(run->rollout, &c)) {
+        RunItem *i = &run->items[c.item]; /* item 0 in commands that are about none */
+
+        switch (c.kind) {
+        case COMMAND_PREFLIGHT:
+            do_preflight(run, c.allocator);
+            break;
+        case COMMAND_WRITE:
+            do_write(i);
+            break;
+        case COMMAND_RESTORE:
+            do_restore(i);
+            break;
+        case COMMAND_RELOAD:
+            run->reloading = true;
+            run->reload_tries = 0;
+            run->reload_wait = RELOAD_RETRY_FIRST;
+            ask_reload(run);
+            break;
+        case COMMAND_RESTART:
+            do_restart(i);
+            break;
+        case COMMAND_START:
+            operation_start(i, OPERATION_START);
+            break;
+        case COMMAND_VERIFY:
+            operation_start(i, OPERATION_VERIFY);
+            break;
+        case COMMAND_VERIFY_BACK:
+            operation_start(i, OPERATION_VERIFY_BACK);
+            break;
+        case NOTE_WAVE:
+            notice_wave(run, &c);
+            break;
+        case NOTE_ENDED:
+            notice_ended(run, &c);
+            break;
+        case NOTE_FAILED_GATE:
+            notice_failed_gate(run, &c);
+            break;
+        case NOTE_OVER:
+            notice_over(run);
+            break;
+        }
+    }
+    run->pumping = false;
+    plan_update_states(m);
+    if (rollout_over(run->rollout)) {
+        manager_schedule(m, &m->run_over, 0, on_run_over);
+        return;
+    }
+    set_timer(run);
+}
+
+static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    m->run_over = sd_event_source_unref(m->run_over);
+    /* Whatever failed without halting is remembered; should anything not be, it must not be tried in a tight
+     * loop. */
+    if (rollout_state(m->run->rollout) == ROLLOUT_DONE && run_counts(m).failed > 0)
+        m->not_before = now_monotonic(m) + FAILURE_PAUSE;
+    m->run = run_free(m->run);
+    relays_drop_vanished(m);
+    if (!manager_adopt_next(m)) {
+        relays_assign(m);
+        relays_scan(m);
+    }
+    plan_now(m); /* what has changed meanwhile, and relays that came */
+    return 0;
+}
+
+/* ---- start ---- */
+
+static void add_item(Run *run, Relay *r, RolloutItem item)
+{
+    Manager *m = run->manager;
+    RunItem *i = &run->items[run->n];
+    const Flight *flight = state_find_flight(m->state, r->name);
+
+    *i = (RunItem){ .run = run, .index = run->n, .relay = r, .item = item, .allocator = item.allocator };
+    i->wanted = relay_wanted_text(r);
+    /* After a crash in mid-move the way back is the one from before it. */
+    i->previous = xstrdup(flight ? flight->previous : r->present);
+    i->before = xstrdup(flight ? flight->before : r->running.path);
+    i->carried = i->previous ? dropin_environment(i->previous) : NULL;
+    r->run_item = run->n++;
+}
+
+/* A crash left it in mid-restart: still on its way, or down without anybody having stopped it. */
+static bool needs_recovery(const Relay *r)
+{
+    if (!r->info || !r->info->exists || relay_up(r))
+        return false;
+    return !(r->info->active == ACTIVE_INACTIVE && streq_null(r->info->result, "success") &&
+             r->info->job == 0);
+}
+
+/* Flights of relays that need nothing any more; of one that is too young to be judged, nobody knows yet. */
+static int end_flights(Manager *m)
+{
+    size_t before = m->state->n_flights;
+
+    for (size_t f = m->state->n_flights; f-- > 0;) {
+        const Relay *r = relays_find(m, m->state->flights[f].relay);
+
+        if (!r || (r->info && r->run_item == SIZE_MAX && r->action == ACTION_NONE && !r->young))
+            state_remove_flight(m->state, m->state->flights[f].relay);
+    }
+    return before == m->state->n_flights ? 0 : manager_save_state(m);
+}
+
+/* While the rollout is halted or aborted, what an operator reverts goes on; while it is paused, nothing does.
+ */
+static bool on_hold(const Relay *r)
+{
+    Hold hold = r->manager->state->hold;
+
+    return hold == HOLD_PAUSED || (hold != HOLD_NONE && !r->reverted);
+}
+
+int run_start(Manager *m)
+{
+    Run *run = xcalloc(1, sizeof(*run));
+    size_t most = m->plan->n + m->state->n_flights;
+    _cleanup_(freep) RolloutItem *items = xcalloc(most, sizeof(*items));
+    const RolloutPolicy policy = plan_policy(m);
+    size_t n = 0;
+
+    run->manager = m;
+    run->items = xcalloc(most, sizeof(*run->items));
+    for (size_t f = m->state->n_flights; f-- > 0;) {
+        Flight *flight = &m->state->flights[f];
+        Relay *r = relays_find(m, flight->relay);
+        bool left = flight->left;
+
+        flight->left = left && r && !r->info;
+        if (left && r && needs_recovery(r)) {
+            const Group *g = relay_target(r);
+            items[n] = (RolloutItem){ .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
+                                      .restart = true,
+                                      .recover = true };
+            add_item(run, r, items[n++]);
+        }
+    }
+    for (size_t p = 0; p < m->plan->n; p++) {
+        const PlanItem *item = &m->plan->items[p];
+        Relay *r = m->relays[item->relay];
+        const Group *g = relay_target(r);
+
+        if (item->action == ACTION_REFUSED || r->run_item != SIZE_MAX || on_hold(r))
+            continue;
+        items[n] = (RolloutItem){
+            .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
+            .restart = item->action == ACTION_RESTART,
+            .stopped = !relay_up(r),
+        };
+        add_item(run, r, items[n++]);
+    }
+    if (n == 0) {
+        run_free(run);
+        return end_flights(m);
+    }
+    (void)end_flights(m);
+    m->state->rollout_id++;
+    m->run = run;
+    m->run_started = now_realtime();
+    run->n_preflights = m->setup->config->n_allocators;
+    run->preflights = xcalloc(run->n_preflights, sizeof(*run->preflights));
+    for (size_t a = 0; a < run->n_preflights; a++)
+        run->preflights[a] = (RunPreflight){ .run = run, .allocator = a };
+    run->rollout = rollout_new(&policy, items, n);
+    _cleanup_(freep) size_t *waves = xcalloc(n, sizeof(*waves));
+    run->waves = rollout_forecast(&policy, items, n, waves);
+    for (size_t i = 0; i < n; i++)
+        run->items[i].wave = waves[i];
+    const Event e = { .rollout = run_id(m) };
+    eventlog_write(MESSAGE_ROLLOUT_STARTED, &e, "Rollout %" PRIu64 ": %zu relay%s, %zu at a time.", run_id(m),
+                   n, n == 1 ? "" : "s", policy.parallel);
+    run_send(run, (RolloutEvent){ .kind = EVENT_TICK });
+    return 0;
+}
+
+Run *run_free(Run *run)
+{
+    if (!run)
+        return NULL;
+    for (size_t n = 0; n < run->n; n++) {
+        RunItem *i = &run->items[n];
+
+        operation_end(i);
+        i->relay->run_item = SIZE_MAX;
+        free(i->wanted);
+        free(i->previous);
+        free(i->before);
+        free(i->reason);
+        free(i->unit_log);
+        strv_free(i->carried);
+    }
+    for (size_t a = 0; a < run->n_preflights; a++)
+        preflight_free(run->preflights[a].preflight);
+    systemd1_cancel(run->reload);
+    sd_event_source_disable_unref(run->reload_timer);
+    sd_event_source_disable_unref(run->timer);
+    rollout_free(run->rollout);
+    free(run->preflights);
+    free(run->items);
+    free(run);
+    return NULL;
+}
+
+/* ---- from outside ---- */
+
+void run_event(Manager *m, RolloutEventKind kind)
+{
+    if (m->run)
+        run_send(m->run, (RolloutEvent){ .kind = kind });
+}
+
+void run_unit_changed(Relay *r)
+{
+    Manager *m = r->manager;
+
+    if (m->run && r->run_item != SIZE_MAX)
+        run_send(m->run, (RolloutEvent){ .kind = EVENT_UNIT, .item = r->run_item });
+}
+
+bool run_item_waits(const Run *run, size_t item)
+{
+    return rollout_step(run->rollout, item) == STEP_WAITING;
+}
+
+bool run_reads_unit(const Relay *r)
+{
+    const Run *run = r->manager->run;
+
+    return run && r->run_item != SIZE_MAX && run->items[r->run_item].operation != OPERATION_NONE;
+}
+
+void run_forget_bus(Manager *m)
+{
+    Run *run = m->run;
+
+    if (!run)
+        return;
+    run->reload = systemd1_cancel(run->reload);
+    for (size_t n = 0; n < run->n; n++)
+        run->items[n].call = systemd1_cancel(run->items[n].call);
+    for (size_t a = 0; a < run->n_preflights; a++)
+        if (run->preflights[a].preflight) {
+            run->preflights[a].preflight = preflight_free(run->preflights[a].preflight);
+            run->preflights[a].again = true;
+        }
+}
+
+void run_bus_back(Manager *m)
+{
+    Run *run = m->run;
+
+    if (!run)
+        return;
+    for (size_t n = 0; n < run->n; n++)
+        operation_bus_back(&run->items[n]);
+    for (size_t a = 0; a < run->n_preflights; a++)
+        if (run->preflights[a].again || run->preflights[a].preflight) {
+            run->preflights[a].again = false;
+            do_preflight(run, a);
+        }
+    if (run->reloading && !run->reload && !run->reload_timer)
+        ask_reload(run);
+}
+
+const char *run_word(const Manager *m)
+{
+    if (m->run && !rollout_over(m->run->rollout))
+        return rollout_state_to_string(rollout_state(m->run->rollout));
+    return m->state->hold == HOLD_NONE ? "idle" : hold_to_string(m->state->hold);
+}
+
+const char *run_reason(const Manager *m)
+{
+    bool over = !m->run || rollout_over(m->run->rollout);
+
+    /* A revert goes on in spite of a halt, and what failed before it is no news of it. */
+    if (!over && rollout_state(m->run->rollout) != ROLLOUT_ENDING)
+        return "";
+    const char *reason = m->state->hold_reason ? m->state->hold_reason : over ? m->last_reason : NULL;
+    return reason ? reason : "";
+}
+
+RunCounts run_counts(const Manager *m)
+{
+    const Run *run = m->run;
+    RunCounts c;
+
+    if (!run)
+        return m->last_counts;
+    rollout_counts(run->rollout, &c.total, &c.done, &c.failed);
+    c.wave = rollout_wave(run->rollout);
+    c.waves = run->waves > c.wave ? run->waves : c.wave;
+    return c;
+}
+
+size_t run_plan_wave(const Relay *r, size_t planned)
+{
+    const Run *run = r->manager->run;
+
+    if (!run || planned == 0)
+        return planned;
+    return r->run_item != SIZE_MAX ? run->items[r->run_item].wave : run_counts(r->manager).waves + planned;
+}
+
+usec_t run_ends(const Manager *m)
+{
+    usec_t left = m->run ? rollout_left(m->run->rollout, now_monotonic(m)) : USEC_INFINITY;
+
+    return left == USEC_INFINITY ? 0 : now_realtime() + left;
+}

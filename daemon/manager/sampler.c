@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The minute timer: reads each relay's memory and logs it, with what the relay really ran at that time. */
+#include "core/metrics.h"
+#include "io/metrics-file.h"
+#include "manager/manager.h"
+
+#include <errno.h>
+#include <sys/timerfd.h>
+#include <syslog.h>
+#include <time.h>
+
+static Sample sample_of(const Relay *r)
+{
+    const Group *g = setup_group(r->manager->setup, r->group);
+
+    return (Sample){
+        .relay = r->name,
+        .group = g ? g->name : "",
+        .allocator = r->running_name,
+        .version = r->version,
+        .since = process_started(r->process),
+        .memory = r->memory,
+    };
+}
+
+static void log_relay(const Relay *r)
+{
+    const Sample s = sample_of(r);
+    _cleanup_(freep) char *sentence = sample_sentence(&s);
+    Event e = relay_event(r);
+
+    e.memory = &s.memory;
+    e.since = s.since;
+    e.pid = 0; /* a sample is no event: it stays out of the relay's own log */
+    e.rollout = 0;
+    eventlog_write(MESSAGE_SAMPLE_RELAY, &e, "%s", sentence);
+}
+
+/* Its absence is an event once, not every minute; an absence that we caused ourselves is none. */
+static void tell_presence(Relay *r)
+{
+    Event e = relay_event(r);
+
+    if (r->measured && r->told_down) {
+        r->told_down = false;
+        eventlog_write(MESSAGE_RELAY_UP, &e, "%s is up again.", r->name);
+    } else if (!r->measured && !r->told_down && r->seen_up && r->run_item == SIZE_MAX && !relay_up(r)) {
+        /* not one that cannot be read, or has just ended: systemd's word is awaited */
+        r->told_down = true;
+        eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down: no samples until it is up again.", r->name);
+    }
+}
+
+static void measure(Relay *r, usec_t now)
+{
+    r->measured = r->process && process_memory(r->process, &r->memory) == 0;
+    if (r->measured)
+        r->sampled = now;
+    tell_presence(r);
+}
+
+static void sample_all(Manager *m)
+{
+    const Config *c = m->setup->config;
+    usec_t now = now_realtime();
+    char *rows = NULL;
+    size_t size, n = 0;
+    uint64_t rss = 0;
+    FILE *fleet = c->sample_entry == SAMPLE_ENTRY_FLEET ? open_memstream(&rows, &size) : NULL;
+
+    for (size_t i = 0; i < m->n_relays; i++) {
+        Relay *r = m->relays[i];
+
+        measure(r, now);
+        if (!r->measured)
+            continue;
+        n++;
+        rss += r->memory.rss;
+        if (fleet) {
+            const Sample s = sample_of(r);
+            sample_write_row(fleet, &s);
+        } else {
+            log_relay(r);
+        }
+    }
+    if (!fleet)
+        return;
+    fclose(fleet);
+    _cleanup_(freep) char *sentence = sample_fleet_sentence(n, rss);
+    const Event e = { .fleet = rows };
+    if (n > 0)
+        eventlog_write(MESSAGE_SAMPLE_FLEET, &e, "%s", sentence);
+    free(rows);
+}
+
+static void write_metrics(Manager *m)
+{
+    const char *path = m->setup->config->metrics_textfile;
+    _cleanup_(freep) MetricsRelay *relays = xcalloc(m->n_relays, sizeof(*relays));
+    _cleanup_(freep) char *text = NULL;
+    size_t size;
+
+    if (isempty(path))
+        return;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        return;
+    for (size_t i = 0; i < m->n_relays; i++) {
+        const Relay *r = m->relays[i];
+        relays[i] = (MetricsRelay){ .sample = { .relay = r->name },
+                                    .state = relay_state_to_string(r->state),
+                                    .up = r->measured };
+        if (relays[i].up)
+            relays[i].sample = sample_of(r);
+    }
+    metrics_write(f, relays, m->n_relays, now_realtime());
+    fclose(f);
+    int e = metrics_file_replace(path, text, size);
+    if (e < 0 && e != m->metrics_error)
+        eventlog_line(LOG_WARNING, "Cannot write %s: %s.", path, strerror(-e));
+    m->metrics_error = e; /* told once, not every minute */
+}
+
+static usec_t next_beat(const Manager *m)
+{
+    return sample_next_beat(now_realtime(), m->setup->config->sample_interval);
+}
+
+static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)usec;
+    sample_all(m);
+    write_metrics(m);
+    manager_check_libraries(m);
+    source = m->sampling; /* a reload makes it anew */
+    int r = sd_event_source_set_time(source, next_beat(m));
+    return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_clock_set(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+
+/* A timer on the wall clock would wait for hours after the clock was set back. One that never expires is
+ * canceled whenever the clock is set (timerfd_create(2)). */
+static int watch_clock(Manager *m)
+{
+    const struct itimerspec never = { .it_value.tv_sec = INT64_MAX };
+
+    m->clock_watch = sd_event_source_disable_unref(m->clock_watch);
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    int r = timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0 ? -errno : 0;
+    if (r >= 0)
+        r = sd_event_add_io(m->event, &m->clock_watch, fd, EPOLLIN, on_clock_set, m);
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    return sd_event_source_set_io_fd_own(m->clock_watch, true);
+}
+
+static int on_clock_set(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    (void)source;
+    (void)fd;
+    (void)revents;
+    (void)sampler_start(userdata);
+    return 0;
+}
+
+int sampler_start(Manager *m)
+{
+    m->sampling = sd_event_source_disable_unref(m->sampling);
+    int r =
+        sd_event_add_time(m->event, &m->sampling, CLOCK_REALTIME, next_beat(m), USEC_PER_MSEC, on_minute, m);
+    if (r < 0)
+        eventlog_line(LOG_ERR, "Cannot set the sampling timer: %s.", strerror(-r));
+    int w = watch_clock(m);
+    if (w < 0)
+        eventlog_line(LOG_WARNING, "Cannot watch the clock being set: %s.", strerror(-w));
+    return r;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The chart of a report as a script for gnuplot: memory of each row over time with the 95 % interval of its
+ * mean, or a line for each relay; restarts and moves marked. Nothing in a name can become a command. Pure. */
+#pragma once
+
+#include "report/report.h"
+
+typedef enum ChartKind {
+    CHART_ROWS,   /* a line with its band for each row */
+    CHART_RELAYS, /* a line for each relay */
+} ChartKind;
+
+typedef enum ChartShape {
+    CHART_WIDE,   /* SVG to stand in a page on a desk */
+    CHART_NARROW, /* and on a phone: without background, so that the page's shows */
+    CHART_SVG,    /* a file of its own */
+    CHART_PNG,
+} ChartShape;
+
+/* The colour of a row's lines, "#rrggbb". Those that come again are told apart by dashes. */
+const char *chart_color(size_t row);
+bool chart_dashed(size_t row);
+
+char *chart_script(const Report *report, ChartKind kind, ChartShape shape);
+
+/* What gnuplot wrote, as an element to stand in a page: without the prologue, and with `prefix` before all of
+ * its ids, because those of two charts are the same. NULL: that is no SVG. */
+char *chart_inline(const char *svg, const char *prefix);

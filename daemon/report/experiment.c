@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the judgement of an experiment while it runs. Must never call groups alike of which it does not know
+ * how they began. */
+#include "report/experiment.h"
+
+#include <math.h>
+
+void experiment_clear(Experiment *experiment)
+{
+    free(experiment->groups);
+    *experiment = (Experiment){ 0 };
+}
+
+/* Is the relay still there, and still in this? */
+static bool is_current(const Report *report, const ReportMember *m)
+{
+    const Series *series = report->series;
+    const SeriesRelay *relay = &series->relays[m->relay];
+
+    return relay->track == m->track && relay->time + 3 * relay->step >= series->last;
+}
+
+static double seconds(usec_t t)
+{
+    return (double)t / (double)USEC_PER_SEC;
+}
+
+/* Means over the earlier and the later half of what was counted. */
+static bool halves(const Track *track, double *ret_first, double *ret_second)
+{
+    const double middle = (seconds(track->first) + seconds(track->last)) / 2;
+    double sums[2] = { 0 }, weights[2] = { 0 };
+
+    for (size_t i = 0; i < track->n_slices; i++) {
+        const Slice *s = &track->slices[i];
+        if (s->warm || s->seconds <= 0)
+            continue;
+        size_t half = s->moment / (double)s->seconds >= middle;
+        sums[half] += s->sum;
+        weights[half] += (double)s->seconds;
+    }
+    if (weights[0] <= 0 || weights[1] <= 0)
+        return false;
+    *ret_first = sums[0] / weights[0];
+    *ret_second = sums[1] / weights[1];
+    return true;
+}
+
+static PowerSide side_of(const Report *report, const ReportRow *row)
+{
+    _cleanup_(freep) double *means = xcalloc(row->n_members, sizeof(*means));
+    _cleanup_(freep) double *first = xcalloc(row->n_members, sizeof(*first));
+    _cleanup_(freep) double *second = xcalloc(row->n_members, sizeof(*second));
+    size_t n = 0;
+
+    for (size_t i = 0; i < row->n_members; i++) {
+        const ReportMember *m = &row->members[i];
+        if (!m->left_out && halves(&report->series->tracks[m->track], &first[n], &second[n]))
+            means[n++] = m->mean;
+    }
+    return power_side(means, first, second, n);
+}
+
+/* Of the relays in it now, what they were like before. */
+static void look_back(const Report *report, ExperimentGroup *group)
+{
+    const Series *series = report->series;
+    double memory = 0, age = 0;
+
+    for (size_t i = 0; i < group->row->n_members; i++) {
+        const ReportMember *m = &group->row->members[i];
+        const Track *track = &series->tracks[m->track];
+        if (!is_current(report, m))
+            continue;
+        group->relays++;
+        group->began = group->began == 0 || track->began < group->began ? track->began : group->began;
+        if (!track->has_before)
+            continue;
+        group->known++;
+        memory += (double)track->before_rss;
+        age += seconds(track->before_age);
+    }
+    group->memory = group->known > 0 ? memory / (double)group->known : (double)NAN;
+    group->age = group->known > 0 ? age / (double)group->known : (double)NAN;
+}
+
+/* How long until a day is counted? */
+static usec_t until_verdict(const Report *report, const ExperimentGroup *group)
+{
+    const usec_t warmup = report->series->options.warmup, now = report->series->last;
+    usec_t best = USEC_INFINITY;
+
+    for (size_t i = 0; i < group->row->n_members; i++) {
+        const Track *track = &report->series->tracks[group->row->members[i].track];
+        const SeriesRelay *relay = &report->series->relays[group->row->members[i].relay];
+        if (!is_current(report, &group->row->members[i]))
+            continue;
+        usec_t begin = track->first > 0 ? track->first : relay->start + warmup;
+        usec_t end = begin + GROWTH_SPAN_MIN;
+        best = end > now ? (end - now < best ? end - now : best) : 0;
+    }
+    return best == USEC_INFINITY ? 0 : best;
+}
+
+static void look_forward(const Experiment *experiment, ExperimentGroup *group)
+{
+    const Report *report = experiment->report;
+
+    group->verdict = until_verdict(report, group);
+    if (!experiment->baseline || group->row->baseline) {
+        group->power = (Power){ .kind = POWER_UNKNOWN };
+        return;
+    }
+    PowerSide a = side_of(report, group->row), b = side_of(report, experiment->baseline);
+    group->power = power_needed(&a, &b);
+    /* What the report itself says comes before what might be expected of it. */
+    const Interval interval = group->row->comparison.interval;
+    if (interval_is_set(interval) && (interval.low > 0 || interval.high < 0))
+        group->power = (Power){ .kind = POWER_TOLD, .times = 1 };
+    if (group->power.kind == POWER_TIME && group->row->relays > 0)
+        group->more =
+            (usec_t)((group->power.times - 1) * (double)group->row->counted / (double)group->row->relays);
+}
+
+static void compare_starts(Experiment *experiment)
+{
+    const Series *series = experiment->report->series;
+    _cleanup_(freep) BalanceRelay *relays = xcalloc(series->n_relays, sizeof(*relays));
+    _cleanup_(freep) size_t *group = xcalloc(series->n_relays, sizeof(*group));
+
+    for (size_t g = 0; g < experiment->n; g++) {
+        const ReportRow *row = experiment->groups[g].row;
+        experiment->relays += experiment->groups[g].relays;
+        for (size_t i = 0; i < row->n_members; i++) {
+            const Track *track = &series->tracks[row->members[i].track];
+            if (!is_current(experiment->report, &row->members[i]) || !track->has_before)
+                continue;
+            relays[experiment->known] =
+                (BalanceRelay){ (double)track->before_rss, seconds(track->before_age) };
+            group[experiment->known++] = g;
+        }
+    }
+    experiment->balance = balance_of(relays, group, experiment->known, experiment->n);
+}
+
+Experiment experiment_build(const Report *report)
+{
+    Experiment experiment = { .report = report };
+
+    experiment.groups = xcalloc(report->n_rows, sizeof(*experiment.groups));
+    if (report->baseline >= 0)
+        experiment.baseline = &report->rows[report->baseline];
+    for (size_t i = 0; i < report->n_rows; i++) {
+        ExperimentGroup group = { .row = &report->rows[i] };
+        if (isempty(group.row->group))
+            continue;
+        look_back(report, &group);
+        if (group.relays == 0)
+            continue;
+        look_forward(&experiment, &group);
+        experiment.groups[experiment.n++] = group;
+    }
+    compare_starts(&experiment);
+    return experiment;
+}
+
+/* ---- sentences ---- */
+
+static char *balance_note(const Experiment *e)
+{
+    if (isnan(e->balance.memory))
+        return xstrdup(
+            "How alike the groups were at their start is not known: the samples begin after they did.");
+    bool alike =
+        e->balance.memory <= EXPERIMENT_DISTANCE_NOTABLE && e->balance.age <= EXPERIMENT_DISTANCE_NOTABLE;
+    return xasprintf(
+        "At their start, as far as samples go back (%zu of %zu relays), the groups that differed most "
+        "were %.2f standard deviations apart in memory and %.2f in age: %s.",
+        e->known, e->relays, e->balance.memory, e->balance.age,
+        alike ? "comparable" : "not alike, so part of what the report shows may have been there before");
+}
+
+static char *outlook_note(const Experiment *e, const ExperimentGroup *g)
+{
+    char span[FORMAT_SPAN_MAX];
+    _cleanup_(freep) char *name = report_row_name(e->report, g->row);
+    _cleanup_(freep) char *base = report_row_name(e->report, e->baseline);
+
+    switch (g->power.kind) {
+    case POWER_TOLD:
+        return xasprintf("%s and %s are told apart.", name, base);
+    case POWER_TIME:
+        return xasprintf("%s and %s: about %s more, at the present difference and spread.", name, base,
+                         format_span(span, g->more > USEC_PER_MINUTE ? g->more : USEC_PER_MINUTE));
+    case POWER_RELAYS:
+        return xasprintf(
+            "%s and %s: more time will not tell them apart at the present difference and spread; %zu "
+            "relays a group would.",
+            name, base, g->power.relays);
+    case POWER_UNKNOWN:
+        break;
+    }
+    return xasprintf(
+        "%s and %s: fewer than three relays with samples, or no difference: nothing can be said.", name,
+        base);
+}
+
+char **experiment_notes(const Experiment *e)
+{
+    char **notes = NULL;
+    char span[FORMAT_SPAN_MAX];
+
+    if (e->n == 0) {
+        strv_push(&notes, xstrdup("No relay is in a group: there is no experiment."));
+        return notes;
+    }
+    strv_push(&notes, balance_note(e));
+    for (size_t i = 0; e->baseline && i < e->n; i++)
+        if (!e->groups[i].row->baseline)
+            strv_push(&notes, outlook_note(e, &e->groups[i]));
+    if (!e->baseline)
+        strv_push(&notes,
+                  xstrdup("There is nothing to compare with: no group runs glibc; --baseline=GROUP names "
+                          "another."));
+    usec_t verdict = 0;
+    for (size_t i = 0; i < e->n; i++)
+        verdict = e->groups[i].verdict > verdict ? e->groups[i].verdict : verdict;
+    if (verdict > 0)
+        strv_push(&notes,
+                  xasprintf("Whether each of them grows can be told in %s.", format_span(span, verdict)));
+    return notes;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The state of a running experiment, from a report by group: were the groups alike before they began, and how
+ * long until the report tells them apart? Pure. */
+#pragma once
+
+#include "report/balance.h"
+#include "report/power.h"
+#include "report/report.h"
+
+/* Groups further apart than this before they began are not comparable without a second thought. */
+#define EXPERIMENT_DISTANCE_NOTABLE 0.5
+
+typedef struct ExperimentGroup {
+    const ReportRow *row;
+    size_t relays;  /* that are in it now */
+    usec_t began;   /* when the first of them came in */
+    size_t known;   /* relays of which samples from before are there */
+    double memory;  /* their average then, bytes; NAN */
+    double age;     /* and how long their processes had run, s; NAN */
+    Power power;    /* against the baseline */
+    usec_t more;    /* with POWER_TIME: time that is still needed */
+    usec_t verdict; /* time until growth can be judged; 0: it can */
+} ExperimentGroup;
+
+typedef struct Experiment {
+    const Report *report;
+    ExperimentGroup *groups; /* in the order of the report's rows, those with relays now */
+    size_t n;
+    const ReportRow *baseline; /* NULL: none */
+    Balance balance;           /* of the relays that are known; NAN: not known */
+    size_t known, relays;
+} Experiment;
+
+Experiment experiment_build(const Report *report);
+void experiment_clear(Experiment *experiment);
+/* A strv of sentences. */
+char **experiment_notes(const Experiment *experiment);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns what the columns of a table of measurements mean. Must never guess at a number that does not parse. */
+#include "report/measurements.h"
+
+#include "core/timestamp.h"
+#include "report/csv.h"
+
+#include <errno.h>
+
+static const char *const column_names[_MEASUREMENT_COLUMN_MAX] = {
+    [MEASUREMENT_TIMESTAMP] = "timestamp", [MEASUREMENT_SERVER] = "server",
+    [MEASUREMENT_TYPE] = "type",           [MEASUREMENT_NICKNAME] = "nickname",
+    [MEASUREMENT_GROUP] = "group",         [MEASUREMENT_RSS] = "rss_kb",
+    [MEASUREMENT_HWM] = "hwm_kb",          [MEASUREMENT_ALLOCATOR] = "allocator",
+    [MEASUREMENT_VERSION] = "version",     [MEASUREMENT_STARTED] = "started",
+};
+
+/* A field as it can stand in a message: short, and nothing that a terminal would obey. */
+static char *shown(Span field)
+{
+    size_t n = field.n < 40 ? field.n : 40;
+    char *s = xcalloc(n + 4, 1);
+
+    for (size_t i = 0; i < n; i++)
+        s[i] = (unsigned char)field.p[i] < ' ' || field.p[i] == 0x7f ? '?' : field.p[i];
+    if (n < field.n)
+        memcpy(s + n, "...", sizeof("..."));
+    return s;
+}
+
+static bool span_is(Span span, const char *s)
+{
+    return span.n == strlen(s) && memcmp(span.p, s, span.n) == 0;
+}
+
+void measurement_table_clear(MeasurementTable *table)
+{
+    free(table->last_text);
+    *table = (MeasurementTable){ 0 };
+}
+
+static int split(char *line, size_t n, Span *fields, size_t *ret_n, char **ret_error)
+{
+    int r = memchr(line, '\0', n) ? -EBADMSG : csv_split(line, n, fields, MEASUREMENT_COLUMNS_MAX, ret_n);
+
+    if (r < 0)
+        *ret_error = xstrdup(r == -E2BIG     ? "more than 64 columns"
+                             : r == -EBADMSG ? "a NUL byte in the line"
+                                             : "a quote that is not closed, or text behind one");
+    return r < 0 ? -EINVAL : 0;
+}
+
+int measurement_table_header(MeasurementTable *table, char *line, size_t n, char **ret_error)
+{
+    static const MeasurementColumn needed[] = { MEASUREMENT_TIMESTAMP, MEASUREMENT_NICKNAME,
+                                                MEASUREMENT_RSS };
+    Span fields[MEASUREMENT_COLUMNS_MAX];
+    size_t n_fields = 0;
+
+    if (n >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) { /* the byte order mark of spreadsheets */
+        line += 3;
+        n -= 3;
+    }
+    int r = split(line, n, fields, &n_fields, ret_error);
+    if (r < 0)
+        return r;
+    *table = (MeasurementTable){ .n_columns = n_fields };
+    for (size_t c = 0; c < _MEASUREMENT_COLUMN_MAX; c++) {
+        table->at[c] = -1;
+        for (size_t i = 0; i < n_fields; i++)
+            if (span_is(fields[i], column_names[c])) {
+                if (table->at[c] >= 0) {
+                    *ret_error = xasprintf("two columns are named \"%s\"", column_names[c]);
+                    return -EINVAL;
+                }
+                table->at[c] = (ssize_t)i;
+            }
+    }
+    for (size_t i = 0; i < ELEMENTSOF(needed); i++)
+        if (table->at[needed[i]] < 0) {
+            *ret_error = xasprintf("no column \"%s\"; the first line must name the columns as in "
+                                   "memory_measurements.csv: timestamp,server,type,fingerprint,nickname,"
+                                   "group,rss_kb,vmsize_kb,hwm_kb,…",
+                                   column_names[needed[i]]);
+            return -EINVAL;
+        }
+    return 0;
+}
+
+static Span field_of(const MeasurementTable *table, const Span *fields, MeasurementColumn column)
+{
+    return table->at[column] >= 0 ? fields[table->at[column]] : (Span){ 0 };
+}
+
+static int bad_field(MeasurementColumn column, Span field, const char *problem, char **ret_error)
+{
+    _cleanup_(freep) char *text = shown(field);
+
+    *ret_error = xasprintf("%s \"%s\": %s", column_names[column], text, problem);
+    return -EINVAL;
+}
+
+/* KiB as bytes. Empty is 0. */
+static int read_kib(MeasurementColumn column, Span field, uint64_t *ret, char **ret_error)
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < field.n; i++)
+        if (field.p[i] < '0' || field.p[i] > '9' || __builtin_mul_overflow(v, 10U, &v) ||
+            __builtin_add_overflow(v, (unsigned)(field.p[i] - '0'), &v))
+            return bad_field(column, field, "not a whole number of KiB", ret_error);
+    if (v > UINT64_C(1) << 43)
+        return bad_field(column, field, "more memory than a machine can have", ret_error);
+    *ret = v * 1024;
+    return 0;
+}
+
+static int check_name(MeasurementColumn column, Span field, char **ret_error)
+{
+    if (field.n > MEASUREMENT_NAME_MAX)
+        return bad_field(column, field, "longer than 255 bytes", ret_error);
+    for (size_t i = 0; i < field.n; i++)
+        if ((unsigned char)field.p[i] < ' ' || field.p[i] == 0x7f)
+            return bad_field(column, field, "a control character", ret_error);
+    return 0;
+}
+
+static int read_time(MeasurementColumn column, Span field, usec_t after, usec_t *ret, bool *ret_offset,
+                     char **ret_error)
+{
+    int r = timestamp_parse_row(field.p, field.n, after, ret, ret_offset);
+
+    if (r == 0)
+        return 0;
+    return bad_field(column, field,
+                     r == -EDOM     ? "the clocks skipped this local time; is the zone (TZ) right?"
+                     : r == -ERANGE ? "before 1970"
+                                    : "not a date and time like 2026-01-08T06:00:01 or …T06:00:01+01:00",
+                     ret_error);
+}
+
+/* All rows of one collection have the same text: mktime(3) is asked once. */
+static int read_timestamp(MeasurementTable *table, Span field, usec_t *ret, char **ret_error)
+{
+    bool offset = false;
+    usec_t t;
+
+    if (table->last_text && field.n > 0 && field.n == table->last_length &&
+        memcmp(field.p, table->last_text, field.n) == 0) {
+        *ret = table->last;
+        return 0;
+    }
+    int r = read_time(MEASUREMENT_TIMESTAMP, field, table->last, &t, &offset, ret_error);
+    if (r < 0)
+        return r;
+    free(table->last_text);
+    table->last_text = xstrndup(field.p, field.n);
+    table->last_length = field.n;
+    table->last = *ret = t;
+    table->last_offset = offset;
+    return 0;
+}
+
+/* Cut off in its last column, a line still has all of them: it can be trusted when that column is none of
+ * those we read. */
+static bool whole(const MeasurementTable *table, size_t n_fields)
+{
+    for (size_t c = 0; c < _MEASUREMENT_COLUMN_MAX; c++)
+        if (table->at[c] == (ssize_t)table->n_columns - 1)
+            return false;
+    return n_fields == table->n_columns;
+}
+
+static int read_names(const MeasurementTable *table, const Span *fields, Measurement *m, char **ret_error)
+{
+    const struct {
+        MeasurementColumn column;
+        Span *to;
+    } names[] = {
+        { MEASUREMENT_SERVER, &m->server },       { MEASUREMENT_NICKNAME, &m->row.relay },
+        { MEASUREMENT_GROUP, &m->row.group },     { MEASUREMENT_ALLOCATOR, &m->row.allocator },
+        { MEASUREMENT_VERSION, &m->row.version },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        *names[i].to = field_of(table, fields, names[i].column);
+        int r = check_name(names[i].column, *names[i].to, ret_error);
+        if (r < 0)
+            return r;
+    }
+    if (m->row.relay.n == 0)
+        return bad_field(MEASUREMENT_NICKNAME, m->row.relay, "empty", ret_error);
+    return 0;
+}
+
+int measurement_table_row(MeasurementTable *table, char *line, size_t n, bool torn, Measurement *ret,
+                          char **ret_error)
+{
+    Span fields[MEASUREMENT_COLUMNS_MAX];
+    Measurement m = { 0 };
+    size_t n_fields = 0;
+    bool offset = false;
+
+    if (n == 0 || (n == 1 && *line == '\r'))
+        return 0;
+    int r = split(line, n, fields, &n_fields, ret_error);
+    if (r < 0)
+        return r;
+    if (torn && !whole(table, n_fields)) {
+        *ret_error = xasprintf("the file ends within this line (no newline)");
+        return -EINVAL;
+    }
+    if (n_fields != table->n_columns) {
+        *ret_error = xasprintf("%zu columns, the first line names %zu", n_fields, table->n_columns);
+        return -EINVAL;
+    }
+    Span time = field_of(table, fields, MEASUREMENT_TIMESTAMP);
+    Span type = field_of(table, fields, MEASUREMENT_TYPE);
+    if (span_is(time, column_names[MEASUREMENT_TIMESTAMP])) { /* another file begins, earlier perhaps */
+        free(TAKE_PTR(table->last_text));
+        table->last = 0;
+        return 0;
+    }
+    if (span_is(type, "aggregate"))
+        return 0;
+    if (table->at[MEASUREMENT_TYPE] >= 0 && !span_is(type, "relay"))
+        return bad_field(MEASUREMENT_TYPE, type, "neither \"relay\" nor \"aggregate\"", ret_error);
+    r = read_names(table, fields, &m, ret_error);
+    if (r == 0)
+        r = read_kib(MEASUREMENT_RSS, field_of(table, fields, MEASUREMENT_RSS), &m.row.memory.rss, ret_error);
+    if (r == 0)
+        r = read_kib(MEASUREMENT_HWM, field_of(table, fields, MEASUREMENT_HWM), &m.row.memory.hwm, ret_error);
+    if (r == 0)
+        r = read_timestamp(table, time, &m.time, ret_error);
+    Span started = field_of(table, fields, MEASUREMENT_STARTED);
+    if (r == 0 && started.n > 0)
+        r = read_time(MEASUREMENT_STARTED, started, 0, &m.row.since, &offset, ret_error);
+    if (r < 0)
+        return r;
+    if (m.row.memory.rss == 0) {
+        table->not_running++;
+        return 0;
+    }
+    *(table->last_offset ? &table->with_offset : &table->without_offset) += 1;
+    *ret = m;
+    return 1;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the recommendation. Must never name an allocator without saying what speaks against it. */
+#include "report/recommend.h"
+
+#include "report/report-text.h"
+
+#include <math.h>
+
+void recommendation_clear(Recommendation *r)
+{
+    free(r->text);
+    *r = (Recommendation){ 0 };
+}
+
+/* Why not this one; NULL: it may be recommended. */
+static const char *objection(const ReportRow *row)
+{
+    if (row->relays < STATS_UNITS_MIN)
+        return "fewer than three relays";
+    switch (row->growth.trend) {
+    case TREND_GROWING:
+        return "growing";
+    case TREND_TOO_SHORT:
+        return "measured too short a time";
+    default:
+        break;
+    }
+    if (!interval_is_set(row->comparison.interval))
+        return "no interval";
+    return row->comparison.interval.low > 0 ? NULL : "not surely less than the baseline";
+}
+
+static const ReportRow *choose(const Report *report, const char **ret_reason)
+{
+    const ReportRow *best = NULL;
+    bool judged = false;
+
+    *ret_reason = NULL;
+    if (report->baseline < 0) {
+        *ret_reason = "there is nothing to compare with: no relay ran glibc in that time (see --baseline)";
+        return NULL;
+    }
+    for (size_t i = 0; i < report->n_rows; i++) {
+        const ReportRow *row = &report->rows[i];
+        if (row->baseline)
+            continue;
+        const char *against = objection(row);
+        judged = judged || (row->growth.trend != TREND_TOO_SHORT && row->relays >= STATS_UNITS_MIN);
+        if (!against && (!best || row->comparison.reduction > best->comparison.reduction))
+            best = row;
+    }
+    if (!best)
+        *ret_reason = judged ? "nothing that was measured long enough surely saves memory without growing"
+                             : "there is too little data";
+    return best;
+}
+
+/* The fleet is what was sampled at the end: within three steps of the last sample. */
+static bool in_fleet(const Series *series, const SeriesRelay *relay)
+{
+    usec_t slack = relay->step > 0 ? 3 * relay->step : USEC_PER_HOUR;
+
+    return series->last == 0 || relay->time + slack >= series->last;
+}
+
+static const ReportRow *row_of(const Report *report, const SeriesRelay *relay)
+{
+    if (relay->track == SERIES_NONE)
+        return NULL;
+    for (size_t i = 0; i < report->n_rows; i++)
+        if (report->rows[i].key == report->series->tracks[relay->track].key)
+            return &report->rows[i];
+    return NULL;
+}
+
+/* Each relay is taken with the average of what it runs, so that a restart a moment ago changes nothing. */
+static void add_up_fleet(const Report *report, Recommendation *r)
+{
+    const Series *series = report->series;
+
+    for (size_t i = 0; i < series->n_relays; i++) {
+        const SeriesRelay *relay = &series->relays[i];
+        if (!in_fleet(series, relay))
+            continue;
+        const ReportRow *row = row_of(report, relay);
+        r->fleet++;
+        r->running += row == r->row;
+        r->present += row && row->average > 0 ? row->average : (double)relay->rss;
+    }
+    const double all_on_baseline = (double)r->fleet * report->rows[report->baseline].average;
+    const Interval reduction = r->row->comparison.interval;
+    r->with_it = all_on_baseline * (1 - r->row->comparison.reduction);
+    r->saving = r->present - r->with_it;
+    r->saving_interval = (Interval){ r->present - all_on_baseline * (1 - reduction.low),
+                                     r->present - all_on_baseline * (1 - reduction.high) };
+}
+
+/* ---- the paragraph ---- */
+
+static void put_bytes(FILE *f, double bytes)
+{
+    char buf[FORMAT_BYTES_MAX];
+
+    fprintf(f, "%s%s", bytes < 0 ? "-" : "", format_bytes(buf, (uint64_t)llround(fabs(bytes))));
+}
+
+static void put_row(FILE *f, const Report *report, const ReportRow *row)
+{
+    _cleanup_(freep) char *subject = report_row_subject(report, row);
+
+    fputs(subject, f);
+}
+
+static void put_cell(FILE *f, const ReportRow *row, ReportColumn column)
+{
+    _cleanup_(freep) char *cell = report_cell(row, column);
+
+    fputs(cell, f);
+}
+
+static void put_gain(FILE *f, const Report *report, const Recommendation *r)
+{
+    const ReportRow *row = r->row, *base = &report->rows[report->baseline];
+
+    fputs("Use ", f);
+    put_row(f, report, row);
+    fputs(": ", f);
+    put_cell(f, row, REPORT_AVERAGE);
+    fputs(" a relay, ", f);
+    put_cell(f, row, REPORT_REDUCTION);
+    fputs(" less than ", f);
+    put_row(f, report, base);
+    fputs(" with ", f);
+    put_cell(f, base, REPORT_AVERAGE);
+    fputs(" (95 % interval ", f);
+    put_cell(f, row, REPORT_INTERVAL);
+    fprintf(f, ", %zu and %zu relays). ", row->relays, base->relays);
+    if (r->running == r->fleet) {
+        fprintf(f, "All %zu relays run it already.", r->fleet);
+        return;
+    }
+    fprintf(f, "The fleet of %zu takes ", r->fleet);
+    put_bytes(f, r->present);
+    fputs("; if all of it ran this it would take ", f);
+    put_bytes(f, r->with_it);
+    fputs(", which saves ", f);
+    put_bytes(f, r->saving);
+    fputs(" (", f);
+    put_bytes(f, r->saving_interval.low);
+    fputs(" to ", f);
+    put_bytes(f, r->saving_interval.high);
+    fputs(").", f);
+}
+
+static void put_against(FILE *f, const Report *report, const Recommendation *r)
+{
+    const ReportRow *row = r->row;
+    size_t n = 0;
+
+    fputs(" Against it: ", f);
+    if (r->failures > 0)
+        fprintf(f, "%s%u move%s to it failed", n++ > 0 ? ", " : "", r->failures, r->failures == 1 ? "" : "s");
+    if (row->growth.per_day > 0 && row->growth.interval.low > 0) {
+        fputs(n++ > 0 ? ", it grows by " : "it grows by ", f);
+        put_bytes(f, row->growth.per_day);
+        fputs(" a day, too little to matter now", f);
+    }
+    const ReportRow *base = &report->rows[report->baseline];
+    double often = row->counted > 0 ? row->restarts / ((double)row->counted / (double)USEC_PER_DAY) : 0;
+    double usual = base->counted > 0 ? base->restarts / ((double)base->counted / (double)USEC_PER_DAY) : 0;
+    if (row->restarts > 1 && often > 2 * usual)
+        fprintf(f, "%sits relays restarted %u times, more often than the others", n++ > 0 ? ", " : "",
+                row->restarts);
+    if (row->relays < 5)
+        fprintf(f, "%sonly %zu relays ran it", n++ > 0 ? ", " : "", row->relays);
+    fputs(n == 0 ? "nothing that was measured." : ".", f);
+}
+
+/* The others: as good within the error, or why not. */
+static void put_others(FILE *f, const Report *report, const Recommendation *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < report->n_rows; i++) {
+        const ReportRow *row = &report->rows[i];
+        if (row == r->row || row->baseline || row->relays == 0)
+            continue;
+        const char *against = objection(row);
+        if (!against && r->row && row->comparison.interval.high < r->row->comparison.interval.low)
+            continue; /* plainly less */
+        fputs(n++ > 0 ? "; " : r->row ? " Others: " : " Looked at: ", f);
+        put_row(f, report, row);
+        fprintf(f, ", %s", against ? against : "no worse within the error");
+    }
+    if (n > 0)
+        fputc('.', f);
+}
+
+Recommendation recommend(const Report *report, const RecommendFailures *failures, size_t n_failures)
+{
+    Recommendation r = { .saving_interval = INTERVAL_NONE };
+    size_t size = 0;
+
+    r.row = choose(report, &r.reason);
+    if (r.row)
+        add_up_fleet(report, &r);
+    for (size_t i = 0; r.row && i < n_failures; i++)
+        if (streq(failures[i].allocator, r.row->allocator))
+            r.failures += failures[i].count;
+    FILE *f = open_memstream(&r.text, &size);
+    if (!f)
+        abort();
+    if (r.row) {
+        put_gain(f, report, &r);
+        put_against(f, report, &r);
+    } else
+        fprintf(f, "No recommendation: %s.", r.reason);
+    put_others(f, report, &r);
+    fclose(f);
+    return r;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One allocator to use, from a report, and what speaks against it. Never one that is growing, nor one that
+ * saves nothing for sure. Pure. */
+#pragma once
+
+#include "report/report.h"
+
+/* So often could a relay not be moved to an allocator; from the journal's events. */
+typedef struct RecommendFailures {
+    const char *allocator; /* its name in the configuration */
+    unsigned count;
+} RecommendFailures;
+
+typedef struct Recommendation {
+    const ReportRow *row; /* NULL: none */
+    const char *reason;   /* why none, a constant; else NULL */
+    size_t fleet;         /* relays at the last collection */
+    size_t running;       /* of them run it already */
+    double present;       /* bytes that the fleet takes as it is */
+    double with_it;       /* bytes that it would take if all of it ran this */
+    double saving;        /* present - with_it */
+    Interval saving_interval;
+    unsigned failures;
+    char *text; /* the paragraph, without a final newline */
+} Recommendation;
+
+Recommendation recommend(const Report *report, const RecommendFailures *failures, size_t n_failures);
+void recommendation_clear(Recommendation *r);

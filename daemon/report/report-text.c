@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns how the numbers of a report are written for people, CSV and Markdown. Must never compute any. */
+#include "report/report-text.h"
+
+#include "core/timestamp.h"
+#include "report/csv.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <strings.h>
+
+static const struct {
+    const char *title;
+    bool number;
+} columns[_REPORT_COLUMN_MAX] = {
+    [REPORT_GROUP] = { "Group", false },           [REPORT_ALLOCATOR] = { "Allocator", false },
+    [REPORT_VERSION] = { "Version", false },       [REPORT_RELAYS] = { "Relays", true },
+    [REPORT_AVERAGE] = { "Average", true },        [REPORT_REDUCTION] = { "Reduction", true },
+    [REPORT_INTERVAL] = { "95 % interval", true }, [REPORT_GROWTH] = { "Growth/day", true },
+    [REPORT_VERDICT] = { "Verdict", false },
+};
+
+const char *report_column_title(ReportColumn column)
+{
+    assert(column < _REPORT_COLUMN_MAX);
+    return columns[column].title;
+}
+
+bool report_column_is_number(ReportColumn column)
+{
+    assert(column < _REPORT_COLUMN_MAX);
+    return columns[column].number;
+}
+
+bool report_has_column(const Report *report, ReportColumn column)
+{
+    if (column == REPORT_GROUP)
+        return report->series->options.by_group;
+    if (column != REPORT_ALLOCATOR && column != REPORT_VERSION)
+        return true;
+    for (size_t i = 0; i < report->n_rows; i++)
+        if (!isempty(column == REPORT_ALLOCATOR ? report->rows[i].allocator : report->rows[i].version))
+            return true;
+    return false;
+}
+
+char *percent_text(double part, int digits)
+{
+    double percent = 100 * part;
+
+    if (fabs(percent) < 0.5 * pow(10, -digits))
+        percent = 0; /* never "-0" */
+    return xasprintf("%.*f %%", digits, percent);
+}
+
+char *signed_bytes_text(double bytes)
+{
+    char buf[FORMAT_BYTES_MAX];
+
+    return xasprintf("%s%s", bytes < 0 ? "-" : "+", format_bytes(buf, (uint64_t)llround(fabs(bytes))));
+}
+
+static char *interval_text(Interval interval)
+{
+    int digits = interval.high - interval.low < 0.02 ? 1 : 0;
+    _cleanup_(freep) char *high = percent_text(interval.high, digits);
+
+    if (!interval_is_set(interval))
+        return xstrdup("");
+    /* A handful of wildly different relays can say so little that it is not worth digits. */
+    if (interval.low < -10)
+        return xasprintf("below %s", high);
+    _cleanup_(freep) char *low = percent_text(interval.low, digits);
+    return xasprintf("%.*s to %s", (int)strlen(low) - 2, low, high);
+}
+
+static char *growth_text(const ReportRow *row)
+{
+    if (isnan(row->growth.per_day) || !(row->average > 0))
+        return xstrdup("");
+    _cleanup_(freep) char *bytes = signed_bytes_text(row->growth.per_day);
+    _cleanup_(freep) char *percent = percent_text(row->growth.per_day / row->average, 1);
+    return xasprintf("%s (%s)", bytes, percent);
+}
+
+char *report_cell(const ReportRow *row, ReportColumn column)
+{
+    char buf[FORMAT_BYTES_MAX];
+
+    switch (column) {
+    case REPORT_GROUP:
+        return xstrdup(row->group);
+    case REPORT_ALLOCATOR:
+        return xstrdup(row->allocator);
+    case REPORT_VERSION:
+        return xstrdup(row->version);
+    case REPORT_RELAYS:
+        return xasprintf("%zu", row->relays);
+    case REPORT_AVERAGE:
+        return xstrdup(isnan(row->average) ? "" : format_bytes(buf, (uint64_t)llround(row->average)));
+    case REPORT_REDUCTION:
+        if (row->baseline)
+            return xstrdup("baseline");
+        return isnan(row->comparison.reduction) ? xstrdup("") : percent_text(row->comparison.reduction, 0);
+    case REPORT_INTERVAL:
+        return interval_text(row->comparison.interval);
+    case REPORT_GROWTH:
+        return growth_text(row);
+    case REPORT_VERDICT:
+        return xstrdup(trend_to_string(row->growth.trend));
+    case _REPORT_COLUMN_MAX:
+        break;
+    }
+    return xstrdup("");
+}
+
+const char *report_empty_cell(ReportColumn column)
+{
+    return column == REPORT_GROUP ? "no group" : "-";
+}
+
+/* ---- sentences ---- */
+
+char *report_row_subject(const Report *report, const ReportRow *row)
+{
+    if (!report->series->options.by_group)
+        return report_row_name(report, row);
+    _cleanup_(freep) char *name = report_row_name(report, row);
+    return isempty(row->group) ? xasprintf("relays of %s", name) : xasprintf("group %s", name);
+}
+
+/* The row of least memory that surely takes less than the baseline. */
+static const ReportRow *best_row(const Report *report)
+{
+    for (size_t i = 0; i < report->n_rows; i++)
+        if (interval_is_set(report->rows[i].comparison.interval) &&
+            report->rows[i].comparison.interval.low > 0)
+            return &report->rows[i];
+    return NULL;
+}
+
+char *report_headline(const Report *report)
+{
+    static const char *const but[_TREND_MAX] = {
+        [TREND_GROWING] = " But it is still growing.",
+        [TREND_TOO_SHORT] = " Whether it still grows cannot be told yet.",
+    };
+
+    if (report->baseline < 0 || report->n_rows < 2)
+        return NULL;
+    const ReportRow *base = &report->rows[report->baseline], *best = best_row(report);
+    _cleanup_(freep) char *base_name = report_row_subject(report, base);
+    if (!best)
+        return xasprintf("Nothing of this surely takes less memory than %s.", base_name);
+    _cleanup_(freep) char *name = report_row_subject(report, best);
+    _cleanup_(freep) char *reduction = report_cell(best, REPORT_REDUCTION);
+    _cleanup_(freep) char *interval = report_cell(best, REPORT_INTERVAL);
+    _cleanup_(freep) char *average = report_cell(best, REPORT_AVERAGE);
+    _cleanup_(freep) char *base_average = report_cell(base, REPORT_AVERAGE);
+    const char *doubt = but[best->growth.trend];
+    char *text = xasprintf("%s: %s less memory than %s (95 %% interval %s), %s a relay instead of %s.%s",
+                           name, reduction, base_name, interval, average, base_average, doubt ? doubt : "");
+    if (report->series->options.by_group) /* of ours; the name of an allocator stays as it is */
+        text[0] = (char)(text[0] - 'a' + 'A');
+    return text;
+}
+
+/* ---- CSV ---- */
+
+static void put_number(FILE *f, double v, int digits)
+{
+    if (isnan(v))
+        fputc(',', f);
+    else
+        fprintf(f, ",%.*f", digits, v);
+}
+
+void report_write_csv(FILE *f, const Report *report)
+{
+    fputs("group,allocator,version,relays,average_bytes,deviation_bytes,baseline,reduction,reduction_low,"
+          "reduction_high,growth_bytes_per_day,growth_low,growth_high,verdict,samples,counted_seconds,"
+          "warmup_seconds,gap_seconds,restarts,left_out,mixed\n",
+          f);
+    for (size_t i = 0; i < report->n_rows; i++) {
+        const ReportRow *row = &report->rows[i];
+        csv_write(f, row->group);
+        fputc(',', f);
+        csv_write(f, row->allocator);
+        fputc(',', f);
+        csv_write(f, row->version);
+        fprintf(f, ",%zu", row->relays);
+        put_number(f, row->average, 0);
+        put_number(f, row->deviation, 0);
+        fputs(row->baseline ? ",1" : ",0", f);
+        put_number(f, row->comparison.reduction, 6);
+        put_number(f, row->comparison.interval.low, 6);
+        put_number(f, row->comparison.interval.high, 6);
+        put_number(f, row->growth.per_day, 0);
+        put_number(f, row->growth.interval.low, 0);
+        put_number(f, row->growth.interval.high, 0);
+        fprintf(f, ",%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%u,%zu,%zu\n",
+                trend_to_string(row->growth.trend), row->samples, row->counted / USEC_PER_SEC,
+                row->warm / USEC_PER_SEC, row->gap / USEC_PER_SEC, row->restarts, row->left_out, row->mixed);
+    }
+}
+
+/* ---- Markdown ---- */
+
+/* Markdown lets HTML through, and makes links of what looks like one: what could begin either is written as a
+ * character reference. */
+static void markdown_escape(FILE *f, const char *text)
+{
+    for (const char *p = text; *p; p++) {
+        bool link = strncmp(p, "://", 3) == 0 || (p != text && strncasecmp(p - 1, "www.", 4) == 0);
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            fputc('?', f);
+        else if (link || strchr("\\`*_[]<>#|~&@", *p) != NULL)
+            fprintf(f, "&#%d;", *p);
+        else
+            fputc(*p, f);
+    }
+}
+
+void report_write_markdown(FILE *f, const Report *report, char *const *notes)
+{
+    fputc('|', f);
+    for (ReportColumn c = 0; c < _REPORT_COLUMN_MAX; c++)
+        if (report_has_column(report, c))
+            fprintf(f, " %s |", columns[c].title);
+    fputs("\n|", f);
+    for (ReportColumn c = 0; c < _REPORT_COLUMN_MAX; c++)
+        if (report_has_column(report, c))
+            fputs(columns[c].number ? "---:|" : "---|", f);
+    fputc('\n', f);
+    for (size_t i = 0; i < report->n_rows; i++) {
+        fputc('|', f);
+        for (ReportColumn c = 0; c < _REPORT_COLUMN_MAX; c++) {
+            if (!report_has_column(report, c))
+                continue;
+            _cleanup_(freep) char *cell = report_cell(&report->rows[i], c);
+            fputc(' ', f);
+            markdown_escape(f, isempty(cell) ? report_empty_cell(c) : cell);
+            fputs(" |", f);
+        }
+        fputc('\n', f);
+    }
+    fputc('\n', f);
+    STRV_FOREACH (n, notes) {
+        fputs("- ", f);
+        markdown_escape(f, *n);
+        fputc('\n', f);
+    }
+}

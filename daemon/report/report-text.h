@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A report as text: the cells that table, Markdown and HTML share, and the formats that need no library.
+ * Names come from the journal and from files, so each format escapes them. Pure. */
+#pragma once
+
+#include "report/report.h"
+
+typedef enum ReportColumn {
+    REPORT_GROUP,
+    REPORT_ALLOCATOR,
+    REPORT_VERSION,
+    REPORT_RELAYS,
+    REPORT_AVERAGE,
+    REPORT_REDUCTION,
+    REPORT_INTERVAL,
+    REPORT_GROWTH,
+    REPORT_VERDICT,
+    _REPORT_COLUMN_MAX,
+} ReportColumn;
+
+/* "Group", "Average", … */
+const char *report_column_title(ReportColumn column);
+bool report_column_is_number(ReportColumn column);
+/* Is there anything to show in it? */
+bool report_has_column(const Report *report, ReportColumn column);
+/* "1.16 GiB", "79 to 81 %"; "" : nothing. Owned by the caller. */
+char *report_cell(const ReportRow *row, ReportColumn column);
+/* What stands for an empty cell where there is room for words. */
+const char *report_empty_cell(ReportColumn column);
+
+/* "group B", "relays of no group", "mimalloc 2.0.9": a row within a sentence. Owned by the caller. */
+char *report_row_subject(const Report *report, const ReportRow *row);
+/* The finding as one sentence, with what is not sure about it; NULL: there is nothing to compare with. */
+char *report_headline(const Report *report);
+
+/* "80 %" of 0.8. Owned by the caller. */
+char *percent_text(double part, int digits);
+/* "-12.3 MiB"; always with a sign. */
+char *signed_bytes_text(double bytes);
+
+/* Plain numbers with a heading line, for programs. */
+void report_write_csv(FILE *f, const Report *report);
+/* A table and its notes (a strv), ready for a blog. */
+void report_write_markdown(FILE *f, const Report *report, char *const *notes);
+
+/* What happened while it was measured. */
+typedef struct ReportEvent {
+    usec_t time;
+    char *what; /* a sentence */
+} ReportEvent;
+
+/* What else a page shows. */
+typedef struct ReportPage {
+    const char *rows_wide, *rows_narrow;     /* the charts as SVG elements, for a desk and for a phone; */
+    const char *relays_wide, *relays_narrow; /* NULL: none, and `no_chart` says why */
+    const char *no_chart;
+    char *const *notes;           /* a strv: what the report rests on */
+    const ReportEvent *events;    /* in order of time */
+    size_t n_events, more_events; /* more: those that are not listed */
+} ReportPage;
+
+/* One file that needs nothing else: no scripts, no network. */
+void report_write_html(FILE *f, const Report *report, const ReportPage *page);
+
+/* Text with &, <, >, " and ' escaped, and control characters replaced. */
+void html_escape(FILE *f, const char *text);

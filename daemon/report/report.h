@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From the folded samples to the table: how much memory the relays of each allocator (or group) take, how
+ * much less than the baseline's, how sure that is, and whether it still grows. The unit is the relay: its
+ * mean over the time counted, then the mean over relays. Pure. */
+#pragma once
+
+#include "report/growth.h"
+
+#define REPORT_WARMUP (48 * USEC_PER_HOUR)
+#define REPORT_BASELINE "glibc"
+/* A relay with less than this part of the median time of its row does not count: its mean is of another
+ * time. */
+#define REPORT_TIME_MIN 0.1
+
+/* What to leave out after a start: 48 h, but no more than half of the time that there are samples of. */
+usec_t report_warmup(usec_t first, usec_t last);
+/* The width of slices that makes some hundreds of them. */
+usec_t report_slice(usec_t first, usec_t last);
+
+typedef struct ReportOptions {
+    const char *baseline; /* group or allocator ("glibc", "glibc 2.36"); NULL: glibc where there is one */
+    uint64_t seed;
+    bool warmup_given; /* the warm-up was asked for, not chosen by report_warmup() */
+} ReportOptions;
+
+typedef struct ReportMember {
+    char *name;
+    size_t relay, track;
+    double mean;          /* bytes; NAN: nothing counted */
+    double per_day;       /* bytes; NAN */
+    bool mixed;           /* it ran under another key, too, which counts there */
+    const char *left_out; /* why its mean does not count, a constant; NULL: it counts */
+} ReportMember;
+
+typedef struct ReportRow {
+    size_t key;
+    const char *group, *allocator, *version; /* "" : none, unknown; owned by the Series */
+    size_t relays;                           /* that count */
+    size_t left_out;
+    size_t mixed;     /* of those that count */
+    size_t young;     /* with at: had run for less than the warm-up */
+    double average;   /* bytes; NAN */
+    double deviation; /* standard deviation between relays; NAN */
+    bool baseline;
+    Comparison comparison; /* with the baseline; all NAN without one, and for it itself */
+    Growth growth;
+    usec_t counted, warm, gap; /* relay time */
+    uint64_t samples;
+    unsigned restarts;
+    ReportMember *members; /* by name */
+    size_t n_members;
+} ReportRow;
+
+typedef struct Report {
+    const Series *series;
+    ReportRow *rows; /* least memory first, those without any last */
+    size_t n_rows;
+    ssize_t baseline; /* index of the row; -1: none */
+    uint64_t seed;
+    bool warmup_given;
+    usec_t at_first, at_last; /* times of the collection; 0 without at */
+    size_t relays;            /* different ones, in all rows */
+    size_t mixed, left_out;
+    usec_t counted, warm, gap;
+    unsigned restarts;
+} Report;
+
+/* The series is finished, and outlives the report. 0; with a message in *ret_error: -ENODATA: no samples (or
+ * none near to at); -ENOENT: no such baseline. */
+int report_build(const Series *series, const ReportOptions *options, Report *ret, char **ret_error);
+void report_clear(Report *report);
+
+/* "B", "mimalloc 2.0.9", "no group", "B (glibc 2.36)" where group B has several rows: how a row is called in
+ * a sentence. Owned by the caller. */
+char *report_row_name(const Report *report, const ReportRow *row);
+
+/* What the table rests on, a strv of sentences, for below it. */
+char **report_notes(const Report *report);
+
+/* ---- curves ---- */
+
+typedef struct CurvePoint {
+    usec_t time;
+    double mean; /* bytes */
+    Interval interval;
+    size_t relays;
+} CurvePoint;
+
+/* The row's memory over time, warm-ups and relays left out included. Owned by the caller. */
+CurvePoint *report_curve(const Report *report, const ReportRow *row, size_t *ret_n);

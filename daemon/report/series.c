@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the fold over the samples. Must never keep a sample, nor count one for an allocator that it did not
+ * name. */
+#include "report/series.h"
+
+#include "report/stats.h"
+
+#include <assert.h>
+#include <errno.h>
+
+/* The start of a process is computed from two clocks: it may differ by so much without being another. */
+#define START_SLACK (2 * USEC_PER_SEC)
+/* A gap is longer than so many steps. */
+#define GAP_STEPS 3
+
+void series_init(Series *series, const SeriesOptions *options)
+{
+    *series = (Series){ .options = *options, .n_buckets = 256, .hint = SERIES_NONE };
+    if (series->options.slice == 0)
+        series->options.slice = USEC_PER_MINUTE;
+    series->buckets = xcalloc(series->n_buckets, sizeof(*series->buckets));
+    memset(series->buckets, 0xff, series->n_buckets * sizeof(*series->buckets)); /* SERIES_NONE */
+}
+
+void series_clear(Series *series)
+{
+    for (size_t i = 0; i < series->n_hosts; i++)
+        free(series->hosts[i]);
+    for (size_t i = 0; i < series->n_keys; i++) {
+        free(series->keys[i].group);
+        free(series->keys[i].allocator);
+        free(series->keys[i].version);
+    }
+    for (size_t i = 0; i < series->n_relays; i++)
+        free(series->relays[i].name);
+    for (size_t i = 0; i < series->n_tracks; i++)
+        free(series->tracks[i].slices);
+    free(series->hosts);
+    free(series->keys);
+    free(series->relays);
+    free(series->tracks);
+    free(series->events);
+    free(series->buckets);
+    *series = (Series){ 0 };
+}
+
+size_t series_host(Series *series, const char *name)
+{
+    for (size_t i = 0; i < series->n_hosts; i++)
+        if (streq(series->hosts[i], name))
+            return i;
+    GROW(series->hosts, series->hosts_capacity, series->n_hosts);
+    series->hosts[series->n_hosts] = xstrdup(name);
+    return series->n_hosts++;
+}
+
+char *series_relay_name(const Series *series, size_t relay)
+{
+    const SeriesRelay *r = &series->relays[relay];
+
+    if (series->n_hosts < 2)
+        return xstrdup(r->name);
+    return xasprintf("%s/%s", series->hosts[r->host], r->name);
+}
+
+/* ---- relays and keys by name ---- */
+
+static bool span_equal(Span span, const char *s)
+{
+    return strlen(s) == span.n && (span.n == 0 || memcmp(span.p, s, span.n) == 0);
+}
+
+static char *span_copy(Span span)
+{
+    return xstrndup(span.p ? span.p : "", span.n);
+}
+
+static bool is_relay(const SeriesRelay *relay, size_t host, Span name)
+{
+    return relay->host == host && span_equal(name, relay->name);
+}
+
+static size_t bucket_of(const Series *series, size_t host, const char *name, size_t n)
+{
+    uint64_t h = hash_bytes(HASH_BEGIN ^ host, name, n);
+
+    return (size_t)(h ^ h >> 32) & (series->n_buckets - 1);
+}
+
+static void enter_bucket(Series *series, size_t relay)
+{
+    const SeriesRelay *r = &series->relays[relay];
+    size_t b = bucket_of(series, r->host, r->name, strlen(r->name));
+
+    while (series->buckets[b] != SERIES_NONE)
+        b = (b + 1) & (series->n_buckets - 1);
+    series->buckets[b] = relay;
+}
+
+static size_t new_relay(Series *series, size_t host, Span name)
+{
+    size_t relay = series->n_relays;
+
+    GROW(series->relays, series->relays_capacity, series->n_relays);
+    series->relays[series->n_relays++] = (SeriesRelay){
+        .name = span_copy(name),
+        .host = host,
+        .tracks = SERIES_NONE,
+        .track = SERIES_NONE,
+        .at_track = SERIES_NONE,
+        .step = series->options.step,
+    };
+    if (2 * series->n_relays <= series->n_buckets) {
+        enter_bucket(series, relay);
+        return relay;
+    }
+    free(series->buckets);
+    series->n_buckets *= 2;
+    series->buckets = xcalloc(series->n_buckets, sizeof(*series->buckets));
+    memset(series->buckets, 0xff, series->n_buckets * sizeof(*series->buckets));
+    for (size_t i = 0; i < series->n_relays; i++)
+        enter_bucket(series, i);
+    return relay;
+}
+
+/* Samples come in the same order at every collection, so the next relay is mostly the one after the last. */
+static size_t find_relay(Series *series, size_t host, Span name)
+{
+    size_t guess = series->hint + 1 < series->n_relays ? series->hint + 1 : 0;
+
+    if (guess < series->n_relays && is_relay(&series->relays[guess], host, name))
+        return guess;
+    for (size_t b = bucket_of(series, host, name.p, name.n); series->buckets[b] != SERIES_NONE;
+         b = (b + 1) & (series->n_buckets - 1))
+        if (is_relay(&series->relays[series->buckets[b]], host, name))
+            return series->buckets[b];
+    return SERIES_NONE;
+}
+
+static bool key_equal(const SeriesKey *key, Span group, const SampleRow *row)
+{
+    return span_equal(group, key->group) && span_equal(row->allocator, key->allocator) &&
+           span_equal(row->version, key->version);
+}
+
+static size_t find_key(const Series *series, Span group, const SampleRow *row)
+{
+    for (size_t i = 0; i < series->n_keys; i++)
+        if (key_equal(&series->keys[i], group, row))
+            return i;
+    return SERIES_NONE;
+}
+
+static size_t new_key(Series *series, Span group, const SampleRow *row)
+{
+    GROW(series->keys, series->keys_capacity, series->n_keys);
+    series->keys[series->n_keys] = (SeriesKey){
+        .group = span_copy(group),
+        .allocator = span_copy(row->allocator),
+        .version = span_copy(row->version),
+    };
+    return series->n_keys++;
+}
+
+/* The relay's track of that key, new when there is none. */
+static size_t enter_track(Series *series, size_t relay, size_t key, usec_t time)
+{
+    size_t track = series->relays[relay].tracks;
+
+    for (; track != SERIES_NONE; track = series->tracks[track].next)
+        if (series->tracks[track].key == key)
+            return track;
+    track = series->n_tracks;
+    GROW(series->tracks, series->tracks_capacity, series->n_tracks);
+    series->tracks[series->n_tracks++] =
+        (Track){ .relay = relay, .key = key, .next = series->relays[relay].tracks, .began = time };
+    series->relays[relay].tracks = track;
+    return track;
+}
+
+/* ---- time ---- */
+
+static usec_t min_usec(usec_t a, usec_t b)
+{
+    return a < b ? a : b;
+}
+
+static usec_t max_usec(usec_t a, usec_t b)
+{
+    return a > b ? a : b;
+}
+
+/* a + b, at most the end of time. */
+static usec_t later(usec_t a, usec_t b)
+{
+    return b > USEC_INFINITY - a ? USEC_INFINITY : a + b;
+}
+
+static bool in_window(const Series *series, usec_t time)
+{
+    return time >= series->options.since && time <= series->options.until;
+}
+
+static void add_slice(const Series *series, Track *track, const SeriesRelay *relay, usec_t span)
+{
+    uint32_t index = (uint32_t)min_usec(relay->time / series->options.slice, UINT32_MAX);
+    bool warm = relay->time < later(relay->start, series->options.warmup);
+    Slice *slice = track->n_slices > 0 ? &track->slices[track->n_slices - 1] : NULL;
+    double seconds = (double)span / (double)USEC_PER_SEC;
+
+    if (!slice || slice->index != index || slice->run != relay->run || slice->warm != warm) {
+        GROW(track->slices, track->capacity, track->n_slices);
+        slice = &track->slices[track->n_slices++];
+        *slice = (Slice){ .run = relay->run, .index = index, .warm = warm };
+    }
+    slice->sum += (double)relay->rss * seconds;
+    slice->moment += (double)relay->time / (double)USEC_PER_SEC * seconds;
+    slice->seconds += (float)seconds;
+}
+
+/* The relay's last sample stands for the time until `end`; from there to `next` there is none. */
+static void close_sample(Series *series, const SeriesRelay *relay, usec_t end, usec_t next)
+{
+    const usec_t since = series->options.since, until = series->options.until;
+    usec_t from = max_usec(relay->time, since), to = min_usec(end, until);
+    usec_t gap_from = max_usec(end, since), gap_to = min_usec(next, until);
+
+    if (relay->track == SERIES_NONE)
+        return;
+    Track *track = &series->tracks[relay->track];
+    if (gap_to > gap_from)
+        track->gap += gap_to - gap_from;
+    if (to <= from)
+        return;
+    add_slice(series, track, relay, to - from);
+    usec_t warm_until = max_usec(min_usec(later(relay->start, series->options.warmup), to), from);
+    track->warm += warm_until - from;
+    if (warm_until == to)
+        return;
+    track->counted += to - warm_until;
+    track->sum += (double)relay->rss * ((double)(to - warm_until) / (double)USEC_PER_SEC);
+    if (track->first == 0)
+        track->first = warm_until;
+    track->last = to;
+}
+
+static bool unlike(usec_t interval, usec_t step)
+{
+    return interval < step - step / 4 || interval > step + step / 4;
+}
+
+static void learn_step(SeriesRelay *relay, usec_t interval)
+{
+    if (relay->step == 0)
+        relay->step = interval;
+    if (!unlike(interval, relay->step)) {
+        relay->n_odd = 0;
+        return;
+    }
+    relay->odd[relay->n_odd++] = (double)interval;
+    if (relay->n_odd < ELEMENTSOF(relay->odd))
+        return;
+    relay->step = (usec_t)stats_median(relay->odd, relay->n_odd);
+    relay->n_odd = 0;
+}
+
+/* Another process than at the last sample? Its start tells; where it is not known, a peak that fell does. The
+ * kernel's counters lag by some pages for each processor, so a fall of less than 3 % is none. A start before
+ * the last sample is a clock that was set, not a restart. */
+static bool restarted(const SeriesRelay *relay, usec_t time, const SampleRow *row)
+{
+    if (relay->since > 0 && row->since > 0) {
+        usec_t difference = row->since > relay->since ? row->since - relay->since : relay->since - row->since;
+        return difference > START_SLACK && later(row->since, START_SLACK) >= relay->time &&
+               row->since <= time;
+    }
+    return row->memory.hwm < relay->hwm - relay->hwm / 32 && row->memory.hwm > 0;
+}
+
+static void add_event(Series *series, usec_t time, size_t relay, size_t track, bool moved)
+{
+    if (!in_window(series, time) || series->n_events == SERIES_EVENTS_MAX)
+        return;
+    GROW(series->events, series->events_capacity, series->n_events);
+    series->events[series->n_events++] = (SeriesEvent){ time, relay, track, moved };
+}
+
+/* Ends the last sample and tells what happened between it and this one. */
+static void step_over(Series *series, size_t index, usec_t time, const SampleRow *row, size_t track)
+{
+    SeriesRelay *relay = &series->relays[index];
+    usec_t interval = time - relay->time, end = time;
+    bool new_process = restarted(relay, time, row), new_track = track != relay->track;
+
+    /* Without a known start a change of allocator is the only sign of the restart that it took. */
+    if (new_track && (row->since == 0 || relay->since == 0) && track != SERIES_NONE &&
+        relay->track != SERIES_NONE && series->tracks[track].key != series->tracks[relay->track].key &&
+        !streq(series->keys[series->tracks[track].key].allocator,
+               series->keys[series->tracks[relay->track].key].allocator))
+        new_process = true;
+    if (relay->step == 0)
+        relay->step = interval;
+    if (interval > GAP_STEPS * relay->step)
+        end = relay->time + relay->step;
+    if (new_process && row->since > relay->time)
+        end = min_usec(end, row->since);
+    close_sample(series, relay, end, time);
+    learn_step(relay, interval);
+    if (new_track && track != SERIES_NONE) {
+        Track *t = &series->tracks[track];
+        if (t->began == time && relay->track != SERIES_NONE) {
+            t->has_before = true;
+            t->before_rss = relay->rss;
+            t->before_age = relay->time - min_usec(relay->start, relay->time);
+        }
+        if (relay->track != SERIES_NONE)
+            add_event(series, time, index, track, true);
+    }
+    if (!new_process)
+        return;
+    relay->run++;
+    relay->start = row->since > 0 ? row->since : time;
+    if (!new_track && track != SERIES_NONE && in_window(series, time)) {
+        series->tracks[track].restarts++;
+        add_event(series, time, index, track, false);
+    }
+}
+
+static void note_at(const Series *series, SeriesRelay *relay, usec_t time)
+{
+    const usec_t at = series->options.at;
+    usec_t distance = time > at ? time - at : at - time;
+    usec_t best = relay->at_time > at ? relay->at_time - at : at - relay->at_time;
+
+    if (at == 0 || (relay->at_time != 0 && distance >= best))
+        return;
+    relay->at_time = time;
+    relay->at_rss = relay->rss;
+    relay->at_track = relay->track;
+    relay->at_start = relay->start;
+    relay->at_step = relay->step;
+}
+
+static int check_order(const SeriesRelay *relay, usec_t time, const SampleRow *row)
+{
+    if (relay->time == 0 || time > relay->time)
+        return 0;
+    if (time < relay->time)
+        return -ESTALE;
+    return row->memory.rss == relay->rss ? -EEXIST : -ENOTUNIQ;
+}
+
+/* The track that this sample belongs to. 0; -E2BIG. */
+static int choose_track(Series *series, size_t relay, usec_t time, const SampleRow *row, size_t *ret)
+{
+    Span group = series->options.by_group ? row->group : (Span){ 0 };
+    size_t track = series->relays[relay].track, key = SERIES_NONE;
+
+    *ret = SERIES_NONE;
+    if (series->options.allocator_required && row->allocator.n == 0)
+        return 0;
+    if (track != SERIES_NONE && key_equal(&series->keys[series->tracks[track].key], group, row)) {
+        *ret = track;
+        return 0;
+    }
+    key = find_key(series, group, row);
+    if (key == SERIES_NONE && series->n_keys == SERIES_KEYS_MAX)
+        return -E2BIG;
+    if (key == SERIES_NONE)
+        key = new_key(series, group, row);
+    *ret = enter_track(series, relay, key, time);
+    return 0;
+}
+
+int series_add(Series *series, size_t host, usec_t time, const SampleRow *row)
+{
+    assert(host < series->n_hosts);
+    size_t index = find_relay(series, host, row->relay), track;
+    int r;
+
+    if (index == SERIES_NONE) {
+        if (series->n_relays == SERIES_RELAYS_MAX) {
+            series->refused++;
+            return -E2BIG;
+        }
+        index = new_relay(series, host, row->relay);
+    }
+    series->hint = index;
+    r = check_order(&series->relays[index], time, row);
+    if (r < 0)
+        return r;
+    r = choose_track(series, index, time, row, &track);
+    if (r < 0) {
+        series->refused++;
+        return r;
+    }
+
+    SeriesRelay *relay = &series->relays[index];
+    if (relay->time > 0)
+        step_over(series, index, time, row, track);
+    else
+        relay->start = row->since > 0 ? min_usec(row->since, time) : time;
+    if (relay->first == 0)
+        relay->first = time;
+    relay->time = time;
+    relay->since = row->since;
+    relay->rss = row->memory.rss;
+    relay->hwm = row->memory.hwm;
+    relay->swap = row->memory.swap;
+    relay->track = track;
+    note_at(series, relay, time);
+    if (!in_window(series, time))
+        return 0;
+    series->samples++;
+    series->first = series->first == 0 ? time : min_usec(series->first, time);
+    series->last = max_usec(series->last, time);
+    if (track == SERIES_NONE)
+        series->unproved++;
+    else
+        series->tracks[track].samples++;
+    return 0;
+}
+
+void series_finish(Series *series)
+{
+    for (size_t i = 0; i < series->n_relays; i++) {
+        SeriesRelay *relay = &series->relays[i];
+        usec_t end = later(relay->time, relay->step);
+        close_sample(series, relay, end, end);
+    }
+}
