@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Serves org.relayalloc1 (see bus-api.h): shows what the manager holds, and hands on what callers wish.
+/* Serves org.relayalloc1 (see bus/api.h): shows what the manager holds, and hands on what callers wish.
  * Decides only who may wish. */
 #include "bus/api.h"
 #include "bus/authorize.h"

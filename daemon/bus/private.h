@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Shared by the files that serve the bus: bus-api.c, bus-relay.c, bus-log.c. */
+/* Shared by the files that serve the bus: bus/api.c, bus/relay.c, bus/log.c. */
 #pragma once
 
 #include "manager/manager.h"

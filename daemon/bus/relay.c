@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One D-Bus object a relay: org.relayalloc1.Relay (see bus-api.h). */
+/* One D-Bus object a relay: org.relayalloc1.Relay (see bus/api.h). */
 #include "bus/api.h"
 #include "bus/private.h"
 

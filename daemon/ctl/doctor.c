@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* relayallocctl doctor: gathers what core/doctor judges, and has it judged. Changes nothing, and reads
+/* relayallocctl doctor: gathers what doctor/ judges, and has it judged. Changes nothing, and reads
  * files only, so that it works without the daemon, without systemd, and under another root. */
 #include "ctl/doctor.h"
 #include "core/assign.h"

@@ -9,5 +9,5 @@ void status_field(FILE *f, const char *name, const char *format, ...) _printf_(3
 /* "2025-03-07 14:03:22; 3h 2min ago", "never" for 0; owned by the caller. */
 char *status_moment(usec_t realtime);
 
-/* ctl-status-relay.c: relays in full. */
+/* ctl/status-relay.c: relays in full. */
 int status_relays(char *const *patterns, const CtlOptions *options);

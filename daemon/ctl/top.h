@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What top's two halves share: ctl-top.c watches the daemon and the keyboard, ctl-top-draw.c puts the screen
+/* What top's two halves share: ctl/top.c watches the daemon and the keyboard, ctl/top-draw.c puts the screen
  * together. */
 #pragma once
 

@@ -3,16 +3,16 @@
  * rollout under way. It decides nothing that core decides, and touches the world only through io.
  *
  *   manager.c          life: start, bus, reload, stop, what is shown to systemd
- *   manager-config.c   the configuration and its allocators as they are on this host
- *   manager-relays.c   the table of relays: which there are, and which group takes them
- *   manager-relay.c    one of them: its unit, its process, the proof
- *   manager-plan.c     from the table to a plan, and to a rollout when there is something to do
- *   manager-rollout.c  carries out the commands of core/rollout, and answers them
- *   manager-operation.c  its restarts and proofs
- *   manager-notice.c   what is told of it, and remembered
- *   manager-preflight.c  tries a library in a relay's sandbox
+ *   setup.c   the configuration and its allocators as they are on this host
+ *   relays.c   the table of relays: which there are, and which group takes them
+ *   relay.c    one of them: its unit, its process, the proof
+ *   plan.c     from the table to a plan, and to a rollout when there is something to do
+ *   run.c  carries out the commands of core/rollout, and answers them
+ *   operation.c  its restarts and proofs
+ *   notice.c   what is told of it, and remembered
+ *   preflight.c  tries a library in a relay's sandbox
  *   sampler.c          measures the relays
- *   bus-api.c          what is offered on the bus
+ *   bus/api.c          what is offered on the bus
  */
 #pragma once
 
@@ -167,7 +167,7 @@ void manager_hold(Manager *m, Hold hold, const char *reason); /* to be saved by 
 /* State that a crash must not lose; the error was logged. */
 int manager_save_state(Manager *m);
 
-/* ---- manager-config.c ---- */
+/* ---- setup.c ---- */
 /* 0; -EINVAL with the problems as lines in *ret_problems. Logs refused libraries. */
 int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_problems);
 Setup *setup_free(Setup *setup);
@@ -177,7 +177,7 @@ DEFINE_CLEANUP(Setup, setup_free)
 char *setup_stamp(const Setup *setup);
 const Group *setup_group(const Setup *setup, size_t group); /* NULL: GROUP_NONE */
 
-/* ---- manager-relays.c ---- */
+/* ---- relays.c ---- */
 void relays_scan(Manager *m); /* looks for relays anew; debounced */
 void relays_watch_instances(Manager *m);
 void relays_drop_vanished(Manager *m); /* those that the last look did not find, and no rollout holds */
@@ -193,7 +193,7 @@ Relay *relays_find(Manager *m, const char *name);
 Relay *relays_find_unit(Manager *m, const char *unit);
 void relays_check_scanned(Manager *m); /* one more unit was read: is the table complete now? */
 
-/* ---- manager-relay.c ---- */
+/* ---- relay.c ---- */
 Relay *relay_new(Manager *m, const char *name, const char *unit);
 Relay *relay_free(Relay *r);
 void relay_watch(Relay *r);                          /* reads its unit, now and whenever it changes */
@@ -217,7 +217,7 @@ char *relay_unit_log(const Relay *r);
 char **relay_conflicts(const Relay *r);
 Event relay_event(const Relay *r); /* the fields that every event about it has */
 
-/* ---- manager-plan.c ---- */
+/* ---- plan.c ---- */
 void plan_soon(Manager *m); /* a fact has changed */
 void plan_now(
     Manager *m); /* makes the plan, updates states, starts a rollout when there is something to do */
@@ -227,7 +227,7 @@ void plan_update_states(Manager *m);
 const char *relay_reason(const Relay *r); /* why it is not as assigned; NULL: it is, or nothing is known */
 RolloutPolicy plan_policy(const Manager *m);
 
-/* ---- manager-rollout.c ---- */
+/* ---- run.c ---- */
 /* From m->plan and the flights that a crash left. While the rollout is on hold, only what cannot wait: relays
  * that a crash left down, and those that an operator reverts. 0 also when there was nothing to do. */
 int run_start(Manager *m);
@@ -253,7 +253,7 @@ usec_t run_ends(const Manager *m);        /* estimate, realtime; 0: none */
 size_t run_plan_wave(const Relay *r, size_t planned);
 const char *run_item_reason(const Run *run, size_t item);
 
-/* ---- manager-preflight.c ---- */
+/* ---- preflight.c ---- */
 typedef struct Preflight Preflight;
 typedef void (*PreflightCallback)(void *userdata, bool ok, const char *reason);
 /* Tries the allocator in the sandbox of the relay's unit; answers once unless freed. -ENOTCONN: the bus is
@@ -273,7 +273,7 @@ int manager_revert(Manager *m, char *const *relays,
 /* ---- sampler.c ---- */
 int sampler_start(Manager *m); /* also after a reload that changed the interval */
 
-/* ---- bus-api.c ---- */
+/* ---- bus/api.c ---- */
 int bus_api_start(Manager *m);
 void bus_api_stop(Manager *m);
 void bus_api_relay_changed(Relay *r); /* tells the bus, if it was told otherwise before */

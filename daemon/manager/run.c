@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Carries out the commands of core/rollout and answers each with one event: files, reloads, preflights;
- * restarts and proofs are manager-operation.c's. It decides nothing of the rollout's order. */
+ * restarts and proofs are operation.c's. It decides nothing of the rollout's order. */
 #include "manager/run.h"
 #include "core/dropin.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The rollout under way, shared by the files that carry it out: manager-rollout.c (the commands),
- * manager-operation.c (restarts and proofs), manager-notice.c (what is told and remembered of it). Nobody
+/* The rollout under way, shared by the files that carry it out: run.c (the commands),
+ * operation.c (restarts and proofs), notice.c (what is told and remembered of it). Nobody
  * else includes this. */
 #pragma once
 
@@ -74,12 +74,12 @@ void item_add_reason(RunItem *i, char *take_reason);
 /* Its allocator for people: "jemalloc", or "no drop-in of ours". */
 const char *item_allocator_name(const RunItem *i);
 
-/* ---- manager-operation.c: each start is answered by one event, unless it is ended first ---- */
+/* ---- operation.c: each start is answered by one event, unless it is ended first ---- */
 void operation_start(RunItem *i, Operation operation);
 void operation_end(RunItem *i); /* cancels all of it; no event follows */
 void operation_bus_back(RunItem *i);
 
-/* ---- manager-notice.c ---- */
+/* ---- notice.c ---- */
 void notice_wave(Run *run, const RolloutCommand *c);
 void notice_failed_gate(Run *run, const RolloutCommand *c);
 void notice_ended(Run *run, const RolloutCommand *c);

@@ -38,13 +38,13 @@ typedef struct CtlOptions {
  * ExitStatus. */
 typedef int CtlVerb(int argc, char *argv[], const CtlOptions *options);
 
-CtlVerb ctl_list, ctl_status, ctl_groups, ctl_allocators;                     /* ctl-show.c and neighbours */
-CtlVerb ctl_check, ctl_plan, ctl_edit;                                        /* ctl-file.c */
-CtlVerb ctl_pause, ctl_resume, ctl_abort, ctl_verify, ctl_revert, ctl_reload; /* ctl-control.c */
-CtlVerb ctl_top;                                                              /* ctl-top.c */
-CtlVerb ctl_history, ctl_events;                                              /* ctl-journal.c */
-CtlVerb ctl_doctor;                                                           /* ctl-doctor.c */
-CtlVerb ctl_report, ctl_export, ctl_experiment, ctl_recommend; /* ctl-report.c and neighbours */
+CtlVerb ctl_list, ctl_status, ctl_groups, ctl_allocators;                     /* ctl/show.c and neighbours */
+CtlVerb ctl_check, ctl_plan, ctl_edit;                                        /* ctl/file.c */
+CtlVerb ctl_pause, ctl_resume, ctl_abort, ctl_verify, ctl_revert, ctl_reload; /* ctl/control.c */
+CtlVerb ctl_top;                                                              /* ctl/top.c */
+CtlVerb ctl_history, ctl_events;                               /* ctl/history.c, ctl/events.c */
+CtlVerb ctl_doctor;                                            /* ctl/doctor.c */
+CtlVerb ctl_report, ctl_export, ctl_experiment, ctl_recommend; /* ctl/report.c and neighbours */
 
 /* ---- tables ---- */
 
