@@ -81,32 +81,14 @@ static const char *const sample_entry_words[_SAMPLE_ENTRY_MAX] = {
     [SAMPLE_ENTRY_FLEET] = "fleet",
 };
 
-static int word_index(const char *const *words, int n, const char *s)
-{
-    for (int i = 0; s && i < n; i++)
-        if (streq(words[i], s))
-            return i;
-    return -1;
-}
-
 const char *on_failure_to_string(OnFailure v)
 {
     return v >= 0 && v < _ON_FAILURE_MAX ? on_failure_words[v] : NULL;
 }
 
-OnFailure on_failure_from_string(const char *s)
-{
-    return (OnFailure)word_index(on_failure_words, _ON_FAILURE_MAX, s);
-}
-
 const char *sample_entry_to_string(SampleEntry v)
 {
     return v >= 0 && v < _SAMPLE_ENTRY_MAX ? sample_entry_words[v] : NULL;
-}
-
-SampleEntry sample_entry_from_string(const char *s)
-{
-    return (SampleEntry)word_index(sample_entry_words, _SAMPLE_ENTRY_MAX, s);
 }
 
 size_t amount_of(Amount amount, size_t fleet)

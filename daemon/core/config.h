@@ -96,7 +96,6 @@ typedef enum OnFailure {
     _ON_FAILURE_INVALID = -1,
 } OnFailure;
 const char *on_failure_to_string(OnFailure v);
-OnFailure on_failure_from_string(const char *s);
 
 /* A number of relays, or a percentage of the fleet (at least one relay). */
 typedef struct Amount {
@@ -131,7 +130,6 @@ typedef enum SampleEntry {
     _SAMPLE_ENTRY_INVALID = -1,
 } SampleEntry;
 const char *sample_entry_to_string(SampleEntry v);
-SampleEntry sample_entry_from_string(const char *s);
 
 typedef struct Config {
     char *path;

@@ -181,17 +181,6 @@ static void assign_environment(Strings *environment, const char *value)
     }
 }
 
-static void assign_file(Strings *files, const char *value)
-{
-    if (!*value) {
-        strings_clear(files);
-    } else if (files->n < DROPIN_ENVIRONMENT_MAX) {
-        char *path = xstrdup(value);
-        undo_specifiers(path);
-        strings_push(files, path);
-    }
-}
-
 /* As it stands, with the empty ones, which take away what was said before. */
 static void assign_value(Strings *values, const char *value)
 {
@@ -271,11 +260,6 @@ static char **read_settings(const char *text, const Wanted *wanted)
 char **dropin_environment(const char *text)
 {
     return read_settings(text, &(Wanted){ "Service", "Environment", assign_environment });
-}
-
-char **dropin_environment_files(const char *text)
-{
-    return read_settings(text, &(Wanted){ "Service", "EnvironmentFile", assign_file });
 }
 
 char **settings_values(const char *text, const char *section, const char *key)

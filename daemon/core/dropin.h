@@ -21,7 +21,7 @@ bool dropin_is_ours(const char *text);
 
 /* The readers below read what others wrote as systemd does: what it ignores is left out, and where it stops
  * reading a file (a line that is not UTF-8, a section header without "]") they stop. At most this many
- * variables, or files, of one text are taken. */
+ * variables, or values, of one text are taken. */
 #define DROPIN_ENVIRONMENT_MAX 4096
 
 /* The strv of NAME=VALUE that the text's Environment= lines of [Service] amount to: each name once, unquoted,
@@ -29,9 +29,6 @@ bool dropin_is_ours(const char *text);
  * variable. An empty assignment ("Environment=") resets the list, as in systemd; what it takes away from
  * files before this one is not to be seen here. */
 char **dropin_environment(const char *text);
-
-/* The strv of paths of its EnvironmentFile= lines, with a leading "-" kept. */
-char **dropin_environment_files(const char *text);
 
 /* The strv of NAME=VALUE, each name once, of an EnvironmentFile (systemd.exec(5)): comments (# ;), quotes and
  * continuation lines handled. NULL when it is not UTF-8: systemd takes nothing of it then. */

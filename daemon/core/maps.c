@@ -314,14 +314,3 @@ int maps_find_allocator(const char *maps, const char *preload, char *const *ours
     }
     return 0;
 }
-
-bool maps_has_file(const char *maps, const char *path)
-{
-    Span plain = { path, strlen(path) };
-    Mapping m;
-
-    while (next_mapping(&maps, &m))
-        if (m.executable && m.path.n > 0 && escaped_equals(m.path, plain))
-            return true;
-    return false;
-}

@@ -49,6 +49,3 @@ void mapped_library_clear(MappedLibrary *m);
  * The kernel writes a newline in a path as "\012" and nothing else so; a name that holds these four
  * characters, or that ends in " (deleted)" by itself, cannot be told apart (proc(5)). */
 int maps_find_allocator(const char *maps, const char *preload, char *const *ours, MappedLibrary *ret);
-
-/* Is a file of that path mapped executable? (deleted or not) */
-bool maps_has_file(const char *maps, const char *path);

@@ -113,46 +113,6 @@ int relay_name_from_unit(const char *unit_template, const char *unit, char **ret
     return 0;
 }
 
-int relay_unit_name(const char *unit_template, const char *relay, char **ret)
-{
-    static const char hex[] = "0123456789abcdef";
-
-    assert(template_valid(unit_template));
-
-    size_t prefix = strlen(unit_template) - strlen(SUFFIX);
-    if (isempty(relay))
-        return -EINVAL;
-    if (strlen(relay) > UNIT_NAME_LONGEST)
-        return -ENAMETOOLONG;
-    _cleanup_(freep) char *unit = xcalloc(prefix + 4 * strlen(relay) + strlen(SUFFIX) + 1, 1);
-    char *w = mempcpy(unit, unit_template, prefix);
-    for (const char *p = relay; *p; p++) {
-        if (stays_in_unit(*p) || *p == '\\') {
-            *w++ = *p;
-        } else {
-            unsigned char c = (unsigned char)*p;
-            *w++ = '\\';
-            *w++ = 'x';
-            *w++ = hex[c >> 4];
-            *w++ = hex[c & 15];
-        }
-    }
-    strcpy(w, SUFFIX); // NOLINT(clang-analyzer-security.insecureAPI.strcpy): counted above
-    if (strlen(unit) > UNIT_NAME_LONGEST)
-        return -ENAMETOOLONG;
-
-    /* What does not come back as it was is not the name of this unit: a control character, half a UTF-8
-     * character, an escape of something that is shown unescaped. */
-    _cleanup_(freep) char *name = NULL;
-    int r = relay_name_from_unit(unit_template, unit, &name);
-    if (r < 0)
-        return r;
-    if (!streq(name, relay))
-        return -EINVAL;
-    *ret = TAKE_PTR(unit);
-    return 0;
-}
-
 int relay_unit_of_folder(const char *unit_template, const char *folder, char **ret)
 {
     assert(template_valid(unit_template));

@@ -2,7 +2,7 @@
 /* Names of relays and of their units. A name is for people; whatever becomes a file name is made of the unit
  * name, whose characters systemd restricts, so that no name can leave the drop-in folder. Pure.
  *
- * Three things are named alike, and each can be had from each other:
+ * Three things are named alike:
  *
  *   the unit      tor@my-relay.service    tor@a\x20b.service    tor@my\x2drelay.service
  *   the instance  my-relay                a\x20b                my\x2drelay      %i, the folder of its torrc
@@ -33,10 +33,6 @@ bool unit_is_instance(const char *unit_template, const char *unit);
 /* The relay name of an instance's unit: UTF-8 without control characters. 0; -EINVAL: not an instance of the
  * template. The caller owns *ret. */
 int relay_name_from_unit(const char *unit_template, const char *unit, char **ret);
-
-/* The unit of a relay name; the reverse of the above. 0; -EINVAL: no unit has this name (it is empty, has a
- * control character, is not UTF-8, or has an escape where the character itself belongs); -ENAMETOOLONG. */
-int relay_unit_name(const char *unit_template, const char *relay, char **ret);
 
 /* The unit of a folder in instances_dir, which is called like the instance. 0; -EINVAL: no instance can be
  * called like that ("a b", "..", ""); -ENAMETOOLONG. */

@@ -49,28 +49,6 @@ struct Rollout {
     size_t n_queue, head, capacity;
 };
 
-static const char *const step_names[_STEP_MAX] = {
-    [STEP_WAITING] = "waiting",
-    [STEP_WRITING] = "writing",
-    [STEP_WRITTEN] = "written",
-    [STEP_RESTARTING] = "restarting",
-    [STEP_VERIFYING] = "verifying",
-    [STEP_SETTLING] = "settling",
-    [STEP_BACK_WRITING] = "back-writing",
-    [STEP_BACK_WRITTEN] = "back-written",
-    [STEP_BACK_RESTARTING] = "back-restarting",
-    [STEP_BACK_VERIFYING] = "back-verifying",
-    [STEP_DONE] = "done",
-    [STEP_SKIPPED] = "skipped",
-    [STEP_FAILED] = "failed",
-    [STEP_LOST] = "lost",
-};
-
-const char *step_to_string(Step step)
-{
-    return step_names[step];
-}
-
 static const char *const gate_names[_GATE_MAX] = {
     [GATE_NONE] = "none", [GATE_PREFLIGHT] = "preflight", [GATE_WRITE] = "write", [GATE_RELOAD] = "reload",
     [GATE_JOB] = "job",   [GATE_ACTIVE] = "active",       [GATE_PROOF] = "proof", [GATE_SETTLE] = "settle",

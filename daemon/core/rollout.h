@@ -56,7 +56,6 @@ typedef enum Step {
     STEP_LOST,    /* could not be put back, or was left as it is by policy */
     _STEP_MAX,
 } Step;
-const char *step_to_string(Step step);
 static inline bool step_ended(Step s)
 {
     return s >= STEP_DONE;

@@ -8,30 +8,6 @@
 #include <assert.h>
 #include <stdarg.h>
 
-static const char *const cause_names[] = {
-    [CAUSE_NONE] = "none",
-    [CAUSE_NOT_RESTARTED] = "not-restarted",
-    [CAUSE_OVERRIDDEN] = "overridden",
-    [CAUSE_MISSING] = "missing",
-    [CAUSE_DENIED] = "denied",
-    [CAUSE_REPLACED] = "replaced",
-    [CAUSE_UNREADABLE] = "unreadable",
-    [CAUSE_UNKNOWN] = "unknown",
-};
-
-const char *cause_to_string(Cause c)
-{
-    return c >= 0 && c < _CAUSE_MAX ? cause_names[c] : NULL;
-}
-
-Cause cause_from_string(const char *s)
-{
-    for (size_t i = 0; s && i < ELEMENTSOF(cause_names); i++)
-        if (streq(s, cause_names[i]))
-            return (Cause)i;
-    return _CAUSE_INVALID;
-}
-
 void verdict_clear(Verdict *v)
 {
     free(v->reason);

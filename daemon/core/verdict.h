@@ -19,8 +19,6 @@ typedef enum Cause {
     _CAUSE_MAX,
     _CAUSE_INVALID = -1,
 } Cause;
-const char *cause_to_string(Cause c); /* "none", "not-restarted", "overridden", "missing", "denied", … */
-Cause cause_from_string(const char *s);
 
 typedef struct SettingFile {
     const char *path;

@@ -22,7 +22,7 @@ char *host_read(const char *root, const char *path)
     return text_file_read(full, &text) < 0 ? NULL : text;
 }
 
-bool host_exists(const char *root, const char *path)
+static bool exists(const char *root, const char *path)
 {
     _cleanup_(freep) char *full = xasprintf("%s%s", root, path);
 
@@ -99,7 +99,7 @@ static void sort_from(HostFiles *files, size_t from)
         qsort(files->items + from, files->n - from, sizeof(*files->items), by_base_name);
 }
 
-void host_folder_files(const char *root, const char *folder, const char *suffix, HostFiles *files)
+static void folder_files(const char *root, const char *folder, const char *suffix, HostFiles *files)
 {
     size_t from = files->n;
 
@@ -154,7 +154,7 @@ void host_unit_files(const char *root, const char *unit, HostFiles *ret)
     *ret = files;
 }
 
-void host_journald_files(const char *root, HostFiles *ret)
+static void journald_files(const char *root, HostFiles *ret)
 {
     static const char *const folders[] = { "/etc/systemd", "/run/systemd", "/usr/local/lib/systemd",
                                            "/usr/lib/systemd" };
@@ -162,7 +162,7 @@ void host_journald_files(const char *root, HostFiles *ret)
 
     for (size_t i = 0; i < ELEMENTSOF(folders) && files.n == 0; i++) {
         char *path = xasprintf("%s/journald.conf", folders[i]);
-        if (host_exists(root, path))
+        if (exists(root, path))
             files_add(&files, root, path);
         else
             free(path);
@@ -178,7 +178,7 @@ void host_journald_files(const char *root, HostFiles *ret)
 
 /* ---- what they say ---- */
 
-char *host_value(const HostFiles *files, const char *section, const char *key)
+static char *last_value(const HostFiles *files, const char *section, const char *key)
 {
     char *last = NULL;
 
@@ -265,7 +265,7 @@ static bool profile_enforced(const char *root, const char *profile)
     _cleanup_(freep) char *enforced = xasprintf("%s (enforce)\n", profile);
 
     if (isempty(loaded))
-        return host_exists(root, file) && !host_exists(root, disabled);
+        return exists(root, file) && !exists(root, disabled);
     for (const char *p = loaded; (p = strstr(p, enforced)); p++)
         if (p == loaded || p[-1] == '\n')
             return true;
@@ -274,7 +274,7 @@ static bool profile_enforced(const char *root, const char *profile)
 
 char *host_apparmor_profile(const char *root, const HostFiles *unit_files)
 {
-    _cleanup_(freep) char *value = host_value(unit_files, "Service", "AppArmorProfile");
+    _cleanup_(freep) char *value = last_value(unit_files, "Service", "AppArmorProfile");
     _cleanup_(freep) char *enabled = host_read(root, "/sys/module/apparmor/parameters/enabled");
 
     if (!value || !enabled || *enabled != 'Y')
@@ -293,10 +293,10 @@ void host_journal(const char *root, JournalFacts *facts)
     const uint64_t most = UINT64_C(4) << 30; /* journald's own bound, see SystemMaxUse= */
     struct statvfs fs;
 
-    host_journald_files(root, &files);
-    _cleanup_(freep) char *storage = host_value(&files, "Journal", "Storage");
-    _cleanup_(freep) char *use = host_value(&files, "Journal", "SystemMaxUse");
-    _cleanup_(freep) char *retention = host_value(&files, "Journal", "MaxRetentionSec");
+    journald_files(root, &files);
+    _cleanup_(freep) char *storage = last_value(&files, "Journal", "Storage");
+    _cleanup_(freep) char *use = last_value(&files, "Journal", "SystemMaxUse");
+    _cleanup_(freep) char *retention = last_value(&files, "Journal", "MaxRetentionSec");
     _cleanup_(freep) char *folder = xasprintf("%s/var/log/journal", root);
     _cleanup_(freep) char *parent = xasprintf("%s/var/log", root);
     bool named = !isempty(storage) && !streq(storage, "auto");
@@ -330,11 +330,11 @@ char host_needrestart(const char *root, const char *unit, bool *ret_spared)
     char mode = '\0';
 
     *ret_spared = false;
-    if (!host_exists(root, "/usr/sbin/needrestart"))
+    if (!exists(root, "/usr/sbin/needrestart"))
         return '\0';
     mode = needrestart_default(root);
     files_add(&files, root, xstrdup("/etc/needrestart/needrestart.conf"));
-    host_folder_files(root, "/etc/needrestart/conf.d", ".conf", &files);
+    folder_files(root, "/etc/needrestart/conf.d", ".conf", &files);
     for (size_t i = 0; i < files.n; i++) {
         char set = needrestart_mode(files.items[i].text);
         mode = set ? set : mode;
@@ -350,9 +350,9 @@ bool host_unattended_upgrades(const char *root, char ***ret_blacklist)
     bool runs = false, allowed = true;
 
     *ret_blacklist = NULL;
-    if (!host_exists(root, "/usr/bin/unattended-upgrade"))
+    if (!exists(root, "/usr/bin/unattended-upgrade"))
         return false;
-    host_folder_files(root, "/etc/apt/apt.conf.d", NULL, &files);
+    folder_files(root, "/etc/apt/apt.conf.d", NULL, &files);
     files_add(&files, root, xstrdup("/etc/apt/apt.conf"));
     for (size_t i = 0; i < files.n; i++) {
         const char *text = files.items[i].text;

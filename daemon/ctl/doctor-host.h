@@ -6,9 +6,8 @@
 #include "core/config.h"
 #include "doctor/doctor.h"
 
-/* The file's text ; NULL: there is none that can be read. Owned by the caller. */
+/* The file's text; NULL: there is none that can be read. Owned by the caller. */
 char *host_read(const char *root, const char *path);
-bool host_exists(const char *root, const char *path);
 
 /* A file that counts, in the order in which its reader reads it. */
 typedef struct HostFile {
@@ -23,13 +22,7 @@ void host_files_clear(HostFiles *files);
 
 /* The unit's file and its drop-ins; none: there is no such unit, or it is masked. */
 void host_unit_files(const char *root, const char *unit, HostFiles *ret);
-/* journald.conf and its drop-ins. */
-void host_journald_files(const char *root, HostFiles *ret);
-/* All files of a folder, by name; `suffix` NULL: those without a dot, as apt reads its folders. */
-void host_folder_files(const char *root, const char *folder, const char *suffix, HostFiles *files);
 
-/* The last value that the files give a key; NULL: none. Owned by the caller. */
-char *host_value(const HostFiles *files, const char *section, const char *key);
 /* The strv of paths of EnvironmentFile= lines, specifiers of the instance resolved. */
 char **host_environment_files(const HostFiles *files, const char *unit);
 /* The sandbox settings, an array owned by the caller, whose values are owned by *ret_values (a strv). */

@@ -47,7 +47,8 @@ static int take_format(const char *value, Format *ret)
     return EXIT_USAGE;
 }
 
-int ctl_report_option(int c, const char *value, void *userdata)
+/* A SourceOptionFunc for what report, experiment and recommend share; `userdata` is a ReportOptions. */
+static int take_report_option(int c, const char *value, void *userdata)
 {
     ReportOptions *report = userdata;
 
@@ -68,7 +69,7 @@ int ctl_report_arguments(int argc, char *argv[], const CtlOptions *options, CtlS
 
     *ret_report = REPORT_OPTIONS_DEFAULT;
     int r =
-        ctl_source_arguments(argc, argv, options, long_options, ctl_report_option, ret_report, ret_source);
+        ctl_source_arguments(argc, argv, options, long_options, take_report_option, ret_report, ret_source);
     if (r != 0)
         return r;
     if (ret_source->at_text) {
@@ -116,7 +117,7 @@ static int take_option(int c, const char *value, void *userdata)
         return take_by(value, &arguments->by);
     if (c == OPTION_FORMAT)
         return take_format(value, &arguments->format);
-    return ctl_report_option(c, value, &arguments->report);
+    return take_report_option(c, value, &arguments->report);
 }
 
 static int read_arguments(int argc, char *argv[], const CtlOptions *options, ReportArguments *ret)

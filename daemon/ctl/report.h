@@ -22,8 +22,6 @@ enum {
     {                                                                                                        \
         .seed = 1                                                                                            \
     }
-/* A SourceOptionFunc for these two; `userdata` is a ReportOptions. */
-int ctl_report_option(int c, const char *value, void *userdata);
 /* The arguments of a verb that has no other options and judges a period. 0, or EXIT_USAGE after a message. */
 int ctl_report_arguments(int argc, char *argv[], const CtlOptions *options, CtlSource *ret_source,
                          ReportOptions *ret_report);

@@ -72,7 +72,8 @@ bool doctor_queues(const uint64_t *configured, size_t n, uint64_t memory, Findin
 #define FLEET_ENTRY_BYTES 1200
 #define FLEET_ROW_BYTES 40
 
-uint64_t journal_bytes_a_day(const JournalFacts *facts)
+/* About the bytes that a day of samples takes in the journal. */
+static uint64_t journal_bytes_a_day(const JournalFacts *facts)
 {
     uint64_t samples = facts->interval > 0 ? USEC_PER_DAY / facts->interval : 0;
 

@@ -81,8 +81,6 @@ typedef struct JournalFacts {
     usec_t interval;
     bool fleet; /* sample.entry = "fleet" */
 } JournalFacts;
-/* About the bytes that a day of samples takes in the journal. */
-uint64_t journal_bytes_a_day(const JournalFacts *facts);
 bool doctor_journal(const JournalFacts *facts, Finding *ret);
 
 /* needrestart's mode ('a': restarts by itself), and whether the relays are spared. */

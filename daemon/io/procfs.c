@@ -30,11 +30,6 @@ pid_t process_pid(const Process *process)
     return process->pid;
 }
 
-int process_pidfd(const Process *process)
-{
-    return process->pidfd;
-}
-
 usec_t process_started(const Process *process)
 {
     return process->started;

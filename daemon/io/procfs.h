@@ -18,8 +18,6 @@ Process *process_free(Process *process);
 DEFINE_CLEANUP(Process, process_free)
 
 pid_t process_pid(const Process *process);
-/* Readable (POLLIN) when the process has exited: for sd_event_add_io. -1 in tests. Owned by the Process. */
-int process_pidfd(const Process *process);
 
 /* Start time in µs of CLOCK_REALTIME, to two clock ticks (20 ms) and never late: stat's starttime, which
  * counts from boot, by the wall clock at the time when the Process was opened. It never changes in one

@@ -17,15 +17,9 @@ const char *trend_to_string(Trend trend)
     return trend >= 0 && trend < _TREND_MAX ? trend_names[trend] : NULL;
 }
 
-Trend trend_from_string(const char *s)
-{
-    for (Trend t = 0; t < _TREND_MAX; t++)
-        if (streq(s, trend_names[t]))
-            return t;
-    return _TREND_INVALID;
-}
-
-int growth_of_track(const Track *track, usec_t from, double *ret)
+/* Bytes a day of one track between `from` and the end. 0; -ENODATA: fewer than three slices, or none in one
+ * process. */
+static int growth_of_track(const Track *track, usec_t from, double *ret)
 {
     _cleanup_(freep) Point *points = xcalloc(track->n_slices, sizeof(*points));
     const double begin = (double)from / (double)USEC_PER_SEC;

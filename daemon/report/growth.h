@@ -16,7 +16,6 @@ typedef enum Trend {
     _TREND_INVALID = -1,
 } Trend;
 const char *trend_to_string(Trend trend); /* "steady", "growing", "shrinking", "too short" */
-Trend trend_from_string(const char *s);
 
 /* More than so much of the average a day is growth: at 1 %, memory is up by a third after a month. */
 #define GROWTH_NOTABLE 0.01
@@ -32,10 +31,6 @@ typedef struct Growth {
     size_t relays;      /* with a slope */
     usec_t from, to;    /* the time looked at; 0: none */
 } Growth;
-
-/* Bytes a day of one track between `from` and the end. 0; -ENODATA: fewer than three slices, or none in one
- * process. */
-int growth_of_track(const Track *track, usec_t from, double *ret);
 
 /* `average`: bytes, of the same relays. `ret_slopes` (room for n, may be NULL): each track's, or NAN. */
 Growth growth_of_tracks(const Series *series, const size_t *tracks, size_t n, double average,

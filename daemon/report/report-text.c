@@ -45,7 +45,8 @@ bool report_has_column(const Report *report, ReportColumn column)
     return false;
 }
 
-char *percent_text(double part, int digits)
+/* "80 %" of 0.8. */
+static char *percent_text(double part, int digits)
 {
     double percent = 100 * part;
 

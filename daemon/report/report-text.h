@@ -33,8 +33,6 @@ char *report_row_subject(const Report *report, const ReportRow *row);
 /* The finding as one sentence, with what is not sure about it; NULL: there is nothing to compare with. */
 char *report_headline(const Report *report);
 
-/* "80 %" of 0.8. Owned by the caller. */
-char *percent_text(double part, int digits);
 /* "-12.3 MiB"; always with a sign. */
 char *signed_bytes_text(double bytes);
 

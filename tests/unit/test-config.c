@@ -645,14 +645,9 @@ static void test_words(void **state)
     assert_string_equal(on_failure_to_string(ON_FAILURE_STOP), "stop");
     assert_null(on_failure_to_string(_ON_FAILURE_MAX));
     assert_null(on_failure_to_string(_ON_FAILURE_INVALID));
-    assert_int_equal(on_failure_from_string("stop"), ON_FAILURE_STOP);
-    assert_int_equal(on_failure_from_string("Stop"), _ON_FAILURE_INVALID);
-    assert_int_equal(on_failure_from_string(NULL), _ON_FAILURE_INVALID);
     assert_string_equal(sample_entry_to_string(SAMPLE_ENTRY_RELAY), "relay");
     assert_string_equal(sample_entry_to_string(SAMPLE_ENTRY_FLEET), "fleet");
     assert_null(sample_entry_to_string(_SAMPLE_ENTRY_MAX));
-    assert_int_equal(sample_entry_from_string("fleet"), SAMPLE_ENTRY_FLEET);
-    assert_int_equal(sample_entry_from_string(""), _SAMPLE_ENTRY_INVALID);
 }
 
 static void test_amount(void **state)

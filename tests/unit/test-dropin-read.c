@@ -102,23 +102,6 @@ static void test_environment(void **state)
     check_rows(rows, ELEMENTSOF(rows), dropin_environment);
 }
 
-static void test_environment_files(void **state)
-{
-    (void)state;
-    static const Row rows[] = {
-        { "", { NULL } },
-        { S "EnvironmentFile=/etc/default/tor\n", { "/etc/default/tor" } },
-        { S "EnvironmentFile = -/etc/default/tor \n", { "-/etc/default/tor" } },
-        { S "EnvironmentFile=/a\nEnvironmentFile=-/b c\n", { "/a", "-/b c" } },
-        { S "EnvironmentFile=/a\nEnvironmentFile=\nEnvironmentFile=/b\n", { "/b" } },
-        { S "EnvironmentFile=/50%%\n", { "/50%" } },
-        { S "EnvironmentFile=\"/a\"\n", { "\"/a\"" } },
-        { "[Unit]\nEnvironmentFile=/a\n" S E "A=1\n", { NULL } },
-    };
-
-    check_rows(rows, ELEMENTSOF(rows), dropin_environment_files);
-}
-
 static void test_environment_file(void **state)
 {
     (void)state;
@@ -186,7 +169,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_environment_files),
         cmocka_unit_test(test_environment_file),
         cmocka_unit_test(test_bounds),
     };

@@ -89,8 +89,6 @@ static void test_real_processes(void **state)
         MappedLibrary expected = { (char *)table[i].path, table[i].inode, table[i].deleted, table[i].family };
 
         check(table[i].capture, maps, preload, table[i].ours, &expected);
-        if (table[i].path)
-            assert_true(maps_has_file(maps, table[i].path));
     }
 }
 
@@ -252,25 +250,7 @@ static void test_deleted_only_at_the_end(void **state)
                                    .family = FAMILY_JEMALLOC };
 
         check(table[i].path, maps, NULL, NULL, &expected);
-        assert_true(maps_has_file(maps, table[i].expected));
-        assert_int_equal(maps_has_file(maps, table[i].path), !table[i].deleted);
     }
-}
-
-static void test_has_file(void **state)
-{
-    _cleanup_(freep) char *maps = read_data("newline", ".maps");
-    _cleanup_(freep) char *plain = read_data("glibc", ".maps");
-
-    (void)state;
-    assert_true(maps_has_file(maps, "/usr/local/lib/new\nline/libmimalloc.so.2.0"));
-    assert_false(maps_has_file(maps, "/usr/local/lib/new\nline/libmimalloc.so.2"));
-    assert_false(maps_has_file(maps, "/usr/local/lib/new\nline/libmimalloc.so.2.0.1"));
-    assert_true(maps_has_file(plain, "/usr/bin/tor"));
-    assert_false(maps_has_file(plain, "[vdso]"));
-    assert_false(maps_has_file(plain, ""));
-    assert_false(maps_has_file("", "/usr/bin/tor"));
-    assert_false(maps_has_file("7f00-7f01 r--p 00001000 fe:00 5 /usr/bin/tor\n", "/usr/bin/tor"));
 }
 
 /* However many entries a relay gives itself, the work stays small, and the first ones count. */
@@ -335,10 +315,9 @@ static void test_families(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_real_processes), cmocka_unit_test(test_preload_entries),
-        cmocka_unit_test(test_odd_lines),      cmocka_unit_test(test_deleted_only_at_the_end),
-        cmocka_unit_test(test_has_file),       cmocka_unit_test(test_endless_preload),
-        cmocka_unit_test(test_families),
+        cmocka_unit_test(test_real_processes),  cmocka_unit_test(test_preload_entries),
+        cmocka_unit_test(test_odd_lines),       cmocka_unit_test(test_deleted_only_at_the_end),
+        cmocka_unit_test(test_endless_preload), cmocka_unit_test(test_families),
     };
 
     return cmocka_run_group_tests_name("maps", tests, NULL, NULL);
