@@ -203,10 +203,9 @@ static int check_saved(const Manager *m, sd_bus_error *error)
 {
     if (m->state_error >= 0)
         return 0;
-    return sd_bus_error_setf(
-        error, BUS_ERROR_NOT_SAVED,
-        "Done, but %s/state cannot be saved (%s): a restart of relayallocd would forget it.", m->state_dir,
-        strerror(-m->state_error));
+    return sd_bus_error_setf(error, BUS_ERROR_NOT_SAVED,
+                             "Done, but %s/state cannot be saved (%s): it is lost when relayallocd restarts.",
+                             m->state_dir, strerror(-m->state_error));
 }
 
 static int do_pause(Manager *m, sd_bus_message *call, sd_bus_error *error)
@@ -228,7 +227,7 @@ static int do_resume(Manager *m, sd_bus_message *call, sd_bus_error *error)
 static int do_abort(Manager *m, sd_bus_message *call, sd_bus_error *error)
 {
     if (manager_abort(m) < 0)
-        return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT, "No rollout is under way.");
+        return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT, "No rollout is in progress.");
     int r = check_saved(m, error);
     return r < 0 ? r : sd_bus_reply_method_return(call, NULL);
 }
@@ -336,7 +335,7 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         eventlog_line(LOG_ERR, "Cannot take the bus name " BUS_NAME ": %s.",
                       sd_bus_message_get_error(reply)->message);
     } else if (sd_bus_message_read(reply, "u", &result) >= 0 && (result == in_queue || result == exists)) {
-        eventlog_line(LOG_ERR, "Another relayallocd has the bus name " BUS_NAME "; this one ends.");
+        eventlog_line(LOG_ERR, "Another relayallocd owns the bus name " BUS_NAME "; exiting.");
         return sd_event_exit(m->event, -EEXIST);
     }
     return 0;

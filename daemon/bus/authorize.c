@@ -26,7 +26,7 @@ static void question_destroy(void *userdata)
 static int deny(const sd_bus_message *call, sd_bus_error *error)
 {
     return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-                             "%s needs root, or polkit's leave for " BUS_POLKIT_ACTION ".",
+                             "%s requires root, or authorization by polkit for " BUS_POLKIT_ACTION ".",
                              sd_bus_message_get_member((sd_bus_message *)call));
 }
 

@@ -40,7 +40,7 @@ static int set_log_level(sd_bus *bus, const char *path, const char *interface, c
             eventlog_set_max_level((int)i);
             return 0;
         }
-    return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "No log level \"%s\".", level);
+    return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Unknown log level \"%s\".", level);
 }
 
 static int set_log_target(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -57,7 +57,8 @@ static int set_log_target(sd_bus *bus, const char *path, const char *interface, 
     if (r < 0)
         return r;
     if (!streq(target, "journal") && !streq(target, "console") && !streq(target, "auto"))
-        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Log target is journal, console or auto.");
+        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                 "The log target must be journal, console or auto.");
     eventlog_set_target(streq(target, "console") ? EVENT_TARGET_CONSOLE : EVENT_TARGET_JOURNAL);
     return 0;
 }

@@ -152,6 +152,6 @@ char *assign_why_empty(const Config *config, size_t group, const char *const *re
     if (g->quota == QUOTA_SHARE && eligible > 0)
         return xasprintf("Group %s takes no relay: its share of %zu is less than half a relay", g->name,
                          eligible);
-    return xasprintf("Group %s takes no relay: none %sis free", g->name,
-                     g->patterns && g->patterns[0] ? "that matches " : "");
+    return xasprintf("Group %s takes no relay: earlier groups take every relay%s", g->name,
+                     g->patterns && g->patterns[0] ? " that matches" : "");
 }

@@ -65,9 +65,9 @@ Action plan_relay(const PlanRelay *r, char **ret_reason)
         reason = xstrdup(r->verdict->reason);
     } else if (!same_file) {
         action = ACTION_WRITE;
-        reason = r->up ? xasprintf("its drop-in is %s; that needs no restart",
+        reason = r->up ? xasprintf("its drop-in is %s; no restart is needed",
                                    r->present ? "out of date" : "missing")
-                       : xstrdup("is stopped: the drop-in serves its next start");
+                       : xstrdup("is stopped; the drop-in takes effect at its next start");
     }
     if (action != ACTION_NONE && r->refusal) {
         free(reason);

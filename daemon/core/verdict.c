@@ -111,7 +111,7 @@ static Verdict not_restarted(const VerdictFacts *f, const char *name, const char
             CAUSE_UNKNOWN,
             "%s, although systemd started it with our drop-in: does a wrapper in ExecStart= change %s?", what,
             name);
-    return because(CAUSE_NOT_RESTARTED, "%s: started before the drop-in was written, it needs a restart",
+    return because(CAUSE_NOT_RESTARTED, "%s: started before the drop-in was written, so it needs a restart",
                    what);
 }
 
@@ -269,7 +269,7 @@ static Verdict judge_build(const VerdictFacts *f)
         return because(CAUSE_REPLACED,
                        "runs %s, which has been replaced on disk since (a restart loads the new one)", path);
     if (!streq(path, f->realpath) && !streq(path, f->library))
-        return because(CAUSE_REPLACED, "runs %s, but %s leads to %s now (a restart loads that one)", path,
+        return because(CAUSE_REPLACED, "runs %s, but %s now points to %s (a restart loads that one)", path,
                        f->library, f->realpath);
     return (Verdict){ .cause = CAUSE_NONE };
 }

@@ -77,7 +77,7 @@ void manager_show_status(Manager *m)
     _cleanup_(freep) char *summary = relay_states_summary(m->n_relays, "", counts);
     _cleanup_(freep) char *status =
         xasprintf("STATUS=%s%s%s", summary, rollout ? rollout : "",
-                  m->config_error ? "; the newer configuration file is refused" : "");
+                  m->config_error ? "; the new configuration file is invalid" : "");
     /* Only what is new: sd_notify(3) waits while systemd reads none, as in a reload of its own. */
     if (m->scanned && !streq_null(status, m->status)) {
         sd_notify(0, status);
@@ -121,7 +121,7 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
         return 0;
     if (!m->bus_lost)
         eventlog_write(MESSAGE_BUS_LOST, &(Event){ 0 },
-                       "Lost the connection to the system bus; connecting again.");
+                       "Lost the connection to the system bus; reconnecting.");
     /* Not from within the bus's own callback; and not at once when that was tried already. */
     manager_schedule(m, &m->reconnect, m->bus_lost ? RECONNECT_DELAY : 0, on_reconnect);
     m->bus_lost = true;
@@ -158,7 +158,7 @@ static void on_owner_changed(void *userdata, bool present)
     if (!present)
         return;
     if (m->bus_lost)
-        eventlog_line(LOG_INFO, "Connected to the system bus again.");
+        eventlog_line(LOG_INFO, "Reconnected to the system bus.");
     m->bus_lost = false;
     relays_bus_back(m);
     run_bus_back(m);
@@ -246,8 +246,8 @@ static int load_config(Manager *m, Setup **ret)
     if (r >= 0)
         return 0;
     const Event e = { .reason = problems };
-    eventlog_write(MESSAGE_CONFIG_REFUSED, &e, "%s is refused%s:\n%s", m->config_path,
-                   m->setup ? ", what was in force stays so" : "", problems);
+    eventlog_write(MESSAGE_CONFIG_REFUSED, &e, "%s is invalid%s:\n%s", m->config_path,
+                   m->setup ? "; the previous configuration stays in force" : "", problems);
     m->config_error = TAKE_PTR(problems);
     return r;
 }
@@ -328,7 +328,7 @@ void manager_check_libraries(Manager *m)
     }
     free(m->tried_stamp);
     m->tried_stamp = stamp; /* once, even if the file is refused meanwhile */
-    eventlog_line(LOG_INFO, "A library was installed, removed or replaced: looking at all of them again.");
+    eventlog_line(LOG_INFO, "A library was installed, removed or replaced; checking all of them again.");
     (void)manager_reload(m);
 }
 
@@ -342,8 +342,9 @@ void manager_pause(Manager *m)
         manager_hold(m, HOLD_PAUSED, NULL);
     (void)manager_save_state(m);
     run_event(m, EVENT_PAUSE);
-    eventlog_write(MESSAGE_ROLLOUT_PAUSED, &e,
-                   "Paused by an operator: what is under way is finished, nothing new begins.");
+    eventlog_write(
+        MESSAGE_ROLLOUT_PAUSED, &e,
+        "Paused by an operator: relays in progress are finished, no others are started until it is resumed.");
     manager_show_status(m);
 }
 
@@ -439,7 +440,7 @@ static char *path_from_env(const char *name, const char *otherwise)
 static int open_state(Manager *m)
 {
     if (mkdir(m->state_dir, 0700) < 0 && errno != EEXIST)
-        eventlog_line(LOG_WARNING, "Cannot make %s: %s.", m->state_dir, strerror(errno));
+        eventlog_line(LOG_WARNING, "Cannot create %s: %s.", m->state_dir, strerror(errno));
     int r = state_file_load(m->state_dir, &m->state);
     if (r == -EBADMSG)
         eventlog_line(LOG_WARNING, "%s/state is damaged; starting without it.", m->state_dir);

@@ -65,10 +65,10 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
     Event e = relay_event(i->relay);
 
     if (!i->reason)
-        item_set_reason(i, xstrdup(c->gate == GATE_SETTLE
-                                       ? "it did not stay up while it settled: it crashed or was restarted "
-                                         "again and again"
-                                       : "reason unknown"));
+        item_set_reason(
+            i, xstrdup(c->gate == GATE_SETTLE
+                           ? "it did not stay up while settling: it crashed or was restarted repeatedly"
+                           : "reason unknown"));
     free(i->unit_log);
     i->unit_log = relay_unit_log(i->relay);
     e.reason = i->reason;
@@ -77,7 +77,7 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
     e.wave = rollout_wave_of(run->rollout, c->item);
     eventlog_write(MESSAGE_RELAY_FAILED, &e, "%s could not be moved to %s (gate \"%s\"): %s.%s%s",
                    i->relay->name, item_allocator_name(i), gate_to_string(c->gate), i->reason,
-                   i->unit_log ? "\nIts last lines:\n" : "", i->unit_log ? i->unit_log : "");
+                   i->unit_log ? "\nThe last lines of its log:\n" : "", i->unit_log ? i->unit_log : "");
     remember_failure(i, c->gate);
     if (rollout_halts(run->rollout)) { /* now: a crash in the put-back must not set it going again */
         _cleanup_(freep) char *why = first_failure(run);
@@ -110,11 +110,11 @@ void notice_ended(Run *run, const RolloutCommand *c)
         break;
     case STEP_FAILED:
         if (c->gate != GATE_PREFLIGHT && c->gate != GATE_WRITE)
-            eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back %s: %s.", i->relay->name,
-                           relay_up(i->relay) ? "and runs as before"
+            eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back and %s: %s.", i->relay->name,
+                           relay_up(i->relay) ? "runs as before"
                            : i->relay->info->active == ACTIVE_FAILED
-                               ? "as before, and had failed by itself"
-                               : "as before, and was stopped by somebody else",
+                               ? "stays down, because it had failed by itself"
+                               : "stays down, because somebody else stopped it",
                            i->reason ? i->reason : "reason unknown");
         break;
     case STEP_LOST:
@@ -122,20 +122,20 @@ void notice_ended(Run *run, const RolloutCommand *c)
             MESSAGE_RELAY_LOST, &e,
             run->manager->setup->config->rollout.on_failure == ON_FAILURE_ROLLBACK
                 ? "%s COULD NOT BE PUT BACK and needs a human: %s. See systemctl status '%s'."
-                : "%s was left as it is, as on_failure = \"stop\" says: %s. See systemctl status '%s'.",
+                : "%s was left as it is because of on_failure = \"stop\": %s. See systemctl status '%s'.",
             i->relay->name, i->reason ? i->reason : "reason unknown", i->relay->unit);
         relay_unit_changed(i->relay); /* what changed while its job was out has not been read */
         break;
     case STEP_SKIPPED:
         eventlog_line(LOG_INFO, "%s %s.", i->relay->name,
-                      !i->relay->info->exists ? "is gone: left so"
-                      : relay_up(i->relay)    ? "is up after what was interrupted: it is planned anew"
-                      : i->was_down           ? "was down before its turn came: left so"
-                                              : "was stopped by somebody else: left so");
+                      !i->relay->info->exists ? "is gone; nothing is left to do"
+                      : relay_up(i->relay)    ? "is up after the interruption; it is planned again"
+                      : i->was_down           ? "was down before its turn; it is left as it is"
+                                              : "was stopped by somebody else; it is left as it is");
         break;
     case STEP_WAITING:
         state_remove_flight(run->manager->state, i->relay->name); /* its file is what it was */
-        eventlog_line(LOG_INFO, "%s was not begun: its drop-in is as before.", i->relay->name);
+        eventlog_line(LOG_INFO, "%s was not touched; its drop-in is unchanged.", i->relay->name);
         break;
     default:
         break;
@@ -162,17 +162,19 @@ void notice_over(Run *run)
     e.reason = m->last_reason;
     if (state == ROLLOUT_HALTED)
         eventlog_write(MESSAGE_ROLLOUT_HALTED, &e,
-                       "Rollout %" PRIu64 " halted: %zu done, %zu failed, %zu not begun. First failure: %s. "
-                       "Mend it and change the file or the library, or relayallocctl resume.",
+                       "Rollout %" PRIu64 " halted: %zu done, %zu failed, %zu untouched. First failure: %s. "
+                       "Fix the cause and change the file or the library, or run \"relayallocctl resume\".",
                        run_id(m), done, failed, total - done - failed,
                        m->last_reason ? m->last_reason : "unknown");
     else if (state == ROLLOUT_ABORTED)
         eventlog_write(MESSAGE_ROLLOUT_ABORTED, &e,
-                       "Rollout %" PRIu64 " aborted: %zu done, %zu failed, %zu not begun.", run_id(m), done,
+                       "Rollout %" PRIu64 " aborted: %zu done, %zu failed, %zu untouched.", run_id(m), done,
                        failed, total - done - failed);
     else
         eventlog_write(MESSAGE_ROLLOUT_FINISHED, &e,
-                       "Rollout %" PRIu64 " %s: %zu done, %zu failed, %zu not begun.", run_id(m),
-                       state == ROLLOUT_DONE ? "finished" : "makes way for a new plan", done, failed,
-                       total - done - failed);
+                       "Rollout %" PRIu64 " %s %zu done, %zu failed, %zu untouched.", run_id(m),
+                       state == ROLLOUT_DONE ? "finished:"
+                       : m->next_setup       ? "ended early: the configuration changed;"
+                                             : "ended early: the plan changed;",
+                       done, failed, total - done - failed);
 }

@@ -96,7 +96,7 @@ static void on_job_looked(void *userdata, int error, const char *message, UnitIn
         }
     }
     if (gave_up(i, error)) {
-        item_add_reason(i, xstrdup("its restart job did not end in the time that the unit allows"));
+        item_add_reason(i, xstrdup("its restart job did not finish within the unit's timeout"));
         answer_job(i, JOB_TIMEOUT);
         return;
     }
@@ -113,7 +113,7 @@ static void on_job_taken(void *userdata, int error, const char *message, const c
         return;
     }
     if (error < 0) {
-        item_add_reason(i, xasprintf("systemd took no job: %s", message ? message : strerror(-error)));
+        item_add_reason(i, xasprintf("systemd refused the job: %s", message ? message : strerror(-error)));
         answer_job(i, JOB_REFUSED);
         return;
     }
@@ -152,7 +152,7 @@ static void on_restart_seen(void *userdata, int error, const char *message, Unit
     if (!same) {
         answer_job(i, JOB_DONE);
     } else if (gave_up(i, error)) {
-        item_add_reason(i, xstrdup("systemd did not answer when its restart was asked for"));
+        item_add_reason(i, xstrdup("systemd did not answer the request to restart it"));
         answer_job(i, JOB_TIMEOUT);
     } else if (error < 0) {
         operation_wait(i, POLL_JOB);
@@ -290,7 +290,7 @@ static void verify_looked(RunItem *i)
     } else if (on_its_way(i) && !past_deadline(i)) {
         operation_wait(i, POLL_VERIFY);
     } else if (relay_up(i->relay) && crashed_since_restart(i)) {
-        item_set_reason(i, xstrdup("it crashed soon after its start, and systemd started it again"));
+        item_set_reason(i, xstrdup("it crashed soon after it was started, and systemd restarted it"));
         answer_verified(i, PROOF_FAILED);
     } else if (relay_up(i->relay)) {
         Proof proof = back ? proof_of_before(i) : proof_of_assigned(i);

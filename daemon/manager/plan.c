@@ -80,7 +80,7 @@ static PlanRelay plan_facts(const Relay *r, char **wanted, char **refusal)
         if (r->foreign && p.carries_ours)
             *refusal = xstrdup(r->foreign);
         else if (failed)
-            *refusal = xasprintf("taking our drop-in away failed before: %s", why);
+            *refusal = xasprintf("removing our drop-in failed before: %s", why);
         p.refusal = *refusal;
         return p;
     }

@@ -93,25 +93,25 @@ static char *judge(const Preflight *p)
     _cleanup_(probe_result_clear) ProbeResult result = { 0 };
 
     if (p->at == TRY_CONFINED) {
-        _cleanup_(freep) char *why = first_line(error ? error + strlen("error=") : "the probe said nothing");
+        _cleanup_(freep) char *why =
+            first_line(error ? error + strlen("error=") : "the probe printed nothing");
         if (strstr(text, "loadable=no"))
             return xasprintf("AppArmor profile %s of %s does not let it load %s: %s", p->profile,
                              p->relay->unit, library, why);
         if (!strstr(text, "loadable=yes")) /* no verdict: the canary will tell */
-            eventlog_line(LOG_WARNING, "Cannot try %s under AppArmor profile %s: %s.", library, p->profile,
+            eventlog_line(LOG_WARNING, "Cannot test %s under AppArmor profile %s: %s.", library, p->profile,
                           why);
         return NULL;
     }
     if (probe_parse(text, &result) < 0) {
         _cleanup_(freep) char *why = first_line(error   ? error + strlen("error=")
                                                 : *text ? text
-                                                        : "the probe said nothing");
-        return xasprintf("in the sandbox of %s the probe failed with it: %s", p->relay->unit, why);
+                                                        : "the probe printed nothing");
+        return xasprintf("the probe failed with it in the sandbox of %s: %s", p->relay->unit, why);
     }
     if (library && !streq_null(result.library, library))
-        return xasprintf("in the sandbox of %s, %s is not loaded and %s serves malloc (ProtectHome=, "
-                         "InaccessiblePaths= or "
-                         "the like hide it?)",
+        return xasprintf("in the sandbox of %s, %s is not loaded and %s serves malloc (do ProtectHome=, "
+                         "InaccessiblePaths= or similar hide it?)",
                          p->relay->unit, library, result.library ? result.library : "the C library");
     return NULL;
 }
@@ -160,7 +160,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source;
     (void)usec;
-    answer(userdata, xstrdup("the preflight did not end in time"));
+    answer(userdata, xstrdup("the preflight did not finish in time"));
     return 0;
 }
 

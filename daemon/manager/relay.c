@@ -114,10 +114,8 @@ void relay_read_dropin(Relay *r)
     if (e == 0 || e == -ENOENT)
         return;
     _cleanup_(freep) char *path = dropin_store_path(r->manager->dropins, r->unit);
-    r->foreign =
-        e == -EEXIST
-            ? xasprintf("%s is not ours, so it is left alone; remove it or give it another name", path)
-            : xasprintf("cannot read %s: %s", path, strerror(-e));
+    r->foreign = e == -EEXIST ? xasprintf("%s is not ours, so it is left alone; remove or rename it", path)
+                              : xasprintf("cannot read %s: %s", path, strerror(-e));
 }
 
 Event relay_event(const Relay *r)
@@ -322,7 +320,7 @@ static void open_process(Relay *r)
     r->seen_up = true;
     int e = process_open(r->manager->proc, (pid_t)r->info->main_pid, &r->process);
     if (e < 0 && e != -ESRCH)
-        eventlog_line(LOG_WARNING, "%s: cannot look at process %u: %s.", r->name, r->info->main_pid,
+        eventlog_line(LOG_WARNING, "%s: cannot inspect process %u: %s.", r->name, r->info->main_pid,
                       strerror(-e));
 }
 

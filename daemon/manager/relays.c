@@ -74,7 +74,7 @@ static void add_instances(Manager *m)
     int e = instances_list(m->setup->config->instances_dir, m->setup->config->unit, &units);
 
     if (e < 0 && e != m->instances_error)
-        eventlog_line(LOG_WARNING, "Cannot look into %s: %s.", m->setup->config->instances_dir, strerror(-e));
+        eventlog_line(LOG_WARNING, "Cannot read %s: %s.", m->setup->config->instances_dir, strerror(-e));
     m->instances_error = e;
     /* A folder that cannot be read for a moment must not make relays vanish, and others change their groups.
      */
@@ -404,8 +404,8 @@ void relays_forget(Manager *m)
         if (m->relays[i]->present)
             eventlog_line(
                 LOG_WARNING,
-                "%s is no relay any more, but keeps the drop-in that was written for it; to take it "
-                "away, put the former `unit` back and use relayallocctl revert.",
+                "%s is no longer a relay, but keeps the drop-in that was written for it; to remove it, "
+                "restore the former `unit` and run \"relayallocctl revert\".",
                 m->relays[i]->unit);
     m->scan = systemd1_cancel(m->scan);
     m->scan_units = strv_free(m->scan_units);

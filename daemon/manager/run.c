@@ -60,13 +60,13 @@ void item_add_reason(RunItem *i, char *take_reason)
     bool back = i->operation == OPERATION_START || i->operation == OPERATION_VERIFY_BACK;
     _cleanup_(freep) char *first = back ? TAKE_PTR(i->reason) : NULL, *then = shortened(take_reason);
 
-    item_set_reason(i, first ? xasprintf("%s; when it was put back: %s", first, then) : TAKE_PTR(then));
+    item_set_reason(i, first ? xasprintf("%s; while it was put back: %s", first, then) : TAKE_PTR(then));
 }
 
 const char *item_allocator_name(const RunItem *i)
 {
     return i->allocator == ROLLOUT_NO_ALLOCATOR
-               ? "no drop-in of ours"
+               ? "the settings of its own unit"
                : i->run->manager->setup->config->allocators[i->allocator].name;
 }
 
@@ -133,8 +133,9 @@ static bool write_text(RunItem *i, const char *text)
 
     relay_read_dropin(i->relay);
     if (r < 0) {
-        item_set_reason(i, xasprintf("cannot %s %s: %s", text ? "write" : "remove", path,
-                                     r == -EEXIST ? "a file that is not ours is there" : strerror(-r)));
+        item_set_reason(i,
+                        xasprintf("cannot %s %s: %s", text ? "write" : "remove", path,
+                                  r == -EEXIST ? "a file that is not ours is in its place" : strerror(-r)));
         eventlog_line(LOG_ERR, "%s: %s.", i->relay->name, i->reason);
         return false;
     }
@@ -153,7 +154,7 @@ static void do_write(RunItem *i)
     bool ok = false;
 
     if (i->run->unsafe)
-        item_set_reason(i, xasprintf("%s cannot be written, so a crash could not be recovered from",
+        item_set_reason(i, xasprintf("%s cannot be written, so recovery from a crash would be impossible",
                                      i->run->manager->state_dir));
     else
         ok = write_text(i, i->wanted);
@@ -248,7 +249,7 @@ static void on_preflight(void *userdata, bool ok, const char *reason)
         const Event e = { .allocator = name, .reason = reason, .rollout = run_id(m) };
 
         eventlog_write(MESSAGE_PREFLIGHT_FAILED, &e,
-                       "Allocator %s is refused before anybody is restarted: %s.", name, reason);
+                       "Allocator %s is refused before any relay is restarted: %s.", name, reason);
         for (size_t n = 0; n < run->n; n++)
             if (run->items[n].allocator == p->allocator && rollout_step(run->rollout, n) == STEP_WAITING)
                 item_set_reason(&run->items[n], xstrdup(reason));

@@ -71,7 +71,7 @@ void run_send(Run *run, RolloutEvent e);
 void item_set_reason(RunItem *i, char *take_reason);
 /* While it is put back, what goes wrong is told behind what went wrong before. */
 void item_add_reason(RunItem *i, char *take_reason);
-/* Its allocator for people: "jemalloc", or "no drop-in of ours". */
+/* Its allocator for people: "jemalloc", or "the settings of its own unit". */
 const char *item_allocator_name(const RunItem *i);
 
 /* ---- operation.c: each start is answered by one event, unless it is ended first ---- */

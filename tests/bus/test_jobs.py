@@ -44,7 +44,7 @@ def test_job_goes_wrong_and_relay_is_put_back(world, result):
     begin(world, "a", "b")
     world.script("a", {"result": result, "then": "failed"})
     world.start()
-    world.wait_said("Rollout 1 halted: 0 done, 1 failed, 1 not begun")
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed, 1 untouched")
     assert world.said("a was put back and runs as before")
     unit = world.unit("a")
     assert (unit["active"], unit["restarts"], unit["starts"], unit["resets"]) == ("active", 1, 1, 1)
@@ -118,7 +118,7 @@ def test_job_that_never_ends(world):
     world.do("timeout", unit="tor@a.service", usec=500_000)
     world.script("a", {"stuck": True})
     world.start()
-    world.wait_said("a could not be moved to jemalloc .*did not end in the time", timeout=40)
+    world.wait_said("a could not be moved to jemalloc .*did not finish within the unit's timeout", timeout=40)
     world.wait_said("Rollout 1 halted", timeout=40)
     assert world.unit("a")["active"] == "active" and restarts(world, "a") == (1, 1)
 
@@ -297,7 +297,7 @@ def test_failure_during_a_reload_leaves_alone_who_is_only_written(world):
     world.script("c", {"delay": 1, "result": "failed", "then": "failed"})
     world.script("d", {"delay": 1})
     world.start()
-    world.wait_said("Rollout 1 halted: 3 done, 1 failed, 4 not begun")
+    world.wait_said("Rollout 1 halted: 3 done, 1 failed, 4 untouched")
     assert world.said("e: wrote"), "it was written when c failed"
     assert [restarts(world, r) for r in "efgh"] == [(0, 0)] * 4
     assert [world.dropin(r) for r in "efgh"] == [None] * 4
@@ -313,7 +313,7 @@ def test_refused_reload_beside_free_places(world):
     for relay in "cd":
         world.script(relay, {"delay": 0.5})
     world.start()
-    world.wait_said("Rollout 1 halted: 4 done, 2 failed, 2 not begun")
+    world.wait_said("Rollout 1 halted: 4 done, 2 failed, 2 untouched")
     assert [restarts(world, r) for r in "efgh"] == [(0, 0)] * 4
     assert not world.said("g: wrote") and not world.said("h: wrote")
 
@@ -324,5 +324,5 @@ def test_refused_reload_loses_nobody_who_is_down(world):
     world.do("reload-script", steps=[{"error": "org.freedesktop.DBus.Error.AccessDenied"}])
     world.start()
     world.wait_said("Rollout 1 halted: 0 done, 1 failed")
-    assert world.said("a was put back as before, and had failed by itself: systemd did not reload")
+    assert world.said("a was put back and stays down, because it had failed by itself: systemd did not reload")
     assert world.dropin("a") is None and restarts(world, "a") == (0, 0)

@@ -23,7 +23,7 @@ def test_what_systemd_is_told(world):
     world.write_config("nonsense")
     world.daemon.send_signal(signal.SIGHUP)
     world.wait_ready(times=3)
-    world.wait_said("is refused, what was in force stays so")
+    world.wait_said("is invalid; the previous configuration stays in force")
     assert world.stop() == 0
     wait_until(lambda: "STOPPING=1" in world.notified, "STOPPING=1")
 

@@ -28,7 +28,7 @@ def test_reload_fails_for_good(world):
     begin(world, "a", "b")
     world.do("reload-script", steps=[{"error": "org.freedesktop.DBus.Error.AccessDenied"}])
     world.start()
-    world.wait_said("Rollout 1 halted: 0 done, 1 failed, 1 not begun")
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed, 1 untouched")
     assert world.said("systemd did not reload")
     assert restarts(world, "a") == (0, 0) and world.dropin("a") is None
     assert world.states()["a"] == "pending", "the host's trouble, not this relay's: it is not remembered"
@@ -56,7 +56,7 @@ def test_bus_dies_and_comes_back(world):
     (world.path / "bus").unlink(missing_ok=True)
     world.start_bus()
     world.start_fake("a", "b")
-    world.wait_said("Connected to the system bus again")
+    world.wait_said("Reconnected to the system bus")
     wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "all ok again", 30)
     assert world.runs("b", LIBRARY)
 
@@ -65,7 +65,7 @@ def test_preflight_refuses_before_anybody_is_touched(world):
     begin(world, "a", "b")
     world.do("hide-preload", value=True)
     world.start()
-    world.wait_said("Allocator jemalloc is refused before anybody is restarted")
+    world.wait_said("Allocator jemalloc is refused before any relay is restarted")
     world.wait_said("Rollout 1 finished: 0 done, 2 failed")
     assert [restarts(world, r) for r in "ab"] == [(0, 0)] * 2
     assert world.dropin("a") is None
@@ -88,7 +88,7 @@ def test_pause_resume_abort(world):
     wait_until(lambda: world.states()["b"] == "settling", "going on")
     world.manager("Abort")
     assert world.property("Rollout") == "ending" and world.states()["b"] == "settling"
-    world.wait_said("Rollout 2 aborted: 1 done, 0 failed, 1 not begun")
+    world.wait_said("Rollout 2 aborted: 1 done, 0 failed, 1 untouched")
     assert world.property("Rollout") == "aborted" and restarts(world, "c") == (0, 0)
     with pytest.raises(dbus.DBusException):
         world.manager("Abort")
@@ -119,7 +119,7 @@ def test_new_configuration_in_mid_rollout(world):
     world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "a" ]; }, '
                        '{ name = "B"; allocator = "mimalloc"; relays = [ "b" ]; }')
     world.manager("Reload")
-    world.wait_said("Rollout 1 makes way for a new plan: 1 done, 0 failed, 2 not begun")
+    world.wait_said("Rollout 1 ended early: the configuration changed; 1 done, 0 failed, 2 untouched")
     world.wait_said("Rollout 2 finished: 1 done, 0 failed")
     assert world.runs("a", "libjemalloc") and world.runs("b", "libmimalloc")
     assert [restarts(world, r) for r in "abc"] == [(1, 0), (1, 0), (0, 0)]
@@ -174,8 +174,8 @@ def test_state_cannot_be_saved(world):
     world.state.write_text("a file where the folder should be")
     world.write_config(GROUP)
     world.manager("Reload")
-    world.wait_said("Rollout 1 halted: 0 done, 1 failed, 1 not begun")
-    assert world.said("so a crash could not be recovered from")
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed, 1 untouched")
+    assert world.said("so recovery from a crash would be impossible")
     assert restarts(world, "a") == (0, 0) and world.dropin("a") is None
 
 

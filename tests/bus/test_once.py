@@ -54,7 +54,7 @@ def test_proof_that_came_too_early_is_forgotten(world):
     wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
     assert world.reason("a") == ""
     world.do("crash", unit="tor@a.service")
-    world.wait_said("a could not be moved to jemalloc .*it did not stay up while it settled")
+    world.wait_said("a could not be moved to jemalloc .*it did not stay up while settling")
 
 
 def test_relay_that_cannot_be_reverted_is_not_restarted_for_ever(world):
@@ -65,7 +65,7 @@ def test_relay_that_cannot_be_reverted_is_not_restarted_for_ever(world):
     # somebody else's file sets it, too; nor is a process believed that has no environment yet
     world.script("a", {"environment": [library], "late": 1}, *[{"environment": [library]}] * 20)
     world.manager("Revert", ["a"])
-    world.wait_said("a could not be moved to no drop-in of ours")
+    world.wait_said("a could not be moved to the settings of its own unit")
     world.wait_said("Rollout 2 halted")
     stays(world, lambda: restarts(world, "a") == (2, 1))
     assert world.states()["a"] == "failed"

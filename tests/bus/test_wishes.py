@@ -93,7 +93,7 @@ def test_stopped_by_its_operator_before_it_is_put_back(world):
     world.do("stop", unit="tor@a.service")
     world.wait_said("Rollout 1 halted: 0 done, 1 failed")
     assert restarts(world, "a") == (1, 0) and world.unit("a")["active"] == "inactive"
-    assert world.dropin("a") is None and world.said("a was put back as before, and was stopped by somebody else")
+    assert world.dropin("a") is None and world.said("a was put back and stays down, because somebody else stopped it")
 
 
 def test_crashed_before_it_is_put_back(world):
@@ -147,7 +147,7 @@ def test_wish_that_cannot_be_saved_is_not_called_done(world):
     shutil.rmtree(world.state)
     world.state.write_text("no folder")
     for wish in ("Pause", "Resume", "Abort"):
-        with pytest.raises(dbus.DBusException, match="cannot be saved .*a restart of relayallocd would forget it"):
+        with pytest.raises(dbus.DBusException, match="cannot be saved .*it is lost when relayallocd restarts"):
             world.manager(wish)
     assert world.property("Rollout") == "ending"  # it holds nevertheless
 

@@ -120,7 +120,7 @@ def test_plan_tells_of_groups_that_take_no_relay(ctl, no_bus, daemon, conf, inst
     conf.write_text(f'instances_dir = "{instances}";\n'
                     'groups = ( { name = "A"; allocator = "glibc"; relays = [ "gaurd*" ]; },\n'
                     '  { name = "B"; allocator = "glibc"; relays = [ "*" ]; }, { name = "C"; allocator = "glibc"; size = 1; } );\n')
-    said = 'Group A takes no relay: no name matches "gaurd*".\nGroup C takes no relay: none is free.\n'
+    said = 'Group A takes no relay: no name matches "gaurd*".\nGroup C takes no relay: earlier groups take every relay.\n'
     assert no_bus("plan", conf).err.endswith(said)
     assert "takes no relay" not in no_bus("plan", conf, "-q").err + no_bus("plan", conf, "--json=short").err
     daemon.says([relay("guard1", group="B")])

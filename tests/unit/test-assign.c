@@ -400,8 +400,8 @@ static void test_why_empty(void **state)
         "Group A takes no relay: no name matches \"relya*\", \"x\"",
         "Group S takes no relay: its share of 3 is less than half a relay",
         NULL,
-        "Group C takes no relay: none that matches is free",
-        "Group D takes no relay: none is free",
+        "Group C takes no relay: earlier groups take every relay that matches",
+        "Group D takes no relay: earlier groups take every relay",
     };
     static const char *const silence[ELEMENTSOF(groups)] = { NULL };
 

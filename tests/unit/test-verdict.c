@@ -202,7 +202,7 @@ static void test_unreadable(void **state)
 
 static void test_not_restarted(void **state)
 {
-#define RESTART ": started before the drop-in was written, it needs a restart"
+#define RESTART ": started before the drop-in was written, so it needs a restart"
     static const Row rows[] = {
         { .what = "glibc still",
           .path = "",
@@ -668,14 +668,14 @@ static void test_replaced(void **state)
           .realpath = MIMALLOC ".1",
           .path = MIMALLOC_FILE,
           .cause = CAUSE_REPLACED,
-          .reason = "runs " MIMALLOC_FILE ", but " MIMALLOC " leads to " MIMALLOC
-                    ".1 now (a restart loads that one)" },
+          .reason = "runs " MIMALLOC_FILE ", but " MIMALLOC " now points to " MIMALLOC
+                    ".1 (a restart loads that one)" },
         { .what = "a link into another folder",
           .realpath = "/opt/b/libmimalloc.so.2.1",
           .path = "/opt/a/libmimalloc.so.2.0",
           .cause = CAUSE_REPLACED,
           .reason = "runs /opt/a/libmimalloc.so.2.0, but " MIMALLOC
-                    " leads to /opt/b/libmimalloc.so.2.1 now (a restart loads that one)" },
+                    " now points to /opt/b/libmimalloc.so.2.1 (a restart loads that one)" },
         { .what = "a file became a link",
           .realpath = MIMALLOC ".1",
           .path = MIMALLOC,

@@ -39,7 +39,7 @@ def test_confined_relay(vm):
     command = re.search(r"^ +(apparmor_parser .*)$", advice, re.M).group(1)
     before = pid(vm)
     vm.sh("systemctl start relayallocd")
-    said = vm.wait_said("Allocator own is refused before anybody is restarted")
+    said = vm.wait_said("Allocator own is refused before any relay is restarted")
     assert "AppArmor profile system_tor of tor@default.service does not let it load" in said
     vm.wait_said("Rollout 1 finished: 0 done, 1 failed")
     assert pid(vm) == before and (relay(vm)["state"], relay(vm)["running"]) == ("drifted", "glibc")

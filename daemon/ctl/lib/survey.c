@@ -212,7 +212,7 @@ static char *refusal_of(const State *state, const Allocator *allocator, const Al
     if (facts->refusal)
         return xasprintf("allocator %s is refused: %s", allocator->name, facts->refusal);
     if (foreign)
-        return xasprintf("%s is not ours, so it is left alone; remove it or give it another name", r->dropin);
+        return xasprintf("%s is not ours, so it is left alone; remove or rename it", r->dropin);
     _cleanup_(freep) char *build = facts->library.path ? library_build_id(&facts->library) : xstrdup("");
     const Refusal *failed = state ? state_find_refusal(state, r->name, allocator->name, build) : NULL;
     if (!failed)
