@@ -103,7 +103,7 @@ asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 .PHONY: lint
 SOURCES = $(wildcard daemon/*.[ch] daemon/*/*.[ch] daemon/*/*/*.[ch] tests/unit/*.[ch] tests/unit/io/*.[ch] tests/bus/*.[ch] tests/fuzz/*.[ch])
 SCRIPTS = $(shell git ls-files -z .ci tests units packaging | xargs -0 grep -lE '^\#!/bin/(ba)?sh')
-lint: ## clang-format, clang-tidy, cppcheck, shellcheck, and clang's warnings
+lint: ## clang-format, clang-tidy, cppcheck, shellcheck, who includes whom, and clang's warnings
 	clang-format --dry-run -Werror $(SOURCES)
 	@# one file a run: clang-tidy 14 carries states of its va_list checker from file to file
 	printf '%s\n' $(wildcard daemon/*.c daemon/*/*.c daemon/*/*/*.c) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=gnu11 $(ALL_CPPFLAGS) \
@@ -111,6 +111,7 @@ lint: ## clang-format, clang-tidy, cppcheck, shellcheck, and clang's warnings
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem --suppress=unknownMacro -Idaemon daemon
 	shellcheck -x $(SCRIPTS)
+	tests/lint-layers
 	$(MAKE) --silent BUILD=$(BUILD)/clang CC=clang WERROR=1 all
 
 .PHONY: format
