@@ -29,12 +29,6 @@ Family family_from_string(const char *s)
     return _FAMILY_INVALID;
 }
 
-/* A piece of somebody else's text. */
-typedef struct Span {
-    const char *p;
-    size_t n;
-} Span;
-
 /* What follows the last slash; empty after a slash at the end. */
 static Span span_basename(Span path)
 {

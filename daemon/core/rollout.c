@@ -17,17 +17,17 @@ typedef struct Item {
     usec_t settles_at;
 } Item;
 
-typedef enum Preflight {
+typedef enum PreflightState {
     PREFLIGHT_UNKNOWN,
     PREFLIGHT_ASKED,
     PREFLIGHT_OK,
     PREFLIGHT_REFUSED,
-} Preflight;
+} PreflightState;
 
 /* One allocator of this rollout. */
 typedef struct Kind {
     size_t allocator;
-    Preflight preflight;
+    PreflightState preflight;
     unsigned canaries_left;
 } Kind;
 

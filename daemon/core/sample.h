@@ -29,10 +29,6 @@ void sample_write_row(FILE *f, const Sample *sample);
 /* Parses the row at *cursor in text that ends at `end`, without copying: the strings are spans of the text.
  * Made to be fast: 200 relays × 30 days are 8.6 million rows. 1: a row, *cursor after it; 0: no more;
  * -EINVAL: malformed, *cursor after that line. */
-typedef struct Span {
-    const char *p;
-    size_t n;
-} Span;
 typedef struct SampleRow {
     Span relay, group, allocator, version; /* n == 0: none */
     usec_t since;

@@ -108,6 +108,12 @@ static inline void strv_freep(char ***strv)
 /* Value of NAME in a strv of NAME=VALUE; the last one wins, as in systemd. NULL when unset. */
 const char *strv_env_get(char *const *strv, const char *name);
 
+/* A piece of a text that somebody else owns; n == 0: nothing. */
+typedef struct Span {
+    const char *p;
+    size_t n;
+} Span;
+
 /* Whole-string decimal, no sign, no blanks: 0, -EINVAL or -ERANGE. */
 int parse_u64(const char *s, uint64_t *ret);
 

@@ -11,13 +11,13 @@
 #include <json-c/json.h>
 #include <sys/random.h>
 
-typedef struct PlanGroup {
+typedef struct PlannedGroup {
     char *name, *allocator;
-} PlanGroup;
+} PlannedGroup;
 
-typedef struct Plan {
+typedef struct ExperimentPlan {
     CtlSource source;
-    PlanGroup *groups;
+    PlannedGroup *groups;
     size_t n_groups, groups_capacity;
     uint64_t size, seed;
     bool seed_given;
@@ -27,9 +27,9 @@ typedef struct Plan {
     size_t n;
     size_t *group;
     Balance balance;
-} Plan;
+} ExperimentPlan;
 
-static void plan_clear(Plan *plan)
+static void plan_clear(ExperimentPlan *plan)
 {
     for (size_t i = 0; i < plan->n_groups; i++) {
         free(plan->groups[i].name);
@@ -44,7 +44,7 @@ static void plan_clear(Plan *plan)
 /* ---- arguments ---- */
 
 /* "A:jemalloc,B:mimalloc" */
-static int take_groups(Plan *plan, const char *text)
+static int take_groups(ExperimentPlan *plan, const char *text)
 {
     _cleanup_(freep) char *copy = xstrdup(text);
     char *rest = copy;
@@ -72,7 +72,7 @@ static int take_groups(Plan *plan, const char *text)
             return EXIT_USAGE;
         }
         GROW(plan->groups, plan->groups_capacity, plan->n_groups);
-        plan->groups[plan->n_groups++] = (PlanGroup){ xstrdup(word), xstrdup(colon + 1) };
+        plan->groups[plan->n_groups++] = (PlannedGroup){ xstrdup(word), xstrdup(colon + 1) };
     }
     return 0;
 }
@@ -85,7 +85,7 @@ enum {
 
 static int take_option(int c, const char *value, void *userdata)
 {
-    Plan *plan = userdata;
+    ExperimentPlan *plan = userdata;
 
     switch (c) {
     case OPTION_GROUPS:
@@ -106,7 +106,7 @@ static int take_option(int c, const char *value, void *userdata)
     }
 }
 
-static int read_arguments(int argc, char *argv[], const CtlOptions *options, Plan *plan)
+static int read_arguments(int argc, char *argv[], const CtlOptions *options, ExperimentPlan *plan)
 {
     static const struct option long_options[] = { SOURCE_LONG_OPTIONS,
                                                   { "groups", required_argument, NULL, OPTION_GROUPS },
@@ -134,7 +134,7 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Pla
 }
 
 /* A name that is mistyped is found now and not when the daemon refuses the file. */
-static int check_allocators(const Plan *plan, const CtlOptions *options)
+static int check_allocators(const ExperimentPlan *plan, const CtlOptions *options)
 {
     _cleanup_(problems_clear) Problems problems = { 0 };
     _cleanup_(config_freep) Config *config = NULL;
@@ -166,7 +166,7 @@ static int check_allocators(const Plan *plan, const CtlOptions *options)
 /* ---- the plan ---- */
 
 /* Relays of the last collection. */
-static void gather(Plan *plan, const Series *series)
+static void gather(ExperimentPlan *plan, const Series *series)
 {
     plan->relays = xcalloc(series->n_relays, sizeof(*plan->relays));
     plan->numbers = xcalloc(series->n_relays, sizeof(*plan->numbers));
@@ -199,7 +199,7 @@ static void put_relay(FILE *f, const char *name)
     fputc('"', f);
 }
 
-static void put_comment(FILE *f, const Plan *plan)
+static void put_comment(FILE *f, const ExperimentPlan *plan)
 {
     fputs("# relayallocctl experiment plan --groups=", f);
     for (size_t g = 0; g < plan->n_groups; g++)
@@ -214,7 +214,7 @@ static void put_comment(FILE *f, const Plan *plan)
     fputc('\n', f);
 }
 
-static char *plan_text(const Plan *plan, const Series *series)
+static char *plan_text(const ExperimentPlan *plan, const Series *series)
 {
     char *text = NULL;
     size_t size = 0;
@@ -250,7 +250,7 @@ static char *plan_text(const Plan *plan, const Series *series)
     return text;
 }
 
-static struct json_object *plan_json(const Plan *plan, const Series *series)
+static struct json_object *plan_json(const ExperimentPlan *plan, const Series *series)
 {
     struct json_object *o = json_object_new_object(), *groups = json_object_new_array();
 
@@ -276,7 +276,7 @@ static struct json_object *plan_json(const Plan *plan, const Series *series)
 
 int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options)
 {
-    _cleanup_(plan_clear) Plan plan = { 0 };
+    _cleanup_(plan_clear) ExperimentPlan plan = { 0 };
     _cleanup_(series_clear) Series series = { 0 };
 
     int r = read_arguments(argc, argv, options, &plan);

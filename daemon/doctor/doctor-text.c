@@ -47,10 +47,10 @@ char *torrc_value(const char *text, const char *option)
     return value;
 }
 
-typedef struct Unit {
+typedef struct SizeUnit {
     const char *name;
     uint64_t factor;
-} Unit;
+} SizeUnit;
 
 /* A decimal number, with a fraction or without, whatever the locale; *ret_end: what follows it and its
  * blanks. */
@@ -70,14 +70,14 @@ static int number(const char *s, double *ret, const char **ret_end)
     return 0;
 }
 
-static int quantity(const char *value, const Unit *units, bool any_case, uint64_t *ret)
+static int quantity(const char *value, const SizeUnit *units, bool any_case, uint64_t *ret)
 {
     const char *end = NULL;
     double v = 0;
 
     if (number(value, &v, &end) < 0)
         return -EINVAL;
-    const Unit *unit = units;
+    const SizeUnit *unit = units;
     while (unit->name && (any_case ? strcasecmp(unit->name, end) : strcmp(unit->name, end)) != 0)
         unit++;
     if (!unit->name || v * (double)unit->factor >= 0x1p63)
@@ -88,7 +88,7 @@ static int quantity(const char *value, const Unit *units, bool any_case, uint64_
 
 int torrc_memory(const char *value, uint64_t *ret)
 {
-    static const Unit units[] = {
+    static const SizeUnit units[] = {
         { "", 1 },
         { "b", 1 },
         { "byte", 1 },
@@ -123,7 +123,7 @@ int torrc_memory(const char *value, uint64_t *ret)
 
 int systemd_size(const char *value, uint64_t *ret)
 {
-    static const Unit units[] = {
+    static const SizeUnit units[] = {
         { "", 1 },           { "B", 1 },          { "K", 1U << 10 },   { "M", 1U << 20 }, { "G", 1U << 30 },
         { "T", 1ULL << 40 }, { "P", 1ULL << 50 }, { "E", 1ULL << 60 }, { NULL, 0 },
     };

@@ -21,26 +21,26 @@ typedef struct Output {
 } Output;
 
 /* One helper, from its start to its end. */
-typedef struct Run {
+typedef struct Helper {
     int program; /* opened by us, so that nobody need not reach it by its path */
     int null;
     Output out, err;
     pid_t pid;
     int pidfd;
-} Run;
+} Helper;
 
-static void run_clear(Run *run)
+static void helper_clear(Helper *helper)
 {
-    Output *outputs[] = { &run->out, &run->err };
+    Output *outputs[] = { &helper->out, &helper->err };
 
     for (size_t i = 0; i < ELEMENTSOF(outputs); i++) {
         closep(&outputs[i]->from);
         closep(&outputs[i]->to);
         free(outputs[i]->data);
     }
-    closep(&run->program);
-    closep(&run->null);
-    closep(&run->pidfd);
+    closep(&helper->program);
+    closep(&helper->null);
+    closep(&helper->pidfd);
 }
 
 void subprocess_result_clear(SubprocessResult *result)
@@ -95,9 +95,9 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int become_helper(const Run *run, usec_t timeout)
+static int become_helper(const Helper *helper, usec_t timeout)
 {
-    const int stdio[3] = { run->null, run->out.to, run->err.to };
+    const int stdio[3] = { helper->null, helper->out.to, helper->err.to };
     int r;
 
     /* Even where we were started with 0, 1 and 2 closed no pipe has one of these numbers: the program and
@@ -123,7 +123,7 @@ static int become_helper(const Run *run, usec_t timeout)
 /* ---- the parent ---- */
 
 /* Forks and waits for the exec, whose failure comes back through a pipe that the exec closes. */
-static int start(Run *run, const char *path, char *const *environment, usec_t timeout)
+static int start(Helper *helper, const char *path, char *const *environment, usec_t timeout)
 {
     static char *const empty[] = { NULL };
     char *const argv[] = { (char *)path, NULL };
@@ -135,13 +135,13 @@ static int start(Run *run, const char *path, char *const *environment, usec_t ti
         return -errno;
     from = report[0];
     to = report[1];
-    run->pid = fork();
-    if (run->pid < 0)
+    helper->pid = fork();
+    if (helper->pid < 0)
         return -errno;
-    if (run->pid == 0) {
-        int program = fcntl(run->program, F_DUPFD_CLOEXEC, 3), tell = fcntl(to, F_DUPFD_CLOEXEC, 3);
+    if (helper->pid == 0) {
+        int program = fcntl(helper->program, F_DUPFD_CLOEXEC, 3), tell = fcntl(to, F_DUPFD_CLOEXEC, 3);
 
-        error = become_helper(run, timeout);
+        error = become_helper(helper, timeout);
         if (error == 0) {
             execveat(program, "", argv, environment ? environment : empty, AT_EMPTY_PATH);
             error = -errno;
@@ -154,7 +154,7 @@ static int start(Run *run, const char *path, char *const *environment, usec_t ti
     while (n < 0 && errno == EINTR);
     if (n != sizeof(error))
         return 0;
-    while (waitpid(run->pid, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(helper->pid, NULL, 0) < 0 && errno == EINTR)
         ;
     return error;
 }
@@ -186,7 +186,7 @@ static void output_read(Output *output)
 }
 
 /* Until the helper itself ends: something it started may hold the pipes open for ever. */
-static int collect(Run *run, usec_t timeout)
+static int collect(Helper *helper, usec_t timeout)
 {
     const usec_t deadline = now_monotonic() + timeout;
 
@@ -195,9 +195,9 @@ static int collect(Run *run, usec_t timeout)
         const struct timespec wait = { .tv_sec = (time_t)(left / USEC_PER_SEC),
                                        .tv_nsec = (long)(left % USEC_PER_SEC * 1000) };
         struct pollfd fds[] = {
-            { .fd = run->pidfd, .events = POLLIN },
-            { .fd = run->out.from, .events = POLLIN },
-            { .fd = run->err.from, .events = POLLIN },
+            { .fd = helper->pidfd, .events = POLLIN },
+            { .fd = helper->out.from, .events = POLLIN },
+            { .fd = helper->err.from, .events = POLLIN },
         };
         int n = ppoll(fds, ELEMENTSOF(fds), &wait, NULL);
 
@@ -208,9 +208,9 @@ static int collect(Run *run, usec_t timeout)
         if (n == 0)
             return -ETIMEDOUT;
         /* Both, whoever was ready: what it wrote before its end is there when its end is seen. */
-        output_read(&run->out);
-        output_read(&run->err);
-        if (run->out.dropped > SUBPROCESS_FLOOD || run->err.dropped > SUBPROCESS_FLOOD)
+        output_read(&helper->out);
+        output_read(&helper->err);
+        if (helper->out.dropped > SUBPROCESS_FLOOD || helper->err.dropped > SUBPROCESS_FLOOD)
             return -EFBIG;
         if (fds[0].revents)
             return 0;
@@ -218,11 +218,11 @@ static int collect(Run *run, usec_t timeout)
 }
 
 /* The group is killed before its leader is reaped: until then nobody else can have its number. */
-static int finish(Run *run, siginfo_t *ret)
+static int finish(Helper *helper, siginfo_t *ret)
 {
-    kill(-run->pid, SIGKILL);
-    pidfd_send_signal(run->pidfd, SIGKILL, NULL, 0); /* not of that group any more? */
-    while (waitid(P_PIDFD, (id_t)run->pidfd, ret, WEXITED) < 0)
+    kill(-helper->pid, SIGKILL);
+    pidfd_send_signal(helper->pidfd, SIGKILL, NULL, 0); /* not of that group any more? */
+    while (waitid(P_PIDFD, (id_t)helper->pidfd, ret, WEXITED) < 0)
         if (errno != EINTR)
             return -errno;
     return 0;
@@ -242,7 +242,7 @@ static int output_open(Output *output)
 
 int subprocess_run(const char *path, char *const *environment, usec_t timeout, SubprocessResult *ret)
 {
-    _cleanup_(run_clear) Run run = {
+    _cleanup_(helper_clear) Helper helper = {
         .program = -1,
         .null = -1,
         .out = { .from = -1, .to = -1 },
@@ -252,38 +252,38 @@ int subprocess_run(const char *path, char *const *environment, usec_t timeout, S
     siginfo_t si = { 0 };
     int r, ended;
 
-    run.program = open(path, O_PATH | O_CLOEXEC);
-    if (run.program < 0)
+    helper.program = open(path, O_PATH | O_CLOEXEC);
+    if (helper.program < 0)
         return -errno;
-    run.null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (run.null < 0)
+    helper.null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (helper.null < 0)
         return -errno;
-    r = output_open(&run.out);
+    r = output_open(&helper.out);
     if (r == 0)
-        r = output_open(&run.err);
+        r = output_open(&helper.err);
     if (r == 0)
-        r = start(&run, path, environment, timeout);
+        r = start(&helper, path, environment, timeout);
     if (r < 0)
         return r;
-    close(TAKE_FD(run.out.to));
-    close(TAKE_FD(run.err.to));
+    close(TAKE_FD(helper.out.to));
+    close(TAKE_FD(helper.err.to));
     /* Our child, and not reaped yet: the number cannot mean anybody else. */
-    run.pidfd = pidfd_open(run.pid, 0);
-    if (run.pidfd < 0) {
+    helper.pidfd = pidfd_open(helper.pid, 0);
+    if (helper.pidfd < 0) {
         r = -errno;
-        kill(run.pid, SIGKILL);
-        waitpid(run.pid, NULL, 0);
+        kill(helper.pid, SIGKILL);
+        waitpid(helper.pid, NULL, 0);
         return r;
     }
-    r = collect(&run, timeout);
-    ended = finish(&run, &si);
+    r = collect(&helper, timeout);
+    ended = finish(&helper, &si);
     if (r < 0 || ended < 0)
         return r < 0 ? r : ended;
     *ret = (SubprocessResult){
         .signal = si.si_code == CLD_EXITED ? 0 : si.si_status,
         .exit_status = si.si_code == CLD_EXITED ? si.si_status : 0,
     };
-    ret->out = TAKE_PTR(run.out.data);
-    ret->err = TAKE_PTR(run.err.data);
+    ret->out = TAKE_PTR(helper.out.data);
+    ret->err = TAKE_PTR(helper.err.data);
     return 0;
 }

@@ -24,7 +24,7 @@ PowerSide power_side(const double *means, const double *first_halves, const doub
 
 Power power_needed(const PowerSide *a, const PowerSide *b)
 {
-    if (a->n < STATS_UNITS_MIN || b->n < STATS_UNITS_MIN)
+    if (a->n < STATS_SUBJECTS_MIN || b->n < STATS_SUBJECTS_MIN)
         return (Power){ .kind = POWER_UNKNOWN };
     const double n_a = (double)a->n, n_b = (double)b->n, difference = a->mean - b->mean;
     const double allowed = difference * difference / (POWER_ERRORS * POWER_ERRORS);

@@ -15,7 +15,7 @@ void recommendation_clear(Recommendation *r)
 /* Why not this one; NULL: it may be recommended. */
 static const char *objection(const ReportRow *row)
 {
-    if (row->relays < STATS_UNITS_MIN)
+    if (row->relays < STATS_SUBJECTS_MIN)
         return "fewer than three relays";
     switch (row->growth.trend) {
     case TREND_GROWING:
@@ -45,7 +45,7 @@ static const ReportRow *choose(const Report *report, const char **ret_reason)
         if (row->baseline)
             continue;
         const char *against = objection(row);
-        judged = judged || (row->growth.trend != TREND_TOO_SHORT && row->relays >= STATS_UNITS_MIN);
+        judged = judged || (row->growth.trend != TREND_TOO_SHORT && row->relays >= STATS_SUBJECTS_MIN);
         if (!against && (!best || row->comparison.reduction > best->comparison.reduction))
             best = row;
     }

@@ -267,15 +267,15 @@ static int find_baseline(Report *report, const char *name, char **ret_error)
 
 static void compare_with_baseline(Report *report, ReportRow *row, const ReportRow *base)
 {
-    _cleanup_(freep) Unit *units = xcalloc(row->n_members + base->n_members, sizeof(*units));
+    _cleanup_(freep) Subject *subjects = xcalloc(row->n_members + base->n_members, sizeof(*subjects));
     size_t n = 0;
 
     for (size_t i = 0; i < row->n_members; i++)
         if (!row->members[i].left_out)
-            units[n++] = (Unit){ .a = row->members[i].mean, .in_a = true };
+            subjects[n++] = (Subject){ .a = row->members[i].mean, .in_a = true };
     for (size_t i = 0; i < base->n_members; i++) {
         const ReportMember *m = &base->members[i];
-        size_t k = 0, unit = 0;
+        size_t k = 0, subject = 0;
         if (m->left_out)
             continue;
         /* Both are sorted by name, but a relay is itself by its number. */
@@ -284,15 +284,15 @@ static void compare_with_baseline(Report *report, ReportRow *row, const ReportRo
                 continue;
             if (row->members[k].relay == m->relay)
                 break;
-            unit++;
+            subject++;
         }
         if (k < row->n_members) {
-            units[unit].b = m->mean;
-            units[unit].in_b = true;
+            subjects[subject].b = m->mean;
+            subjects[subject].in_b = true;
         } else
-            units[n++] = (Unit){ .b = m->mean, .in_b = true };
+            subjects[n++] = (Subject){ .b = m->mean, .in_b = true };
     }
-    row->comparison = stats_compare(units, n, report->seed);
+    row->comparison = stats_compare(subjects, n, report->seed);
 }
 
 /* ---- totals ---- */

@@ -236,7 +236,7 @@ int stats_theil_sen(const Point *points, size_t n, double *ret_slope, size_t *re
 
 /* ---- the comparison ---- */
 
-/* What a set of units, each drawn `times` times, says: both means, and the variance of the logarithm
+/* What a set of subjects, each drawn `times` times, says: both means, and the variance of the logarithm
  * of their ratio. */
 typedef struct Estimate {
     size_t n_a, n_b;
@@ -244,20 +244,20 @@ typedef struct Estimate {
     double var_log;
 } Estimate;
 
-static Estimate estimate(const Unit *units, const unsigned *times, size_t n)
+static Estimate estimate(const Subject *subjects, const unsigned *times, size_t n)
 {
     Estimate e = { 0 };
     double sum_a = 0, sum_b = 0, aa = 0, bb = 0, ab = 0;
 
     for (size_t i = 0; i < n; i++) {
         unsigned k = times[i];
-        if (units[i].in_a) {
+        if (subjects[i].in_a) {
             e.n_a += k;
-            sum_a += k * units[i].a;
+            sum_a += k * subjects[i].a;
         }
-        if (units[i].in_b) {
+        if (subjects[i].in_b) {
             e.n_b += k;
-            sum_b += k * units[i].b;
+            sum_b += k * subjects[i].b;
         }
     }
     if (e.n_a < 2 || e.n_b < 2)
@@ -267,8 +267,8 @@ static Estimate estimate(const Unit *units, const unsigned *times, size_t n)
     e.mean_b = sum_b / n_b;
     for (size_t i = 0; i < n; i++) {
         unsigned k = times[i];
-        double a = units[i].in_a ? units[i].a - e.mean_a : 0;
-        double b = units[i].in_b ? units[i].b - e.mean_b : 0;
+        double a = subjects[i].in_a ? subjects[i].a - e.mean_a : 0;
+        double b = subjects[i].in_b ? subjects[i].b - e.mean_b : 0;
         aa += k * a * a;
         bb += k * b * b;
         ab += k * a * b; /* not 0 only for a relay on both sides: its two means are not independent */
@@ -291,7 +291,7 @@ static double studentised(double difference, double variance)
 
 /* Resampling needs sets that are drawn as a whole: either all relays stand on one side only (each side is a
  * set, and keeps its number), or all stand on both (one set: a relay's two means stay together). */
-static Interval bootstrap(const Unit *units, size_t n, uint64_t seed, const Estimate *e)
+static Interval bootstrap(const Subject *subjects, size_t n, uint64_t seed, const Estimate *e)
 {
     _cleanup_(freep) unsigned *times = xcalloc(n, sizeof(*times));
     _cleanup_(freep) size_t *order = xcalloc(n, sizeof(*order));
@@ -301,7 +301,7 @@ static Interval bootstrap(const Unit *units, size_t n, uint64_t seed, const Esti
     size_t n_first = 0, n_second = 0;
 
     for (size_t i = 0; i < n; i++)
-        if (units[i].in_a)
+        if (subjects[i].in_a)
             order[n_first++] = i;
         else
             order[n - ++n_second] = i;
@@ -311,7 +311,7 @@ static Interval bootstrap(const Unit *units, size_t n, uint64_t seed, const Esti
             times[order[rng_below(&rng, n_first)]]++;
         for (size_t i = 0; i < n_second; i++)
             times[order[n_first + rng_below(&rng, n_second)]]++;
-        Estimate d = estimate(units, times, n);
+        Estimate d = estimate(subjects, times, n);
         t[draw] = studentised(log(d.mean_a / d.mean_b) - log_ratio, d.var_log);
     }
     /* With 9999 draws the 9500th of 10000 parts is a draw, not between two. */
@@ -325,14 +325,14 @@ static Interval bootstrap(const Unit *units, size_t n, uint64_t seed, const Esti
 /* Some relays on both sides, others on one: the few that stand alone can make most of the error, and no set
  * of them is large enough to draw from. Student's t then, with the degrees of freedom of as many relays as
  * really carry the error. */
-static Interval by_influence(const Unit *units, size_t n, const Estimate *e)
+static Interval by_influence(const Subject *subjects, size_t n, const Estimate *e)
 {
     const double n_a = (double)e->n_a, n_b = (double)e->n_b, log_ratio = log(e->mean_a / e->mean_b);
     double squares = 0, fourths = 0;
 
     for (size_t i = 0; i < n; i++) {
-        double a = units[i].in_a ? (units[i].a / e->mean_a - 1) / sqrt(n_a * (n_a - 1)) : 0;
-        double b = units[i].in_b ? (units[i].b / e->mean_b - 1) / sqrt(n_b * (n_b - 1)) : 0;
+        double a = subjects[i].in_a ? (subjects[i].a / e->mean_a - 1) / sqrt(n_a * (n_a - 1)) : 0;
+        double b = subjects[i].in_b ? (subjects[i].b / e->mean_b - 1) / sqrt(n_b * (n_b - 1)) : 0;
         squares += (a - b) * (a - b);
         fourths += pow(a - b, 4);
     }
@@ -341,33 +341,34 @@ static Interval by_influence(const Unit *units, size_t n, const Estimate *e)
     return (Interval){ 1 - exp(log_ratio + half), 1 - exp(log_ratio - half) };
 }
 
-Comparison stats_compare(const Unit *units, size_t n, uint64_t seed)
+Comparison stats_compare(const Subject *subjects, size_t n, uint64_t seed)
 {
     Comparison c = { .interval = INTERVAL_NONE };
     double sum_a = 0, sum_b = 0;
     size_t n_both = 0;
 
     for (size_t i = 0; i < n; i++) {
-        assert(units[i].in_a || units[i].in_b);
-        n_both += units[i].in_a && units[i].in_b;
-        if (units[i].in_a) {
+        assert(subjects[i].in_a || subjects[i].in_b);
+        n_both += subjects[i].in_a && subjects[i].in_b;
+        if (subjects[i].in_a) {
             c.n_a++;
-            sum_a += units[i].a;
+            sum_a += subjects[i].a;
         }
-        if (units[i].in_b) {
+        if (subjects[i].in_b) {
             c.n_b++;
-            sum_b += units[i].b;
+            sum_b += subjects[i].b;
         }
     }
     c.mean_a = c.n_a > 0 ? sum_a / (double)c.n_a : (double)NAN;
     c.mean_b = c.n_b > 0 ? sum_b / (double)c.n_b : (double)NAN;
     c.reduction = c.mean_b > 0 ? 1 - c.mean_a / c.mean_b : (double)NAN;
-    if (c.n_a < STATS_UNITS_MIN || c.n_b < STATS_UNITS_MIN || !(c.mean_a > 0) || !(c.mean_b > 0))
+    if (c.n_a < STATS_SUBJECTS_MIN || c.n_b < STATS_SUBJECTS_MIN || !(c.mean_a > 0) || !(c.mean_b > 0))
         return c;
     _cleanup_(freep) unsigned *once = xcalloc(n, sizeof(*once));
     for (size_t i = 0; i < n; i++)
         once[i] = 1;
-    Estimate e = estimate(units, once, n);
-    c.interval = n_both == 0 || n_both == n ? bootstrap(units, n, seed, &e) : by_influence(units, n, &e);
+    Estimate e = estimate(subjects, once, n);
+    c.interval =
+        n_both == 0 || n_both == n ? bootstrap(subjects, n, seed, &e) : by_influence(subjects, n, &e);
     return c;
 }

@@ -56,14 +56,14 @@ int stats_theil_sen(const Point *points, size_t n, double *ret_slope, size_t *re
 /* ---- the comparison ---- */
 
 /* A relay in a comparison: its mean under a and under b. One that ran both is in both. */
-typedef struct Unit {
+typedef struct Subject {
     double a, b;
     bool in_a, in_b;
-} Unit;
+} Subject;
 
 #define STATS_DRAWS 9999
 /* Below so many relays on either side there is no interval: resampling two values shows nothing. */
-#define STATS_UNITS_MIN 3
+#define STATS_SUBJECTS_MIN 3
 
 typedef struct Comparison {
     size_t n_a, n_b;
@@ -77,4 +77,4 @@ typedef struct Comparison {
  * ones included, where the percentile and BCa intervals hold it in 89 to 92 %. Where some relays are on both
  * sides and others are not it is Student's t on their influence, rather too wide than too narrow. The outcome
  * depends on the values, their order and the seed alone. Values are positive. */
-Comparison stats_compare(const Unit *units, size_t n, uint64_t seed);
+Comparison stats_compare(const Subject *subjects, size_t n, uint64_t seed);

@@ -108,7 +108,7 @@ static void check_interval(gsl_rng *r, uint64_t seed, bool paired)
     enum { N = 12, DRAWS = 20000 };
     static double ts[DRAWS];
     double a[N], b[N], da[N], db[N];
-    Unit units[2 * N];
+    Subject subjects[2 * N];
     size_t n = 0;
 
     for (size_t i = 0; i < N; i++) {
@@ -116,13 +116,13 @@ static void check_interval(gsl_rng *r, uint64_t seed, bool paired)
         a[i] = own * gsl_ran_lognormal(r, 0, 0.1);
         b[i] = 3 * (paired ? own : 1) * gsl_ran_lognormal(r, 0, 0.2);
         if (paired)
-            units[n++] = (Unit){ a[i], b[i], true, true };
+            subjects[n++] = (Subject){ a[i], b[i], true, true };
         else {
-            units[n++] = (Unit){ .a = a[i], .in_a = true };
-            units[n++] = (Unit){ .b = b[i], .in_b = true };
+            subjects[n++] = (Subject){ .a = a[i], .in_a = true };
+            subjects[n++] = (Subject){ .b = b[i], .in_b = true };
         }
     }
-    Comparison c = stats_compare(units, n, seed);
+    Comparison c = stats_compare(subjects, n, seed);
     double ratio = gsl_stats_mean(a, 1, N) / gsl_stats_mean(b, 1, N);
     for (size_t d = 0; d < DRAWS; d++) {
         for (size_t i = 0; i < N; i++) {
@@ -185,17 +185,17 @@ static void check_coverage(const char *name, Draw *draw, size_t n, size_t n_both
 
     gsl_rng_set(r, 20260108);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        Unit units[64];
-        size_t n_units = 0;
+        Subject subjects[64];
+        size_t n_subjects = 0;
         for (size_t i = 0; i < n_both; i++) {
             double own = draw(r), a = own * (1 + gsl_ran_gaussian(r, 0.05));
-            units[n_units++] = (Unit){ (1 - truth) * a, own, true, true };
+            subjects[n_subjects++] = (Subject){ (1 - truth) * a, own, true, true };
         }
         for (size_t i = n_both; i < n; i++) {
-            units[n_units++] = (Unit){ .a = (1 - truth) * draw(r), .in_a = true };
-            units[n_units++] = (Unit){ .b = draw(r), .in_b = true };
+            subjects[n_subjects++] = (Subject){ .a = (1 - truth) * draw(r), .in_a = true };
+            subjects[n_subjects++] = (Subject){ .b = draw(r), .in_b = true };
         }
-        Comparison c = stats_compare(units, n_units, round);
+        Comparison c = stats_compare(subjects, n_subjects, round);
         held += c.interval.low <= truth && truth <= c.interval.high;
     }
     gsl_rng_free(r);

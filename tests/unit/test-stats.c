@@ -123,22 +123,23 @@ static void test_theil_sen(void **state)
     assert_true(slope == -77);
 }
 
-static void fill(Unit *units, size_t n_a, size_t n_b, double a, double b, double spread)
+static void fill(Subject *subjects, size_t n_a, size_t n_b, double a, double b, double spread)
 {
     for (size_t i = 0; i < n_a; i++)
-        units[i] = (Unit){ .a = a * (1 + spread * ((double)i - (double)(n_a - 1) / 2)), .in_a = true };
+        subjects[i] = (Subject){ .a = a * (1 + spread * ((double)i - (double)(n_a - 1) / 2)), .in_a = true };
     for (size_t i = 0; i < n_b; i++)
-        units[n_a + i] = (Unit){ .b = b * (1 + spread * ((double)i - (double)(n_b - 1) / 2)), .in_b = true };
+        subjects[n_a + i] =
+            (Subject){ .b = b * (1 + spread * ((double)i - (double)(n_b - 1) / 2)), .in_b = true };
 }
 
 static void test_compare(void **state)
 {
     (void)state;
-    Unit units[20];
+    Subject subjects[20];
     Comparison c, again;
 
-    fill(units, 10, 10, 2, 8, 0.02);
-    c = stats_compare(units, 20, 7);
+    fill(subjects, 10, 10, 2, 8, 0.02);
+    c = stats_compare(subjects, 20, 7);
     assert_int_equal(c.n_a, 10);
     assert_int_equal(c.n_b, 10);
     assert_true(fabs(c.mean_a - 2) < 1e-12 && fabs(c.mean_b - 8) < 1e-12);
@@ -146,23 +147,23 @@ static void test_compare(void **state)
     assert_true(c.interval.low < 0.75 && c.interval.high > 0.75);
     /* Standard errors of 1.9 % on both sides: 2.7 % of the ratio, about 2.1 of them each way. */
     assert_true(c.interval.high - c.interval.low > 0.026 && c.interval.high - c.interval.low < 0.032);
-    again = stats_compare(units, 20, 7);
+    again = stats_compare(subjects, 20, 7);
     assert_memory_equal(&c, &again, sizeof(c));
-    again = stats_compare(units, 20, 8);
+    again = stats_compare(subjects, 20, 8);
     assert_true(again.interval.low < c.interval.low || again.interval.low > c.interval.low);
     assert_true(fabs(again.interval.low - c.interval.low) < 0.002);
 }
 
-/* Of the order of units nothing depends but the last digits. */
+/* Of the order of subjects nothing depends but the last digits. */
 static void test_compare_is_symmetric(void **state)
 {
     (void)state;
-    Unit units[20], swapped[20];
+    Subject subjects[20], swapped[20];
 
-    fill(units, 10, 10, 2, 8, 0.02);
+    fill(subjects, 10, 10, 2, 8, 0.02);
     for (size_t i = 0; i < 20; i++)
-        swapped[i] = (Unit){ units[i].b, units[i].a, units[i].in_b, units[i].in_a };
-    Comparison c = stats_compare(units, 20, 1), s = stats_compare(swapped, 20, 1);
+        swapped[i] = (Subject){ subjects[i].b, subjects[i].a, subjects[i].in_b, subjects[i].in_a };
+    Comparison c = stats_compare(subjects, 20, 1), s = stats_compare(swapped, 20, 1);
     assert_true(fabs((1 - c.interval.low) * (1 - s.interval.high) - 1) < 0.01);
     assert_true(s.reduction < 0 && s.interval.high < 0); /* b needs four times as much */
 }
@@ -170,26 +171,26 @@ static void test_compare_is_symmetric(void **state)
 static void test_compare_at_the_edges(void **state)
 {
     (void)state;
-    Unit units[20];
+    Subject subjects[20];
     Comparison c;
 
-    fill(units, 2, 10, 2, 8, 0.1);
-    c = stats_compare(units, 12, 1);
+    fill(subjects, 2, 10, 2, 8, 0.1);
+    c = stats_compare(subjects, 12, 1);
     assert_true(fabs(c.reduction - 0.75) < 1e-12);
     assert_false(interval_is_set(c.interval)); /* two relays show no spread */
-    fill(units, 3, 3, 2, 8, 0);
-    c = stats_compare(units, 6, 1);
+    fill(subjects, 3, 3, 2, 8, 0);
+    c = stats_compare(subjects, 6, 1);
     assert_true(fabs(c.interval.low - 0.75) < 1e-12 && fabs(c.interval.high - 0.75) < 1e-12);
-    fill(units, 3, 3, 2, 8, 0);
-    units[0].a = 1.9; /* one resample in nine sees no spread at all: nothing can be said */
-    c = stats_compare(units, 6, 1);
+    fill(subjects, 3, 3, 2, 8, 0);
+    subjects[0].a = 1.9; /* one resample in nine sees no spread at all: nothing can be said */
+    c = stats_compare(subjects, 6, 1);
     assert_false(interval_is_set(c.interval));
-    fill(units, 5, 0, 2, 8, 0.1);
-    c = stats_compare(units, 5, 1);
+    fill(subjects, 5, 0, 2, 8, 0.1);
+    c = stats_compare(subjects, 5, 1);
     assert_true(isnan(c.reduction));
     assert_false(interval_is_set(c.interval));
-    fill(units, 5, 5, 2, 0, 0.1);
-    c = stats_compare(units, 10, 1);
+    fill(subjects, 5, 5, 2, 0, 0.1);
+    c = stats_compare(subjects, 10, 1);
     assert_true(isnan(c.reduction));
     assert_false(interval_is_set(c.interval));
     c = stats_compare(NULL, 0, 1);
@@ -200,20 +201,20 @@ static void test_compare_at_the_edges(void **state)
 static void test_compare_pairs(void **state)
 {
     (void)state;
-    Unit both[8], exact[8], sides[16], mixed[9];
+    Subject both[8], exact[8], sides[16], mixed[9];
 
     for (size_t i = 0; i < 8; i++) {
         double size = 1 + (double)i, noise = i % 2 == 0 ? 1.01 : 0.99;
-        both[i] = (Unit){ size * 0.5 * noise, size, true, true };
-        sides[i] = (Unit){ .a = both[i].a, .in_a = true };
-        sides[8 + i] = (Unit){ .b = both[i].b, .in_b = true };
+        both[i] = (Subject){ size * 0.5 * noise, size, true, true };
+        sides[i] = (Subject){ .a = both[i].a, .in_a = true };
+        sides[8 + i] = (Subject){ .b = both[i].b, .in_b = true };
     }
     for (size_t i = 0; i < 8; i++) /* the same part of each: nothing is left that could be otherwise */
-        exact[i] = (Unit){ 0.3 * (double)(i + 1), (double)(i + 1), true, true };
+        exact[i] = (Subject){ 0.3 * (double)(i + 1), (double)(i + 1), true, true };
     Comparison e = stats_compare(exact, 8, 1);
     assert_true(fabs(e.interval.low - 0.7) < 1e-6 && fabs(e.interval.high - 0.7) < 1e-6);
     memcpy(mixed, both, sizeof(both));
-    mixed[8] = (Unit){ .a = 2.2, .in_a = true };
+    mixed[8] = (Subject){ .a = 2.2, .in_a = true };
     Comparison p = stats_compare(both, 8, 1), s = stats_compare(sides, 16, 1), m = stats_compare(mixed, 9, 1);
     assert_true(fabs(p.reduction - s.reduction) < 1e-12);
     assert_true(p.interval.high - p.interval.low < (s.interval.high - s.interval.low) / 10);
