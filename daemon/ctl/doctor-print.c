@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "ctl/doctor.h"
+#include "ctl/doctor-print.h"
 
 #include <json-c/json.h>
 
@@ -70,7 +70,7 @@ static int print_json(const CtlOptions *options, const Findings *findings)
     return ctl_print_json(options, array);
 }
 
-int findings_print(const CtlOptions *options, const Findings *findings)
+int doctor_print(const CtlOptions *options, const Findings *findings)
 {
     return options->json != JSON_OFF ? print_json(options, findings) : print_text(options, findings);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* relayallocctl doctor: gathers what doctor/ judges, and has it judged. Changes nothing, and reads
  * files only, so that it works without the daemon, without systemd, and under another root. */
-#include "ctl/doctor.h"
 #include "core/assign.h"
 #include "core/dropin.h"
 #include "core/relay.h"
 #include "core/verdict.h"
-#include "ctl/doctor-host.h"
+#include "ctl/doctor-print.h"
+#include "ctl/host.h"
 #include "ctl/lib/library.h"
 #include "doctor/doctor-text.h"
 #include "io/config-file.h"
@@ -336,7 +336,7 @@ int ctl_doctor(int argc, char *argv[], const CtlOptions *options)
     look_at_allocators(&d);
     look_at_relays(&d);
     look_at_host(&d);
-    if (findings_print(options, &d.findings) < 0)
+    if (doctor_print(options, &d.findings) < 0)
         return EXIT_FAILED;
     return findings_warnings(&d.findings) > 0 ? EXIT_FAILED : EXIT_FINE;
 }

@@ -77,7 +77,7 @@ static const ReportRow *row_of_track(const Report *report, size_t track)
 }
 
 /* What the samples show, and what the daemon told. */
-static ReportEvent *gather_events(const Report *report, const PageEvents *told, size_t *ret_n)
+static ReportEvent *gather_events(const Report *report, const ReportEvents *told, size_t *ret_n)
 {
     const Series *series = report->series;
     ReportEvent *events = xcalloc(series->n_events + told->n, sizeof(*events));
@@ -99,9 +99,9 @@ static ReportEvent *gather_events(const Report *report, const PageEvents *told, 
     return events;
 }
 
-int ctl_page_event(const JournalEvent *event, void *userdata)
+int ctl_report_event(const JournalEvent *event, void *userdata)
 {
-    PageEvents *events = userdata;
+    ReportEvents *events = userdata;
 
     switch (event->kind) {
     case MESSAGE_RELAY_FAILED:
@@ -123,18 +123,18 @@ int ctl_page_event(const JournalEvent *event, void *userdata)
     return 0;
 }
 
-void ctl_page_events_clear(PageEvents *events)
+void ctl_report_events_clear(ReportEvents *events)
 {
     for (size_t i = 0; i < events->n; i++)
         free(events->items[i].what);
     free(events->items);
-    *events = (PageEvents){ 0 };
+    *events = (ReportEvents){ 0 };
 }
 
 /* ---- the page ---- */
 
 int ctl_report_page(const CtlOptions *options, const Report *report, char *const *notes,
-                    const PageEvents *told)
+                    const ReportEvents *told)
 {
     _cleanup_(freep) char *why = NULL;
     _cleanup_(freep) char *rows_wide = draw_inline(report, CHART_ROWS, CHART_WIDE, "a-", &why);

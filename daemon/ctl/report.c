@@ -286,7 +286,7 @@ static void add_notes(const ReportArguments *arguments, char ***notes)
 }
 
 static int print_report(const ReportArguments *arguments, const CtlOptions *options, const Report *report,
-                        char *const *notes, const PageEvents *events)
+                        char *const *notes, const ReportEvents *events)
 {
     switch (arguments->format) {
     case FORMAT_TABLE:
@@ -313,9 +313,9 @@ int ctl_report(int argc, char *argv[], const CtlOptions *options)
     ReportArguments arguments;
     _cleanup_(series_clear) Series series = { 0 };
     _cleanup_(report_clear) Report report = { 0 };
-    _cleanup_(ctl_page_events_clear) PageEvents told = { 0 };
+    _cleanup_(ctl_report_events_clear) ReportEvents told = { 0 };
     _cleanup_(strv_freep) char **notes = NULL;
-    const SourceEvents events = { ctl_page_event, &told };
+    const SourceEvents events = { ctl_report_event, &told };
 
     int r = read_arguments(argc, argv, options, &arguments);
     if (r == 0)

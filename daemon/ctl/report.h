@@ -38,15 +38,15 @@ struct json_object *ctl_json_real(double value);
 struct json_object *ctl_json_interval(Interval interval);
 
 /* What the daemon told while it was measured. */
-typedef struct PageEvents {
+typedef struct ReportEvents {
     ReportEvent *items;
     size_t n, capacity;
-} PageEvents;
-void ctl_page_events_clear(PageEvents *events);
-/* A JournalEventFunc; `userdata` is a PageEvents. */
-int ctl_page_event(const JournalEvent *event, void *userdata);
+} ReportEvents;
+void ctl_report_events_clear(ReportEvents *events);
+/* A JournalEventFunc; `userdata` is a ReportEvents. */
+int ctl_report_event(const JournalEvent *event, void *userdata);
 
 /* Both print on stdout and return an ExitStatus. Without gnuplot the page has no charts and says so. */
 int ctl_report_page(const CtlOptions *options, const Report *report, char *const *notes,
-                    const PageEvents *told);
+                    const ReportEvents *told);
 int ctl_report_chart(const Report *report, bool png);

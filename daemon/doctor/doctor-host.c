@@ -28,7 +28,7 @@ bool doctor_hugepages(const char *enabled, Finding *ret)
 }
 
 /* compute_real_max_mem_in_queues() of tor, for 64-bit hosts. */
-uint64_t tor_max_mem_in_queues(uint64_t configured, uint64_t memory)
+uint64_t doctor_max_mem_in_queues(uint64_t configured, uint64_t memory)
 {
     if (configured > 0)
         return configured;
@@ -43,7 +43,7 @@ bool doctor_queues(const uint64_t *configured, size_t n, uint64_t memory, Findin
     size_t defaults = 0;
 
     for (size_t i = 0; i < n; i++) {
-        uint64_t v = tor_max_mem_in_queues(configured[i], memory);
+        uint64_t v = doctor_max_mem_in_queues(configured[i], memory);
         sum = v > UINT64_MAX - sum ? UINT64_MAX : sum + v;
         defaults += configured[i] == 0;
     }

@@ -67,7 +67,7 @@ bool doctor_override(const char *conflict, bool wins, Finding *ret);
 bool doctor_hugepages(const char *enabled, Finding *ret);
 
 /* What tor makes of MaxMemInQueues: `configured` 0 is its default, which comes from the host's memory. */
-uint64_t tor_max_mem_in_queues(uint64_t configured, uint64_t memory);
+uint64_t doctor_max_mem_in_queues(uint64_t configured, uint64_t memory);
 /* MaxMemInQueues of n relays (0: not set) against the host's memory. */
 bool doctor_queues(const uint64_t *configured, size_t n, uint64_t memory, Finding *ret);
 

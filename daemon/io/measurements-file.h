@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reads a file of measurements line by line; what the lines mean is core/measurements'. Decides nothing. */
+/* Reads a file of measurements line by line; what the lines mean is report/measurements'. Decides nothing. */
 #pragma once
 
 #include "core/config.h"

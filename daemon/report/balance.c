@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the division into groups. Must never let anything but memory, age and the seed choose. */
 #include "report/balance.h"
+#include "report/rng.h"
 
 #include <errno.h>
 #include <math.h>

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-void html_escape(FILE *f, const char *text)
+void report_escape_html(FILE *f, const char *text)
 {
     for (const char *p = text; *p; p++)
         switch (*p) {
@@ -109,7 +109,7 @@ static void put_head(FILE *f, const Report *report)
     _cleanup_(freep) char *headline = report_headline(report);
     if (headline) {
         fputs("<p class=\"lead\">", f);
-        html_escape(f, headline);
+        report_escape_html(f, headline);
         fputs("</p>\n", f);
     }
 }
@@ -132,7 +132,7 @@ static void put_cell(FILE *f, const Report *report, size_t i, ReportColumn c, bo
         put_key(f, i);
     if (c == REPORT_VERDICT)
         fprintf(f, "<span class=\"verdict %s\">", trend_class(row->growth.trend));
-    html_escape(f, isempty(text) ? report_empty_cell(c) : text);
+    report_escape_html(f, isempty(text) ? report_empty_cell(c) : text);
     if (c == REPORT_VERDICT)
         fputs("</span>", f);
     fputs("</td>", f);
@@ -181,14 +181,15 @@ static void put_members(FILE *f, const Report *report)
             const ReportMember *m = &row->members[k];
             const Track *track = &report->series->tracks[m->track];
             char bytes[FORMAT_BYTES_MAX];
-            _cleanup_(freep) char *growth = isnan(m->per_day) ? xstrdup("-") : signed_bytes_text(m->per_day);
+            _cleanup_(freep) char *growth =
+                isnan(m->per_day) ? xstrdup("-") : report_signed_bytes(m->per_day);
             fputs("<tr><td data-label=\"Relay\">", f);
-            html_escape(f, m->name);
+            report_escape_html(f, m->name);
             fputs("</td><td data-label=\"Ran\">", f);
-            html_escape(f, ran);
+            report_escape_html(f, ran);
             if (m->left_out) {
                 fputs(" <span class=\"soft\">(left out: ", f);
-                html_escape(f, m->left_out);
+                report_escape_html(f, m->left_out);
                 fputs(")</span>", f);
             }
             fprintf(f,
@@ -213,7 +214,7 @@ static void put_events(FILE *f, const ReportPage *page)
     for (size_t i = 0; i < page->n_events; i++) {
         fprintf(f, "<li><span class=\"soft\">%s</span> ",
                 timestamp_format(time, page->events[i].time, TIMESTAMP_PEOPLE));
-        html_escape(f, page->events[i].what);
+        report_escape_html(f, page->events[i].what);
         fputs("</li>\n", f);
     }
     fputs("</ol>\n", f);
@@ -249,13 +250,13 @@ void report_write_html(FILE *f, const Report *report, const ReportPage *page)
     fputs("<ul>\n", f);
     STRV_FOREACH (note, page->notes) {
         fputs("<li>", f);
-        html_escape(f, *note);
+        report_escape_html(f, *note);
         fputs("</li>\n", f);
     }
     fputs("</ul>\n", f);
     if (page->no_chart) {
         fputs("<p class=\"soft\">No charts: ", f);
-        html_escape(f, page->no_chart);
+        report_escape_html(f, page->no_chart);
         fputs("</p>\n", f);
     }
     put_chart(f, "Over time", page->rows_wide, page->rows_narrow);

@@ -55,7 +55,7 @@ static char *percent_text(double part, int digits)
     return xasprintf("%.*f %%", digits, percent);
 }
 
-char *signed_bytes_text(double bytes)
+char *report_signed_bytes(double bytes)
 {
     char buf[FORMAT_BYTES_MAX];
 
@@ -80,7 +80,7 @@ static char *growth_text(const ReportRow *row)
 {
     if (isnan(row->growth.per_day) || !(row->average > 0))
         return xstrdup("");
-    _cleanup_(freep) char *bytes = signed_bytes_text(row->growth.per_day);
+    _cleanup_(freep) char *bytes = report_signed_bytes(row->growth.per_day);
     _cleanup_(freep) char *percent = percent_text(row->growth.per_day / row->average, 1);
     return xasprintf("%s (%s)", bytes, percent);
 }

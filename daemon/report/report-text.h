@@ -34,7 +34,7 @@ char *report_row_subject(const Report *report, const ReportRow *row);
 char *report_headline(const Report *report);
 
 /* "-12.3 MiB"; always with a sign. */
-char *signed_bytes_text(double bytes);
+char *report_signed_bytes(double bytes);
 
 /* Plain numbers with a heading line, for programs. */
 void report_write_csv(FILE *f, const Report *report);
@@ -61,4 +61,4 @@ typedef struct ReportPage {
 void report_write_html(FILE *f, const Report *report, const ReportPage *page);
 
 /* Text with &, <, >, " and ' escaped, and control characters replaced. */
-void html_escape(FILE *f, const char *text);
+void report_escape_html(FILE *f, const char *text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/balance: groups of the right size, alike, random, and the same for the same seed. */
+/* Tests of report/balance: groups of the right size, alike, random, and the same for the same seed. */
 #include "report/balance.h"
+#include "report/rng.h"
 #include "test.h"
 
 #include <errno.h>

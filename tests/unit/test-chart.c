@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/chart: what the script says, and that no name can say anything in it. */
+/* Tests of report/chart: what the script says, and that no name can say anything in it. */
 #include "report/chart.h"
 #include "series-feed.h"
 

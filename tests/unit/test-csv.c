@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/csv: what RFC 4180 says, what it leaves open, and what spreadsheets make of names. */
+/* Tests of report/csv: what RFC 4180 says, what it leaves open, and what spreadsheets make of names. */
 #include "report/csv.h"
 #include "test.h"
 

@@ -215,11 +215,11 @@ static void test_queues(void **state)
 {
     (void)state;
     /* tor's own defaults */
-    assert_int_equal(tor_max_mem_in_queues(0, 16 * GIB), 16 * GIB / 5 * 2);
-    assert_int_equal(tor_max_mem_in_queues(0, 4 * GIB), 3 * GIB);
-    assert_int_equal(tor_max_mem_in_queues(0, 128 * GIB), 8 * GIB);
-    assert_int_equal(tor_max_mem_in_queues(0, GIB / 8), GIB / 4);
-    assert_int_equal(tor_max_mem_in_queues(5, 128 * GIB), 5);
+    assert_int_equal(doctor_max_mem_in_queues(0, 16 * GIB), 16 * GIB / 5 * 2);
+    assert_int_equal(doctor_max_mem_in_queues(0, 4 * GIB), 3 * GIB);
+    assert_int_equal(doctor_max_mem_in_queues(0, 128 * GIB), 8 * GIB);
+    assert_int_equal(doctor_max_mem_in_queues(0, GIB / 8), GIB / 4);
+    assert_int_equal(doctor_max_mem_in_queues(5, 128 * GIB), 5);
 
     uint64_t limits[40] = { 0 };
     Finding f = { 0 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/experiment: how the groups began, and what is still missing. */
+/* Tests of report/experiment: how the groups began, and what is still missing. */
 #include "report/experiment.h"
 #include "series-feed.h"
 

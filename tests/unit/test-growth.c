@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/growth: what is growing, what is not, and what nobody can tell yet. */
+/* Tests of report/growth: what is growing, what is not, and what nobody can tell yet. */
 #include "report/growth.h"
 #include "series-feed.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/measurements: which lines count, and what is said of those that do not. */
+/* Tests of report/measurements: which lines count, and what is said of those that do not. */
 #include "report/measurements.h"
 #include "test.h"
 

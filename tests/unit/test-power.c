@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/power against numbers worked out by hand. */
+/* Tests of report/power against numbers worked out by hand. */
 #include "report/power.h"
+#include "report/rng.h"
 #include "test.h"
 
 #include <math.h>

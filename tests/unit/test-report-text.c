@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/report-text and core/report-html: the numbers as people read them, and names that are markup,
+/* Tests of report/report-text and report/report-html: the numbers as people read them, and names that are markup,
  * formulas or escape sequences. */
 #include "report/report-text.h"
 #include "series-feed.h"
@@ -306,7 +306,7 @@ static void test_html_escape(void **state)
         char *text = NULL;
         size_t size = 0;
         FILE *f = open_memstream(&text, &size);
-        html_escape(f, rows[i].text);
+        report_escape_html(f, rows[i].text);
         fclose(f);
         assert_string_equal(text, rows[i].escaped);
         free(text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/series: what a sample counts for, and for how long. */
+/* Tests of report/series: what a sample counts for, and for how long. */
 #include "report/series.h"
 #include "test.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "ctl/doctor-host.h"
+#include "ctl/host.h"
 
 #include "core/dropin.h"
 #include "core/timestamp.h"

@@ -6,4 +6,4 @@
 #include "doctor/doctor.h"
 
 /* 0; negative errno after a message. */
-int findings_print(const CtlOptions *options, const Findings *findings);
+int doctor_print(const CtlOptions *options, const Findings *findings);
