@@ -109,7 +109,7 @@ static int check_component(const char *library, const char *path, const struct s
 /* Is `path` the folder `trusted` or above it? */
 static bool is_trusted(const char *path, const char *trusted)
 {
-    size_t n = strlen(path);
+    size_t n = streq(path, "/") ? 0 : strlen(path);
 
     return trusted && strncmp(trusted, path, n) == 0 && (trusted[n] == '\0' || trusted[n] == '/');
 }
@@ -133,71 +133,101 @@ static char *read_link(const char *path)
     return n < 0 ? NULL : TAKE_PTR(target);
 }
 
+/* Where the walk stands. */
+typedef struct Walk {
+    const char *library; /* as it was given, for messages */
+    uid_t owner;
+    const char *trusted;
+    char *done; /* without links, and without the slash at its end: "" is the root folder */
+    char *todo;
+    const char *rest; /* of todo */
+    size_t links;
+    struct stat st; /* of what was looked at last */
+    char **ret_reason;
+} Walk;
+
+static void walk_clear(Walk *w)
+{
+    free(w->done);
+    free(w->todo);
+}
+
+static int look_at(Walk *w, const char *path)
+{
+    if (lstat(path, &w->st) < 0) {
+        if (errno == ENOENT)
+            return refuse_missing(w->library, path, w->ret_reason);
+        return REFUSE(-errno, w->ret_reason, "%s cannot be looked at: %s: %s", w->library, path,
+                      strerror(errno));
+    }
+    if (is_trusted(path, w->trusted))
+        return 0;
+    return check_component(w->library, path, &w->st, w->owner, w->ret_reason);
+}
+
+static int follow_link(Walk *w, const char *link)
+{
+    _cleanup_(freep) char *target = ++w->links > LINKS_MAX ? NULL : read_link(link);
+
+    if (!target)
+        return REFUSE(-ELOOP, w->ret_reason, "%s cannot be followed: %s is a link in a loop", w->library,
+                      link);
+    char *joined = xasprintf("%s%s", target, w->rest); /* what rests begins with a slash */
+    if (target[0] == '/')
+        w->done[0] = '\0';
+    free(w->todo);
+    w->rest = w->todo = joined;
+    return 0;
+}
+
+static int enter(Walk *w, const char *name)
+{
+    char *slash = strrchr(w->done, '/');
+
+    if (streq(name, "."))
+        return 0;
+    if (streq(name, "..")) {
+        if (slash)
+            *slash = '\0';
+        return 0;
+    }
+    _cleanup_(freep) char *next = xasprintf("%s/%s", w->done, name);
+    int r = look_at(w, next);
+    if (r < 0)
+        return r;
+    if (S_ISLNK(w->st.st_mode))
+        return follow_link(w, next);
+    if (*w->rest && !S_ISDIR(w->st.st_mode))
+        return REFUSE(-ENOTDIR, w->ret_reason, "%s does not exist: %s is no folder", w->library, next);
+    free(w->done);
+    w->done = TAKE_PTR(next);
+    return 0;
+}
+
 int library_walk(const char *path, uid_t owner, const char *trusted, char **ret_realpath,
                  struct stat *ret_stat, char **ret_reason)
 {
-    /* Without links, and without the slash at its end: "" is the root folder. */
-    _cleanup_(freep) char *done = xstrdup("");
-    _cleanup_(freep) char *todo = xstrdup(path);
-    const char *rest = todo;
-    struct stat st;
-    size_t links = 0;
+    _cleanup_(walk_clear) Walk w = { .library = path,
+                                     .owner = owner,
+                                     .trusted = trusted,
+                                     .done = xstrdup(""),
+                                     .todo = xstrdup(path),
+                                     .ret_reason = ret_reason };
     int r;
 
     assert(path[0] == '/');
-    if (lstat("/", &st) < 0)
-        return REFUSE(-errno, ret_reason, "%s cannot be looked at: /: %s", path, strerror(errno));
-    if (!trusted) {
-        r = check_component(path, "/", &st, owner, ret_reason);
-        if (r < 0)
-            return r;
+    r = look_at(&w, "/");
+    w.rest = w.todo;
+    while (r >= 0 && *(w.rest += strspn(w.rest, "/"))) {
+        _cleanup_(freep) char *name = xstrndup(w.rest, strcspn(w.rest, "/"));
+        w.rest += strlen(name);
+        r = enter(&w, name);
     }
-    while (*(rest += strspn(rest, "/"))) {
-        _cleanup_(freep) char *name = xstrndup(rest, strcspn(rest, "/")), *next = NULL;
-
-        rest += strlen(name);
-        if (streq(name, "."))
-            continue;
-        if (streq(name, "..")) {
-            char *slash = strrchr(done, '/');
-            if (slash)
-                *slash = '\0';
-            continue;
-        }
-        next = xasprintf("%s/%s", done, name);
-        if (lstat(next, &st) < 0) {
-            if (errno == ENOENT)
-                return refuse_missing(path, next, ret_reason);
-            return REFUSE(-errno, ret_reason, "%s cannot be looked at: %s: %s", path, next, strerror(errno));
-        }
-        if (!is_trusted(next, trusted)) {
-            r = check_component(path, next, &st, owner, ret_reason);
-            if (r < 0)
-                return r;
-        }
-        if (S_ISLNK(st.st_mode)) {
-            _cleanup_(freep) char *target = ++links > LINKS_MAX ? NULL : read_link(next);
-            char *joined;
-
-            if (!target)
-                return REFUSE(-ELOOP, ret_reason, "%s cannot be followed: %s is a link in a loop", path,
-                              next);
-            joined = xasprintf("%s%s", target, rest); /* what rests begins with a slash */
-            if (target[0] == '/')
-                done[0] = '\0';
-            free(todo);
-            todo = joined;
-            rest = joined;
-        } else {
-            if (*rest && !S_ISDIR(st.st_mode))
-                return REFUSE(-ENOTDIR, ret_reason, "%s does not exist: %s is no folder", path, next);
-            free(done);
-            done = TAKE_PTR(next);
-        }
-    }
-    if (!S_ISREG(st.st_mode)) /* after "..", `st` is of another folder, but of a folder, too */
+    if (r < 0)
+        return r;
+    if (!S_ISREG(w.st.st_mode)) /* after "..", `st` is of another folder, but of a folder, too */
         return REFUSE(-EINVAL, ret_reason, "%s is not a regular file", path);
-    *ret_realpath = TAKE_PTR(done);
-    *ret_stat = st;
+    *ret_realpath = TAKE_PTR(w.done);
+    *ret_stat = w.st;
     return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of report/recommend: what it names, what it must never name, and what it says against what it names. */
+/* Tests of report/recommend: what it names, what it must never name, and what it says against what it names.
+ */
 #include "report/recommend.h"
 #include "series-feed.h"
 

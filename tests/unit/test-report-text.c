@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of report/report-text and report/report-html: the numbers as people read them, and names that are markup,
- * formulas or escape sequences. */
+/* Tests of report/report-text and report/report-html: the numbers as people read them, and names that are
+ * markup, formulas or escape sequences. */
 #include "report/report-text.h"
 #include "series-feed.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of report/report: the faults that a published table can have (relays counted for what they did not run,
- * one snapshot for a period, no uncertainty, growth taken for a level) must not be possible here. */
+/* Tests of report/report: the faults that a published table can have (relays counted for what they did not
+ * run, one snapshot for a period, no uncertainty, growth taken for a level) must not be possible here. */
 #include "report/report.h"
 #include "series-feed.h"
 
