@@ -71,6 +71,31 @@ static void test_pinned(void **state)
             fail_msg("%s is in group %zd", names[i], (ssize_t)assigned[i]);
 }
 
+/* Names whose scores have their upper 31 bits in common, so that the last step of the hash decides between
+ * them; found, and decided, by another implementation. */
+static void test_pinned_to_the_last_bit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first, *second;
+        size_t winner;
+    } rows[] = {
+        { "relay1952", "relay3463", 1 },    { "relay518", "relay123238", 0 },
+        { "relay68206", "relay75541", 0 },  { "relay97032", "relay191819", 1 },
+        { "relay35354", "relay137301", 1 }, { "relay60238", "relay273611", 1 },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        char *names[] = { (char *)rows[i].first, (char *)rows[i].second };
+        Group groups[] = { size("A", 1, "") };
+        size_t assigned[2];
+
+        assign(groups, 1, names, 2, assigned);
+        assert_int_equal(assigned[rows[i].winner], 0);
+        assert_int_equal(assigned[!rows[i].winner], GROUP_NONE);
+    }
+}
+
 static void test_patterns(void **state)
 {
     (void)state;
@@ -413,6 +438,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_pinned_to_the_last_bit),
         cmocka_unit_test(test_patterns),
         cmocka_unit_test(test_first_group_keeps),
         cmocka_unit_test(test_no_groups_no_relays),

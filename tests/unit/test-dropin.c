@@ -69,6 +69,24 @@ static void test_escapes(void **state)
     }
 }
 
+static void test_comment_shows_no_control_characters(void **state)
+{
+    (void)state;
+    Allocator allocator = { .name = (char *)"a" };
+
+    for (int c = 1; c < 0x80; c++) {
+        char group[] = { (char)c, '\0' }, shown[] = { c < ' ' || c == 0x7f ? '?' : (char)c, '\0' };
+        _cleanup_(freep) char *text = dropin_render("/etc/relayalloc.conf", group, &allocator, NULL),
+                              *expected =
+                                  xasprintf("# relayalloc: written from /etc/relayalloc.conf, group %s, "
+                                            "allocator a; changes made here are lost\n"
+                                            "[Service]\nEnvironment=\"LD_PRELOAD=\"\n",
+                                            shown);
+
+        assert_string_equal(text, expected);
+    }
+}
+
 /* Names come from a file that root wrote, but a newline in one must not become a line of a unit. */
 static void test_comment_keeps_to_its_line(void **state)
 {
@@ -137,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_comment_keeps_to_its_line),
+        cmocka_unit_test(test_comment_shows_no_control_characters),
         cmocka_unit_test(test_is_ours),
         cmocka_unit_test(test_property_round_trip),
     };

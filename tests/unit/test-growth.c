@@ -48,6 +48,9 @@ static void test_verdicts(void **state)
         { "two percent", { 20, 21, 19, 22, 18 }, 10 * DAY, 2 * DAY, 0, TREND_GROWING, NULL },
         { "falling", { -20, -21, -19, -22, -18 }, 10 * DAY, 2 * DAY, 0, TREND_SHRINKING, NULL },
         { "falling a little", { -5, -5, -4, -6, -5 }, 10 * DAY, 2 * DAY, 0, TREND_STEADY, NULL },
+        /* Perhaps a little more than 1 % a day, but surely not up and down that much. */
+        { "at most growing", { 12, 6, 10, 4, 8 }, 10 * DAY, 2 * DAY, 0, TREND_STEADY, NULL },
+        { "at most shrinking", { -12, -6, -10, -4, -8 }, 10 * DAY, 2 * DAY, 0, TREND_STEADY, NULL },
         { "three relays", { 20, 21, 19, NAN }, 10 * DAY, 2 * DAY, 0, TREND_GROWING, NULL },
         { "two relays",
           { 20, 21, NAN },

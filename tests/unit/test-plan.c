@@ -160,6 +160,8 @@ static void test_state_words(void **state)
         { { .assigned = true, .up = true, .action = ACTION_REFUSED, .cause = CAUSE_MISSING },
           "drifted",
           false },
+        /* Nothing can be done with its file, and nothing need be: it runs what it should. */
+        { { .assigned = true, .up = true, .action = ACTION_REFUSED }, "ok", true },
         { { .assigned = true, .up = false }, "stopped", true },
         { { .assigned = false, .up = true }, "observed", true },
         { { .assigned = false, .up = true, .action = ACTION_RESTART }, "pending", false },

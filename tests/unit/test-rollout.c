@@ -1004,6 +1004,24 @@ static void test_time_left(void **state)
     world_free(w);
 }
 
+/* Those that go together settle together. */
+static void test_time_left_of_several_at_a_time(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[6];
+    policy.parallel = 3;
+    policy.settle = 10 * USEC_PER_SEC;
+    all_restart(items, 6);
+    World *w = world_new(&policy, items, 6);
+
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    assert_int_equal(count_steps(w, STEP_SETTLING), 3);
+    assert_int_equal(rollout_left(w->r, w->now.monotonic), 20 * USEC_PER_SEC);
+    world_free(w);
+}
+
 /* A relay whose file alone changes ends at once, and says nothing of how long a restart takes. */
 static void test_time_left_after_files(void **state)
 {
@@ -1249,6 +1267,7 @@ int main(void)
         cmocka_unit_test(test_pause_resume_abort_supersede),
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_time_left),
+        cmocka_unit_test(test_time_left_of_several_at_a_time),
         cmocka_unit_test(test_time_left_after_files),
         cmocka_unit_test(test_recover_after_crash),
         cmocka_unit_test(test_recovered_relay_that_then_fails),

@@ -256,6 +256,28 @@ static void test_restart_by_peak(void **state)
     assert_true(fabs(mean_of(t) - 1100) < 1e-9);
 }
 
+/* 3 % is the line, to both sides of it. */
+static void test_fall_of_the_peak(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t peak;
+        unsigned restarts;
+    } rows[] = { { 1000, 0 }, { 999, 0 }, { 971, 0 }, { 968, 1 }, { 950, 1 } };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_(series_clear) Series s = { 0 };
+        Feed f = { "r", "A", NULL, 0, 1000 };
+
+        begin(&s, (SeriesOptions){ .step = HOUR });
+        add(&s, T0, &f);
+        f.rss = rows[i].peak;
+        add(&s, T0 + HOUR, &f);
+        series_finish(&s);
+        assert_int_equal(track_of(&s, "r", "")->restarts, rows[i].restarts);
+    }
+}
+
 /* What the relay ran counts, whatever its group; a change of group alone is no restart. */
 static void test_moved(void **state)
 {
@@ -478,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_restart_within_a_slice),
         cmocka_unit_test(test_no_restart),
         cmocka_unit_test(test_restart_by_peak),
+        cmocka_unit_test(test_fall_of_the_peak),
         cmocka_unit_test(test_moved),
         cmocka_unit_test(test_moved_and_back),
         cmocka_unit_test(test_unproved),

@@ -162,6 +162,23 @@ static void test_compare_pairs(void **state)
                 0.05); /* the one relay that stands alone makes the error */
 }
 
+/* Computed by another implementation: the 9500th of the 9999 draws of |T|, and no other. A report says which
+ * seed it drew with, so that anybody can draw the same. */
+static void test_compare_pinned(void **state)
+{
+    (void)state;
+    Unit sides[20];
+    const Unit both[] = { { 2.0, 5.0, true, true }, { 2.5, 6.5, true, true }, { 1.5, 4.5, true, true },
+                          { 3.0, 6.0, true, true }, { 2.2, 5.9, true, true }, { 2.8, 7.1, true, true } };
+
+    fill(sides, 10, 10, 2, 8, 0.02);
+    Comparison s = stats_compare(sides, 20, 7), b = stats_compare(both, ELEMENTSOF(both), 1);
+    assert_true(fabs(s.interval.low - 0.735337997208) < 1e-9);
+    assert_true(fabs(s.interval.high - 0.763849742915) < 1e-9);
+    assert_true(fabs(b.interval.low - 0.519838890704) < 1e-9);
+    assert_true(fabs(b.interval.high - 0.666778510583) < 1e-9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_compare_is_symmetric),
         cmocka_unit_test(test_compare_at_the_edges),
         cmocka_unit_test(test_compare_pairs),
+        cmocka_unit_test(test_compare_pinned),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,10 @@
 #define MIMALLOC "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2"
 #define MIMALLOC_FILE MIMALLOC ".0"
 #define JEMALLOC "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
+#define OWN_LIBRARY "/opt/lib/libmine.so"
+#define OWN_NOT_LOADED                                                                                       \
+    "the library " OWN_LIBRARY " exists but was not loaded: hidden or denied by the unit's sandbox, or it "  \
+    "was missing when the relay started"
 #define FILES_MAX 6
 #define VARIABLES_MAX 8
 
@@ -599,6 +603,11 @@ static void test_library_gone_or_denied(void **state)
           .apparmor = "my tor (kill)",
           .cause = CAUSE_DENIED,
           .reason = NOT_LOADED "denied by AppArmor profile my tor" },
+        { .what = "a stack of profiles of which some only complain",
+          .path = "",
+          .apparmor = "system_tor//&local (mixed)",
+          .cause = CAUSE_DENIED,
+          .reason = NOT_LOADED "denied by AppArmor profile system_tor//&local" },
         { .what = "a profile that only complains",
           .path = "",
           .apparmor = "system_tor (complain)",
@@ -709,6 +718,32 @@ static void test_replaced(void **state)
           .process = { "LD_PRELOAD=" JEMALLOC },
           .cause = CAUSE_NOT_RESTARTED,
           .reason = "runs jemalloc, not mimalloc" RESTART },
+        /* A library of no known family: only the name tells that it is another version of the same. */
+        { .what = "an earlier version of a library of one's own",
+          .library = OWN_LIBRARY,
+          .realpath = OWN_LIBRARY ".2",
+          .path = OWN_LIBRARY ".1",
+          .cause = CAUSE_REPLACED,
+          .reason = "runs " OWN_LIBRARY ".1, but " OWN_LIBRARY " leads to " OWN_LIBRARY
+                    ".2 now (a restart loads that one)" },
+        { .what = "in a folder named after it",
+          .library = OWN_LIBRARY,
+          .realpath = OWN_LIBRARY ".2",
+          .path = OWN_LIBRARY ".d/libother.so",
+          .cause = CAUSE_DENIED,
+          .reason = OWN_NOT_LOADED },
+        { .what = "a longer name",
+          .library = OWN_LIBRARY,
+          .realpath = OWN_LIBRARY ".2",
+          .path = OWN_LIBRARY "x.1",
+          .cause = CAUSE_DENIED,
+          .reason = OWN_NOT_LOADED },
+        { .what = "another name of the same length",
+          .library = OWN_LIBRARY,
+          .realpath = OWN_LIBRARY ".2",
+          .path = "/opt/lib/libhers.so.1",
+          .cause = CAUSE_DENIED,
+          .reason = OWN_NOT_LOADED },
         { .what = "a version that it was not told to load",
           .path = MIMALLOC ".0.old",
           .process = { "LD_PRELOAD=" MIMALLOC ".0.old" },

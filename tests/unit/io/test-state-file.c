@@ -62,6 +62,9 @@ static void test_round_trip(void **state)
     assert_string_equal(state_find_flight(t, "one")->previous, text);
     assert_null(state_find_flight(t, "one")->before);
     assert_null(state_find_flight(t, "two")->previous);
+    /* What an earlier run of the daemon left is told from what this one begins. */
+    assert_true(state_find_flight(t, "one")->left && state_find_flight(t, "two")->left);
+    assert_false(state_find_flight(s, "one")->left);
     assert_int_equal(t->n_refusals, 2);
     assert_string_equal(state_find_refusal(t, "one", "", "")->reason, "it still runs it");
     assert_null(state_find_refusal(t, "two", "", ""));
