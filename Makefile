@@ -93,8 +93,13 @@ $(BUILD)/tests/%: tests/unit/%.c $(CORE_LIB)
 	$(CC) $(ALL_CPPFLAGS) $(PATHS) $(TEST_CFLAGS) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(CORE_LIB) -lcmocka -lm $(TEST_LIBS)
 
 .PHONY: check-unit
-check-unit: all $(UNIT_TESTS) $(UNIT_IO_TESTS) ## unit tests: no root, no network, seconds
-	@failed=0; for t in $(UNIT_TESTS) $(UNIT_IO_TESTS); do $$t || failed=1; done; exit $$failed
+check-unit: need-cmocka all $(UNIT_TESTS) $(UNIT_IO_TESTS) ## unit tests: no root, no network, seconds
+	@tests/unit/run $(UNIT_TESTS) $(UNIT_IO_TESTS)
+
+.PHONY: need-cmocka
+need-cmocka:
+	@$(PKG_CONFIG) --exists cmocka || { echo 'The unit tests need cmocka: apt install libcmocka-dev' >&2; exit 1; }
+$(UNIT_TESTS) $(UNIT_IO_TESTS): | need-cmocka
 
 .PHONY: asan
 asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "core/util.h"
+#include "io/library.h"
+#include "test.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -97,14 +99,30 @@ static inline char *scratch_compile(const char *folder, const char *name, const 
     return path;
 }
 
+static inline bool scratch_has_library(const char *name)
+{
+    int status = 0;
+    pid_t child = fork(); /* an allocator that was loaded once does not like to go */
+
+    if (child == 0)
+        _exit(!dlopen(name, RTLD_LAZY | RTLD_LOCAL) &&
+              strstr(dlerror(), "cannot open shared object file: No such file"));
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        abort();
+    return status == 0;
+}
+
+/* Skips the test when the dynamic linker does not find the library. */
+static inline void scratch_need_library(const char *name)
+{
+    if (!scratch_has_library(name))
+        skip_because("%s is not installed (apt install %s)", name, library_package(name));
+}
+
 /* Debian 12 and Ubuntu 24.04 have mimalloc 2, Debian 13 has mimalloc 3. */
 static inline const char *scratch_mimalloc(void)
 {
-    void *library = dlopen("libmimalloc.so.2", RTLD_LAZY | RTLD_LOCAL);
-
-    if (library)
-        dlclose(library);
-    return library ? "libmimalloc.so.2" : "libmimalloc.so.3";
+    return scratch_has_library("libmimalloc.so.2") ? "libmimalloc.so.2" : "libmimalloc.so.3";
 }
 
 static inline size_t scratch_count_fds(void)

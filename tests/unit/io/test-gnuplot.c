@@ -15,6 +15,7 @@ static void test_chart(void **state)
     char *out = NULL, *error = NULL;
     size_t size = 0;
 
+    need_program("gnuplot", "gnuplot-nox");
     assert_int_equal(
         gnuplot_run("set terminal svg\nset output\nplot x title 'a line'\n", MINUTE, &out, &size, &error), 0);
     assert_int_equal(size, strlen(out));
@@ -45,6 +46,7 @@ static void test_error(void **state)
     char *out = NULL, *error = NULL;
     size_t size = 77;
 
+    need_program("gnuplot", "gnuplot-nox");
     assert_int_equal(gnuplot_run("plot nonsense(\n", MINUTE, &out, &size, &error), -EIO);
     assert_non_null(error);
     assert_non_null(strstr(error, "nonsense"));
@@ -60,6 +62,7 @@ static void test_no_configuration(void **state)
     char home[] = "/tmp/test-gnuplot-XXXXXX", *out = NULL, *error = NULL;
     size_t size = 0;
 
+    need_program("gnuplot", "gnuplot-nox");
     assert_non_null(mkdtemp(home));
     _cleanup_(freep) char *rc = xasprintf("%s/.gnuplot", home);
     FILE *f = fopen(rc, "w");

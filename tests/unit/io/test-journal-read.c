@@ -124,6 +124,7 @@ static char *write_journal(Fixture *f, const char *name)
     _cleanup_(freep) char *output = xasprintf("--output=%s", path);
     char *argv[] = { (char *)REMOTE, output, (char *)"-", NULL };
 
+    need_program(REMOTE, "systemd-journal-remote");
     fflush(f->export);
     rewind(f->export);
     lseek(fileno(f->export), 0, SEEK_SET);

@@ -9,13 +9,8 @@
 #include <limits.h>
 #include <linux/xattr.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <sys/mount.h>
 #include <sys/xattr.h>
-
-#include <cmocka.h>
 
 #define PROBE BUILD_DIR "/relayalloc-probe"
 
@@ -99,6 +94,8 @@ static void test_installed(void **state)
         _cleanup_(freep) char *id = NULL, *id_again = NULL;
         struct stat st;
 
+        if (!streq(names[i], "libc.so.6"))
+            scratch_need_library(names[i]);
         if (library_resolve(names[i], PROBE, &library, &reason) < 0)
             fail_msg("%s", reason);
         assert_null(reason);
@@ -385,8 +382,8 @@ static void test_walk_acl(void **state)
     _cleanup_(freep) char *path = scratch_write(folder, "acl.so", "", 0, 0644), *real = NULL, *reason = NULL;
 
     if (setxattr(path, "system.posix_acl_access", &acl, sizeof(acl), 0) < 0) {
-        assert_int_equal(errno, EOPNOTSUPP); /* a file system without such lists */
-        return;
+        assert_int_equal(errno, EOPNOTSUPP);
+        skip_because("/tmp is on a file system without access control lists");
     }
     assert_int_equal(walk(path, geteuid(), &real, &reason), -EPERM);
     expect_words(reason, "is writable by its access control list");
@@ -492,10 +489,9 @@ static void test_own_library(void **state)
     (void)state;
     static const char *const shared[] = { "-shared", NULL };
 
-    if (!safe) { /* nothing but what is installed is root's, which the other tests cover */
-        expect_refusal("/nonexistent/lib.so", -ENOENT, "does not exist");
-        return;
-    }
+    if (!safe)
+        skip_because("only root, with a mount of its own, has a folder that is root's all the way");
+    scratch_need_library("libjemalloc.so.2");
     _cleanup_(freep) char *path = scratch_compile(safe, "libown-1.0.so", library_source, shared);
     _cleanup_(freep) char *link = xasprintf("%s/libown.so", safe);
     _cleanup_(freep) char *damaged = NULL, *user = NULL, *reason = NULL;

@@ -7,11 +7,6 @@
 #include "scratch.h"
 
 #include <gnu/libc-version.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 #define PROBE BUILD_DIR "/relayalloc-probe"
 
@@ -150,6 +145,7 @@ static void test_installed(void **state)
         _cleanup_(probe_result_clear) ProbeResult result = { 0 };
         _cleanup_(freep) char *reason = NULL;
 
+        scratch_need_library(table[i].name);
         if (library_resolve(table[i].name, PROBE, &library, &reason) < 0 ||
             probe_run(PROBE, library.path, NULL, 0, &result, &reason) < 0)
             fail_msg("%s", reason);
@@ -174,6 +170,7 @@ static void test_environment(void **state)
     _cleanup_(probe_result_clear) ProbeResult result = { 0 }, tuned = { 0 };
     _cleanup_(freep) char *reason = NULL;
 
+    scratch_need_library("libjemalloc.so.2");
     if (library_resolve("libjemalloc.so.2", PROBE, &library, &reason) < 0 ||
         run_with(library.path, "MALLOC_CONF", "nonsense:true", PROBE_TIMEOUT, &result, &reason) < 0)
         fail_msg("%s", reason);
@@ -446,6 +443,7 @@ static void test_dlopen(void **state)
         _cleanup_(library_clear) Library library = { 0 };
         _cleanup_(freep) char *reason = NULL, *option = NULL, *out = NULL;
 
+        scratch_need_library(names[i]);
         if (library_resolve(names[i], PROBE, &library, &reason) < 0)
             fail_msg("%s", reason);
         option = xasprintf("--dlopen=%s", library.path);
@@ -471,6 +469,7 @@ static void test_no_room(void **state)
                                           "glibc.rtld.optional_static_tls=0",
                                   NULL };
 
+    scratch_need_library("libjemalloc.so.2");
     if (library_resolve("libjemalloc.so.2", PROBE, &library, &reason) < 0)
         fail_msg("%s", reason);
     option = xasprintf("--dlopen=%s", library.path);
@@ -490,6 +489,7 @@ static void test_apparmor(void **state)
     _cleanup_(freep) char *reason = NULL, *option = NULL, *out = NULL;
     int status;
 
+    scratch_need_library("libjemalloc.so.2");
     if (library_resolve("libjemalloc.so.2", PROBE, &library, &reason) < 0)
         fail_msg("%s", reason);
     option = xasprintf("--dlopen=%s", library.path);

@@ -5,14 +5,9 @@
 #include "scratch.h"
 
 #include <grp.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <sys/prctl.h>
 #include <time.h>
-
-#include <cmocka.h>
 
 static const char helper_source[] =
     "#include <dirent.h>\n"
