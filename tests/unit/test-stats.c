@@ -167,9 +167,9 @@ static void test_compare_pairs(void **state)
 static void test_compare_pinned(void **state)
 {
     (void)state;
-    Unit sides[20];
-    const Unit both[] = { { 2.0, 5.0, true, true }, { 2.5, 6.5, true, true }, { 1.5, 4.5, true, true },
-                          { 3.0, 6.0, true, true }, { 2.2, 5.9, true, true }, { 2.8, 7.1, true, true } };
+    Subject sides[20];
+    const Subject both[] = { { 2.0, 5.0, true, true }, { 2.5, 6.5, true, true }, { 1.5, 4.5, true, true },
+                             { 3.0, 6.0, true, true }, { 2.2, 5.9, true, true }, { 2.8, 7.1, true, true } };
 
     fill(sides, 10, 10, 2, 8, 0.02);
     Comparison s = stats_compare(sides, 20, 7), b = stats_compare(both, ELEMENTSOF(both), 1);

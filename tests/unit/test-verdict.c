@@ -724,8 +724,8 @@ static void test_replaced(void **state)
           .realpath = OWN_LIBRARY ".2",
           .path = OWN_LIBRARY ".1",
           .cause = CAUSE_REPLACED,
-          .reason = "runs " OWN_LIBRARY ".1, but " OWN_LIBRARY " leads to " OWN_LIBRARY
-                    ".2 now (a restart loads that one)" },
+          .reason = "runs " OWN_LIBRARY ".1, but " OWN_LIBRARY " now points to " OWN_LIBRARY
+                    ".2 (a restart loads that one)" },
         { .what = "in a folder named after it",
           .library = OWN_LIBRARY,
           .realpath = OWN_LIBRARY ".2",
