@@ -63,6 +63,23 @@ static int load_config(const char *path, Config **ret)
     return r;
 }
 
+/* Would the daemon take it? Its faults are told by load_config(). */
+static void judge_config(Doctor *d, const char *path)
+{
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    _cleanup_(config_freep) Config *config = NULL;
+    Finding f = { 0 };
+
+    if (!isempty(d->root) || access(path, F_OK) < 0 ||
+        config_file_load_judged(path, path, &problems, NULL, &config) >= 0)
+        return;
+    for (size_t i = 0; i < problems.n; i++) {
+        _cleanup_(freep) char *reason = xasprintf("%s %s", problems.items[i].file, problems.items[i].message);
+        if (doctor_configuration(reason, &f))
+            findings_add(&d->findings, NULL, &f);
+    }
+}
+
 static int by_name(const void *a, const void *b)
 {
     const DoctorRelay *x = a, *y = b;
@@ -331,6 +348,7 @@ int ctl_doctor(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(freep) char *file = xasprintf("%s%s", options->config_given ? "" : d.root, options->config);
     if (load_config(file, &d.config) < 0)
         return EXIT_USAGE;
+    judge_config(&d, file);
     find_relays(&d);
     read_libraries(&d);
     look_at_allocators(&d);

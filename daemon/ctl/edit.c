@@ -93,7 +93,8 @@ static int edit_until_valid(const CtlOptions *options, Draft *draft, bool *ret_w
                 printf("%s: unchanged.\n", draft_target(draft));
             return EXIT_FINE;
         }
-        file_judge(draft_candidate(draft), draft_target(draft), &verdict);
+        file_judge(draft_candidate(draft), draft_target(draft),
+                   !file_is_installed(options, draft_target(draft)), &verdict);
         file_verdict_print(&verdict);
         if (verdict.config) {
             r = decide(options, draft);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <sys/stat.h>
 
 void file_verdict_clear(FileVerdict *verdict)
 {
@@ -34,10 +35,10 @@ static void warn_of_libraries(const char *as, const Config *config, Problems *wa
     facts_array_free(facts, config->n_allocators);
 }
 
-void file_judge(const char *file, const char *as, FileVerdict *ret)
+void file_judge(const char *file, const char *as, bool draft, FileVerdict *ret)
 {
     *ret = (FileVerdict){ 0 };
-    if (config_file_load(file, &ret->problems, &ret->config) >= 0)
+    if (config_file_load_judged(file, as, &ret->problems, draft ? &ret->warnings : NULL, &ret->config) >= 0)
         warn_of_libraries(as, ret->config, &ret->warnings);
     for (size_t i = 0; i < ret->problems.n; i++) {
         Problem *p = &ret->problems.items[i];
@@ -48,12 +49,22 @@ void file_judge(const char *file, const char *as, FileVerdict *ret)
     }
 }
 
+bool file_is_installed(const CtlOptions *options, const char *file)
+{
+    struct stat a, b;
+    bool same = streq(file, options->config) || (stat(file, &a) == 0 && stat(options->config, &b) == 0 &&
+                                                 a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+
+    return same && (!options->config_given || geteuid() == 0);
+}
+
 void file_verdict_print(const FileVerdict *verdict)
 {
     ctl_print_problems(&verdict->problems);
     for (size_t i = 0; i < verdict->warnings.n; i++) {
         const Problem *p = &verdict->warnings.items[i];
-        _cleanup_(freep) char *line = xasprintf("%s: %s: warning: %s", p->file, p->setting, p->message);
+        _cleanup_(freep) char *line = xasprintf("%s: %s%swarning: %s", p->file, p->setting ? p->setting : "",
+                                                p->setting ? ": " : "", p->message);
         ctl_complain(line);
     }
 }
@@ -93,7 +104,7 @@ int ctl_check(int argc, char *argv[], const CtlOptions *options)
     if (!local_only(options, "check"))
         return EXIT_USAGE;
     const char *file = operands[0] ? operands[0] : options->config;
-    file_judge(file, file, &verdict);
+    file_judge(file, file, !file_is_installed(options, file), &verdict);
     if (options->json != JSON_OFF) {
         struct json_object *array = json_object_new_array();
         add_problems(array, &verdict.problems, "error");
@@ -298,6 +309,18 @@ static void hint_unreadable(const CtlOptions *options, const Survey *survey)
                 unreadable == 1 ? "" : "s", unreadable == 1 ? "s" : "");
 }
 
+/* Would the daemon take the file from where it is? EXIT_FINE, for a draft after a warning; EXIT_USAGE after a
+ * message. */
+static int judge_place(const char *file, bool draft)
+{
+    _cleanup_(file_verdict_clear) FileVerdict verdict = { 0 };
+    int r = config_file_load_judged(file, file, &verdict.problems, draft ? &verdict.warnings : NULL,
+                                    &verdict.config);
+
+    file_verdict_print(&verdict);
+    return r < 0 ? EXIT_USAGE : EXIT_FINE;
+}
+
 static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file, const char *as,
                         size_t *ret_changes)
 {
@@ -349,10 +372,13 @@ int ctl_plan(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_operands(argc, argv, 1, &operands);
     if (status != 0)
         return status;
-    if (operands[0])
-        return local_only(options, "plan FILE")
-                   ? file_print_plan(options, operands[0], options->config, &changes)
-                   : EXIT_USAGE;
+    if (operands[0]) {
+        if (!local_only(options, "plan FILE"))
+            return EXIT_USAGE;
+        status = judge_place(operands[0], !file_is_installed(options, operands[0]));
+        return status == EXIT_FINE ? file_print_plan(options, operands[0], options->config, &changes)
+                                   : status;
+    }
     int r = ctl_bus_open(options, !remote, &bus);
     if (r >= 0)
         r = plan_of_daemon(options, bus);
@@ -363,6 +389,9 @@ int ctl_plan(int argc, char *argv[], const CtlOptions *options)
             ctl_error("relayallocd does not run on %s", options->host ? options->host : options->machine);
         return EXIT_FAILED;
     }
+    status = judge_place(options->config, !file_is_installed(options, options->config));
+    if (status != EXIT_FINE)
+        return status;
     fleet_say_offline(options);
     return plan_of_file(options, bus, options->config, options->config, &changes);
 }

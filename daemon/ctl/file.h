@@ -13,8 +13,12 @@ typedef struct FileVerdict {
 } FileVerdict;
 void file_verdict_clear(FileVerdict *verdict);
 
-/* Reads and judges `file`; messages name it `as`. */
-void file_judge(const char *file, const char *as, FileVerdict *ret);
+/* Reads and judges `file`; messages name it `as`. What others than root can change is a problem, in a `draft`
+ * a warning. */
+void file_judge(const char *file, const char *as, bool draft, FileVerdict *ret);
+/* Is `file`, by whatever name, the one that the daemon reads? One of --config= is so for root alone: what
+ * others name there is a file of their own. */
+bool file_is_installed(const CtlOptions *options, const char *file);
 /* A problem a line on stderr. */
 void file_verdict_print(const FileVerdict *verdict);
 

@@ -6,20 +6,9 @@
 #include "doctor/doctor-text.h"
 
 const char *const finding_ids[] = {
-    "library-refused",
-    "library-hidden",
-    "library-denied",
-    "mimalloc3-grows",
-    "tor-sandbox",
-    "overridden",
-    "also-set",
-    "huge-pages",
-    "queues-too-big",
-    "journal-in-memory",
-    "journal-too-small",
-    "needrestart",
-    "unattended-upgrades",
-    NULL,
+    "configuration-refused", "library-refused",   "library-hidden", "library-denied",      "mimalloc3-grows",
+    "tor-sandbox",           "overridden",        "also-set",       "huge-pages",          "queues-too-big",
+    "journal-in-memory",     "journal-too-small", "needrestart",    "unattended-upgrades", NULL,
 };
 
 const char *severity_to_string(Severity severity)
@@ -72,7 +61,24 @@ size_t findings_warnings(const Findings *findings)
     return n;
 }
 
-/* ---- allocators ---- */
+/* ---- the configuration, and allocators ---- */
+
+bool doctor_configuration(const char *reason, Finding *ret)
+{
+    if (isempty(reason))
+        return false;
+    *ret = (Finding){
+        .id = "configuration-refused",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("the configuration is refused: %s", reason),
+        .why = xstrdup(
+            "Who can change it chooses what is loaded into every relay, as root in the commands before "
+            "tor's start. The daemon keeps the configuration that it has, and does not start with this "
+            "one."),
+        .advice = xstrdup("Type what stands in parentheses, then \"relayallocctl check\"."),
+    };
+    return true;
+}
 
 bool doctor_library(const char *allocator, const char *reason, Finding *ret)
 {

@@ -33,7 +33,10 @@ size_t findings_warnings(const Findings *findings);
 /* Ids of all findings that there are, NULL-terminated: for the tests and the manual. */
 extern const char *const finding_ids[];
 
-/* ---- about an allocator or a relay ---- */
+/* ---- about the configuration, an allocator, or a relay ---- */
+
+/* Others than root can change the configuration, or what it includes; `reason` says who, and what to type. */
+bool doctor_configuration(const char *reason, Finding *ret);
 
 /* The library was refused, with this reason. */
 bool doctor_library(const char *allocator, const char *reason, Finding *ret);

@@ -9,6 +9,8 @@
  * reports. */
 #include "io/config-file.h"
 
+#include "io/trust.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
@@ -38,6 +40,9 @@ typedef struct Source {
     size_t settings;  /* likewise */
     const char *path; /* the main file: includes are relative to its folder */
     Problems *problems;
+    const char *as;    /* where the main file's owner and mode are looked at; NULL: nobody's are */
+    Problems distrust; /* what others than root could change */
+    bool draft;        /* not where it will be read */
     enum { IN_CODE, IN_COMMENT, IN_STRING } state; /* of libconfig's scanner: goes on across files */
     Origin opened;                                 /* where that comment or string begins */
 } Source;
@@ -68,6 +73,7 @@ static void source_clear(Source *s)
     fclosep(&s->out);
     strv_free(s->files);
     free(s->lines);
+    problems_clear(&s->distrust);
 }
 
 static void begin_line(Source *s, size_t file, unsigned line)
@@ -215,6 +221,37 @@ static void source_add_text(Source *s, const char *text, size_t file, unsigned d
     fputc('\n', s->out);
 }
 
+/* As it stands when absolute, else below the current directory. */
+static char *absolute_path(const char *path)
+{
+    _cleanup_(freep) char *here = *path == '/' ? NULL : getcwd(NULL, 0);
+
+    return *path == '/' ? xstrdup(path) : xasprintf("%s/%s", here ? here : "", path);
+}
+
+/* `st` is of the open file: between the walk and open(2) only root could have put another in its place. */
+static void judge_file(Source *s, const char *path, const struct stat *st)
+{
+    const char *judged = strv_length(s->files) == 0 ? s->as : path;
+    _cleanup_(freep) char *absolute = NULL, *folder = NULL, *real = NULL, *reason = NULL;
+    TrustRules rules = { .owner = 0, .sticky = true };
+    struct stat found;
+
+    if (!s->as)
+        return;
+    absolute = absolute_path(judged);
+    if (s->draft) {
+        _cleanup_(freep) char *main_path = absolute_path(s->path);
+        *strrchr(main_path, '/') = '\0';
+        rules.trusted = folder = realpath(*main_path ? main_path : "/", NULL);
+    }
+    if (trust_walk(absolute, &rules, &real, &found, &reason) < 0)
+        problems_add(&s->distrust, judged, 0, NULL, "%s%s", reason,
+                     s->draft ? "; it is refused when it is installed so" : "");
+    else if (streq(judged, path) && (found.st_dev != st->st_dev || found.st_ino != st->st_ino))
+        problems_add(&s->distrust, judged, 0, NULL, "changes while it is read");
+}
+
 /* The whole file, with a NUL behind it; NULL and the reason in *ret_error. */
 static char *read_whole(Source *s, const char *path, const char **ret_error)
 {
@@ -234,6 +271,7 @@ static char *read_whole(Source *s, const char *path, const char **ret_error)
         *ret_error = S_ISDIR(st.st_mode) ? "is a folder, not a file" : "is not a regular file";
         return NULL;
     }
+    judge_file(s, path, &st);
     size_t expected = (size_t)st.st_size;
     if (expected > FILE_SIZE_MAX - s->bytes) {
         *ret_error = "too large; 1 MiB is the most, all included files together";
@@ -384,33 +422,57 @@ static int parse(Source *s, const char *text, Config **ret)
     return r;
 }
 
-int config_file_load(const char *path, Problems *problems, Config **ret)
+static int load(Source *s, Config **ret)
 {
+    const size_t before = s->problems->n;
     _cleanup_(freep) char *text = NULL;
-    _cleanup_(source_clear) Source s = { .path = path, .problems = problems };
-    size_t size = 0, before = problems->n;
     const char *error = NULL;
+    size_t size = 0;
 
-    s.out = open_memstream(&text, &size);
-    if (!s.out)
+    s->out = open_memstream(&text, &size);
+    if (!s->out)
         abort(); /* out of memory, as in xcalloc() */
-    error = source_add_file(&s, path, 0);
+    error = source_add_file(s, s->path, 0);
     if (error)
-        problems_add(problems, path, 0, NULL, "%s", error);
-    else if (s.bytes ==
+        problems_add(s->problems, s->path, 0, NULL, "%s", error);
+    else if (s->bytes ==
              0) /* a save that a full disk cut off looks so, and would take every relay out of its group */
-        problems_add(problems, path, 0, NULL,
+        problems_add(s->problems, s->path, 0, NULL,
                      "the file is empty; to take all relays out of their groups write \"groups = ();\"");
-    if (s.settings > SETTINGS_MAX)
-        problems_add(problems, path, 0, NULL, "too many settings (10000 at most)");
-    int r = fclose(TAKE_PTR(s.out)); /* `text` is complete and ours only now */
+    if (s->settings > SETTINGS_MAX)
+        problems_add(s->problems, s->path, 0, NULL, "too many settings (10000 at most)");
+    int r = fclose(TAKE_PTR(s->out)); /* `text` is complete and ours only now */
     if (r != 0)
         abort();
     /* Without an included file, what it would have defined would be reported as unknown. */
-    if (error || problems->n > before)
+    if (error || s->problems->n > before)
         return -EINVAL;
-    r = parse(&s, text, ret);
+    r = parse(s, text, ret);
     if (r == 0)
         (*ret)->digest = hash_bytes(HASH_BEGIN, text, size);
     return r;
+}
+
+int config_file_load(const char *path, Problems *problems, Config **ret)
+{
+    _cleanup_(source_clear) Source s = { .path = path, .problems = problems };
+
+    return load(&s, ret);
+}
+
+int config_file_load_judged(const char *path, const char *as, Problems *problems, Problems *warnings,
+                            Config **ret)
+{
+    _cleanup_(source_clear)
+        Source s = { .path = path, .problems = problems, .as = as, .draft = warnings != NULL };
+    _cleanup_(config_freep) Config *config = NULL;
+    int r = load(&s, &config);
+
+    for (size_t i = 0; i < s.distrust.n; i++)
+        problems_add(warnings ? warnings : problems, s.distrust.items[i].file, 0, NULL, "%s",
+                     s.distrust.items[i].message);
+    if (r < 0 || (!warnings && s.distrust.n > 0))
+        return -EINVAL;
+    *ret = TAKE_PTR(config);
+    return 0;
 }

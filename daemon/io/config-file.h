@@ -9,3 +9,11 @@
  * errors, unreadable and missing files included). libconfig's @include works, relative to the file's folder.
  * `path` is what the messages name. */
 int config_file_load(const char *path, Problems *problems, Config **ret);
+
+/* The same, and looks at who could change the file, each that it includes, and the links and directories on
+ * the way: what others than root can change is a problem, as that of the daemon would be. The main file is
+ * judged by the one at `as`, which is `path` itself or the one that it will replace with the same owner and
+ * mode. `warnings`, where it is given, gets that instead: the file is a draft that is valid all the same, and
+ * the directory in which it lies now does not count. */
+int config_file_load_judged(const char *path, const char *as, Problems *problems, Problems *warnings,
+                            Config **ret);

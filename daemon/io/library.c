@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "io/library.h"
 
-#include "io/library-private.h"
 #include "io/subprocess.h"
+#include "io/trust.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -30,7 +30,8 @@ const char *library_package(const char *name)
     return NULL;
 }
 
-char *library_package_hint(const char *name)
+/* " (apt install …)" for a library of a known package, else "". */
+static char *package_hint(const char *name)
 {
     for (size_t i = 0; i < ELEMENTSOF(packages); i++)
         if (streq(packages[i].library, name))
@@ -51,6 +52,21 @@ char *library_build_id(const Library *library)
     return xasprintf("%" PRIuMAX ":%" PRIuMAX ":%" PRIdMAX ".%09ld:%" PRIu64, (uintmax_t)library->dev,
                      (uintmax_t)library->inode, (intmax_t)library->mtime.tv_sec, library->mtime.tv_nsec,
                      library->size);
+}
+
+/* ---- who could change it ---- */
+
+static int walk(const char *path, char **ret_realpath, struct stat *ret_stat, char **ret_reason)
+{
+    static const TrustRules rules = { .owner = 0, .shared = true };
+    /* A package helps only where packages put libraries. */
+    const bool packaged = strncmp(path, "/usr/lib/", 9) == 0 || strncmp(path, "/lib/", 5) == 0;
+    _cleanup_(freep) char *hint = package_hint(packaged ? strrchr(path, '/') + 1 : ""), *reason = NULL;
+    int r = trust_walk(path, &rules, ret_realpath, ret_stat, &reason);
+
+    if (r < 0)
+        return REFUSE(r, ret_reason, "%s %s%s", path, reason, r == -ENOENT ? hint : "");
+    return r;
 }
 
 /* ---- what is in it ---- */
@@ -187,7 +203,7 @@ static int check_needed(const char *library, const char *out, char **ret_reason)
             continue;
         if (!path)
             return REFUSE(-ENOENT, ret_reason, "%s needs %s, which is not installed", library, name);
-        r = library_walk(path, 0, NULL, &real, &st, &reason);
+        r = walk(path, &real, &st, &reason);
         if (r < 0)
             return REFUSE(r, ret_reason, "%s needs %s: %s", library, name, reason);
     }
@@ -237,7 +253,7 @@ static int find(const char *name, const char *probe_path, char **ret_path, char 
     words = trace_refusal(result.err);
     /* glibc says the same of a file that is not there and of one that it may not open. */
     if (!words || strstr(words, "cannot open shared object file")) {
-        _cleanup_(freep) char *hint = library_package_hint(name);
+        _cleanup_(freep) char *hint = package_hint(name);
         return REFUSE(-ENOENT, ret_reason, "%s is not installed: the dynamic linker finds no such library%s",
                       name, hint);
     }
@@ -278,7 +294,7 @@ int library_resolve(const char *name, const char *probe_path, Library *ret, char
         if (r < 0)
             return r;
     }
-    r = library_walk(found, 0, NULL, &real, &st, ret_reason);
+    r = walk(found, &real, &st, ret_reason);
     if (r < 0)
         return r;
     r = library_check_elf(real, probe_path, ret_reason);

@@ -22,9 +22,9 @@ char *library_build_id(const Library *library);
 
 /* Resolves `name`: an absolute path as it stands; a bare name by asking the dynamic linker itself, which
  * loads nothing: the probe started with LD_TRACE_LOADED_OBJECTS=1 (ld.so(8)) and LD_PRELOAD=name, as an
- * unprivileged process. Then checks: library_walk() of the name as given, for root; a regular file;
+ * unprivileged process. Then checks: who could change it (io/trust), for root alone; a regular file;
  * library_check_elf(); that the dynamic linker would take it, and finds the libraries that it needs; and
- * library_walk() of those, which come into the relay with it.
+ * who could change those, which come into the relay with it.
  * 0; on refusal -ENOENT (it, or a library that it needs, is not installed), -ENOEXEC (not ELF, wrong class or
  * machine, or the dynamic linker does not want it), -EPERM (unsafe), -EACCES (not readable for everybody),
  * -EINVAL (no name or path that LD_PRELOAD can take, or no regular file), or what else went wrong; and
@@ -37,16 +37,6 @@ int library_resolve(const char *name, const char *probe_path, Library *ret, char
 const char *library_package(const char *name);
 
 /* ---- the steps of library_resolve(), apart for the tests; errors and *ret_reason as above ---- */
-
-/* Follows `path` as the kernel would, each link of it too, and looks at every folder, link and file on the
- * way, "/" first: owned by `owner` and writable by nobody else. Writable by others is refused (sticky or not:
- * a name that is free can be taken), so is writable by an access control list, and by a group, unless the
- * group is known and nobody but root is in it: /usr/local/lib of older Debian installations is root:staff,
- * mode 2775, and staff empty. (Passwords of groups are not looked at.) Folders must be open, and the file
- * readable, to everybody, as the probe runs as nobody. `trusted` and what is above it is not looked at; NULL:
- * nothing is trusted. The result has no links, "." or "..". */
-int library_walk(const char *path, uid_t owner, const char *trusted, char **ret_realpath,
-                 struct stat *ret_stat, char **ret_reason);
 
 /* Is it an ELF shared object, of the class, byte order and machine of the probe itself, which is what relays
  * run here? */

@@ -1,4 +1,5 @@
 """Reloads of systemd, owners of names, lost buses, and an operator's wishes."""
+import os
 import subprocess
 
 import dbus
@@ -138,6 +139,34 @@ def test_bad_file_keeps_what_runs(world):
     world.write_config(GROUP)
     world.manager("Reload")
     assert world.property("ConfigError") == "" and restarts(world, "a") == (1, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's daemon judges who could change its file")
+def test_file_that_others_can_change_keeps_what_runs(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished")
+    included = world.path / "more.conf"
+    included.write_text('rollout = { settle = 0; canary = 0; };\n')
+    included.chmod(0o666)
+    world.config.write_text(world.config.read_text().replace("rollout = { settle = 0; canary = 0; };",
+                                                             '\n@include "more.conf"\n'))
+    with pytest.raises(dbus.DBusException, match="can be changed by others than root: it is writable by everybody"):
+        world.manager("Reload")
+    assert f"{included}: can be changed by others" in world.property("ConfigError")
+    assert f"(chmod o-w {included})" in world.property("ConfigError")
+    included.chmod(0o644)
+    world.manager("Reload")
+    assert world.property("ConfigError") == ""
+    os.chown(world.config, 65534, 0)
+    with pytest.raises(dbus.DBusException, match="it belongs to user .nobody. .chown root "):
+        world.manager("Reload")
+    assert world.states() == {"a": "ok"} and restarts(world, "a") == (1, 0)
+    # and no daemon begins with it
+    world.stop()
+    world.start()
+    assert world.daemon.wait(20) == 78
+    world.daemon = None
 
 
 def test_outside_its_window_nothing_begins(world):

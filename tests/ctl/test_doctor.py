@@ -324,7 +324,7 @@ def test_all_findings_are_provoked_here():
     """Who adds a finding adds its test and names it in the manual."""
     ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/doctor/doctor.c").read_text(), re.S)[1]
     ids = re.findall(r'"([a-z0-9-]+)"', ids)
-    assert len(ids) == 13
+    assert len(ids) == 14
     mine = pathlib.Path(__file__).read_text()
     manual = (REPO / "docs/man/relayallocctl.1.scd").read_text()
     for each in ids:
@@ -366,3 +366,15 @@ def test_usage(no_bus, host):
 def test_this_host(no_bus):
     """Whatever it finds here, it ends well, as an ordinary user too."""
     assert no_bus("doctor", "--json=short").status in (0, 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="nothing of ours is root's")
+def test_configuration_that_others_can_change(no_bus, tmp_path):
+    conf = tmp_path / "relayalloc.conf"
+    conf.write_text("groups = ();\n")
+    for mode, expected in ((0o644, None), (0o666, "configuration-refused")):
+        conf.chmod(mode)
+        findings = no_bus("doctor", f"--config={conf}", "--json=short").json
+        finding = next((f for f in findings if f["finding"] == "configuration-refused"), None)
+        assert (finding and finding["finding"]) == expected
+    assert finding["severity"] == "warning" and f"(chmod o-w {conf})" in finding["what"]

@@ -51,6 +51,16 @@ static void test_library(void **state)
                    SEVERITY_WARNING, "\"pinned\" is refused: /opt/x.so does not exist");
 }
 
+static void test_configuration(void **state)
+{
+    (void)state;
+    Finding f = { 0 };
+    assert_null(take(doctor_configuration(NULL, &f), &f));
+    assert_finding(
+        take(doctor_configuration("/x can be changed by others than root: … (chmod o-w /x)", &f), &f),
+        "configuration-refused", SEVERITY_WARNING, "is refused: /x can be changed by others");
+}
+
 static void test_mimalloc3(void **state)
 {
     (void)state;
@@ -324,10 +334,12 @@ static void test_findings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_library),   cmocka_unit_test(test_mimalloc3),   cmocka_unit_test(test_sandbox),
-        cmocka_unit_test(test_apparmor),  cmocka_unit_test(test_tor_sandbox), cmocka_unit_test(test_override),
-        cmocka_unit_test(test_hugepages), cmocka_unit_test(test_queues),      cmocka_unit_test(test_journal),
-        cmocka_unit_test(test_restarts),  cmocka_unit_test(test_findings),
+        cmocka_unit_test(test_configuration), cmocka_unit_test(test_library),
+        cmocka_unit_test(test_mimalloc3),     cmocka_unit_test(test_sandbox),
+        cmocka_unit_test(test_apparmor),      cmocka_unit_test(test_tor_sandbox),
+        cmocka_unit_test(test_override),      cmocka_unit_test(test_hugepages),
+        cmocka_unit_test(test_queues),        cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_restarts),      cmocka_unit_test(test_findings),
     };
     return cmocka_run_group_tests_name("doctor", tests, NULL, clear);
 }

@@ -187,6 +187,7 @@ static int write_candidate(Draft *draft, const char *text)
         return -errno;
     free(draft->candidate);
     draft->candidate = TAKE_PTR(name);
+    (void)stat(draft->real, &draft->st); /* chown and chmod that were advised in the meantime stay */
     if (fchown(fd, draft->st.st_uid, draft->st.st_gid) < 0 || fchmod(fd, draft->st.st_mode & 07777) < 0) {
         int r = -errno;
         close(fd);

@@ -47,24 +47,32 @@ static void put(const char *dir, const char *name, const char *text)
     free(write_file(dir, name, text, strlen(text)));
 }
 
-/* The problems of a file, one a line, with "DIR/" taken out; "" when it is valid. */
-static char *load(const char *dir, const char *path, Config **ret)
+/* One a line, with "DIR/" taken out; "" when there are none. */
+static char *text_of(const char *dir, const Problems *problems)
 {
-    Problems problems = { 0 };
-    Config *config = NULL;
-    int r = config_file_load(path, &problems, &config);
     char *text = xstrdup("");
 
-    assert_int_equal(r, problems.n > 0 ? -EINVAL : 0);
-    assert_true((r == 0) == (config != NULL));
-    for (size_t i = 0; i < problems.n; i++) {
-        _cleanup_(freep) char *before = text, *line = problem_to_string(&problems.items[i]);
+    for (size_t i = 0; i < problems->n; i++) {
+        _cleanup_(freep) char *before = text, *line = problem_to_string(&problems->items[i]);
         size_t n = strlen(dir);
 
         for (char *at = strstr(line, dir); at && n > 0; at = strstr(line, dir))
             memmove(at, at + n + 1, strlen(at + n + 1) + 1);
         text = xasprintf("%s%s%s", before, i > 0 ? "\n" : "", line);
     }
+    return text;
+}
+
+/* The problems of a file; "" when it is valid. */
+static char *load(const char *dir, const char *path, Config **ret)
+{
+    Problems problems = { 0 };
+    Config *config = NULL;
+    int r = config_file_load(path, &problems, &config);
+    char *text = text_of(dir, &problems);
+
+    assert_int_equal(r, problems.n > 0 ? -EINVAL : 0);
+    assert_true((r == 0) == (config != NULL));
     problems_clear(&problems);
     if (ret)
         *ret = config;
@@ -324,6 +332,113 @@ static void test_include(void **state)
     assert_string_equal(below, "b:1: unit: must be a string in double quotes, not 1");
 }
 
+/* ---- who could change them ---- */
+
+enum { SOMEBODY = 4242 };
+
+/* What a judged file is told of, as the installed one (`draft` false: problems) or as a draft (warnings). */
+static char *judge(const char *dir, const char *path, const char *as, bool draft)
+{
+    Problems problems = { 0 }, warnings = { 0 };
+    _cleanup_(config_freep) Config *config = NULL;
+    int r = config_file_load_judged(path, as, &problems, draft ? &warnings : NULL, &config);
+    char *text = text_of(dir, draft ? &warnings : &problems);
+
+    assert_int_equal(r, problems.n > 0 ? -EINVAL : 0);
+    assert_true((r == 0) == (config != NULL));
+    if (draft)
+        assert_int_equal(problems.n, 0);
+    problems_clear(&problems);
+    problems_clear(&warnings);
+    return text;
+}
+
+static void test_who_could_change_it(void **state)
+{
+    const char *dir = *state;
+    _cleanup_(freep) char *c = xasprintf("%s/c", dir), *sub = xasprintf("%s/sub", dir);
+    static const struct {
+        uid_t main_owner;
+        mode_t main_mode;
+        uid_t included_owner;
+        mode_t included_mode, folder_mode;
+        const char *problems;
+    } cases[] = {
+        { 0, 0644, 0, 0600, 0755, "" },
+        { 0, 0600, 0, 0644, 01777, "" }, /* what is root's in a directory like /tmp stays root's */
+        { SOMEBODY, 0644, 0, 0644, 0755,
+          "c: can be changed by others than root: it belongs to user 4242 (chown root c)" },
+        { 0, 0666, 0, 0644, 0755,
+          "c: can be changed by others than root: it is writable by everybody, mode 0666 (chmod o-w c)" },
+        { 0, 0644, SOMEBODY, 0644, 0755,
+          "sub/x: can be changed by others than root: it belongs to user 4242 (chown root sub/x)" },
+        { 0, 0644, 0, 0646, 0755,
+          "sub/x: can be changed by others than root: it is writable by everybody, mode 0646 (chmod o-w "
+          "sub/x)" },
+        { 0, 0644, 0, 0644, 0757,
+          "sub/x: can be changed by others than root: sub is writable by everybody, mode 0757 (chmod o-w "
+          "sub)" },
+    };
+    static const char end[] = "; it is refused when it is installed so";
+
+    if (geteuid() != 0)
+        skip_because("only root has files that are root's");
+    assert_int_equal(mkdir(sub, 0755), 0);
+    put(dir, "sub/x", "sample = { interval = 30; };\n");
+    _cleanup_(freep) char *x = xasprintf("%s/sub/x", dir);
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        put(dir, "c", "@include \"sub/x\"\n");
+        assert_int_equal(chmod(c, cases[i].main_mode) | chown(c, cases[i].main_owner, 0), 0);
+        assert_int_equal(chmod(x, cases[i].included_mode) | chown(x, cases[i].included_owner, 0), 0);
+        assert_int_equal(chmod(sub, cases[i].folder_mode), 0);
+        _cleanup_(freep) char *problems = judge(dir, c, c, false), *warnings = judge(dir, c, c, true);
+        _cleanup_(freep) char *unjudged = load(dir, c, NULL);
+
+        _cleanup_(freep) char *expected = xasprintf("%s%s", cases[i].problems, *cases[i].problems ? end : "");
+        assert_string_equal(problems, cases[i].problems);
+        assert_string_equal(warnings, expected);
+        assert_string_equal(unjudged, "");
+    }
+    assert_int_equal(chmod(sub, 0755), 0);
+
+    /* A draft's own directory is not the one that it is for; that of an installed file counts. */
+    assert_int_equal(chmod(dir, 0777), 0);
+    _cleanup_(freep) char *in_place = judge(dir, c, c, false), *draft = judge(dir, c, c, true);
+    assert_non_null(strstr(in_place, "c: can be changed by others than root: "));
+    assert_non_null(strstr(in_place, " is writable by everybody, mode 0777 (chmod o-w "));
+    assert_string_equal(draft, "");
+    assert_int_equal(chmod(dir, 0700), 0);
+
+    /* A link leads to a file of somebody else. */
+    _cleanup_(freep) char *link = xasprintf("%s/b", dir);
+    assert_int_equal(symlink("sub/x", link) | chown(x, SOMEBODY, 0), 0);
+    _cleanup_(freep) char *by_link = judge(dir, link, link, false);
+    assert_string_equal(by_link,
+                        "b: can be changed by others than root: sub/x belongs to user 4242 (chown root "
+                        "sub/x)");
+
+    /* An editor's candidate is judged as the file that it will replace, what it includes as it is. */
+    _cleanup_(freep) char *candidate = write_file(dir, "a", "@include \"sub/x\"\n", 17);
+    _cleanup_(freep) char *later = judge(dir, candidate, c, false);
+    assert_string_equal(later,
+                        "sub/x: can be changed by others than root: it belongs to user 4242 (chown root "
+                        "sub/x)");
+    assert_int_equal(chown(x, 0, 0) | chmod(c, 0602), 0);
+    _cleanup_(freep) char *replaced = judge(dir, candidate, c, false);
+    assert_string_equal(replaced,
+                        "c: can be changed by others than root: it is writable by everybody, mode 0602 "
+                        "(chmod o-w c)");
+
+    /* With all other problems in one run, and by a name that is relative. */
+    put(dir, "c", "unti = 1;\n");
+    assert_int_equal(chdir(dir), 0);
+    _cleanup_(freep) char *all = judge(dir, "c", "c", false);
+    assert_int_equal(chdir("/"), 0);
+    assert_string_equal(all, "c:1: unti: no setting named \"unti\" (did you mean \"unit\"?)\n"
+                             "c: can be changed by others than root: it is writable by everybody, mode 0602 "
+                             "(chmod o-w c)");
+}
+
 /* ---- the files that we ship ---- */
 
 static void assert_same_config(const Config *a, const Config *b)
@@ -428,6 +543,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_literal_example, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values_arrive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_that_cannot_be_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_could_change_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_include, setup, teardown),
         cmocka_unit_test_setup_teardown(test_packaged_default, setup, teardown),
         cmocka_unit_test(test_examples),
