@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The daemon's main: options, then the manager until it ends. */
+#include "bus/serve.h"
 #include "manager/manager.h"
 
 #include <errno.h>
@@ -81,7 +82,7 @@ int main(int argc, char *argv[])
         return EX_USAGE;
     }
     eventlog_set_target(target);
-    int r = manager_new(config, &m);
+    int r = manager_new(config, &bus_view, &m);
     if (r < 0)
         return r == -EINVAL ? EX_CONFIG : EXIT_FAILURE;
     return manager_run(m) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -4,7 +4,7 @@
 #include "bus/api.h"
 #include "bus/authorize.h"
 #include "bus/private.h"
-#include "manager/manager.h"
+#include "bus/serve.h"
 
 #include <errno.h>
 #include <syslog.h>
@@ -157,8 +157,8 @@ static int method_plan(sd_bus_message *call, void *userdata, sd_bus_error *error
         const PlanItem *p = &m->plan->items[i];
         const Relay *relay = m->relays[p->relay];
 
-        r = sd_bus_message_append(reply, "(usssss)", (uint32_t)run_plan_wave(relay, p->wave), relay->name,
-                                  action_to_string(p->action), bus_group_name(relay),
+        r = sd_bus_message_append(reply, "(usssss)", (uint32_t)run_plan_wave(relay, p->wave),
+                                  relay->facts.name, action_to_string(p->action), bus_group_name(relay),
                                   bus_assigned_name(relay), p->reason);
     }
     if (r >= 0)
@@ -174,13 +174,13 @@ static int method_verify(sd_bus_message *call, void *userdata, sd_bus_error *err
 
     (void)error;
     relays_prove_all(m);
-    plan_now(m);
+    manager_plan(m);
     if (r >= 0)
         r = sd_bus_message_open_container(reply, 'a', "(sss)");
     for (size_t i = 0; r >= 0 && i < m->n_relays; i++) {
         const Relay *relay = m->relays[i];
 
-        r = sd_bus_message_append(reply, "(sss)", relay->name, relay_state_to_string(relay->state),
+        r = sd_bus_message_append(reply, "(sss)", relay->facts.name, relay_state_to_string(relay->state),
                                   relay_state_fine(relay->state) ? "" : bus_relay_reason(relay));
     }
     if (r >= 0)
@@ -341,7 +341,7 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error)
     return 0;
 }
 
-int bus_api_start(Manager *m)
+static int start(Manager *m)
 {
     sd_bus *bus = m->bus;
     sd_bus_slot **slot = m->api_slots;
@@ -360,7 +360,7 @@ int bus_api_start(Manager *m)
     return r;
 }
 
-void bus_api_stop(Manager *m)
+static void stop(Manager *m)
 {
     for (size_t i = 0; i < ELEMENTSOF(m->api_slots); i++)
         m->api_slots[i] = sd_bus_slot_unref(m->api_slots[i]);
@@ -368,13 +368,13 @@ void bus_api_stop(Manager *m)
     m->manager_changed = sd_event_source_disable_unref(m->manager_changed);
 }
 
-void bus_api_relay_changed(Relay *r)
+static void relay_changed(Relay *r)
 {
     Manager *m = r->manager;
     _cleanup_(freep) char *path = NULL;
     _cleanup_(freep) char *properties =
-        xasprintf("%d\n%s\n%s\n%s\n%s\n%s", (int)r->state, bus_relay_reason(r), r->running_name, r->version,
-                  bus_assigned_name(r), bus_group_name(r));
+        xasprintf("%d\n%s\n%s\n%s\n%s\n%s", (int)r->state, bus_relay_reason(r), r->facts.running,
+                  r->facts.version, bus_assigned_name(r), bus_group_name(r));
     bool moved = r->state != r->shown;
 
     if (!moved && streq_null(properties, r->shown_properties))
@@ -387,7 +387,7 @@ void bus_api_relay_changed(Relay *r)
     (void)sd_bus_emit_properties_changed(m->bus, path, BUS_RELAY_INTERFACE, "State", "Reason", "Running",
                                          "Version", "Assigned", "Group", NULL);
     if (moved)
-        (void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RelayChanged", "ss", r->name,
+        (void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RelayChanged", "ss", r->facts.name,
                                  relay_state_to_string(r->state));
 }
 
@@ -412,8 +412,15 @@ static int on_manager_changed(sd_event_source *source, uint64_t usec, void *user
 }
 
 /* A rollout changes many things at once: told together, a little later. */
-void bus_api_manager_changed(Manager *m)
+static void manager_changed(Manager *m)
 {
     if (m->bus)
-        manager_schedule(m, &m->manager_changed, CHANGED_DELAY, on_manager_changed);
+        loop_schedule(m, &m->manager_changed, CHANGED_DELAY, on_manager_changed);
 }
+
+const ManagerView bus_view = {
+    .start = start,
+    .stop = stop,
+    .relay_changed = relay_changed,
+    .manager_changed = manager_changed,
+};

@@ -2,7 +2,13 @@
 /* Shared by the files that serve the bus: bus/api.c, bus/relay.c, bus/log.c. */
 #pragma once
 
+#include "manager/loop.h"
 #include "manager/manager.h"
+#include "manager/plan.h"
+#include "manager/relay.h"
+#include "manager/relays.h"
+#include "manager/run.h"
+#include "manager/setup.h"
 
 extern const sd_bus_vtable bus_log_vtable[];
 extern const sd_bus_vtable bus_relay_vtable[];

@@ -5,12 +5,12 @@
 
 int bus_relay_path(const Relay *r, char **ret)
 {
-    return sd_bus_path_encode(BUS_RELAY_PREFIX, r->name, ret);
+    return sd_bus_path_encode(BUS_RELAY_PREFIX, r->facts.name, ret);
 }
 
 const char *bus_group_name(const Relay *r)
 {
-    const Group *g = setup_group(r->manager->setup, r->group);
+    const Group *g = setup_group(r->manager->setup, r->facts.group);
 
     return g ? g->name : "";
 }
@@ -39,7 +39,7 @@ static Memory memory_now(Relay *r)
 
 const char *bus_relay_reason(const Relay *r)
 {
-    const char *reason = relay_reason(r);
+    const char *reason = plan_reason(r);
 
     return reason ? reason : "";
 }
@@ -52,9 +52,9 @@ int bus_relay_append(sd_bus_message *m, Relay *r)
 
     if (e < 0)
         return e;
-    return sd_bus_message_append(m, "(ssssssttto)", r->name, bus_group_name(r), bus_assigned_name(r),
-                                 r->running_name, r->version, relay_state_to_string(r->state), memory.rss,
-                                 memory.hwm, since(r), path);
+    return sd_bus_message_append(m, "(ssssssttto)", r->facts.name, bus_group_name(r), bus_assigned_name(r),
+                                 r->facts.running, r->facts.version, relay_state_to_string(r->state),
+                                 memory.rss, memory.hwm, since(r), path);
 }
 
 int bus_relay_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
@@ -93,8 +93,10 @@ static int get_relay_text(sd_bus *bus, const char *path, const char *interface, 
                           sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     const Relay *r = userdata;
-    _cleanup_(freep) char *own = r->present ? dropin_store_path(r->manager->dropins, r->unit) : xstrdup("");
-    _cleanup_(freep) char *library = printable(r->running.path ? r->running.path : "", SIZE_MAX);
+    _cleanup_(freep) char *own =
+        r->facts.present ? dropin_store_path(r->manager->dropins, r->facts.unit) : xstrdup("");
+    _cleanup_(freep) char *library =
+        printable(r->facts.process.running.path ? r->facts.process.running.path : "", SIZE_MAX);
     const char *value = "";
 
     (void)bus;
@@ -102,17 +104,17 @@ static int get_relay_text(sd_bus *bus, const char *path, const char *interface, 
     (void)interface;
     (void)error;
     if (streq(property, "Name"))
-        value = r->name;
+        value = r->facts.name;
     else if (streq(property, "Unit"))
-        value = r->unit;
+        value = r->facts.unit;
     else if (streq(property, "Group"))
         value = bus_group_name(r);
     else if (streq(property, "Assigned"))
         value = bus_assigned_name(r);
     else if (streq(property, "Running"))
-        value = r->running_name;
+        value = r->facts.running;
     else if (streq(property, "Version"))
-        value = r->version;
+        value = r->facts.version;
     else if (streq(property, "State"))
         value = relay_state_to_string(r->state);
     else if (streq(property, "Reason"))
@@ -173,7 +175,7 @@ static int get_relay_dropins(sd_bus *bus, const char *path, const char *interfac
     (void)interface;
     (void)property;
     (void)error;
-    return sd_bus_message_append_strv(reply, r->info ? r->info->dropins : NULL);
+    return sd_bus_message_append_strv(reply, r->facts.info ? r->facts.info->dropins : NULL);
 }
 
 #define RELAY_TEXT(name, flags) SD_BUS_PROPERTY(name, "s", get_relay_text, 0, flags)

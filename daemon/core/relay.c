@@ -128,3 +128,11 @@ int relay_unit_of_folder(const char *unit_template, const char *folder, char **r
     *ret = TAKE_PTR(unit);
     return 0;
 }
+
+char *relay_unit_pattern(const char *unit_template)
+{
+    const char *at = strchr(unit_template, '@');
+
+    assert(at);
+    return xasprintf("%.*s@*%s", (int)(at - unit_template), unit_template, at + 1);
+}

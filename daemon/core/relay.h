@@ -34,6 +34,9 @@ bool unit_is_instance(const char *unit_template, const char *unit);
  * template. The caller owns *ret. */
 int relay_name_from_unit(const char *unit_template, const char *unit, char **ret);
 
+/* The shell pattern of all instances: "tor@*.service" of "tor@.service". Owned by the caller. */
+char *relay_unit_pattern(const char *unit_template);
+
 /* The unit of a folder in instances_dir, which is called like the instance. 0; -EINVAL: no instance can be
  * called like that ("a b", "..", ""); -ENAMETOOLONG. */
 int relay_unit_of_folder(const char *unit_template, const char *folder, char **ret);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verb allocators: what each of them is on this host, and how many relays run it. Changes nothing. */
+#include "io/allocators.h"
 #include "ctl/lib/fleet.h"
-#include "ctl/lib/library.h"
 #include "io/config-file.h"
+#include "io/library.h"
+#include "io/paths.h"
 
 #include <errno.h>
 
@@ -30,7 +32,7 @@ static const Column columns[] = {
 /* The package is known by the library's own name, and only packages put libraries under /usr/lib. */
 static const char *package_of(const Allocator *allocator, const AllocatorFacts *facts)
 {
-    const char *path = facts->library.path, *slash = NULL;
+    const char *path = facts->path, *slash = NULL;
 
     if (!allocator || !allocator->library)
         return NULL;
@@ -94,7 +96,7 @@ static void add_row(CtlTable *table, const char *name, const Allocator *allocato
                     const AllocatorFacts *facts, const Fleet *fleet, Notes *notes)
 {
     uint64_t assigned = 0, running = 0, rss = 0;
-    const char *version = facts ? facts->probe.version : NULL;
+    const char *version = facts ? facts->version : NULL;
 
     for (size_t i = 0; i < fleet->n; i++) {
         const FleetRow *row = &fleet->rows[i];
@@ -110,9 +112,10 @@ static void add_row(CtlTable *table, const char *name, const Allocator *allocato
     ctl_table_text(table, ALLOCATORS_ALLOCATOR, name);
     ctl_table_text(table, ALLOCATORS_VERSION, version);
     if (facts) {
-        ctl_table_text(table, ALLOCATORS_LIBRARY, facts->library.path);
+        ctl_table_text(table, ALLOCATORS_LIBRARY, facts->path);
         ctl_table_text(table, ALLOCATORS_PACKAGE, package_of(allocator, facts));
-        const char *warning = facts->refusal ? facts->refusal : facts->warning;
+        _cleanup_(freep) char *printed = facts->warnings ? ctl_one_line(facts->warnings) : NULL;
+        const char *warning = facts->refusal ? facts->refusal : printed;
         ctl_table_text(table, ALLOCATORS_WARNING, warning);
         if (warning)
             add_note(notes, name, warning);
@@ -173,11 +176,14 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
         ctl_error("libraries are left out, because the file is invalid");
     }
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
-    AllocatorFacts *facts = config ? facts_array_read(config, true) : NULL;
+    _cleanup_(freep) char *probe = path_of_probe();
+    AllocatorFacts *facts =
+        config ? allocators_look(&(AllocatorsAsk){ .config = config, .probe = probe, .try_all = true })
+               : NULL;
     for (size_t i = 0; config && i < config->n_allocators; i++)
         add_row(table, config->allocators[i].name, &config->allocators[i], &facts[i], &fleet, &notes);
     add_others(table, config, &fleet, &notes);
-    facts_array_free(facts, config ? config->n_allocators : 0);
+    allocators_free(facts, config ? config->n_allocators : 0);
     _cleanup_(freep) char *legend = notes_text(&notes);
     return ctl_table_print_legend(table, options->columns ? NULL : legend) < 0 ? EXIT_FAILED : EXIT_FINE;
 }

@@ -147,10 +147,10 @@ static int say_who_is_left(sd_bus *bus, char *const *names)
     if (fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
         return EXIT_FAILED;
     for (size_t i = 0; i < fleet.n; i++) {
-        _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
+        _cleanup_(relay_status_clear) RelayStatus facts = { 0 };
         const FleetRow *row = &fleet.rows[i];
         if ((names && !strv_contains(names, row->relay)) ||
-            relay_facts_get(bus, row->path, SAY_NOTHING, &facts) < 0 || isempty(facts.dropin))
+            relay_status_get(bus, row->path, SAY_NOTHING, &facts) < 0 || isempty(facts.dropin))
             continue;
         ctl_error("%s is not put back, it still has our drop-in (%s%s%s)", row->relay, row->state,
                   isempty(facts.reason) ? "" : ": ", isempty(facts.reason) ? "" : facts.reason);

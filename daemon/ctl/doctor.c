@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* relayallocctl doctor: gathers what doctor/ judges, and has it judged. Changes nothing, and reads
  * files only, so that it works without the daemon, without systemd, and under another root. */
-#include "core/assign.h"
 #include "core/dropin.h"
+#include "core/facts.h"
 #include "core/relay.h"
-#include "core/verdict.h"
 #include "ctl/doctor-print.h"
 #include "ctl/host.h"
-#include "ctl/lib/library.h"
 #include "doctor/doctor-text.h"
+#include "io/allocators.h"
 #include "io/config-file.h"
+#include "io/instances.h"
+#include "io/paths.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,14 +21,14 @@
 #define RELAYS_MAX 10000
 
 typedef struct DoctorRelay {
-    char *name, *unit, *torrc; /* torrc: its text, never NULL */
-    size_t group;              /* index, or GROUP_NONE */
+    RelayFacts facts; /* as far as files tell */
+    char *torrc;      /* its text, never NULL */
 } DoctorRelay;
 
 typedef struct Doctor {
     const char *root;
     Config *config;
-    AllocatorFacts *libraries; /* by index of the allocator; of those that a group uses */
+    AllocatorFacts *allocators; /* by index */
     DoctorRelay *relays;
     size_t n, capacity;
     Findings findings;
@@ -36,13 +37,12 @@ typedef struct Doctor {
 static void doctor_clear(Doctor *d)
 {
     for (size_t i = 0; i < d->n; i++) {
-        free(d->relays[i].name);
-        free(d->relays[i].unit);
+        relay_facts_clear(&d->relays[i].facts);
         free(d->relays[i].torrc);
     }
     free(d->relays);
     if (d->config)
-        facts_array_free(d->libraries, d->config->n_allocators);
+        allocators_free(d->allocators, d->config->n_allocators);
     config_free(d->config);
     findings_clear(&d->findings);
     *d = (Doctor){ 0 };
@@ -84,30 +84,25 @@ static int by_name(const void *a, const void *b)
 {
     const DoctorRelay *x = a, *y = b;
 
-    return strcmp(x->name, y->name);
+    return strcmp(x->facts.name, y->facts.name);
 }
 
-static void add_relay(Doctor *d, const char *unit, const char *torrc)
+/* NULL: the unit is no relay's. */
+static DoctorRelay *add_relay(Doctor *d, const char *unit, const char *torrc)
 {
-    char *name = NULL;
+    _cleanup_(freep) char *name = NULL;
 
     if (d->n >= RELAYS_MAX || relay_name_from_unit(d->config->unit, unit, &name) < 0)
-        return;
+        return NULL;
     char *text = host_read(d->root, torrc);
     GROW(d->relays, d->capacity, d->n);
-    d->relays[d->n++] = (DoctorRelay){ name, xstrdup(unit), text ? text : xstrdup(""), GROUP_NONE };
+    DoctorRelay *relay = &d->relays[d->n++];
+    *relay = (DoctorRelay){ relay_facts_new(name, unit), text ? text : xstrdup("") };
+    return relay;
 }
 
-static bool named(const Config *config, const char *relay)
-{
-    for (size_t g = 0; g < config->n_groups; g++)
-        if (strv_contains(config->groups[g].patterns, relay))
-            return true;
-    return false;
-}
-
-/* Debian's tor@default.service has a torrc of its own, which is there when nobody runs a relay with it, too.
- */
+/* Debian's tor@default.service has a torrc of its own, which is there when nobody runs a relay with it, too:
+ * one that opens a port for relays is taken for running. */
 static void add_default(Doctor *d)
 {
     _cleanup_(host_files_clear) HostFiles files = { 0 };
@@ -116,37 +111,57 @@ static void add_default(Doctor *d)
     if (relay_unit_of_folder(d->config->unit, "default", &unit) < 0)
         return;
     host_unit_files(d->root, unit, &files);
-    _cleanup_(freep) char *torrc = host_read(d->root, "/etc/tor/torrc");
-    _cleanup_(freep) char *port = torrc ? torrc_value(torrc, "ORPort") : NULL;
-    if (files.n > 0 && (port || named(d->config, "default")))
-        add_relay(d, unit, "/etc/tor/torrc");
+    DoctorRelay *relay = files.n > 0 ? add_relay(d, unit, "/etc/tor/torrc") : NULL;
+    if (!relay)
+        return;
+    _cleanup_(freep) char *port = torrc_value(relay->torrc, "ORPort");
+    _cleanup_(freep) char *dropin = xasprintf("/etc/systemd/system/%s.d/" DROPIN_NAME, unit);
+    relay->facts.has_file = true;
+    relay->facts.present = host_read(d->root, dropin);
+    relay->facts.info = xcalloc(1, sizeof(UnitInfo));
+    relay->facts.info->active = port ? ACTIVE_ACTIVE : ACTIVE_INACTIVE;
 }
 
-static void find_relays(Doctor *d)
+static void add_instances(Doctor *d)
 {
     _cleanup_(freep) char *folder = xasprintf("%s%s", d->root, d->config->instances_dir);
-    DIR *dir = opendir(folder);
+    _cleanup_(strv_freep) char **units = NULL;
 
-    for (const struct dirent *e; dir && (e = readdir(dir));) {
-        _cleanup_(freep) char *unit = NULL;
-        _cleanup_(freep) char *torrc = xasprintf("%s/%s/torrc", d->config->instances_dir, e->d_name);
-        struct stat st;
-        if (e->d_name[0] != '.' && fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode) &&
-            relay_unit_of_folder(d->config->unit, e->d_name, &unit) == 0)
-            add_relay(d, unit, torrc);
+    (void)instances_list(folder, d->config->unit, &units);
+    STRV_FOREACH (unit, units) {
+        const char *at = strchr(*unit, '@') + 1, *end = strrchr(*unit, '.');
+        _cleanup_(freep) char *torrc =
+            xasprintf("%s/%.*s/torrc", d->config->instances_dir, (int)(end - at), at);
+        DoctorRelay *relay = add_relay(d, *unit, torrc);
+        if (relay)
+            relay->facts.has_instance = true;
     }
-    if (dir)
-        closedir(dir);
+}
+
+/* Those that count; the others are nobody's. */
+static void find_relays(Doctor *d)
+{
+    size_t n = 0;
+
+    add_instances(d);
     add_default(d);
-    if (d->n > 0)
-        qsort(d->relays, d->n, sizeof(*d->relays), by_name);
-    _cleanup_(freep) const char **names = xcalloc(d->n, sizeof(char *));
-    _cleanup_(freep) size_t *groups = xcalloc(d->n, sizeof(size_t));
     for (size_t i = 0; i < d->n; i++)
-        names[i] = d->relays[i].name;
-    assign_groups(d->config, names, d->n, groups);
-    for (size_t i = 0; i < d->n; i++)
-        d->relays[i].group = groups[i];
+        if (facts_counts(d->config, &d->relays[i].facts)) {
+            d->relays[n++] = d->relays[i];
+        } else {
+            relay_facts_clear(&d->relays[i].facts);
+            free(d->relays[i].torrc);
+        }
+    d->n = n;
+    if (n > 0)
+        qsort(d->relays, n, sizeof(*d->relays), by_name);
+    _cleanup_(freep) const RelayFacts **relays = xcalloc(n, sizeof(*relays));
+    _cleanup_(freep) size_t *groups = xcalloc(n, sizeof(size_t));
+    for (size_t i = 0; i < n; i++)
+        relays[i] = &d->relays[i].facts;
+    facts_assign(d->config, relays, n, groups);
+    for (size_t i = 0; i < n; i++)
+        d->relays[i].facts.group = groups[i];
 }
 
 /* Under another root nothing can be preloaded and tried; the file has to do. */
@@ -163,21 +178,22 @@ static void find_library(const char *root, const char *name, AllocatorFacts *fac
     }
     _cleanup_(freep) char *real = realpath(found.gl_pathv[0], NULL);
     size_t n = strlen(root);
-    facts->library.path = xstrdup(found.gl_pathv[0] + n);
-    facts->library.realpath = xstrdup(real && strncmp(real, root, n) == 0 ? real + n : facts->library.path);
+    facts->path = xstrdup(found.gl_pathv[0] + n);
+    facts->realpath = xstrdup(real && strncmp(real, root, n) == 0 ? real + n : facts->path);
 }
 
 static void read_libraries(Doctor *d)
 {
     if (isempty(d->root)) {
-        d->libraries = facts_array_read(d->config, false);
+        _cleanup_(freep) char *probe = path_of_probe();
+        d->allocators = allocators_look(&(AllocatorsAsk){ .config = d->config, .probe = probe });
         return;
     }
-    d->libraries = xcalloc(d->config->n_allocators, sizeof(*d->libraries));
+    d->allocators = xcalloc(d->config->n_allocators, sizeof(*d->allocators));
     for (size_t g = 0; g < d->config->n_groups; g++) {
         size_t i = d->config->groups[g].allocator;
-        AllocatorFacts *facts = &d->libraries[i];
-        if (d->config->allocators[i].library && !facts->refusal && !facts->library.path)
+        AllocatorFacts *facts = &d->allocators[i];
+        if (d->config->allocators[i].library && !facts->refusal && !facts->path)
             find_library(d->root, d->config->allocators[i].library, facts);
     }
 }
@@ -193,17 +209,19 @@ static void report_if(Doctor *d, bool found, const char *relay, Finding *finding
 static void look_at_allocators(Doctor *d)
 {
     for (size_t i = 0; i < d->config->n_allocators; i++) {
-        const AllocatorFacts *facts = &d->libraries[i];
+        const AllocatorFacts *facts = &d->allocators[i];
         const char *name = d->config->allocators[i].name;
         Finding f = { 0 };
+        if (!facts_allocator_in_use(d->config, i))
+            continue;
         report_if(d, doctor_library(name, facts->refusal, &f), NULL, &f);
-        report_if(d, doctor_mimalloc3(name, facts->library.realpath, facts->probe.version, &f), NULL, &f);
+        report_if(d, doctor_mimalloc3(name, facts->realpath, facts->version, &f), NULL, &f);
     }
 }
 
 static void look_at_file(Doctor *d, const DoctorRelay *relay, const SettingFile *file, const char *own)
 {
-    const Allocator *allocator = &d->config->allocators[d->config->groups[relay->group].allocator];
+    const Allocator *allocator = &d->config->allocators[d->config->groups[relay->facts.group].allocator];
     const char *name = strrchr(file->path, '/');
     const VerdictFacts facts = {
         .environment = allocator->environment,
@@ -218,14 +236,14 @@ static void look_at_file(Doctor *d, const DoctorRelay *relay, const SettingFile 
         /* systemd unsets last of all. */
         bool wins = file->environment_file || strstr(*conflict, " unsets ") ||
                     (strstr(file->path, ".d/") && name && strcmp(name + 1, DROPIN_NAME) > 0);
-        report_if(d, doctor_override(*conflict, wins, &f), relay->name, &f);
+        report_if(d, doctor_override(*conflict, wins, &f), relay->facts.name, &f);
     }
 }
 
 static void look_at_files(Doctor *d, const DoctorRelay *relay, const HostFiles *files)
 {
-    _cleanup_(freep) char *own = xasprintf("/etc/systemd/system/%s.d/" DROPIN_NAME, relay->unit);
-    _cleanup_(strv_freep) char **environment_files = host_environment_files(files, relay->unit);
+    _cleanup_(freep) char *own = xasprintf("/etc/systemd/system/%s.d/" DROPIN_NAME, relay->facts.unit);
+    _cleanup_(strv_freep) char **environment_files = host_environment_files(files, relay->facts.unit);
 
     for (size_t i = 0; i < files->n; i++)
         look_at_file(d, relay, &(SettingFile){ files->items[i].path, files->items[i].text, false }, own);
@@ -237,7 +255,7 @@ static void look_at_files(Doctor *d, const DoctorRelay *relay, const HostFiles *
 }
 
 static void look_at_library(Doctor *d, const DoctorRelay *relay, const HostFiles *files,
-                            const char *allocator, const Library *library)
+                            const char *allocator, const AllocatorFacts *library)
 {
     _cleanup_(strv_freep) char **values = NULL;
     _cleanup_(freep) char *profile = host_apparmor_profile(d->root, files);
@@ -251,22 +269,22 @@ static void look_at_library(Doctor *d, const DoctorRelay *relay, const HostFiles
     /* Both names have to be visible: the one that is preloaded, and the file that it leads to. */
     bool hidden =
         doctor_sandbox(settings, n, library->path, &f) || doctor_sandbox(settings, n, library->realpath, &f);
-    report_if(d, hidden, relay->name, &f);
-    report_if(d, doctor_apparmor(profile, rules ? rules : "", library->realpath, &f), relay->name, &f);
+    report_if(d, hidden, relay->facts.name, &f);
+    report_if(d, doctor_apparmor(profile, rules ? rules : "", library->realpath, &f), relay->facts.name, &f);
     report_if(d, doctor_tor_sandbox(sandbox, allocator, family_of_library(library->realpath), &f),
-              relay->name, &f);
+              relay->facts.name, &f);
 }
 
 static void look_at_relays(Doctor *d)
 {
     for (size_t i = 0; i < d->n; i++) {
         const DoctorRelay *relay = &d->relays[i];
-        if (relay->group == GROUP_NONE)
+        if (relay->facts.group == GROUP_NONE)
             continue;
         _cleanup_(host_files_clear) HostFiles files = { 0 };
-        size_t allocator = d->config->groups[relay->group].allocator;
-        const Library *library = &d->libraries[allocator].library;
-        host_unit_files(d->root, relay->unit, &files);
+        size_t allocator = d->config->groups[relay->facts.group].allocator;
+        const AllocatorFacts *library = &d->allocators[allocator];
+        host_unit_files(d->root, relay->facts.unit, &files);
         look_at_files(d, relay, &files);
         if (library->path && library->realpath)
             look_at_library(d, relay, &files, d->config->allocators[allocator].name, library);
@@ -305,7 +323,7 @@ static void look_at_host(Doctor *d)
     report_if(d, doctor_journal(&journal, &f), NULL, &f);
     if (d->n == 0)
         return; /* nobody to be restarted */
-    char mode = host_needrestart(d->root, d->relays[0].unit, &spared);
+    char mode = host_needrestart(d->root, d->relays[0].facts.unit, &spared);
     report_if(d, doctor_needrestart(mode, spared, &f), NULL, &f);
     bool upgrades = host_unattended_upgrades(d->root, &blacklist);
     report_if(d, doctor_upgrades(upgrades, blacklist, &f), NULL, &f);

@@ -5,8 +5,10 @@
 
 #include "bus/api.h"
 #include "ctl/lib/fleet.h"
-#include "ctl/lib/offline.h"
+#include "ctl/lib/survey.h"
+#include "io/allocators.h"
 #include "io/config-file.h"
+#include "io/paths.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -23,16 +25,21 @@ void file_verdict_clear(FileVerdict *verdict)
 /* The libraries of the allocators that groups use, on this host. */
 static void warn_of_libraries(const char *as, const Config *config, Problems *warnings)
 {
-    AllocatorFacts *facts = facts_array_read(config, false);
+    _cleanup_(freep) char *probe = path_of_probe();
+    AllocatorFacts *facts = allocators_look(&(AllocatorsAsk){ .config = config, .probe = probe });
 
     for (size_t i = 0; i < config->n_allocators; i++) {
+        if (!facts_allocator_in_use(config, i))
+            continue;
         _cleanup_(freep) char *setting = xasprintf("allocators.%s", config->allocators[i].name);
         if (facts[i].refusal)
             problems_add(warnings, as, 0, setting, "%s", facts[i].refusal);
-        else if (facts[i].warning)
-            problems_add(warnings, as, 0, setting, "it prints: %s", facts[i].warning);
+        if (facts[i].refusal || !facts[i].warnings)
+            continue;
+        _cleanup_(freep) char *printed = ctl_one_line(facts[i].warnings);
+        problems_add(warnings, as, 0, setting, "it prints: %s", printed);
     }
-    facts_array_free(facts, config->n_allocators);
+    allocators_free(facts, config->n_allocators);
 }
 
 void file_judge(const char *file, const char *as, bool draft, FileVerdict *ret)
@@ -256,16 +263,13 @@ static void hint_groups_of_daemon(const CtlOptions *options, sd_bus *bus)
 
 static void hint_groups_of_file(const CtlOptions *options, const Survey *survey)
 {
-    _cleanup_(freep) const char **names = xcalloc(survey->n, sizeof(char *));
-    _cleanup_(freep) size_t *groups = xcalloc(survey->n, sizeof(size_t));
-
-    if (!ctl_chatty(options))
-        return;
-    for (size_t i = 0; i < survey->n; i++) {
-        names[i] = survey->relays[i].name;
-        groups[i] = survey->relays[i].group;
+    for (size_t g = 0; ctl_chatty(options) && g < survey->config->n_groups; g++) {
+        _cleanup_(freep) char *why = survey_why_empty(survey, g), *line = NULL;
+        if (!why)
+            continue;
+        line = xasprintf("%s.", why);
+        ctl_complain(line);
     }
-    hint_empty_groups(survey->config, names, survey->n, groups);
 }
 
 static int plan_of_daemon(const CtlOptions *options, sd_bus *bus)
@@ -299,7 +303,8 @@ static void hint_unreadable(const CtlOptions *options, const Survey *survey)
     size_t unreadable = 0;
 
     for (size_t i = 0; i < survey->n; i++)
-        unreadable += survey->asked_systemd && survey->relays[i].up && !survey->relays[i].proved;
+        unreadable += survey->asked_systemd && unit_up(survey->relays[i]->facts.info) &&
+                      !survey->relays[i]->facts.process.readable;
     if (options->quiet)
         return;
     if (!survey->asked_systemd)
@@ -331,13 +336,14 @@ static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file
     int r = survey_load(file, as, bus, &survey);
     if (r != 0)
         return r;
+    const HostFacts host = survey_host(&survey);
     plan = survey_plan(&survey);
     hint_unreadable(options, &survey);
     hint_groups_of_file(options, &survey);
     for (size_t i = 0; i < plan->n; i++) {
         const PlanItem *item = &plan->items[i];
-        const SurveyRelay *relay = &survey.relays[item->relay];
-        const Group *group = relay->target == GROUP_NONE ? NULL : &survey.config->groups[relay->target];
+        const RelayFacts *relay = &survey.relays[item->relay]->facts;
+        const Group *group = facts_target(&host, relay);
         GROW(rows.items, rows.capacity, rows.n);
         rows.items[rows.n++] = (PlanRow){
             .wave = (uint32_t)item->wave,

@@ -10,7 +10,7 @@
 
 #define EVENTS_SHOWN 10
 
-static void print_memory(FILE *f, const RelayFacts *r)
+static void print_memory(FILE *f, const RelayStatus *r)
 {
     char rss[FORMAT_BYTES_MAX], anonymous[FORMAT_BYTES_MAX], swap[FORMAT_BYTES_MAX], peak[FORMAT_BYTES_MAX];
 
@@ -19,7 +19,7 @@ static void print_memory(FILE *f, const RelayFacts *r)
                  format_bytes(swap, r->swap));
 }
 
-static void print_dropins(FILE *f, const RelayFacts *r)
+static void print_dropins(FILE *f, const RelayStatus *r)
 {
     const char *name = "Drop-Ins";
 
@@ -38,7 +38,7 @@ static const char *or_dash(const char *s)
     return isempty(s) ? "-" : s;
 }
 
-static void print_relay(FILE *f, const CtlOptions *options, const RelayFacts *r, const RecentEvents *events)
+static void print_relay(FILE *f, const CtlOptions *options, const RelayStatus *r, const RecentEvents *events)
 {
     const char *sgr = state_color(r->state ? r->state : "");
     _cleanup_(freep) char *dot = ctl_paint(options, sgr, !ctl_utf8() ? "*" : r->pid > 0 ? "●" : "○");
@@ -75,9 +75,9 @@ static void print_relay(FILE *f, const CtlOptions *options, const RelayFacts *r,
     }
 }
 
-static struct json_object *relay_json(const RelayFacts *r, const RecentEvents *events)
+static struct json_object *relay_json(const RelayStatus *r, const RecentEvents *events)
 {
-    struct json_object *json = relay_facts_json(r), *array = json_object_new_array();
+    struct json_object *json = relay_status_json(r), *array = json_object_new_array();
 
     for (size_t i = 0; i < events->n; i++) {
         struct json_object *event = json_object_new_object();
@@ -91,40 +91,42 @@ static struct json_object *relay_json(const RelayFacts *r, const RecentEvents *e
 }
 
 /* The same facts without the daemon. */
-static RelayFacts facts_of_survey(const Survey *survey, const FleetRow *row)
+static RelayStatus facts_of_survey(const Survey *survey, const FleetRow *row)
 {
-    const SurveyRelay *s = survey->relays;
+    size_t i = 0;
 
-    while (!streq(s->name, row->relay)) /* each row was made of one */
-        s++;
-    return (RelayFacts){
+    while (!streq(survey->relays[i]->facts.name, row->relay)) /* each row was made of one */
+        i++;
+    const SurveyRelay *s = survey->relays[i];
+    const RelayFacts *r = &s->facts;
+    return (RelayStatus){
         .name = xstrdup(row->relay),
-        .unit = xstrdup(s->unit),
+        .unit = xstrdup(r->unit),
         .group = xstrdup(row->group),
         .assigned = xstrdup(row->assigned),
         .running = xstrdup(row->running),
         .version = xstrdup(row->version),
         .state = xstrdup(row->state),
-        .reason = xstrdup(row->reason ? row->reason : s->verdict.reason),
-        .library = xstrdup(s->running.path),
-        .pid = (uint32_t)s->pid,
-        .since = s->since,
+        .reason = xstrdup(row->reason),
+        .library = xstrdup(r->process.running.path),
+        .pid = (uint32_t)r->process.pid,
+        .since = r->process.started,
         .rss = s->memory.rss,
         .anonymous = s->memory.anon,
         .swap = s->memory.swap,
         .peak = s->memory.hwm,
-        .dropin = xstrdup(s->present ? s->dropin : NULL),
-        .dropins = s->dropins ? strv_copy(s->dropins) : NULL,
+        .dropin = xstrdup(r->present ? r->dropin : NULL),
+        .dropins = r->info ? strv_copy(r->info->dropins) : NULL,
     };
 }
 
-static int relay_facts(sd_bus *bus, const Fleet *fleet, const FleetRow *row, RelayFacts *ret)
+static int relay_status(sd_bus *bus, const Fleet *fleet, const FleetRow *row, RelayStatus *ret)
 {
     if (fleet->survey) {
         *ret = facts_of_survey(fleet->survey, row);
         return 0;
     }
-    return relay_facts_get(bus, row->path, SAY_ALL, ret);
+    return relay_status_get(bus, row->path, SAY_ALL, ret);
 }
 
 int status_relays(char *const *patterns, const CtlOptions *options)
@@ -142,9 +144,9 @@ int status_relays(char *const *patterns, const CtlOptions *options)
     if (!f)
         abort();
     for (size_t i = 0; status == 0 && i < fleet.n; i++) {
-        _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
+        _cleanup_(relay_status_clear) RelayStatus facts = { 0 };
         _cleanup_(recent_events_clear) RecentEvents events = { 0 };
-        if (relay_facts(bus, &fleet, &fleet.rows[i], &facts) < 0) {
+        if (relay_status(bus, &fleet, &fleet.rows[i], &facts) < 0) {
             status = EXIT_FAILED;
             break;
         }

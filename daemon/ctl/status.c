@@ -31,7 +31,7 @@ char *status_moment(usec_t realtime)
     return xasprintf("%s; %s", time, ago);
 }
 
-static void print_rollout(FILE *f, const CtlOptions *options, const ManagerFacts *m)
+static void print_rollout(FILE *f, const CtlOptions *options, const ManagerStatus *m)
 {
     if (m->id == 0 || isempty(m->rollout)) {
         status_field(f, "Rollout", "none yet");
@@ -95,11 +95,11 @@ static void print_relays_of(FILE *f, const CtlOptions *options, sd_bus *bus, con
 
     for (size_t i = 0; i < fleet->n; i++) {
         const FleetRow *row = &fleet->rows[i];
-        _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
+        _cleanup_(relay_status_clear) RelayStatus facts = { 0 };
         if (!streq(row->state, state) || n++ >= REASONS_SHOWN)
             continue;
-        if (row->path && relay_facts_get(bus, row->path, SAY_NOTHING, &facts) < 0)
-            facts = (RelayFacts){ 0 }; /* it has gone meanwhile */
+        if (row->path && relay_status_get(bus, row->path, SAY_NOTHING, &facts) < 0)
+            facts = (RelayStatus){ 0 }; /* it has gone meanwhile */
         const char *reason = row->path ? facts.reason : row->reason;
         _cleanup_(freep) char *name = ctl_paint(options, state_color(state), row->relay);
         status_field(f, n == 1 ? title : "", "%s%s%s", name, isempty(reason) ? "" : ": ",
@@ -130,7 +130,7 @@ static void print_refused(FILE *f, const CtlOptions *options, const char *proble
     }
 }
 
-static int print_manager(const CtlOptions *options, sd_bus *bus, const ManagerFacts *m, const Fleet *fleet)
+static int print_manager(const CtlOptions *options, sd_bus *bus, const ManagerStatus *m, const Fleet *fleet)
 {
     _cleanup_(freep) char *loaded = status_moment(m->config_loaded);
     _cleanup_(freep) char *dot = ctl_paint(options, "1;32", ctl_utf8() ? "●" : "*"), *text = NULL;
@@ -178,7 +178,7 @@ static int print_offline(const CtlOptions *options, const Fleet *fleet)
 int ctl_status(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-    _cleanup_(manager_facts_clear) ManagerFacts manager = { 0 };
+    _cleanup_(manager_status_clear) ManagerStatus manager = { 0 };
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
     char *const *patterns = NULL;
     bool fine = true;
@@ -194,11 +194,11 @@ int ctl_status(int argc, char *argv[], const CtlOptions *options)
         print_offline(options, &fleet);
         return EXIT_FAILED;
     }
-    int r = manager_facts_get(bus, SAY_ALL, &manager);
+    int r = manager_status_get(bus, SAY_ALL, &manager);
     if (r < 0)
         return EXIT_FAILED;
     if (options->json != JSON_OFF)
-        r = ctl_print_json(options, manager_facts_json(&manager));
+        r = ctl_print_json(options, manager_status_json(&manager));
     else
         r = print_manager(options, bus, &manager, &fleet);
     for (size_t i = 0; i < fleet.n; i++)

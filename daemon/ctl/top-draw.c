@@ -196,7 +196,7 @@ static void lay_out(const Top *top, int *widths)
 static void draw_head(const Top *top)
 {
     _cleanup_(freep) char *summary = fleet_summary(&top->fleet, ""), *rollout = NULL, *line = NULL;
-    const ManagerFacts *m = &top->manager;
+    const ManagerStatus *m = &top->manager;
     char buf[FORMAT_BYTES_MAX];
     uint64_t rss = 0;
 

@@ -13,9 +13,9 @@
 static int update(Top *top, sd_bus *bus)
 {
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
-    _cleanup_(manager_facts_clear) ManagerFacts manager = { 0 };
+    _cleanup_(manager_status_clear) ManagerStatus manager = { 0 };
 
-    int r = manager_facts_get(bus, SAY_NOTHING, &manager);
+    int r = manager_status_get(bus, SAY_NOTHING, &manager);
     if (r >= 0)
         r = fleet_from_daemon(bus, SAY_NOTHING, &fleet);
     top->gone = r < 0;
@@ -30,9 +30,9 @@ static int update(Top *top, sd_bus *bus)
     fleet_clear(&top->fleet);
     top->fleet = fleet;
     fleet = (Fleet){ 0 };
-    manager_facts_clear(&top->manager);
+    manager_status_clear(&top->manager);
     top->manager = manager;
-    manager = (ManagerFacts){ 0 };
+    manager = (ManagerStatus){ 0 };
     return 0;
 }
 
@@ -178,7 +178,7 @@ int ctl_top(int argc, char *argv[], const CtlOptions *options)
     if (screen)
         delscreen(screen);
     fleet_clear(&top.fleet);
-    manager_facts_clear(&top.manager);
+    manager_status_clear(&top.manager);
     sparks_clear(&top.sparks);
     return status != 0 ? status : r < 0 ? EXIT_FAILED : EXIT_FINE;
 }

@@ -22,7 +22,7 @@ typedef enum TopColumn {
 
 typedef struct Top {
     Fleet fleet;
-    ManagerFacts manager;
+    ManagerStatus manager;
     Sparks sparks;
     usec_t now; /* realtime, of what is shown */
     bool gone;  /* the daemon does not run at present: what is shown is old */

@@ -348,3 +348,11 @@ int dropin_store_list(DropinStore *store, char ***ret)
     *ret = TAKE_PTR(units);
     return 0;
 }
+
+void dropin_store_look(const DropinStore *store, RelayFacts *relay)
+{
+    char *text = NULL;
+    int r = dropin_store_read(store, relay->unit, &text);
+
+    facts_take_dropin(relay, dropin_store_path(store, relay->unit), r, text);
+}

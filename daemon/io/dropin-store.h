@@ -4,7 +4,7 @@
  * without our mark. */
 #pragma once
 
-#include "core/util.h"
+#include "core/facts.h"
 
 typedef struct DropinStore DropinStore;
 
@@ -27,6 +27,9 @@ char *dropin_store_path(const DropinStore *store, const char *unit);
  * a regular file); -EFBIG; other errno. The caller owns *ret. A NUL in the file, which ends a line for
  * systemd, is a newline in *ret. */
 int dropin_store_read(const DropinStore *store, const char *unit, char **ret);
+
+/* The same into the facts of a relay (facts_take_dropin()). */
+void dropin_store_look(const DropinStore *store, RelayFacts *relay);
 
 /* 1: written; 0: it already had this text; -EEXIST: the file that is there is not ours; -EROFS, -ENOSPC, …:
  * nothing was changed (no temporary file stays behind, a folder made for it is removed again); only when the

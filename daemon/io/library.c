@@ -69,6 +69,16 @@ static int walk(const char *path, char **ret_realpath, struct stat *ret_stat, ch
     return r;
 }
 
+char *library_build_id_of(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return NULL;
+    return library_build_id(&(Library){
+        .dev = st.st_dev, .inode = st.st_ino, .mtime = st.st_mtim, .size = (uint64_t)st.st_size });
+}
+
 /* ---- what is in it ---- */
 
 /* What the headers of both classes begin with; the fields of interest stand at the same place in each. */

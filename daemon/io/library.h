@@ -19,6 +19,8 @@ void library_clear(Library *library);
 /* "dev:inode:mtime:size": the identity of one build of a library, to remember it refused. Owned by the
  * caller. */
 char *library_build_id(const Library *library);
+/* The same of the file at `path` now; NULL: it cannot be looked at. */
+char *library_build_id_of(const char *path);
 
 /* Resolves `name`: an absolute path as it stands; a bare name by asking the dynamic linker itself, which
  * loads nothing: the probe started with LD_TRACE_LOADED_OBJECTS=1 (ld.so(8)) and LD_PRELOAD=name, as an

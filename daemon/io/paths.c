@@ -16,3 +16,25 @@ char *path_of_probe(void)
     }
     return xstrdup(LIBEXECDIR "/relayalloc-probe");
 }
+
+static char *path_from_env(const char *name, const char *otherwise)
+{
+    const char *value = secure_getenv(name);
+
+    return xstrdup(isempty(value) ? otherwise : value);
+}
+
+char *path_of_dropins(void)
+{
+    return path_from_env("RELAYALLOC_DROPIN_ROOT", "/etc/systemd/system");
+}
+
+char *path_of_state(void)
+{
+    return path_from_env("RELAYALLOC_STATE_DIR", "/var/lib/relayalloc");
+}
+
+char *path_of_proc(void)
+{
+    return path_from_env("RELAYALLOC_PROC", "/proc");
+}

@@ -279,3 +279,24 @@ int process_label(Process *process, char **ret)
     *ret = text ? xstrndup(text, strcspn(text, "\n")) : xstrdup("");
     return 0;
 }
+
+static bool look(Process *process, char *const *libraries, usec_t now, ProcessFacts *facts)
+{
+    _cleanup_(freep) char *maps = NULL;
+
+    if (process_environ(process, &facts->environ) < 0)
+        return false;
+    if (!*facts->environ && process_is_new(process->started, now))
+        return false;
+    if (process_label(process, &facts->label) < 0)
+        facts->label = NULL;
+    return process_maps(process, &maps) >= 0 &&
+           maps_find_allocator(maps, strv_env_get(facts->environ, "LD_PRELOAD"), libraries,
+                               &facts->running) >= 0;
+}
+
+void process_look(Process *process, char *const *libraries, usec_t now, ProcessFacts *ret)
+{
+    *ret = (ProcessFacts){ .pid = process_pid(process), .started = process_started(process) };
+    ret->readable = look(process, libraries, now, ret);
+}

@@ -4,6 +4,7 @@
  * the process still lives. Decides nothing. */
 #pragma once
 
+#include "core/facts.h"
 #include "core/rss.h"
 
 #include <sys/types.h>
@@ -36,5 +37,9 @@ int process_memory(Process *process, Memory *ret);
  * executed with, as long as it has not written over it; never NULL. */
 int process_maps(Process *process, char **ret);
 int process_environ(Process *process, char ***ret_strv);
+/* All of it that tells which allocator it runs. `libraries`: as maps_find_allocator() has it; `now`:
+ * realtime. A process that has just been executed and shows no environment yet is not readable: systemd gives
+ * every service one. */
+void process_look(Process *process, char *const *libraries, usec_t now, ProcessFacts *ret);
 /* /proc/PID/attr/current without newline, "" when there is no LSM. Errors as above. */
 int process_label(Process *process, char **ret);

@@ -9,121 +9,6 @@
 #define STATE_NAME "state"
 #define STATE_TEMP ".state.new"
 
-static const char *const hold_names[_HOLD_MAX] = {
-    [HOLD_NONE] = "none",
-    [HOLD_PAUSED] = "paused",
-    [HOLD_HALTED] = "halted",
-    [HOLD_ABORTED] = "aborted",
-};
-
-const char *hold_to_string(Hold h)
-{
-    return hold_names[h];
-}
-
-Hold hold_from_string(const char *s)
-{
-    for (int i = 0; i < _HOLD_MAX; i++)
-        if (streq(s, hold_names[i]))
-            return (Hold)i;
-    return _HOLD_INVALID;
-}
-
-static void flight_clear(Flight *f)
-{
-    free(f->relay);
-    free(f->previous);
-    free(f->before);
-}
-
-State *state_free(State *s)
-{
-    if (!s)
-        return NULL;
-    for (size_t i = 0; i < s->n_flights; i++)
-        flight_clear(&s->flights[i]);
-    free(s->flights);
-    state_clear_refusals(s);
-    free(s->refusals);
-    free(s->hold_reason);
-    free(s->config_id);
-    strv_free(s->reverted);
-    free(s);
-    return NULL;
-}
-
-Flight *state_find_flight(State *s, const char *relay)
-{
-    for (size_t i = 0; i < s->n_flights; i++)
-        if (streq(s->flights[i].relay, relay))
-            return &s->flights[i];
-    return NULL;
-}
-
-void state_add_flight(State *s, const char *relay, const char *previous, const char *before)
-{
-    state_remove_flight(s, relay);
-    GROW(s->flights, s->c_flights, s->n_flights);
-    s->flights[s->n_flights++] =
-        (Flight){ .relay = xstrdup(relay), .previous = xstrdup(previous), .before = xstrdup(before) };
-}
-
-void state_remove_flight(State *s, const char *relay)
-{
-    Flight *f = state_find_flight(s, relay);
-
-    if (!f)
-        return;
-    flight_clear(f);
-    *f = s->flights[--s->n_flights];
-}
-
-const Refusal *state_find_refusal(const State *s, const char *relay, const char *allocator, const char *build)
-{
-    for (size_t i = 0; i < s->n_refusals; i++)
-        if (streq(s->refusals[i].relay, relay) && streq(s->refusals[i].allocator, allocator) &&
-            streq(s->refusals[i].build, build))
-            return &s->refusals[i];
-    return NULL;
-}
-
-void state_add_refusal(State *s, const char *relay, const char *allocator, const char *build,
-                       const char *reason)
-{
-    if (state_find_refusal(s, relay, allocator, build))
-        return;
-    GROW(s->refusals, s->c_refusals, s->n_refusals);
-    s->refusals[s->n_refusals++] = (Refusal){ .relay = xstrdup(relay),
-                                              .allocator = xstrdup(allocator),
-                                              .build = xstrdup(build),
-                                              .reason = xstrdup(reason) };
-}
-
-static void refusal_clear(Refusal *r)
-{
-    free(r->relay);
-    free(r->allocator);
-    free(r->build);
-    free(r->reason);
-}
-
-void state_remove_refusal(State *s, const char *relay, const char *allocator, const char *build)
-{
-    Refusal *r = (Refusal *)state_find_refusal(s, relay, allocator, build);
-
-    if (!r)
-        return;
-    refusal_clear(r);
-    *r = s->refusals[--s->n_refusals];
-}
-
-void state_clear_refusals(State *s)
-{
-    for (size_t i = 0; i < s->n_refusals; i++)
-        refusal_clear(&s->refusals[i]);
-    s->n_refusals = 0;
-}
-
 /* ---- reading ---- */
 
 static char *get(const config_setting_t *group, const char *name)
@@ -152,7 +37,7 @@ static void read_state(const config_t *file, State *s)
 
         if (!relay)
             continue;
-        state_add_flight(s, relay, previous, before);
+        memory_add_flight(s, relay, previous, before);
         s->flights[s->n_flights - 1].left = true;
     }
     list = config_setting_get_member(root, "refusals");
@@ -161,7 +46,7 @@ static void read_state(const config_t *file, State *s)
         _cleanup_(freep) char *build = get(e, "build"), *reason = get(e, "reason");
 
         if (relay && allocator && build)
-            state_add_refusal(s, relay, allocator, build, reason);
+            memory_add_refusal(s, relay, allocator, build, reason);
     }
     list = config_setting_get_member(root, "reverted");
     for (int i = 0; list && i < config_setting_length(list); i++)
@@ -172,7 +57,7 @@ static void read_state(const config_t *file, State *s)
 int state_file_load(const char *dir, State **ret)
 {
     _cleanup_(freep) char *path = xasprintf("%s/" STATE_NAME, dir);
-    _cleanup_(state_freep) State *s = xcalloc(1, sizeof(*s));
+    _cleanup_(memory_freep) State *s = xcalloc(1, sizeof(*s));
     _cleanup_(fclosep) FILE *f = NULL;
     config_t file;
     int r = 0;

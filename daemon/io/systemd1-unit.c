@@ -1,22 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "io/systemd1-private.h"
 
-UnitInfo *unit_info_free(UnitInfo *info)
-{
-    if (info) {
-        free(info->unit);
-        free(info->load_state);
-        free(info->sub_state);
-        free(info->result);
-        free(info->fragment);
-        strv_free(info->environment);
-        strv_free(info->environment_files);
-        strv_free(info->dropins);
-        free(info);
-    }
-    return NULL;
-}
-
 /* Properties of all interfaces of a unit at once: GetAll with an empty interface, as systemctl does. systemd
  * loads the unit when its path is asked for. */
 int systemd1_get_all(Systemd1 *s, const char *unit, sd_bus_message **ret)

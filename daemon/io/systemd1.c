@@ -191,6 +191,13 @@ static int read_unit_files(sd_bus_message *m, char ***ret)
     return 0;
 }
 
+static int read_environment(sd_bus_message *m, char ***ret)
+{
+    int r = sd_bus_message_enter_container(m, 'v', "as");
+
+    return r < 0 ? r : sd_bus_message_read_strv(m, ret);
+}
+
 static int on_list(sd_bus_message *reply, void *userdata, int (*read)(sd_bus_message *, char ***))
 {
     Systemd1Call *call = userdata;
@@ -244,6 +251,27 @@ int systemd1_list_unit_files(Systemd1 *s, const char *pattern, Systemd1UnitsCall
                              Systemd1Call **ret)
 {
     return list(s, "ListUnitFilesByPatterns", pattern, on_unit_files, callback, userdata, ret);
+}
+
+static int on_environment(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    (void)error;
+    return on_list(reply, userdata, read_environment);
+}
+
+int systemd1_get_environment(Systemd1 *s, Systemd1UnitsCallback callback, void *userdata, Systemd1Call **ret)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+    int r = sd_bus_message_new_method_call(s->bus, &m, DESTINATION, OBJECT, "org.freedesktop.DBus.Properties",
+                                           "Get");
+
+    if (r >= 0)
+        r = sd_bus_message_append(m, "ss", MANAGER, "Environment");
+    if (r < 0)
+        return r;
+    Systemd1Call *call = systemd1_call_new(s, userdata);
+    call->callback.units = callback;
+    return systemd1_call_send(call, m, on_environment, LONG_CALL, ret);
 }
 
 /* ---- doing ---- */
@@ -439,8 +467,12 @@ int systemd1_new(sd_bus *bus, const Systemd1Events *events, void *userdata, Syst
     int r;
 
     s->bus = sd_bus_ref(bus);
-    s->events = *events;
     s->userdata = userdata;
+    if (!events) {
+        *ret = TAKE_PTR(s);
+        return 0;
+    }
+    s->events = *events;
     /* The matches go out before any call, so that no signal of a job can be missed. */
     r = sd_bus_add_match_async(bus, &s->match_owner,
                                "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"

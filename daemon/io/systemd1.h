@@ -8,36 +8,9 @@
 #pragma once
 
 #include "core/rollout.h"
+#include "core/unit.h"
 
 #include <systemd/sd-bus.h>
-
-typedef enum ActiveState {
-    ACTIVE_INACTIVE,
-    ACTIVE_ACTIVE,
-    ACTIVE_RELOADING,
-    ACTIVE_ACTIVATING,
-    ACTIVE_DEACTIVATING,
-    ACTIVE_FAILED,
-    ACTIVE_OTHER,
-} ActiveState;
-
-typedef struct UnitInfo {
-    char *unit;
-    bool exists; /* LoadState is neither "not-found" nor "error" nor "bad-setting" */
-    char *load_state, *sub_state;
-    ActiveState active;
-    char *result; /* of the service: "success", "exit-code", "signal", … */
-    uint32_t main_pid, n_restarts;
-    char invocation[33];                /* hex; "" when it never ran */
-    uint32_t job;                       /* id of the queued job; 0: none */
-    usec_t timeout_start, timeout_stop; /* USEC_INFINITY: none */
-    char **environment;                 /* merged Environment= */
-    char **environment_files;           /* paths, "-" in front when it may be missing */
-    char **dropins;                     /* DropInPaths, in systemd's order */
-    char *fragment;                     /* FragmentPath */
-} UnitInfo;
-UnitInfo *unit_info_free(UnitInfo *info);
-DEFINE_CLEANUP(UnitInfo, unit_info_free)
 
 typedef struct Systemd1 Systemd1;
 typedef struct Systemd1Call Systemd1Call;
@@ -49,7 +22,8 @@ typedef struct Systemd1Events {
     void (*owner_changed)(void *userdata, bool present); /* systemd re-executed, or left and came back */
 } Systemd1Events;
 
-/* `bus` is referenced. Subscribes; again by itself whenever systemd changes its owner. */
+/* `bus` is referenced. Subscribes; again by itself whenever systemd changes its owner. `events` NULL: for one
+ * who only asks, no signals are subscribed to. */
 int systemd1_new(sd_bus *bus, const Systemd1Events *events, void *userdata, Systemd1 **ret);
 Systemd1 *systemd1_free(Systemd1 *s); /* cancels all calls */
 DEFINE_CLEANUP(Systemd1, systemd1_free)
@@ -76,6 +50,9 @@ int systemd1_list_units(Systemd1 *s, const char *pattern, Systemd1UnitsCallback 
 /* Units of the pattern that have a unit file of their own, or are enabled, loaded or not. */
 int systemd1_list_unit_files(Systemd1 *s, const char *pattern, Systemd1UnitsCallback callback, void *userdata,
                              Systemd1Call **ret);
+/* The environment that systemd gives to every service (DefaultEnvironment=, `systemctl set-environment`): a
+ * strv of NAME=VALUE. */
+int systemd1_get_environment(Systemd1 *s, Systemd1UnitsCallback callback, void *userdata, Systemd1Call **ret);
 int systemd1_get_unit(Systemd1 *s, const char *unit, Systemd1UnitCallback callback, void *userdata,
                       Systemd1Call **ret);
 /* May take long: systemd answers when it is done. -EBUSY: refused by its rate limit; try again later. */

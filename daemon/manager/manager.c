@@ -2,62 +2,45 @@
 /* The daemon's life: start, bus, reload, stop. Whatever happens around it, it keeps running: a lost bus is
  * opened again, a bad file changes nothing. */
 #include "manager/manager.h"
+
 #include "core/relay.h"
 #include "io/paths.h"
+#include "io/state-file.h"
+#include "manager/loop.h"
+#include "manager/memory.h"
+#include "manager/plan.h"
+#include "manager/relay.h"
+#include "manager/relays.h"
+#include "manager/run.h"
+#include "manager/sampler.h"
+#include "manager/setup.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
-#define DROPIN_ROOT "/etc/systemd/system"
-#define STATE_DIR "/var/lib/relayalloc"
 #define RECONNECT_DELAY (2 * USEC_PER_SEC)
 
-usec_t now_monotonic(const Manager *m)
+#define PLAN_DELAY (50 * USEC_PER_MSEC)
+#define FAILURE_PAUSE USEC_PER_MINUTE
+
+HostFacts manager_host(const Manager *m)
 {
-    uint64_t now;
-
-    return sd_event_now(m->event, CLOCK_MONOTONIC, &now) < 0 ? 0 : now;
-}
-
-usec_t now_realtime(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
-}
-
-void manager_schedule(Manager *m, sd_event_source **source, usec_t delay, sd_event_time_handler_t handler)
-{
-    int enabled = SD_EVENT_OFF;
-    usec_t due;
-
-    if (*source && sd_event_source_get_enabled(*source, &enabled) > 0 &&
-        sd_event_source_get_time(*source, &due) >= 0 && due <= now_monotonic(m) + delay)
-        return; /* the earlier wish serves this one, too */
-    *source = sd_event_source_unref(*source);
-    int r = sd_event_add_time_relative(m->event, source, CLOCK_MONOTONIC, delay, USEC_PER_MSEC, handler, m);
-    if (r < 0)
-        eventlog_line(LOG_ERR, "Cannot set a timer: %s.", strerror(-r));
-}
-
-int manager_save_state(Manager *m)
-{
-    int r = state_file_save(m->state_dir, m->state);
-
-    if (r < 0)
-        eventlog_line(LOG_ERR, "Cannot save %s/state: %s.", m->state_dir, strerror(-r));
-    m->state_error = r;
-    return r;
+    return (HostFacts){
+        .config = m->setup->config,
+        .config_path = m->config_path,
+        .allocators = m->setup->allocators,
+        .state = m->state,
+        .manager_environment = m->environment,
+        .now = loop_realtime(),
+    };
 }
 
 /* ---- what systemd and the bus are shown ---- */
 
-void manager_show_status(Manager *m)
+static void show_status(Manager *m)
 {
     size_t counts[_RELAY_STATE_MAX] = { 0 };
     _cleanup_(freep) char *rollout = NULL;
@@ -84,16 +67,70 @@ void manager_show_status(Manager *m)
         free(m->status);
         m->status = TAKE_PTR(status);
     }
-    bus_api_manager_changed(m);
+    m->view->manager_changed(m);
 }
 
-void manager_ready(Manager *m)
+static void tell_ready(Manager *m)
 {
     if (m->ready)
         return;
     m->ready = true;
     sd_notify(0, "READY=1");
-    manager_show_status(m);
+    show_status(m);
+}
+
+/* ---- planning ---- */
+
+static void update_states(Manager *m)
+{
+    plan_update_states(m);
+    for (size_t i = 0; i < m->n_relays; i++)
+        m->view->relay_changed(m->relays[i]);
+    show_status(m);
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    m->retry = sd_event_source_unref(m->retry);
+    manager_plan(m);
+    return 0;
+}
+
+void manager_plan(Manager *m)
+{
+    usec_t now = loop_monotonic(m);
+
+    if (!m->scanned)
+        return;
+    if (plan_prove_new(m))
+        loop_schedule(m, &m->retry, PROCESS_NEW, on_retry);
+    plan_make(m);
+    if (now < m->not_before)
+        loop_schedule(m, &m->retry, m->not_before - now, on_retry);
+    else if (!m->run && m->systemd)
+        (void)run_start(m);
+    update_states(m);
+}
+
+static int on_replan(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    m->replan = sd_event_source_unref(m->replan);
+    manager_plan(m);
+    return 0;
+}
+
+/* A fact has changed. */
+static void plan_soon(Manager *m)
+{
+    loop_schedule(m, &m->replan, PLAN_DELAY, on_replan);
 }
 
 /* ---- the bus ---- */
@@ -104,7 +141,7 @@ static void disconnect(Manager *m)
 {
     run_forget_bus(m);
     relays_forget_bus(m);
-    bus_api_stop(m);
+    m->view->stop(m);
     m->systemd = systemd1_free(m->systemd);
     if (m->bus)
         sd_bus_detach_event(m->bus);
@@ -123,7 +160,7 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
         eventlog_write(MESSAGE_BUS_LOST, &(Event){ 0 },
                        "Lost the connection to the system bus; reconnecting.");
     /* Not from within the bus's own callback; and not at once when that was tried already. */
-    manager_schedule(m, &m->reconnect, m->bus_lost ? RECONNECT_DELAY : 0, on_reconnect);
+    loop_schedule(m, &m->reconnect, m->bus_lost ? RECONNECT_DELAY : 0, on_reconnect);
     m->bus_lost = true;
     return 0;
 }
@@ -183,7 +220,7 @@ static int connect_bus(Manager *m)
     if (r >= 0)
         r = systemd1_new(m->bus, &systemd_events, m, &m->systemd);
     if (r >= 0)
-        r = bus_api_start(m);
+        r = m->view->start(m);
     if (r < 0)
         disconnect(m);
     return r;
@@ -199,41 +236,16 @@ static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata)
     disconnect(m);
     int r = connect_bus(m);
     if (r < 0)
-        manager_schedule(m, &m->reconnect, RECONNECT_DELAY, on_reconnect);
+        loop_schedule(m, &m->reconnect, RECONNECT_DELAY, on_reconnect);
     return 0;
 }
 
 /* ---- reload ---- */
 
-void manager_hold(Manager *m, Hold hold, const char *reason)
-{
-    char *copy = xstrdup(reason);
-
-    m->state->hold = hold;
-    free(m->state->hold_reason);
-    m->state->hold_reason = copy;
-}
-
-/* What failed with another file or another build of a library gets a new chance. What an operator aborted or
- * reverted stays so until the file changes, which an upgrade of a library does not; what is paused stays
- * paused. */
 static void forget_old_failures(Manager *m, const Setup *setup)
 {
-    State *s = m->state;
-
-    if (streq_null(s->config_id, setup->id))
-        return;
-    size_t n = strcspn(setup->id, "-") + 1;
-    bool new_file = !s->config_id || strncmp(s->config_id, setup->id, n) != 0;
-    free(s->config_id);
-    s->config_id = xstrdup(setup->id);
-    if (new_file) { /* else they are told apart by the build of the library */
-        state_clear_refusals(s);
-        s->reverted = strv_free(s->reverted);
-    }
-    if (s->hold == HOLD_HALTED || (s->hold == HOLD_ABORTED && new_file))
-        manager_hold(m, HOLD_NONE, NULL);
-    (void)manager_save_state(m);
+    if (memory_adopt(m->state, setup->id))
+        (void)memory_save(m);
 }
 
 static int load_config(Manager *m, Setup **ret)
@@ -275,13 +287,14 @@ static void apply(Manager *m)
     plan_soon(m);
 }
 
-bool manager_adopt_next(Manager *m)
+/* Puts a loaded configuration in force that had to wait for the end of a rollout; true: there was one. */
+static bool adopt_next(Manager *m)
 {
     if (!m->next_setup)
         return false;
     if (m->state->hold == HOLD_HALTED && !streq(m->next_setup->id, m->setup->id)) { /* by what it replaces */
-        manager_hold(m, HOLD_NONE, NULL);
-        (void)manager_save_state(m);
+        memory_hold(m->state, HOLD_NONE, NULL);
+        (void)memory_save(m);
     }
     adopt(m, TAKE_PTR(m->next_setup));
     apply(m);
@@ -294,7 +307,7 @@ int manager_reload(Manager *m)
 
     if (m->ready) /* else READY=1 is still to come, when all relays have been looked at */
         sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading %s",
-                   (unsigned long long)now_monotonic(m), m->config_path);
+                   (unsigned long long)loop_monotonic(m), m->config_path);
     free(m->status);
     m->status = NULL;
     int r = load_config(m, &setup);
@@ -314,15 +327,16 @@ int manager_reload(Manager *m)
     }
     if (m->ready)
         sd_notify(0, "READY=1");
-    manager_show_status(m);
+    show_status(m);
     return r;
 }
 
-void manager_check_libraries(Manager *m)
+/* Reloads when a library of the configuration was installed, removed or replaced since. */
+static void check_libraries(Manager *m)
 {
-    char *stamp = setup_stamp(m->setup);
+    char *stamp = setup_changed(m->setup);
 
-    if (streq(stamp, m->setup->stamp) || streq_null(stamp, m->tried_stamp)) {
+    if (!stamp || streq_null(stamp, m->tried_stamp)) {
         free(stamp);
         return;
     }
@@ -332,20 +346,74 @@ void manager_check_libraries(Manager *m)
     (void)manager_reload(m);
 }
 
-/* ---- an operator's wishes ---- */
+/* ---- what the parts report ---- */
+
+static void on_relay_changed(Relay *relay, bool was_up)
+{
+    Manager *m = relay->manager;
+
+    if (was_up != relay_up(relay) && !relay->facts.has_instance && m->scanned)
+        relays_scan(m); /* it may count as a relay now, or not any more */
+    run_unit_changed(relay);
+    plan_soon(m);
+}
+
+static void on_relay_read(Relay *relay)
+{
+    relays_check_scanned(relay->manager);
+}
+
+static void on_table_complete(Manager *m)
+{
+    manager_plan(m);
+    tell_ready(m);
+}
+
+static void on_plan_outdated(Manager *m)
+{
+    run_event(m, EVENT_SUPERSEDE);
+}
+
+static void on_run_over(Manager *m)
+{
+    /* Whatever failed without halting is remembered; should anything not be, it must not be tried in a tight
+     * loop. */
+    if (rollout_state(run_rollout(m->run)) == ROLLOUT_DONE && run_counts(m).failed > 0)
+        m->not_before = loop_monotonic(m) + FAILURE_PAUSE;
+    m->run = run_free(m->run);
+    relays_drop_vanished(m);
+    if (!adopt_next(m)) {
+        relays_assign(m);
+        relays_scan(m);
+    }
+    manager_plan(m); /* what has changed meanwhile, and relays that came */
+}
+
+static const ManagerReports reports = {
+    .relay_changed = on_relay_changed,
+    .relay_read = on_relay_read,
+    .table_read = plan_soon,
+    .table_complete = on_table_complete,
+    .plan_outdated = on_plan_outdated,
+    .run_moved = update_states,
+    .run_over = on_run_over,
+    .sampled = check_libraries,
+};
+
+/* ---- what operators ask for ---- */
 
 void manager_pause(Manager *m)
 {
     const Event e = { .rollout = run_id(m) };
 
     if (m->state->hold == HOLD_NONE) /* a halt and an abort hold more than a pause does */
-        manager_hold(m, HOLD_PAUSED, NULL);
-    (void)manager_save_state(m);
+        memory_hold(m->state, HOLD_PAUSED, NULL);
+    (void)memory_save(m);
     run_event(m, EVENT_PAUSE);
     eventlog_write(
         MESSAGE_ROLLOUT_PAUSED, &e,
         "Paused by an operator: relays in progress are finished, no others are started until it is resumed.");
-    manager_show_status(m);
+    show_status(m);
 }
 
 int manager_resume(Manager *m)
@@ -355,14 +423,14 @@ int manager_resume(Manager *m)
     if (m->state->hold == HOLD_NONE && m->state->n_refusals == 0)
         return -ENOENT;
     if (m->state->hold != HOLD_PAUSED)
-        state_clear_refusals(m->state); /* the operator has looked at it: a new chance */
-    manager_hold(m, HOLD_NONE, NULL);
-    (void)manager_save_state(m);
+        memory_clear_refusals(m->state); /* the operator has looked at it: a new chance */
+    memory_hold(m->state, HOLD_NONE, NULL);
+    (void)memory_save(m);
     m->not_before = 0;
     eventlog_write(MESSAGE_ROLLOUT_RESUMED, &e, "Resumed by an operator.");
     run_event(m, EVENT_RESUME);
     plan_soon(m);
-    manager_show_status(m);
+    show_status(m);
     return 0;
 }
 
@@ -372,11 +440,11 @@ int manager_abort(Manager *m)
         return -ENOENT;
     /* Now, and not when what is under way has been finished: neither a crash nor a new plan may undo it. */
     if (m->state->hold != HOLD_HALTED) {
-        manager_hold(m, HOLD_ABORTED, NULL);
-        (void)manager_save_state(m);
+        memory_hold(m->state, HOLD_ABORTED, NULL);
+        (void)memory_save(m);
     }
     run_event(m, EVENT_ABORT);
-    manager_show_status(m);
+    show_status(m);
     return 0;
 }
 
@@ -389,17 +457,17 @@ int manager_revert(Manager *m, char *const *relays, size_t *ret_n)
             return -ENOENT;
     for (size_t i = 0; i < m->n_relays; i++) {
         const Relay *r = m->relays[i];
-        bool wanted =
-            relays && *relays ? strv_contains(relays, r->name) : r->group != GROUP_NONE || r->present;
+        bool wanted = relays && *relays ? strv_contains(relays, r->facts.name)
+                                        : r->facts.group != GROUP_NONE || r->facts.present;
 
         if (!wanted)
             continue;
-        if (!strv_contains(m->state->reverted, r->name))
-            strv_push(&m->state->reverted, xstrdup(r->name));
-        state_remove_refusal(m->state, r->name, "", ""); /* asked for again, tried again */
+        if (!strv_contains(m->state->reverted, r->facts.name))
+            strv_push(&m->state->reverted, xstrdup(r->facts.name));
+        memory_remove_refusal(m->state, r->facts.name, "", ""); /* asked for again, tried again */
         n++;
     }
-    (void)manager_save_state(m);
+    (void)memory_save(m);
     m->not_before = 0;
     run_event(m, EVENT_SUPERSEDE);
     relays_assign(m);
@@ -429,14 +497,6 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     return sd_event_exit(m->event, 0);
 }
 
-/* For tests and for runs beside an installed daemon; not in the manual. */
-static char *path_from_env(const char *name, const char *otherwise)
-{
-    const char *value = secure_getenv(name);
-
-    return xstrdup(isempty(value) ? otherwise : value);
-}
-
 static int open_state(Manager *m)
 {
     if (mkdir(m->state_dir, 0700) < 0 && errno != EEXIST)
@@ -459,14 +519,16 @@ static int add_signals(Manager *m)
     return r;
 }
 
-int manager_new(const char *config_path, Manager **ret)
+int manager_new(const char *config_path, const ManagerView *view, Manager **ret)
 {
     _cleanup_(manager_freep) Manager *m = xcalloc(1, sizeof(*m));
-    _cleanup_(freep) char *dropin_root = path_from_env("RELAYALLOC_DROPIN_ROOT", DROPIN_ROOT);
+    _cleanup_(freep) char *dropin_root = path_of_dropins();
 
+    m->reports = &reports;
+    m->view = view;
     m->config_path = xstrdup(config_path);
-    m->state_dir = path_from_env("RELAYALLOC_STATE_DIR", STATE_DIR);
-    m->proc = path_from_env("RELAYALLOC_PROC", "/proc");
+    m->state_dir = path_of_state();
+    m->proc = path_of_proc();
     m->probe = path_of_probe();
     int r = open_state(m);
     if (r < 0)
@@ -520,13 +582,14 @@ Manager *manager_free(Manager *m)
     sd_event_source_unref(m->clock_watch);
     sd_event_unref(m->event);
     dropin_store_free(m->dropins);
-    state_free(m->state);
+    memory_free(m->state);
     setup_free(m->setup);
     setup_free(m->next_setup);
     free(m->last_reason);
     free(m->config_error);
     free(m->status);
     free(m->tried_stamp);
+    strv_free(m->environment);
     free(m->config_path);
     free(m->state_dir);
     free(m->proc);

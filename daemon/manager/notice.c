@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is told of a rollout (journal) and remembered of it (state): nothing here changes its course. */
-#include "manager/run.h"
+#include "manager/memory.h"
+#include "manager/plan.h"
+#include "manager/relay.h"
+#include "manager/run-private.h"
 
 #include <inttypes.h>
 #include <syslog.h>
@@ -11,7 +14,7 @@ static void end_flight(Run *run, size_t item)
     const RunItem *i = &run->items[item];
 
     if (rollout_step(run->rollout, item) != STEP_SKIPPED || !i->item.recover || !relay_up(i->relay))
-        state_remove_flight(run->manager->state, i->relay->name);
+        memory_remove_flight(run->manager->state, i->relay->facts.name);
 }
 
 void notice_wave(Run *run, const RolloutCommand *c)
@@ -25,11 +28,11 @@ void notice_wave(Run *run, const RolloutCommand *c)
         Step step = rollout_step(run->rollout, n);
 
         if (step == STEP_WRITING && i->item.restart)
-            state_add_flight(m->state, i->relay->name, i->previous, i->before);
+            memory_add_flight(m->state, i->relay->facts.name, i->previous, i->before);
         else if (step_ended(step))
             end_flight(run, n);
     }
-    run->unsafe = manager_save_state(m) < 0;
+    run->unsafe = memory_save(m) < 0;
     eventlog_write(MESSAGE_WAVE_STARTED, &e, "Rollout %" PRIu64 ", wave %zu: %zu relay%s.", run_id(m),
                    c->wave, c->count, c->count == 1 ? "" : "s");
 }
@@ -39,7 +42,7 @@ static char *first_failure(const Run *run)
 {
     for (size_t n = 0; n < run->n; n++)
         if (rollout_gate(run->rollout, n) != GATE_NONE)
-            return xasprintf("%s: %s", run->items[n].relay->name,
+            return xasprintf("%s: %s", run->items[n].relay->facts.name,
                              run->items[n].reason ? run->items[n].reason : "failed");
     return NULL;
 }
@@ -52,10 +55,10 @@ static void remember_failure(RunItem *i, Gate gate)
     Manager *m = i->run->manager;
 
     if (i->allocator == ROLLOUT_NO_ALLOCATOR)
-        state_add_refusal(m->state, i->relay->name, "", "", i->reason);
+        memory_add_refusal(m->state, i->relay->facts.name, "", "", i->reason);
     else if (gate != GATE_WRITE && gate != GATE_RELOAD)
-        state_add_refusal(m->state, i->relay->name, item_allocator_name(i),
-                          m->setup->resolved[i->allocator].build, i->reason);
+        memory_add_refusal(m->state, i->relay->facts.name, item_allocator_name(i),
+                           m->setup->allocators[i->allocator].build, i->reason);
 }
 
 void notice_failed_gate(Run *run, const RolloutCommand *c)
@@ -76,14 +79,14 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
     e.unit_log = i->unit_log;
     e.wave = rollout_wave_of(run->rollout, c->item);
     eventlog_write(MESSAGE_RELAY_FAILED, &e, "%s could not be moved to %s (gate \"%s\"): %s.%s%s",
-                   i->relay->name, item_allocator_name(i), gate_to_string(c->gate), i->reason,
+                   i->relay->facts.name, item_allocator_name(i), gate_to_string(c->gate), i->reason,
                    i->unit_log ? "\nThe last lines of its log:\n" : "", i->unit_log ? i->unit_log : "");
     remember_failure(i, c->gate);
     if (rollout_halts(run->rollout)) { /* now: a crash in the put-back must not set it going again */
         _cleanup_(freep) char *why = first_failure(run);
-        manager_hold(m, HOLD_HALTED, why);
+        memory_hold(m->state, HOLD_HALTED, why);
     }
-    (void)manager_save_state(m);
+    (void)memory_save(m);
 }
 
 void notice_ended(Run *run, const RolloutCommand *c)
@@ -102,17 +105,17 @@ void notice_ended(Run *run, const RolloutCommand *c)
             usec_t settle = rollout_settle(run->rollout, c->item);
             char span[FORMAT_SPAN_MAX];
 
-            eventlog_write(MESSAGE_RELAY_MOVED, &e, "%s runs %s%s%s, proved%s%s.", i->relay->name,
-                           i->relay->running_name, *i->relay->version ? " " : "", i->relay->version,
-                           settle > 0 ? " and settled for " : "",
+            eventlog_write(MESSAGE_RELAY_MOVED, &e, "%s runs %s%s%s, proved%s%s.", i->relay->facts.name,
+                           i->relay->facts.running, *i->relay->facts.version ? " " : "",
+                           i->relay->facts.version, settle > 0 ? " and settled for " : "",
                            settle > 0 ? format_span(span, settle) : "");
         }
         break;
     case STEP_FAILED:
         if (c->gate != GATE_PREFLIGHT && c->gate != GATE_WRITE)
-            eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back and %s: %s.", i->relay->name,
+            eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back and %s: %s.", i->relay->facts.name,
                            relay_up(i->relay) ? "runs as before"
-                           : i->relay->info->active == ACTIVE_FAILED
+                           : i->relay->facts.info->active == ACTIVE_FAILED
                                ? "stays down, because it had failed by itself"
                                : "stays down, because somebody else stopped it",
                            i->reason ? i->reason : "reason unknown");
@@ -123,19 +126,19 @@ void notice_ended(Run *run, const RolloutCommand *c)
             run->manager->setup->config->rollout.on_failure == ON_FAILURE_ROLLBACK
                 ? "%s COULD NOT BE PUT BACK and needs a human: %s. See systemctl status '%s'."
                 : "%s was left as it is because of on_failure = \"stop\": %s. See systemctl status '%s'.",
-            i->relay->name, i->reason ? i->reason : "reason unknown", i->relay->unit);
+            i->relay->facts.name, i->reason ? i->reason : "reason unknown", i->relay->facts.unit);
         relay_unit_changed(i->relay); /* what changed while its job was out has not been read */
         break;
     case STEP_SKIPPED:
-        eventlog_line(LOG_INFO, "%s %s.", i->relay->name,
-                      !i->relay->info->exists ? "is gone; nothing is left to do"
-                      : relay_up(i->relay)    ? "is up after the interruption; it is planned again"
-                      : i->was_down           ? "was down before its turn; it is left as it is"
-                                              : "was stopped by somebody else; it is left as it is");
+        eventlog_line(LOG_INFO, "%s %s.", i->relay->facts.name,
+                      !i->relay->facts.info->exists ? "is gone; nothing is left to do"
+                      : relay_up(i->relay)          ? "is up after the interruption; it is planned again"
+                      : i->was_down                 ? "was down before its turn; it is left as it is"
+                                                    : "was stopped by somebody else; it is left as it is");
         break;
     case STEP_WAITING:
-        state_remove_flight(run->manager->state, i->relay->name); /* its file is what it was */
-        eventlog_line(LOG_INFO, "%s was not touched; its drop-in is unchanged.", i->relay->name);
+        memory_remove_flight(run->manager->state, i->relay->facts.name); /* its file is what it was */
+        eventlog_line(LOG_INFO, "%s was not touched; its drop-in is unchanged.", i->relay->facts.name);
         break;
     default:
         break;
@@ -158,7 +161,7 @@ void notice_over(Run *run)
     if (state != ROLLOUT_SUPERSEDED)
         m->last_result = state;
     m->last_counts = run_counts(m);
-    (void)manager_save_state(m);
+    (void)memory_save(m);
     e.reason = m->last_reason;
     if (state == ROLLOUT_HALTED)
         eventlog_write(MESSAGE_ROLLOUT_HALTED, &e,

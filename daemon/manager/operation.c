@@ -2,7 +2,10 @@
 /* What is done to one relay's unit in a rollout: restart it, start it, prove it. Each operation is a RunItem
  * with all that belongs to it in named fields; operation_end() cancels all of it. Decides nothing of the
  * rollout's order. */
-#include "manager/run.h"
+#include "manager/loop.h"
+#include "manager/relay.h"
+#include "manager/relays.h"
+#include "manager/run-private.h"
 
 #include <errno.h>
 #include <syslog.h>
@@ -15,6 +18,7 @@
 void operation_end(RunItem *i)
 {
     i->operation = OPERATION_NONE;
+    i->relay->read_by_run = false;
     i->call = systemd1_cancel(i->call);
     i->timer = sd_event_source_disable_unref(i->timer);
     free(i->job);
@@ -33,7 +37,7 @@ static void answer_job(RunItem *i, JobResult result)
 
 static void answer_verified(RunItem *i, Proof proof)
 {
-    const UnitInfo *info = i->relay->info;
+    const UnitInfo *info = i->relay->facts.info;
 
     operation_end(i);
     i->failed_up = relay_up(i->relay);
@@ -57,7 +61,7 @@ static void operation_wait(RunItem *i, usec_t delay)
 
 static bool past_deadline(const RunItem *i)
 {
-    return now_monotonic(i->run->manager) >= i->deadline;
+    return loop_monotonic(i->run->manager) >= i->deadline;
 }
 
 /* The same after an answer that was an error: while systemd is not there at all, it is nobody's failure. */
@@ -69,11 +73,11 @@ static bool gave_up(const RunItem *i, int error)
 /* Everything about a unit in transition is bounded by what the unit itself allows. */
 static usec_t unit_deadline(const RunItem *i)
 {
-    const UnitInfo *info = i->relay->info;
+    const UnitInfo *info = i->relay->facts.info;
     usec_t stop = info ? info->timeout_stop : 0, start = info ? info->timeout_start : 0;
     usec_t longest = stop >= DEADLINE_LONGEST || start >= DEADLINE_LONGEST ? DEADLINE_LONGEST : stop + start;
 
-    return now_monotonic(i->run->manager) + longest + DEADLINE_SLACK;
+    return loop_monotonic(i->run->manager) + longest + DEADLINE_SLACK;
 }
 
 /* ---- restart and start ---- */
@@ -129,12 +133,12 @@ static void ask_restart(RunItem *i)
     Manager *m = i->run->manager;
 
     if (!i->asked) {
-        snprintf(i->invocation, sizeof(i->invocation), "%s", i->relay->info->invocation);
+        snprintf(i->invocation, sizeof(i->invocation), "%s", i->relay->facts.info->invocation);
         i->was_down = i->operation == OPERATION_RESTART && !relay_up(i->relay);
     }
     i->asked = true;
-    int r = systemd1_restart(m->systemd, i->relay->unit, i->operation == OPERATION_RESTART, on_job_taken, i,
-                             &i->call);
+    int r = systemd1_restart(m->systemd, i->relay->facts.unit, i->operation == OPERATION_RESTART,
+                             on_job_taken, i, &i->call);
     if (r < 0)
         on_job_taken(i, r, NULL, NULL);
 }
@@ -177,7 +181,7 @@ static void on_reset(void *userdata, int error, const char *message)
 /* It was up when it failed, and is not any more: an operator stops it, whose word is the last. */
 static bool stopped_meanwhile(const RunItem *i)
 {
-    const UnitInfo *info = i->relay->info;
+    const UnitInfo *info = i->relay->facts.info;
 
     return i->failed_up && ((info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) ||
                             (info->active == ACTIVE_DEACTIVATING && info->job != 0));
@@ -199,7 +203,7 @@ static void on_start_read(void *userdata, int error, const char *message, UnitIn
         answer_job(i, JOB_SKIPPED);
         return;
     }
-    int r = systemd1_reset_failed(i->run->manager->systemd, i->relay->unit, on_reset, i, &i->call);
+    int r = systemd1_reset_failed(i->run->manager->systemd, i->relay->facts.unit, on_reset, i, &i->call);
     if (r < 0)
         on_reset(i, r, NULL);
 }
@@ -227,34 +231,36 @@ static Proof proof_of_assigned(RunItem *i)
 {
     Relay *r = i->relay;
 
-    if (i->item.restart && i->invocation[0] && !streq(i->invocation, r->info->invocation)) {
-        free(r->fresh_invocation);
-        r->fresh_invocation = xstrdup(r->info->invocation);
+    if (i->item.restart && i->invocation[0] && !streq(i->invocation, r->facts.info->invocation)) {
+        free(r->facts.fresh_invocation);
+        r->facts.fresh_invocation = xstrdup(r->facts.info->invocation);
     }
     relay_prove(r);
     if (i->allocator == ROLLOUT_NO_ALLOCATOR) {
-        if (!r->readable) {
+        if (!r->facts.process.readable) {
             item_set_reason(i, xstrdup("its process could not be read, so nothing is proved"));
             return PROOF_WRONG;
         }
         STRV_FOREACH (e, i->carried) {
-            if (!strv_contains(r->environ, *e))
+            if (!strv_contains(r->facts.process.environ, *e))
                 continue;
             item_set_reason(i, xasprintf("it still runs with %s", *e));
             return PROOF_WRONG;
         }
         return PROOF_OK;
     }
-    if (r->verdict.cause == CAUSE_NONE)
+    if (r->facts.verdict.cause == CAUSE_NONE)
         return PROOF_OK;
-    item_set_reason(i, xstrdup(r->verdict.reason));
+    item_set_reason(i, xstrdup(r->facts.verdict.reason));
     return PROOF_WRONG;
 }
 
 static Proof proof_of_before(RunItem *i)
 {
     relay_prove(i->relay);
-    return i->relay->readable && streq_null(i->relay->running.path, i->before) ? PROOF_OK : PROOF_WRONG;
+    return i->relay->facts.process.readable && streq_null(i->relay->facts.process.running.path, i->before)
+               ? PROOF_OK
+               : PROOF_WRONG;
 }
 
 /* Is the unit on its way to another state? A job of somebody's counts, too: its end is what tells. A relay
@@ -262,7 +268,7 @@ static Proof proof_of_before(RunItem *i)
  * back or did so before its turn. */
 static bool on_its_way(const RunItem *i)
 {
-    const UnitInfo *info = i->relay->info;
+    const UnitInfo *info = i->relay->facts.info;
 
     if (info->job != 0 || info->active == ACTIVE_DEACTIVATING)
         return true;
@@ -274,7 +280,7 @@ static bool on_its_way(const RunItem *i)
  * anybody's wish. What is added while it settles, core/rollout sees. */
 static bool crashed_since_restart(const RunItem *i)
 {
-    const UnitInfo *info = i->relay->info;
+    const UnitInfo *info = i->relay->facts.info;
 
     return rollout_step(i->run->rollout, i->index) == STEP_VERIFYING && i->asked && !i->was_down &&
            info->n_restarts > 0 && !streq(i->invocation, info->invocation);
@@ -282,7 +288,8 @@ static bool crashed_since_restart(const RunItem *i)
 
 static void verify_looked(RunItem *i)
 {
-    const UnitInfo *info = i->relay->info;
+    const UnitInfo *info = i->relay->facts.info;
+    const HostFacts host = manager_host(i->run->manager);
     bool back = i->operation == OPERATION_VERIFY_BACK;
 
     if (!info->exists) {
@@ -297,10 +304,9 @@ static void verify_looked(RunItem *i)
 
         i->was_down = false;
         if (proof == PROOF_OK && !back) { /* what was said when it was too young */
-            free(i->reason);
-            i->reason = NULL;
+            item_set_reason(i, NULL);
         }
-        if (proof == PROOF_WRONG && relay_too_young(i->relay))
+        if (proof == PROOF_WRONG && facts_too_new(&host, &i->relay->facts))
             operation_wait(i, POLL_VERIFY);
         else
             answer_verified(i, proof);
@@ -334,7 +340,9 @@ static void on_verify_read(void *userdata, int error, const char *message, UnitI
 
 static void read_unit(RunItem *i, Systemd1UnitCallback callback)
 {
-    int r = i->call ? 0 : systemd1_get_unit(i->run->manager->systemd, i->relay->unit, callback, i, &i->call);
+    int r = i->call
+                ? 0
+                : systemd1_get_unit(i->run->manager->systemd, i->relay->facts.unit, callback, i, &i->call);
 
     if (r < 0)
         operation_wait(i, POLL_JOB);
@@ -371,6 +379,7 @@ void operation_start(RunItem *i, Operation operation)
 
     operation_end(i);
     i->operation = operation;
+    i->relay->read_by_run = true;
     i->deadline = unit_deadline(i);
     if (operation == OPERATION_RESTART || operation == OPERATION_START)
         i->asked = false;

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tries an allocator where it must work: in a transient unit with the sandbox of a relay's own unit, and
- * under the AppArmor profile that the relay's process really has. What would be refused there silently is
- * refused here, before anybody is restarted. */
+#include "manager/preflight.h"
 #include "io/probe.h"
-#include "manager/manager.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,9 +38,9 @@ static const Allocator *allocator_of(const Preflight *p)
     return &p->relay->manager->setup->config->allocators[p->allocator];
 }
 
-static const Resolved *resolved_of(const Preflight *p)
+static const AllocatorFacts *resolved_of(const Preflight *p)
 {
-    return &p->relay->manager->setup->resolved[p->allocator];
+    return &p->relay->manager->setup->allocators[p->allocator];
 }
 
 static void close_try(Preflight *p)
@@ -88,7 +85,7 @@ static char *first_line(const char *text)
 static char *judge(const Preflight *p)
 {
     const char *text = p->text ? p->text : "";
-    const char *library = resolved_of(p)->library.realpath;
+    const char *library = resolved_of(p)->realpath;
     const char *error = strstr(text, "error=");
     _cleanup_(probe_result_clear) ProbeResult result = { 0 };
 
@@ -97,7 +94,7 @@ static char *judge(const Preflight *p)
             first_line(error ? error + strlen("error=") : "the probe printed nothing");
         if (strstr(text, "loadable=no"))
             return xasprintf("AppArmor profile %s of %s does not let it load %s: %s", p->profile,
-                             p->relay->unit, library, why);
+                             p->relay->facts.unit, library, why);
         if (!strstr(text, "loadable=yes")) /* no verdict: the canary will tell */
             eventlog_line(LOG_WARNING, "Cannot test %s under AppArmor profile %s: %s.", library, p->profile,
                           why);
@@ -107,12 +104,12 @@ static char *judge(const Preflight *p)
         _cleanup_(freep) char *why = first_line(error   ? error + strlen("error=")
                                                 : *text ? text
                                                         : "the probe printed nothing");
-        return xasprintf("the probe failed with it in the sandbox of %s: %s", p->relay->unit, why);
+        return xasprintf("the probe failed with it in the sandbox of %s: %s", p->relay->facts.unit, why);
     }
     if (library && !streq_null(result.library, library))
         return xasprintf("in the sandbox of %s, %s is not loaded and %s serves malloc (do ProtectHome=, "
                          "InaccessiblePaths= or similar hide it?)",
-                         p->relay->unit, library, result.library ? result.library : "the C library");
+                         p->relay->facts.unit, library, result.library ? result.library : "the C library");
     return NULL;
 }
 
@@ -183,10 +180,10 @@ static void fill(const Preflight *p, char ***argv, char ***environment)
     strv_push(argv, xstrdup(p->relay->manager->probe));
     if (p->at == TRY_CONFINED) {
         strv_push(argv, xasprintf("--apparmor=%s", p->profile));
-        strv_push(argv, xasprintf("--dlopen=%s", resolved_of(p)->library.path));
+        strv_push(argv, xasprintf("--dlopen=%s", resolved_of(p)->path));
         return;
     }
-    strv_push(environment, xasprintf("LD_PRELOAD=%s", resolved_of(p)->library.path));
+    strv_push(environment, xasprintf("LD_PRELOAD=%s", resolved_of(p)->path));
     for (size_t i = 0; i < a->n_environment; i++)
         strv_push(environment, xasprintf("%s=%s", a->environment[i].name, a->environment[i].value));
 }
@@ -210,8 +207,8 @@ static int start_try(Preflight *p)
         r = sd_event_add_time_relative(m->event, &p->deadline, CLOCK_MONOTONIC, PREFLIGHT_TIMEOUT, 0,
                                        on_deadline, p);
     if (r >= 0)
-        r = systemd1_run_like(m->systemd, p->unit, p->relay->unit, argv, environment, write_end, on_started,
-                              p, &p->call);
+        r = systemd1_run_like(m->systemd, p->unit, p->relay->facts.unit, argv, environment, write_end,
+                              on_started, p, &p->call);
     if (r < 0)
         close_try(p);
     return r;
@@ -225,7 +222,7 @@ int preflight_start(const Relay *relay, size_t allocator, PreflightCallback call
     *p = (Preflight){
         .relay = relay, .allocator = allocator, .callback = callback, .userdata = userdata, .output = -1
     };
-    p->profile = verdict_denying_profile(relay->label);
+    p->profile = verdict_denying_profile(relay->facts.process.label);
     int r = start_try(p);
     if (r < 0) {
         preflight_free(p);

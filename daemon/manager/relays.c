@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The table of relays: which there are, and which group takes them. A relay is there when systemd has its
- * unit loaded or knows a unit file of its own, when it has a folder among the instances, or when a drop-in of
- * ours lies for it. */
+#include "manager/relays.h"
+
 #include "core/relay.h"
 #include "io/instances.h"
-#include "manager/manager.h"
+#include "manager/loop.h"
+#include "manager/relay.h"
 
 #include <errno.h>
 #include <sys/inotify.h>
@@ -20,7 +20,7 @@ Relay *relays_find(Manager *m, const char *name)
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int c = strcmp(name, m->relays[middle]->name);
+        int c = strcmp(name, m->relays[middle]->facts.name);
 
         if (c == 0)
             return m->relays[middle];
@@ -43,7 +43,7 @@ Relay *relays_find_unit(Manager *m, const char *unit)
 
 static int compare_relays(const void *a, const void *b)
 {
-    return strcmp((*(Relay *const *)a)->name, (*(Relay *const *)b)->name);
+    return strcmp((*(Relay *const *)a)->facts.name, (*(Relay *const *)b)->facts.name);
 }
 
 static void add_unit(Manager *m, const char *unit)
@@ -81,14 +81,14 @@ static void add_instances(Manager *m)
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *r = m->relays[i];
 
-        r->has_folder = e < 0 && r->has_folder;
-        r->found = r->found || r->has_folder;
+        r->facts.has_instance = e < 0 && r->facts.has_instance;
+        r->found = r->found || r->facts.has_instance;
     }
     STRV_FOREACH (unit, units) {
         add_unit(m, *unit);
         Relay *r = relays_find_unit(m, *unit);
         if (r)
-            r->has_folder = true;
+            r->facts.has_instance = true;
     }
 }
 
@@ -101,7 +101,7 @@ static void add_dropins(Manager *m)
         eventlog_line(LOG_WARNING, "Cannot look for drop-ins: %s.", strerror(-e));
     m->dropins_error = e;
     for (size_t i = 0; e < 0 && i < m->n_relays; i++)
-        m->relays[i]->found = m->relays[i]->found || m->relays[i]->present;
+        m->relays[i]->found = m->relays[i]->found || m->relays[i]->facts.present;
     STRV_FOREACH (unit, units)
         add_unit(m, *unit);
 }
@@ -109,66 +109,51 @@ static void add_dropins(Manager *m)
 void relays_drop_vanished(Manager *m)
 {
     size_t kept = 0;
-    bool supersede = false;
+    bool outdated = false;
 
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *r = m->relays[i];
 
         if (r->found || r->run_item != SIZE_MAX) {
             m->relays[kept++] = r;
-            supersede = supersede || (!r->found && run_item_waits(m->run, r->run_item));
+            outdated = outdated || (!r->found && r->step == STEP_WAITING);
             continue;
         }
         m->table_changed = true;
         m->plan = plan_free(m->plan);
-        eventlog_write(MESSAGE_RELAY_VANISHED, &(Event){ .relay = r->name, .unit = r->unit }, "%s is gone.",
-                       r->name);
+        eventlog_write(MESSAGE_RELAY_VANISHED, &(Event){ .relay = r->facts.name, .unit = r->facts.unit },
+                       "%s is gone.", r->facts.name);
         relay_free(r);
     }
     m->n_relays = kept;
-    if (supersede) /* nothing may be written for one that is gone */
-        run_event(m, EVENT_SUPERSEDE);
+    if (outdated) /* nothing may be written for one that is gone */
+        m->reports->plan_outdated(m);
 }
 
-static bool named(const Config *c, const char *relay)
+static const RelayFacts **facts_of_all(const Manager *m)
 {
-    for (size_t g = 0; g < c->n_groups; g++)
-        if (strv_contains(c->groups[g].patterns, relay))
-            return true;
-    return false;
-}
-
-/* tor ships tor@default.service: as long as nobody runs it, it is a unit file and no relay, and must not take
- * a place that `size` or `share` meant for one; who names it means it. What only a drop-in of ours tells of
- * was a relay once. */
-static bool counts_as_relay(const Relay *r)
-{
-    return r->has_folder || (r->info && r->info->active != ACTIVE_INACTIVE) ||
-           (r->has_file && (r->present || named(r->manager->setup->config, r->name)));
-}
-
-/* The relays that count, in the order of the table, and their groups; both have room for all. Returns their
- * number. */
-static size_t assign_counted(const Manager *m, const char **ret_names, size_t *ret_groups)
-{
-    size_t n = 0;
+    const RelayFacts **facts = xcalloc(m->n_relays, sizeof(*facts));
 
     for (size_t i = 0; i < m->n_relays; i++)
-        if (counts_as_relay(m->relays[i]))
-            ret_names[n++] = m->relays[i]->name;
-    assign_groups(m->setup->config, ret_names, n, ret_groups);
-    return n;
+        facts[i] = &m->relays[i]->facts;
+    return facts;
 }
 
-/* A slip in a pattern would else show nowhere. */
-static void say_empty_groups(const Manager *m)
+static bool counts(const Relay *relay)
 {
-    _cleanup_(freep) const char **names = xcalloc(m->n_relays, sizeof(char *));
-    _cleanup_(freep) size_t *groups = xcalloc(m->n_relays, sizeof(size_t));
-    size_t n = assign_counted(m, names, groups);
+    return facts_counts(relay->manager->setup->config, &relay->facts);
+}
 
-    for (size_t g = 0; g < m->setup->config->n_groups; g++) {
-        _cleanup_(freep) char *why = assign_why_empty(m->setup->config, g, names, n, groups);
+/* A typo in a pattern would show nowhere else. */
+static void log_empty_groups(const Manager *m)
+{
+    const Config *c = m->setup->config;
+    _cleanup_(freep) const RelayFacts **facts = facts_of_all(m);
+    _cleanup_(freep) size_t *groups = xcalloc(m->n_relays, sizeof(size_t));
+
+    facts_assign(c, facts, m->n_relays, groups);
+    for (size_t g = 0; g < c->n_groups; g++) {
+        _cleanup_(freep) char *why = facts_why_empty(c, g, facts, m->n_relays, groups);
         if (why)
             eventlog_line(LOG_WARNING, "%s.", why);
     }
@@ -176,31 +161,33 @@ static void say_empty_groups(const Manager *m)
 
 void relays_assign(Manager *m)
 {
-    _cleanup_(freep) const char **names = xcalloc(m->n_relays, sizeof(char *));
+    _cleanup_(freep) const RelayFacts **facts = facts_of_all(m);
     _cleanup_(freep) size_t *groups = xcalloc(m->n_relays, sizeof(size_t));
-    size_t n = 0;
-    bool supersede = false;
+    bool outdated = false;
 
-    (void)assign_counted(m, names, groups);
+    facts_assign(m->setup->config, facts, m->n_relays, groups);
     for (size_t i = 0; i < m->n_relays; i++) {
-        Relay *r = m->relays[i];
-        bool reverted = strv_contains(m->state->reverted, r->name);
-        size_t group;
+        Relay *relay = m->relays[i];
+        bool reverted = strv_contains(m->state->reverted, relay->facts.name);
 
-        r->counted = counts_as_relay(r);
-        group = r->counted ? groups[n++] : GROUP_NONE;
-
-        if (r->run_item != SIZE_MAX) {
-            supersede = supersede || r->group != group || r->reverted != reverted;
+        relay->counted = counts(relay);
+        if (relay->run_item != SIZE_MAX) {
+            outdated = outdated || relay->facts.group != groups[i] || relay->facts.reverted != reverted;
             continue;
         }
-        r->group = group;
-        r->reverted = reverted;
-        relay_read_dropin(r);
-        relay_prove(r);
+        relay->facts.group = groups[i];
+        relay->facts.reverted = reverted;
+        relay_read_dropin(relay);
+        relay_prove(relay);
     }
-    if (supersede)
-        run_event(m, EVENT_SUPERSEDE);
+    if (outdated)
+        m->reports->plan_outdated(m);
+}
+
+void relays_prove_all(Manager *m)
+{
+    for (size_t i = 0; i < m->n_relays; i++)
+        relay_prove(m->relays[i]);
 }
 
 /* ---- looking for relays ---- */
@@ -208,24 +195,23 @@ void relays_assign(Manager *m)
 static void scan(Manager *m);
 
 /* The first time that every relay's unit has been read, the table is complete: now plans may be made. A new
- * configuration waits for a scan of its own; its folder of instances may be another. */
+ * configuration waits for a scan of its own; its directory of instances may be another. */
 void relays_check_scanned(Manager *m)
 {
     if ((m->scanned && !m->look_at_groups) || m->scan || !m->scan_done)
         return;
     for (size_t i = 0; i < m->n_relays; i++)
-        if (!m->relays[i]->info && !m->relays[i]->unread)
+        if (!m->relays[i]->facts.info && !m->relays[i]->unread)
             return;
     if (m->look_at_groups && !m->rescan) {
-        say_empty_groups(m);
+        log_empty_groups(m);
         m->look_at_groups = false;
     }
     if (m->scanned)
         return;
     m->scanned = true;
     relays_assign(m); /* who counts as a relay depends on what was read */
-    plan_now(m);
-    manager_ready(m);
+    m->reports->table_complete(m);
 }
 
 static void scan_finish(Manager *m)
@@ -234,14 +220,14 @@ static void scan_finish(Manager *m)
     if (!m->instances_watch) /* it was not there, or another one took its place */
         relays_watch_instances(m);
     for (size_t i = 0; i < m->n_relays; i++)
-        m->relays[i]->found = m->relays[i]->has_file = false;
+        m->relays[i]->found = m->relays[i]->facts.has_file = false;
     STRV_FOREACH (unit, m->scan_units)
         add_unit(m, *unit);
     STRV_FOREACH (unit, m->scan_files) {
         add_unit(m, *unit);
         Relay *r = relays_find_unit(m, *unit);
         if (r)
-            r->has_file = true;
+            r->facts.has_file = true;
     }
     m->scan_units = strv_free(m->scan_units);
     m->scan_files = strv_free(m->scan_files);
@@ -253,13 +239,13 @@ static void scan_finish(Manager *m)
 
         if (r->run_item == SIZE_MAX)
             relay_read_dropin(r); /* `systemctl revert` deletes ours, too */
-        m->table_changed = m->table_changed || counts_as_relay(r) != r->counted;
+        m->table_changed = m->table_changed || counts(r) != r->counted;
     }
     m->scan_done = true;
     if (m->table_changed && m->scanned)
         relays_assign(m);
     m->table_changed = false;
-    plan_soon(m);
+    m->reports->table_read(m);
     relays_check_scanned(m);
     if (m->scan_again)
         scan(m);
@@ -273,7 +259,32 @@ static void scan_failed(Manager *m, int error, const char *message)
         eventlog_line(LOG_WARNING, "Cannot list units: %s; trying again.",
                       message ? message : strerror(-error));
     m->scan_units = strv_free(m->scan_units);
-    manager_schedule(m, &m->rescan, SCAN_RETRY, on_rescan);
+    m->scan_files = strv_free(m->scan_files);
+    loop_schedule(m, &m->rescan, SCAN_RETRY, on_rescan);
+}
+
+void relays_take_environment(Manager *m, char **take)
+{
+    bool changed = strv_length(take) != strv_length(m->environment);
+
+    for (size_t i = 0; !changed && take && take[i]; i++)
+        changed = !streq(take[i], m->environment[i]);
+    strv_free(m->environment);
+    m->environment = take;
+    if (changed)
+        relays_prove_all(m);
+}
+
+/* It is only one more fact: without an answer what was known stands. */
+static void on_environment(void *userdata, int error, const char *message, char **environment)
+{
+    Manager *m = userdata;
+
+    (void)message;
+    m->scan = NULL;
+    if (error == 0)
+        relays_take_environment(m, environment);
+    scan_finish(m);
 }
 
 static void on_unit_files(void *userdata, int error, const char *message, char **units)
@@ -286,20 +297,15 @@ static void on_unit_files(void *userdata, int error, const char *message, char *
         return;
     }
     m->scan_files = units;
-    scan_finish(m);
-}
-
-static char *unit_pattern(const Manager *m)
-{
-    const char *unit = m->setup->config->unit, *at = strchr(unit, '@');
-
-    return xasprintf("%.*s@*%s", (int)(at - unit), unit, at + 1);
+    int r = systemd1_get_environment(m->systemd, on_environment, m, &m->scan);
+    if (r < 0)
+        scan_failed(m, r, NULL);
 }
 
 static void on_units(void *userdata, int error, const char *message, char **units)
 {
     Manager *m = userdata;
-    _cleanup_(freep) char *pattern = unit_pattern(m);
+    _cleanup_(freep) char *pattern = relay_unit_pattern(m->setup->config->unit);
 
     m->scan = NULL;
     if (error < 0) {
@@ -314,7 +320,7 @@ static void on_units(void *userdata, int error, const char *message, char **unit
 
 static void scan(Manager *m)
 {
-    _cleanup_(freep) char *pattern = unit_pattern(m);
+    _cleanup_(freep) char *pattern = relay_unit_pattern(m->setup->config->unit);
 
     m->scan_again = false;
     int r = systemd1_list_units(m->systemd, pattern, on_units, m, &m->scan);
@@ -340,7 +346,7 @@ void relays_scan(Manager *m)
 {
     usec_t delay = m->run ? SCAN_DELAY_IN_RUN : SCAN_DELAY;
 
-    manager_schedule(m, &m->rescan, m->scanned ? delay : 0, on_rescan);
+    loop_schedule(m, &m->rescan, m->scanned ? delay : 0, on_rescan);
 }
 
 static int on_instances(sd_event_source *source, const struct inotify_event *event, void *userdata)
@@ -370,13 +376,9 @@ void relays_forget_bus(Manager *m)
 {
     m->scan = systemd1_cancel(m->scan);
     m->scan_units = strv_free(m->scan_units);
-    for (size_t i = 0; i < m->n_relays; i++) {
-        Relay *r = m->relays[i];
-
-        r->refresh = systemd1_cancel(r->refresh);
-        r->refresh_again = false;
-        r->watch = sd_bus_slot_unref(r->watch);
-    }
+    m->scan_files = strv_free(m->scan_files);
+    for (size_t i = 0; i < m->n_relays; i++)
+        relay_forget_bus(m->relays[i]);
 }
 
 void relays_bus_back(Manager *m)
@@ -401,14 +403,15 @@ void relays_free(Manager *m)
 void relays_forget(Manager *m)
 {
     for (size_t i = 0; i < m->n_relays; i++)
-        if (m->relays[i]->present)
+        if (m->relays[i]->facts.present)
             eventlog_line(
                 LOG_WARNING,
                 "%s is no longer a relay, but keeps the drop-in that was written for it; to remove it, "
                 "restore the former `unit` and run \"relayallocctl revert\".",
-                m->relays[i]->unit);
+                m->relays[i]->facts.unit);
     m->scan = systemd1_cancel(m->scan);
     m->scan_units = strv_free(m->scan_units);
+    m->scan_files = strv_free(m->scan_files);
     relays_free(m);
     m->scanned = m->scan_done = false;
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Carries out the commands of core/rollout and answers each with one event: files, reloads, preflights;
- * restarts and proofs are operation.c's. It decides nothing of the rollout's order. */
-#include "manager/run.h"
 #include "core/dropin.h"
+#include "io/systemd1.h"
+#include "manager/loop.h"
+#include "manager/memory.h"
+#include "manager/plan.h"
+#include "manager/relay.h"
+#include "manager/relays.h"
+#include "manager/run-private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,11 +32,6 @@ uint64_t run_id(const Manager *m)
     return m->state->rollout_id;
 }
 
-const char *run_item_reason(const Run *run, size_t item)
-{
-    return run->items[item].reason;
-}
-
 /* Sentences of ours go on behind it, and systemd's words may be of any length. */
 static char *shortened(char *take_text)
 {
@@ -52,13 +51,14 @@ static char *shortened(char *take_text)
 void item_set_reason(RunItem *i, char *take_reason)
 {
     free(i->reason);
-    i->reason = shortened(take_reason);
+    i->reason = take_reason ? shortened(take_reason) : NULL;
+    i->relay->run_reason = i->reason;
 }
 
 void item_add_reason(RunItem *i, char *take_reason)
 {
     bool back = i->operation == OPERATION_START || i->operation == OPERATION_VERIFY_BACK;
-    _cleanup_(freep) char *first = back ? TAKE_PTR(i->reason) : NULL, *then = shortened(take_reason);
+    _cleanup_(freep) char *first = back ? xstrdup(i->reason) : NULL, *then = shortened(take_reason);
 
     item_set_reason(i, first ? xasprintf("%s; while it was put back: %s", first, then) : TAKE_PTR(then));
 }
@@ -75,7 +75,7 @@ const char *item_allocator_name(const RunItem *i)
 static bool window_open(const Manager *m)
 {
     const Window *w = &m->setup->config->rollout.window;
-    time_t now = (time_t)(now_realtime() / USEC_PER_SEC);
+    time_t now = (time_t)(loop_realtime() / USEC_PER_SEC);
     struct tm tm;
 
     if (!w->set)
@@ -88,7 +88,8 @@ static bool window_open(const Manager *m)
 
 static RolloutNow rollout_now(const Run *run)
 {
-    return (RolloutNow){ .monotonic = now_monotonic(run->manager), .window_open = window_open(run->manager) };
+    return (RolloutNow){ .monotonic = loop_monotonic(run->manager),
+                         .window_open = window_open(run->manager) };
 }
 
 void run_send(Run *run, RolloutEvent e)
@@ -114,7 +115,8 @@ static void set_timer(Run *run)
     usec_t deadline = rollout_deadline(run->rollout);
 
     if (rollout_state(run->rollout) == ROLLOUT_WAITING) {
-        usec_t next_minute = now_monotonic(run->manager) + USEC_PER_MINUTE - now_realtime() % USEC_PER_MINUTE;
+        usec_t next_minute =
+            loop_monotonic(run->manager) + USEC_PER_MINUTE - loop_realtime() % USEC_PER_MINUTE;
         deadline = deadline < next_minute ? deadline : next_minute;
     }
     run->timer = sd_event_source_disable_unref(run->timer);
@@ -127,25 +129,25 @@ static void set_timer(Run *run)
 static bool write_text(RunItem *i, const char *text)
 {
     Manager *m = i->run->manager;
-    int r = text ? dropin_store_write(m->dropins, i->relay->unit, text)
-                 : dropin_store_remove(m->dropins, i->relay->unit);
-    _cleanup_(freep) char *path = dropin_store_path(m->dropins, i->relay->unit);
+    int r = text ? dropin_store_write(m->dropins, i->relay->facts.unit, text)
+                 : dropin_store_remove(m->dropins, i->relay->facts.unit);
+    _cleanup_(freep) char *path = dropin_store_path(m->dropins, i->relay->facts.unit);
 
     relay_read_dropin(i->relay);
     if (r < 0) {
         item_set_reason(i,
                         xasprintf("cannot %s %s: %s", text ? "write" : "remove", path,
                                   r == -EEXIST ? "a file that is not ours is in its place" : strerror(-r)));
-        eventlog_line(LOG_ERR, "%s: %s.", i->relay->name, i->reason);
+        eventlog_line(LOG_ERR, "%s: %s.", i->relay->facts.name, i->reason);
         return false;
     }
     Event e = relay_event(i->relay);
     const Group *g = relay_target(i->relay);
     if (text && r > 0)
-        eventlog_write(MESSAGE_DROPIN_WRITTEN, &e, "%s: wrote %s%s%s.", i->relay->name, path,
+        eventlog_write(MESSAGE_DROPIN_WRITTEN, &e, "%s: wrote %s%s%s.", i->relay->facts.name, path,
                        g ? " for group " : "", g ? g->name : "");
     else if (!text && r > 0)
-        eventlog_write(MESSAGE_DROPIN_REMOVED, &e, "%s: removed %s.", i->relay->name, path);
+        eventlog_write(MESSAGE_DROPIN_REMOVED, &e, "%s: removed %s.", i->relay->facts.name, path);
     return true;
 }
 
@@ -163,7 +165,7 @@ static void do_write(RunItem *i)
         STRV_FOREACH (c, conflicts) {
             Event e = relay_event(i->relay);
             e.reason = *c;
-            eventlog_write(MESSAGE_DROPIN_CONFLICT, &e, "%s: %s as well.", i->relay->name, *c);
+            eventlog_write(MESSAGE_DROPIN_CONFLICT, &e, "%s: %s as well.", i->relay->facts.name, *c);
         }
     }
     run_send(i->run, (RolloutEvent){ .kind = EVENT_WRITTEN, .item = i->index, .ok = ok });
@@ -171,7 +173,7 @@ static void do_write(RunItem *i)
 
 static void do_restore(RunItem *i)
 {
-    _cleanup_(freep) char *reason = TAKE_PTR(i->reason); /* the first failure is the one to tell */
+    _cleanup_(freep) char *reason = xstrdup(i->reason); /* the first failure is the one to report */
     bool ok = write_text(i, i->previous);
 
     if (reason)
@@ -203,6 +205,19 @@ static int on_reload_again(sd_event_source *source, uint64_t usec, void *userdat
     return 0;
 }
 
+/* What every service gets from now on: without it a proof would take a variable of the host for one left
+ * over. */
+static void on_environment(void *userdata, int error, const char *message, char **environment)
+{
+    Run *run = userdata;
+
+    (void)message;
+    run->reload = NULL;
+    if (error == 0)
+        relays_take_environment(run->manager, environment);
+    reload_over(run, true, NULL);
+}
+
 static void on_reloaded(void *userdata, int error, const char *message)
 {
     Run *run = userdata;
@@ -222,7 +237,13 @@ static void on_reloaded(void *userdata, int error, const char *message)
             run->reload_wait * 2 < RELOAD_RETRY_LONGEST ? run->reload_wait * 2 : RELOAD_RETRY_LONGEST;
         return;
     }
-    reload_over(run, error == 0, message ? message : strerror(-error));
+    if (error < 0) {
+        reload_over(run, false, message ? message : strerror(-error));
+        return;
+    }
+    int r = systemd1_get_environment(run->manager->systemd, on_environment, run, &run->reload);
+    if (r < 0)
+        on_environment(run, r, NULL, NULL);
 }
 
 static void ask_reload(Run *run)
@@ -245,7 +266,7 @@ static void on_preflight(void *userdata, bool ok, const char *reason)
     p->preflight = preflight_free(p->preflight);
     if (!ok) {
         const char *name = m->setup->config->allocators[p->allocator].name;
-        Resolved *resolved = &m->setup->resolved[p->allocator];
+        AllocatorFacts *resolved = &m->setup->allocators[p->allocator];
         const Event e = { .allocator = name, .reason = reason, .rollout = run_id(m) };
 
         eventlog_write(MESSAGE_PREFLIGHT_FAILED, &e,
@@ -268,7 +289,7 @@ static void do_preflight(Run *run, size_t allocator)
     for (size_t n = 0; !relay && n < run->n; n++)
         if (run->items[n].allocator == allocator && rollout_step(run->rollout, n) == STEP_WAITING)
             relay = run->items[n].relay;
-    if (!run->manager->setup->resolved[allocator].library.path || !relay) {
+    if (!run->manager->setup->allocators[allocator].path || !relay) {
         run_send(run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = allocator, .ok = true });
         return;
     }
@@ -290,7 +311,7 @@ static void do_restart(RunItem *i)
     Event e = relay_event(i->relay);
 
     e.wave = rollout_wave_of(i->run->rollout, i->index);
-    eventlog_write(MESSAGE_RELAY_RESTARTING, &e, "%s: restarting for %s.", i->relay->name,
+    eventlog_write(MESSAGE_RELAY_RESTARTING, &e, "%s: restarting for %s.", i->relay->facts.name,
                    item_allocator_name(i));
     operation_start(i, OPERATION_RESTART);
 }
@@ -350,12 +371,13 @@ static void pump(Run *run)
         }
     }
     run->pumping = false;
-    plan_update_states(m);
-    if (rollout_over(run->rollout)) {
-        manager_schedule(m, &m->run_over, 0, on_run_over);
-        return;
-    }
-    set_timer(run);
+    for (size_t n = 0; n < run->n; n++)
+        run->items[n].relay->step = rollout_step(run->rollout, n);
+    if (rollout_over(run->rollout))
+        loop_schedule(m, &m->run_over, 0, on_run_over);
+    else
+        set_timer(run);
+    m->reports->run_moved(m);
 }
 
 static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata)
@@ -365,17 +387,7 @@ static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata)
     (void)source;
     (void)usec;
     m->run_over = sd_event_source_unref(m->run_over);
-    /* Whatever failed without halting is remembered; should anything not be, it must not be tried in a tight
-     * loop. */
-    if (rollout_state(m->run->rollout) == ROLLOUT_DONE && run_counts(m).failed > 0)
-        m->not_before = now_monotonic(m) + FAILURE_PAUSE;
-    m->run = run_free(m->run);
-    relays_drop_vanished(m);
-    if (!manager_adopt_next(m)) {
-        relays_assign(m);
-        relays_scan(m);
-    }
-    plan_now(m); /* what has changed meanwhile, and relays that came */
+    m->reports->run_over(m);
     return 0;
 }
 
@@ -384,25 +396,27 @@ static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata)
 static void add_item(Run *run, Relay *r, RolloutItem item)
 {
     Manager *m = run->manager;
+    const HostFacts host = manager_host(m);
     RunItem *i = &run->items[run->n];
-    const Flight *flight = state_find_flight(m->state, r->name);
+    const Flight *flight = memory_find_flight(m->state, r->facts.name);
 
     *i = (RunItem){ .run = run, .index = run->n, .relay = r, .item = item, .allocator = item.allocator };
-    i->wanted = relay_wanted_text(r);
+    i->wanted = facts_wanted(&host, &r->facts);
     /* After a crash in mid-move the way back is the one from before it. */
-    i->previous = xstrdup(flight ? flight->previous : r->present);
-    i->before = xstrdup(flight ? flight->before : r->running.path);
+    i->previous = xstrdup(flight ? flight->previous : r->facts.present);
+    i->before = xstrdup(flight ? flight->before : r->facts.process.running.path);
     i->carried = i->previous ? dropin_environment(i->previous) : NULL;
     r->run_item = run->n++;
+    r->step = STEP_WAITING;
 }
 
 /* A crash left it in mid-restart: still on its way, or down without anybody having stopped it. */
 static bool needs_recovery(const Relay *r)
 {
-    if (!r->info || !r->info->exists || relay_up(r))
+    if (!r->facts.info || !r->facts.info->exists || relay_up(r))
         return false;
-    return !(r->info->active == ACTIVE_INACTIVE && streq_null(r->info->result, "success") &&
-             r->info->job == 0);
+    return !(r->facts.info->active == ACTIVE_INACTIVE && streq_null(r->facts.info->result, "success") &&
+             r->facts.info->job == 0);
 }
 
 /* Flights of relays that need nothing any more; of one that is too young to be judged, nobody knows yet. */
@@ -413,10 +427,10 @@ static int end_flights(Manager *m)
     for (size_t f = m->state->n_flights; f-- > 0;) {
         const Relay *r = relays_find(m, m->state->flights[f].relay);
 
-        if (!r || (r->info && r->run_item == SIZE_MAX && r->action == ACTION_NONE && !r->young))
-            state_remove_flight(m->state, m->state->flights[f].relay);
+        if (!r || (r->facts.info && r->run_item == SIZE_MAX && r->facts.action == ACTION_NONE && !r->too_new))
+            memory_remove_flight(m->state, m->state->flights[f].relay);
     }
-    return before == m->state->n_flights ? 0 : manager_save_state(m);
+    return before == m->state->n_flights ? 0 : memory_save(m);
 }
 
 /* While the rollout is halted or aborted, what an operator reverts goes on; while it is paused, nothing does.
@@ -425,7 +439,7 @@ static bool on_hold(const Relay *r)
 {
     Hold hold = r->manager->state->hold;
 
-    return hold == HOLD_PAUSED || (hold != HOLD_NONE && !r->reverted);
+    return hold == HOLD_PAUSED || (hold != HOLD_NONE && !r->facts.reverted);
 }
 
 int run_start(Manager *m)
@@ -433,7 +447,7 @@ int run_start(Manager *m)
     Run *run = xcalloc(1, sizeof(*run));
     size_t most = m->plan->n + m->state->n_flights;
     _cleanup_(freep) RolloutItem *items = xcalloc(most, sizeof(*items));
-    const RolloutPolicy policy = plan_policy(m);
+    const RolloutPolicy policy = facts_policy(m->setup->config, m->n_relays);
     size_t n = 0;
 
     run->manager = m;
@@ -443,7 +457,7 @@ int run_start(Manager *m)
         Relay *r = relays_find(m, flight->relay);
         bool left = flight->left;
 
-        flight->left = left && r && !r->info;
+        flight->left = left && r && !r->facts.info;
         if (left && r && needs_recovery(r)) {
             const Group *g = relay_target(r);
             items[n] = (RolloutItem){ .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
@@ -473,7 +487,7 @@ int run_start(Manager *m)
     (void)end_flights(m);
     m->state->rollout_id++;
     m->run = run;
-    m->run_started = now_realtime();
+    m->run_started = loop_realtime();
     run->n_preflights = m->setup->config->n_allocators;
     run->preflights = xcalloc(run->n_preflights, sizeof(*run->preflights));
     for (size_t a = 0; a < run->n_preflights; a++)
@@ -499,6 +513,7 @@ Run *run_free(Run *run)
 
         operation_end(i);
         i->relay->run_item = SIZE_MAX;
+        i->relay->run_reason = NULL;
         free(i->wanted);
         free(i->previous);
         free(i->before);
@@ -532,18 +547,6 @@ void run_unit_changed(Relay *r)
 
     if (m->run && r->run_item != SIZE_MAX)
         run_send(m->run, (RolloutEvent){ .kind = EVENT_UNIT, .item = r->run_item });
-}
-
-bool run_item_waits(const Run *run, size_t item)
-{
-    return rollout_step(run->rollout, item) == STEP_WAITING;
-}
-
-bool run_reads_unit(const Relay *r)
-{
-    const Run *run = r->manager->run;
-
-    return run && r->run_item != SIZE_MAX && run->items[r->run_item].operation != OPERATION_NONE;
 }
 
 void run_forget_bus(Manager *m)
@@ -621,7 +624,7 @@ size_t run_plan_wave(const Relay *r, size_t planned)
 
 usec_t run_ends(const Manager *m)
 {
-    usec_t left = m->run ? rollout_left(m->run->rollout, now_monotonic(m)) : USEC_INFINITY;
+    usec_t left = m->run ? rollout_left(m->run->rollout, loop_monotonic(m)) : USEC_INFINITY;
 
-    return left == USEC_INFINITY ? 0 : now_realtime() + left;
+    return left == USEC_INFINITY ? 0 : loop_realtime() + left;
 }

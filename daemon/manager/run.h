@@ -1,86 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The rollout under way, shared by the files that carry it out: run.c (the commands),
- * operation.c (restarts and proofs), notice.c (what is told and remembered of it). Nobody
- * else includes this. */
+/* The rollout under way: carries out the commands of core/rollout and answers each with one event. It decides
+ * nothing of the rollout's order. */
 #pragma once
 
-#include "manager/manager.h"
+#include "manager/model.h"
 
-typedef enum Operation {
-    OPERATION_NONE,
-    OPERATION_RESTART,
-    OPERATION_START,
-    OPERATION_VERIFY,
-    OPERATION_VERIFY_BACK,
-} Operation;
-
-typedef struct RunItem {
-    Run *run;
-    size_t index;
-    Relay *relay;
-    RolloutItem item;
-    size_t allocator; /* index in the configuration; ROLLOUT_NO_ALLOCATOR */
-    size_t wave;      /* in which its turn comes, as forecast at the start */
-    char *wanted;     /* text to write; NULL: remove */
-    char *previous;   /* text to put back; NULL: there was none */
-    char *before;     /* library that it ran before; NULL: glibc */
-    char **carried;   /* strv of what the old drop-in set */
-    char *reason;     /* why it failed */
-    char *unit_log;
-    /* the operation under way */
-    Operation operation;
-    Systemd1Call *call;
-    sd_event_source *timer;
-    usec_t deadline;
-    char *job;       /* object path, once systemd has told it */
-    char *early_job; /* a job of its unit that ended before we knew ours */
-    JobResult early_result;
-    bool asked;          /* systemd may have been asked for it */
-    char invocation[33]; /* when the restart was asked for first */
-    bool was_down;       /* then it was not up, and has not been since: its failure is none of ours */
-    bool failed_up;      /* it was up when it failed: whoever it is that stops it then, we did not */
-} RunItem;
-
-typedef struct RunPreflight {
-    Run *run;
-    size_t allocator;
-    Preflight *preflight;
-    bool again; /* the bus went while it was under way */
-} RunPreflight;
-
-struct Run {
-    Manager *manager;
-    Rollout *rollout;
-    RunItem *items;
-    size_t n;
-    RunPreflight *preflights; /* one for each allocator of the configuration */
-    size_t n_preflights;
-    Systemd1Call *reload;
-    bool reloading; /* a RELOAD is out, perhaps waiting to be tried again */
-    unsigned reload_tries;
-    usec_t reload_wait;
-    sd_event_source *reload_timer, *timer;
-    size_t waves; /* as forecast at its start */
-    bool unsafe;  /* the state could not be saved: nothing may be written */
-    bool pumping;
-};
-
-/* Gives the machine an event, and carries out what follows. */
-void run_send(Run *run, RolloutEvent e);
-
-void item_set_reason(RunItem *i, char *take_reason);
-/* While it is put back, what goes wrong is told behind what went wrong before. */
-void item_add_reason(RunItem *i, char *take_reason);
-/* Its allocator for people: "jemalloc", or "the settings of its own unit". */
-const char *item_allocator_name(const RunItem *i);
-
-/* ---- operation.c: each start is answered by one event, unless it is ended first ---- */
-void operation_start(RunItem *i, Operation operation);
-void operation_end(RunItem *i); /* cancels all of it; no event follows */
-void operation_bus_back(RunItem *i);
-
-/* ---- notice.c ---- */
-void notice_wave(Run *run, const RolloutCommand *c);
-void notice_failed_gate(Run *run, const RolloutCommand *c);
-void notice_ended(Run *run, const RolloutCommand *c);
-void notice_over(Run *run);
+/* From m->plan and the flights that a crash left. While the rollout is on hold, only what cannot wait: relays
+ * that a crash left down, and those that an operator reverts. 0 also when there was nothing to do. */
+int run_start(Manager *m);
+Run *run_free(Run *run);
+void run_event(Manager *m,
+               RolloutEventKind kind); /* pause, resume, abort, supersede; without a rollout nothing */
+void run_unit_changed(Relay *r);
+void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result);
+void run_forget_bus(Manager *m);
+void run_bus_back(Manager *m); /* what was under way when the bus went is asked again */
+const Rollout *run_rollout(const Run *run);
+uint64_t run_id(const Manager *m);
+/* "idle", "running", "waiting", "paused", "ending" (what is under way is seen through, nothing else begins),
+ * "halted", "aborted": of the rollout under way, or of what holds the next. */
+const char *run_word(const Manager *m);
+const char *run_reason(const Manager *m); /* why it ended or ends, or the last one did; "" while one goes */
+RunCounts run_counts(const Manager *m);   /* of the rollout under way, else of the last one */
+usec_t run_ends(const Manager *m);        /* estimate, realtime; 0: none */
+/* The wave of a new plan, counted as the rollout under way counts: that of the relay's turn in it, or, when
+ * it is not in it, one behind its end. 0 stays: no turn. */
+size_t run_plan_wave(const Relay *r, size_t planned);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The minute timer: reads each relay's memory and logs it, with what the relay really ran at that time. */
+#include "manager/sampler.h"
 #include "core/metrics.h"
 #include "io/metrics-file.h"
-#include "manager/manager.h"
+#include "manager/loop.h"
+#include "manager/relay.h"
+#include "manager/setup.h"
 
 #include <errno.h>
 #include <sys/timerfd.h>
@@ -11,13 +13,13 @@
 
 static Sample sample_of(const Relay *r)
 {
-    const Group *g = setup_group(r->manager->setup, r->group);
+    const Group *g = setup_group(r->manager->setup, r->facts.group);
 
     return (Sample){
-        .relay = r->name,
+        .relay = r->facts.name,
         .group = g ? g->name : "",
-        .allocator = r->running_name,
-        .version = r->version,
+        .allocator = r->facts.running,
+        .version = r->facts.version,
         .since = process_started(r->process),
         .memory = r->memory,
     };
@@ -43,11 +45,11 @@ static void tell_presence(Relay *r)
 
     if (r->measured && r->told_down) {
         r->told_down = false;
-        eventlog_write(MESSAGE_RELAY_UP, &e, "%s is up again.", r->name);
+        eventlog_write(MESSAGE_RELAY_UP, &e, "%s is up again.", r->facts.name);
     } else if (!r->measured && !r->told_down && r->seen_up && r->run_item == SIZE_MAX && !relay_up(r)) {
         /* not one that cannot be read, or has just ended: systemd's word is awaited */
         r->told_down = true;
-        eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down: no samples until it is up again.", r->name);
+        eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down: no samples until it is up again.", r->facts.name);
     }
 }
 
@@ -62,7 +64,7 @@ static void measure(Relay *r, usec_t now)
 static void sample_all(Manager *m)
 {
     const Config *c = m->setup->config;
-    usec_t now = now_realtime();
+    usec_t now = loop_realtime();
     char *rows = NULL;
     size_t size, n = 0;
     uint64_t rss = 0;
@@ -107,13 +109,13 @@ static void write_metrics(Manager *m)
         return;
     for (size_t i = 0; i < m->n_relays; i++) {
         const Relay *r = m->relays[i];
-        relays[i] = (MetricsRelay){ .sample = { .relay = r->name },
+        relays[i] = (MetricsRelay){ .sample = { .relay = r->facts.name },
                                     .state = relay_state_to_string(r->state),
                                     .up = r->measured };
         if (relays[i].up)
             relays[i].sample = sample_of(r);
     }
-    metrics_write(f, relays, m->n_relays, now_realtime());
+    metrics_write(f, relays, m->n_relays, loop_realtime());
     fclose(f);
     int e = metrics_file_replace(path, text, size);
     if (e < 0 && e != m->metrics_error)
@@ -123,7 +125,7 @@ static void write_metrics(Manager *m)
 
 static usec_t next_beat(const Manager *m)
 {
-    return sample_next_beat(now_realtime(), m->setup->config->sample_interval);
+    return sample_next_beat(loop_realtime(), m->setup->config->sample_interval);
 }
 
 static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
@@ -133,7 +135,7 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
     (void)usec;
     sample_all(m);
     write_metrics(m);
-    manager_check_libraries(m);
+    m->reports->sampled(m);
     source = m->sampling; /* a reload makes it anew */
     int r = sd_event_source_set_time(source, next_beat(m));
     return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

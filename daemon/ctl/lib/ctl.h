@@ -108,6 +108,8 @@ size_t ctl_terminal_width(void);
 /* Words up to `width` (0: of any length), in lines that begin with `indent` blanks, of which the first has
  * `column` columns already; a line of the text that begins with two blanks stands as it is. */
 void ctl_write_wrapped(FILE *f, const char *text, size_t width, int indent, size_t column);
+/* The lines of the text joined by "; ". Owned by the caller. */
+char *ctl_one_line(const char *text);
 /* Columns that the text takes on the screen. */
 size_t ctl_text_width(const char *text);
 /* Makes the text no wider than that on the screen, by cutting it off with an ellipsis. */

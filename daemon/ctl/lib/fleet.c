@@ -4,7 +4,6 @@
 #include "bus/api.h"
 #include "core/state.h"
 #include "ctl/lib/manager.h"
-#include "ctl/lib/offline.h"
 #include "io/config-file.h"
 
 #include <errno.h>
@@ -81,19 +80,47 @@ int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret)
 
 Config *fleet_config(const CtlOptions *options, sd_bus *bus, bool offline)
 {
-    _cleanup_(manager_facts_clear) ManagerFacts manager = { .config_loaded = UINT64_MAX };
+    _cleanup_(manager_status_clear) ManagerStatus manager = { .config_loaded = UINT64_MAX };
     _cleanup_(problems_clear) Problems problems = { 0 };
     Config *config = NULL;
     struct stat st;
 
     if (options->host || options->machine)
         return NULL;
-    if (!offline && manager_facts_get(bus, SAY_NOTHING, &manager) < 0)
+    if (!offline && manager_status_get(bus, SAY_NOTHING, &manager) < 0)
         return NULL;
     if (stat(options->config, &st) < 0 ||
         (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000 > manager.config_loaded)
         return NULL;
     return config_file_load(options->config, &problems, &config) < 0 ? NULL : config;
+}
+
+/* The relays in the state that the survey shows. */
+static void fleet_from_survey(Survey *survey, Fleet *ret)
+{
+    const HostFacts host = survey_host(survey);
+    _cleanup_(plan_freep) Plan *plan = survey_plan(survey);
+
+    for (size_t i = 0; i < survey->n; i++) {
+        const SurveyRelay *s = survey->relays[i];
+        const RelayFacts *r = &s->facts;
+        const Allocator *assigned = facts_allocator(&host, r);
+        const char *reason = facts_reason(r);
+
+        GROW(ret->rows, ret->capacity, ret->n);
+        ret->rows[ret->n++] = (FleetRow){
+            .relay = xstrdup(r->name),
+            .group = xstrdup(r->group != GROUP_NONE ? survey->config->groups[r->group].name : ""),
+            .assigned = xstrdup(assigned ? assigned->name : ""),
+            .running = xstrdup(r->running),
+            .version = xstrdup(r->version),
+            .state = xstrdup(survey_state(survey, s)),
+            .rss = s->memory.rss,
+            .peak = s->memory.hwm,
+            .since = r->process.started,
+            .reason = xstrdup(reason),
+        };
+    }
 }
 
 void fleet_say_offline(const CtlOptions *options)
@@ -122,7 +149,7 @@ int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus)
         r = survey_load(options->config, options->config, bus, survey);
         if (r != 0)
             return r;
-        survey_fleet(survey, ret);
+        fleet_from_survey(survey, ret);
         ret->survey = TAKE_PTR(survey);
     } else if (r < 0)
         return EXIT_FAILED;

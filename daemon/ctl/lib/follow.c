@@ -46,7 +46,7 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
 int follow_new(const CtlOptions *options, sd_bus *bus, Follow **ret)
 {
     _cleanup_(follow_freep) Follow *follow = xcalloc(1, sizeof(*follow));
-    _cleanup_(manager_facts_clear) ManagerFacts facts = { 0 };
+    _cleanup_(manager_status_clear) ManagerStatus facts = { 0 };
     const char *term = getenv("TERM");
 
     follow->options = options;
@@ -61,7 +61,7 @@ int follow_new(const CtlOptions *options, sd_bus *bus, Follow **ret)
         ctl_error("cannot listen to the daemon: %s", strerror(-r));
         return r;
     }
-    r = manager_facts_get(bus, SAY_ALL, &facts);
+    r = manager_status_get(bus, SAY_ALL, &facts);
     if (r < 0)
         return r;
     /* One that goes already is followed, too: saving the file was enough to begin it. */
@@ -90,7 +90,7 @@ static char *progress_bar(size_t width, uint32_t done, uint32_t total)
 }
 
 /* `left`: the time left in words, "" when it is not shown. */
-static char *describe(const ManagerFacts *m, const char *left)
+static char *describe(const ManagerStatus *m, const char *left)
 {
     bool runs = streq(m->rollout, "running");
 
@@ -99,7 +99,7 @@ static char *describe(const ManagerFacts *m, const char *left)
                      isempty(m->reason) ? "" : ": ", isempty(m->reason) ? "" : m->reason);
 }
 
-static void show_terminal(const ManagerFacts *m)
+static void show_terminal(const ManagerStatus *m)
 {
     size_t width = ctl_terminal_width(), bar_width = width >= 60 ? 20 : 10;
     _cleanup_(freep) char *bar = progress_bar(bar_width, m->done + m->failed, m->total), *text = NULL,
@@ -119,7 +119,7 @@ static void show_terminal(const ManagerFacts *m)
     fflush(stdout);
 }
 
-static void show_line(Follow *follow, const ManagerFacts *m)
+static void show_line(Follow *follow, const ManagerStatus *m)
 {
     _cleanup_(freep) char *line = describe(m, "");
 
@@ -131,7 +131,7 @@ static void show_line(Follow *follow, const ManagerFacts *m)
     follow->shown = TAKE_PTR(line);
 }
 
-static void show(Follow *follow, const ManagerFacts *m)
+static void show(Follow *follow, const ManagerStatus *m)
 {
     if (!ctl_chatty(follow->options) || m->id == follow->before || isempty(m->rollout))
         return;
@@ -141,12 +141,12 @@ static void show(Follow *follow, const ManagerFacts *m)
         show_line(follow, m);
 }
 
-static bool is_stuck(const ManagerFacts *m)
+static bool is_stuck(const ManagerStatus *m)
 {
     return streq_null(m->rollout, "halted") || streq_null(m->rollout, "aborted");
 }
 
-static int show_end(Follow *follow, const ManagerFacts *m)
+static int show_end(Follow *follow, const ManagerStatus *m)
 {
     bool fine = isempty(m->result) || streq(m->result, "done") || streq(m->result, "none");
 
@@ -172,7 +172,7 @@ static int show_end(Follow *follow, const ManagerFacts *m)
 
 /* ---- waiting ---- */
 
-static bool is_under_way(const ManagerFacts *m)
+static bool is_under_way(const ManagerStatus *m)
 {
     return streq_null(m->rollout, "running") || streq_null(m->rollout, "waiting") ||
            streq_null(m->rollout, "paused") || streq_null(m->rollout, "ending");
@@ -180,7 +180,7 @@ static bool is_under_way(const ManagerFacts *m)
 
 /* Is there something that the daemon has not begun with? What it has planned may be a moment old; Verify
  * makes it look and plan anew. 1, 0, negative errno after a message. */
-static int more_to_do(Follow *follow, ManagerFacts *facts)
+static int more_to_do(Follow *follow, ManagerStatus *facts)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     uint32_t wave = 0;
@@ -190,8 +190,8 @@ static int more_to_do(Follow *follow, ManagerFacts *facts)
     if (r >= 0)
         r = ctl_bus_call(follow->bus, "Plan", &reply, NULL);
     if (r >= 0) {
-        manager_facts_clear(facts);
-        r = manager_facts_get(follow->bus, SAY_ALL, facts);
+        manager_status_clear(facts);
+        r = manager_status_get(follow->bus, SAY_ALL, facts);
     }
     if (r < 0)
         return r;
@@ -233,7 +233,7 @@ static int wait_for_signal(Follow *follow, usec_t patience)
 int follow_to_end(Follow *follow)
 {
     usec_t read_at = 0, idle_since = 0;
-    _cleanup_(manager_facts_clear) ManagerFacts m = { 0 };
+    _cleanup_(manager_status_clear) ManagerStatus m = { 0 };
 
     if (!follow->options->quiet)
         sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND },
@@ -245,8 +245,8 @@ int follow_to_end(Follow *follow)
         if (follow->stale || now - read_at >= POLL) {
             follow->stale = false;
             read_at = now;
-            manager_facts_clear(&m);
-            r = manager_facts_get(follow->bus, SAY_FAILURES, &m);
+            manager_status_clear(&m);
+            r = manager_status_get(follow->bus, SAY_FAILURES, &m);
             if (r == -ENXIO)
                 ctl_error(
                     "relayallocd has ended; what it had begun it goes on with when it is started again");

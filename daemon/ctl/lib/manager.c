@@ -15,7 +15,7 @@ typedef struct Property {
 
 #define MANAGER(name, type, field, key)                                                                      \
     {                                                                                                        \
-        name, type, offsetof(ManagerFacts, field), key                                                       \
+        name, type, offsetof(ManagerStatus, field), key                                                      \
     }
 static const Property manager_properties[] = {
     MANAGER("Version", 's', version, "version"),
@@ -45,7 +45,7 @@ static const Property manager_properties[] = {
 
 #define RELAY(name, type, field, key)                                                                        \
     {                                                                                                        \
-        name, type, offsetof(RelayFacts, field), key                                                         \
+        name, type, offsetof(RelayStatus, field), key                                                        \
     }
 static const Property relay_properties[] = {
     RELAY("Name", 's', name, "relay"),
@@ -83,16 +83,16 @@ static void clear(void *object, const Property *properties, size_t n)
     }
 }
 
-void manager_facts_clear(ManagerFacts *facts)
+void manager_status_clear(ManagerStatus *facts)
 {
     clear(facts, manager_properties, ELEMENTSOF(manager_properties));
-    *facts = (ManagerFacts){ 0 };
+    *facts = (ManagerStatus){ 0 };
 }
 
-void relay_facts_clear(RelayFacts *facts)
+void relay_status_clear(RelayStatus *facts)
 {
     clear(facts, relay_properties, ELEMENTSOF(relay_properties));
-    *facts = (RelayFacts){ 0 };
+    *facts = (RelayStatus){ 0 };
 }
 
 static int read_value(sd_bus_message *m, const Property *p, void *object)
@@ -170,29 +170,29 @@ static int get_all(sd_bus *bus, const char *path, const char *interface, const P
     return 0;
 }
 
-int manager_facts_get(sd_bus *bus, Say say, ManagerFacts *ret)
+int manager_status_get(sd_bus *bus, Say say, ManagerStatus *ret)
 {
-    _cleanup_(manager_facts_clear) ManagerFacts facts = { 0 };
+    _cleanup_(manager_status_clear) ManagerStatus facts = { 0 };
 
     int r = get_all(bus, BUS_PATH, BUS_MANAGER_INTERFACE, manager_properties, ELEMENTSOF(manager_properties),
                     say, &facts);
     if (r < 0)
         return r;
     *ret = facts;
-    facts = (ManagerFacts){ 0 };
+    facts = (ManagerStatus){ 0 };
     return 0;
 }
 
-int relay_facts_get(sd_bus *bus, const char *path, Say say, RelayFacts *ret)
+int relay_status_get(sd_bus *bus, const char *path, Say say, RelayStatus *ret)
 {
-    _cleanup_(relay_facts_clear) RelayFacts facts = { 0 };
+    _cleanup_(relay_status_clear) RelayStatus facts = { 0 };
 
     int r =
         get_all(bus, path, BUS_RELAY_INTERFACE, relay_properties, ELEMENTSOF(relay_properties), say, &facts);
     if (r < 0)
         return r;
     *ret = facts;
-    facts = (RelayFacts){ 0 };
+    facts = (RelayStatus){ 0 };
     return 0;
 }
 
@@ -240,12 +240,12 @@ static struct json_object *object_json(const Property *properties, size_t n, con
     return json;
 }
 
-struct json_object *manager_facts_json(const ManagerFacts *facts)
+struct json_object *manager_status_json(const ManagerStatus *facts)
 {
     return object_json(manager_properties, ELEMENTSOF(manager_properties), facts);
 }
 
-struct json_object *relay_facts_json(const RelayFacts *facts)
+struct json_object *relay_status_json(const RelayStatus *facts)
 {
     return object_json(relay_properties, ELEMENTSOF(relay_properties), facts);
 }

@@ -5,7 +5,7 @@
 #include "ctl/lib/ctl.h"
 
 /* Strings are NULL when the daemon's version does not tell them; use them with isempty(). */
-typedef struct ManagerFacts {
+typedef struct ManagerStatus {
     char *version, *config_path, *config_error;
     uint64_t config_loaded; /* µs realtime */
     uint32_t relays, ok, pending, busy, failed_relays, drifted, stopped, observed;
@@ -15,22 +15,22 @@ typedef struct ManagerFacts {
     uint64_t id;  /* 0: there was none yet */
     uint32_t wave, waves, total, done, failed;
     uint64_t started, ends; /* µs realtime; 0 */
-} ManagerFacts;
-void manager_facts_clear(ManagerFacts *facts);
+} ManagerStatus;
+void manager_status_clear(ManagerStatus *facts);
 
-typedef struct RelayFacts {
+typedef struct RelayStatus {
     char *name, *unit, *group, *assigned, *running, *version, *state, *reason, *library;
     uint32_t pid;
     uint64_t since, rss, anonymous, swap, peak, sampled;
     char *dropin; /* "": none */
     char **dropins;
-} RelayFacts;
-void relay_facts_clear(RelayFacts *facts);
+} RelayStatus;
+void relay_status_clear(RelayStatus *facts);
 
 /* 0; -ENXIO: the daemon does not run; other errno. Messages as `say` has it. */
-int manager_facts_get(sd_bus *bus, Say say, ManagerFacts *ret);
-int relay_facts_get(sd_bus *bus, const char *path, Say say, RelayFacts *ret);
+int manager_status_get(sd_bus *bus, Say say, ManagerStatus *ret);
+int relay_status_get(sd_bus *bus, const char *path, Say say, RelayStatus *ret);
 
 /* Objects owned by the caller. */
-struct json_object *manager_facts_json(const ManagerFacts *facts);
-struct json_object *relay_facts_json(const RelayFacts *facts);
+struct json_object *manager_status_json(const ManagerStatus *facts);
+struct json_object *relay_status_json(const RelayStatus *facts);

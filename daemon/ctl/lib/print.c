@@ -291,3 +291,20 @@ char *ctl_format_ago(usec_t realtime)
 
     return xasprintf("%s ago", format_span(span, now > realtime ? now - realtime : 0));
 }
+
+char *ctl_one_line(const char *text)
+{
+    char *line = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&line, &size);
+
+    if (!f)
+        abort();
+    for (; *text; text++)
+        if (*text == '\n')
+            fputs("; ", f);
+        else
+            fputc(*text, f);
+    fclose(f);
+    return line;
+}

@@ -1,342 +1,433 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ctl/lib/survey.h"
 
-#include "core/assign.h"
-#include "core/dropin.h"
-#include "core/identify.h"
 #include "core/relay.h"
+#include "ctl/lib/ctl.h"
+#include "io/allocators.h"
 #include "io/config-file.h"
 #include "io/dropin-store.h"
 #include "io/instances.h"
+#include "io/paths.h"
+#include "io/procfs.h"
+#include "io/setting-files.h"
 #include "io/state-file.h"
-#include "io/text-file.h"
+#include "io/systemd1.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <sys/stat.h>
 
-#define DROPIN_ROOT "/etc/systemd/system"
-#define STATE_DIR "/var/lib/relayalloc"
 #define RELAYS_MAX 10000 /* more drop-ins than that are not ours */
+#define SYSTEMD_TIMEOUT (25 * USEC_PER_SEC)
 
-void survey_clear(Survey *survey)
+static void survey_relay_free(SurveyRelay *r)
 {
-    for (size_t i = 0; i < survey->n; i++) {
-        SurveyRelay *r = &survey->relays[i];
-        free(r->name);
-        free(r->unit);
-        mapped_library_clear(&r->running);
-        strv_free(r->environ);
-        free(r->label);
-        free(r->present);
-        free(r->wanted);
-        free(r->dropin);
-        free(r->refusal);
-        verdict_clear(&r->verdict);
-        free(r->runs);
-        free(r->version);
-        strv_free(r->dropins);
+    relay_facts_clear(&r->facts);
+    free(r);
+}
+
+void survey_clear(Survey *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        survey_relay_free(s->relays[i]);
+    free(s->relays);
+    if (s->config)
+        allocators_free(s->allocators, s->config->n_allocators);
+    config_free(s->config);
+    free(s->config_path);
+    memory_free(s->state);
+    strv_free(s->manager_environment);
+    *s = (Survey){ 0 };
+}
+
+HostFacts survey_host(const Survey *s)
+{
+    return (HostFacts){
+        .config = s->config,
+        .config_path = s->config_path,
+        .allocators = s->allocators,
+        .state = s->state,
+        .manager_environment = s->manager_environment,
+        .now = ctl_now(),
+    };
+}
+
+/* ---- asking systemd, and waiting for its answers ---- */
+
+typedef struct Asking {
+    Survey *survey;
+    size_t waiting; /* calls without an answer */
+    int error;      /* of the first that failed */
+    char **units, **files;
+} Asking;
+
+static void asking_clear(Asking *a)
+{
+    strv_free(a->units);
+    strv_free(a->files);
+}
+
+static void answered(Asking *a, int error)
+{
+    a->waiting--;
+    a->error = a->error < 0 ? a->error : error;
+}
+
+static void on_units(void *userdata, int error, const char *message, char **units)
+{
+    Asking *a = userdata;
+
+    (void)message;
+    a->units = units;
+    answered(a, error);
+}
+
+static void on_files(void *userdata, int error, const char *message, char **files)
+{
+    Asking *a = userdata;
+
+    (void)message;
+    a->files = files;
+    answered(a, error);
+}
+
+static void on_environment(void *userdata, int error, const char *message, char **environment)
+{
+    Asking *a = userdata;
+
+    (void)message;
+    a->survey->manager_environment = environment;
+    answered(a, error < 0 ? 0 : error); /* it is only one more fact */
+}
+
+typedef struct UnitQuestion {
+    Asking *asking;
+    RelayFacts *relay;
+} UnitQuestion;
+
+/* A unit that cannot be read is not known: nothing is said of it. */
+static void on_unit(void *userdata, int error, const char *message, UnitInfo *info)
+{
+    UnitQuestion *q = userdata;
+
+    (void)error;
+    (void)message;
+    q->relay->info = info;
+    answered(q->asking, 0);
+}
+
+static int wait_for_answers(sd_bus *bus, Asking *a)
+{
+    usec_t deadline = ctl_now() + SYSTEMD_TIMEOUT;
+
+    while (a->waiting > 0 && a->error >= 0) {
+        usec_t now = ctl_now();
+        int r = sd_bus_process(bus, NULL);
+
+        if (r == 0)
+            r = now < deadline ? sd_bus_wait(bus, deadline - now) : -ETIMEDOUT;
+        if (r < 0 && r != -EINTR)
+            return r;
     }
-    free(survey->relays);
-    if (survey->config)
-        facts_array_free(survey->libraries, survey->config->n_allocators);
-    config_free(survey->config);
-    *survey = (Survey){ 0 };
+    return a->error;
+}
+
+/* One more call is out; `r`: of sending it. */
+static void asked(Asking *a, int r)
+{
+    a->waiting++;
+    if (r < 0)
+        answered(a, r);
+}
+
+static int ask_lists(sd_bus *bus, const char *pattern, Asking *a)
+{
+    _cleanup_(systemd1_freep) Systemd1 *systemd = NULL;
+    Systemd1Call *call;
+    int r = systemd1_new(bus, NULL, NULL, &systemd);
+
+    if (r < 0)
+        return r;
+    asked(a, systemd1_list_units(systemd, pattern, on_units, a, &call));
+    asked(a, systemd1_list_unit_files(systemd, pattern, on_files, a, &call));
+    asked(a, systemd1_get_environment(systemd, on_environment, a, &call));
+    return wait_for_answers(bus, a);
+}
+
+static int ask_units(sd_bus *bus, Survey *s)
+{
+    Asking a = { .survey = s };
+    _cleanup_(freep) UnitQuestion *questions = xcalloc(s->n, sizeof(*questions));
+    _cleanup_(systemd1_freep) Systemd1 *systemd = NULL; /* goes before the questions do */
+    Systemd1Call *call;
+    int r = systemd1_new(bus, NULL, NULL, &systemd);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < s->n; i++) {
+        RelayFacts *relay = &s->relays[i]->facts;
+
+        questions[i] = (UnitQuestion){ .asking = &a, .relay = relay };
+        asked(&a, systemd1_get_unit(systemd, relay->unit, on_unit, &questions[i], &call));
+    }
+    return wait_for_answers(bus, &a);
 }
 
 /* ---- which relays there are ---- */
 
-static void add_relay(Survey *survey, const char *unit)
+static RelayFacts *add_relay(Survey *s, const char *unit)
 {
-    char *name = NULL;
+    _cleanup_(freep) char *name = NULL;
 
-    for (size_t i = 0; i < survey->n; i++)
-        if (streq(survey->relays[i].unit, unit))
-            return;
-    if (relay_name_from_unit(survey->config->unit, unit, &name) < 0)
-        return;
-    GROW(survey->relays, survey->capacity, survey->n);
-    survey->relays[survey->n++] = (SurveyRelay){
-        .name = name,
-        .unit = xstrdup(unit),
-        .group = GROUP_NONE,
-        .target = GROUP_NONE,
-        .runs = xstrdup(""),
-        .version = xstrdup(""),
-    };
+    for (size_t i = 0; i < s->n; i++)
+        if (streq(s->relays[i]->facts.unit, unit))
+            return &s->relays[i]->facts;
+    if (s->n >= RELAYS_MAX || relay_name_from_unit(s->config->unit, unit, &name) < 0)
+        return NULL;
+    SurveyRelay *r = xcalloc(1, sizeof(*r));
+    r->facts = relay_facts_new(name, unit);
+    GROW(s->relays, s->capacity, s->n);
+    s->relays[s->n++] = r;
+    return &r->facts;
 }
 
-/* A folder that cannot be read is the daemon's to complain of. */
-static void find_stopped(Survey *survey)
+static void add_asked(Survey *s, const Asking *a)
+{
+    STRV_FOREACH (unit, a->units)
+        add_relay(s, *unit);
+    STRV_FOREACH (unit, a->files) {
+        RelayFacts *r = add_relay(s, *unit);
+        if (r)
+            r->has_file = true;
+    }
+}
+
+/* A directory that cannot be read is the daemon's to complain of. */
+static void find_instances(Survey *s)
 {
     _cleanup_(strv_freep) char **units = NULL;
 
-    (void)instances_list(survey->config->instances_dir, survey->config->unit, &units);
-    STRV_FOREACH (unit, units)
-        add_relay(survey, *unit);
+    (void)instances_list(s->config->instances_dir, s->config->unit, &units);
+    STRV_FOREACH (unit, units) {
+        RelayFacts *r = add_relay(s, *unit);
+        if (r)
+            r->has_instance = true;
+    }
 }
 
 /* Units that still have a drop-in of ours, whatever became of them. (Not by dropin_store_list(), which tidies
  * up.) */
-static void find_dropins(Survey *survey, const DropinStore *store)
+static void find_dropins(Survey *s, const char *root, const DropinStore *store)
 {
-    DIR *dir = opendir(DROPIN_ROOT);
+    DIR *dir = opendir(root);
 
     if (!dir)
         return;
-    for (const struct dirent *e; (e = readdir(dir)) && survey->n < RELAYS_MAX;) {
+    for (const struct dirent *e; (e = readdir(dir)) && s->n < RELAYS_MAX;) {
         size_t n = strlen(e->d_name);
         _cleanup_(freep) char *text = NULL;
         if (n < 3 || !streq(e->d_name + n - 2, ".d"))
             continue;
         _cleanup_(freep) char *unit = xstrndup(e->d_name, n - 2);
-        if (unit_is_instance(survey->config->unit, unit) && dropin_store_read(store, unit, &text) == 0)
-            add_relay(survey, unit);
+        if (unit_is_instance(s->config->unit, unit) && dropin_store_read(store, unit, &text) == 0)
+            add_relay(s, unit);
     }
     closedir(dir);
 }
 
 static int by_name(const void *a, const void *b)
 {
-    const SurveyRelay *x = a, *y = b;
+    return strcmp((*(SurveyRelay *const *)a)->facts.name, (*(SurveyRelay *const *)b)->facts.name);
+}
 
-    return strcmp(x->name, y->name);
+/* Without systemd nobody knows what runs: a relay that may run is taken for one that does. */
+static void assume_up(Survey *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        UnitInfo *info = xcalloc(1, sizeof(*info));
+
+        *info = (UnitInfo){ .exists = true, .active = ACTIVE_ACTIVE, .main_pid = UINT32_MAX };
+        s->relays[i]->facts.info = info;
+    }
+}
+
+static void find_relays(Survey *s, sd_bus *bus, DropinStore *store, const char *dropin_root)
+{
+    _cleanup_(asking_clear) Asking asking = { .survey = s };
+    _cleanup_(freep) char *pattern = relay_unit_pattern(s->config->unit);
+
+    s->asked_systemd = bus && ask_lists(bus, pattern, &asking) >= 0;
+    if (s->asked_systemd)
+        add_asked(s, &asking);
+    find_instances(s);
+    if (store)
+        find_dropins(s, dropin_root, store);
+    if (s->n > 0)
+        qsort(s->relays, s->n, sizeof(*s->relays), by_name);
+    if (s->asked_systemd && ask_units(bus, s) < 0)
+        s->asked_systemd = false;
+    if (!s->asked_systemd) {
+        for (size_t i = 0; i < s->n; i++)
+            s->relays[i]->facts.info = unit_info_free(s->relays[i]->facts.info);
+        assume_up(s);
+    }
+}
+
+/* ---- what they are assigned ---- */
+
+/* What the daemon remembers and only root may read. */
+static State *read_state(void)
+{
+    _cleanup_(freep) char *dir = path_of_state();
+    State *state = NULL;
+
+    return state_file_load(dir, &state) < 0 && !state ? xcalloc(1, sizeof(State)) : state;
+}
+
+static const RelayFacts **facts_of(const Survey *s)
+{
+    const RelayFacts **relays = xcalloc(s->n, sizeof(*relays));
+
+    for (size_t i = 0; i < s->n; i++)
+        relays[i] = &s->relays[i]->facts;
+    return relays;
+}
+
+static void assign(Survey *s)
+{
+    _cleanup_(freep) size_t *groups = xcalloc(s->n, sizeof(size_t));
+    _cleanup_(freep) const RelayFacts **relays = facts_of(s);
+
+    facts_assign(s->config, relays, s->n, groups);
+    for (size_t i = 0; i < s->n; i++) {
+        s->relays[i]->facts.group = groups[i];
+        s->relays[i]->facts.reverted = strv_contains(s->state->reverted, s->relays[i]->facts.name);
+    }
+}
+
+char *survey_why_empty(const Survey *s, size_t group)
+{
+    _cleanup_(freep) size_t *groups = xcalloc(s->n, sizeof(size_t));
+    _cleanup_(freep) const RelayFacts **relays = facts_of(s);
+
+    for (size_t i = 0; i < s->n; i++)
+        groups[i] = relays[i]->group;
+    return facts_why_empty(s->config, group, relays, s->n, groups);
 }
 
 /* ---- what they run ---- */
 
-static void read_process(SurveyRelay *r, pid_t pid, char *const *ours)
+static void read_process(const Survey *s, SurveyRelay *r, char *const *libraries)
 {
     _cleanup_(process_freep) Process *process = NULL;
-    _cleanup_(freep) char *maps = NULL;
+    _cleanup_(freep) char *proc = path_of_proc();
+    const HostFacts host = survey_host(s);
+    ProcessFacts facts;
 
-    if (process_open("/proc", pid, &process) < 0)
+    if (!unit_up(r->facts.info) || process_open(proc, (pid_t)r->facts.info->main_pid, &process) < 0)
         return;
-    r->up = true;
-    r->pid = pid;
-    r->since = process_started(process);
+    process_look(process, libraries, host.now, &facts);
     if (process_memory(process, &r->memory) < 0)
         r->memory = (Memory){ 0 };
-    if (process_maps(process, &maps) < 0 || process_environ(process, &r->environ) < 0)
-        return; /* not root */
-    if (process_label(process, &r->label) < 0)
-        r->label = NULL;
-    r->proved = maps_find_allocator(maps, strv_env_get(r->environ, "LD_PRELOAD"), ours, &r->running) == 0;
+    facts_take_process(&host, &r->facts, &facts);
 }
 
-static void name_running(const Survey *survey, SurveyRelay *r)
+/* What runs cannot be read. A drop-in that is yet to be written was not there when it started; one that
+ * stands proves nothing. */
+static Verdict guess(const HostFacts *host, const RelayFacts *r)
 {
-    const Config *config = survey->config;
-    _cleanup_(freep) const char **realpaths = xcalloc(config->n_allocators, sizeof(char *));
+    _cleanup_(freep) char *wanted = facts_wanted(host, r);
 
-    if (!r->proved)
+    return streq_null(wanted, r->present)
+               ? (Verdict){ CAUSE_UNREADABLE, xstrdup("what it runs cannot be read; root can") }
+               : (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("its drop-in is to change") };
+}
+
+static void judge(const Survey *s, RelayFacts *r)
+{
+    _cleanup_(setting_files_clear) SettingFiles files = { 0 };
+    const HostFacts host = survey_host(s);
+
+    if (!unit_up(r->info) || !facts_target(&host, r))
         return;
-    for (size_t i = 0; i < config->n_allocators; i++)
-        realpaths[i] = survey->libraries[i].library.realpath;
-    ssize_t i = identify_allocator(config, realpaths, &r->running, r->environ,
-                                   r->target == GROUP_NONE ? SIZE_MAX : config->groups[r->target].allocator);
-    free(r->runs);
-    r->runs = xstrdup(i >= 0 ? config->allocators[i].name : family_to_string(r->running.family));
-    if (i >= 0 && !r->running.deleted && survey->libraries[i].probe.version) {
-        free(r->version);
-        r->version = xstrdup(survey->libraries[i].probe.version);
+    if (!s->asked_systemd) {
+        r->verdict = (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("systemd cannot be asked what it runs") };
+    } else if (!r->process.readable) {
+        r->verdict = guess(&host, r);
+    } else {
+        setting_files_read(r->info, &files);
+        facts_judge(&host, r, files.files, files.n);
     }
 }
 
-/* ---- what they should run ---- */
-
-/* NULL: there, but not readable. A file that does not exist sets nothing. */
-static char *read_setting_file(const char *path)
+static void look_at_relays(Survey *s)
 {
-    char *text = NULL;
-    int r = text_file_read(path, &text);
+    char **libraries = NULL;
 
-    return r == -ENOENT ? xstrdup("") : text;
-}
+    for (size_t i = 0; i < s->config->n_allocators; i++)
+        if (s->allocators[i].realpath)
+            strv_push(&libraries, xstrdup(s->allocators[i].realpath));
+    for (size_t i = 0; i < s->n; i++) {
+        RelayFacts *r = &s->relays[i]->facts;
 
-static size_t read_setting_files(char *const *paths, bool environment_files, SettingFile *files, size_t n)
-{
-    STRV_FOREACH (path, paths)
-        files[n++] = (SettingFile){
-            .path = *path,
-            .text = read_setting_file(*path),
-            .environment_file = environment_files,
-        };
-    return n;
-}
-
-static void judge(const Survey *survey, SurveyRelay *r, const UnitFacts *unit)
-{
-    const size_t index = survey->config->groups[r->target].allocator;
-    const Allocator *allocator = &survey->config->allocators[index];
-    const AllocatorFacts *facts = &survey->libraries[index];
-    size_t n = 0;
-
-    if (!r->proved) {
-        /* What runs cannot be read. A drop-in that is yet to be written was not there when it started; one
-         * that stands proves nothing. */
-        r->verdict = streq_null(r->wanted, r->present)
-                         ? (Verdict){ CAUSE_UNREADABLE, xstrdup("what it runs cannot be read; root can") }
-                         : (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("its drop-in is to change") };
-        return;
+        if (s->asked_systemd)
+            read_process(s, s->relays[i], libraries);
+        judge(s, r);
     }
-    _cleanup_(freep) SettingFile *files =
-        xcalloc(1 + strv_length(unit->dropins) + strv_length(unit->environment_files), sizeof(SettingFile));
-    char *fragment[] = { unit->fragment, NULL };
-    if (!isempty(unit->fragment))
-        n = read_setting_files(fragment, false, files, n);
-    n = read_setting_files(unit->dropins, false, files, n);
-    n = read_setting_files(unit->environment_files, true, files, n);
-    r->verdict = verdict_judge(&(VerdictFacts){
-        .allocator = allocator->name,
-        .library = facts->library.path ? facts->library.path : allocator->library,
-        .realpath = facts->library.realpath,
-        .environment = allocator->environment,
-        .n_environment = allocator->n_environment,
-        .running = &r->running,
-        .process_environ = r->environ,
-        .apparmor = r->label,
-        .unit_environment = unit->environment,
-        .files = files,
-        .n_files = n,
-        .own_dropin = r->present ? r->dropin : NULL,
-    });
-    for (size_t i = 0; i < n; i++)
-        free((char *)files[i].text);
+    strv_free(libraries);
 }
 
-/* Why nothing may be done about it, in the daemon's words; NULL: nothing speaks against it. */
-static char *refusal_of(const State *state, const Allocator *allocator, const AllocatorFacts *facts,
-                        SurveyRelay *r, bool foreign)
+/* ---- all of it ---- */
+
+static AllocatorFacts *look_at_allocators(const Config *config)
 {
-    if (facts->refusal)
-        return xasprintf("allocator %s is refused: %s", allocator->name, facts->refusal);
-    if (foreign)
-        return xasprintf("%s is not ours, so it is left alone; remove or rename it", r->dropin);
-    _cleanup_(freep) char *build = facts->library.path ? library_build_id(&facts->library) : xstrdup("");
-    const Refusal *failed = state ? state_find_refusal(state, r->name, allocator->name, build) : NULL;
-    if (!failed)
-        return NULL;
-    r->failed_before = true;
-    return xasprintf("failed before with this build of %s: %s", allocator->name,
-                     failed->reason ? failed->reason : "reason unknown");
-}
+    _cleanup_(freep) char *probe = path_of_probe();
 
-static void read_dropin(const Survey *survey, const State *state, DropinStore *store, const char *as,
-                        SurveyRelay *r)
-{
-    bool foreign = false;
-
-    if (store) {
-        r->dropin = dropin_store_path(store, r->unit);
-        foreign = dropin_store_read(store, r->unit, &r->present) == -EEXIST;
-    }
-    if (r->target == GROUP_NONE)
-        return;
-    const Group *group = &survey->config->groups[r->target];
-    const Allocator *allocator = &survey->config->allocators[group->allocator];
-    const AllocatorFacts *facts = &survey->libraries[group->allocator];
-    r->refusal = refusal_of(state, allocator, facts, r, foreign);
-    r->wanted = dropin_render(as, group->name, allocator, facts->library.path);
-}
-
-/* What the daemon remembers and only root may read; what an operator took out by hand is void when the file
- * is newer. */
-static State *read_state(const char *file, char *const **ret_reverted)
-{
-    struct stat conf, saved;
-    State *state = NULL;
-
-    *ret_reverted = NULL;
-    if (stat(STATE_DIR "/state", &saved) < 0 || state_file_load(STATE_DIR, &state) < 0)
-        return state;
-    if (stat(file, &conf) == 0 && conf.st_mtim.tv_sec <= saved.st_mtim.tv_sec)
-        *ret_reverted = state->reverted;
-    return state;
-}
-
-static void assign(Survey *survey, char *const *reverted)
-{
-    _cleanup_(freep) const char **names = xcalloc(survey->n, sizeof(char *));
-    _cleanup_(freep) size_t *groups = xcalloc(survey->n, sizeof(size_t));
-
-    for (size_t i = 0; i < survey->n; i++)
-        names[i] = survey->relays[i].name;
-    assign_groups(survey->config, names, survey->n, groups);
-    for (size_t i = 0; i < survey->n; i++) {
-        SurveyRelay *r = &survey->relays[i];
-        r->group = groups[i];
-        r->target = strv_contains(reverted, r->name) ? GROUP_NONE : groups[i];
-    }
-}
-
-static const UnitFacts *find_unit(const UnitList *units, const char *unit)
-{
-    for (size_t i = 0; i < units->n; i++)
-        if (streq(units->items[i].unit, unit))
-            return &units->items[i];
-    return NULL;
-}
-
-static void survey_relays(Survey *survey, const char *as, const UnitList *units, const State *state,
-                          DropinStore *store)
-{
-    char **ours = NULL;
-
-    for (size_t i = 0; i < survey->config->n_allocators; i++)
-        if (survey->libraries[i].library.realpath)
-            strv_push(&ours, xstrdup(survey->libraries[i].library.realpath));
-    for (size_t i = 0; i < survey->n; i++) {
-        SurveyRelay *r = &survey->relays[i];
-        const UnitFacts *unit = find_unit(units, r->unit);
-
-        read_dropin(survey, state, store, as, r);
-        if (!survey->asked_systemd && r->target != GROUP_NONE) {
-            r->up = true;
-            r->verdict = (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("systemd cannot be asked what it runs") };
-        }
-        if (unit)
-            r->dropins = strv_copy(unit->dropins);
-        if (!unit || !unit->up || unit->pid == 0)
-            continue;
-        read_process(r, (pid_t)unit->pid, ours);
-        if (r->up && r->target != GROUP_NONE)
-            judge(survey, r, unit);
-        name_running(survey, r);
-    }
-    strv_free(ours);
+    return allocators_look(&(AllocatorsAsk){ .config = config, .probe = probe });
 }
 
 int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret)
 {
     _cleanup_(problems_clear) Problems problems = { 0 };
-    _cleanup_(survey_clear) Survey survey = { 0 };
-    _cleanup_(unit_list_clear) UnitList units = { 0 };
+    _cleanup_(survey_clear) Survey s = { 0 };
     _cleanup_(dropin_store_freep) DropinStore *store = NULL;
-    char *const *reverted = NULL;
+    _cleanup_(freep) char *dropin_root = path_of_dropins();
 
-    if (config_file_load(file, &problems, &survey.config) < 0) {
+    if (config_file_load(file, &problems, &s.config) < 0) {
         ctl_print_problems(&problems);
         return EXIT_USAGE;
     }
-    if (dropin_store_new(DROPIN_ROOT, &store) < 0)
-        store = NULL; /* no such folder: no drop-ins */
-    const char *at = strchr(survey.config->unit, '@');
-    _cleanup_(freep) char *pattern =
-        xasprintf("%.*s@*%s", (int)(at - survey.config->unit), survey.config->unit, at + 1);
-    survey.asked_systemd = bus && systemd_units(bus, pattern, &units) >= 0;
-    for (size_t i = 0; i < units.n; i++)
-        add_relay(&survey, units.items[i].unit);
-    find_stopped(&survey);
-    if (store)
-        find_dropins(&survey, store);
-    if (survey.n > 0)
-        qsort(survey.relays, survey.n, sizeof(*survey.relays), by_name);
-    _cleanup_(state_freep) State *state = read_state(file, &reverted);
-    assign(&survey, reverted);
-    survey.libraries = facts_array_read(survey.config, false);
-    survey_relays(&survey, as, &units, state, store);
-    *ret = survey;
-    survey = (Survey){ 0 };
+    s.config_path = xstrdup(as);
+    if (dropin_store_new(dropin_root, &store) < 0)
+        store = NULL; /* no such directory: no drop-ins */
+    s.allocators = look_at_allocators(s.config);
+    s.state = read_state();
+    _cleanup_(freep) char *id = facts_identity(s.config, s.allocators);
+    memory_adopt(s.state, id);
+    find_relays(&s, bus, store, dropin_root);
+    for (size_t i = 0; store && i < s.n; i++) /* who counts depends on it */
+        dropin_store_look(store, &s.relays[i]->facts);
+    assign(&s);
+    look_at_relays(&s);
+    *ret = s;
+    s = (Survey){ 0 };
     return 0;
+}
+
+Plan *survey_plan(Survey *s)
+{
+    _cleanup_(freep) RelayFacts **relays = xcalloc(s->n, sizeof(*relays));
+    const HostFacts host = survey_host(s);
+
+    for (size_t i = 0; i < s->n; i++)
+        relays[i] = &s->relays[i]->facts;
+    return facts_plan(&host, relays, s->n);
+}
+
+const char *survey_state(const Survey *s, const SurveyRelay *r)
+{
+    const HostFacts host = survey_host(s);
+
+    if (!s->asked_systemd || (r->facts.action == ACTION_NONE && r->facts.verdict.cause == CAUSE_UNREADABLE))
+        return "";
+    return relay_state_to_string(facts_state(&host, &r->facts, NULL));
 }

@@ -25,7 +25,7 @@ static int teardown(void **state)
 static void test_none_yet(void **state)
 {
     (void)state;
-    _cleanup_(state_freep) State *s = NULL;
+    _cleanup_(memory_freep) State *s = NULL;
     assert_int_equal(state_file_load(dir, &s), 0);
     assert_int_equal(s->hold, HOLD_NONE);
     assert_int_equal(s->n_flights + s->n_refusals, 0);
@@ -34,22 +34,22 @@ static void test_none_yet(void **state)
 static void test_round_trip(void **state)
 {
     (void)state;
-    _cleanup_(state_freep) State *s = xcalloc(1, sizeof(*s)), *t = NULL;
+    _cleanup_(memory_freep) State *s = xcalloc(1, sizeof(*s)), *t = NULL;
     const char *text = "# relayalloc: written\n[Service]\nEnvironment=\"A=b\\\\c \\\"quoted\\\" %% ä\"\n";
 
     s->hold = HOLD_HALTED;
     s->hold_reason = xstrdup("relay \"x\" failed");
     s->config_id = xstrdup("abc");
     s->rollout_id = 7000000000;
-    state_add_flight(s, "one", text, "/usr/lib/libx.so");
-    state_add_flight(s, "two", NULL, NULL);
-    state_add_flight(s, "one", text, NULL); /* replaces */
-    state_add_refusal(s, "one", "mimalloc", "1:2:3", "it crashed");
-    state_add_refusal(s, "one", "mimalloc", "1:2:3", "again");
-    state_add_refusal(s, "one", "", "", "it still runs it"); /* one that was to lose our drop-in */
-    state_add_refusal(s, "two", "", "", NULL);
-    state_remove_refusal(s, "two", "", "");
-    state_remove_refusal(s, "three", "", "");
+    memory_add_flight(s, "one", text, "/usr/lib/libx.so");
+    memory_add_flight(s, "two", NULL, NULL);
+    memory_add_flight(s, "one", text, NULL); /* replaces */
+    memory_add_refusal(s, "one", "mimalloc", "1:2:3", "it crashed");
+    memory_add_refusal(s, "one", "mimalloc", "1:2:3", "again");
+    memory_add_refusal(s, "one", "", "", "it still runs it"); /* one that was to lose our drop-in */
+    memory_add_refusal(s, "two", "", "", NULL);
+    memory_remove_refusal(s, "two", "", "");
+    memory_remove_refusal(s, "three", "", "");
     strv_push(&s->reverted, xstrdup("three"));
     assert_int_equal(state_file_save(dir, s), 0);
 
@@ -59,27 +59,27 @@ static void test_round_trip(void **state)
     assert_string_equal(t->config_id, "abc");
     assert_true(t->rollout_id == 7000000000);
     assert_int_equal(t->n_flights, 2);
-    assert_string_equal(state_find_flight(t, "one")->previous, text);
-    assert_null(state_find_flight(t, "one")->before);
-    assert_null(state_find_flight(t, "two")->previous);
+    assert_string_equal(memory_find_flight(t, "one")->previous, text);
+    assert_null(memory_find_flight(t, "one")->before);
+    assert_null(memory_find_flight(t, "two")->previous);
     /* What an earlier run of the daemon left is told from what this one begins. */
-    assert_true(state_find_flight(t, "one")->left && state_find_flight(t, "two")->left);
-    assert_false(state_find_flight(s, "one")->left);
+    assert_true(memory_find_flight(t, "one")->left && memory_find_flight(t, "two")->left);
+    assert_false(memory_find_flight(s, "one")->left);
     assert_int_equal(t->n_refusals, 2);
-    assert_string_equal(state_find_refusal(t, "one", "", "")->reason, "it still runs it");
-    assert_null(state_find_refusal(t, "two", "", ""));
-    assert_string_equal(state_find_refusal(t, "one", "mimalloc", "1:2:3")->reason, "it crashed");
-    assert_null(state_find_refusal(t, "one", "mimalloc", "1:2:4"));
+    assert_string_equal(memory_find_refusal(t, "one", "", "")->reason, "it still runs it");
+    assert_null(memory_find_refusal(t, "two", "", ""));
+    assert_string_equal(memory_find_refusal(t, "one", "mimalloc", "1:2:3")->reason, "it crashed");
+    assert_null(memory_find_refusal(t, "one", "mimalloc", "1:2:4"));
     assert_true(strv_contains(t->reverted, "three"));
-    state_remove_flight(t, "one");
-    assert_null(state_find_flight(t, "one"));
-    assert_non_null(state_find_flight(t, "two"));
+    memory_remove_flight(t, "one");
+    assert_null(memory_find_flight(t, "one"));
+    assert_non_null(memory_find_flight(t, "two"));
 }
 
 static void test_damaged(void **state)
 {
     (void)state;
-    _cleanup_(state_freep) State *s = NULL;
+    _cleanup_(memory_freep) State *s = NULL;
     _cleanup_(freep) char *file = xasprintf("%s/state", dir);
     _cleanup_(fclosep) FILE *f = fopen(file, "w");
 
@@ -93,7 +93,7 @@ static void test_damaged(void **state)
 static void test_no_folder(void **state)
 {
     (void)state;
-    _cleanup_(state_freep) State *s = xcalloc(1, sizeof(*s));
+    _cleanup_(memory_freep) State *s = xcalloc(1, sizeof(*s));
     assert_int_equal(state_file_save("/nonexistent/relayalloc", s), -ENOENT);
 }
 

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/facts.h"
+
+#include "core/dropin.h"
+#include "core/identify.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+void allocator_facts_clear(AllocatorFacts *a)
+{
+    free(a->path);
+    free(a->realpath);
+    free(a->build);
+    free(a->version);
+    free(a->refusal);
+    free(a->warnings);
+    *a = (AllocatorFacts){ 0 };
+}
+
+void process_facts_clear(ProcessFacts *p)
+{
+    mapped_library_clear(&p->running);
+    strv_free(p->environ);
+    free(p->label);
+    *p = (ProcessFacts){ 0 };
+}
+
+RelayFacts relay_facts_new(const char *name, const char *unit)
+{
+    return (RelayFacts){
+        .name = xstrdup(name),
+        .unit = xstrdup(unit),
+        .group = GROUP_NONE,
+        .running = xstrdup(""),
+        .version = xstrdup(""),
+    };
+}
+
+void relay_facts_clear(RelayFacts *r)
+{
+    unit_info_free(r->info);
+    process_facts_clear(&r->process);
+    verdict_clear(&r->verdict);
+    free(r->name);
+    free(r->unit);
+    free(r->dropin);
+    free(r->present);
+    free(r->foreign);
+    free(r->running);
+    free(r->version);
+    free(r->reason);
+    free(r->fresh_invocation);
+    *r = (RelayFacts){ 0 };
+}
+
+/* ---- the host ---- */
+
+bool facts_allocator_in_use(const Config *config, size_t allocator)
+{
+    for (size_t g = 0; g < config->n_groups; g++)
+        if (config->groups[g].allocator == allocator)
+            return true;
+    return false;
+}
+
+char *facts_identity(const Config *config, const AllocatorFacts *allocators)
+{
+    uint64_t libraries = HASH_BEGIN;
+
+    for (size_t i = 0; i < config->n_allocators; i++)
+        if (facts_allocator_in_use(config, i)) /* each build with its NUL */
+            libraries = hash_bytes(libraries, allocators[i].build, strlen(allocators[i].build) + 1);
+    return xasprintf("%016" PRIx64 "-%016" PRIx64, config->digest, libraries);
+}
+
+RolloutPolicy facts_policy(const Config *config, size_t fleet)
+{
+    const RolloutConfig *c = &config->rollout;
+
+    return (RolloutPolicy){
+        .parallel = amount_of(c->parallel, fleet),
+        .canary = c->canary,
+        .settle = c->settle,
+        .canary_settle = c->canary_settle,
+        .max_failed = c->max_failed,
+        .put_back = c->on_failure == ON_FAILURE_ROLLBACK,
+    };
+}
+
+/* ---- who counts, and whose it is ---- */
+
+static bool named(const Config *c, const char *relay)
+{
+    for (size_t g = 0; g < c->n_groups; g++)
+        if (strv_contains(c->groups[g].patterns, relay))
+            return true;
+    return false;
+}
+
+bool facts_counts(const Config *config, const RelayFacts *r)
+{
+    if (r->info && r->info->active != ACTIVE_INACTIVE)
+        return true;
+    if (unit_masked(r->info))
+        return false;
+    return r->has_instance || (r->has_file && (r->present || named(config, r->name)));
+}
+
+void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret)
+{
+    _cleanup_(freep) const char **names = xcalloc(n, sizeof(char *));
+    _cleanup_(freep) size_t *groups = xcalloc(n, sizeof(size_t));
+    size_t counted = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (facts_counts(config, relays[i]))
+            names[counted++] = relays[i]->name;
+    assign_groups(config, names, counted, groups);
+    counted = 0;
+    for (size_t i = 0; i < n; i++)
+        ret[i] = facts_counts(config, relays[i]) ? groups[counted++] : GROUP_NONE;
+}
+
+char *facts_why_empty(const Config *config, size_t group, const RelayFacts *const *relays, size_t n,
+                      const size_t *groups)
+{
+    _cleanup_(freep) const char **names = xcalloc(n, sizeof(char *));
+    _cleanup_(freep) size_t *counted = xcalloc(n, sizeof(size_t));
+    size_t k = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!facts_counts(config, relays[i]))
+            continue;
+        names[k] = relays[i]->name;
+        counted[k++] = groups[i];
+    }
+    return assign_why_empty(config, group, names, k, counted);
+}
+
+const Group *facts_target(const HostFacts *h, const RelayFacts *r)
+{
+    return r->reverted || r->group == GROUP_NONE ? NULL : &h->config->groups[r->group];
+}
+
+const Allocator *facts_allocator(const HostFacts *h, const RelayFacts *r)
+{
+    const Group *g = facts_target(h, r);
+
+    return g ? &h->config->allocators[g->allocator] : NULL;
+}
+
+const AllocatorFacts *facts_resolved(const HostFacts *h, const RelayFacts *r)
+{
+    const Group *g = facts_target(h, r);
+
+    return g ? &h->allocators[g->allocator] : NULL;
+}
+
+char *facts_wanted(const HostFacts *h, const RelayFacts *r)
+{
+    const Group *g = facts_target(h, r);
+
+    if (!g)
+        return NULL;
+    return dropin_render(h->config_path, g->name, facts_allocator(h, r), facts_resolved(h, r)->path);
+}
+
+/* ---- its drop-in ---- */
+
+void facts_take_dropin(RelayFacts *r, char *take_path, int error, char *take_text)
+{
+    free(r->dropin);
+    free(r->present);
+    free(r->foreign);
+    r->dropin = take_path;
+    r->present = take_text;
+    r->foreign = NULL;
+    if (error == -EEXIST)
+        r->foreign = xasprintf("%s is not ours, so it is left alone; remove or rename it", r->dropin);
+    else if (error < 0 && error != -ENOENT)
+        r->foreign = xasprintf("cannot read %s: %s", r->dropin, strerror(-error));
+}
+
+/* ---- what it runs ---- */
+
+bool process_is_new(usec_t started, usec_t now)
+{
+    return started <= now &&
+           now - started < PROCESS_NEW; /* one from the future is old: the clock was set back */
+}
+
+static void name_running(const HostFacts *h, RelayFacts *r, bool same_library)
+{
+    const Config *c = h->config;
+    _cleanup_(freep) const char **realpaths = xcalloc(c->n_allocators, sizeof(char *));
+    const MappedLibrary *running = &r->process.running;
+    const Group *g = facts_target(h, r);
+
+    for (size_t i = 0; i < c->n_allocators; i++)
+        realpaths[i] = h->allocators[i].realpath;
+    ssize_t i = identify_allocator(c, realpaths, running, r->process.environ, g ? g->allocator : SIZE_MAX);
+    free(r->running);
+    r->running = xstrdup(i >= 0 ? c->allocators[i].name : family_to_string(running->family));
+    if (running->deleted && same_library && !isempty(r->version))
+        return; /* what is on disk now is another build; what we knew of this one stays true */
+    free(r->version);
+    r->version = xstrdup(i >= 0 && !running->deleted ? h->allocators[i].version : "");
+}
+
+void facts_take_process(const HostFacts *h, RelayFacts *r, ProcessFacts *take)
+{
+    ProcessFacts *p = &r->process;
+    bool same = take->pid == p->pid && streq_null(take->running.path, p->running.path);
+
+    if (take->pid == 0) {
+        process_facts_clear(p);
+        free(r->running);
+        free(r->version);
+        r->running = xstrdup("");
+        r->version = xstrdup("");
+    } else if (!take->readable) {
+        p->pid = take->pid;
+        p->started = take->started;
+        p->readable = false;
+        process_facts_clear(take);
+    } else {
+        process_facts_clear(p);
+        *p = *take;
+        *take = (ProcessFacts){ 0 };
+        name_running(h, r, same);
+    }
+}
+
+static VerdictFacts verdict_facts(const HostFacts *h, const RelayFacts *r, const SettingFile *files,
+                                  size_t n_files, const char *own_dropin)
+{
+    const Allocator *a = facts_allocator(h, r);
+    const AllocatorFacts *resolved = facts_resolved(h, r);
+    const ProcessFacts *p = &r->process;
+
+    return (VerdictFacts){
+        .allocator = a->name,
+        .library = resolved->path ? resolved->path : a->library,
+        .realpath = resolved->realpath,
+        .environment = a->environment,
+        .n_environment = a->n_environment,
+        .running = p->readable ? &p->running : NULL,
+        .process_environ = p->readable ? p->environ : NULL,
+        .apparmor = p->label,
+        .started_since = r->fresh_invocation && streq(r->fresh_invocation, r->info->invocation),
+        .unit_environment = r->info->environment,
+        .manager_environment = h->manager_environment,
+        .files = files,
+        .n_files = n_files,
+        .own_dropin = own_dropin,
+    };
+}
+
+void facts_judge(const HostFacts *h, RelayFacts *r, const SettingFile *files, size_t n_files)
+{
+    verdict_clear(&r->verdict);
+    if (!unit_up(r->info) || !facts_target(h, r))
+        return;
+    const VerdictFacts facts = verdict_facts(h, r, files, n_files, r->present ? r->dropin : NULL);
+    r->verdict = verdict_judge(&facts);
+    if (r->verdict.reason) { /* a relay maps files of any name */
+        char *reason = printable(r->verdict.reason, SIZE_MAX);
+        free(r->verdict.reason);
+        r->verdict.reason = reason;
+    }
+}
+
+bool facts_too_new(const HostFacts *h, const RelayFacts *r)
+{
+    Cause c = r->verdict.cause;
+
+    return r->process.pid != 0 &&
+           (!r->process.readable || c == CAUSE_DENIED || c == CAUSE_MISSING || c == CAUSE_UNKNOWN) &&
+           process_is_new(r->process.started, h->now);
+}
+
+char **facts_conflicts(const HostFacts *h, const RelayFacts *r, const SettingFile *files, size_t n_files)
+{
+    if (!facts_target(h, r) || !r->info)
+        return NULL;
+    const VerdictFacts facts = verdict_facts(h, r, files, n_files, r->dropin);
+    return verdict_conflicts(&facts);
+}
+
+/* ---- what is to be done ---- */
+
+/* Does its process have what a drop-in of ours sets? */
+static bool carries(const RelayFacts *r, const char *dropin)
+{
+    _cleanup_(strv_freep) char **ours = dropin ? dropin_environment(dropin) : NULL;
+
+    STRV_FOREACH (e, ours) {
+        const char *equals = strchr(*e, '=');
+        if (equals && equals[1] && strv_contains(r->process.environ, *e))
+            return true;
+    }
+    return false;
+}
+
+/* Comes and goes right now: what its unit says in a moment is what counts. */
+static bool in_transition(const RelayFacts *r)
+{
+    return r->info && (r->info->active == ACTIVE_ACTIVATING || r->info->active == ACTIVE_DEACTIVATING ||
+                       (r->info->job != 0 && !unit_up(r->info)));
+}
+
+/* The move that is assigned to it failed before, and nothing has changed since. */
+static const Refusal *failed_before(const HostFacts *h, const RelayFacts *r)
+{
+    const Allocator *a = facts_allocator(h, r);
+
+    return a ? memory_find_refusal(h->state, r->name, a->name, facts_resolved(h, r)->build)
+             : memory_find_refusal(h->state, r->name, "", "");
+}
+
+static const char *refusal_reason(const Refusal *refusal)
+{
+    return refusal->reason ? refusal->reason : "reason unknown";
+}
+
+/* Why nothing may be done about it now; NULL: nothing speaks against it. Owned by the caller. */
+static char *refusal_of(const HostFacts *h, const RelayFacts *r, bool carries_ours)
+{
+    const Allocator *a = facts_allocator(h, r);
+    const Refusal *failed = failed_before(h, r);
+
+    if (a && facts_resolved(h, r)->refusal)
+        return xasprintf("allocator %s is refused: %s", a->name, facts_resolved(h, r)->refusal);
+    if (r->foreign && (a || carries_ours))
+        return xstrdup(r->foreign);
+    if (failed && a)
+        return xasprintf("failed before with this build of %s: %s", a->name, refusal_reason(failed));
+    if (failed)
+        return xasprintf("removing our drop-in failed before: %s", refusal_reason(failed));
+    return NULL;
+}
+
+typedef struct PlanTexts { /* what a PlanRelay refers to and nobody else owns */
+    char *wanted, *refusal;
+} PlanTexts;
+
+static void plan_texts_clear(PlanTexts *t)
+{
+    free(t->wanted);
+    free(t->refusal);
+}
+
+static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *texts)
+{
+    const Group *g = facts_target(h, r);
+    const Flight *flight = memory_find_flight(h->state, r->name);
+    PlanRelay p = { .name = r->name, .group = g ? r->group : GROUP_NONE };
+
+    if (!r->info || (!r->info->exists && !r->present) || in_transition(r) || facts_too_new(h, r)) {
+        p.wanted = p.present = g ? r->present : NULL; /* nothing to be done now */
+        return p;
+    }
+    p.present = r->present;
+    p.up = unit_up(r->info);
+    if (g) {
+        p.allocator = facts_allocator(h, r)->name;
+        p.allocator_index = g->allocator;
+        p.verdict = p.up ? &r->verdict : NULL;
+        p.wanted = texts->wanted = facts_wanted(h, r);
+    } else {
+        p.carries_ours = p.up && r->process.readable &&
+                         (carries(r, r->present) || carries(r, flight ? flight->previous : NULL));
+    }
+    p.refusal = texts->refusal = refusal_of(h, r, p.carries_ours);
+    return p;
+}
+
+static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *take_reason)
+{
+    const Refusal *failed = failed_before(h, r);
+
+    r->action = action;
+    r->failed_before = failed && action == ACTION_REFUSED;
+    free(r->reason);
+    r->reason = take_reason;
+    /* Left as it failed by rollout.on_failure: nothing is planned for it, but it is not just stopped. */
+    if (failed && action == ACTION_NONE && r->info && r->info->active == ACTIVE_FAILED) {
+        r->failed_before = true;
+        r->reason = xstrdup(refusal_reason(failed));
+    }
+}
+
+void facts_plan_one(const HostFacts *h, RelayFacts *r)
+{
+    _cleanup_(plan_texts_clear) PlanTexts texts = { 0 };
+    char *reason = NULL;
+    const PlanRelay facts = plan_facts(h, r, &texts);
+    Action action = plan_relay(&facts, &reason);
+
+    take_action(h, r, action, reason);
+}
+
+Plan *facts_plan(const HostFacts *h, RelayFacts *const *relays, size_t n)
+{
+    _cleanup_(freep) PlanRelay *facts = xcalloc(n, sizeof(*facts));
+    _cleanup_(freep) PlanTexts *texts = xcalloc(n, sizeof(*texts));
+    const RolloutPolicy policy = facts_policy(h->config, n);
+
+    for (size_t i = 0; i < n; i++)
+        facts[i] = plan_facts(h, relays[i], &texts[i]);
+    Plan *plan = plan_new(facts, n, &policy);
+    for (size_t i = 0; i < n; i++) {
+        take_action(h, relays[i], ACTION_NONE, NULL);
+        plan_texts_clear(&texts[i]);
+    }
+    for (size_t i = 0; i < plan->n; i++) {
+        const PlanItem *item = &plan->items[i];
+        take_action(h, relays[item->relay], item->action, xstrdup(item->reason));
+    }
+    return plan;
+}
+
+/* ---- how it stands ---- */
+
+const char *facts_reason(const RelayFacts *r)
+{
+    if (r->action == ACTION_REFUSED && r->reason)
+        return r->reason; /* why nothing is done about it says more than what is wrong */
+    return r->verdict.reason ? r->verdict.reason : r->reason;
+}
+
+RelayState facts_state(const HostFacts *h, const RelayFacts *r, const Step *step)
+{
+    return relay_state(&(StateFacts){
+        .assigned = facts_target(h, r) != NULL,
+        .up = unit_up(r->info),
+        .under_way = step != NULL,
+        .step = step ? *step : STEP_WAITING,
+        .remembered_failure = r->failed_before,
+        .action = r->action,
+        .cause = r->verdict.cause,
+    });
+}

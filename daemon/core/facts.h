@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One relay as it was found, and what follows from it: does it count, whose is it, what did it fail before,
+ * does it run what it should, what is to be done, how does it stand. The daemon and the command line without
+ * the daemon fill in the same facts and ask the same questions, so that what one announces is what the other
+ * does. Pure: whoever fills in the facts has read them. */
+#pragma once
+
+#include "core/assign.h"
+#include "core/maps.h"
+#include "core/memory.h"
+#include "core/plan.h"
+#include "core/state.h"
+#include "core/unit.h"
+#include "core/verdict.h"
+
+#include <sys/types.h>
+
+/* ---- what all relays of a host have in common ---- */
+
+/* An allocator of the configuration as it is on this host (io/allocators). */
+typedef struct AllocatorFacts {
+    char *path;     /* to preload; NULL: none, or the library was refused before it was found */
+    char *realpath; /* with all links resolved, as /proc/PID/maps shows it; NULL likewise */
+    char *build;    /* identity of this build, to remember failures by; never NULL */
+    char *version;  /* "" unknown; never NULL */
+    Family family;
+    char *refusal;  /* why it must not be used here, a sentence without full stop; NULL: fine */
+    char *warnings; /* what it or ld.so printed when it was tried, lines; NULL */
+    bool tried;     /* the probe ran with it and its environment */
+} AllocatorFacts;
+void allocator_facts_clear(AllocatorFacts *facts);
+
+/* Everything here belongs to others and outlives the call that it is handed to. */
+typedef struct HostFacts {
+    const Config *config;
+    const char *config_path;          /* as drop-ins name it: that of the file, or where a draft is to lie */
+    const AllocatorFacts *allocators; /* one for each of config->allocators */
+    const State *state;
+    char *const
+        *manager_environment; /* strv of what systemd gives to every service; NULL: nothing, or not known */
+    usec_t now;               /* realtime */
+} HostFacts;
+
+/* "FILE-LIBRARIES": changes when the text of the file or the build of a library in use changes. Owned by the
+ * caller. */
+char *facts_identity(const Config *config, const AllocatorFacts *allocators);
+bool facts_allocator_in_use(const Config *config, size_t allocator);
+/* `fleet`: how many relays there are, for a share of them. */
+RolloutPolicy facts_policy(const Config *config, size_t fleet);
+
+/* ---- one relay ---- */
+
+/* Its main process, as read from /proc. */
+typedef struct ProcessFacts {
+    pid_t pid;      /* 0: none, or it could not be opened */
+    usec_t started; /* realtime */
+    bool readable;  /* its maps and its environment could be read: what follows holds */
+    MappedLibrary running;
+    char **environ;
+    char *label; /* AppArmor's; NULL: none, or not known */
+} ProcessFacts;
+void process_facts_clear(ProcessFacts *facts);
+
+typedef struct RelayFacts {
+    char *name, *unit;
+    /* as found */
+    bool has_instance; /* among the instances */
+    bool has_file;     /* a unit file of its own, or enabled */
+    UnitInfo *info;    /* NULL: not read yet */
+    ProcessFacts process;
+    char *dropin;  /* path of our drop-in, whether it is there or not */
+    char *present; /* its text; NULL: none of ours */
+    char *foreign; /* why the file that is there must not be touched; NULL */
+    /* as concluded */
+    size_t group;  /* by the file; GROUP_NONE */
+    bool reverted; /* an operator took it out: treated as if no group took it */
+    char *running; /* the allocator that runs as the configuration calls it, or its family; "" not known */
+    char *version; /* of what runs; "" not known */
+    char *fresh_invocation; /* one that is known to have begun after our drop-in was loaded; NULL */
+    Verdict verdict;
+    Action action;
+    char *reason;       /* of the action, or of the failure that is remembered; NULL */
+    bool failed_before; /* the action is refused because of a failure that is remembered */
+} RelayFacts;
+
+/* A relay of which nothing is known yet; free of it by relay_facts_clear(). */
+RelayFacts relay_facts_new(const char *name, const char *unit);
+void relay_facts_clear(RelayFacts *relay);
+
+/* ---- who counts, and whose it is ---- */
+
+/* Debian ships tor@default.service: as long as nobody runs it, it is a unit file and no relay, and takes no
+ * place that `size` or `share` means for one; who names it means it, and what has our drop-in was a relay
+ * once. A masked unit that does not run is none in any case. */
+bool facts_counts(const Config *config, const RelayFacts *relay);
+/* The group of each of the n relays, into ret[]; GROUP_NONE also for those that do not count. */
+void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret);
+/* Why the group takes none of those that count, with ret[] of facts_assign(); NULL: it takes some, or there
+ * are none. Owned by the caller. */
+char *facts_why_empty(const Config *config, size_t group, const RelayFacts *const *relays, size_t n,
+                      const size_t *groups);
+
+/* The group whose allocator it should run now, its allocator, and that as it is here: NULL when no group
+ * takes it or an operator took it out. */
+const Group *facts_target(const HostFacts *host, const RelayFacts *relay);
+const Allocator *facts_allocator(const HostFacts *host, const RelayFacts *relay);
+const AllocatorFacts *facts_resolved(const HostFacts *host, const RelayFacts *relay);
+/* What its drop-in should say; NULL: there should be none. Owned by the caller. */
+char *facts_wanted(const HostFacts *host, const RelayFacts *relay);
+
+/* ---- its drop-in ---- */
+
+/* What reading our drop-in at `path` gave: 0 and its text, or a negative errno (-ENOENT: none; -EEXIST: a
+ * file that is not ours). */
+void facts_take_dropin(RelayFacts *relay, char *take_path, int error, char *take_text);
+
+/* ---- what it runs ---- */
+
+/* A process may be so new that what it does not show may still come, its environment or a library: tor says
+ * READY when everything is loaded, but the unit of another template may be "active" from its first
+ * instruction on. */
+#define PROCESS_NEW (3 * USEC_PER_SEC)
+bool process_is_new(usec_t started, usec_t now);
+
+/* Takes over a new look at its process (or none: all zero), and names what it runs. What could not be read
+ * this time stays as it was last seen, but proves nothing. */
+void facts_take_process(const HostFacts *host, RelayFacts *relay, ProcessFacts *take);
+/* The verdict on what it runs; none when it is down or unassigned. `files`: all that set its environment, as
+ * in VerdictFacts. */
+void facts_judge(const HostFacts *host, RelayFacts *relay, const SettingFile *files, size_t n_files);
+/* Its process is new, and what is wrong with it may come right by itself. */
+bool facts_too_new(const HostFacts *host, const RelayFacts *relay);
+/* Others' files that set what its drop-in sets (verdict_conflicts()). */
+char **facts_conflicts(const HostFacts *host, const RelayFacts *relay, const SettingFile *files,
+                       size_t n_files);
+
+/* ---- what is to be done, and how it stands ---- */
+
+/* Into action, reason and failed_before of this relay. */
+void facts_plan_one(const HostFacts *host, RelayFacts *relay);
+/* The same for all, and the plan for them; its items name relays by their index here. */
+Plan *facts_plan(const HostFacts *host, RelayFacts *const *relays, size_t n);
+/* Why it is not as assigned; NULL: it is, or nothing is known. Belongs to the relay. */
+const char *facts_reason(const RelayFacts *relay);
+/* `step`: NULL, or how far the rollout has come with it. */
+RelayState facts_state(const HostFacts *host, const RelayFacts *relay, const Step *step);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/memory.h"
+
+static const char *const hold_names[_HOLD_MAX] = {
+    [HOLD_NONE] = "none",
+    [HOLD_PAUSED] = "paused",
+    [HOLD_HALTED] = "halted",
+    [HOLD_ABORTED] = "aborted",
+};
+
+const char *hold_to_string(Hold h)
+{
+    return hold_names[h];
+}
+
+Hold hold_from_string(const char *s)
+{
+    for (int i = 0; i < _HOLD_MAX; i++)
+        if (streq(s, hold_names[i]))
+            return (Hold)i;
+    return _HOLD_INVALID;
+}
+
+static void flight_clear(Flight *f)
+{
+    free(f->relay);
+    free(f->previous);
+    free(f->before);
+}
+
+State *memory_free(State *s)
+{
+    if (!s)
+        return NULL;
+    for (size_t i = 0; i < s->n_flights; i++)
+        flight_clear(&s->flights[i]);
+    free(s->flights);
+    memory_clear_refusals(s);
+    free(s->refusals);
+    free(s->hold_reason);
+    free(s->config_id);
+    strv_free(s->reverted);
+    free(s);
+    return NULL;
+}
+
+Flight *memory_find_flight(const State *s, const char *relay)
+{
+    for (size_t i = 0; i < s->n_flights; i++)
+        if (streq(s->flights[i].relay, relay))
+            return &s->flights[i];
+    return NULL;
+}
+
+void memory_add_flight(State *s, const char *relay, const char *previous, const char *before)
+{
+    memory_remove_flight(s, relay);
+    GROW(s->flights, s->c_flights, s->n_flights);
+    s->flights[s->n_flights++] =
+        (Flight){ .relay = xstrdup(relay), .previous = xstrdup(previous), .before = xstrdup(before) };
+}
+
+void memory_remove_flight(State *s, const char *relay)
+{
+    Flight *f = memory_find_flight(s, relay);
+
+    if (!f)
+        return;
+    flight_clear(f);
+    *f = s->flights[--s->n_flights];
+}
+
+const Refusal *memory_find_refusal(const State *s, const char *relay, const char *allocator,
+                                   const char *build)
+{
+    for (size_t i = 0; i < s->n_refusals; i++)
+        if (streq(s->refusals[i].relay, relay) && streq(s->refusals[i].allocator, allocator) &&
+            streq(s->refusals[i].build, build))
+            return &s->refusals[i];
+    return NULL;
+}
+
+void memory_add_refusal(State *s, const char *relay, const char *allocator, const char *build,
+                        const char *reason)
+{
+    if (memory_find_refusal(s, relay, allocator, build))
+        return;
+    GROW(s->refusals, s->c_refusals, s->n_refusals);
+    s->refusals[s->n_refusals++] = (Refusal){ .relay = xstrdup(relay),
+                                              .allocator = xstrdup(allocator),
+                                              .build = xstrdup(build),
+                                              .reason = xstrdup(reason) };
+}
+
+static void refusal_clear(Refusal *r)
+{
+    free(r->relay);
+    free(r->allocator);
+    free(r->build);
+    free(r->reason);
+}
+
+void memory_remove_refusal(State *s, const char *relay, const char *allocator, const char *build)
+{
+    Refusal *r = (Refusal *)memory_find_refusal(s, relay, allocator, build);
+
+    if (!r)
+        return;
+    refusal_clear(r);
+    *r = s->refusals[--s->n_refusals];
+}
+
+void memory_clear_refusals(State *s)
+{
+    for (size_t i = 0; i < s->n_refusals; i++)
+        refusal_clear(&s->refusals[i]);
+    s->n_refusals = 0;
+}
+
+void memory_hold(State *s, Hold hold, const char *reason)
+{
+    char *copy = xstrdup(reason);
+
+    s->hold = hold;
+    free(s->hold_reason);
+    s->hold_reason = copy;
+}
+
+bool memory_adopt(State *s, const char *id)
+{
+    if (streq_null(s->config_id, id))
+        return false;
+    size_t n = strcspn(id, "-") + 1;
+    bool new_file = !s->config_id || strncmp(s->config_id, id, n) != 0;
+    free(s->config_id);
+    s->config_id = xstrdup(id);
+    if (new_file) { /* else they are told apart by the build of the library */
+        memory_clear_refusals(s);
+        s->reverted = strv_free(s->reverted);
+    }
+    if (s->hold == HOLD_HALTED || (s->hold == HOLD_ABORTED && new_file))
+        memory_hold(s, HOLD_NONE, NULL);
+    return true;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What must outlive a crash or a restart of the daemon because the world cannot tell it: who is on its way,
+ * what failed and is not tried again, what an operator asked for. Pure; io/state-file reads and writes it. */
+#pragma once
+
+#include "core/util.h"
+
+typedef enum Hold {
+    HOLD_NONE,
+    HOLD_PAUSED,  /* by an operator; until resume */
+    HOLD_HALTED,  /* by failures; until the configuration or a library changes, or resume */
+    HOLD_ABORTED, /* by an operator; the same */
+    _HOLD_MAX,
+    _HOLD_INVALID = -1,
+} Hold;
+const char *hold_to_string(Hold h);
+Hold hold_from_string(const char *s);
+
+/* A relay between its first write and its end in a rollout. */
+typedef struct Flight {
+    char *relay;
+    char *previous; /* text of the drop-in before; NULL: there was none */
+    char *before;   /* library that it ran before; NULL: glibc */
+    bool left;      /* by an earlier run of the daemon, and not looked at since */
+} Flight;
+
+/* A move that failed: not tried again while relay, allocator and library build are the same. Allocator and
+ * build are "" for one that was to lose our drop-in. */
+typedef struct Refusal {
+    char *relay, *allocator, *build, *reason;
+} Refusal;
+
+typedef struct State {
+    Hold hold;
+    char *hold_reason;
+    char *config_id; /* of the configuration that hold, refusals and reverted belong to */
+    uint64_t rollout_id;
+    Flight *flights;
+    size_t n_flights, c_flights;
+    Refusal *refusals;
+    size_t n_refusals, c_refusals;
+    char **reverted; /* strv of relays that an operator took out until the file changes */
+} State;
+
+State *memory_free(State *state);
+DEFINE_CLEANUP(State, memory_free)
+
+Flight *memory_find_flight(const State *state, const char *relay);
+void memory_add_flight(State *state, const char *relay, const char *previous, const char *before);
+void memory_remove_flight(State *state, const char *relay);
+
+const Refusal *memory_find_refusal(const State *state, const char *relay, const char *allocator,
+                                   const char *build);
+void memory_add_refusal(State *state, const char *relay, const char *allocator, const char *build,
+                        const char *reason);
+void memory_remove_refusal(State *state, const char *relay, const char *allocator, const char *build);
+void memory_clear_refusals(State *state);
+
+/* Replaces the hold and its reason (copied; NULL: none). */
+void memory_hold(State *state, Hold hold, const char *reason);
+
+/* The configuration with this identity (facts_identity(): "FILE-LIBRARIES") comes into force. What failed
+ * with another file or another build of a library gets a new chance. What an operator aborted or reverted
+ * stays so until the file changes, which an upgrade of a library does not; what is paused stays paused. true:
+ * something was forgotten. */
+bool memory_adopt(State *state, const char *id);

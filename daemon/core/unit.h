@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What systemd says of one unit (org.freedesktop.systemd1(5)), as values. Pure; io/systemd1 reads it. */
+#pragma once
+
+#include "core/util.h"
+
+typedef enum ActiveState {
+    ACTIVE_INACTIVE,
+    ACTIVE_ACTIVE,
+    ACTIVE_RELOADING,
+    ACTIVE_ACTIVATING,
+    ACTIVE_DEACTIVATING,
+    ACTIVE_FAILED,
+    ACTIVE_OTHER,
+} ActiveState;
+
+typedef struct UnitInfo {
+    char *unit;
+    bool exists; /* LoadState is neither "not-found" nor "error" nor "bad-setting" */
+    char *load_state, *sub_state;
+    ActiveState active;
+    char *result; /* of the service: "success", "exit-code", "signal", … */
+    uint32_t main_pid, n_restarts;
+    char invocation[33];                /* hex; "" when it never ran */
+    uint32_t job;                       /* id of the queued job; 0: none */
+    usec_t timeout_start, timeout_stop; /* USEC_INFINITY: none */
+    char **environment;                 /* merged Environment= */
+    char **environment_files;           /* paths, "-" in front when it may be missing */
+    char **dropins;                     /* DropInPaths, in systemd's order */
+    char *fragment;                     /* FragmentPath */
+} UnitInfo;
+UnitInfo *unit_info_free(UnitInfo *info);
+DEFINE_CLEANUP(UnitInfo, unit_info_free)
+
+/* Is the unit masked: linked to /dev/null, so that nothing can start it? */
+bool unit_masked(const UnitInfo *info);
+/* Does it serve: active (or reloading), with a main process? `info` may be NULL. */
+bool unit_up(const UnitInfo *info);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "io/allocators.h"
+
+#include "io/library.h"
+#include "io/probe.h"
+
+#include <errno.h>
+
+/* ---- what is known already ---- */
+
+static bool same_environment(const Allocator *a, const Allocator *b)
+{
+    if (a->n_environment != b->n_environment)
+        return false;
+    for (size_t i = 0; i < a->n_environment; i++)
+        if (!streq(a->environment[i].name, b->environment[i].name) ||
+            !streq(a->environment[i].value, b->environment[i].value))
+            return false;
+    return true;
+}
+
+/* Is the file still the one that was looked at? */
+static bool unchanged(const AllocatorFacts *f)
+{
+    _cleanup_(freep) char *build = library_build_id_of(f->path);
+
+    return streq_null(build, f->build);
+}
+
+/* The same allocator of the configuration that was looked at before, if what was found out about it still
+ * holds: a reload then costs nothing. What was refused is always looked at anew. */
+static const AllocatorFacts *already_known(const AllocatorsAsk *ask, const Allocator *a)
+{
+    for (size_t i = 0; ask->known && i < ask->known_config->n_allocators; i++) {
+        const Allocator *b = &ask->known_config->allocators[i];
+        const AllocatorFacts *f = &ask->known[i];
+
+        if (streq_null(a->library, b->library) && same_environment(a, b) && !f->refusal && f->tried &&
+            (!a->library || unchanged(f)))
+            return f;
+    }
+    return NULL;
+}
+
+static AllocatorFacts copy(const AllocatorFacts *f)
+{
+    AllocatorFacts c = *f;
+
+    c.path = xstrdup(f->path);
+    c.realpath = xstrdup(f->realpath);
+    c.build = xstrdup(f->build);
+    c.version = xstrdup(f->version);
+    c.refusal = xstrdup(f->refusal);
+    c.warnings = xstrdup(f->warnings);
+    return c;
+}
+
+/* ---- looking ---- */
+
+/* An earlier allocator with the same library: "jemalloc" for "jemalloc-tuned". */
+static const AllocatorFacts *same_library(const Config *c, const AllocatorFacts *facts, size_t allocator)
+{
+    for (size_t i = 0; i < allocator; i++)
+        if (streq_null(c->allocators[i].library, c->allocators[allocator].library))
+            return &facts[i];
+    return NULL;
+}
+
+/* Finds the library, once for all allocators that share it. false: it is refused. */
+static bool find_library(const AllocatorsAsk *ask, const char *name, const AllocatorFacts *same,
+                         AllocatorFacts *ret)
+{
+    _cleanup_(library_clear) Library library = { 0 };
+
+    if (!name)
+        return true;
+    if (same && !same->path) {
+        ret->refusal = xstrdup(same->refusal);
+        return false;
+    }
+    if (same) {
+        ret->path = xstrdup(same->path);
+        ret->realpath = xstrdup(same->realpath);
+        free(ret->build);
+        ret->build = xstrdup(same->build);
+        return true;
+    }
+    int r = library_resolve(name, ask->probe, &library, &ret->refusal);
+    if (r < 0) {
+        if (!ret->refusal)
+            ret->refusal = xasprintf("%s cannot be looked at: %s", name, strerror(-r));
+        return false;
+    }
+    free(ret->build);
+    ret->build = library_build_id(&library);
+    ret->path = TAKE_PTR(library.path);
+    ret->realpath = TAKE_PTR(library.realpath);
+    return true;
+}
+
+static void try_out(const AllocatorsAsk *ask, const Allocator *a, AllocatorFacts *f)
+{
+    _cleanup_(probe_result_clear) ProbeResult probe = { 0 };
+    int r = probe_run(ask->probe, f->path, a->environment, a->n_environment, &probe, &f->refusal);
+
+    if (r < 0) {
+        if (!f->refusal)
+            f->refusal = xasprintf("cannot be tried: %s", strerror(-r));
+        return;
+    }
+    f->tried = true;
+    f->family = probe.family;
+    free(f->version);
+    f->version = xstrdup(probe.version);
+    f->warnings = isempty(probe.warnings) ? NULL : xstrdup(probe.warnings);
+    if (a->library && !streq_null(probe.library, f->realpath))
+        f->refusal = xasprintf("%s was preloaded, but %s serves malloc", f->path,
+                               probe.library ? probe.library : "something else");
+}
+
+static AllocatorFacts look(const AllocatorsAsk *ask, const AllocatorFacts *facts, size_t allocator)
+{
+    const Allocator *a = &ask->config->allocators[allocator];
+    const AllocatorFacts *same = same_library(ask->config, facts, allocator), *known = already_known(ask, a);
+    AllocatorFacts f = { 0 };
+
+    if (known)
+        return copy(known);
+    f.version = xstrdup("");
+    f.build = xstrdup(a->library ? a->library : "glibc");
+    if (!find_library(ask, a->library, same, &f))
+        return f;
+    if (same && !ask->try_all && !facts_allocator_in_use(ask->config, allocator)) {
+        /* Nobody is to run it: it is here so that a relay that runs it can be called by its name. */
+        f.family = same->family;
+        free(f.version);
+        f.version = xstrdup(same->version);
+    } else {
+        try_out(ask, a, &f);
+    }
+    return f;
+}
+
+AllocatorFacts *allocators_look(const AllocatorsAsk *ask)
+{
+    AllocatorFacts *facts = xcalloc(ask->config->n_allocators, sizeof(*facts));
+
+    for (size_t i = 0; i < ask->config->n_allocators; i++) {
+        facts[i] = look(ask, facts, i);
+        if (ask->progress)
+            ask->progress(ask->userdata);
+    }
+    return facts;
+}
+
+AllocatorFacts *allocators_free(AllocatorFacts *facts, size_t n)
+{
+    for (size_t i = 0; facts && i < n; i++)
+        allocator_facts_clear(&facts[i]);
+    free(facts);
+    return NULL;
+}
+
+/* ---- have they changed? ---- */
+
+static void stamp_file(FILE *f, const char *path)
+{
+    _cleanup_(freep) char *build = path && *path == '/' ? library_build_id_of(path) : NULL;
+
+    fprintf(f, "%s ", build ? build : "-");
+}
+
+char *allocators_stamp(const Config *config, const AllocatorFacts *facts)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        abort();
+    /* ldconfig writes it anew whenever a package with a library comes or goes */
+    stamp_file(f, "/etc/ld.so.cache");
+    for (size_t i = 0; i < config->n_allocators; i++)
+        if (config->allocators[i].library)
+            stamp_file(f, facts[i].path ? facts[i].path : config->allocators[i].library);
+    fclose(f);
+    return text;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The allocators of a configuration as they are on this host: each library found, judged safe (io/library)
+ * and tried (io/probe). Blocks for some ms for each that is new. */
+#pragma once
+
+#include "core/facts.h"
+
+typedef struct AllocatorsAsk {
+    const Config *config;
+    const char *probe; /* path of the probe */
+    bool try_all;      /* also those that no group uses and that share a library with another */
+    /* A configuration that was looked at before: what was found out about an allocator and still holds is
+     * copied. NULL without one. */
+    const Config *known_config;
+    const AllocatorFacts *known;
+    void (*progress)(void *userdata); /* called after each; NULL */
+    void *userdata;
+} AllocatorsAsk;
+
+/* An array of config->n_allocators; allocators_free() frees it. */
+AllocatorFacts *allocators_look(const AllocatorsAsk *ask);
+AllocatorFacts *allocators_free(AllocatorFacts *facts, size_t n);
+
+/* What the libraries look like from outside: differs when one was installed, removed or replaced. Costs a
+ * stat(2) for each. Owned by the caller. */
+char *allocators_stamp(const Config *config, const AllocatorFacts *facts);

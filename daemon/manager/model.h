@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the daemon holds while it runs, and how its parts report to the one that conducts them. The parts,
+ * from below:
+ *
+ *   loop.c       the clock and timers
+ *   memory.c     holds and saves of what must outlive a crash
+ *   setup.c      a configuration and its allocators as they are on this host
+ *   relay.c      one relay: its unit, its process, the proof
+ *   relays.c     the table of relays: which there are, and which group takes them
+ *   plan.c       from the table to a plan, and the relays' states
+ *   run.c        carries out the commands of core/rollout, and answers them; with it
+ *     operation.c  restarts and proofs of one relay
+ *     preflight.c  tries a library in a relay's sandbox
+ *     notice.c     what is logged and remembered of a rollout
+ *   sampler.c    measures the relays
+ *   manager.c    conducts: start, bus, reload, stop, and what follows from what the parts report
+ *
+ * A part calls those that stand before it in this list, and reports to manager.c by `reports`. bus/ stands
+ * above all of them and is told by `view`. */
+#pragma once
+
+#include "core/facts.h"
+#include "core/rss.h"
+#include "io/dropin-store.h"
+#include "io/eventlog.h"
+#include "io/procfs.h"
+#include "io/systemd1.h"
+
+#include <systemd/sd-event.h>
+
+typedef struct Manager Manager;
+typedef struct Relay Relay;
+typedef struct Run Run;
+
+typedef struct RunCounts {
+    size_t wave, waves, total, done, failed;
+} RunCounts;
+
+typedef struct Setup { /* replaced as a whole by a reload */
+    Config *config;
+    AllocatorFacts *allocators; /* one for each of config->allocators */
+    char **libraries;           /* strv of their real paths */
+    char *id;                   /* facts_identity() */
+    char *stamp;                /* allocators_stamp() when it was loaded */
+    usec_t loaded;              /* realtime */
+} Setup;
+
+struct Relay {
+    Manager *manager;
+    RelayFacts facts;
+    bool found;   /* by the scan under way */
+    bool counted; /* when the groups were last formed */
+
+    /* its unit */
+    sd_bus_slot *watch;
+    Systemd1Call *refresh;
+    bool refresh_again;
+    bool unread;      /* reading its unit failed; it is tried again */
+    bool read_by_run; /* an operation of the rollout is under way, which ends by reading its unit */
+
+    /* its process */
+    Process *process; /* NULL: none, or not active */
+    bool too_new;     /* facts_too_new() at the last plan: to be proved again */
+    char *logged;     /* what was last logged of its proof, so that it is logged once */
+
+    /* how it stands */
+    RelayState state;
+    RelayState shown; /* what the bus was last told, and the properties with it */
+    char *shown_properties;
+
+    /* the rollout under way, as far as it concerns this relay */
+    size_t run_item;        /* its index there; SIZE_MAX: it is not in it */
+    Step step;              /* with a run_item */
+    const char *run_reason; /* why it failed; belongs to the rollout; NULL */
+
+    /* its samples */
+    Memory memory; /* of the last one */
+    usec_t sampled;
+    bool measured;  /* at the last one */
+    bool seen_up;   /* by a sample or between two: when it goes down, that is logged */
+    bool told_down; /* and not up since */
+};
+
+/* Reports of the parts to manager.c. Each is the last thing that its caller does, so that anything may follow
+ * from it. */
+typedef struct ManagerReports {
+    void (*relay_changed)(Relay *relay,
+                          bool was_up); /* its unit is in another state, or has another process */
+    void (*relay_read)(Relay *relay);   /* an answer about its unit came, or an error */
+    void (*table_read)(Manager *m);     /* systemd and the directories were looked through */
+    void (*table_complete)(Manager *m); /* the same for the first time, and every unit was read */
+    void (*plan_outdated)(
+        Manager *m); /* what the rollout under way is doing is not what the table asks for any more */
+    void (*run_moved)(Manager *m); /* the rollout has come further */
+    void (*run_over)(Manager *m);  /* not from within the rollout's own calls */
+    void (*sampled)(Manager *m);
+} ManagerReports;
+
+/* Who shows the manager to others: the bus. */
+typedef struct ManagerView {
+    int (*start)(Manager *m); /* m->bus is there */
+    void (*stop)(Manager *m); /* it is about to go */
+    void (*relay_changed)(Relay *relay);
+    void (*manager_changed)(Manager *m);
+} ManagerView;
+
+struct Manager {
+    /* given at the start */
+    char *config_path, *state_dir, *proc, *probe;
+    const ManagerReports *reports;
+    const ManagerView *view;
+    /* life */
+    sd_event *event;
+    sd_bus *bus;
+    Systemd1 *systemd;
+    sd_event_source *reconnect, *rescan, *reread, *replan, *sampling, *run_over, *retry, *manager_changed;
+    sd_event_source *instances_watch, *clock_watch;
+    bool ready; /* READY=1 was sent */
+    bool stopping;
+    bool bus_lost;       /* and nobody found on it since */
+    char *status;        /* what systemd was last shown */
+    bool scanned;        /* the table is complete */
+    bool look_at_groups; /* the configuration is new: say which groups take no relay */
+    /* what is in force */
+    Setup *setup;
+    Setup *next_setup;  /* comes into force when the rollout under way has ended; NULL */
+    char *tried_stamp;  /* of the libraries, when they were last found changed */
+    char *config_error; /* problems of the last refused file; NULL */
+    DropinStore *dropins;
+    State *state;
+    int state_error; /* of its last save */
+    /* the table */
+    Relay **relays; /* sorted by name */
+    size_t n_relays, c_relays;
+    char **environment; /* strv of what systemd gives to every service */
+    Systemd1Call *scan;
+    char **scan_units, **scan_files;
+    bool scan_again, scan_done, table_changed;
+    unsigned scan_failures;                          /* in a row */
+    int instances_error, dropins_error, watch_error; /* of the last try: each is logged once */
+    /* the rollout */
+    Plan *plan;
+    Run *run;
+    RolloutState last_result; /* ROLLOUT_RUNNING: none yet */
+    char *last_reason;
+    RunCounts last_counts;
+    usec_t run_started;    /* realtime */
+    usec_t not_before;     /* monotonic: no rollout begins earlier */
+    int metrics_error;     /* of the last write */
+    uint64_t n_preflights; /* started so far */
+    /* bus */
+    sd_bus_slot *api_slots[8];
+    sd_bus_slot *name_slot;
+};
+
+/* The facts that all relays have in common, as of now. */
+HostFacts manager_host(const Manager *m);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tries an allocator where it must work: in a transient unit with the sandbox of a relay's own unit, and
+ * under the AppArmor profile that the relay's process really has. What would be refused there silently is
+ * refused here, before anybody is restarted. */
+#pragma once
+
+#include "manager/model.h"
+
+typedef struct Preflight Preflight;
+typedef void (*PreflightCallback)(void *userdata, bool ok, const char *reason);
+/* Tries the allocator in the sandbox of the relay's unit; answers once unless freed. -ENOTCONN: the bus is
+ * gone; when it goes later, no answer comes. */
+int preflight_start(const Relay *relay, size_t allocator, PreflightCallback callback, void *userdata,
+                    Preflight **ret);
+Preflight *preflight_free(Preflight *p);

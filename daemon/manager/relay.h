@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One relay: what its unit says, what its process runs, proved. */
+#pragma once
+
+#include "manager/model.h"
+
+Relay *relay_new(Manager *m, const char *name, const char *unit);
+Relay *relay_free(Relay *relay);
+
+bool relay_up(const Relay *relay);
+const Group *relay_target(const Relay *relay); /* facts_target() */
+
+void relay_watch(Relay *relay);                          /* reads its unit, now and whenever it changes */
+void relay_unit_changed(Relay *relay);                   /* reads its unit again */
+void relay_take_info(Relay *relay, UnitInfo *take_info); /* what was read; notices new processes */
+void relay_read_dropin(Relay *relay);                    /* from disk, into its facts */
+void relay_prove(Relay *relay);                          /* reads the process again and judges */
+void relay_forget_bus(Relay *relay);                     /* the bus is gone: slots and calls with it */
+
+/* The last lines that the relay's unit left in the journal; NULL: none. */
+char *relay_unit_log(const Relay *relay);
+/* Others' files that set what its drop-in sets: a strv of sentences. */
+char **relay_conflicts(const Relay *relay);
+Event relay_event(const Relay *relay); /* the fields that every event about it has */

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of relays: which there are, and which group takes them. A relay is there when systemd has its
+ * unit loaded or knows a unit file of its own, when it has a directory among the instances, or when a drop-in
+ * of ours lies for it. */
+#pragma once
+
+#include "manager/model.h"
+
+Relay *relays_find(Manager *m, const char *name);
+Relay *relays_find_unit(Manager *m, const char *unit);
+
+void relays_scan(Manager *m); /* looks for relays anew; debounced */
+void relays_watch_instances(Manager *m);
+void relays_check_scanned(Manager *m); /* one more unit was read: is the table complete now? */
+void relays_drop_vanished(Manager *m); /* those that the last look did not find, and no rollout holds */
+
+/* Groups by the configuration in force, then proves all. Relays in the rollout under way keep what they have
+ * until it has ended; if theirs would change, the plan is outdated. */
+void relays_assign(Manager *m);
+void relays_prove_all(Manager *m);
+/* What systemd gives to every service: a strv of NAME=VALUE. Proves all when it has changed. */
+void relays_take_environment(Manager *m, char **take);
+
+void relays_forget(Manager *m); /* all of them: the configuration looks for other units now */
+void relays_free(Manager *m);
+void relays_forget_bus(Manager *m);
+void relays_bus_back(Manager *m);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The inside of the rollout under way, shared by the files that carry it out: run.c (the commands),
+ * operation.c (restarts and proofs), notice.c (what is logged and remembered of it). Nobody else includes
+ * this. */
+#pragma once
+
+#include "manager/preflight.h"
+#include "manager/run.h"
+
+typedef enum Operation {
+    OPERATION_NONE,
+    OPERATION_RESTART,
+    OPERATION_START,
+    OPERATION_VERIFY,
+    OPERATION_VERIFY_BACK,
+} Operation;
+
+typedef struct RunItem {
+    Run *run;
+    size_t index;
+    Relay *relay;
+    RolloutItem item;
+    size_t allocator; /* index in the configuration; ROLLOUT_NO_ALLOCATOR */
+    size_t wave;      /* in which its turn comes, as forecast at the start */
+    char *wanted;     /* text to write; NULL: remove */
+    char *previous;   /* text to put back; NULL: there was none */
+    char *before;     /* library that it ran before; NULL: glibc */
+    char **carried;   /* strv of what the old drop-in set */
+    char *reason;     /* why it failed */
+    char *unit_log;
+    /* the operation under way */
+    Operation operation;
+    Systemd1Call *call;
+    sd_event_source *timer;
+    usec_t deadline;
+    char *job;       /* object path, once systemd has told it */
+    char *early_job; /* a job of its unit that ended before we knew ours */
+    JobResult early_result;
+    bool asked;          /* systemd may have been asked for it */
+    char invocation[33]; /* when the restart was asked for first */
+    bool was_down;       /* then it was not up, and has not been since: its failure is none of ours */
+    bool failed_up;      /* it was up when it failed: whoever it is that stops it then, we did not */
+} RunItem;
+
+typedef struct RunPreflight {
+    Run *run;
+    size_t allocator;
+    Preflight *preflight;
+    bool again; /* the bus went while it was under way */
+} RunPreflight;
+
+struct Run {
+    Manager *manager;
+    Rollout *rollout;
+    RunItem *items;
+    size_t n;
+    RunPreflight *preflights; /* one for each allocator of the configuration */
+    size_t n_preflights;
+    Systemd1Call *reload;
+    bool reloading; /* a RELOAD is out, perhaps waiting to be tried again */
+    unsigned reload_tries;
+    usec_t reload_wait;
+    sd_event_source *reload_timer, *timer;
+    size_t waves; /* as forecast at its start */
+    bool unsafe;  /* the state could not be saved: nothing may be written */
+    bool pumping;
+};
+
+/* Gives the machine an event, and carries out what follows. */
+void run_send(Run *run, RolloutEvent e);
+
+/* Also shown as the relay's; NULL: none. */
+void item_set_reason(RunItem *i, char *take_reason);
+/* While it is put back, what goes wrong is told behind what went wrong before. */
+void item_add_reason(RunItem *i, char *take_reason);
+/* Its allocator for people: "jemalloc", or "the settings of its own unit". */
+const char *item_allocator_name(const RunItem *i);
+
+/* ---- operation.c: each start is answered by one event, unless it is ended first ---- */
+void operation_start(RunItem *i, Operation operation);
+void operation_end(RunItem *i); /* cancels all of it; no event follows */
+void operation_bus_back(RunItem *i);
+
+/* ---- notice.c ---- */
+void notice_wave(Run *run, const RolloutCommand *c);
+void notice_failed_gate(Run *run, const RolloutCommand *c);
+void notice_ended(Run *run, const RolloutCommand *c);
+void notice_over(Run *run);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A configuration as it is on this host: the file, and each allocator's library found, judged safe and tried.
+ * Blocks for the moment that this takes: at the start and at a reload only. */
+#pragma once
+
+#include "manager/model.h"
+
+/* 0; -EINVAL with the problems as lines in *ret_problems. Logs refused libraries. */
+int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_problems);
+Setup *setup_free(Setup *setup);
+DEFINE_CLEANUP(Setup, setup_free)
+/* Was one of its libraries installed, removed or replaced since it was loaded? Then what they look like now,
+ * owned by the caller; else NULL. Costs a stat(2) for each. */
+char *setup_changed(const Setup *setup);
+const Group *setup_group(const Setup *setup, size_t group); /* NULL: GROUP_NONE */
