@@ -3,7 +3,7 @@
 #include "manager/memory.h"
 #include "manager/plan.h"
 #include "manager/relay.h"
-#include "manager/run-private.h"
+#include "manager/run-item.h"
 
 #include <inttypes.h>
 #include <syslog.h>

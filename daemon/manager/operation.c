@@ -5,7 +5,7 @@
 #include "manager/loop.h"
 #include "manager/relay.h"
 #include "manager/relays.h"
-#include "manager/run-private.h"
+#include "manager/run-item.h"
 
 #include <errno.h>
 #include <syslog.h>

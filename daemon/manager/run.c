@@ -6,7 +6,7 @@
 #include "manager/plan.h"
 #include "manager/relay.h"
 #include "manager/relays.h"
-#include "manager/run-private.h"
+#include "manager/run-item.h"
 
 #include <errno.h>
 #include <inttypes.h>
