@@ -37,10 +37,10 @@ static int method_get_relay(sd_bus_message *call, void *userdata, sd_bus_error *
 
     if (e < 0)
         return e;
-    const Relay *r = relays_find(userdata, name);
-    if (!r)
+    const Relay *relay = relays_find(userdata, name);
+    if (!relay)
         return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_RELAY, "No relay named \"%s\".", name);
-    e = bus_relay_path(r, &path);
+    e = bus_relay_path(relay, &path);
     return e < 0 ? e : sd_bus_reply_method_return(call, "o", path);
 }
 
@@ -368,27 +368,27 @@ static void stop(Manager *m)
     m->manager_changed = sd_event_source_disable_unref(m->manager_changed);
 }
 
-static void relay_changed(Relay *r)
+static void relay_changed(Relay *relay)
 {
-    Manager *m = r->manager;
+    Manager *m = relay->manager;
     _cleanup_(freep) char *path = NULL;
     _cleanup_(freep) char *properties =
-        xasprintf("%d\n%s\n%s\n%s\n%s\n%s", (int)r->state, bus_relay_reason(r), r->facts.running,
-                  r->facts.version, bus_assigned_name(r), bus_group_name(r));
-    bool moved = r->state != r->shown;
+        xasprintf("%d\n%s\n%s\n%s\n%s\n%s", (int)relay->state, bus_relay_reason(relay), relay->facts.running,
+                  relay->facts.version, bus_assigned_name(relay), bus_group_name(relay));
+    bool moved = relay->state != relay->shown;
 
-    if (!moved && streq_null(properties, r->shown_properties))
+    if (!moved && streq_null(properties, relay->shown_properties))
         return;
-    free(r->shown_properties);
-    r->shown_properties = TAKE_PTR(properties);
-    r->shown = r->state;
-    if (!m->bus || bus_relay_path(r, &path) < 0)
+    free(relay->shown_properties);
+    relay->shown_properties = TAKE_PTR(properties);
+    relay->shown = relay->state;
+    if (!m->bus || bus_relay_path(relay, &path) < 0)
         return;
     (void)sd_bus_emit_properties_changed(m->bus, path, BUS_RELAY_INTERFACE, "State", "Reason", "Running",
                                          "Version", "Assigned", "Group", NULL);
     if (moved)
-        (void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RelayChanged", "ss", r->facts.name,
-                                 relay_state_to_string(r->state));
+        (void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RelayChanged", "ss",
+                                 relay->facts.name, relay_state_to_string(relay->state));
 }
 
 static int on_manager_changed(sd_event_source *source, uint64_t usec, void *userdata)

@@ -13,12 +13,12 @@
 extern const sd_bus_vtable bus_log_vtable[];
 extern const sd_bus_vtable bus_relay_vtable[];
 
-int bus_relay_path(const Relay *r, char **ret);
+int bus_relay_path(const Relay *relay, char **ret);
 int bus_relay_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
                    sd_bus_error *error);
 int bus_relay_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error);
-int bus_relay_append(sd_bus_message *m, Relay *r); /* as ListRelays gives it */
+int bus_relay_append(sd_bus_message *m, Relay *relay); /* as ListRelays gives it */
 /* "" for none */
-const char *bus_group_name(const Relay *r);
-const char *bus_assigned_name(const Relay *r);
-const char *bus_relay_reason(const Relay *r);
+const char *bus_group_name(const Relay *relay);
+const char *bus_assigned_name(const Relay *relay);
+const char *bus_relay_reason(const Relay *relay);

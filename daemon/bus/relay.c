@@ -3,58 +3,59 @@
 #include "bus/api.h"
 #include "bus/private.h"
 
-int bus_relay_path(const Relay *r, char **ret)
+int bus_relay_path(const Relay *relay, char **ret)
 {
-    return sd_bus_path_encode(BUS_RELAY_PREFIX, r->facts.name, ret);
+    return sd_bus_path_encode(BUS_RELAY_PREFIX, relay->facts.name, ret);
 }
 
-const char *bus_group_name(const Relay *r)
+const char *bus_group_name(const Relay *relay)
 {
-    const Group *g = setup_group(r->manager->setup, r->facts.group);
+    const Group *g = setup_group(relay->manager->setup, relay->facts.group);
 
     return g ? g->name : "";
 }
 
-const char *bus_assigned_name(const Relay *r)
+const char *bus_assigned_name(const Relay *relay)
 {
-    const Group *g = relay_target(r);
+    const Group *g = relay_target(relay);
 
-    return g ? r->manager->setup->config->allocators[g->allocator].name : "";
+    return g ? relay->manager->setup->config->allocators[g->allocator].name : "";
 }
 
-static usec_t since(const Relay *r)
+static usec_t since(const Relay *relay)
 {
-    return r->process ? process_started(r->process) : 0;
+    return relay->process ? process_started(relay->process) : 0;
 }
 
 /* What stands in the reply of ListRelays: numbers of this moment, so that they agree with /proc. */
-static Memory memory_now(Relay *r)
+static Memory memory_now(Relay *relay)
 {
     Memory memory = { 0 };
 
-    if (r->process)
-        (void)process_memory(r->process, &memory);
+    if (relay->process)
+        (void)process_memory(relay->process, &memory);
     return memory;
 }
 
-const char *bus_relay_reason(const Relay *r)
+const char *bus_relay_reason(const Relay *relay)
 {
-    const char *reason = plan_reason(r);
+    const char *reason = plan_reason(relay);
 
     return reason ? reason : "";
 }
 
-int bus_relay_append(sd_bus_message *m, Relay *r)
+int bus_relay_append(sd_bus_message *m, Relay *relay)
 {
     _cleanup_(freep) char *path = NULL;
-    const Memory memory = memory_now(r);
-    int e = bus_relay_path(r, &path);
+    const Memory memory = memory_now(relay);
+    int e = bus_relay_path(relay, &path);
 
     if (e < 0)
         return e;
-    return sd_bus_message_append(m, "(ssssssttto)", r->facts.name, bus_group_name(r), bus_assigned_name(r),
-                                 r->facts.running, r->facts.version, relay_state_to_string(r->state),
-                                 memory.rss, memory.hwm, since(r), path);
+    return sd_bus_message_append(m, "(ssssssttto)", relay->facts.name, bus_group_name(relay),
+                                 bus_assigned_name(relay), relay->facts.running, relay->facts.version,
+                                 relay_state_to_string(relay->state), memory.rss, memory.hwm, since(relay),
+                                 path);
 }
 
 int bus_relay_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
@@ -92,11 +93,11 @@ int bus_relay_enumerate(sd_bus *bus, const char *prefix, void *userdata, char **
 static int get_relay_text(sd_bus *bus, const char *path, const char *interface, const char *property,
                           sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-    const Relay *r = userdata;
+    const Relay *relay = userdata;
     _cleanup_(freep) char *own =
-        r->facts.present ? dropin_store_path(r->manager->dropins, r->facts.unit) : xstrdup("");
+        relay->facts.present ? dropin_store_path(relay->manager->dropins, relay->facts.unit) : xstrdup("");
     _cleanup_(freep) char *library =
-        printable(r->facts.process.running.path ? r->facts.process.running.path : "", SIZE_MAX);
+        printable(relay->facts.process.running.path ? relay->facts.process.running.path : "", SIZE_MAX);
     const char *value = "";
 
     (void)bus;
@@ -104,21 +105,21 @@ static int get_relay_text(sd_bus *bus, const char *path, const char *interface, 
     (void)interface;
     (void)error;
     if (streq(property, "Name"))
-        value = r->facts.name;
+        value = relay->facts.name;
     else if (streq(property, "Unit"))
-        value = r->facts.unit;
+        value = relay->facts.unit;
     else if (streq(property, "Group"))
-        value = bus_group_name(r);
+        value = bus_group_name(relay);
     else if (streq(property, "Assigned"))
-        value = bus_assigned_name(r);
+        value = bus_assigned_name(relay);
     else if (streq(property, "Running"))
-        value = r->facts.running;
+        value = relay->facts.running;
     else if (streq(property, "Version"))
-        value = r->facts.version;
+        value = relay->facts.version;
     else if (streq(property, "State"))
-        value = relay_state_to_string(r->state);
+        value = relay_state_to_string(relay->state);
     else if (streq(property, "Reason"))
-        value = bus_relay_reason(r);
+        value = bus_relay_reason(relay);
     else if (streq(property, "Library"))
         value = library;
     else if (streq(property, "DropIn"))
@@ -129,8 +130,8 @@ static int get_relay_text(sd_bus *bus, const char *path, const char *interface, 
 static int get_relay_number(sd_bus *bus, const char *path, const char *interface, const char *property,
                             sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-    Relay *r = userdata;
-    const Memory memory = memory_now(r);
+    Relay *relay = userdata;
+    const Memory memory = memory_now(relay);
     uint64_t value = 0;
 
     (void)bus;
@@ -146,36 +147,36 @@ static int get_relay_number(sd_bus *bus, const char *path, const char *interface
     else if (streq(property, "Peak"))
         value = memory.hwm;
     else if (streq(property, "Since"))
-        value = since(r);
+        value = since(relay);
     else if (streq(property, "Sampled"))
-        value = r->sampled;
+        value = relay->sampled;
     return sd_bus_message_append(reply, "t", value);
 }
 
 static int get_relay_pid(sd_bus *bus, const char *path, const char *interface, const char *property,
                          sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-    const Relay *r = userdata;
+    const Relay *relay = userdata;
 
     (void)bus;
     (void)path;
     (void)interface;
     (void)property;
     (void)error;
-    return sd_bus_message_append(reply, "u", r->process ? (uint32_t)process_pid(r->process) : 0);
+    return sd_bus_message_append(reply, "u", relay->process ? (uint32_t)process_pid(relay->process) : 0);
 }
 
 static int get_relay_dropins(sd_bus *bus, const char *path, const char *interface, const char *property,
                              sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-    const Relay *r = userdata;
+    const Relay *relay = userdata;
 
     (void)bus;
     (void)path;
     (void)interface;
     (void)property;
     (void)error;
-    return sd_bus_message_append_strv(reply, r->facts.info ? r->facts.info->dropins : NULL);
+    return sd_bus_message_append_strv(reply, relay->facts.info ? relay->facts.info->dropins : NULL);
 }
 
 #define RELAY_TEXT(name, flags) SD_BUS_PROPERTY(name, "s", get_relay_text, 0, flags)

@@ -167,10 +167,10 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
 
 static void on_unit_changed(void *userdata, const char *unit)
 {
-    Relay *r = relays_find_unit(userdata, unit);
+    Relay *relay = relays_find_unit(userdata, unit);
 
-    if (r)
-        relay_unit_changed(r);
+    if (relay)
+        relay_unit_changed(relay);
 }
 
 /* Units come and go all the time on a busy host, and a list of unit files costs systemd a walk through its
@@ -456,15 +456,15 @@ int manager_revert(Manager *m, char *const *relays, size_t *ret_n)
         if (!relays_find(m, *name))
             return -ENOENT;
     for (size_t i = 0; i < m->n_relays; i++) {
-        const Relay *r = m->relays[i];
-        bool wanted = relays && *relays ? strv_contains(relays, r->facts.name)
-                                        : r->facts.group != GROUP_NONE || r->facts.present;
+        const Relay *relay = m->relays[i];
+        bool wanted = relays && *relays ? strv_contains(relays, relay->facts.name)
+                                        : relay->facts.group != GROUP_NONE || relay->facts.present;
 
         if (!wanted)
             continue;
-        if (!strv_contains(m->state->reverted, r->facts.name))
-            strv_push(&m->state->reverted, xstrdup(r->facts.name));
-        memory_remove_refusal(m->state, r->facts.name, "", ""); /* asked for again, tried again */
+        if (!strv_contains(m->state->reverted, relay->facts.name))
+            strv_push(&m->state->reverted, xstrdup(relay->facts.name));
+        memory_remove_refusal(m->state, relay->facts.name, "", ""); /* asked for again, tried again */
         n++;
     }
     (void)memory_save(m);

@@ -210,8 +210,8 @@ static void on_start_read(void *userdata, int error, const char *message, UnitIn
 
 void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result)
 {
-    Relay *r = m->run ? relays_find_unit(m, unit) : NULL;
-    RunItem *i = r && r->run_item != SIZE_MAX ? &m->run->items[r->run_item] : NULL;
+    Relay *relay = m->run ? relays_find_unit(m, unit) : NULL;
+    RunItem *i = relay && relay->run_item != SIZE_MAX ? &m->run->items[relay->run_item] : NULL;
 
     if (!i || (i->operation != OPERATION_RESTART && i->operation != OPERATION_START))
         return;
@@ -229,29 +229,29 @@ void run_job_removed(Manager *m, const char *job, const char *unit, JobResult re
 
 static Proof proof_of_assigned(RunItem *i)
 {
-    Relay *r = i->relay;
+    Relay *relay = i->relay;
 
-    if (i->item.restart && i->invocation[0] && !streq(i->invocation, r->facts.info->invocation)) {
-        free(r->facts.fresh_invocation);
-        r->facts.fresh_invocation = xstrdup(r->facts.info->invocation);
+    if (i->item.restart && i->invocation[0] && !streq(i->invocation, relay->facts.info->invocation)) {
+        free(relay->facts.fresh_invocation);
+        relay->facts.fresh_invocation = xstrdup(relay->facts.info->invocation);
     }
-    relay_prove(r);
+    relay_prove(relay);
     if (i->allocator == ROLLOUT_NO_ALLOCATOR) {
-        if (!r->facts.process.readable) {
+        if (!relay->facts.process.readable) {
             item_set_reason(i, xstrdup("its process could not be read, so nothing is proved"));
             return PROOF_WRONG;
         }
         STRV_FOREACH (e, i->carried) {
-            if (!strv_contains(r->facts.process.environ, *e))
+            if (!strv_contains(relay->facts.process.environ, *e))
                 continue;
             item_set_reason(i, xasprintf("it still runs with %s", *e));
             return PROOF_WRONG;
         }
         return PROOF_OK;
     }
-    if (r->facts.verdict.cause == CAUSE_NONE)
+    if (relay->facts.verdict.cause == CAUSE_NONE)
         return PROOF_OK;
-    item_set_reason(i, xstrdup(r->facts.verdict.reason));
+    item_set_reason(i, xstrdup(relay->facts.verdict.reason));
     return PROOF_WRONG;
 }
 

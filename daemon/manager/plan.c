@@ -45,31 +45,32 @@ const char *plan_reason(const Relay *relay)
     return relay->run_reason ? relay->run_reason : facts_reason(&relay->facts);
 }
 
-static void log_proof(Relay *r)
+static void log_proof(Relay *relay)
 {
-    const Group *g = relay_target(r);
-    const char *reason = plan_reason(r);
-    Event e = relay_event(r);
+    const Group *g = relay_target(relay);
+    const char *reason = plan_reason(relay);
+    Event e = relay_event(relay);
     _cleanup_(freep) char *words = NULL;
 
-    if (!relay_up(r) || !r->facts.process.readable ||
-        (r->state != RELAY_OK && r->state != RELAY_DRIFTED && r->state != RELAY_OBSERVED))
+    if (!relay_up(relay) || !relay->facts.process.readable ||
+        (relay->state != RELAY_OK && relay->state != RELAY_DRIFTED && relay->state != RELAY_OBSERVED))
         return;
-    words = xasprintf("%s %s %s %s %s", relay_state_to_string(r->state), r->facts.info->invocation,
-                      r->facts.running, r->facts.version, r->state == RELAY_DRIFTED && reason ? reason : "");
-    if (streq_null(words, r->logged))
+    words = xasprintf("%s %s %s %s %s", relay_state_to_string(relay->state), relay->facts.info->invocation,
+                      relay->facts.running, relay->facts.version,
+                      relay->state == RELAY_DRIFTED && reason ? reason : "");
+    if (streq_null(words, relay->logged))
         return;
-    free(r->logged);
-    r->logged = TAKE_PTR(words);
-    if (r->state == RELAY_DRIFTED) {
+    free(relay->logged);
+    relay->logged = TAKE_PTR(words);
+    if (relay->state == RELAY_DRIFTED) {
         e.reason = reason;
-        eventlog_write(MESSAGE_RELAY_DRIFTED, &e, "%s drifted from %s: %s.", r->facts.name,
-                       g ? r->manager->setup->config->allocators[g->allocator].name : "its assignment",
+        eventlog_write(MESSAGE_RELAY_DRIFTED, &e, "%s drifted from %s: %s.", relay->facts.name,
+                       g ? relay->manager->setup->config->allocators[g->allocator].name : "its assignment",
                        reason ? reason : "cause unknown");
     } else {
-        eventlog_write(MESSAGE_RELAY_VERIFIED, &e, "%s runs %s%s%s%s%s, proved.", r->facts.name,
-                       r->facts.running, *r->facts.version ? " " : "", r->facts.version, g ? ", group " : "",
-                       g ? g->name : "");
+        eventlog_write(MESSAGE_RELAY_VERIFIED, &e, "%s runs %s%s%s%s%s, proved.", relay->facts.name,
+                       relay->facts.running, *relay->facts.version ? " " : "", relay->facts.version,
+                       g ? ", group " : "", g ? g->name : "");
     }
 }
 

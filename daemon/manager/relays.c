@@ -52,20 +52,20 @@ static void add_unit(Manager *m, const char *unit)
 
     if (relay_name_from_unit(m->setup->config->unit, unit, &name) < 0)
         return;
-    Relay *r = relays_find(m, name);
-    if (!r) {
-        r = relay_new(m, name, unit);
+    Relay *relay = relays_find(m, name);
+    if (!relay) {
+        relay = relay_new(m, name, unit);
         GROW(m->relays, m->c_relays, m->n_relays);
-        m->relays[m->n_relays++] = r;
+        m->relays[m->n_relays++] = relay;
         m->plan = plan_free(m->plan); /* it names relays by their place in the table */
         qsort(m->relays, m->n_relays, sizeof(*m->relays), compare_relays);
         m->table_changed = true;
         if (m->scanned)
             eventlog_write(MESSAGE_RELAY_APPEARED, &(Event){ .relay = name, .unit = unit }, "%s appeared.",
                            name);
-        relay_watch(r);
+        relay_watch(relay);
     }
-    r->found = true;
+    relay->found = true;
 }
 
 static void add_instances(Manager *m)
@@ -79,16 +79,16 @@ static void add_instances(Manager *m)
     /* A folder that cannot be read for a moment must not make relays vanish, and others change their groups.
      */
     for (size_t i = 0; i < m->n_relays; i++) {
-        Relay *r = m->relays[i];
+        Relay *relay = m->relays[i];
 
-        r->facts.has_instance = e < 0 && r->facts.has_instance;
-        r->found = r->found || r->facts.has_instance;
+        relay->facts.has_instance = e < 0 && relay->facts.has_instance;
+        relay->found = relay->found || relay->facts.has_instance;
     }
     STRV_FOREACH (unit, units) {
         add_unit(m, *unit);
-        Relay *r = relays_find_unit(m, *unit);
-        if (r)
-            r->facts.has_instance = true;
+        Relay *relay = relays_find_unit(m, *unit);
+        if (relay)
+            relay->facts.has_instance = true;
     }
 }
 
@@ -112,18 +112,19 @@ void relays_drop_vanished(Manager *m)
     bool outdated = false;
 
     for (size_t i = 0; i < m->n_relays; i++) {
-        Relay *r = m->relays[i];
+        Relay *relay = m->relays[i];
 
-        if (r->found || r->run_item != SIZE_MAX) {
-            m->relays[kept++] = r;
-            outdated = outdated || (!r->found && r->step == STEP_WAITING);
+        if (relay->found || relay->run_item != SIZE_MAX) {
+            m->relays[kept++] = relay;
+            outdated = outdated || (!relay->found && relay->step == STEP_WAITING);
             continue;
         }
         m->table_changed = true;
         m->plan = plan_free(m->plan);
-        eventlog_write(MESSAGE_RELAY_VANISHED, &(Event){ .relay = r->facts.name, .unit = r->facts.unit },
-                       "%s is gone.", r->facts.name);
-        relay_free(r);
+        eventlog_write(MESSAGE_RELAY_VANISHED,
+                       &(Event){ .relay = relay->facts.name, .unit = relay->facts.unit }, "%s is gone.",
+                       relay->facts.name);
+        relay_free(relay);
     }
     m->n_relays = kept;
     if (outdated) /* nothing may be written for one that is gone */
@@ -225,9 +226,9 @@ static void scan_finish(Manager *m)
         add_unit(m, *unit);
     STRV_FOREACH (unit, m->scan_files) {
         add_unit(m, *unit);
-        Relay *r = relays_find_unit(m, *unit);
-        if (r)
-            r->facts.has_file = true;
+        Relay *relay = relays_find_unit(m, *unit);
+        if (relay)
+            relay->facts.has_file = true;
     }
     m->scan_units = strv_free(m->scan_units);
     m->scan_files = strv_free(m->scan_files);
@@ -235,11 +236,11 @@ static void scan_finish(Manager *m)
     add_dropins(m);
     relays_drop_vanished(m);
     for (size_t i = 0; i < m->n_relays; i++) {
-        Relay *r = m->relays[i];
+        Relay *relay = m->relays[i];
 
-        if (r->run_item == SIZE_MAX)
-            relay_read_dropin(r); /* `systemctl revert` deletes ours, too */
-        m->table_changed = m->table_changed || counts(r) != r->counted;
+        if (relay->run_item == SIZE_MAX)
+            relay_read_dropin(relay); /* `systemctl revert` deletes ours, too */
+        m->table_changed = m->table_changed || counts(relay) != relay->counted;
     }
     m->scan_done = true;
     if (m->table_changed && m->scanned)

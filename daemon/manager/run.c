@@ -393,30 +393,30 @@ static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- start ---- */
 
-static void add_item(Run *run, Relay *r, RolloutItem item)
+static void add_item(Run *run, Relay *relay, RolloutItem item)
 {
     Manager *m = run->manager;
     const HostFacts host = manager_host(m);
     RunItem *i = &run->items[run->n];
-    const Flight *flight = memory_find_flight(m->state, r->facts.name);
+    const Flight *flight = memory_find_flight(m->state, relay->facts.name);
 
-    *i = (RunItem){ .run = run, .index = run->n, .relay = r, .item = item, .allocator = item.allocator };
-    i->wanted = facts_wanted(&host, &r->facts);
+    *i = (RunItem){ .run = run, .index = run->n, .relay = relay, .item = item, .allocator = item.allocator };
+    i->wanted = facts_wanted(&host, &relay->facts);
     /* After a crash in mid-move the way back is the one from before it. */
-    i->previous = xstrdup(flight ? flight->previous : r->facts.present);
-    i->before = xstrdup(flight ? flight->before : r->facts.process.running.path);
+    i->previous = xstrdup(flight ? flight->previous : relay->facts.present);
+    i->before = xstrdup(flight ? flight->before : relay->facts.process.running.path);
     i->carried = i->previous ? dropin_environment(i->previous) : NULL;
-    r->run_item = run->n++;
-    r->step = STEP_WAITING;
+    relay->run_item = run->n++;
+    relay->step = STEP_WAITING;
 }
 
 /* A crash left it in mid-restart: still on its way, or down without anybody having stopped it. */
-static bool needs_recovery(const Relay *r)
+static bool needs_recovery(const Relay *relay)
 {
-    if (!r->facts.info || !r->facts.info->exists || relay_up(r))
+    if (!relay->facts.info || !relay->facts.info->exists || relay_up(relay))
         return false;
-    return !(r->facts.info->active == ACTIVE_INACTIVE && streq_null(r->facts.info->result, "success") &&
-             r->facts.info->job == 0);
+    return !(relay->facts.info->active == ACTIVE_INACTIVE &&
+             streq_null(relay->facts.info->result, "success") && relay->facts.info->job == 0);
 }
 
 /* Flights of relays that need nothing any more; of one that is too young to be judged, nobody knows yet. */
@@ -425,9 +425,10 @@ static int end_flights(Manager *m)
     size_t before = m->state->n_flights;
 
     for (size_t f = m->state->n_flights; f-- > 0;) {
-        const Relay *r = relays_find(m, m->state->flights[f].relay);
+        const Relay *relay = relays_find(m, m->state->flights[f].relay);
 
-        if (!r || (r->facts.info && r->run_item == SIZE_MAX && r->facts.action == ACTION_NONE && !r->too_new))
+        if (!relay || (relay->facts.info && relay->run_item == SIZE_MAX &&
+                       relay->facts.action == ACTION_NONE && !relay->too_new))
             memory_remove_flight(m->state, m->state->flights[f].relay);
     }
     return before == m->state->n_flights ? 0 : memory_save(m);
@@ -435,11 +436,11 @@ static int end_flights(Manager *m)
 
 /* While the rollout is halted or aborted, what an operator reverts goes on; while it is paused, nothing does.
  */
-static bool on_hold(const Relay *r)
+static bool on_hold(const Relay *relay)
 {
-    Hold hold = r->manager->state->hold;
+    Hold hold = relay->manager->state->hold;
 
-    return hold == HOLD_PAUSED || (hold != HOLD_NONE && !r->facts.reverted);
+    return hold == HOLD_PAUSED || (hold != HOLD_NONE && !relay->facts.reverted);
 }
 
 int run_start(Manager *m)
@@ -454,31 +455,31 @@ int run_start(Manager *m)
     run->items = xcalloc(most, sizeof(*run->items));
     for (size_t f = m->state->n_flights; f-- > 0;) {
         Flight *flight = &m->state->flights[f];
-        Relay *r = relays_find(m, flight->relay);
+        Relay *relay = relays_find(m, flight->relay);
         bool left = flight->left;
 
-        flight->left = left && r && !r->facts.info;
-        if (left && r && needs_recovery(r)) {
-            const Group *g = relay_target(r);
+        flight->left = left && relay && !relay->facts.info;
+        if (left && relay && needs_recovery(relay)) {
+            const Group *g = relay_target(relay);
             items[n] = (RolloutItem){ .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
                                       .restart = true,
                                       .recover = true };
-            add_item(run, r, items[n++]);
+            add_item(run, relay, items[n++]);
         }
     }
     for (size_t p = 0; p < m->plan->n; p++) {
         const PlanItem *item = &m->plan->items[p];
-        Relay *r = m->relays[item->relay];
-        const Group *g = relay_target(r);
+        Relay *relay = m->relays[item->relay];
+        const Group *g = relay_target(relay);
 
-        if (item->action == ACTION_REFUSED || r->run_item != SIZE_MAX || on_hold(r))
+        if (item->action == ACTION_REFUSED || relay->run_item != SIZE_MAX || on_hold(relay))
             continue;
         items[n] = (RolloutItem){
             .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
             .restart = item->action == ACTION_RESTART,
-            .stopped = !relay_up(r),
+            .stopped = !relay_up(relay),
         };
-        add_item(run, r, items[n++]);
+        add_item(run, relay, items[n++]);
     }
     if (n == 0) {
         run_free(run);
@@ -541,12 +542,12 @@ void run_event(Manager *m, RolloutEventKind kind)
         run_send(m->run, (RolloutEvent){ .kind = kind });
 }
 
-void run_unit_changed(Relay *r)
+void run_unit_changed(Relay *relay)
 {
-    Manager *m = r->manager;
+    Manager *m = relay->manager;
 
-    if (m->run && r->run_item != SIZE_MAX)
-        run_send(m->run, (RolloutEvent){ .kind = EVENT_UNIT, .item = r->run_item });
+    if (m->run && relay->run_item != SIZE_MAX)
+        run_send(m->run, (RolloutEvent){ .kind = EVENT_UNIT, .item = relay->run_item });
 }
 
 void run_forget_bus(Manager *m)
@@ -613,13 +614,14 @@ RunCounts run_counts(const Manager *m)
     return c;
 }
 
-size_t run_plan_wave(const Relay *r, size_t planned)
+size_t run_plan_wave(const Relay *relay, size_t planned)
 {
-    const Run *run = r->manager->run;
+    const Run *run = relay->manager->run;
 
     if (!run || planned == 0)
         return planned;
-    return r->run_item != SIZE_MAX ? run->items[r->run_item].wave : run_counts(r->manager).waves + planned;
+    return relay->run_item != SIZE_MAX ? run->items[relay->run_item].wave
+                                       : run_counts(relay->manager).waves + planned;
 }
 
 usec_t run_ends(const Manager *m)

@@ -11,7 +11,7 @@ int run_start(Manager *m);
 Run *run_free(Run *run);
 void run_event(Manager *m,
                RolloutEventKind kind); /* pause, resume, abort, supersede; without a rollout nothing */
-void run_unit_changed(Relay *r);
+void run_unit_changed(Relay *relay);
 void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result);
 void run_forget_bus(Manager *m);
 void run_bus_back(Manager *m); /* what was under way when the bus went is asked again */
@@ -25,4 +25,4 @@ RunCounts run_counts(const Manager *m);   /* of the rollout under way, else of t
 usec_t run_ends(const Manager *m);        /* estimate, realtime; 0: none */
 /* The wave of a new plan, counted as the rollout under way counts: that of the relay's turn in it, or, when
  * it is not in it, one behind its end. 0 stays: no turn. */
-size_t run_plan_wave(const Relay *r, size_t planned);
+size_t run_plan_wave(const Relay *relay, size_t planned);

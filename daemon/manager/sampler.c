@@ -11,25 +11,25 @@
 #include <syslog.h>
 #include <time.h>
 
-static Sample sample_of(const Relay *r)
+static Sample sample_of(const Relay *relay)
 {
-    const Group *g = setup_group(r->manager->setup, r->facts.group);
+    const Group *g = setup_group(relay->manager->setup, relay->facts.group);
 
     return (Sample){
-        .relay = r->facts.name,
+        .relay = relay->facts.name,
         .group = g ? g->name : "",
-        .allocator = r->facts.running,
-        .version = r->facts.version,
-        .since = process_started(r->process),
-        .memory = r->memory,
+        .allocator = relay->facts.running,
+        .version = relay->facts.version,
+        .since = process_started(relay->process),
+        .memory = relay->memory,
     };
 }
 
-static void log_relay(const Relay *r)
+static void log_relay(const Relay *relay)
 {
-    const Sample s = sample_of(r);
+    const Sample s = sample_of(relay);
     _cleanup_(freep) char *sentence = sample_sentence(&s);
-    Event e = relay_event(r);
+    Event e = relay_event(relay);
 
     e.memory = &s.memory;
     e.since = s.since;
@@ -39,26 +39,28 @@ static void log_relay(const Relay *r)
 }
 
 /* Its absence is an event once, not every minute; an absence that we caused ourselves is none. */
-static void tell_presence(Relay *r)
+static void tell_presence(Relay *relay)
 {
-    Event e = relay_event(r);
+    Event e = relay_event(relay);
 
-    if (r->measured && r->told_down) {
-        r->told_down = false;
-        eventlog_write(MESSAGE_RELAY_UP, &e, "%s is up again.", r->facts.name);
-    } else if (!r->measured && !r->told_down && r->seen_up && r->run_item == SIZE_MAX && !relay_up(r)) {
+    if (relay->measured && relay->told_down) {
+        relay->told_down = false;
+        eventlog_write(MESSAGE_RELAY_UP, &e, "%s is up again.", relay->facts.name);
+    } else if (!relay->measured && !relay->told_down && relay->seen_up && relay->run_item == SIZE_MAX &&
+               !relay_up(relay)) {
         /* not one that cannot be read, or has just ended: systemd's word is awaited */
-        r->told_down = true;
-        eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down: no samples until it is up again.", r->facts.name);
+        relay->told_down = true;
+        eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down: no samples until it is up again.",
+                       relay->facts.name);
     }
 }
 
-static void measure(Relay *r, usec_t now)
+static void measure(Relay *relay, usec_t now)
 {
-    r->measured = r->process && process_memory(r->process, &r->memory) == 0;
-    if (r->measured)
-        r->sampled = now;
-    tell_presence(r);
+    relay->measured = relay->process && process_memory(relay->process, &relay->memory) == 0;
+    if (relay->measured)
+        relay->sampled = now;
+    tell_presence(relay);
 }
 
 static void sample_all(Manager *m)
@@ -71,18 +73,18 @@ static void sample_all(Manager *m)
     FILE *fleet = c->sample_entry == SAMPLE_ENTRY_FLEET ? open_memstream(&rows, &size) : NULL;
 
     for (size_t i = 0; i < m->n_relays; i++) {
-        Relay *r = m->relays[i];
+        Relay *relay = m->relays[i];
 
-        measure(r, now);
-        if (!r->measured)
+        measure(relay, now);
+        if (!relay->measured)
             continue;
         n++;
-        rss += r->memory.rss;
+        rss += relay->memory.rss;
         if (fleet) {
-            const Sample s = sample_of(r);
+            const Sample s = sample_of(relay);
             sample_write_row(fleet, &s);
         } else {
-            log_relay(r);
+            log_relay(relay);
         }
     }
     if (!fleet)
@@ -108,12 +110,12 @@ static void write_metrics(Manager *m)
     if (!f)
         return;
     for (size_t i = 0; i < m->n_relays; i++) {
-        const Relay *r = m->relays[i];
-        relays[i] = (MetricsRelay){ .sample = { .relay = r->facts.name },
-                                    .state = relay_state_to_string(r->state),
-                                    .up = r->measured };
+        const Relay *relay = m->relays[i];
+        relays[i] = (MetricsRelay){ .sample = { .relay = relay->facts.name },
+                                    .state = relay_state_to_string(relay->state),
+                                    .up = relay->measured };
         if (relays[i].up)
-            relays[i].sample = sample_of(r);
+            relays[i].sample = sample_of(relay);
     }
     metrics_write(f, relays, m->n_relays, loop_realtime());
     fclose(f);
