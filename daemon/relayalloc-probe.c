@@ -207,7 +207,7 @@ static void block_allocate(Block *block, uint32_t *random)
         data = calloc(1, size);
         for (size_t i = 0; data && i < size; i++)
             if (data[i])
-                fail(STATUS_BAD, "calloc of %zu bytes gave memory that is not zero", size);
+                fail(STATUS_BAD, "calloc of %zu bytes returned memory that is not zeroed", size);
         break;
     case 1:
         function = "aligned_alloc";
@@ -309,12 +309,12 @@ static int report_allocator(void)
     exercise_all();
     real = realpath(path, NULL);
     if (!real)
-        fail(STATUS_BAD, "%s serves malloc, but cannot be looked at: %s", path, strerror(errno));
+        fail(STATUS_BAD, "%s serves malloc, but cannot be examined: %s", path, strerror(errno));
     print_family(base);
     printf("library=%s\n", real);
     if (misaligned != SIZE_MAX)
-        printf("warning=blocks asked for at multiples of %zu bytes are not aligned to that (no relay needs "
-               "it)\n",
+        printf("warning=blocks requested at a multiple of %zu bytes are not aligned to it (no relay needs "
+               "that)\n",
                misaligned);
     free(real);
     return STATUS_OK;
@@ -407,11 +407,11 @@ static void make_room_for_tls(char **argv)
 static void print_help(void)
 {
     puts("relayalloc-probe [OPTIONS…]\n\n"
-         "Uses the allocator that it was started with (LD_PRELOAD) and says which it is.\n\n"
+         "Uses the allocator that it was started with (LD_PRELOAD) and prints which one it is.\n\n"
          "  -h --help              Show this help\n"
          "     --version           Show the version\n"
-         "     --dlopen=PATH       Say instead whether the library can be loaded here\n"
-         "     --apparmor=PROFILE  Enter that AppArmor profile first\n\n"
+         "     --dlopen=PATH       Only print whether the library can be loaded here\n"
+         "     --apparmor=PROFILE  Enter this AppArmor profile first\n\n"
          "relayallocd(8) starts it; nobody else needs to.");
 }
 
@@ -457,7 +457,7 @@ int main(int argc, char **argv)
         return STATUS_USAGE;
     }
     if (profile && !path) {
-        fprintf(stderr, "%s: --apparmor needs --dlopen\n", argv[0]);
+        fprintf(stderr, "%s: --apparmor requires --dlopen\n", argv[0]);
         return STATUS_USAGE;
     }
     if (path) {

@@ -16,28 +16,28 @@ typedef struct Verb {
 /* Also the order of --help; an entry without `run` is a heading. */
 static const Verb verbs[] = {
     { "Relays", NULL, NULL, NULL },
-    { "list", "[PATTERN…]", "relays, what they are assigned and what they run (no verb: this)", ctl_list },
+    { "list", "[PATTERN…]", "relays, what they are assigned and what they run (the default)", ctl_list },
     { "status", "[RELAY…]", "the daemon and the rollout, or relays in full", ctl_status },
     { "groups", "", "relays and memory by group", ctl_groups },
     { "allocators", "", "library, version and relays by allocator", ctl_allocators },
     { "top", "", "relays and their memory, live", ctl_top },
-    { "verify", "", "prove now what every relay runs", ctl_verify },
+    { "verify", "", "prove what every relay runs now", ctl_verify },
     { "Configuration", NULL, NULL, NULL },
     { "check", "[FILE]", "validate a file", ctl_check },
     { "plan", "[FILE]", "what would be done, in which wave, and why; changes nothing", ctl_plan },
-    { "edit", "", "edit the file, with check, plan and a question before it counts", ctl_edit },
+    { "edit", "", "edit the file, check it, show the plan and ask before saving", ctl_edit },
     { "reload", "", "read the file again; with --wait, follow the rollout to its end", ctl_reload },
-    { "doctor", "", "look for what makes an allocator fail or mislead on this host", ctl_doctor },
+    { "doctor", "", "look for what makes allocators fail or figures mislead on this host", ctl_doctor },
     { "Rollout", NULL, NULL, NULL },
-    { "pause", "", "start no further restart", ctl_pause },
-    { "resume", "", "go on after pause, halt or abort", ctl_resume },
+    { "pause", "", "restart no more relays until it is resumed", ctl_pause },
+    { "resume", "", "continue after a pause, halt or abort", ctl_resume },
     { "abort", "", "end the rollout where it stands", ctl_abort },
-    { "revert", "[RELAY…]", "take our drop-ins away again, paced like any rollout", ctl_revert },
+    { "revert", "[RELAY…]", "remove our drop-ins, paced like any rollout", ctl_revert },
     { "Measurements", NULL, NULL, NULL },
     { "report", "", "memory by allocator or group, compared", ctl_report },
     { "export", "", "the samples as CSV", ctl_export },
     { "experiment", "", "plan and judge a comparison of allocators", ctl_experiment },
-    { "recommend", "", "the allocator that the measurements speak for", ctl_recommend },
+    { "recommend", "", "the allocator that the measurements support", ctl_recommend },
     { "history", "RELAY", "samples of a relay", ctl_history },
     { "events", "", "what the daemon did and saw", ctl_events },
 };
@@ -85,19 +85,20 @@ static int help(const CtlOptions *options)
             fprintf(f, "  %s %-*s %s\n", verbs[i].name,
                     (int)(22 - strlen(verbs[i].name)) + (strstr(verbs[i].operands, "…") ? 2 : 0),
                     verbs[i].operands, verbs[i].help);
-    fputs("\nOptions:\n"
+    fputs("\n"
+          "Options:\n"
           "  -h --help                show this help\n"
           "     --version             show the version\n"
-          "     --json=MODE           JSON on standard output: short or pretty\n"
+          "     --json=MODE           print JSON: short or pretty\n"
           "     --no-pager            do not start a pager\n"
-          "     --no-legend           no column titles and no closing line\n"
-          "  -q --quiet               no hints and no closing line\n"
-          "  -o --columns=LIST        these columns, in this order; +LIST adds to the usual ones\n"
-          "  -H --host=[USER@]HOST    on another host, by SSH\n"
-          "  -M --machine=CONTAINER   in a local container\n"
-          "     --config=FILE         the configuration, when it is read from here (" CONFIG_DEFAULT_PATH
-          ")\n"
-          "  -y --yes                 take every question for answered with yes\n"
+          "     --no-legend           print no column titles and no closing line\n"
+          "  -q --quiet               print no hints and no closing line\n"
+          "  -o --columns=LIST        show these columns, in this order; +LIST adds to the default\n"
+          "  -H --host=[USER@]HOST    operate on another host, by SSH\n"
+          "  -M --machine=CONTAINER   operate on a local container\n"
+          "     --config=FILE         the configuration, for verbs that read it themselves\n                 "
+          "          (" CONFIG_DEFAULT_PATH ")\n"
+          "  -y --yes                 answer yes to every question\n"
           "     --wait                reload, revert: wait for the end of the rollout\n"
           "\nExit status: 0 fine, 1 failed, 2 wrong usage or invalid file, 3 something is not as assigned,\n"
           "4 no such relay. More in relayallocctl(1).\n",
@@ -140,7 +141,7 @@ static int take_option(int c, const char *value, CtlOptions *options, Asked *ask
         else if (streq(value, "off"))
             options->json = JSON_OFF;
         else {
-            ctl_error("--json=%s: it is \"short\", \"pretty\" or \"off\"", value);
+            ctl_error("--json=%s: must be \"short\", \"pretty\" or \"off\"", value);
             return EXIT_USAGE;
         }
         break;
@@ -271,7 +272,7 @@ int main(int argc, char *argv[])
         return EXIT_FINE;
     }
     if (options.host && options.machine) {
-        ctl_error("--host and --machine exclude each other");
+        ctl_error("--host and --machine cannot be combined");
         return EXIT_USAGE;
     }
     if (n == 0)

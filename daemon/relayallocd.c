@@ -68,7 +68,7 @@ int main(int argc, char *argv[])
             break;
         case OPTION_LOG_TARGET:
             if (!streq(optarg, "journal") && !streq(optarg, "console")) {
-                fprintf(stderr, "relayallocd: --log-target= is \"journal\" or \"console\", not \"%s\"\n",
+                fprintf(stderr, "relayallocd: --log-target= must be \"journal\" or \"console\", not \"%s\"\n",
                         optarg);
                 return EX_USAGE;
             }

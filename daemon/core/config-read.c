@@ -219,7 +219,7 @@ static void read_relays(Load *l, const ConfNode *node, const char *setting)
         return;
     /* An empty list in a Group stands for all, which is the last thing that somebody who wrote [ ] wants. */
     if (node->n_children == 0)
-        value_complain(l, node, setting, "is empty; write [ \"*\" ] for all relays, or take the group out");
+        value_complain(l, node, setting, "is empty; write [ \"*\" ] for all relays, or remove the group");
     if (node->n_children > CONFIG_PATTERNS_MAX) {
         value_complain(l, node, setting, "has more than %d names and patterns", CONFIG_PATTERNS_MAX);
         return;
@@ -239,7 +239,7 @@ static void read_relays(Load *l, const ConfNode *node, const char *setting)
 static void set_quota(Load *l, const ConfNode *node, const char *setting, Group *group, Quota quota)
 {
     if (group->quota != QUOTA_ALL && group->quota != quota)
-        value_complain(l, node, setting, "\"size\" and \"share\" exclude each other; keep one of them");
+        value_complain(l, node, setting, "\"size\" and \"share\" cannot be combined; keep one of them");
     group->quota = quota;
 }
 

@@ -17,9 +17,9 @@ const char *word_text_problem(const char *s)
         return "must not be longer than 4096 bytes";
     for (const unsigned char *p = (const unsigned char *)s; *p; p += n) {
         if (*p < 0x20 || *p == 0x7f)
-            return "must not hold a control character such as a newline or a tab";
+            return "must not contain a control character such as a newline or a tab";
         if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
-            return "must not hold a control character (C1)";
+            return "must not contain a control character (C1)";
         n = utf8_character((const char *)p); /* as systemd judges what stands in a drop-in */
         if (n == 0)
             return "must be valid UTF-8";
@@ -41,11 +41,11 @@ const char *word_library_problem(const char *s)
     if (!*s)
         return "must not be empty; leave it out for the allocator of glibc";
     if (strpbrk(s, ": $"))
-        return "must not hold a colon, a blank or \"$\", which ld.so takes apart in LD_PRELOAD";
+        return "must not contain a colon, a blank or \"$\", which have a meaning of their own in LD_PRELOAD";
     if (*s != '/' && strchr(s, '/'))
         return "must be an absolute path, or a bare name such as \"libjemalloc.so.2\"";
     if (*s == '/' && s[strlen(s) - 1] == '/')
-        return "must be a file, not a folder";
+        return "must be a file, not a directory";
     return NULL;
 }
 
@@ -60,12 +60,12 @@ const char *word_variable_problem(const char *s)
     if (streq(s, "LD_PRELOAD"))
         return "is set by relayalloc itself; name the library in the allocator's \"library\"";
     if (strncmp(s, "LD_", 3) == 0)
-        return "is refused: it makes the relay load other code than its own";
+        return "is not allowed: it makes the relay load code other than its own";
     for (size_t i = 0; i < ELEMENTSOF(loaders); i++)
         if (streq(s, loaders[i]))
-            return "is refused: it makes the relay load or write other files than its own";
+            return "is not allowed: it makes the relay load or write files other than its own";
     if (!*s || strspn(s, UPPER LOWER DIGITS "_") != strlen(s) || strspn(s, DIGITS) > 0)
-        return "is no name of a variable; letters, digits and _ make one";
+        return "is not a valid name of a variable; use letters, digits and _";
     return NULL;
 }
 
@@ -106,7 +106,7 @@ const char *word_pattern_problem(const char *s)
         } else if (*p == '[') {
             p = skip_bracket(p);
             if (!p)
-                return "has a \"[\" without its \"]\"; write \"\\\\[\" for the character itself";
+                return "has a \"[\" without a matching \"]\"; write \"\\\\[\" for the character itself";
         } else {
             p++;
         }

@@ -66,7 +66,7 @@ void metrics_write(FILE *f, const MetricsRelay *relays, size_t n, usec_t now)
         write_labels(f, "relayalloc_relay_start_time_seconds", &relays[i].sample);
         fprintf(f, "%.3f\n", (double)relays[i].sample.since / (double)USEC_PER_SEC);
     }
-    write_head(f, "relayalloc_relay_state", "1 with the word for how the relay stands.");
+    write_head(f, "relayalloc_relay_state", "1 for the state that the relay is in.");
     for (size_t i = 0; i < n; i++) {
         fputs("relayalloc_relay_state", f);
         write_label(f, "relay", relays[i].sample.relay, true);

@@ -20,13 +20,13 @@ enum {
 };
 static const Column columns[] = {
     [ALLOCATORS_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "its name in the configuration" },
-    [ALLOCATORS_VERSION] = { "VERSION", COLUMN_TEXT, "version that answers when it is tried" },
-    [ALLOCATORS_LIBRARY] = { "LIBRARY", COLUMN_TEXT, "path of its library; none: the C library" },
+    [ALLOCATORS_VERSION] = { "VERSION", COLUMN_TEXT, "version that it reports when it is tested" },
+    [ALLOCATORS_LIBRARY] = { "LIBRARY", COLUMN_TEXT, "path of its library; empty for the C library" },
     [ALLOCATORS_PACKAGE] = { "PACKAGE", COLUMN_TEXT, "Debian's package of the library" },
     [ALLOCATORS_ASSIGNED] = { "ASSIGNED", COLUMN_NUMBER, "relays that it is assigned to" },
     [ALLOCATORS_RUNNING] = { "RUNNING", COLUMN_NUMBER, "relays that run it, proved" },
-    [ALLOCATORS_RSS] = { "RSS", COLUMN_BYTES, "average resident memory of those" },
-    [ALLOCATORS_WARNING] = { "WARNING", COLUMN_PROSE, "what speaks against it here" },
+    [ALLOCATORS_RSS] = { "RSS", COLUMN_BYTES, "average resident memory of those relays" },
+    [ALLOCATORS_WARNING] = { "WARNING", COLUMN_PROSE, "problems with it on this host" },
 };
 
 /* The package is known by the library's own name, and only packages put libraries under /usr/lib. */

@@ -40,18 +40,18 @@ static int simple_call(int argc, char *argv[], const CtlOptions *options, const 
 int ctl_pause(int argc, char *argv[], const CtlOptions *options)
 {
     return simple_call(argc, argv, options, "Pause",
-                       "Paused: what is under way is finished, no further relay is restarted.");
+                       "Paused: relays in progress are finished, no others are restarted.");
 }
 
 int ctl_resume(int argc, char *argv[], const CtlOptions *options)
 {
-    return simple_call(argc, argv, options, "Resume", "The rollout goes on.");
+    return simple_call(argc, argv, options, "Resume", "Resumed: the rollout continues.");
 }
 
 int ctl_abort(int argc, char *argv[], const CtlOptions *options)
 {
     return simple_call(argc, argv, options, "Abort",
-                       "Aborted: what is under way is finished, the other relays stay as they are.");
+                       "Aborted: relays in progress are finished, the others stay as they are.");
 }
 
 /* ---- verify ---- */
@@ -128,7 +128,7 @@ static int call_revert(sd_bus *bus, char *const *relays, uint32_t *ret)
     if (r >= 0)
         r = sd_bus_message_append_strv(call, (char **)relays);
     if (r < 0) {
-        ctl_error("cannot make the call Revert: %s", strerror(-r));
+        ctl_error("cannot call Revert: %s", strerror(-r));
         return r;
     }
     r = ctl_bus_send(bus, call, SAY_ALL, &reply);
@@ -152,7 +152,7 @@ static int say_who_is_left(sd_bus *bus, char *const *names)
         if ((names && !strv_contains(names, row->relay)) ||
             relay_status_get(bus, row->path, SAY_NOTHING, &facts) < 0 || isempty(facts.dropin))
             continue;
-        ctl_error("%s is not put back, it still has our drop-in (%s%s%s)", row->relay, row->state,
+        ctl_error("%s was not put back: it still has our drop-in (%s%s%s)", row->relay, row->state,
                   isempty(facts.reason) ? "" : ": ", isempty(facts.reason) ? "" : facts.reason);
         status = EXIT_FAILED;
     }
@@ -185,10 +185,10 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
     for (size_t i = 0; *patterns && i < fleet.n; i++)
         strv_push(&relays, xstrdup(fleet.rows[i].relay));
     question = *patterns
-                   ? xasprintf("Take our drop-in%s of %zu relay%s away and restart %s, paced as a rollout?",
+                   ? xasprintf("Remove our drop-in%s from %zu relay%s and restart %s, paced like a rollout?",
                                fleet.n == 1 ? "" : "s", fleet.n, fleet.n == 1 ? "" : "s",
                                fleet.n == 1 ? "it" : "them")
-                   : xstrdup("Take our drop-ins of all relays away and restart them, paced as a rollout?");
+                   : xstrdup("Remove our drop-ins from all relays and restart them, paced like a rollout?");
     if (isatty(STDIN_FILENO) && !ctl_confirm(options, question)) {
         ctl_error("nothing was changed");
         return EXIT_FAILED;

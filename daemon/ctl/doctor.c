@@ -359,7 +359,7 @@ int ctl_doctor(int argc, char *argv[], const CtlOptions *options)
     if (r != 0)
         return r;
     if (options->host || options->machine) {
-        ctl_error("doctor looks at the host that it runs on; run it there");
+        ctl_error("doctor examines the host that it runs on; run it there");
         return EXIT_USAGE;
     }
     /* a file that was named is taken as it is, whatever the root */

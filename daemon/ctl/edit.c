@@ -58,7 +58,7 @@ static int edit_draft(const char *path)
             ctl_error("the editor \"%s\" failed or was killed", usual[i]);
         return r;
     }
-    ctl_error("found no editor; set $EDITOR");
+    ctl_error("no editor found; set $EDITOR");
     return -ENOENT;
 }
 
@@ -71,7 +71,7 @@ static int decide(const CtlOptions *options, const Draft *draft)
     int status = file_print_plan(options, draft_candidate(draft), draft_target(draft), &changes);
     if (status != 0)
         return -1;
-    return ctl_confirm(options, changes > 0 ? "Save the file, so that this begins?" : "Save the file?");
+    return ctl_confirm(options, changes > 0 ? "Save the file and start this?" : "Save the file?");
 }
 
 /* Editor, check, and again while the operator wants. EXIT_FINE with *ret_wanted: the candidate shall count.
@@ -123,7 +123,7 @@ int ctl_edit(int argc, char *argv[], const CtlOptions *options)
     if (status != 0)
         return status;
     if (options->host || options->machine) {
-        ctl_error("edit works on the file of this host only; leave --host and --machine out");
+        ctl_error("edit works only on the file of this host; omit --host and --machine");
         return EXIT_USAGE;
     }
     plain.json = JSON_OFF; /* this is a conversation */
@@ -135,8 +135,8 @@ int ctl_edit(int argc, char *argv[], const CtlOptions *options)
     if (draft_save(draft) < 0)
         return EXIT_FAILED;
     if (!options->quiet)
-        printf(
-            "%s: saved. relayalloc-reload.path makes the daemon read it; so does \"relayallocctl reload\".\n",
-            draft_target(draft));
+        printf("%s: saved. relayalloc-reload.path makes the daemon read it; \"relayallocctl reload\" does "
+               "the same.\n",
+               draft_target(draft));
     return EXIT_FINE;
 }

@@ -246,7 +246,7 @@ int ctl_events(int argc, char *argv[], const CtlOptions *options)
     if (status != 0)
         return status;
     if (wanted.follow && options->columns) {
-        ctl_error("--follow and --columns exclude each other");
+        ctl_error("--follow and --columns cannot be combined");
         return EXIT_USAGE;
     }
     if (wanted.follow && !wanted.lines_set && wanted.since == 0)

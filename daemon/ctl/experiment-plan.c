@@ -52,14 +52,15 @@ static int take_groups(ExperimentPlan *plan, const char *text)
     for (char *word; (word = strsep(&rest, ","));) {
         char *colon = strchr(word, ':');
         if (!colon || colon == word || !colon[1]) {
-            ctl_error("--groups=%s: each is NAME:ALLOCATOR, separated by commas, as in A:jemalloc,B:mimalloc",
-                      text);
+            ctl_error(
+                "--groups=%s: must be NAME:ALLOCATOR, separated by commas, such as A:jemalloc,B:mimalloc",
+                text);
             return EXIT_USAGE;
         }
         *colon = '\0';
         for (const char *p = word; *p; p++)
             if ((unsigned char)*p < ' ' || *p == 0x7f) {
-                ctl_error("--groups: a control character in the name of a group");
+                ctl_error("--groups: the name of a group contains a control character");
                 return EXIT_USAGE;
             }
         for (size_t i = 0; i < plan->n_groups; i++)
@@ -118,13 +119,12 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Exp
     if (r != 0)
         return r;
     if (plan->n_groups == 0) {
-        ctl_error(
-            "experiment plan takes --groups=NAME:ALLOCATOR,… and --size=RELAYS of each (default: as many as "
-            "there are)");
+        ctl_error("experiment plan requires --groups=NAME:ALLOCATOR,…; --size=RELAYS sets the size of each "
+                  "group (default: as many as there are)");
         return EXIT_USAGE;
     }
     if (plan->source.at_text || plan->source.warmup_text) {
-        ctl_error("experiment plan takes the last samples: no --at, no --warmup");
+        ctl_error("experiment plan uses the latest samples; it takes neither --at nor --warmup");
         return EXIT_USAGE;
     }
     r = ctl_source_check(&plan->source);
@@ -289,7 +289,7 @@ int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options)
     if (r != 0)
         return r;
     if (series.n_hosts > 1) {
-        ctl_error("these are relays of %zu hosts: plan each host by itself, with its own journal",
+        ctl_error("these are relays of %zu hosts; plan each host separately, from its own journal",
                   series.n_hosts);
         return EXIT_USAGE;
     }
@@ -301,7 +301,7 @@ int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options)
         plan.size = plan.n / plan.n_groups;
     if (balance_plan(plan.relays, plan.n, plan.n_groups, plan.size, plan.seed, plan.group, &plan.balance) <
         0) {
-        ctl_error("%zu groups of %" PRIu64 " take more relays than there are: %zu in the last samples",
+        ctl_error("%zu groups of %" PRIu64 " need more relays than there are: %zu in the latest samples",
                   plan.n_groups, plan.size > 0 ? plan.size : 1, plan.n);
         return EXIT_FAILED;
     }

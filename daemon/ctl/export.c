@@ -174,7 +174,7 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Ctl
         return EXIT_USAGE;
     }
     if (options->json != JSON_OFF) {
-        ctl_error("export writes CSV; for JSON there are report and history");
+        ctl_error("export writes CSV; use report or history for JSON");
         return EXIT_USAGE;
     }
     return ctl_source_check(source);

@@ -96,7 +96,7 @@ static bool local_only(const CtlOptions *options, const char *verb)
 {
     if (!options->host && !options->machine)
         return true;
-    ctl_error("%s works on files of this host only; leave --host and --machine out", verb);
+    ctl_error("%s works only on files of this host; omit --host and --machine", verb);
     return false;
 }
 
@@ -137,11 +137,11 @@ int ctl_check(int argc, char *argv[], const CtlOptions *options)
 
 enum { PLAN_WAVE, PLAN_RELAY, PLAN_ACTION, PLAN_GROUP, PLAN_ALLOCATOR, PLAN_REASON };
 static const Column plan_columns[] = {
-    [PLAN_WAVE] = { "WAVE", COLUMN_NUMBER, "its turn; none: nothing may be done" },
+    [PLAN_WAVE] = { "WAVE", COLUMN_NUMBER, "its wave; empty if nothing may be done" },
     [PLAN_RELAY] = { "RELAY", COLUMN_TEXT, "name of the relay" },
     [PLAN_ACTION] = { "ACTION", COLUMN_TEXT,
-                      "write, remove: the drop-in alone; restart: and the relay; refused: it should be, but "
-                      "must not" },
+                      "write, remove: only the drop-in; restart: the relay as well; refused: needed, but not "
+                      "allowed" },
     [PLAN_GROUP] = { "GROUP", COLUMN_TEXT, "the group that takes it" },
     [PLAN_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "the allocator that it gets" },
     [PLAN_REASON] = { "REASON", COLUMN_PROSE, "why" },
@@ -308,9 +308,9 @@ static void hint_unreadable(const CtlOptions *options, const Survey *survey)
     if (options->quiet)
         return;
     if (!survey->asked_systemd)
-        fputs("systemd cannot be asked; which relays run, and what, is not known.\n", stderr);
+        fputs("Cannot reach systemd; which relays run, and with which allocator, is not known.\n", stderr);
     if (unreadable > 0)
-        fprintf(stderr, "What %zu relay%s run%s cannot be read; root sees more.\n", unreadable,
+        fprintf(stderr, "Cannot read what %zu relay%s run%s; try again as root.\n", unreadable,
                 unreadable == 1 ? "" : "s", unreadable == 1 ? "s" : "");
 }
 
@@ -392,7 +392,7 @@ int ctl_plan(int argc, char *argv[], const CtlOptions *options)
         return r;
     if (remote) {
         if (r == -ENXIO)
-            ctl_error("relayallocd does not run on %s", options->host ? options->host : options->machine);
+            ctl_error("relayallocd is not running on %s", options->host ? options->host : options->machine);
         return EXIT_FAILED;
     }
     status = judge_place(options->config, !file_is_installed(options, options->config));

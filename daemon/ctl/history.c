@@ -24,7 +24,7 @@ static const Column columns[] = {
     [COL_RSS] = { "RSS", COLUMN_BYTES, "resident memory" },
     [COL_ANON] = { "ANON", COLUMN_BYTES, "of that, anonymous" },
     [COL_SWAP] = { "SWAP", COLUMN_BYTES, "swapped out" },
-    [COL_PEAK] = { "PEAK", COLUMN_BYTES, "the most that was resident since the process started" },
+    [COL_PEAK] = { "PEAK", COLUMN_BYTES, "peak of resident memory since the process started" },
     [COL_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "what it ran, proved" },
     [COL_VERSION] = { "VERSION", COLUMN_TEXT, "version of that" },
     [COL_GROUP] = { "GROUP", COLUMN_TEXT, "its group" },
@@ -189,8 +189,8 @@ int ctl_history(int argc, char *argv[], const CtlOptions *options)
         return EXIT_FAILED;
     }
     if (history.n == 0) {
-        ctl_error("the journal has no sample of a relay named \"%s\"%s", history.relay,
-                  wanted.since > 0 || wanted.until != USEC_INFINITY ? " of that time" : "");
+        ctl_error("the journal has no samples of a relay named \"%s\"%s", history.relay,
+                  wanted.since > 0 || wanted.until != USEC_INFINITY ? " in that time" : "");
         journal_hint_nothing(options, &wanted);
         return EXIT_NO_RELAY;
     }

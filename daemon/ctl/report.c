@@ -42,7 +42,7 @@ static int take_format(const char *value, Format *ret)
             return 0;
         }
     const char *near = did_you_mean(value, format_names);
-    ctl_error("--format=%s: it is table, json, csv, markdown, html, svg or png%s%s%s", value,
+    ctl_error("--format=%s: must be table, json, csv, markdown, html, svg or png%s%s%s", value,
               near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return EXIT_USAGE;
 }
@@ -103,7 +103,7 @@ static int take_by(const char *value, SourceBy *ret)
     else if (streq(value, "group"))
         *ret = SOURCE_BY_GROUP;
     else {
-        ctl_error("--by=%s: it is \"allocator\" or \"group\"", value);
+        ctl_error("--by=%s: must be \"allocator\" or \"group\"", value);
         return EXIT_USAGE;
     }
     return 0;
@@ -133,13 +133,13 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Rep
         return r;
     if (options->json != JSON_OFF) {
         if (ret->format != FORMAT_TABLE && ret->format != FORMAT_JSON) {
-            ctl_error("--json and --format=%s exclude each other", format_names[ret->format]);
+            ctl_error("--json and --format=%s cannot be combined", format_names[ret->format]);
             return EXIT_USAGE;
         }
         ret->format = FORMAT_JSON;
     }
     if (ret->format == FORMAT_PNG && isatty(STDOUT_FILENO)) {
-        ctl_error("a PNG image is nothing for a terminal: redirect it into a file");
+        ctl_error("not writing a PNG image to a terminal; redirect it to a file");
         return EXIT_USAGE;
     }
     return ctl_source_check(&ret->source);
@@ -163,11 +163,11 @@ static const Column table_columns[_TABLE_COLUMN_MAX] = {
     [REPORT_GROUP] = { "GROUP", COLUMN_TEXT, "group of the configuration" },
     [REPORT_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "what ran, proved" },
     [REPORT_VERSION] = { "VERSION", COLUMN_TEXT, "its version" },
-    [REPORT_RELAYS] = { "RELAYS", COLUMN_NUMBER, "relays that count" },
+    [REPORT_RELAYS] = { "RELAYS", COLUMN_NUMBER, "relays counted" },
     [REPORT_AVERAGE] = { "AVERAGE", COLUMN_REAL, "mean over relays of each one's mean memory" },
     [REPORT_REDUCTION] = { "REDUCTION", COLUMN_REAL, "how much less than the baseline" },
     [REPORT_INTERVAL] = { "INTERVAL", COLUMN_REAL, "95 % interval of the reduction" },
-    [REPORT_GROWTH] = { "GROWTH/DAY", COLUMN_REAL, "growth of the average a day" },
+    [REPORT_GROWTH] = { "GROWTH/DAY", COLUMN_REAL, "growth of the average per day" },
     [REPORT_VERDICT] = { "VERDICT", COLUMN_TEXT, "steady, growing, shrinking or too short to tell" },
     [TABLE_DEVIATION] = { "DEVIATION", COLUMN_BYTES, "standard deviation between relays" },
     [TABLE_SAMPLES] = { "SAMPLES", COLUMN_NUMBER, "samples" },
@@ -278,9 +278,9 @@ static void add_notes(const ReportArguments *arguments, char ***notes)
     const CtlSource *source = &arguments->source;
 
     if (source->from_config)
-        strv_push(notes, xasprintf("Allocators and groups are those that %s assigns; a table does not prove "
-                                   "them.",
-                                   source->options->config));
+        strv_push(notes,
+                  xasprintf("Allocators and groups are those that %s assigns; the table does not prove them.",
+                            source->options->config));
     else if (source->file && source->has_allocator)
         strv_push(notes, xstrdup("Allocators are those that the table names; it does not prove them."));
 }

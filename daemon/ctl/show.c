@@ -21,13 +21,13 @@ enum {
 static const Column list_columns[] = {
     [LIST_RELAY] = { "RELAY", COLUMN_TEXT, "name of the relay" },
     [LIST_GROUP] = { "GROUP", COLUMN_TEXT, "the group that takes it" },
-    [LIST_ASSIGNED] = { "ASSIGNED", COLUMN_TEXT, "allocator by the configuration" },
+    [LIST_ASSIGNED] = { "ASSIGNED", COLUMN_TEXT, "allocator that the configuration assigns" },
     [LIST_RUNNING] = { "RUNNING", COLUMN_TEXT, "allocator that its process runs, proved" },
     [LIST_VERSION] = { "VERSION", COLUMN_TEXT, "version of that" },
     [LIST_STATE] = { "STATE", COLUMN_TEXT,
                      "ok, pending, restarting, settling, failed, drifted, stopped, observed" },
     [LIST_RSS] = { "RSS", COLUMN_BYTES, "resident memory" },
-    [LIST_PEAK] = { "PEAK", COLUMN_BYTES, "the most that was resident" },
+    [LIST_PEAK] = { "PEAK", COLUMN_BYTES, "peak of resident memory" },
     [LIST_SINCE] = { "SINCE", COLUMN_TIME, "start of its process" },
 };
 
@@ -94,14 +94,15 @@ enum {
     GROUPS_AVERAGE
 };
 static const Column groups_columns[] = {
-    [GROUPS_GROUP] = { "GROUP", COLUMN_TEXT, "name of the group; none: observed relays, in no group" },
+    [GROUPS_GROUP] = { "GROUP", COLUMN_TEXT,
+                       "name of the group; empty for observed relays, which are in no group" },
     [GROUPS_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "the allocator that it assigns" },
     [GROUPS_RELAYS] = { "RELAYS", COLUMN_NUMBER, "relays that it takes" },
     [GROUPS_OK] = { "OK", COLUMN_NUMBER, "of them, running what they are assigned" },
     [GROUPS_STOPPED] = { "STOPPED", COLUMN_NUMBER, "of them, stopped" },
     [GROUPS_DIFFER] = { "DIFFER", COLUMN_NUMBER, "of them, not as assigned (yet)" },
     [GROUPS_RSS] = { "RSS", COLUMN_BYTES, "resident memory of all of them" },
-    [GROUPS_AVERAGE] = { "AVERAGE", COLUMN_BYTES, "the same by running relay" },
+    [GROUPS_AVERAGE] = { "AVERAGE", COLUMN_BYTES, "average of that per running relay" },
 };
 
 typedef struct GroupSum {

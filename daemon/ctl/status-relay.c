@@ -51,7 +51,7 @@ static void print_relay(FILE *f, const CtlOptions *options, const RelayStatus *r
     else
         status_field(f, "State", "%s: %s", state, r->reason);
     if (isempty(r->group))
-        status_field(f, "Group", "none: observed only");
+        status_field(f, "Group", "none (observed only)");
     else
         status_field(f, "Group", "%s", r->group);
     status_field(f, "Assigned", "%s", or_dash(r->assigned));

@@ -65,7 +65,7 @@ static void print_rollout(FILE *f, const CtlOptions *options, const ManagerStatu
     if (m->ends > now)
         status_field(f, "Left", "about %s", format_span(span, m->ends - now));
     if (streq(m->rollout, "halted") || streq(m->rollout, "aborted") || streq(m->rollout, "paused"))
-        status_field(f, "Go on", "\"relayallocctl resume\"");
+        status_field(f, "Resume", "\"relayallocctl resume\"");
 }
 
 /* "relay1 (settling), relay2 (restarting)" */
@@ -84,7 +84,7 @@ static void print_under_way(FILE *f, const Fleet *fleet)
     }
     fclose(list);
     if (!isempty(text))
-        status_field(f, "Under way", "%s", text);
+        status_field(f, "In progress", "%s", text);
 }
 
 /* The relays of that state, a line each with the reason. */
@@ -120,7 +120,8 @@ static void print_fleet(FILE *f, const CtlOptions *options, sd_bus *bus, const F
 
 static void print_refused(FILE *f, const CtlOptions *options, const char *problems)
 {
-    _cleanup_(freep) char *first = ctl_paint(options, "1;31", "a newer version of the file is not in force:");
+    _cleanup_(freep) char *first =
+        ctl_paint(options, "1;31", "the file has changed, but the new version is not in force:");
 
     status_field(f, "Refused", "%s", first);
     while (*problems) {

@@ -205,7 +205,7 @@ static void draw_head(const Top *top)
     move(0, 0);
     if (top->gone)
         attron(A_BOLD);
-    line = top->gone ? xstrdup("relayallocd does not run or answer; this is the last that it said")
+    line = top->gone ? xstrdup("relayallocd is not running or not answering; this is its last answer")
                      : TAKE_PTR(summary);
     put(line, COLS, false);
     attroff(A_BOLD);
@@ -268,7 +268,7 @@ static void draw_help(void)
         "  n  name            g  group",
         "  a  allocator       v  version",
         "  s  state           t  start",
-        "  r  the other way round",
+        "  r  reverse order",
         "",
         "Move: arrows, page keys, Home, End",
         "q: quit   any other key: back",

@@ -145,14 +145,14 @@ int ctl_top(int argc, char *argv[], const CtlOptions *options)
     if (status != 0)
         return status;
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-        ctl_error("top needs a terminal; \"relayallocctl list\" does without");
+        ctl_error("top needs a terminal; use \"relayallocctl list\" instead");
         return EXIT_USAGE;
     }
     if (ctl_bus_open(options, false, &bus) < 0)
         return EXIT_FAILED;
     int r = update(&top, bus);
     if (r >= 0 && top.gone) {
-        ctl_error("relayallocd does not run; \"systemctl start relayallocd\" starts it");
+        ctl_error("relayallocd is not running; start it with \"systemctl start relayallocd\"");
         return EXIT_FAILED;
     }
     if (r >= 0 && local && sparks_read_journal(&top.sparks, top.now) < 0)

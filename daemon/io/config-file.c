@@ -249,7 +249,7 @@ static void judge_file(Source *s, const char *path, const struct stat *st)
         problems_add(&s->distrust, judged, 0, NULL, "%s%s", reason,
                      s->draft ? "; it is refused when it is installed so" : "");
     else if (streq(judged, path) && (found.st_dev != st->st_dev || found.st_ino != st->st_ino))
-        problems_add(&s->distrust, judged, 0, NULL, "changes while it is read");
+        problems_add(&s->distrust, judged, 0, NULL, "changed while it was read");
 }
 
 /* The whole file, with a NUL behind it; NULL and the reason in *ret_error. */
@@ -268,13 +268,13 @@ static char *read_whole(Source *s, const char *path, const char **ret_error)
         return NULL;
     }
     if (!S_ISREG(st.st_mode)) {
-        *ret_error = S_ISDIR(st.st_mode) ? "is a folder, not a file" : "is not a regular file";
+        *ret_error = S_ISDIR(st.st_mode) ? "is a directory, not a file" : "is not a regular file";
         return NULL;
     }
     judge_file(s, path, &st);
     size_t expected = (size_t)st.st_size;
     if (expected > FILE_SIZE_MAX - s->bytes) {
-        *ret_error = "too large; 1 MiB is the most, all included files together";
+        *ret_error = "too large; the limit is 1 MiB for all included files together";
         return NULL;
     }
     s->bytes += expected;
@@ -289,11 +289,11 @@ static char *read_whole(Source *s, const char *path, const char **ret_error)
             n += (size_t)got;
     } while (got != 0 && n <= expected);
     if (n != expected) {
-        *ret_error = "changes while it is read";
+        *ret_error = "changed while it was read";
         return NULL;
     }
     if (strlen(text) != n) {
-        *ret_error = "holds a NUL byte; it is not a text file";
+        *ret_error = "contains a NUL byte; it is not a text file";
         return NULL;
     }
     return TAKE_PTR(text);
@@ -307,7 +307,7 @@ static const char *source_add_file(Source *s, const char *path, unsigned depth)
     size_t file = strv_length(s->files);
 
     if (depth > INCLUDE_DEPTH_MAX)
-        return "files that include each other too deeply (8 levels at most)";
+        return "files include each other too deeply (8 levels at most)";
     if (file >= FILES_MAX)
         return "too many files (64 at most)";
     text = read_whole(s, path, &error);
@@ -379,7 +379,7 @@ static void convert(Source *s, const config_setting_t *setting, unsigned depth, 
 static void add_open_end(Source *s)
 {
     problems_add(s->problems, s->files[s->opened.file], s->opened.line, NULL,
-                 "the %s that begins here has no end", s->state == IN_COMMENT ? "comment" : "string");
+                 "the %s that starts here is not closed", s->state == IN_COMMENT ? "comment" : "string");
 }
 
 static void add_parse_problem(Source *s, const config_t *parsed)
@@ -395,7 +395,7 @@ static void add_parse_problem(Source *s, const config_t *parsed)
     if (!text || streq(text, "syntax error"))
         text = "syntax error: look here and just before for a missing \";\" or \",\", a quote or a bracket";
     else if (streq(text, "duplicate setting name"))
-        text = "a setting of this name stands further up in the same group: keep one of them";
+        text = "this name is already used further up in the same group; keep one of them";
     problems_add(s->problems, s->files[origin.file], origin.line, NULL, "%s", text);
 }
 

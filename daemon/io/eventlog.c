@@ -99,9 +99,9 @@ static void send_entry(Entry *e)
     if (lost > 0) {
         Entry apology = { .n = 0 };
 
-        entry_take(
-            &apology,
-            xasprintf("MESSAGE=The journal took nothing for a while; %" PRIu64 " entries were lost.", lost));
+        entry_take(&apology, xasprintf("MESSAGE=The journal accepted nothing for a while; %" PRIu64
+                                       " entries were lost.",
+                                       lost));
         entry_text(&apology, "MESSAGE_ID", message_id(MESSAGE_DAEMON_NOTE));
         entry_number(&apology, "PRIORITY", LOG_WARNING);
         if (deliver(&apology))

@@ -149,7 +149,7 @@ const char *journal_why_unreadable(int r)
     case EIO:
         return "damaged";
     case EIDRM:
-        return "deleted meanwhile";
+        return "deleted in the meantime";
     case EPROTONOSUPPORT:
         return "written by a newer version of systemd";
     case ESHUTDOWN:
@@ -169,7 +169,7 @@ static void examine(JournalFiles *files, JournalFileEntry *take, off_t size)
     if (r < 0 && (r == -ENODATA || r == -EBADMSG) && mend_short_file(take, size) == 0) {
         r = journal_file_reader(take, &j);
         if (r >= 0)
-            journal_files_complain(files, take, "cut off; what is left of it is read");
+            journal_files_complain(files, take, "truncated; what is left of it is read");
     }
     if (r >= 0)
         r = sd_journal_get_cutoff_realtime_usec(j, &take->first, &take->last);
@@ -297,7 +297,7 @@ int journal_files_open(const JournalSource *source, JournalFiles *ret)
         return -EACCES;
     if (files.denied > 0)
         strv_push(&files.complaints,
-                  xasprintf("%zu journal files are not read: no permission", files.denied));
+                  xasprintf("%zu journal files cannot be read: no permission", files.denied));
     if (files.n > 0)
         qsort(files.items, files.n, sizeof(*files.items), file_compare);
     *ret = files;

@@ -283,8 +283,8 @@ static bool repair(JournalWalk *walk)
         return false;
     }
     if (walk->repairs == 1)
-        journal_files_complain(walk->files, walk->file, "damaged; what cannot be read after %s is left out",
-                               from);
+        journal_files_complain(walk->files, walk->file,
+                               "damaged; entries after %s that cannot be read are left out", from);
     return skip_damage(walk);
 }
 

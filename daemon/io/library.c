@@ -116,7 +116,7 @@ int library_check_elf(const char *path, const char *probe_path, char **ret_reaso
         return REFUSE(r, ret_reason, "%s cannot be checked: %s: %s", path, probe_path, strerror(-r));
     r = elf_read(path, &library);
     if (r == -ENOEXEC)
-        return REFUSE(r, ret_reason, "%s is no library: it is not an ELF file", path);
+        return REFUSE(r, ret_reason, "%s is not a library: it is not an ELF file", path);
     if (r < 0)
         return REFUSE(r, ret_reason, "%s cannot be read: %s", path, strerror(-r));
     if (library.ident[EI_CLASS] != probe.ident[EI_CLASS])
@@ -125,7 +125,7 @@ int library_check_elf(const char *path, const char *probe_path, char **ret_reaso
                       path, library.ident[EI_CLASS] == ELFCLASS32 ? "32" : "64",
                       probe.ident[EI_CLASS] == ELFCLASS32 ? "32" : "64");
     if (library.ident[EI_DATA] != probe.ident[EI_DATA])
-        return REFUSE(-ENOEXEC, ret_reason, "%s is for another architecture: its bytes are in another order",
+        return REFUSE(-ENOEXEC, ret_reason, "%s is for another architecture: its byte order is different",
                       path);
     /* Of one byte order, so they compare as they stand, whatever ours is. */
     if (library.machine != probe.machine)
@@ -133,7 +133,7 @@ int library_check_elf(const char *path, const char *probe_path, char **ret_reaso
                       "%s is for another architecture: its ELF machine is %u, that of programs here is %u",
                       path, library.machine, probe.machine);
     if (library.type != ET_DYN)
-        return REFUSE(-ENOEXEC, ret_reason, "%s is no library, but a program or another kind of ELF file",
+        return REFUSE(-ENOEXEC, ret_reason, "%s is not a library, but a program or another kind of ELF file",
                       path);
     return 0;
 }
@@ -237,10 +237,11 @@ static int check_name(const char *name, char **ret_reason)
     if (strlen(name) >= PATH_MAX)
         return REFUSE(-EINVAL, ret_reason, "the library's name is too long");
     if (!can_be_preloaded(name))
-        return REFUSE(-EINVAL, ret_reason,
-                      "\"%s\" cannot be preloaded: the dynamic linker takes no blanks, colons or \"$\" in a "
-                      "library's name",
-                      name);
+        return REFUSE(
+            -EINVAL, ret_reason,
+            "\"%s\" cannot be preloaded: the dynamic linker accepts no blanks, colons or \"$\" in a "
+            "library's name",
+            name);
     if (strchr(name, '/') && name[0] != '/')
         return REFUSE(-EINVAL, ret_reason, "\"%s\" is neither a bare name nor an absolute path", name);
     return 0;
@@ -315,13 +316,14 @@ int library_resolve(const char *name, const char *probe_path, Library *ret, char
     *strrchr(found, '/') = '\0';
     folder = realpath(*found ? found : "/", NULL);
     if (!folder)
-        return REFUSE(-errno, ret_reason, "%s cannot be looked at: %s", found, strerror(errno));
+        return REFUSE(-errno, ret_reason, "%s cannot be examined: %s", found, strerror(errno));
     path = xasprintf("%s/%s", streq(folder, "/") ? "" : folder, base + 1);
     if (!can_be_preloaded(path) || !can_be_preloaded(real))
-        return REFUSE(-EINVAL, ret_reason,
-                      "\"%s\" cannot be preloaded: the dynamic linker takes no blanks, colons or \"$\" in a "
-                      "library's path",
-                      path);
+        return REFUSE(
+            -EINVAL, ret_reason,
+            "\"%s\" cannot be preloaded: the dynamic linker accepts no blanks, colons or \"$\" in a "
+            "library's path",
+            path);
     r = check_loadable(path, probe_path, ret_reason);
     if (r < 0)
         return r;

@@ -95,12 +95,10 @@ static int judge(const char *subject, const SubprocessResult *result, ProbeResul
         _cleanup_(freep) char *line = printable(ignored, strcspn(ignored, "\n"));
         bool unreadable = strstr(line, "cannot open shared object file") != NULL;
 
-        *ret_reason =
-            unreadable
-                ? xasprintf(
-                      "%s cannot be read by unprivileged users: file and folders must be open to all: %s",
-                      subject, line)
-                : xasprintf("%s is refused by the dynamic linker: %s", subject, line);
+        *ret_reason = unreadable ? xasprintf("%s cannot be read by unprivileged users: the file and its "
+                                             "directories must be readable by all: %s",
+                                             subject, line)
+                                 : xasprintf("%s is refused by the dynamic linker: %s", subject, line);
         return unreadable ? -EACCES : -EPROTO;
     }
     if (result->exit_status) {
@@ -110,7 +108,8 @@ static int judge(const char *subject, const SubprocessResult *result, ProbeResul
     }
     r = probe_parse(result->out, ret);
     if (r < 0) {
-        *ret_reason = xasprintf("a program that runs with %s says nothing that can be read%s", subject, why);
+        *ret_reason =
+            xasprintf("a program that runs with %s prints nothing that can be understood%s", subject, why);
         return r;
     }
     add_warnings(ret, result->err);
@@ -138,10 +137,10 @@ int probe_run_within(usec_t timeout, const char *probe_path, const char *library
     int r = subprocess_run(probe_path, strv, timeout, &result);
 
     if (r == -ETIMEDOUT)
-        *ret_reason = xasprintf("a program that runs with %s hangs (no end after %s)", subject,
+        *ret_reason = xasprintf("a program that runs with %s hangs (still running after %s)", subject,
                                 format_span(span, timeout));
     else if (r == -EFBIG) {
-        *ret_reason = xasprintf("a program that runs with %s prints without end", subject);
+        *ret_reason = xasprintf("a program that runs with %s never stops printing", subject);
         r = -EPROTO;
     } else if (r < 0)
         *ret_reason =

@@ -13,7 +13,7 @@
 /* Accounts looked through for members of a group; a directory service may have any number of them. */
 #define ACCOUNTS_MAX 100000
 
-#define MOVE_IT "move it to a directory of root's own"
+#define MOVE_IT "move it to a directory that only root can change"
 
 static bool is_root(const char *user)
 {
@@ -95,9 +95,10 @@ static int refuse_writable(const Walk *w, const char *path, const struct stat *s
 {
     const bool elsewhere = S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX);
 
-    return REFUSE(
-        -EPERM, w->ret_reason, "can be changed by others than root: %s is writable by %s, mode %04o (%s%s)",
-        called(w, path), who, st->st_mode & 07777, elsewhere ? MOVE_IT : fix, elsewhere ? "" : path);
+    return REFUSE(-EPERM, w->ret_reason,
+                  "can be changed by users other than root: %s is writable by %s, mode %04o (%s%s)",
+                  called(w, path), who, st->st_mode & 07777, elsewhere ? MOVE_IT : fix,
+                  elsewhere ? "" : path);
 }
 
 static int check_writable(const Walk *w, const char *path, const struct stat *st)
@@ -130,9 +131,9 @@ static int check_component(const Walk *w, const char *path, const struct stat *s
 
     if (st->st_uid != w->rules->owner) {
         _cleanup_(freep) char *who = user_name(st->st_uid);
-        return REFUSE(-EPERM, w->ret_reason, "can be changed by others than root: %s belongs to %s (%s%s)",
-                      called(w, path), who, S_ISDIR(st->st_mode) ? MOVE_IT : "chown root ",
-                      S_ISDIR(st->st_mode) ? "" : path);
+        return REFUSE(-EPERM, w->ret_reason,
+                      "can be changed by users other than root: %s belongs to %s (%s%s)", called(w, path),
+                      who, S_ISDIR(st->st_mode) ? MOVE_IT : "chown root ", S_ISDIR(st->st_mode) ? "" : path);
     }
     if (S_ISLNK(st->st_mode))
         return 0; /* its mode means nothing; only who may write to its directory can replace it */
@@ -168,7 +169,7 @@ static int look_at(Walk *w, const char *path)
         strv_push(rules->looked, xstrdup(path));
     if (lstat(path, &w->st) < 0) {
         if (errno != ENOENT)
-            return REFUSE(-errno, w->ret_reason, "cannot be looked at: %s: %s", path, strerror(errno));
+            return REFUSE(-errno, w->ret_reason, "cannot be examined: %s: %s", path, strerror(errno));
         if (streq(path, w->whole))
             return REFUSE(-ENOENT, w->ret_reason, "does not exist");
         return REFUSE(-ENOENT, w->ret_reason, "does not exist: there is no %s", path);
@@ -208,7 +209,7 @@ static int enter(Walk *w, const char *name)
     if (S_ISLNK(w->st.st_mode))
         return follow_link(w, next);
     if (*w->rest && !S_ISDIR(w->st.st_mode))
-        return REFUSE(-ENOTDIR, w->ret_reason, "does not exist: %s is no directory", next);
+        return REFUSE(-ENOTDIR, w->ret_reason, "does not exist: %s is not a directory", next);
     free(w->done);
     w->done = TAKE_PTR(next);
     return 0;
@@ -217,7 +218,7 @@ static int enter(Walk *w, const char *name)
 static int check_kind(const Walk *w)
 {
     if (w->rules->directory && !S_ISDIR(w->st.st_mode))
-        return REFUSE(-ENOTDIR, w->ret_reason, "is no directory");
+        return REFUSE(-ENOTDIR, w->ret_reason, "is not a directory");
     if (!w->rules->directory && !S_ISREG(w->st.st_mode))
         return REFUSE(-EINVAL, w->ret_reason, "is not a regular file");
     return 0;

@@ -13,7 +13,7 @@
 typedef struct ExperimentGroup {
     const ReportRow *row;
     size_t relays;  /* that are in it now */
-    usec_t began;   /* when the first of them came in */
+    usec_t began;   /* when the first of them joined */
     size_t known;   /* relays of which samples from before are there */
     double memory;  /* their average then, bytes; NAN */
     double age;     /* and how long their processes had run, s; NAN */

@@ -151,7 +151,7 @@ def test_file_that_others_can_change_keeps_what_runs(world):
     included.chmod(0o666)
     world.config.write_text(world.config.read_text().replace("rollout = { settle = 0; canary = 0; };",
                                                              '\n@include "more.conf"\n'))
-    with pytest.raises(dbus.DBusException, match="can be changed by others than root: it is writable by everybody"):
+    with pytest.raises(dbus.DBusException, match="can be changed by users other than root: it is writable by everybody"):
         world.manager("Reload")
     assert f"{included}: can be changed by others" in world.property("ConfigError")
     assert f"(chmod o-w {included})" in world.property("ConfigError")

@@ -103,7 +103,7 @@ def test_reload_that_changes_nothing_waits_for_nothing(ctl, daemon):
 def test_reload_while_a_rollout_is_halted_since_before(ctl, daemon):
     daemon.says([relay("a")], **ended("halted", 1, failed=1, reason="c: it crashed", state="halted"))
     done = ctl("reload", "--wait", timeout=5)
-    assert done.status == 1 and "halted since before: c: it crashed" in done.err and "Nothing to do" not in done.out
+    assert done.status == 1 and "already halted: c: it crashed" in done.err and "Nothing to do" not in done.out
 
 
 @pytest.mark.parametrize("end, status, words", [
@@ -164,7 +164,7 @@ def test_the_daemon_ends_meanwhile(ctl, daemon):
     assert process.stdout.readline()
     daemon.stop()
     out, err = process.communicate(timeout=10)
-    assert process.returncode == 1 and "relayallocd has ended" in err
+    assert process.returncode == 1 and "relayallocd has exited; it continues" in err
 
 
 def test_progress_bar_on_a_terminal(ctl, daemon):
@@ -174,8 +174,8 @@ def test_progress_bar_on_a_terminal(ctl, daemon):
         daemon.says_after("Reload", relays, **running(2, reason="ü" * 200))
         done = ctl.on_terminal("reload", "--wait", columns=columns, keys=["\x03"])
         # Who gives up waiting is told that the rollout does not.
-        assert done.status == -signal.SIGINT and done.out.endswith('"relayallocctl pause" holds it.\n'), done
-        assert "The rollout goes on" in done.out
+        assert done.status == -signal.SIGINT and done.out.endswith('"relayallocctl pause" pauses it.\n'), done
+        assert "The rollout continues" in done.out
         bars = re.findall(r"\r(█.*?)\033\[K", done.out)
         assert bars and all(len(bar) < columns for bar in bars), done
         assert re.match(r"█+░+ ", bars[0]) and bars[0].count("█") == bars[0].count("░")
@@ -197,4 +197,4 @@ def test_wait_of_revert_that_leaves_one_out(ctl, daemon, operands):
                       **ended("done", 2, 2))
     done = ctl("revert", *operands, "--wait", timeout=10)
     assert done.status == 1 and "Done: 2 of 2" in done.out
-    assert done.err == "relayallocctl: c is not put back, it still has our drop-in (stopped)\n"
+    assert done.err == "relayallocctl: c was not put back: it still has our drop-in (stopped)\n"

@@ -125,9 +125,9 @@ def test_history_shows_an_hour_unless_asked_for_more(run, journal):
 def test_history_of_nobody(run, journal):
     journal.write(sample(T0, "relay1", 1), fleet(T0, relay10=2))
     done = run("history", "relay")
-    assert done.status == 4 and 'no sample of a relay named "relay"' in done.err and done.out == ""
+    assert done.status == 4 and 'no samples of a relay named "relay"' in done.err and done.out == ""
     done = run("history", "relay1", "--since=now")
-    assert done.status == 4 and "of that time" in done.err
+    assert done.status == 4 and "in that time" in done.err
 
 
 def test_only_root_is_believed(run, journal):

@@ -218,8 +218,8 @@ def test_what_others_wrote_cannot_steer_the_terminal(ctl, daemon):
 def test_a_daemon_that_answers_with_garbage(ctl, daemon, verb, garbled):
     daemon.says([relay("a")], garbled=[garbled])
     done = ctl(*verb)
-    assert done.status == 1 and done.out == "" and f"answered to {garbled}" in done.err, done
-    assert "another version" in done.err and "does not run" not in done.err
+    assert done.status == 1 and done.out == "" and f"the answer of relayallocd to {garbled}" in done.err, done
+    assert "versions of both programs" in done.err and "not running" not in done.err
 
 
 @pytest.mark.parametrize("verb", ["list", "status", "plan", "verify", "groups", "pause", "reload", "revert"])
@@ -279,14 +279,14 @@ def test_status_names_who_is_under_way_and_who_needs_a_look(ctl, daemon):
                  *(relay(f"e{i}", "drifted", reason=f"overridden by /etc/{i}.conf") for i in range(8))],
                 Rollout="halted", RolloutID=3, RolloutReason="d: it crashed", RolloutResult="halted")
     out = ctl("status").out
-    assert "\n   Under way: b (settling), c (restarting)\n" in out
+    assert "\n In progress: b (settling), c (restarting)\n" in out
     assert "\n      Failed: d: it crashed\n" in out
     assert "\n     Drifted: e0: overridden by /etc/0.conf\n              e1: overridden by /etc/1.conf\n" in out
     assert "e4: " in out and "e5: " not in out and "and 3 more;" in out
-    assert '\n       Go on: "relayallocctl resume"\n' in out
+    assert '\n      Resume: "relayallocctl resume"\n' in out
     daemon.says([relay("a")], Rollout="idle", RolloutID=3, RolloutResult="done")
     out = ctl("status").out
-    assert not [word for word in ("Under way", "Failed:", "Drifted:", "Go on") if word in out]
+    assert not [word for word in ("In progress", "Failed:", "Drifted:", "Resume") if word in out]
     daemon.says([relay("a")], Rollout="idle", RolloutID=3, RolloutResult="none")  # how that one went is not known any more
     assert "\n     Rollout: none since the daemon started; the last was 3\n" in ctl("status").out
     daemon.says([relay("a")], Rollout="halted", RolloutID=3, RolloutResult="none")
@@ -297,7 +297,7 @@ def test_status_tells_a_refused_file_and_why_a_rollout_halted(ctl, daemon):
     daemon.says([relay("a")], ConfigError="/etc/relayalloc.conf:1: x: y\n/etc/relayalloc.conf:2: z", Rollout="halted",
                 RolloutID=1, RolloutReason="a: it crashed", RolloutResult="halted")
     out = ctl("status").out
-    assert "Refused: a newer version of the file is not in force:\n" in out
+    assert "Refused: the file has changed, but the new version is not in force:\n" in out
     assert "              /etc/relayalloc.conf:1: x: y\n              /etc/relayalloc.conf:2: z\n" in out
     assert "halted (1)" in out and "Reason: a: it crashed" in out
     json = ctl("status", "--json=short").json

@@ -99,7 +99,7 @@ def test_is_live(daemon, screen):
     lines = s.has("^b .*50.0 MiB")
     assert names(lines) == ["new", "b"] and "2 relays" in lines[0]
     daemon.stop()
-    s.has("relayallocd does not run")
+    s.has("relayallocd is not running")
     assert names(s.lines) == ["new", "b"]
     daemon.start()
     s.has("^2 relays")

@@ -29,17 +29,17 @@ def test_version(ctl):
     (["xyzzy"], 'unknown verb "xyzzy"'),
     (["--frobnicate"], 'unknown option "--frobnicate"'),
     (["-x", "list"], 'unknown option "-x"'),
-    (["list", "--frobnicate"], 'list knows no option "--frobnicate"'),
-    (["status", "-qx"], 'status knows no option "-qx"'),
+    (["list", "--frobnicate"], 'list: unknown option "--frobnicate"'),
+    (["status", "-qx"], 'status: unknown option "-qx"'),
     (["--json=long"], '"short", "pretty" or "off"'),
     (["list", "-o"], 'option "-o" needs an argument'),
     (["--machine"], 'option "--machine" needs an argument'),
-    (["-H", "a", "-M", "b"], "exclude each other"),
+    (["-H", "a", "-M", "b"], "cannot be combined"),
     (["groups", "x"], "groups takes no operand"),
     (["check", "a", "b"], "check takes at most 1 operand"),
-    (["check", "-M", "m", "f"], "files of this host only"),
-    (["plan", "-H", "h", "f"], "files of this host only"),
-    (["edit", "-M", "m"], "this host only"),
+    (["check", "-M", "m", "f"], "only on files of this host"),
+    (["plan", "-H", "h", "f"], "only on files of this host"),
+    (["edit", "-M", "m"], "only on the file of this host"),
     (["pause", "now"], "pause takes no operand"),
     (["top"], "top needs a terminal"),
 ])
@@ -88,4 +88,4 @@ def test_host_by_ssh(ctl, daemon, tmp_path):
     daemon.stop()
     for verb in ("list", "status", "plan", "groups"):
         done = ctl("-H", "there", verb, PATH=f"{tmp_path}:/usr/bin:/bin")
-        assert done.status == 1 and "relayallocd does not run on there" in done.err and done.out == ""
+        assert done.status == 1 and "relayallocd is not running on there" in done.err and done.out == ""

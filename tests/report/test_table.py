@@ -118,7 +118,7 @@ def test_duplicates(ctl, small, table):
     path = table(text)
     done = report(ctl, path)
     assert done.status == 0
-    assert f"{path}:102: " in done.err and "this row is there already" in done.err
+    assert f"{path}:102: " in done.err and "this row appears twice" in done.err
     assert f"{path}:103: " in done.err and "another value for the same relay and time; the first counts" in done.err
     assert done.out == report(ctl, table(small.csv(), "plain.csv")).out
 
@@ -127,7 +127,7 @@ def test_out_of_order(ctl, small, table):
     lines = small.csv().splitlines()
     text = "\n".join(lines + lines[7:9]) + "\n"
     done = report(ctl, table(text))
-    assert done.status == 0 and "older than the relay's row before" in done.err
+    assert done.status == 0 and "older than the relay's previous row" in done.err
 
 
 def test_two_tables_in_one(ctl, table, tmp_path):
@@ -167,9 +167,9 @@ def test_mixed_offsets(ctl, small, table):
     plain = report(ctl, table(small.csv(), "plain.csv"))
     done = report(ctl, table(text))  # local time is UTC here
     assert done.status == 0 and done.out == plain.out
-    assert "rows tell their offset from UTC" in done.err and "are taken for local time (TZ)" in done.err
+    assert "rows have a UTC offset" in done.err and "are read as local time (TZ)" in done.err
     wrong = report(ctl, table(text), TZ="CET-1")  # an hour that never was, and one that was twice
-    assert wrong.status == 0 and "taken for local time" in wrong.err
+    assert wrong.status == 0 and "read as local time" in wrong.err
 
 
 def test_clocks_go_back(ctl, table):

@@ -250,7 +250,7 @@ def test_without_the_daemon_list_and_plan_say_the_same(changed):
     plan = as_json(m, "plan")
     m.systemctl("stop", "relayallocd")
     done = ctl(m, "list", "--json=short")
-    assert done.returncode == 3 and done.stderr.startswith("relayallocd does not run; ")
+    assert done.returncode == 3 and done.stderr.startswith("relayallocd is not running; ")
     assert facts(json.loads(done.stdout)) == facts(online)
     assert as_json(m, "plan") == plan
     offline = as_json(m, "status", "relay3", status=3)[0]
@@ -317,7 +317,7 @@ def test_an_ordinary_user_reads_and_changes_nothing(changed, running):
     for verb in ("pause", "resume", "abort", "reload", "revert", "verify"):
         done = ctl(m, verb, user="nobody")
         if verb != "verify":
-            assert done.returncode == 1 and ("as root" in done.stderr or "does not run" in done.stderr), done
+            assert done.returncode == 1 and ("as root" in done.stderr or "not running" in done.stderr), done
     done = ctl(m, "edit", "--yes", user="nobody", env="EDITOR='sed -i s/relay/x/'")
     assert done.returncode == 1 and "as root" in done.stderr
     assert m.invocations() == before and m.read("/etc/relayalloc.conf") == text
@@ -351,6 +351,6 @@ def test_from_the_host_with_machine(changed):
         assert m.allocator_in_maps("relay1") == "glibc"
         m.systemctl("stop", "relayallocd")
         done = run("list")
-        assert done.returncode == 1 and f"does not run on {name}" in done.stderr
+        assert done.returncode == 1 and f"is not running on {name}" in done.stderr
     finally:
         entry.unlink()

@@ -292,7 +292,7 @@ static void test_top_level(void **state)
         { FILE_OF(STR(1, "instances_dir", "")),
           "f:1: instances_dir: must be an absolute path such as \"/etc/tor/instances\", not \"\"" },
         { FILE_OF(STR(1, "instances_dir", "/a\nb")),
-          "f:1: instances_dir: must not hold a control character such as a newline or a tab" },
+          "f:1: instances_dir: must not contain a control character such as a newline or a tab" },
         { FILE_OF(STR(1, "rollout", "fast")), "f:1: rollout: must be a group { … }, not \"fast\"" },
         { FILE_OF(EMPTY_LIST(1, "metrics")), "f:1: metrics: must be a group { … }, not a list" },
     };
@@ -319,16 +319,16 @@ static void test_allocators(void **state)
           "f:1: allocators.mine.library: must be an absolute path, or a bare name such as "
           "\"libjemalloc.so.2\"" },
         { IN_ALLOCATOR(STR(1, "library", "/usr/lib/")),
-          "f:1: allocators.mine.library: must be a file, not a folder" },
+          "f:1: allocators.mine.library: must be a file, not a directory" },
         { IN_ALLOCATOR(STR(1, "library", "a.so:b.so")),
-          "f:1: allocators.mine.library: must not hold a colon, a blank or \"$\", which ld.so takes apart in "
-          "LD_PRELOAD" },
+          "f:1: allocators.mine.library: must not contain a colon, a blank or \"$\", which have a meaning of "
+          "their own in LD_PRELOAD" },
         { IN_ALLOCATOR(STR(1, "library", "/a b.so")),
-          "f:1: allocators.mine.library: must not hold a colon, a blank or \"$\", which ld.so takes apart in "
-          "LD_PRELOAD" },
+          "f:1: allocators.mine.library: must not contain a colon, a blank or \"$\", which have a meaning of "
+          "their own in LD_PRELOAD" },
         { IN_ALLOCATOR(STR(1, "library", "/usr/$LIB/a.so")),
-          "f:1: allocators.mine.library: must not hold a colon, a blank or \"$\", which ld.so takes apart in "
-          "LD_PRELOAD" },
+          "f:1: allocators.mine.library: must not contain a colon, a blank or \"$\", which have a meaning of "
+          "their own in LD_PRELOAD" },
         { IN_ALLOCATOR(BOOL(1, "library", true)),
           "f:1: allocators.mine.library: must be a string in double quotes, not true" },
         { IN_ALLOCATOR(STR(1, "environment", "A=b")),
@@ -342,7 +342,7 @@ static void test_environment(void **state)
     (void)state;
 
 #define ENV "f:1: allocators.mine.environment."
-#define LOADS "is refused: it makes the relay load or write other files than its own"
+#define LOADS "is not allowed: it makes the relay load or write files other than its own"
     const Case cases[] = {
         { IN_ENVIRONMENT(INT(1, "MIMALLOC_PURGE_DELAY", 0)),
           ENV "MIMALLOC_PURGE_DELAY: must be a string: write \"0\", with the quotes" },
@@ -351,21 +351,21 @@ static void test_environment(void **state)
         { IN_ENVIRONMENT(STR(1, "LD_PRELOAD", "x")),
           ENV "LD_PRELOAD: is set by relayalloc itself; name the library in the allocator's \"library\"" },
         { IN_ENVIRONMENT(STR(1, "LD_LIBRARY_PATH", "x")),
-          ENV "LD_LIBRARY_PATH: is refused: it makes the relay load other code than its own" },
+          ENV "LD_LIBRARY_PATH: is not allowed: it makes the relay load code other than its own" },
         { IN_ENVIRONMENT(STR(1, "LD_AUDIT", "x")),
-          ENV "LD_AUDIT: is refused: it makes the relay load other code than its own" },
+          ENV "LD_AUDIT: is not allowed: it makes the relay load code other than its own" },
         { IN_ENVIRONMENT(STR(1, "GCONV_PATH", "x")), ENV "GCONV_PATH: " LOADS },
         { IN_ENVIRONMENT(STR(1, "OPENSSL_CONF", "x")), ENV "OPENSSL_CONF: " LOADS },
         { IN_ENVIRONMENT(STR(1, "OPENSSL_MODULES", "x")), ENV "OPENSSL_MODULES: " LOADS },
         { IN_ENVIRONMENT(STR(1, "A-B", "x")),
-          ENV "A-B: is no name of a variable; letters, digits and _ make one" },
+          ENV "A-B: is not a valid name of a variable; use letters, digits and _" },
         { IN_ENVIRONMENT(STR(1, "1A", "x")),
-          ENV "1A: is no name of a variable; letters, digits and _ make one" },
+          ENV "1A: is not a valid name of a variable; use letters, digits and _" },
         { IN_ENVIRONMENT(STR(1, "A", "x\ny")),
-          ENV "A: must not hold a control character such as a newline or a tab" },
+          ENV "A: must not contain a control character such as a newline or a tab" },
         { IN_ENVIRONMENT(STR(1, "A", "\x7f")),
-          ENV "A: must not hold a control character such as a newline or a tab" },
-        { IN_ENVIRONMENT(STR(1, "A", "\xc2\x85")), ENV "A: must not hold a control character (C1)" },
+          ENV "A: must not contain a control character such as a newline or a tab" },
+        { IN_ENVIRONMENT(STR(1, "A", "\xc2\x85")), ENV "A: must not contain a control character (C1)" },
         { IN_ENVIRONMENT(STR(1, "A", "\xff")), ENV "A: must be valid UTF-8" },
         /* what the built-in allocators read, and variables that only look like the refused ones */
         { IN_ENVIRONMENT(STR(1, "GLIBC_TUNABLES", "glibc.malloc.arena_max=1"), STR(1, "LDX", "x"),
@@ -415,13 +415,13 @@ static void test_groups(void **state)
         { IN_GROUP(INT(1, "relays", 5)),
           "f:1: groups[0].relays: must be a list of names and patterns such as [ \"guard*\" ], not 5" },
         { IN_GROUP(EMPTY_LIST(1, "relays")),
-          "f:1: groups[0].relays: is empty; write [ \"*\" ] for all relays, or take the group out" },
+          "f:1: groups[0].relays: is empty; write [ \"*\" ] for all relays, or remove the group" },
         { IN_GROUP(
               LIST(1, "relays", STR(1, NULL, "a"), STR(2, NULL, ""), INT(3, NULL, 7), STR(4, NULL, "a"))),
           "f:2: groups[0].relays[1]: must not be empty\n"
           "f:3: groups[0].relays[2]: must be a string in double quotes, not 7" },
         { IN_GROUP(LIST(1, "relays", STR(1, NULL, "x[a-c"))),
-          "f:1: groups[0].relays[0]: has a \"[\" without its \"]\"; write \"\\\\[\" for the character "
+          "f:1: groups[0].relays[0]: has a \"[\" without a matching \"]\"; write \"\\\\[\" for the character "
           "itself" },
         { IN_GROUP(INT(1, "size", 0)),
           "f:1: groups[0].size: must be a whole number from 1 to 100000, not 0" },
@@ -441,9 +441,9 @@ static void test_groups(void **state)
         { IN_GROUP(STR(1, "share", "10%")),
           "f:1: groups[0].share: must be a percentage above 0 and up to 100, not \"10%\"" },
         { IN_GROUP(INT(1, "size", 1), INT(2, "share", 5)),
-          "f:2: groups[0].share: \"size\" and \"share\" exclude each other; keep one of them" },
+          "f:2: groups[0].share: \"size\" and \"share\" cannot be combined; keep one of them" },
         { IN_GROUP(INT(1, "share", 5), INT(2, "size", 1), ALL_RELAYS(3)),
-          "f:2: groups[0].size: \"size\" and \"share\" exclude each other; keep one of them" },
+          "f:2: groups[0].size: \"size\" and \"share\" cannot be combined; keep one of them" },
         { IN_GROUP(ALL_RELAYS(1), INT(1, "seed", 5)),
           "f:1: groups[0].seed: must be a string in double quotes, not 5" },
     };

@@ -57,8 +57,8 @@ static void test_configuration(void **state)
     Finding f = { 0 };
     assert_null(take(doctor_configuration(NULL, &f), &f));
     assert_finding(
-        take(doctor_configuration("/x can be changed by others than root: … (chmod o-w /x)", &f), &f),
-        "configuration-refused", SEVERITY_WARNING, "is refused: /x can be changed by others");
+        take(doctor_configuration("/x can be changed by users other than root: … (chmod o-w /x)", &f), &f),
+        "configuration-refused", SEVERITY_WARNING, "is refused: /x can be changed by users other than root");
 }
 
 static void test_mimalloc3(void **state)

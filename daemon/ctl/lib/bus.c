@@ -44,11 +44,11 @@ static bool is_absent(const sd_bus_error *error)
 static int report(const char *method, const sd_bus_error *error, int r)
 {
     if (is_absent(error)) {
-        ctl_error("relayallocd does not run; \"systemctl start relayallocd\" starts it");
+        ctl_error("relayallocd is not running; start it with \"systemctl start relayallocd\"");
         return -ENXIO;
     }
     if (r == -ETIMEDOUT) {
-        ctl_error("relayallocd does not answer (%s); \"systemctl status relayallocd\" may tell why", method);
+        ctl_error("relayallocd does not answer (%s); \"systemctl status relayallocd\" may show why", method);
         return r;
     }
     if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_RELAY)) {
@@ -61,7 +61,7 @@ static int report(const char *method, const sd_bus_error *error, int r)
     }
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
         sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED)) {
-        ctl_error("%s is for root, or for whom polkit lets; try it as root", method);
+        ctl_error("%s requires root, or authorization by polkit; try again as root", method);
         return -EACCES;
     }
     ctl_error("%s failed: %s", method, error->message ? error->message : strerror(-r));
@@ -84,7 +84,7 @@ int ctl_bus_send(sd_bus *bus, sd_bus_message *call, Say say, sd_bus_message **re
 
 int ctl_bus_unreadable(const char *method, int r)
 {
-    ctl_error("cannot read what relayallocd answered to %s (%s); is it of another version than this program?",
+    ctl_error("cannot read the answer of relayallocd to %s (%s); do the versions of both programs differ?",
               method, strerror(-r));
     return -EBADMSG; /* r may be an errno that says something else in ctl_bus_send() */
 }
@@ -101,7 +101,7 @@ int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, co
         va_end(ap);
     }
     if (r < 0) {
-        ctl_error("cannot make the call %s: %s", method, strerror(-r));
+        ctl_error("cannot call %s: %s", method, strerror(-r));
         return r;
     }
     return ctl_bus_send(bus, call, SAY_ALL, ret_reply);

@@ -142,7 +142,7 @@ int draft_new(const char *path, Draft **ret)
     draft->real = realpath(path, NULL);
     if (!draft->real || access(draft->real, W_OK) < 0) {
         int r = -errno;
-        ctl_error("cannot edit %s: %s%s", path, strerror(-r), r == -EACCES ? "; try it as root" : "");
+        ctl_error("cannot edit %s: %s%s", path, strerror(-r), r == -EACCES ? "; try again as root" : "");
         return r;
     }
     int r = read_text(draft->real, 0, &draft->original, &draft->st);
@@ -152,7 +152,7 @@ int draft_new(const char *path, Draft **ret)
     }
     r = make_copy(draft);
     if (r < 0) {
-        ctl_error("cannot make a copy of %s to edit: %s", path, strerror(-r));
+        ctl_error("cannot create a copy of %s to edit: %s", path, strerror(-r));
         return r;
     }
     at_risk = draft;
@@ -214,7 +214,7 @@ int draft_take(Draft *draft)
         return 0;
     r = write_candidate(draft, text);
     if (r < 0) {
-        ctl_error("cannot write beside %s: %s", draft->target, strerror(-r));
+        ctl_error("cannot write to the directory of %s: %s", draft->target, strerror(-r));
         return r;
     }
     return 1;
@@ -240,7 +240,7 @@ static int sync_folder(const char *path)
 int draft_save(Draft *draft)
 {
     if (!is_original(draft)) {
-        ctl_error("%s was changed by somebody else meanwhile; it was left so, your version is %s",
+        ctl_error("%s changed on disk while you were editing; left untouched, your version is in %s",
                   draft->target, draft->copy);
         free(draft->dir);
         draft->dir = NULL; /* kept */
@@ -255,6 +255,7 @@ int draft_save(Draft *draft)
     draft->candidate = NULL;
     int r = sync_folder(draft->real);
     if (r < 0)
-        ctl_error("%s was replaced, but may not survive a power cut: %s", draft->target, strerror(-r));
+        ctl_error("%s was replaced, but the change may not survive a power failure: %s", draft->target,
+                  strerror(-r));
     return r;
 }

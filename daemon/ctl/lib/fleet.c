@@ -126,7 +126,7 @@ static void fleet_from_survey(Survey *survey, Fleet *ret)
 void fleet_say_offline(const CtlOptions *options)
 {
     if (!options->quiet)
-        ctl_complain("relayallocd does not run; this is what files and systemd say.");
+        ctl_complain("relayallocd is not running; this is what files and systemd show.");
 }
 
 int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus)
@@ -141,7 +141,7 @@ int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus)
         r = -ENXIO; /* no bus, no daemon on it */
     if (r == -ENXIO) {
         if (remote) {
-            ctl_error("relayallocd does not run on %s", options->host ? options->host : options->machine);
+            ctl_error("relayallocd is not running on %s", options->host ? options->host : options->machine);
             return EXIT_FAILED;
         }
         fleet_say_offline(options);

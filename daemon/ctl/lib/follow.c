@@ -153,7 +153,7 @@ static int show_end(Follow *follow, const ManagerStatus *m)
     if (follow->terminal && ctl_chatty(follow->options))
         fputs("\r\033[K", stdout);
     if (m->id == follow->before && is_stuck(m)) {
-        ctl_error("the rollout is %s since before%s%s; \"relayallocctl resume\" goes on", m->rollout,
+        ctl_error("the rollout was already %s%s%s; \"relayallocctl resume\" continues it", m->rollout,
                   isempty(m->reason) ? "" : ": ", isempty(m->reason) ? "" : m->reason);
         return EXIT_FAILED;
     }
@@ -208,8 +208,8 @@ static int more_to_do(Follow *follow, ManagerStatus *facts)
 static void on_interrupt(int number)
 {
     static const char text[] =
-        "\nThe rollout goes on; \"relayallocctl status\" shows it, \"relayallocctl pause\" "
-        "holds it.\n";
+        "\n"
+        "The rollout continues; \"relayallocctl status\" shows it, \"relayallocctl pause\" pauses it.\n";
 
     if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
         return;
@@ -248,8 +248,7 @@ int follow_to_end(Follow *follow)
             manager_status_clear(&m);
             r = manager_status_get(follow->bus, SAY_FAILURES, &m);
             if (r == -ENXIO)
-                ctl_error(
-                    "relayallocd has ended; what it had begun it goes on with when it is started again");
+                ctl_error("relayallocd has exited; it continues the rollout when it is started again");
             if (r < 0)
                 return EXIT_FAILED;
             if (is_under_way(&m))

@@ -14,7 +14,8 @@ static int read_time(const char *option, const char *value, usec_t *ret)
 {
     if (timestamp_parse(value, ctl_now(), ret) >= 0)
         return 0;
-    ctl_error("--%s=%s is no time; write \"2026-01-08 06:00\", \"yesterday\", or \"-3d\"", option, value);
+    ctl_error("--%s=%s: not a time; write it like \"2026-01-08 06:00\", \"yesterday\" or \"-3d\"", option,
+              value);
     return EXIT_USAGE;
 }
 
@@ -28,7 +29,7 @@ static int read_lines(const char *value, JournalOptions *o)
         return 0;
     }
     if (parse_u64(value, &n) < 0 || n > ROWS_MAX) {
-        ctl_error("--lines=%s: it is a number up to %d, or \"all\"", value, ROWS_MAX);
+        ctl_error("--lines=%s: must be a number up to %d, or \"all\"", value, ROWS_MAX);
         return EXIT_USAGE;
     }
     o->lines = (size_t)n;
@@ -62,7 +63,7 @@ int journal_options_read(int argc, char *argv[], bool may_follow, JournalOptions
             r = ctl_bad_option(c, argv);
         }
     if (r == 0 && o.follow && o.until != USEC_INFINITY) {
-        ctl_error("--follow and --until exclude each other");
+        ctl_error("--follow and --until cannot be combined");
         r = EXIT_USAGE;
     }
     if (r != 0)
@@ -116,7 +117,7 @@ int journal_open(const CtlOptions *options, const JournalOptions *wanted, sd_jou
     /* Files that may not be read are left out in silence; with none left there is nothing to say. */
     uint64_t readable = 0;
     if (geteuid() != 0 && !wanted->directory && sd_journal_get_usage(j, &readable) >= 0 && readable == 0) {
-        ctl_error("the journal may not be read; root and members of the group systemd-journal may");
+        ctl_error("not allowed to read the journal; run as root or as a member of the group systemd-journal");
         return EXIT_FAILED;
     }
     *ret = TAKE_PTR(j);
@@ -195,7 +196,7 @@ int journal_follow(sd_journal *j, JournalTake take, void *userdata)
 void journal_hint_nothing(const CtlOptions *options, const JournalOptions *wanted)
 {
     if (geteuid() != 0 && !wanted->directory && !options->quiet)
-        fputs("Only what you may read was looked at; root and members of the group systemd-journal may read "
-              "all.\n",
+        fputs("Only the entries that you may read were searched; root and members of the group "
+              "systemd-journal may read all.\n",
               stderr);
 }

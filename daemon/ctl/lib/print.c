@@ -47,7 +47,7 @@ void ctl_error(const char *format, ...)
 
 int ctl_bad_option(int c, char *argv[])
 {
-    ctl_error(c == ':' ? "%s: option \"%s\" needs an argument" : "%s knows no option \"%s\"", argv[0],
+    ctl_error(c == ':' ? "%s: option \"%s\" needs an argument" : "%s: unknown option \"%s\"", argv[0],
               argv[optind > 1 ? optind - 1 : 1]);
     return EXIT_USAGE;
 }

@@ -83,7 +83,7 @@ static int take_time(const CtlSource *source, const char *option, const char *te
     ctl_error("--%s=%s: %s", option, text,
               r == -EDOM     ? "the clocks skipped this local time"
               : r == -ERANGE ? "out of range"
-                             : "not a time; it is one like \"2026-01-08 06:00\", \"yesterday\" or \"-3d\"");
+                             : "not a time; write it like \"2026-01-08 06:00\", \"yesterday\" or \"-3d\"");
     return EXIT_USAGE;
 }
 
@@ -96,22 +96,22 @@ int ctl_source_check(CtlSource *source)
     if (source->warmup_text) {
         source->warmup_given = true;
         if (timespan_parse(source->warmup_text, &source->warmup) < 0) {
-            ctl_error("--warmup=%s: not a span of time; it is one like \"48h\" or \"90min\"",
+            ctl_error("--warmup=%s: not a time span; write it like \"48h\" or \"90min\"",
                       source->warmup_text);
             return EXIT_USAGE;
         }
     }
     if (source->file && (source->journal.directory || source->journal.merge)) {
-        ctl_error("--file and --%s exclude each other", source->journal.directory ? "directory" : "merge");
+        ctl_error("--file and --%s cannot be combined", source->journal.directory ? "directory" : "merge");
         return EXIT_USAGE;
     }
     if (source->journal.directory && source->journal.merge) {
-        ctl_error("--directory and --merge exclude each other: all journals of a directory are read");
+        ctl_error("--directory and --merge cannot be combined; all journals of a directory are read anyway");
         return EXIT_USAGE;
     }
     if (source->at > 0) {
         if (source->until_text) {
-            ctl_error("--at and --until exclude each other");
+            ctl_error("--at and --until cannot be combined");
             return EXIT_USAGE;
         }
         source->until = source->at;
@@ -121,7 +121,7 @@ int ctl_source_check(CtlSource *source)
         return EXIT_USAGE;
     }
     if (source->options->host || source->options->machine) {
-        ctl_error("the journal of another host cannot be read with %s; gather it with "
+        ctl_error("the journal of another host cannot be read with %s; collect it with "
                   "systemd-journal-remote and use --directory",
                   source->options->host ? "--host" : "--machine");
         return EXIT_USAGE;
@@ -224,11 +224,12 @@ static int feed_measurement(const Measurement *m, void *userdata, char **ret_err
     int r = series_add(feed->series, host, m->time, &row);
     if (r == 0)
         return 0;
-    *ret_error = xasprintf("%.*s: %s", (int)row.relay.n, row.relay.p,
-                           r == -EEXIST     ? "this row is there already"
-                           : r == -ENOTUNIQ ? "another value for the same relay and time; the first counts"
-                           : r == -ESTALE ? "older than the relay's row before; rows must be in order of time"
-                                          : "too many relays or groups");
+    *ret_error =
+        xasprintf("%.*s: %s", (int)row.relay.n, row.relay.p,
+                  r == -EEXIST     ? "this row appears twice"
+                  : r == -ENOTUNIQ ? "another value for the same relay and time; the first counts"
+                  : r == -ESTALE   ? "older than the relay's previous row; rows must be in order of time"
+                                   : "too many relays or groups");
     return -EINVAL;
 }
 
@@ -296,8 +297,8 @@ static void tell_zones(const CtlSource *source, const MeasurementTable *table)
 {
     if (!source->quiet && table->with_offset > 0 && table->without_offset > 0)
         fprintf(stderr,
-                "%s: %" PRIu64 " rows tell their offset from UTC, %" PRIu64
-                " do not and are taken for local time (TZ).\n",
+                "%s: %" PRIu64 " rows have a UTC offset, %" PRIu64
+                " have none and are read as local time (TZ).\n",
                 source_name(source), table->with_offset, table->without_offset);
 }
 
@@ -336,7 +337,7 @@ static int read_table(CtlSource *source, SourceBy by, Series *ret)
     if (by == SOURCE_BY_DEFAULT)
         by = source->has_allocator || !source->has_group ? SOURCE_BY_ALLOCATOR : SOURCE_BY_GROUP;
     if (by == SOURCE_BY_ALLOCATOR && !source->has_allocator && !source->relays_only) {
-        ctl_error("%s tells no allocators: give the configuration with --config=FILE, or use --by=group",
+        ctl_error("%s names no allocators; give the configuration with --config=FILE, or use --by=group",
                   source_name(source));
         return EXIT_USAGE;
     }
@@ -406,7 +407,8 @@ static int journal_failed(const CtlSource *source, int r)
     const char *where = source_name(source);
 
     if (r == -EACCES)
-        ctl_error("%s: not allowed to read it; be root, or in the group systemd-journal", where);
+        ctl_error("%s: not allowed to read it; run as root or as a member of the group systemd-journal",
+                  where);
     else
         ctl_error("%s: %s", where, strerror(-r));
     return EXIT_FAILED;

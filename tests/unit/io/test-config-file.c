@@ -83,7 +83,7 @@ static char *load(const char *dir, const char *path, Config **ret)
 
 #define GROUP_A "{ name = \"A\"; allocator = \"glibc\"; size = 1; }"
 #define SYNTAX "syntax error: look here and just before for a missing \";\" or \",\", a quote or a bracket"
-#define TWICE "a setting of this name stands further up in the same group: keep one of them"
+#define TWICE "this name is already used further up in the same group; keep one of them"
 
 static void test_problems_of_one_file(void **state)
 {
@@ -129,10 +129,10 @@ static void test_problems_of_one_file(void **state)
         { "unit = \"tor@.service;\ninstances_dir = \"/x\";\n", "c:2: " SYNTAX },
         /* … and what it would let pass */
         { "unit = \"tor@.service\";\n/* open\ngroups = ( " GROUP_A " );\n",
-          "c:2: the comment that begins here has no end" },
+          "c:2: the comment that starts here is not closed" },
         { "unit = \"tor@.service\";\n\"open\ngroups = ( " GROUP_A " );\n", "c:3: " SYNTAX },
-        { "unit = \"tor@.service\";\n\"\ngroups\n", "c:2: the string that begins here has no end" },
-        { "\nunit = \"tor\n\n", "c:2: the string that begins here has no end" },
+        { "unit = \"tor@.service\";\n\"\ngroups\n", "c:2: the string that starts here is not closed" },
+        { "\nunit = \"tor\n\n", "c:2: the string that starts here is not closed" },
         /* 32 bits and more: whole, with and without the suffix, hexadecimal too */
         { "rollout = { canary = 4294967297; max_failed = 3000000000L; settle = 0x1ffffffff; };",
           "c:1: rollout.canary: must be a whole number from 0 to 100000, not 4294967297\n"
@@ -151,7 +151,7 @@ static void test_problems_of_one_file(void **state)
           "c:1: sample.entry: must be \"relay\" or \"fleet\", not a list" },
         { "unit = ((((((((((((((((((1))))))))))))))))));", "c:1: nested too deeply" },
         { "groups = ( { name = \"A\"; allocator = \"glibc\"; relays = [ \"\\x01\" ]; } );",
-          "c:1: groups[0].relays[0]: must not hold a control character such as a newline or a tab" },
+          "c:1: groups[0].relays[0]: must not contain a control character such as a newline or a tab" },
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -216,7 +216,7 @@ static void test_files_that_cannot_be_read(void **state)
     assert_string_equal(problems, "missing: No such file or directory");
 
     _cleanup_(freep) char *folder = load("", dir, NULL);
-    _cleanup_(freep) char *expected = xasprintf("%s: is a folder, not a file", dir);
+    _cleanup_(freep) char *expected = xasprintf("%s: is a directory, not a file", dir);
     assert_string_equal(folder, expected);
 
     assert_int_equal(mkfifo(fifo, 0600), 0);
@@ -225,7 +225,7 @@ static void test_files_that_cannot_be_read(void **state)
 
     _cleanup_(freep) char *c = write_file(dir, "c", "unit = \"tor@.service\";\0", 24);
     _cleanup_(freep) char *nul = load(dir, c, NULL);
-    assert_string_equal(nul, "c: holds a NUL byte; it is not a text file");
+    assert_string_equal(nul, "c: contains a NUL byte; it is not a text file");
 
     memset(large, '\n', sizeof(large));
     free(write_file(dir, "c", large, sizeof(large) - 1));
@@ -233,7 +233,7 @@ static void test_files_that_cannot_be_read(void **state)
     assert_string_equal(fits, "");
     free(write_file(dir, "c", large, sizeof(large)));
     _cleanup_(freep) char *too_large = load(dir, c, NULL);
-    assert_string_equal(too_large, "c: too large; 1 MiB is the most, all included files together");
+    assert_string_equal(too_large, "c: too large; the limit is 1 MiB for all included files together");
 
     /* refused at once; libconfig would take minutes */
     FILE *many = fopen(c, "we");
@@ -280,10 +280,10 @@ static void test_include(void **state)
           "c:2: unti: no setting named \"unti\" (did you mean \"unit\"?)" },
         { "@include \"a\"\n", "unit = \"tor@.service\";\n\nunit = 1;\n", "", "a:3: " TWICE },
         { "@include \"a\"\nunit = 1;\n", "unit = \"tor@.service\";\n", "", "c:2: " TWICE },
-        { "\n@include \"a\"\n\n", "\n\n/* open\n", "", "a:3: the comment that begins here has no end" },
+        { "\n@include \"a\"\n\n", "\n\n/* open\n", "", "a:3: the comment that starts here is not closed" },
         /* no directive: in a comment, in a string, not at the start of a line */
         { "# @include \"missing\"\n/*\n@include \"missing\"\n*/\nunit = \"\n@include \\\"missing\\\"\n\";\n",
-          "", "", "c:5: unit: must not hold a control character such as a newline or a tab" },
+          "", "", "c:5: unit: must not contain a control character such as a newline or a tab" },
         { "unit = \"tor@.service\"; @include \"a\"\n", "", "", "c:1: " SYNTAX },
         { "@include a\n", "", "", "c:1: " SYNTAX },
         /* what cannot be included: all of it in one run, and nothing that follows from it */
@@ -291,12 +291,12 @@ static void test_include(void **state)
           "groups = ( { name = \"A\"; allocator = \"own\"; size = 1; } );\n",
           "", "",
           "c:1: cannot include \"missing\": No such file or directory\n"
-          "c:2: cannot include \"dir\": is a folder, not a file\n"
+          "c:2: cannot include \"dir\": is a directory, not a file\n"
           "c:3: cannot include \"fifo\": is not a regular file\n"
           "c:4: @include needs the name of a file in quotes\n"
           "c:5: @include needs the name of a file in quotes" },
         { "\n@include \"c\"\n", "", "",
-          "c:2: cannot include \"c\": files that include each other too deeply (8 levels at most)" },
+          "c:2: cannot include \"c\": files include each other too deeply (8 levels at most)" },
         /* each of these doubles at each level: the bound on all files together ends it */
         { "@include \"c\"\n@include \"c\"\n", "", "", NULL },
     };
@@ -367,16 +367,18 @@ static void test_who_could_change_it(void **state)
         { 0, 0644, 0, 0600, 0755, "" },
         { 0, 0600, 0, 0644, 01777, "" }, /* what is root's in a directory like /tmp stays root's */
         { SOMEBODY, 0644, 0, 0644, 0755,
-          "c: can be changed by others than root: it belongs to user 4242 (chown root c)" },
+          "c: can be changed by users other than root: it belongs to user 4242 (chown root c)" },
         { 0, 0666, 0, 0644, 0755,
-          "c: can be changed by others than root: it is writable by everybody, mode 0666 (chmod o-w c)" },
+          "c: can be changed by users other than root: it is writable by everybody, mode 0666 (chmod o-w "
+          "c)" },
         { 0, 0644, SOMEBODY, 0644, 0755,
-          "sub/x: can be changed by others than root: it belongs to user 4242 (chown root sub/x)" },
+          "sub/x: can be changed by users other than root: it belongs to user 4242 (chown root sub/x)" },
         { 0, 0644, 0, 0646, 0755,
-          "sub/x: can be changed by others than root: it is writable by everybody, mode 0646 (chmod o-w "
+          "sub/x: can be changed by users other than root: it is writable by everybody, mode 0646 (chmod o-w "
           "sub/x)" },
         { 0, 0644, 0, 0644, 0757,
-          "sub/x: can be changed by others than root: sub is writable by everybody, mode 0757 (chmod o-w "
+          "sub/x: can be changed by users other than root: sub is writable by everybody, mode 0757 (chmod "
+          "o-w "
           "sub)" },
     };
     static const char end[] = "; it is refused when it is installed so";
@@ -404,7 +406,7 @@ static void test_who_could_change_it(void **state)
     /* A draft's own directory is not the one that it is for; that of an installed file counts. */
     assert_int_equal(chmod(dir, 0777), 0);
     _cleanup_(freep) char *in_place = judge(dir, c, c, false), *draft = judge(dir, c, c, true);
-    assert_non_null(strstr(in_place, "c: can be changed by others than root: "));
+    assert_non_null(strstr(in_place, "c: can be changed by users other than root: "));
     assert_non_null(strstr(in_place, " is writable by everybody, mode 0777 (chmod o-w "));
     assert_string_equal(draft, "");
     assert_int_equal(chmod(dir, 0700), 0);
@@ -414,19 +416,19 @@ static void test_who_could_change_it(void **state)
     assert_int_equal(symlink("sub/x", link) | chown(x, SOMEBODY, 0), 0);
     _cleanup_(freep) char *by_link = judge(dir, link, link, false);
     assert_string_equal(by_link,
-                        "b: can be changed by others than root: sub/x belongs to user 4242 (chown root "
+                        "b: can be changed by users other than root: sub/x belongs to user 4242 (chown root "
                         "sub/x)");
 
     /* An editor's candidate is judged as the file that it will replace, what it includes as it is. */
     _cleanup_(freep) char *candidate = write_file(dir, "a", "@include \"sub/x\"\n", 17);
     _cleanup_(freep) char *later = judge(dir, candidate, c, false);
     assert_string_equal(later,
-                        "sub/x: can be changed by others than root: it belongs to user 4242 (chown root "
+                        "sub/x: can be changed by users other than root: it belongs to user 4242 (chown root "
                         "sub/x)");
     assert_int_equal(chown(x, 0, 0) | chmod(c, 0602), 0);
     _cleanup_(freep) char *replaced = judge(dir, candidate, c, false);
     assert_string_equal(replaced,
-                        "c: can be changed by others than root: it is writable by everybody, mode 0602 "
+                        "c: can be changed by users other than root: it is writable by everybody, mode 0602 "
                         "(chmod o-w c)");
 
     /* With all other problems in one run, and by a name that is relative. */
@@ -434,9 +436,10 @@ static void test_who_could_change_it(void **state)
     assert_int_equal(chdir(dir), 0);
     _cleanup_(freep) char *all = judge(dir, "c", "c", false);
     assert_int_equal(chdir("/"), 0);
-    assert_string_equal(all, "c:1: unti: no setting named \"unti\" (did you mean \"unit\"?)\n"
-                             "c: can be changed by others than root: it is writable by everybody, mode 0602 "
-                             "(chmod o-w c)");
+    assert_string_equal(all,
+                        "c:1: unti: no setting named \"unti\" (did you mean \"unit\"?)\n"
+                        "c: can be changed by users other than root: it is writable by everybody, mode 0602 "
+                        "(chmod o-w c)");
 }
 
 /* ---- the files that we ship ---- */

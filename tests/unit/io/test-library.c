@@ -143,13 +143,14 @@ static void test_names_refused(void **state)
         { "/nonexistent/lib.so", -ENOENT, "/nonexistent/lib.so does not exist: there is no /nonexistent" },
         { "/usr/lib/nonsense.so", -ENOENT, "/usr/lib/nonsense.so does not exist" },
         { "/usr/lib/relayalloc/libjemalloc.so.2", -ENOENT, "(apt install libjemalloc2)" },
-        { "/etc/passwd/lib.so", -ENOTDIR, "/etc/passwd is no directory" },
+        { "/etc/passwd/lib.so", -ENOTDIR, "/etc/passwd is not a directory" },
         { "/usr/lib", -EINVAL, "/usr/lib is not a regular file" },
         { "/usr/lib/..", -EINVAL, "not a regular file" },
         { "/", -EINVAL, "/ is not a regular file" },
-        { "/dev/null", -EPERM, "/dev/null can be changed by others than root: it is writable by everybody" },
+        { "/dev/null", -EPERM,
+          "/dev/null can be changed by users other than root: it is writable by everybody" },
         { "/proc/self/mem", -EACCES, "cannot be read by everybody" },
-        { "/etc/passwd", -ENOEXEC, "/etc/passwd is no library: it is not an ELF file" },
+        { "/etc/passwd", -ENOEXEC, "/etc/passwd is not a library: it is not an ELF file" },
         { "/usr/bin/true", -ENOEXEC, "position-independent executable" },
     };
 
@@ -207,7 +208,7 @@ static void test_elf(void **state)
         { 0, 0, { 0 }, 19, -ENOEXEC, "not an ELF file" },
         { 1, 1, { 'e' }, sizeof(header), -ENOEXEC, "not an ELF file" },
         { EI_CLASS, 1, { 0xff }, sizeof(header), -ENOEXEC, "another architecture: it is a" },
-        { EI_DATA, 1, { 0xff }, sizeof(header), -ENOEXEC, "bytes are in another order" },
+        { EI_DATA, 1, { 0xff }, sizeof(header), -ENOEXEC, "its byte order is different" },
         { offsetof(Elf64_Ehdr, e_machine),
           2,
           { 0x12, 0x34 },
@@ -279,7 +280,7 @@ static void test_below_tmp(void **state)
     _cleanup_(freep) char *path =
         scratch_compile(folder, "libown.so", library_source, (const char *const[]){ "-shared", NULL });
 
-    expect_refusal(path, -EPERM, "can be changed by others than root: /tmp is writable by everybody");
+    expect_refusal(path, -EPERM, "can be changed by users other than root: /tmp is writable by everybody");
 }
 
 /* With a folder that is root's alone: accepted, and then refused for one fault after the other. */

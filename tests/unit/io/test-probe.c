@@ -253,14 +253,14 @@ static void test_broken(void **state)
     } table[] = {
         { "crash at start", -EPROTO, "crashes (Segmentation fault)" },
         { "crash", -EPROTO, "crashes (Segmentation fault)" },
-        { "silent exit", -EPROTO, "says nothing that can be read" },
+        { "silent exit", -EPROTO, "prints nothing that can be understood" },
         { "status", -EPROTO, "fails (exit status 9): no licence?" },
-        { "loop", -ETIMEDOUT, "hangs (no end after " },
-        { "flood", -EPROTO, "prints without end" },
+        { "loop", -ETIMEDOUT, "hangs (still running after " },
+        { "flood", -EPROTO, "never stops printing" },
         { "nothing", -EPROTO, "fails (exit status 1): malloc of " },
         { "same block", -EPROTO, "changed while nobody wrote to it" },
         { "odd", -EPROTO, "is not aligned to 16" },
-        { "dirty", -EPROTO, "gave memory that is not zero" },
+        { "dirty", -EPROTO, "returned memory that is not zeroed" },
         { "forgetful", -EPROTO, "changed while nobody wrote to it" },
         { "unaligned", -EPROTO, "is not aligned to" },
     };
@@ -292,7 +292,7 @@ static void test_not_so_broken(void **state)
         { "", NULL },
         { "noise", "a ??\nb" },
         { "misaligned",
-          "blocks asked for at multiples of 128 bytes are not aligned to that (no relay needs it)" },
+          "blocks requested at a multiple of 128 bytes are not aligned to it (no relay needs that)" },
     };
 
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {

@@ -97,7 +97,7 @@ static void test_walk(void **state)
         { "/dirlink/link.so", 0, NULL },
         { "/good/.././good//lib.so", 0, NULL },
         { "/good/open.so", -EPERM,
-          "can be changed by others than root: it is writable by everybody, mode 0646 (chmod o-w "
+          "can be changed by users other than root: it is writable by everybody, mode 0646 (chmod o-w "
           "FOLDER/good/open.so)" },
         { "/good/secret.so", -EACCES, "cannot be read by everybody (chmod o+r FOLDER/good/secret.so)" },
         { "/good/fifo", -EINVAL, "is not a regular file" },
@@ -105,15 +105,14 @@ static void test_walk(void **state)
         { "/good/loop1", -ELOOP, "cannot be followed: FOLDER/good/loop1 is a link in a loop" },
         { "/good/dangling", -ENOENT, "does not exist: there is no FOLDER/nowhere" },
         { "/good/none.so", -ENOENT, "does not exist" },
-        { "/good/lib.so/", -ENOTDIR, "does not exist: FOLDER/good/lib.so is no directory" },
-        { "/good/lib.so/x", -ENOTDIR, "does not exist: FOLDER/good/lib.so is no directory" },
+        { "/good/lib.so/", -ENOTDIR, "does not exist: FOLDER/good/lib.so is not a directory" },
+        { "/good/lib.so/x", -ENOTDIR, "does not exist: FOLDER/good/lib.so is not a directory" },
         /* A file that is safe in a folder that is not, and a link whose own folder is not. */
         { "/sticky/lib.so", -EPERM,
-          "can be changed by others than root: FOLDER/sticky is writable by everybody, mode 1777 (move it to "
-          "a "
-          "directory of root's own)" },
+          "can be changed by users other than root: FOLDER/sticky is writable by everybody, mode 1777 (move "
+          "it to a directory that only root can change)" },
         { "/sticky/link.so", -EPERM, "FOLDER/sticky is writable by everybody" },
-        { "/good/detour.so", -EPERM, "can be changed by others than root: FOLDER/sticky is" },
+        { "/good/detour.so", -EPERM, "can be changed by users other than root: FOLDER/sticky is" },
         { "/sticky/../good/lib.so", -EPERM, "FOLDER/sticky is writable by everybody" },
         { "/closed/lib.so", -EACCES, "cannot be read by everybody: FOLDER/closed is closed" },
     };
@@ -156,7 +155,7 @@ static void test_walk_owner(void **state)
 
     assert_int_equal(walk(path, geteuid() + 1, &real, &reason), -EPERM);
     expect_words(reason, words);
-    expect_words(reason, "(move it to a directory of root's own)");
+    expect_words(reason, "(move it to a directory that only root can change)");
     freep(&reason);
     reason = NULL;
     /* Nothing trusted: all is looked at from "/" on, /tmp itself too. */
@@ -165,7 +164,9 @@ static void test_walk_owner(void **state)
     freep(&reason);
     reason = NULL;
     assert_int_equal(walk_from(path, 0, NULL, &real, &reason), -EPERM);
-    expect_words(reason, ": /tmp is writable by everybody, mode 1777 (move it to a directory of root's own)");
+    expect_words(
+        reason,
+        ": /tmp is writable by everybody, mode 1777 (move it to a directory that only root can change)");
     freep(&reason);
     reason = NULL;
     /* Trusted is the folder, not others that begin with the same letters. */
@@ -247,7 +248,7 @@ static void test_walk_rules(void **state)
     } table[] = {
         { "/good", { .directory = true }, 0, NULL },
         { "/dirlink/.", { .directory = true }, 0, NULL },
-        { "/good/lib.so", { .directory = true }, -ENOTDIR, "is no directory" },
+        { "/good/lib.so", { .directory = true }, -ENOTDIR, "is not a directory" },
         { "/good/nothing/yet", { .directory = true }, -ENOENT, "does not exist: there is no " },
         { "/sticky/nothing/yet", { .directory = true }, -EPERM, "/sticky is writable by everybody" },
         { "/good/secret.so", { 0 }, 0, NULL },
