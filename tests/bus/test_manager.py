@@ -153,7 +153,7 @@ def test_file_that_others_can_change_keeps_what_runs(world):
                                                              '\n@include "more.conf"\n'))
     with pytest.raises(dbus.DBusException, match="can be changed by users other than root: it is writable by everybody"):
         world.manager("Reload")
-    assert f"{included}: can be changed by others" in world.property("ConfigError")
+    assert f"{included}: can be changed by users other than root" in world.property("ConfigError")
     assert f"(chmod o-w {included})" in world.property("ConfigError")
     included.chmod(0o644)
     world.manager("Reload")
