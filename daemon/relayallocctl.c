@@ -259,8 +259,10 @@ int main(int argc, char *argv[])
     _cleanup_(freep) char **rest = xcalloc((size_t)argc + 1, sizeof(char *));
     int n = 0;
 
-    setlocale(LC_ALL, "");
-    setlocale(LC_NUMERIC, "C"); /* JSON, CSV and gnuplot know no decimal comma */
+    /* Not LC_ALL: reading the files of all categories takes longer than most verbs do. Numbers stay as they
+     * are, because JSON, CSV and gnuplot know no decimal comma. */
+    setlocale(LC_CTYPE, "");
+    setlocale(LC_MESSAGES, "");
     int r = read_options(argc, argv, &options, &asked, &n, rest);
     if (r != 0)
         return r;

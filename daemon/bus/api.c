@@ -29,6 +29,21 @@ static int method_list_relays(sd_bus_message *call, void *userdata, sd_bus_error
     return r < 0 ? r : sd_bus_message_send(reply);
 }
 
+static int method_get_relays(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+    const Manager *m = userdata;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    _cleanup_(strv_freep) char **names = NULL;
+    int r = sd_bus_message_read_strv(call, &names);
+
+    (void)error;
+    if (r >= 0)
+        r = sd_bus_message_new_method_return(call, &reply);
+    if (r >= 0)
+        r = bus_relays_append(reply, m->relays, m->n_relays, names);
+    return r < 0 ? r : sd_bus_message_send(reply);
+}
+
 static int method_get_relay(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
     _cleanup_(freep) char *path = NULL;
@@ -282,6 +297,8 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD_WITH_ARGS("ListRelays", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssssssttto)", relays),
                             method_list_relays, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("GetRelays", SD_BUS_ARGS("as", properties), SD_BUS_RESULT("a(oa{sv})", relays),
+                            method_get_relays, OPEN),
     SD_BUS_METHOD_WITH_ARGS("GetRelay", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", relay), method_get_relay,
                             OPEN),
     SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssss)", plan), method_plan, OPEN),
@@ -371,21 +388,17 @@ static void stop(Manager *m)
 static void relay_changed(Relay *relay)
 {
     Manager *m = relay->manager;
-    _cleanup_(freep) char *path = NULL;
-    _cleanup_(freep) char *properties =
-        xasprintf("%d\n%s\n%s\n%s\n%s\n%s", (int)relay->state, bus_relay_reason(relay), relay->facts.running,
-                  relay->facts.version, bus_assigned_name(relay), bus_group_name(relay));
+    _cleanup_(freep) char *texts = bus_relay_texts(relay);
     bool moved = relay->state != relay->shown;
 
-    if (!moved && streq_null(properties, relay->shown_properties))
+    if (streq_null(texts, relay->shown_properties))
         return;
     free(relay->shown_properties);
-    relay->shown_properties = TAKE_PTR(properties);
+    relay->shown_properties = TAKE_PTR(texts);
     relay->shown = relay->state;
-    if (!m->bus || bus_relay_path(relay, &path) < 0)
+    if (!m->bus)
         return;
-    (void)sd_bus_emit_properties_changed(m->bus, path, BUS_RELAY_INTERFACE, "State", "Reason", "Running",
-                                         "Version", "Assigned", "Group", NULL);
+    (void)bus_relay_emit_texts(relay);
     if (moved)
         (void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RelayChanged", "ss",
                                  relay->facts.name, relay_state_to_string(relay->state));

@@ -10,24 +10,19 @@
  * ListRelays() → a(ssssssttto), sorted by relay
  *     relay, group ("": none), assigned allocator (""), running allocator ("": not running, or unknown),
  *     version, state word, RSS, peak (bytes; 0: not running), since (realtime start of the process; 0),
- *     object path
- * GetRelay(s) → o
- *     org.relayalloc1.Error.NoSuchRelay
- * Plan() → a(usssss)
- *     wave (1…; 0: no turn), relay, action ("write", "restart", "remove", "refused"), group, allocator,
- *     reason. What the daemon would do next; relays that need nothing are not in it. While a rollout is under
- *     way, waves are counted as it counts them.
- * Reload()
- *     Reads the file again, and answers when the new configuration is in force (not when its rollout ends).
- *     org.relayalloc1.Error.InvalidFile: its message is the problems, a line each
- * Verify() → a(sss)
- *     Proves every relay now: relay, state, reason ("" when ok).
- * Pause(), Resume(), Abort()
- *     The rollout; Resume also takes up a halted or aborted one again.
- *     org.relayalloc1.Error.NoRollout: there is nothing to act on
- * Revert(as) → u
- *     Takes our drop-ins of these relays (none: of all) away, paced as a rollout; of how many.
- *     org.relayalloc1.Error.NoSuchRelay
+ *     object path. Stays as it is for callers that know it; GetRelays is the one that grows.
+ * GetRelays(as properties) → a(oa{sv}), sorted by relay
+ *     object path, and those properties of that object (below; none named: all), memory as of now. What a
+ *     relay's object does not have is left out: an earlier version knows fewer, and readers pass over what
+ * they do not know. GetRelay(s) → o org.relayalloc1.Error.NoSuchRelay Plan() → a(usssss) wave (1…; 0: no
+ * turn), relay, action ("write", "restart", "remove", "refused"), group, allocator, reason. What the daemon
+ * would do next; relays that need nothing are not in it. While a rollout is under way, waves are counted as
+ * it counts them. Reload() Reads the file again, and answers when the new configuration is in force (not when
+ * its rollout ends). org.relayalloc1.Error.InvalidFile: its message is the problems, a line each Verify() →
+ * a(sss) Proves every relay now: relay, state, reason ("" when ok). Pause(), Resume(), Abort() The rollout;
+ * Resume also takes up a halted or aborted one again. org.relayalloc1.Error.NoRollout: there is nothing to
+ * act on Revert(as) → u Takes our drop-ins of these relays (none: of all) away, paced as a rollout; of how
+ * many. org.relayalloc1.Error.NoSuchRelay
  *
  * Properties; times are µs realtime, 0: none
  *     Version s, ConfigPath s, ConfigLoaded t, ConfigError s (the problems of the last refused file; "")
@@ -47,7 +42,7 @@
  *
  *     Name s, Unit s, Group s, Assigned s, Running s, Version s, State s, Reason s (sentence; "")
  *     Library s (as mapped; ""), DropIn s (path of ours; "": none), DropIns as (all that systemd merged, in
- *     order), MainPID u, Since t
+ *     order), MainPID u, NRestarts u (by systemd itself), Since t
  *     RSS t, Anonymous t, Swap t, Peak t: bytes, read when they are asked for
  *     Sampled t: when the journal last got them
  *

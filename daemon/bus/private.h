@@ -18,6 +18,11 @@ int bus_relay_find(sd_bus *bus, const char *path, const char *interface, void *u
                    sd_bus_error *error);
 int bus_relay_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error);
 int bus_relay_append(sd_bus_message *m, Relay *relay); /* as ListRelays gives it */
+/* As GetRelays gives them: with the properties of these names (a strv; none: with all). */
+int bus_relays_append(sd_bus_message *m, Relay *const *relays, size_t n, char *const *names);
+/* The values of all properties whose changes are told, to be compared; owned by the caller. */
+char *bus_relay_texts(const Relay *relay);
+int bus_relay_emit_texts(const Relay *relay); /* tells that they changed */
 /* "" for none */
 const char *bus_group_name(const Relay *relay);
 const char *bus_assigned_name(const Relay *relay);

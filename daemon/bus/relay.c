@@ -3,6 +3,8 @@
 #include "bus/api.h"
 #include "bus/private.h"
 
+#include <errno.h>
+
 int bus_relay_path(const Relay *relay, char **ret)
 {
     return sd_bus_path_encode(BUS_RELAY_PREFIX, relay->facts.name, ret);
@@ -27,14 +29,20 @@ static usec_t since(const Relay *relay)
     return relay->process ? process_started(relay->process) : 0;
 }
 
-/* What stands in the reply of ListRelays: numbers of this moment, so that they agree with /proc. */
-static Memory memory_now(Relay *relay)
-{
-    Memory memory = { 0 };
+/* A relay while it is shown: its memory is read once, when the first number of it is asked for, and is that
+ * of this moment, so that it agrees with /proc. */
+typedef struct View {
+    Relay *relay;
+    Memory memory;
+    bool measured;
+} View;
 
-    if (relay->process)
-        (void)process_memory(relay->process, &memory);
-    return memory;
+static const Memory *view_memory(View *v)
+{
+    if (!v->measured && v->relay->process)
+        (void)process_memory(v->relay->process, &v->memory);
+    v->measured = true;
+    return &v->memory;
 }
 
 const char *bus_relay_reason(const Relay *relay)
@@ -47,15 +55,15 @@ const char *bus_relay_reason(const Relay *relay)
 int bus_relay_append(sd_bus_message *m, Relay *relay)
 {
     _cleanup_(freep) char *path = NULL;
-    const Memory memory = memory_now(relay);
-    int e = bus_relay_path(relay, &path);
+    View v = { .relay = relay };
+    int r = bus_relay_path(relay, &path);
 
-    if (e < 0)
-        return e;
+    if (r < 0)
+        return r;
     return sd_bus_message_append(m, "(ssssssttto)", relay->facts.name, bus_group_name(relay),
                                  bus_assigned_name(relay), relay->facts.running, relay->facts.version,
-                                 relay_state_to_string(relay->state), memory.rss, memory.hwm, since(relay),
-                                 path);
+                                 relay_state_to_string(relay->state), view_memory(&v)->rss,
+                                 view_memory(&v)->hwm, since(relay), path);
 }
 
 int bus_relay_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
@@ -90,117 +98,165 @@ int bus_relay_enumerate(sd_bus *bus, const char *prefix, void *userdata, char **
     return 0;
 }
 
-static int get_relay_text(sd_bus *bus, const char *path, const char *interface, const char *property,
-                          sd_bus_message *reply, void *userdata, sd_bus_error *error)
+/* ---- the properties ---- */
+
+static int put_library(sd_bus_message *m, View *v)
 {
-    const Relay *relay = userdata;
+    const char *mapped = v->relay->facts.process.running.path;
+    _cleanup_(freep) char *library = printable(mapped ? mapped : "", SIZE_MAX);
+
+    return sd_bus_message_append(m, "s", library);
+}
+
+static int put_dropin(sd_bus_message *m, View *v)
+{
+    const Relay *relay = v->relay;
     _cleanup_(freep) char *own =
         relay->facts.present ? dropin_store_path(relay->manager->dropins, relay->facts.unit) : xstrdup("");
-    _cleanup_(freep) char *library =
-        printable(relay->facts.process.running.path ? relay->facts.process.running.path : "", SIZE_MAX);
-    const char *value = "";
 
-    (void)bus;
-    (void)path;
-    (void)interface;
-    (void)error;
-    if (streq(property, "Name"))
-        value = relay->facts.name;
-    else if (streq(property, "Unit"))
-        value = relay->facts.unit;
-    else if (streq(property, "Group"))
-        value = bus_group_name(relay);
-    else if (streq(property, "Assigned"))
-        value = bus_assigned_name(relay);
-    else if (streq(property, "Running"))
-        value = relay->facts.running;
-    else if (streq(property, "Version"))
-        value = relay->facts.version;
-    else if (streq(property, "State"))
-        value = relay_state_to_string(relay->state);
-    else if (streq(property, "Reason"))
-        value = bus_relay_reason(relay);
-    else if (streq(property, "Library"))
-        value = library;
-    else if (streq(property, "DropIn"))
-        value = own;
-    return sd_bus_message_append(reply, "s", value);
+    return sd_bus_message_append(m, "s", own);
 }
 
-static int get_relay_number(sd_bus *bus, const char *path, const char *interface, const char *property,
-                            sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int put_dropins(sd_bus_message *m, View *v)
 {
-    Relay *relay = userdata;
-    const Memory memory = memory_now(relay);
-    uint64_t value = 0;
-
-    (void)bus;
-    (void)path;
-    (void)interface;
-    (void)error;
-    if (streq(property, "RSS"))
-        value = memory.rss;
-    else if (streq(property, "Anonymous"))
-        value = memory.anon;
-    else if (streq(property, "Swap"))
-        value = memory.swap;
-    else if (streq(property, "Peak"))
-        value = memory.hwm;
-    else if (streq(property, "Since"))
-        value = since(relay);
-    else if (streq(property, "Sampled"))
-        value = relay->sampled;
-    return sd_bus_message_append(reply, "t", value);
+    return sd_bus_message_append_strv(m, v->relay->facts.info ? v->relay->facts.info->dropins : NULL);
 }
 
-static int get_relay_pid(sd_bus *bus, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
+#define CONST SD_BUS_VTABLE_PROPERTY_CONST
+#define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+
+/* All that is told of a relay, a line each: its name, type and flags, and its value of the View `v` or the
+ * function that appends it. TEXT changes, and others are told so. The object's properties, its signals and
+ * the dictionary of GetRelays are made of this; bus/api.h describes them. */
+#define PROPERTIES(TEXT, VALUE, OTHER)                                                                       \
+    VALUE(Name, "s", CONST, v->relay->facts.name)                                                            \
+    VALUE(Unit, "s", CONST, v->relay->facts.unit)                                                            \
+    TEXT(Group, "s", CHANGES, bus_group_name(v->relay))                                                      \
+    TEXT(Assigned, "s", CHANGES, bus_assigned_name(v->relay))                                                \
+    TEXT(Running, "s", CHANGES, v->relay->facts.running)                                                     \
+    TEXT(Version, "s", CHANGES, v->relay->facts.version)                                                     \
+    TEXT(State, "s", CHANGES, relay_state_to_string(v->relay->state))                                        \
+    TEXT(Reason, "s", CHANGES, bus_relay_reason(v->relay))                                                   \
+    OTHER(Library, "s", 0, put_library)                                                                      \
+    OTHER(DropIn, "s", 0, put_dropin)                                                                        \
+    OTHER(DropIns, "as", 0, put_dropins)                                                                     \
+    VALUE(MainPID, "u", 0, v->relay->process ? (uint32_t)process_pid(v->relay->process) : 0)                 \
+    VALUE(NRestarts, "u", 0, v->relay->facts.info ? v->relay->facts.info->n_restarts : 0)                    \
+    VALUE(Since, "t", 0, since(v->relay))                                                                    \
+    VALUE(RSS, "t", 0, view_memory(v)->rss)                                                                  \
+    VALUE(Anonymous, "t", 0, view_memory(v)->anon)                                                           \
+    VALUE(Swap, "t", 0, view_memory(v)->swap)                                                                \
+    VALUE(Peak, "t", 0, view_memory(v)->hwm)                                                                 \
+    VALUE(Sampled, "t", 0, v->relay->sampled)
+
+#define NOTHING(name, type, flags, value)
+#define PUT_VALUE(name, type, flags, value)                                                                  \
+    static int put_##name(sd_bus_message *m, View *v)                                                        \
+    {                                                                                                        \
+        return sd_bus_message_append(m, type, value);                                                        \
+    }
+PROPERTIES(PUT_VALUE, PUT_VALUE, NOTHING)
+
+#define OF_VALUE(name, type, flags, value) { #name, type, put_##name },
+#define OF_FUNCTION(name, type, flags, put) { #name, type, put },
+static const struct {
+    const char *name, *type;
+    int (*put)(sd_bus_message *m, View *v);
+} properties[] = { PROPERTIES(OF_VALUE, OF_VALUE, OF_FUNCTION) };
+
+static int get_property(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-    const Relay *relay = userdata;
+    View v = { .relay = userdata };
 
     (void)bus;
     (void)path;
     (void)interface;
-    (void)property;
     (void)error;
-    return sd_bus_message_append(reply, "u", relay->process ? (uint32_t)process_pid(relay->process) : 0);
+    for (size_t i = 0; i < ELEMENTSOF(properties); i++)
+        if (streq(properties[i].name, property))
+            return properties[i].put(reply, &v);
+    return -ENOENT;
 }
 
-static int get_relay_dropins(sd_bus *bus, const char *path, const char *interface, const char *property,
-                             sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-    const Relay *relay = userdata;
-
-    (void)bus;
-    (void)path;
-    (void)interface;
-    (void)property;
-    (void)error;
-    return sd_bus_message_append_strv(reply, relay->facts.info ? relay->facts.info->dropins : NULL);
-}
-
-#define RELAY_TEXT(name, flags) SD_BUS_PROPERTY(name, "s", get_relay_text, 0, flags)
-#define RELAY_NUMBER(name) SD_BUS_PROPERTY(name, "t", get_relay_number, 0, 0)
-
+#define ENTRY(name, type, flags, value) SD_BUS_PROPERTY(#name, type, get_property, 0, flags),
 const sd_bus_vtable bus_relay_vtable[] = {
     SD_BUS_VTABLE_START(0),
-    RELAY_TEXT("Name", SD_BUS_VTABLE_PROPERTY_CONST),
-    RELAY_TEXT("Unit", SD_BUS_VTABLE_PROPERTY_CONST),
-    RELAY_TEXT("Group", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("Assigned", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("Running", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("Version", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("State", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("Reason", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    RELAY_TEXT("Library", 0),
-    RELAY_TEXT("DropIn", 0),
-    SD_BUS_PROPERTY("DropIns", "as", get_relay_dropins, 0, 0),
-    SD_BUS_PROPERTY("MainPID", "u", get_relay_pid, 0, 0),
-    RELAY_NUMBER("Since"),
-    RELAY_NUMBER("RSS"),
-    RELAY_NUMBER("Anonymous"),
-    RELAY_NUMBER("Swap"),
-    RELAY_NUMBER("Peak"),
-    RELAY_NUMBER("Sampled"),
+    PROPERTIES(ENTRY, ENTRY, ENTRY) /* each with its comma */
     SD_BUS_VTABLE_END,
 };
+
+char *bus_relay_texts(const Relay *relay)
+{
+    const View view = { .relay = (Relay *)relay }, *v = &view; /* a text takes no measuring */
+    const char *const values[] = {
+#define VALUE_ONLY(name, type, flags, value) value,
+        PROPERTIES(VALUE_ONLY, NOTHING, NOTHING)
+    };
+    size_t size = 1;
+
+    for (size_t i = 0; i < ELEMENTSOF(values); i++)
+        size += strlen(values[i]) + 1;
+    char *texts = xcalloc(1, size), *end = texts;
+    for (size_t i = 0; i < ELEMENTSOF(values); i++)
+        end = stpcpy(stpcpy(end, values[i]), "\n");
+    return texts;
+}
+
+int bus_relay_emit_texts(const Relay *relay)
+{
+#define NAME_ONLY(name, type, flags, value) (char *)#name,
+    char *names[] = { PROPERTIES(NAME_ONLY, NOTHING, NOTHING) NULL };
+    _cleanup_(freep) char *path = NULL;
+    int r = bus_relay_path(relay, &path);
+
+    return r < 0 ? r
+                 : sd_bus_emit_properties_changed_strv(relay->manager->bus, path, BUS_RELAY_INTERFACE, names);
+}
+
+static int append_entry(sd_bus_message *m, size_t property, View *v)
+{
+    int r = sd_bus_message_open_container(m, 'e', "sv");
+
+    if (r >= 0)
+        r = sd_bus_message_append_basic(m, 's', properties[property].name);
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'v', properties[property].type);
+    if (r >= 0)
+        r = properties[property].put(m, v);
+    if (r >= 0)
+        r = sd_bus_message_close_container(m);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_dictionary(sd_bus_message *m, Relay *relay, const bool *wanted)
+{
+    _cleanup_(freep) char *path = NULL;
+    View v = { .relay = relay };
+
+    int r = bus_relay_path(relay, &path);
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'r', "oa{sv}");
+    if (r >= 0)
+        r = sd_bus_message_append_basic(m, 'o', path);
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(properties); i++)
+        if (wanted[i])
+            r = append_entry(m, i, &v);
+    if (r >= 0)
+        r = sd_bus_message_close_container(m);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int bus_relays_append(sd_bus_message *m, Relay *const *relays, size_t n, char *const *names)
+{
+    bool wanted[ELEMENTSOF(properties)];
+
+    for (size_t i = 0; i < ELEMENTSOF(properties); i++)
+        wanted[i] = !names || !*names || strv_contains(names, properties[i].name);
+    int r = sd_bus_message_open_container(m, 'a', "(oa{sv})");
+    for (size_t i = 0; r >= 0 && i < n; i++)
+        r = append_dictionary(m, relays[i], wanted);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}

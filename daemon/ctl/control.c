@@ -141,19 +141,19 @@ static int call_revert(sd_bus *bus, char *const *relays, uint32_t *ret)
  * no rollout that could fail. Says who of `names` (none: of all) is not put back; returns an ExitStatus. */
 static int say_who_is_left(sd_bus *bus, char *const *names)
 {
-    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    static const char *const wanted[] = { "Reason", "DropIn", NULL };
+    _cleanup_(fleet_clear) Fleet fleet = { .properties = wanted };
     int status = EXIT_FINE;
 
     if (fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
         return EXIT_FAILED;
     for (size_t i = 0; i < fleet.n; i++) {
-        _cleanup_(relay_status_clear) RelayStatus facts = { 0 };
         const FleetRow *row = &fleet.rows[i];
-        if ((names && !strv_contains(names, row->relay)) ||
-            relay_status_get(bus, row->path, SAY_NOTHING, &facts) < 0 || isempty(facts.dropin))
+        const FleetField *dropin = fleet_field(row, "DropIn");
+        if ((names && !strv_contains(names, row->relay)) || !dropin || isempty(dropin->text))
             continue;
         ctl_error("%s was not put back: it still has our drop-in (%s%s%s)", row->relay, row->state,
-                  isempty(facts.reason) ? "" : ": ", isempty(facts.reason) ? "" : facts.reason);
+                  isempty(row->reason) ? "" : ": ", isempty(row->reason) ? "" : row->reason);
         status = EXIT_FAILED;
     }
     return status;

@@ -16,7 +16,10 @@ enum {
     LIST_STATE,
     LIST_RSS,
     LIST_PEAK,
-    LIST_SINCE
+    LIST_SINCE,
+    _LIST_USUAL, /* those before it are shown when nobody asks for others */
+    LIST_UNIT = _LIST_USUAL,
+    LIST_NRESTARTS,
 };
 static const Column list_columns[] = {
     [LIST_RELAY] = { "RELAY", COLUMN_TEXT, "name of the relay" },
@@ -29,7 +32,23 @@ static const Column list_columns[] = {
     [LIST_RSS] = { "RSS", COLUMN_BYTES, "resident memory" },
     [LIST_PEAK] = { "PEAK", COLUMN_BYTES, "peak of resident memory" },
     [LIST_SINCE] = { "SINCE", COLUMN_TIME, "start of its process" },
+    [LIST_UNIT] = { "UNIT", COLUMN_TEXT, "its unit" },
+    [LIST_NRESTARTS] = { "NRESTARTS", COLUMN_NUMBER, "how often systemd has restarted it by itself" },
 };
+/* Columns that show a property of bus/api.h as it is. */
+static const char *const list_properties[ELEMENTSOF(list_columns)] = {
+    [LIST_UNIT] = "Unit",
+    [LIST_NRESTARTS] = "NRestarts",
+};
+
+/* What the daemon is asked for besides what every list has; a strv. */
+static void list_properties_shown(const CtlTable *table, const char **ret)
+{
+    for (size_t c = 0; c < ELEMENTSOF(list_columns); c++)
+        if (list_properties[c] && ctl_table_shows(table, c))
+            *ret++ = list_properties[c];
+    *ret = NULL;
+}
 
 static void list_row(CtlTable *table, const FleetRow *row)
 {
@@ -50,23 +69,33 @@ static void list_row(CtlTable *table, const FleetRow *row)
         ctl_table_number(table, LIST_SINCE, row->since);
         ctl_table_show(table, LIST_SINCE, ago);
     }
+    for (size_t c = 0; c < ELEMENTSOF(list_columns); c++) {
+        const FleetField *field = list_properties[c] ? fleet_field(row, list_properties[c]) : NULL;
+        if (field && field->text)
+            ctl_table_text(table, c, field->text);
+        else if (field)
+            ctl_table_number(table, c, field->number);
+    }
 }
 
 int ctl_list(int argc, char *argv[], const CtlOptions *options)
 {
     static const size_t droppable[] = { LIST_SINCE, LIST_PEAK,     LIST_VERSION,
                                         LIST_GROUP, LIST_ASSIGNED, LIST_RSS };
+    const char *wanted[ELEMENTSOF(list_columns) + 1] = { NULL };
     _cleanup_(ctl_table_freep) CtlTable *table = NULL;
-    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    _cleanup_(fleet_clear) Fleet fleet = { .properties = wanted };
     char *const *patterns = NULL;
     bool fine = true;
 
     int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
     if (status == 0 &&
-        ctl_table_new(options, list_columns, ELEMENTSOF(list_columns), ELEMENTSOF(list_columns), &table) < 0)
+        ctl_table_new(options, list_columns, ELEMENTSOF(list_columns), _LIST_USUAL, &table) < 0)
         status = EXIT_USAGE;
-    if (status == 0)
+    if (status == 0) {
+        list_properties_shown(table, wanted);
         status = fleet_get(options, &fleet, NULL);
+    }
     if (status != 0)
         return status;
     bool missing = fleet_select(&fleet, patterns) < 0;

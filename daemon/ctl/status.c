@@ -88,34 +88,30 @@ static void print_under_way(FILE *f, const Fleet *fleet)
 }
 
 /* The relays of that state, a line each with the reason. */
-static void print_relays_of(FILE *f, const CtlOptions *options, sd_bus *bus, const Fleet *fleet,
-                            const char *title, const char *state)
+static void print_relays_of(FILE *f, const CtlOptions *options, const Fleet *fleet, const char *title,
+                            const char *state)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < fleet->n; i++) {
         const FleetRow *row = &fleet->rows[i];
-        _cleanup_(relay_status_clear) RelayStatus facts = { 0 };
         if (!streq(row->state, state) || n++ >= REASONS_SHOWN)
             continue;
-        if (row->path && relay_status_get(bus, row->path, SAY_NOTHING, &facts) < 0)
-            facts = (RelayStatus){ 0 }; /* it has gone meanwhile */
-        const char *reason = row->path ? facts.reason : row->reason;
         _cleanup_(freep) char *name = ctl_paint(options, state_color(state), row->relay);
-        status_field(f, n == 1 ? title : "", "%s%s%s", name, isempty(reason) ? "" : ": ",
-                     isempty(reason) ? "" : reason);
+        _cleanup_(freep) char *reason = printable(row->reason ? row->reason : "", SIZE_MAX);
+        status_field(f, n == 1 ? title : "", "%s%s%s", name, *reason ? ": " : "", reason);
     }
     if (n > REASONS_SHOWN)
         status_field(f, "", "and %zu more; \"relayallocctl verify\" shows all", n - REASONS_SHOWN);
 }
 
-static void print_fleet(FILE *f, const CtlOptions *options, sd_bus *bus, const Fleet *fleet)
+static void print_fleet(FILE *f, const CtlOptions *options, const Fleet *fleet)
 {
     _cleanup_(freep) char *summary = fleet_summary(fleet, "");
 
     status_field(f, "Fleet", "%s", summary);
-    print_relays_of(f, options, bus, fleet, "Failed", "failed");
-    print_relays_of(f, options, bus, fleet, "Drifted", "drifted");
+    print_relays_of(f, options, fleet, "Failed", "failed");
+    print_relays_of(f, options, fleet, "Drifted", "drifted");
 }
 
 static void print_refused(FILE *f, const CtlOptions *options, const char *problems)
@@ -131,7 +127,7 @@ static void print_refused(FILE *f, const CtlOptions *options, const char *proble
     }
 }
 
-static int print_manager(const CtlOptions *options, sd_bus *bus, const ManagerStatus *m, const Fleet *fleet)
+static int print_manager(const CtlOptions *options, const ManagerStatus *m, const Fleet *fleet)
 {
     _cleanup_(freep) char *loaded = status_moment(m->config_loaded);
     _cleanup_(freep) char *dot = ctl_paint(options, "1;32", ctl_utf8() ? "●" : "*"), *text = NULL;
@@ -145,7 +141,7 @@ static int print_manager(const CtlOptions *options, sd_bus *bus, const ManagerSt
     status_field(f, "Loaded", "%s", loaded);
     if (!isempty(m->config_error))
         print_refused(f, options, m->config_error);
-    print_fleet(f, options, bus, fleet);
+    print_fleet(f, options, fleet);
     print_rollout(f, options, m);
     print_under_way(f, fleet);
     fclose(f);
@@ -171,16 +167,17 @@ static int print_offline(const CtlOptions *options, const Fleet *fleet)
         abort();
     fprintf(f, "%s relayallocd (not running)\n", ctl_utf8() ? "○" : "*");
     status_field(f, "Config", "%s", fleet->survey->config->path);
-    print_fleet(f, options, NULL, fleet);
+    print_fleet(f, options, fleet);
     fclose(f);
     return ctl_print(options, text);
 }
 
 int ctl_status(int argc, char *argv[], const CtlOptions *options)
 {
+    static const char *const wanted[] = { "Reason", NULL };
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
     _cleanup_(manager_status_clear) ManagerStatus manager = { 0 };
-    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    _cleanup_(fleet_clear) Fleet fleet = { .properties = wanted };
     char *const *patterns = NULL;
     bool fine = true;
 
@@ -201,7 +198,7 @@ int ctl_status(int argc, char *argv[], const CtlOptions *options)
     if (options->json != JSON_OFF)
         r = ctl_print_json(options, manager_status_json(&manager));
     else
-        r = print_manager(options, bus, &manager, &fleet);
+        r = print_manager(options, &manager, &fleet);
     for (size_t i = 0; i < fleet.n; i++)
         fine = fine && state_is_fine(fleet.rows[i].state);
     return r < 0 ? EXIT_FAILED : fine ? EXIT_FINE : EXIT_DIFFERS;

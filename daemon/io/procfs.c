@@ -222,10 +222,9 @@ int process_memory(Process *process, Memory *ret)
     }
     if (r == -ENODATA) /* it gives its memory back before it is a zombie */
         r = -ESRCH;
-    r = judge_access(process, r);
     if (r < 0)
-        return r;
-    *ret = memory;
+        return judge_access(process, r);
+    *ret = memory; /* of this very process: the descriptor is its own, and only who lives has memory */
     return 0;
 }
 

@@ -3,10 +3,12 @@ import json
 import os
 import subprocess
 
+import dbus
+import dbus.bus
 import pytest
 
 from conftest import HERE, wait_until
-from test_jobs import GROUP, begin
+from test_jobs import GROUP, LIBRARY, begin
 
 RELAY = "/org/relayalloc1/relay/"
 
@@ -82,6 +84,39 @@ def test_a_relay_that_changes_without_changing_its_state(world):
         assert len(signals.changes(RELAY + "a")) == before  # nothing is told twice
     finally:
         signals.close()
+
+
+def test_relays_as_tuples_and_as_dictionaries(world):
+    """ListRelays is what it has always been; GetRelays has all that the relays' own objects tell."""
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    world.do("stop", unit="tor@b.service")
+    wait_until(lambda: world.states() == {"a": "ok", "b": "stopped"}, "b to be stopped")
+    tuples, dictionaries = world.manager("ListRelays"), world.manager("GetRelays", dbus.Array([], signature="s"))
+    assert tuples.signature == "(ssssssttto)" and dictionaries.signature == "(oa{sv})"
+    assert [str(row[9]) for row in tuples] == [str(path) for path, _ in dictionaries] == [RELAY + "a", RELAY + "b"]
+    bus = dbus.bus.BusConnection(world.address)
+    memory = {"RSS", "Anonymous", "Swap", "Peak"}  # of the moment
+    try:
+        for row, (path, relay) in zip(tuples, dictionaries):
+            assert [relay[key] for key in ("Name", "Group", "Assigned", "Running", "Version", "State")] == list(row[:6])
+            assert relay["Since"] == row[8] and (relay["RSS"] > 0) == (row[6] > 0) and (relay["Peak"] > 0) == (row[7] > 0)
+            own = bus.get_object("org.relayalloc1", path, introspect=False)
+            everything = own.GetAll("org.relayalloc1.Relay", dbus_interface="org.freedesktop.DBus.Properties")
+            assert set(everything) == set(relay) and memory < set(relay)
+            for key, value in everything.items():
+                one = own.Get("org.relayalloc1.Relay", key, dbus_interface="org.freedesktop.DBus.Properties")
+                assert type(one) is type(value) is type(relay[key])
+                assert key in memory or one == value == relay[key], key
+        a, b = (relay for _, relay in dictionaries)
+        assert a["RSS"] > 0 and a["MainPID"] == world.unit("a")["pid"] and LIBRARY in a["Library"]
+        assert list(a["DropIns"]) == [a["DropIn"]] and a["DropIn"].endswith("tor@a.service.d/zz-relayalloc.conf")
+        some = world.manager("GetRelays", ["RSS", "OfALaterVersion", "Group"])
+        assert [(str(path), sorted(relay)) for path, relay in some] == [(RELAY + r, ["Group", "RSS"]) for r in "ab"]
+        assert (b["RSS"], b["MainPID"], b["Since"], b["Library"], b["Running"]) == (0, 0, 0, "", "")
+    finally:
+        bus.close()
 
 
 def call(world, method, *arguments):

@@ -115,7 +115,7 @@ class Daemon:
             self.process = None
 
     @staticmethod
-    def text(relays=(), plan=(), errors=(), garbled=(), **properties):
+    def text(relays=(), plan=(), errors=(), garbled=(), fields=(), untold=(), **properties):
         known = {"Version": "0.1.0", "ConfigPath": "/etc/relayalloc.conf", "ConfigError": "", "Rollout": "idle",
                  "RolloutReason": "", "RolloutResult": "none"}
         numbers = {"ConfigLoaded": NOW - HOUR, "RolloutID": 0, "RolloutStarted": 0, "RolloutEnds": 0}
@@ -132,6 +132,8 @@ class Daemon:
         lines += [["plan", *map(str, item)] for item in plan]
         lines += [["error", *error] for error in errors]
         lines += [["garble", method] for method in garbled]
+        lines += [["field", *map(str, field)] for field in fields]
+        lines += [["untold", name] for name in untold]
         return "".join("\t".join(field.replace("\n", "\\n") for field in line) + "\n" for line in lines)
 
     def write(self, text, to=None):

@@ -9,6 +9,8 @@
  *   plan WAVE RELAY ACTION GROUP ALLOCATOR REASON
  *   error METHOD NAME TEXT                         what METHOD answers
  *   garble METHOD                                  METHOD answers with other types than it should
+ *   field RELAY NAME TYPE VALUE                    one more in the dictionary of the relay, of any basic type
+ *   untold NAME                                    what the dictionaries of the relays do not have
  * Calls that change something are noted in SCRIPT.calls. SCRIPT.after-METHOD becomes the script after such a
  * call. SIGUSR1: signals that the properties have changed. */
 #include "bus/api.h"
@@ -78,21 +80,6 @@ static char *relay_path(const char *name)
     return sd_bus_path_encode(BUS_RELAY_PREFIX, name, &path) < 0 ? NULL : path;
 }
 
-static int append_relays(const Script *s, sd_bus_message *reply)
-{
-    int r = sd_bus_message_open_container(reply, 'a', "(ssssssttto)");
-
-    for (size_t i = 0; r >= 0 && i < s->n; i++) {
-        char *const *f = s->lines[i].fields;
-        if (!streq(f[0], "relay"))
-            continue;
-        _cleanup_(freep) char *path = relay_path(f[1]);
-        r = sd_bus_message_append(reply, "(ssssssttto)", f[1], f[2], f[3], f[4], f[5], f[6], number(f[7]),
-                                  number(f[8]), number(f[9]), path);
-    }
-    return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
 static int append_plan(const Script *s, sd_bus_message *reply)
 {
     int r = sd_bus_message_open_container(reply, 'a', "(usssss)");
@@ -144,7 +131,33 @@ static int append_manager(const Script *s, sd_bus_message *reply)
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int append_relay(const Line *l, sd_bus_message *reply)
+static bool told(const Script *s, const char *name)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (streq(s->lines[i].fields[0], "untold") && streq(s->lines[i].fields[1], name))
+            return false;
+    return true;
+}
+
+static int append_fields(const Script *s, const char *relay, sd_bus_message *reply)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < s->n; i++) {
+        char *const *f = s->lines[i].fields;
+        if (!streq(f[0], "field") || !streq(f[1], relay))
+            continue;
+        if (streq(f[3], "a{sas}")) /* something that no version knows */
+            r = sd_bus_message_append(reply, "{sv}", f[2], f[3], 1, "key", 2, f[4], f[4]);
+        else if (streq(f[3], "b"))
+            r = sd_bus_message_append(reply, "{sv}", f[2], f[3], (int)number(f[4]));
+        else
+            r = append_property(reply, f[2], f[3], f[4]);
+    }
+    return r;
+}
+
+static int append_relay(const Script *s, const Line *l, sd_bus_message *reply)
 {
     char *const *f = l->fields;
     _cleanup_(freep) char *unit = xasprintf("tor@%s.service", f[1]);
@@ -158,14 +171,37 @@ static int append_relay(const Line *l, sd_bus_message *reply)
         { "Library", "" }
     };
     for (size_t i = 0; r >= 0 && i < ELEMENTSOF(texts); i++)
-        r = sd_bus_message_append(reply, "{sv}", texts[i][0], "s", texts[i][1]);
+        if (told(s, texts[i][0]))
+            r = sd_bus_message_append(reply, "{sv}", texts[i][0], "s", texts[i][1]);
     const char *numbers[][2] = { { "RSS", f[7] }, { "Peak", f[8] }, { "Since", f[9] }, { "Sampled", f[9] } };
     for (size_t i = 0; r >= 0 && i < ELEMENTSOF(numbers); i++)
-        r = sd_bus_message_append(reply, "{sv}", numbers[i][0], "t", number(numbers[i][1]));
+        if (told(s, numbers[i][0]))
+            r = sd_bus_message_append(reply, "{sv}", numbers[i][0], "t", number(numbers[i][1]));
     if (r >= 0)
         r = sd_bus_message_append(reply, "{sv}", "MainPID", "u", (uint32_t)(number(f[9]) > 0 ? 4242 : 0));
     if (r >= 0)
         r = sd_bus_message_append(reply, "{sv}", "DropIns", "as", 1, dropin);
+    if (r >= 0)
+        r = append_fields(s, f[1], reply);
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int append_relays(const Script *s, sd_bus_message *reply)
+{
+    int r = sd_bus_message_open_container(reply, 'a', "(oa{sv})");
+
+    for (size_t i = 0; r >= 0 && i < s->n; i++) {
+        if (!streq(s->lines[i].fields[0], "relay"))
+            continue;
+        _cleanup_(freep) char *path = relay_path(s->lines[i].fields[1]);
+        r = sd_bus_message_open_container(reply, 'r', "oa{sv}");
+        if (r >= 0)
+            r = sd_bus_message_append(reply, "o", path);
+        if (r >= 0)
+            r = append_relay(s, &s->lines[i], reply);
+        if (r >= 0)
+            r = sd_bus_message_close_container(reply);
+    }
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -177,7 +213,7 @@ static int append_properties(const Script *s, const char *path, sd_bus_message *
         _cleanup_(freep) char *own =
             streq(s->lines[i].fields[0], "relay") ? relay_path(s->lines[i].fields[1]) : NULL;
         if (own && streq(own, path))
-            return append_relay(&s->lines[i], reply);
+            return append_relay(s, &s->lines[i], reply);
     }
     return -ENOENT;
 }
@@ -227,7 +263,7 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
             return sd_bus_message_append(reply, "a(is)", 1, 42, "garbage") < 0
                        ? -EINVAL
                        : sd_bus_send(NULL, reply, NULL);
-    if (streq(method, "ListRelays"))
+    if (streq(method, "GetRelays"))
         r = append_relays(s, reply);
     else if (streq(method, "Plan"))
         r = append_plan(s, reply);

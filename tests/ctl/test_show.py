@@ -210,10 +210,35 @@ def test_what_others_wrote_cannot_steer_the_terminal(ctl, daemon):
         assert not set("\033\007\r") & set(raw), raw
 
 
+def test_a_daemon_of_a_later_version_tells_more(ctl, daemon):
+    daemon.says([relay("a"), relay("b", "failed", reason="no")], fields=[
+        ("a", "NRestarts", "u", 3), ("a", "Later", "a{sas}", "x"), ("a", "LaterText", "s", "y"), ("b", "LaterFlag", "b", 1)])
+    rows = ctl("list", "-o", "relay,unit,state,nrestarts", "--json=short").json
+    assert rows == [{"relay": "a", "unit": "tor@a.service", "state": "ok", "nrestarts": 3},
+                    {"relay": "b", "unit": "tor@b.service", "state": "failed", "nrestarts": None}]
+    table = ctl("list", "-o", "relay,nrestarts").out.splitlines()
+    assert [line.split() for line in table[:3]] == [["RELAY", "NRESTARTS"], ["a", "3"], ["b", "-"]]
+
+
+def test_a_daemon_of_an_earlier_version_tells_less(ctl, daemon):
+    daemon.says([relay("a"), relay("b")], untold=["Name", "Version", "State", "RSS", "Since", "Unit", "Reason"])
+    rows = ctl("list", "-o", "+unit", "--json=short")
+    assert rows.status == 0 and rows.err == ""
+    assert rows.json[1] == {"relay": "b", "group": "A", "assigned": "mimalloc", "running": "mimalloc", "version": None,
+                            "state": None, "rss": None, "peak": 120 << 20, "since": None, "unit": None}
+    assert "2 relays" in ctl("status").out and ctl("groups").status == 0
+
+
+def test_a_property_of_another_type_is_unknown(ctl, daemon):
+    daemon.says([relay("a")], untold=["RSS", "Version"], fields=[("a", "RSS", "s", "much"), ("a", "Version", "t", 7)])
+    row = ctl("list", "--json=short").json[0]
+    assert (row["rss"], row["version"], row["relay"]) == (None, None, "a")
+
+
 @pytest.mark.parametrize("verb, garbled", [
-    (["list"], "ListRelays"), (["groups"], "ListRelays"), (["allocators"], "ListRelays"), (["status"], "GetAll"),
+    (["list"], "GetRelays"), (["groups"], "GetRelays"), (["allocators"], "GetRelays"), (["status"], "GetAll"),
     (["status", "a"], "GetAll"), (["plan"], "Plan"), (["verify"], "Verify"), (["reload", "--wait"], "GetAll"),
-    (["revert", "a"], "ListRelays"),
+    (["revert", "a"], "GetRelays"),
 ])
 def test_a_daemon_that_answers_with_garbage(ctl, daemon, verb, garbled):
     daemon.says([relay("a")], garbled=[garbled])

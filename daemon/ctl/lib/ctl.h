@@ -72,6 +72,7 @@ int ctl_table_new(const CtlOptions *options, const Column *columns, size_t n_col
                   CtlTable **ret);
 CtlTable *ctl_table_free(CtlTable *table);
 DEFINE_CLEANUP(CtlTable, ctl_table_free)
+bool ctl_table_shows(const CtlTable *table, size_t column); /* was it asked for, or is it one of the usual? */
 /* Begins a row; the setters below fill it. A cell that is not set shows as "-", null in JSON. */
 void ctl_table_row(CtlTable *table);
 void ctl_table_text(CtlTable *table, size_t column, const char *text); /* copied; "" and NULL: not set */

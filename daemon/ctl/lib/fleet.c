@@ -20,6 +20,11 @@ static void row_clear(FleetRow *row)
     free(row->state);
     free(row->path);
     free(row->reason);
+    for (size_t i = 0; i < row->n_fields; i++) {
+        free(row->fields[i].name);
+        free(row->fields[i].text);
+    }
+    free(row->fields);
 }
 
 void fleet_clear(Fleet *fleet)
@@ -41,38 +46,171 @@ const FleetRow *fleet_find(const Fleet *fleet, const char *relay)
     return NULL;
 }
 
+const FleetField *fleet_field(const FleetRow *row, const char *property)
+{
+    for (size_t i = 0; i < row->n_fields; i++)
+        if (streq(row->fields[i].name, property))
+            return &row->fields[i];
+    return NULL;
+}
+
+static void add_field(FleetRow *row, const char *property, const char *text, uint64_t number)
+{
+    GROW(row->fields, row->c_fields, row->n_fields);
+    row->fields[row->n_fields++] =
+        (FleetField){ .name = xstrdup(property), .text = xstrdup(text), .number = number };
+}
+
+/* ---- what the daemon tells: GetRelays, see bus/api.h ---- */
+
+static const struct {
+    const char *name;
+    char type;
+    size_t offset;
+} members[] = {
+    { "Group", 's', offsetof(FleetRow, group) },     { "Assigned", 's', offsetof(FleetRow, assigned) },
+    { "Running", 's', offsetof(FleetRow, running) }, { "Version", 's', offsetof(FleetRow, version) },
+    { "State", 's', offsetof(FleetRow, state) },     { "Reason", 's', offsetof(FleetRow, reason) },
+    { "RSS", 't', offsetof(FleetRow, rss) },         { "Peak", 't', offsetof(FleetRow, peak) },
+    { "Since", 't', offsetof(FleetRow, since) },
+};
+
+/* The value of a variant of a basic type. */
+static int read_variant(sd_bus_message *m, char type, void *ret)
+{
+    const char contents[] = { type, '\0' };
+    int r = sd_bus_message_enter_container(m, 'v', contents);
+
+    if (r >= 0)
+        r = sd_bus_message_read_basic(m, type, ret);
+    return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_member(sd_bus_message *m, FleetRow *row, size_t member)
+{
+    void *place = (char *)row + members[member].offset;
+    const char *value = NULL;
+
+    if (members[member].type != 's')
+        return read_variant(m, members[member].type, place);
+    int r = read_variant(m, 's', &value);
+    if (r >= 0) {
+        free(*(char **)place);
+        *(char **)place = xstrdup(value);
+    }
+    return r;
+}
+
+static int read_field(sd_bus_message *m, FleetRow *row, const char *name)
+{
+    const char *type = NULL, *text = NULL;
+    uint64_t number = 0;
+    uint32_t small = 0; /* of "u" and of "b", which sd-bus reads as an int */
+
+    int r = sd_bus_message_peek_type(m, NULL, &type);
+    if (r < 0)
+        return r;
+    if (streq(type, "s"))
+        r = read_variant(m, 's', &text);
+    else if (streq(type, "t"))
+        r = read_variant(m, 't', &number);
+    else if (streq(type, "u") || streq(type, "b"))
+        r = read_variant(m, *type, &small);
+    else
+        return sd_bus_message_skip(m, "v"); /* none that a row could have */
+    if (r < 0)
+        return r;
+    add_field(row, name, text, number + small);
+    return 0;
+}
+
+static int read_entry(sd_bus_message *m, FleetRow *row)
+{
+    const char *name = NULL;
+    size_t i = 0;
+
+    int r = sd_bus_message_read_basic(m, 's', &name);
+    if (r < 0)
+        return r;
+    while (i < ELEMENTSOF(members) && !streq(members[i].name, name))
+        i++;
+    r = i < ELEMENTSOF(members) ? read_member(m, row, i) : read_field(m, row, name);
+    return r == -ENXIO ? sd_bus_message_skip(m, "v") : r; /* a later version has made another type of it */
+}
+
+static int read_entries(sd_bus_message *m, FleetRow *row)
+{
+    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+
+    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+        r = read_entry(m, row);
+        if (r >= 0)
+            r = sd_bus_message_exit_container(m);
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+/* 1: a row; 0: there are no more. */
+static int read_row(sd_bus_message *m, FleetRow *row)
+{
+    char **const never_null[] = { &row->group, &row->assigned, &row->running, &row->version, &row->state };
+    const char *path = NULL;
+
+    int r = sd_bus_message_enter_container(m, 'r', "oa{sv}");
+    if (r <= 0)
+        return r;
+    r = sd_bus_message_read_basic(m, 'o', &path);
+    if (r >= 0)
+        r = read_entries(m, row);
+    if (r >= 0)
+        r = sd_bus_message_exit_container(m);
+    if (r < 0)
+        return r;
+    row->path = xstrdup(path);
+    if (sd_bus_path_decode(path, BUS_RELAY_PREFIX, &row->relay) <= 0)
+        return -EBADMSG;
+    for (size_t i = 0; i < ELEMENTSOF(never_null); i++)
+        if (!*never_null[i])
+            *never_null[i] = xstrdup("");
+    return 1;
+}
+
+static int make_call(sd_bus *bus, const char *const *properties, sd_bus_message **ret)
+{
+    static const char *const always[] = { "Group", "Assigned", "Running", "Version",
+                                          "State", "RSS",      "Peak",    "Since" };
+    int r = sd_bus_message_new_method_call(bus, ret, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "GetRelays");
+
+    if (r >= 0)
+        r = sd_bus_message_open_container(*ret, 'a', "s");
+    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(always); i++)
+        r = sd_bus_message_append_basic(*ret, 's', always[i]);
+    for (; r >= 0 && properties && *properties; properties++)
+        r = sd_bus_message_append_basic(*ret, 's', *properties);
+    return r < 0 ? r : sd_bus_message_close_container(*ret);
+}
+
 int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
-    _cleanup_(fleet_clear) Fleet fleet = { 0 };
-    const char *relay, *group, *assigned, *running, *version, *state, *path;
-    uint64_t rss, peak, since;
+    _cleanup_(fleet_clear) Fleet fleet = { .properties = ret->properties };
 
-    int r =
-        sd_bus_message_new_method_call(bus, &call, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "ListRelays");
+    int r = make_call(bus, fleet.properties, &call);
     if (r >= 0)
         r = ctl_bus_send(bus, call, say, &reply);
     if (r < 0)
         return r;
-    r = sd_bus_message_enter_container(reply, 'a', "(ssssssttto)");
-    while (r >= 0 && (r = sd_bus_message_read(reply, "(ssssssttto)", &relay, &group, &assigned, &running,
-                                              &version, &state, &rss, &peak, &since, &path)) > 0) {
+    r = sd_bus_message_enter_container(reply, 'a', "(oa{sv})");
+    while (r > 0) {
         GROW(fleet.rows, fleet.capacity, fleet.n);
-        fleet.rows[fleet.n++] = (FleetRow){
-            .relay = xstrdup(relay),
-            .group = xstrdup(group),
-            .assigned = xstrdup(assigned),
-            .running = xstrdup(running),
-            .version = xstrdup(version),
-            .state = xstrdup(state),
-            .rss = rss,
-            .peak = peak,
-            .since = since,
-            .path = xstrdup(path),
-        };
+        fleet.rows[fleet.n] = (FleetRow){ 0 };
+        r = read_row(reply, &fleet.rows[fleet.n]);
+        if (r <= 0)
+            row_clear(&fleet.rows[fleet.n]);
+        fleet.n += r > 0;
     }
     if (r < 0)
-        return say == SAY_NOTHING ? -EBADMSG : ctl_bus_unreadable("ListRelays", r);
+        return say == SAY_NOTHING ? -EBADMSG : ctl_bus_unreadable("GetRelays", r);
     *ret = fleet;
     memset(&fleet, 0, sizeof(fleet));
     return 0;
@@ -120,6 +258,9 @@ static void fleet_from_survey(Survey *survey, Fleet *ret)
             .since = r->process.started,
             .reason = xstrdup(reason),
         };
+        add_field(&ret->rows[i], "Unit", r->unit, 0);
+        if (r->info)
+            add_field(&ret->rows[i], "NRestarts", NULL, r->info->n_restarts);
     }
 }
 

@@ -6,6 +6,13 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/survey.h"
 
+/* A property of a relay that has no member of its own in FleetRow. */
+typedef struct FleetField {
+    char *name;      /* as in bus/api.h */
+    char *text;      /* NULL: it is a number */
+    uint64_t number; /* in the unit of the property */
+} FleetField;
+
 typedef struct FleetRow {
     char *relay;
     char *group, *assigned, *running, *version; /* never NULL; "": none, unknown */
@@ -13,11 +20,15 @@ typedef struct FleetRow {
     uint64_t rss, peak;                         /* bytes; 0: not running */
     usec_t since;                               /* realtime start of the process; 0 */
     char *path;                                 /* D-Bus object; NULL without the daemon */
-    char *reason;                               /* without the daemon: why it is not as assigned; NULL */
+    char *reason;                               /* why it is not as assigned; NULL and "": nothing is known */
+    FleetField *fields;                         /* what else was asked for and is known */
+    size_t n_fields, c_fields;
 } FleetRow;
 
 typedef struct Fleet {
-    FleetRow *rows; /* sorted by relay */
+    const char *const *properties; /* set before it is filled: what else is wanted of a relay, by the names in
+                                      bus/api.h; "Reason" comes as row->reason. A strv; NULL: nothing */
+    FleetRow *rows;                /* sorted by relay */
     size_t n, capacity;
     Survey *survey; /* what the rows were made of when the daemon does not run; else NULL */
 } Fleet;
@@ -25,11 +36,16 @@ typedef struct Fleet {
 void fleet_clear(Fleet *fleet);
 const FleetRow *fleet_find(const Fleet *fleet, const char *relay);
 
-/* The daemon's relays. 0; -ENXIO: it does not run; other errno. Messages as `say` has it. */
+/* What else is known of the row's relay, by the property's name in bus/api.h; NULL: not told. */
+const FleetField *fleet_field(const FleetRow *row, const char *property);
+
+/* The daemon's relays, with the members of FleetRow and ret->properties. What it does not tell is unknown: ""
+ * and 0 in the rows, no field. 0; -ENXIO: it does not run; other errno. Messages as `say` has it. */
 int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret);
 
-/* The daemon's relays, or what files and systemd say when it does not run, which is said on stderr then.
- * `ret_bus` (may be NULL): the connection, NULL when there is none. 0, or an ExitStatus after a message. */
+/* The daemon's relays, as above, or what files and systemd say when it does not run, which is said on stderr
+ * then. `ret_bus` (may be NULL): the connection, NULL when there is none. 0, or an ExitStatus after a
+ * message. */
 int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus);
 
 /* The file gives the groups' order, and those that take no relay (a pattern with a slip in it). NULL unless

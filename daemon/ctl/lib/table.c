@@ -47,7 +47,9 @@ static int unknown_column(const CtlTable *table, const char *name)
         if (*p >= 'a' && *p <= 'z')
             *p = (char)(*p - 'a' + 'A');
     const char *near = did_you_mean(upper, names);
-    if (near)
+    if (streq(name, "help"))
+        ; /* what follows is what was asked for */
+    else if (near)
         ctl_error("no column is named \"%s\" (did you mean %s?)", name, near);
     else
         ctl_error("no column is named \"%s\"", name);
@@ -100,6 +102,14 @@ int ctl_table_new(const CtlOptions *options, const Column *columns, size_t n_col
         return r;
     *ret = TAKE_PTR(table);
     return 0;
+}
+
+bool ctl_table_shows(const CtlTable *table, size_t column)
+{
+    for (size_t i = 0; i < table->n_shown; i++)
+        if (table->shown[i] == column)
+            return true;
+    return false;
 }
 
 CtlTable *ctl_table_free(CtlTable *table)
