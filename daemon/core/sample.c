@@ -98,7 +98,7 @@ static bool read_number(const char **cursor, const char *end, uint64_t *ret)
 int sample_read_row(const char **cursor, const char *end, SampleRow *ret)
 {
     const char *p = *cursor;
-    SampleRow row;
+    SampleRow row = { 0 };
 
     if (p >= end)
         return 0;

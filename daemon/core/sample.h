@@ -33,6 +33,7 @@ typedef struct SampleRow {
     Span relay, group, allocator, version; /* n == 0: none */
     usec_t since;
     Memory memory;
+    Span fingerprint; /* 40 hexadecimal digits in capitals; n == 0: not known, as in a row of a fleet entry */
 } SampleRow;
 int sample_read_row(const char **cursor, const char *end, SampleRow *ret);
 

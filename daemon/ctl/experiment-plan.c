@@ -165,6 +165,20 @@ static int check_allocators(const ExperimentPlan *plan, const CtlOptions *option
 
 /* ---- the plan ---- */
 
+/* Groups take relays by name. EXIT_USAGE after a message: that is not enough to tell two of them apart. */
+static int check_names(const ExperimentPlan *plan, const Series *series)
+{
+    for (size_t i = 0; i < plan->n; i++)
+        if (series_name_shared(series, plan->numbers[i])) {
+            ctl_error(
+                "more than one relay is named \"%s\": groups take relays by name, so give each a name of its "
+                "own",
+                series->relays[plan->numbers[i]].name);
+            return EXIT_USAGE;
+        }
+    return 0;
+}
+
 /* Relays of the last collection. */
 static void gather(ExperimentPlan *plan, const Series *series)
 {
@@ -297,6 +311,9 @@ int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options)
     if (!plan.seed_given && getrandom(&plan.seed, sizeof(plan.seed), 0) == sizeof(plan.seed))
         plan.seed >>= 11;
     gather(&plan, &series);
+    r = check_names(&plan, &series);
+    if (r != 0)
+        return r;
     if (plan.size == 0)
         plan.size = plan.n / plan.n_groups;
     if (balance_plan(plan.relays, plan.n, plan.n_groups, plan.size, plan.seed, plan.group, &plan.balance) <

@@ -156,6 +156,7 @@ typedef struct Reading {
     Problems *problems;
     uint64_t bad;
     unsigned line;
+    bool measured; /* a row was read well */
 } Reading;
 
 static void complain(Reading *reading, char *take)
@@ -183,11 +184,13 @@ static int take_line(Reading *reading, const Line *line)
         return r;
     }
     r = measurement_table_row(&reading->table, line->text, line->n, line->torn, &m, &error);
+    reading->measured |= r > 0;
+    bool foreign = r == -ENOTSUP && !reading->measured;
     if (r > 0)
         r = reading->func(&m, reading->userdata, &error);
     if (r < 0)
         complain(reading, error);
-    return 0;
+    return foreign ? -EINVAL : 0;
 }
 
 int measurements_file_read(MeasurementsFile *file, MeasurementFunc *func, void *userdata, Problems *problems,

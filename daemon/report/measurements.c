@@ -9,10 +9,11 @@
 
 static const char *const column_names[_MEASUREMENT_COLUMN_MAX] = {
     [MEASUREMENT_TIMESTAMP] = "timestamp", [MEASUREMENT_SERVER] = "server",
-    [MEASUREMENT_TYPE] = "type",           [MEASUREMENT_NICKNAME] = "nickname",
-    [MEASUREMENT_GROUP] = "group",         [MEASUREMENT_RSS] = "rss_kb",
-    [MEASUREMENT_HWM] = "hwm_kb",          [MEASUREMENT_ALLOCATOR] = "allocator",
-    [MEASUREMENT_VERSION] = "version",     [MEASUREMENT_STARTED] = "started",
+    [MEASUREMENT_TYPE] = "type",           [MEASUREMENT_FINGERPRINT] = "fingerprint",
+    [MEASUREMENT_NICKNAME] = "nickname",   [MEASUREMENT_GROUP] = "group",
+    [MEASUREMENT_RSS] = "rss_kb",          [MEASUREMENT_HWM] = "hwm_kb",
+    [MEASUREMENT_ALLOCATOR] = "allocator", [MEASUREMENT_VERSION] = "version",
+    [MEASUREMENT_STARTED] = "started",
 };
 
 /* A field as it can stand in a message: short, and nothing that a terminal would obey. */
@@ -50,6 +51,51 @@ static int split(char *line, size_t n, Span *fields, size_t *ret_n, char **ret_e
     return r < 0 ? -EINVAL : 0;
 }
 
+/* What stands between the columns when it is no comma, as in some spreadsheets and countries; NULL: commas,
+ * or nobody knows. */
+static const char *separator(const char *line, size_t n)
+{
+    if (memchr(line, ',', n))
+        return NULL;
+    return memchr(line, ';', n)    ? "semicolons"
+           : memchr(line, '\t', n) ? "tabs"
+           : memchr(line, '|', n)  ? "\"|\""
+                                   : NULL;
+}
+
+static Span without_blanks(Span field)
+{
+    while (field.n > 0 && *field.p == ' ')
+        field = (Span){ field.p + 1, field.n - 1 };
+    while (field.n > 0 && field.p[field.n - 1] == ' ')
+        field.n--;
+    return field;
+}
+
+/* Finds a column by its exact name. One that would be it without blanks is a slip, and must not be
+ * overlooked. */
+static int find_column(const Span *fields, size_t n, const char *name, ssize_t *ret, char **ret_error)
+{
+    *ret = -1;
+    for (size_t i = 0; i < n; i++) {
+        if (!span_is(without_blanks(fields[i]), name))
+            continue;
+        if (!span_is(fields[i], name)) {
+            _cleanup_(freep) char *text = shown(fields[i]);
+            *ret_error = xasprintf("the name of column %zu has a blank before or behind it: \"%s\"; take the "
+                                   "blanks out",
+                                   i + 1, text);
+            return -EINVAL;
+        }
+        if (*ret >= 0) {
+            *ret_error = xasprintf("two columns are named \"%s\"", name);
+            return -EINVAL;
+        }
+        *ret = (ssize_t)i;
+    }
+    return 0;
+}
+
 int measurement_table_header(MeasurementTable *table, char *line, size_t n, char **ret_error)
 {
     static const MeasurementColumn needed[] = { MEASUREMENT_TIMESTAMP, MEASUREMENT_NICKNAME,
@@ -61,20 +107,20 @@ int measurement_table_header(MeasurementTable *table, char *line, size_t n, char
         line += 3;
         n -= 3;
     }
+    const char *other = separator(line, n);
+    if (other) {
+        *ret_error = xasprintf(
+            "the columns are separated by %s; save the table as CSV with commas between them", other);
+        return -EINVAL;
+    }
     int r = split(line, n, fields, &n_fields, ret_error);
     if (r < 0)
         return r;
     *table = (MeasurementTable){ .n_columns = n_fields };
     for (size_t c = 0; c < _MEASUREMENT_COLUMN_MAX; c++) {
-        table->at[c] = -1;
-        for (size_t i = 0; i < n_fields; i++)
-            if (span_is(fields[i], column_names[c])) {
-                if (table->at[c] >= 0) {
-                    *ret_error = xasprintf("two columns are named \"%s\"", column_names[c]);
-                    return -EINVAL;
-                }
-                table->at[c] = (ssize_t)i;
-            }
+        r = find_column(fields, n_fields, column_names[c], &table->at[c], ret_error);
+        if (r < 0)
+            return r;
     }
     for (size_t i = 0; i < ELEMENTSOF(needed); i++)
         if (table->at[needed[i]] < 0) {
@@ -100,15 +146,72 @@ static int bad_field(MeasurementColumn column, Span field, const char *problem, 
     return -EINVAL;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Digits alone, with others of these characters between them. */
+static bool is_number_with(Span field, const char *others)
+{
+    bool has_other = false;
+
+    if (field.n == 0 || !is_digit(field.p[0]) || !is_digit(field.p[field.n - 1]))
+        return false;
+    for (size_t i = 0; i < field.n; i++) {
+        if (is_digit(field.p[i]))
+            continue;
+        if (field.p[i] == '\0' || !strchr(others, field.p[i]))
+            return false;
+        has_other = true;
+    }
+    return has_other;
+}
+
+/* What a spreadsheet makes of a number, and what it would take to be sure of it; NULL: it is something else.
+ */
+static const char *number_format(Span field)
+{
+    if (is_number_with(field, "eE.+-"))
+        return memchr(field.p, 'e', field.n) || memchr(field.p, 'E', field.n)
+                   ? "a number with an exponent, which has lost digits; format the column as whole numbers"
+                   : "a number with a fraction, or with a dot between its thousands; format the column as "
+                     "whole "
+                     "numbers";
+    /* Also U+00A0, U+202F and U+2019, as they stand between thousands in Europe. */
+    if (is_number_with(field, ", '_\xc2\xa0\xe2\x80\xaf\x99"))
+        return "a number with something between its thousands; format the column as whole numbers";
+    return NULL;
+}
+
+/* As many rows have it as there are: the caller may stop at the first. */
+static int bad_format(MeasurementColumn column, Span field, const char *problem, char **ret_error)
+{
+    (void)bad_field(column, field, problem, ret_error);
+    return -ENOTSUP;
+}
+
+/* pandas writes a column of whole numbers that has an empty field as floats. */
+static Span without_zero_fraction(Span field)
+{
+    if (field.n > 2 && memcmp(field.p + field.n - 2, ".0", 2) == 0 && is_digit(field.p[field.n - 3]))
+        field.n -= 2;
+    return field;
+}
+
 /* KiB as bytes. Empty is 0. */
 static int read_kib(MeasurementColumn column, Span field, uint64_t *ret, char **ret_error)
 {
+    const Span digits = without_zero_fraction(field);
     uint64_t v = 0;
 
-    for (size_t i = 0; i < field.n; i++)
-        if (field.p[i] < '0' || field.p[i] > '9' || __builtin_mul_overflow(v, 10U, &v) ||
-            __builtin_add_overflow(v, (unsigned)(field.p[i] - '0'), &v))
-            return bad_field(column, field, "not a whole number of KiB", ret_error);
+    for (size_t i = 0; i < digits.n; i++)
+        if (!is_digit(digits.p[i]) || __builtin_mul_overflow(v, 10U, &v) ||
+            __builtin_add_overflow(v, (unsigned)(digits.p[i] - '0'), &v)) {
+            const char *format = number_format(field);
+            return format ? bad_format(column, field, format, ret_error)
+                          : bad_field(column, field, "not a whole number of KiB", ret_error);
+        }
     if (v > UINT64_C(1) << 43)
         return bad_field(column, field, "more memory than a machine can have", ret_error);
     *ret = v * 1024;
@@ -125,6 +228,44 @@ static int check_name(MeasurementColumn column, Span field, char **ret_error)
     return 0;
 }
 
+/* Puts it into capitals where it stands, as tor does. Empty is none. */
+static int read_fingerprint(Span field, Span *ret, char **ret_error)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    Span digits = field;
+
+    if (digits.n > 0 && *digits.p == '$')
+        digits = (Span){ digits.p + 1, digits.n - 1 };
+    for (size_t i = 0; i < digits.n; i++) {
+        char *c = (char *)&digits.p[i]; /* of the line, which is changed by being read */
+        if (*c >= 'a' && *c <= 'f')
+            *c = (char)(*c - 'a' + 'A');
+        if (*c == '\0' || !strchr(hex, *c))
+            digits.n = 0;
+    }
+    if (field.n > 0 && digits.n != 40)
+        return bad_field(MEASUREMENT_FINGERPRINT, field, "not 40 hexadecimal digits", ret_error);
+    *ret = digits;
+    return 0;
+}
+
+/* What a spreadsheet makes of a time, as number_format(). */
+static const char *time_format(Span field)
+{
+    Span date = { field.p, field.n };
+
+    for (size_t i = 0; i < date.n; i++)
+        if (date.p[i] == ' ')
+            date.n = i;
+    if (is_number_with(date, "/") || (is_number_with(date, ".") && !memchr(date.p + date.n - 3, '.', 3)))
+        return "a date in which day and month cannot be told apart; format the column like "
+               "2026-01-08T06:00:01";
+    for (size_t i = 0; i < field.n; i++)
+        if (!is_digit(field.p[i]) && field.p[i] != '.')
+            return NULL;
+    return field.n > 0 ? "a number, not a date and time; write it like 2026-01-08T06:00:01" : NULL;
+}
+
 static int read_time(MeasurementColumn column, Span field, usec_t after, usec_t *ret, bool *ret_offset,
                      char **ret_error)
 {
@@ -132,6 +273,9 @@ static int read_time(MeasurementColumn column, Span field, usec_t after, usec_t 
 
     if (r == 0)
         return 0;
+    const char *format = time_format(field);
+    if (format)
+        return bad_format(column, field, format, ret_error);
     return bad_field(column, field,
                      r == -EDOM     ? "the clocks skipped this local time; is the zone (TZ) right?"
                      : r == -ERANGE ? "before 1970"
@@ -226,6 +370,8 @@ int measurement_table_row(MeasurementTable *table, char *line, size_t n, bool to
     if (table->at[MEASUREMENT_TYPE] >= 0 && !span_is(type, "relay"))
         return bad_field(MEASUREMENT_TYPE, type, "neither \"relay\" nor \"aggregate\"", ret_error);
     r = read_names(table, fields, &m, ret_error);
+    if (r == 0)
+        r = read_fingerprint(field_of(table, fields, MEASUREMENT_FINGERPRINT), &m.row.fingerprint, ret_error);
     if (r == 0)
         r = read_kib(MEASUREMENT_RSS, field_of(table, fields, MEASUREMENT_RSS), &m.row.memory.rss, ret_error);
     if (r == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of measurements that 1AEO's scripts write (memory_measurements.csv), row by row:
  *   timestamp,server,type,fingerprint,nickname,group,rss_kb,vmsize_kb,hwm_kb,frag_ratio,count,total_kb,…
- * Columns are found by name, in any order; timestamp, nickname and rss_kb must be there. Of our own the
+ * Columns are found by name, in any order; timestamp, nickname and rss_kb must be there. Where there is a
+ * fingerprint it says whose row it is. Of our own the
  * columns allocator, version and started (a timestamp) are read, too. Pure. */
 #pragma once
 
@@ -14,6 +15,7 @@ typedef enum MeasurementColumn {
     MEASUREMENT_TIMESTAMP,
     MEASUREMENT_SERVER,
     MEASUREMENT_TYPE,
+    MEASUREMENT_FINGERPRINT,
     MEASUREMENT_NICKNAME,
     MEASUREMENT_GROUP,
     MEASUREMENT_RSS,
@@ -44,7 +46,8 @@ typedef struct Measurement {
 } Measurement;
 
 /* Lines are changed by being read, and come without their newline. Both functions give -EINVAL with what is
- * wrong in *ret_error, owned by the caller. */
+ * wrong in *ret_error, owned by the caller. A row gives -ENOTSUP where a spreadsheet has written its numbers
+ * or dates in a format of its own, which all rows will have. */
 int measurement_table_header(MeasurementTable *table, char *line, size_t n, char **ret_error);
 /* 1: a measurement of a relay, its strings spans of `line`; 0: a line that holds none (empty, an aggregate,
  * a relay that did not run, the header once more). `torn`: the file ends on this line without a newline. */

@@ -13,15 +13,6 @@
 /* A gap is longer than so many steps. */
 #define GAP_STEPS 3
 
-void series_init(Series *series, const SeriesOptions *options)
-{
-    *series = (Series){ .options = *options, .n_buckets = 256, .hint = SERIES_NONE };
-    if (series->options.slice == 0)
-        series->options.slice = USEC_PER_MINUTE;
-    series->buckets = xcalloc(series->n_buckets, sizeof(*series->buckets));
-    memset(series->buckets, 0xff, series->n_buckets * sizeof(*series->buckets)); /* SERIES_NONE */
-}
-
 void series_clear(Series *series)
 {
     for (size_t i = 0; i < series->n_hosts; i++)
@@ -31,8 +22,10 @@ void series_clear(Series *series)
         free(series->keys[i].allocator);
         free(series->keys[i].version);
     }
-    for (size_t i = 0; i < series->n_relays; i++)
+    for (size_t i = 0; i < series->n_relays; i++) {
         free(series->relays[i].name);
+        free(series->relays[i].fingerprint);
+    }
     for (size_t i = 0; i < series->n_tracks; i++)
         free(series->tracks[i].slices);
     free(series->hosts);
@@ -54,15 +47,6 @@ size_t series_host(Series *series, const char *name)
     return series->n_hosts++;
 }
 
-char *series_relay_name(const Series *series, size_t relay)
-{
-    const SeriesRelay *r = &series->relays[relay];
-
-    if (series->n_hosts < 2)
-        return xstrdup(r->name);
-    return xasprintf("%s/%s", series->hosts[r->host], r->name);
-}
-
 /* ---- relays and keys by name ---- */
 
 static bool span_equal(Span span, const char *s)
@@ -75,66 +59,211 @@ static char *span_copy(Span span)
     return xstrndup(span.p ? span.p : "", span.n);
 }
 
-static bool is_relay(const SeriesRelay *relay, size_t host, Span name)
+static bool has_name(const SeriesRelay *relay, size_t host, Span name)
 {
     return relay->host == host && span_equal(name, relay->name);
 }
 
-static size_t bucket_of(const Series *series, size_t host, const char *name, size_t n)
+static bool has_fingerprint(const SeriesRelay *relay, Span fingerprint)
 {
-    uint64_t h = hash_bytes(HASH_BEGIN ^ host, name, n);
+    return relay->fingerprint && span_equal(fingerprint, relay->fingerprint);
+}
+
+/* Fingerprints are of no host. */
+static size_t bucket_of(const Series *series, size_t host, Span text)
+{
+    uint64_t h = hash_bytes(HASH_BEGIN ^ host, text.p, text.n);
 
     return (size_t)(h ^ h >> 32) & (series->n_buckets - 1);
 }
 
-static void enter_bucket(Series *series, size_t relay)
+static size_t next_bucket(const Series *series, size_t bucket)
 {
-    const SeriesRelay *r = &series->relays[relay];
-    size_t b = bucket_of(series, r->host, r->name, strlen(r->name));
+    return (bucket + 1) & (series->n_buckets - 1);
+}
 
-    while (series->buckets[b] != SERIES_NONE)
-        b = (b + 1) & (series->n_buckets - 1);
+static Span span_of(const char *s)
+{
+    return (Span){ s, strlen(s) };
+}
+
+static void put_in_bucket(Series *series, size_t relay, size_t host, const char *text)
+{
+    size_t b = bucket_of(series, host, span_of(text));
+
+    while (series->buckets[b] != SERIES_NONE && series->buckets[b] != relay)
+        b = next_bucket(series, b);
+    series->n_entered += series->buckets[b] == SERIES_NONE;
     series->buckets[b] = relay;
 }
 
-static size_t new_relay(Series *series, size_t host, Span name)
+/* With what relays are called now: what they were called before is forgotten. */
+static void enter_all(Series *series)
+{
+    series->n_entered = 0;
+    series->buckets = xcalloc(series->n_buckets, sizeof(*series->buckets));
+    memset(series->buckets, 0xff, series->n_buckets * sizeof(*series->buckets)); /* SERIES_NONE */
+    for (size_t i = 0; i < series->n_relays; i++) {
+        const SeriesRelay *r = &series->relays[i];
+        put_in_bucket(series, i, r->host, r->name);
+        if (r->fingerprint)
+            put_in_bucket(series, i, SERIES_NONE, r->fingerprint);
+    }
+}
+
+void series_init(Series *series, const SeriesOptions *options)
+{
+    *series = (Series){ .options = *options, .n_buckets = 256, .hint = SERIES_NONE };
+    if (series->options.slice == 0)
+        series->options.slice = USEC_PER_MINUTE;
+    enter_all(series);
+}
+
+/* Makes the relay known by `text` on `host`, which it has got already. */
+static void enter(Series *series, size_t relay, size_t host, const char *text)
+{
+    if (2 * (series->n_entered + 1) <= series->n_buckets) {
+        put_in_bucket(series, relay, host, text);
+        return;
+    }
+    free(series->buckets);
+    series->n_buckets = 256;
+    while (series->n_buckets < 8 * series->n_relays) /* at most two entries each: a quarter full */
+        series->n_buckets *= 2;
+    enter_all(series);
+}
+
+static size_t find_fingerprint(const Series *series, Span fingerprint)
+{
+    for (size_t b = bucket_of(series, SERIES_NONE, fingerprint); series->buckets[b] != SERIES_NONE;
+         b = next_bucket(series, b))
+        if (has_fingerprint(&series->relays[series->buckets[b]], fingerprint))
+            return series->buckets[b];
+    return SERIES_NONE;
+}
+
+/* The relay of that name of which no fingerprint is known, and how many others have the name and one. */
+static size_t find_name(const Series *series, size_t host, Span name, size_t *ret_others, size_t *ret_other)
+{
+    size_t found = SERIES_NONE;
+
+    *ret_others = 0;
+    *ret_other = SERIES_NONE;
+    for (size_t b = bucket_of(series, host, name); series->buckets[b] != SERIES_NONE;
+         b = next_bucket(series, b)) {
+        size_t relay = series->buckets[b];
+        if (!has_name(&series->relays[relay], host, name))
+            continue;
+        if (!series->relays[relay].fingerprint)
+            found = relay;
+        else if (relay != *ret_other) {
+            *ret_others += 1;
+            *ret_other = relay;
+        }
+    }
+    return found;
+}
+
+size_t series_find(const Series *series, size_t host, const SampleRow *row)
+{
+    size_t others, other, plain;
+
+    if (row->fingerprint.n > 0) {
+        size_t relay = find_fingerprint(series, row->fingerprint);
+        if (relay != SERIES_NONE)
+            return relay;
+    }
+    plain = find_name(series, host, row->relay, &others, &other);
+    if (row->fingerprint.n > 0)
+        return others == 0 ? plain : SERIES_NONE; /* told for the first time */
+    return plain != SERIES_NONE || others != 1 ? plain : other;
+}
+
+/* Samples come in the same order at every collection, so the next relay is mostly the one after the last. */
+static size_t find_relay(const Series *series, size_t host, const SampleRow *row)
+{
+    size_t guess = series->hint + 1 < series->n_relays ? series->hint + 1 : 0;
+
+    if (guess < series->n_relays) {
+        const SeriesRelay *r = &series->relays[guess];
+        if (row->fingerprint.n > 0 ? has_fingerprint(r, row->fingerprint)
+                                   : !r->fingerprint && has_name(r, host, row->relay))
+            return guess;
+    }
+    return series_find(series, host, row);
+}
+
+static size_t new_relay(Series *series, size_t host, const SampleRow *row)
 {
     size_t relay = series->n_relays;
 
     GROW(series->relays, series->relays_capacity, series->n_relays);
     series->relays[series->n_relays++] = (SeriesRelay){
-        .name = span_copy(name),
+        .name = span_copy(row->relay),
         .host = host,
         .tracks = SERIES_NONE,
         .track = SERIES_NONE,
         .at_track = SERIES_NONE,
         .step = series->options.step,
     };
-    if (2 * series->n_relays <= series->n_buckets) {
-        enter_bucket(series, relay);
-        return relay;
-    }
-    free(series->buckets);
-    series->n_buckets *= 2;
-    series->buckets = xcalloc(series->n_buckets, sizeof(*series->buckets));
-    memset(series->buckets, 0xff, series->n_buckets * sizeof(*series->buckets));
-    for (size_t i = 0; i < series->n_relays; i++)
-        enter_bucket(series, i);
+    enter(series, relay, host, series->relays[relay].name);
     return relay;
 }
 
-/* Samples come in the same order at every collection, so the next relay is mostly the one after the last. */
-static size_t find_relay(Series *series, size_t host, Span name)
+/* What the row tells of the relay that was not known: its fingerprint, or another name or host. */
+static void learn_identity(Series *series, size_t relay, size_t host, const SampleRow *row)
 {
-    size_t guess = series->hint + 1 < series->n_relays ? series->hint + 1 : 0;
+    SeriesRelay *r = &series->relays[relay];
 
-    if (guess < series->n_relays && is_relay(&series->relays[guess], host, name))
-        return guess;
-    for (size_t b = bucket_of(series, host, name.p, name.n); series->buckets[b] != SERIES_NONE;
-         b = (b + 1) & (series->n_buckets - 1))
-        if (is_relay(&series->relays[series->buckets[b]], host, name))
-            return series->buckets[b];
-    return SERIES_NONE;
+    if (row->fingerprint.n == 0)
+        return;
+    if (!r->fingerprint) {
+        r->fingerprint = span_copy(row->fingerprint);
+        enter(series, relay, SERIES_NONE, r->fingerprint);
+    }
+    if (has_name(r, host, row->relay))
+        return;
+    free(r->name);
+    r->name = span_copy(row->relay);
+    r->host = host;
+    enter(series, relay, host, r->name);
+}
+
+bool series_name_shared(const Series *series, size_t relay)
+{
+    const SeriesRelay *r = &series->relays[relay];
+    size_t others, other, plain = find_name(series, r->host, span_of(r->name), &others, &other);
+
+    return others + (plain != SERIES_NONE) > 1;
+}
+
+/* Does another relay of the same name have a fingerprint that begins with the same `n` digits? */
+static bool is_ambiguous(const Series *series, size_t relay, size_t n)
+{
+    const SeriesRelay *r = &series->relays[relay];
+
+    for (size_t b = bucket_of(series, r->host, span_of(r->name)); series->buckets[b] != SERIES_NONE;
+         b = next_bucket(series, b)) {
+        const SeriesRelay *o = &series->relays[series->buckets[b]];
+        if (o != r && has_name(o, r->host, span_of(r->name)) && o->fingerprint &&
+            strncmp(o->fingerprint, r->fingerprint, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+char *series_relay_name(const Series *series, size_t relay)
+{
+    const SeriesRelay *r = &series->relays[relay];
+    _cleanup_(freep) char *name =
+        series->n_hosts < 2 ? xstrdup(r->name) : xasprintf("%s/%s", series->hosts[r->host], r->name);
+    int digits = 8;
+
+    if (!r->fingerprint || !series_name_shared(series, relay))
+        return TAKE_PTR(name);
+    if (is_ambiguous(series, relay, (size_t)digits))
+        digits = (int)strlen(r->fingerprint);
+    return xasprintf("%s (%.*s)", name, digits, r->fingerprint);
 }
 
 static bool key_equal(const SeriesKey *key, Span group, const SampleRow *row)
@@ -375,7 +504,7 @@ static int choose_track(Series *series, size_t relay, usec_t time, const SampleR
 int series_add(Series *series, size_t host, usec_t time, const SampleRow *row)
 {
     assert(host < series->n_hosts);
-    size_t index = find_relay(series, host, row->relay), track;
+    size_t index = find_relay(series, host, row), track;
     int r;
 
     if (index == SERIES_NONE) {
@@ -383,8 +512,9 @@ int series_add(Series *series, size_t host, usec_t time, const SampleRow *row)
             series->refused++;
             return -E2BIG;
         }
-        index = new_relay(series, host, row->relay);
+        index = new_relay(series, host, row);
     }
+    learn_identity(series, index, host, row);
     series->hint = index;
     r = check_order(&series->relays[index], time, row);
     if (r < 0)

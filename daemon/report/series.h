@@ -5,7 +5,11 @@
  *
  * A sample stands for the time to the relay's next sample, but for no more than one step when the next one is
  * further than three steps away, and not beyond the end of its process. A step is the relay's usual interval
- * of sampling; it changes when seven intervals in a row are unlike it. */
+ * of sampling; it changes when seven intervals in a row are unlike it.
+ *
+ * A relay is its fingerprint where a sample tells one, whatever its name and its host; else its name on its
+ * host. Samples without one before the first with one, and in between, are the same relay's as long as no
+ * other has had that name there. */
 #pragma once
 
 #include "core/sample.h"
@@ -61,10 +65,11 @@ typedef struct Track {
 } Track;
 
 typedef struct SeriesRelay {
-    char *name;
-    size_t host;
-    size_t tracks; /* the first; SERIES_NONE */
-    usec_t first;  /* its first sample */
+    char *name;        /* the last that it had */
+    char *fingerprint; /* NULL: never told */
+    size_t host;       /* the last that it was on */
+    size_t tracks;     /* the first; SERIES_NONE */
+    usec_t first;      /* its first sample */
     /* its last sample */
     usec_t time, since;
     uint64_t rss, hwm, swap;
@@ -97,8 +102,8 @@ typedef struct Series {
     SeriesEvent *events;
     size_t n_hosts, hosts_capacity, n_keys, keys_capacity, n_relays, relays_capacity, n_tracks,
         tracks_capacity, n_events, events_capacity;
-    size_t *buckets; /* of relays, by hash; a power of two */
-    size_t n_buckets;
+    size_t *buckets; /* of relays, by hash of each name and fingerprint that they had; a power of two */
+    size_t n_buckets, n_entered;
     size_t hint;        /* the relay found last */
     uint64_t samples;   /* added, within the time asked for */
     uint64_t unproved;  /* of them without an allocator where one is required */
@@ -120,5 +125,13 @@ int series_add(Series *series, size_t host, usec_t time, const SampleRow *row);
 /* Counts the last samples for one step. After it nothing is added. */
 void series_finish(Series *series);
 
-/* The relay's name, with its host before it ("host/name") where there are several. Owned by the caller. */
+/* The relay that a row of that host is about: that of its fingerprint where it tells one, else the only one
+ * of its name on the host; SERIES_NONE: none that was seen, or not the only one. */
+size_t series_find(const Series *series, size_t host, const SampleRow *row);
+
+/* The relay's name, with its host before it ("host/name") where there are several, and the first digits of
+ * its fingerprint behind it ("name (A6A3A450)") where another has the same. Owned by the caller. */
 char *series_relay_name(const Series *series, size_t relay);
+
+/* Does another relay on its host have the same name now? */
+bool series_name_shared(const Series *series, size_t relay);

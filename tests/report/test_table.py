@@ -239,3 +239,70 @@ def test_names_are_names(ctl, table):
     markdown = ctl("report", f"--file={path}", "--format=markdown").out
     assert "<script" not in markdown
     assert ctl("report", f"--file={path}", "--json=short").json["rows"][0]["group"] == evil
+
+
+def fingerprinted(hours, name=lambda i, hour: "Example", told=lambda i, hour: True):
+    """Six relays, by default of one nickname; the first three in group A with 1000 KiB, the others in Z with 4000."""
+    lines = [COLUMNS]
+    for hour in range(hours):
+        for i in range(6):
+            kib = 1000 * (1 if i < 3 else 4)
+            lines.append(f"2026-01-{1 + hour // 24:02}T{hour % 24:02}:00:00,co,relay,{f'{i:040X}' if told(i, hour) else ''},"
+                         f"{name(i, hour)},{'A' if i < 3 else 'Z'},{kib},,{kib},,,,,,")
+    return "\n".join(lines) + "\n"
+
+
+def test_relays_of_one_nickname(ctl, table):
+    done = report(ctl, table(fingerprinted(72)))
+    assert done.status == 0 and done.err == "", done
+    assert [(r["group"], r["relays"], r["reduction"]) for r in done.json["rows"]] == [("A", 3, 0.75), ("Z", 3, None)]
+    assert [m["relay"] for m in done.json["rows"][0]["members"]] == [f"Example ({i:040X})" for i in range(3)]
+    plan = ctl("experiment", "plan", f"--file={table(fingerprinted(3))}", "--groups=A:jemalloc,Z:glibc", "--size=3")
+    assert plan.status == 2 and 'more than one relay is named "Example"' in plan.err, plan
+
+
+def test_relays_that_are_renamed(ctl, table):
+    """Halfway, and one loses its fingerprint for some hours: it is still the only one of its name."""
+    path = table(fingerprinted(72, lambda i, hour: f"r{i}" if hour < 36 else f"new{i}", lambda i, hour: i != 4 or hour not in (40, 41)))
+    done = report(ctl, path)
+    assert done.status == 0 and done.err == "", done
+    members = [m["relay"] for r in done.json["rows"] for m in r["members"]]
+    assert sorted(members) == [f"new{i}" for i in range(6)] and done.json["samples"] == 72 * 6
+
+
+def test_fingerprints_with_a_configuration(ctl, table, tmp_path):
+    config = tmp_path / "groups.conf"
+    config.write_text('groups = ( { name = "A"; allocator = "jemalloc"; relays = [ "new1", "new2" ]; },\n'
+                      '           { name = "Z"; allocator = "glibc"; relays = [ "*" ]; } );\n')
+    path = table(fingerprinted(72, lambda i, hour: f"r{i}" if hour < 36 else f"new{i}"))
+    done = ctl("report", f"--file={path}", f"--config={config}", "--json=short")
+    assert done.status == 0, done
+    assert {r["allocator"]: sorted(m["relay"] for m in r["members"]) for r in done.json["rows"]} == \
+        {"jemalloc": ["new1", "new2"], "glibc": ["new0", "new3", "new4", "new5"]}
+
+
+def test_nickname_twice_without_fingerprints(ctl, table):
+    done = report(ctl, table(fingerprinted(3, told=lambda i, hour: False)), "--warmup=0", "--baseline=A")
+    assert done.status == 0 and "another value for the same relay and time; the first counts (fingerprints would" in done.err
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda t: t.replace(",1000,", ",1000.0,").replace(",4000,", ",4000.0,"), None),
+    (lambda t: t.replace(",", ";"), "semicolons"),
+    (lambda t: t.replace(",", "\t"), "tabs"),
+    (lambda t: t.replace(",server,", ", server,"), "has a blank before or behind it"),
+    (lambda t: t.replace(",1000,", ',"1,000",').replace(",4000,", ',"4,000",'), "between its thousands"),
+    (lambda t: t.replace(",1000,", ",1.00000E+03,").replace(",4000,", ",4.00000E+03,"), "with an exponent"),
+    (lambda t: t.replace("2026-01-01T", "1/1/2026 "), "day and month cannot be told apart"),
+    (lambda t: t.replace("2026-01-01T00:00:00", "1767225600"), "a number, not a date and time"),
+])
+def test_as_spreadsheets_write_it(ctl, small, table, change, words):
+    """Refused with one sentence that names the cause; pandas' floats are read."""
+    plain = report(ctl, table(small.csv()))
+    done = report(ctl, table(change(small.csv()), "changed.csv"))
+    if words is None:
+        assert done.status == 0 and done.err == "" and done.out == plain.out
+        return
+    assert done.status == 2 and done.out == ""
+    (line,) = done.err.splitlines()
+    assert words in line and ".csv:" in line

@@ -41,6 +41,17 @@ static void test_header(void **state)
         { "", "no column \"timestamp\"" },
         { "timestamp,nickname,rss_kb,rss_kb", "two columns are named \"rss_kb\"" },
         { "timestamp,nickname,\"rss_kb", "a quote" },
+        { "timestamp;nickname;rss_kb",
+          "the columns are separated by semicolons; save the table as CSV with commas between them" },
+        { "\"timestamp\";\"nickname\";\"rss_kb\"", "the columns are separated by semicolons" },
+        { "\xef\xbb\xbf"
+          "timestamp;nickname;rss_kb\r",
+          "the columns are separated by semicolons" },
+        { "timestamp\tnickname\trss_kb", "the columns are separated by tabs" },
+        { "timestamp|nickname|rss_kb", "the columns are separated by \"|\"" },
+        { "timestamp, nickname, rss_kb",
+          "the name of column 2 has a blank before or behind it: \" nickname\"; take the blanks out" },
+        { "Timestamp,nickname,rss_kb", "no column \"timestamp\"" },
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -78,7 +89,48 @@ static void test_row(void **state)
         { "2026-01-08T06:00:01,co,relay,,22gz,A,,,,,,,,,", false, 0, NULL }, /* did not run */
         { "2026-01-08T06:00:01,co,relay,,22gz,A,0,0,0,,,,,,", false, 0, NULL },
         { "2026-01-08T06:00:01,co,relay,,22gz,A,-5,,,,,,,,", false, -EINVAL, "rss_kb \"-5\": not a whole" },
-        { "2026-01-08T06:00:01,co,relay,,22gz,A,1.5,,,,,,,,", false, -EINVAL, "rss_kb \"1.5\": not a whole" },
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,1.5,,,,,,,,", false, -ENOTSUP,
+          "rss_kb \"1.5\": a number with a f" },
+        /* as pandas writes a column that has empty fields */
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,233408.0,1816080.0,233410.0,7.78,,,,,", false, 1, NULL },
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,0.0,,,,,,,,", false, 0, NULL },
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,.0,,,,,,,,", false, -EINVAL, "rss_kb \".0\": not a whole" },
+        /* 5524 or 5.524? */
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,5.000,,,,,,,,", false, -ENOTSUP,
+          "rss_kb \"5.000\": a number with a fraction, or with a dot between its thousands; format the "
+          "column as "
+          "whole numbers" },
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,5.524.480,,,,,,,,", false, -ENOTSUP,
+          "rss_kb \"5.524.480\": a num" },
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,\"5,524,480\",,,,,,,,", false, -ENOTSUP,
+          "rss_kb \"5,524,480\": a number with something between its thousands; format the column as whole "
+          "numbers" },
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,5 524 480,,,,,,,,", false, -ENOTSUP,
+          "rss_kb \"5 524 480\": a num" },
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,5\xe2\x80\xaf"
+          "524,,,,,,,,",
+          false, -ENOTSUP, "rss_kb \"5" },
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,5.52448E+06,,,,,,,,", false, -ENOTSUP,
+          "rss_kb \"5.52448E+06\": a number with an exponent, which has lost digits; format the column as "
+          "whole "
+          "numbers" },
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,233408,,5e5,,,,,,", false, -ENOTSUP,
+          "hwm_kb \"5e5\": a number wi" },
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,5 MB,,,,,,,,", false, -EINVAL,
+          "rss_kb \"5 MB\": not a whole" },
+        { "3/1/2026 2:00,co,relay,,22gz,A,5,,,,,,,,", false, -ENOTSUP,
+          "timestamp \"3/1/2026 2:00\": a date in which day and month cannot be told apart; format the "
+          "column like "
+          "2026-01-08T06:00:01" },
+        { "01.03.2026 02:00,co,relay,,22gz,A,5,,,,,,,,", false, -ENOTSUP,
+          "timestamp \"01.03.2026 02:00\": a date" },
+        { "1772416800,co,relay,,22gz,A,5,,,,,,,,", false, -ENOTSUP,
+          "timestamp \"1772416800\": a number, not a date and time; write it like 2026-01-08T06:00:01" },
+        { "46089.25,co,relay,,22gz,A,5,,,,,,,,", false, -ENOTSUP, "timestamp \"46089.25\": a number, not" },
+        { "2026-01-08T06:00:01,co,relay,A6A3,22gz,A,5,,,,,,,,", false, -EINVAL,
+          "fingerprint \"A6A3\": not 40 hexadecimal digits" },
+        { "2026-01-08T06:00:01,co,relay,ZZZZA4506513270E269E0D37F2A74DE452E6B438,22gz,A,5,,,,,,,,", false,
+          -EINVAL, "fingerprint \"ZZZZ" },
         { "2026-01-08T06:00:01,co,relay,,22gz,A,nan,,,,,,,,", false, -EINVAL, "rss_kb \"nan\": not a whole" },
         { "2026-01-08T06:00:01,co,relay,,22gz,A,99999999999999999999999,,,,,,,,", false, -EINVAL,
           "rss_kb \"99999999999999999999999\": not a" },
@@ -115,6 +167,27 @@ static void test_row(void **state)
         assert_int_equal(m.row.group.n, 1);
         assert_int_equal(m.server.n, 2);
         assert_int_equal(m.row.allocator.n, 0);
+        assert_int_equal(m.row.fingerprint.n, 0);
+    }
+}
+
+/* With or without the "$" of tor's control protocol, in either case. */
+static void test_fingerprint(void **state)
+{
+    (void)state;
+    static const char *const written[] = { "A6A3A4506513270E269E0D37F2A74DE452E6B438",
+                                           "$A6A3A4506513270E269E0D37F2A74DE452E6B438",
+                                           "a6a3a4506513270e269e0d37f2a74de452e6b438" };
+
+    for (size_t i = 0; i < ELEMENTSOF(written); i++) {
+        _cleanup_(measurement_table_clear) MeasurementTable table = { 0 };
+        _cleanup_(freep) char *error = NULL, *line = xasprintf("2026-01-08T06:00:01,%s,r,5", written[i]);
+        Measurement m;
+
+        assert_int_equal(header(&table, "timestamp,fingerprint,nickname,rss_kb", &error), 0);
+        assert_int_equal(measurement_table_row(&table, line, strlen(line), false, &m, &error), 1);
+        assert_int_equal(m.row.fingerprint.n, 40);
+        assert_memory_equal(m.row.fingerprint.p, written[0], 40);
     }
 }
 
@@ -197,6 +270,7 @@ int main(void)
         cmocka_unit_test_setup(test_row, in_berlin),
         cmocka_unit_test_setup(test_torn_in_the_value, in_berlin),
         cmocka_unit_test(test_nul),
+        cmocka_unit_test_setup(test_fingerprint, in_berlin),
         cmocka_unit_test_setup(test_night_of_change, in_berlin),
         cmocka_unit_test_setup(test_own_columns, in_berlin),
     };

@@ -85,6 +85,102 @@ static void test_time_weighted(void **state)
     assert_int_equal(t->last, T0 + 4 * MINUTE);
 }
 
+/* Who a sample is of. */
+typedef struct Who {
+    const char *host, *relay, *fingerprint;
+} Who;
+
+static void add_who(Series *series, usec_t time, const Who *who)
+{
+    SampleRow row = { .relay = span(who->relay),
+                      .fingerprint = span(who->fingerprint),
+                      .allocator = span("glibc"),
+                      .memory = { .rss = 1, .hwm = 1 } };
+
+    assert_int_equal(series_add(series, series_host(series, who->host), time, &row), 0);
+}
+
+/* "NAME=samples ", by the names that a report shows, in order of appearance. */
+static char *relays_of(const Series *series)
+{
+    char *text = xstrdup("");
+
+    for (size_t i = 0; i < series->n_relays; i++) {
+        _cleanup_(freep) char *before = text, *name = series_relay_name(series, i);
+        uint64_t samples = 0;
+        for (size_t t = series->relays[i].tracks; t != SERIES_NONE; t = series->tracks[t].next)
+            samples += series->tracks[t].samples;
+        text = xasprintf("%s%s=%u ", before, name, (unsigned)samples);
+    }
+    return text;
+}
+
+#define FP_A "AAAAAAAA11111111111111111111111111111111"
+#define FP_B "BBBBBBBB22222222222222222222222222222222"
+#define FP_B2 "BBBBBBBB33333333333333333333333333333333"
+
+/* A relay is its fingerprint where there is one, whatever its name and its host; else its name on its host.
+ */
+static void test_who_is_who(void **state)
+{
+    (void)state;
+    static const struct {
+        Who seen[6];
+        const char *relays;
+    } cases[] = {
+        { { { "h", "n", FP_A }, { "h", "n", FP_B }, { "h", "m", NULL } },
+          "n (AAAAAAAA)=1 n (BBBBBBBB)=1 m=1 " },
+        /* renamed, and back */
+        { { { "h", "n", FP_A }, { "h", "m", FP_A }, { "h", "n", FP_A } }, "n=3 " },
+        { { { "h", "n", FP_A }, { "h", "m", FP_B }, { "h", "m", FP_A } }, "m (AAAAAAAA)=2 m (BBBBBBBB)=1 " },
+        { { { "h", "n", FP_A }, { "h", "m", FP_B }, { "h", "m", FP_A }, { "h", "k", FP_B } }, "m=2 k=2 " },
+        { { { "h", "n", FP_B }, { "h", "n", FP_B2 } }, "n (" FP_B ")=1 n (" FP_B2 ")=1 " },
+        /* not always told: before, and in between */
+        { { { "h", "n", NULL },
+            { "h", "n", NULL },
+            { "h", "n", FP_A },
+            { "h", "n", NULL },
+            { "h", "n", FP_A } },
+          "n=5 " },
+        { { { "h", "n", NULL }, { "h", "n", FP_A }, { "h", "n", FP_B }, { "h", "n", NULL } },
+          "n (AAAAAAAA)=2 n (BBBBBBBB)=1 n=1 " },
+        { { { "h", "n", FP_A }, { "h", "m", FP_A }, { "h", "n", NULL }, { "h", "m", NULL } }, "m=3 n=1 " },
+        /* hosts */
+        { { { "x", "n", NULL }, { "y", "n", NULL }, { "x", "n", NULL } }, "x/n=2 y/n=1 " },
+        { { { "x", "n", FP_A }, { "y", "n", FP_A }, { "x", "n", FP_B } }, "y/n=2 x/n=1 " },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_(series_clear) Series s = { 0 };
+        _cleanup_(freep) char *relays = NULL;
+
+        begin(&s, (SeriesOptions){ .step = MINUTE });
+        for (usec_t k = 0; k < ELEMENTSOF(cases[i].seen) && cases[i].seen[k].relay; k++)
+            add_who(&s, T0 + k * MINUTE, &cases[i].seen[k]);
+        series_finish(&s);
+        relays = relays_of(&s);
+        assert_string_equal(relays, cases[i].relays);
+    }
+}
+
+/* Thousands of them, of one name and renamed all the time, are found again. */
+static void test_many_of_one_name(void **state)
+{
+    (void)state;
+    enum { RELAYS = 3000, ROUNDS = 4 };
+    _cleanup_(series_clear) Series s = { 0 };
+
+    begin(&s, (SeriesOptions){ .step = MINUTE });
+    for (usec_t round = 0; round < ROUNDS; round++)
+        for (unsigned i = 0; i < RELAYS; i++) {
+            _cleanup_(freep) char *fingerprint = xasprintf("%040X", i), *name = NULL;
+            name = xasprintf("name%u", (unsigned)((i + round) % 7));
+            add_who(&s, T0 + round * MINUTE, &(Who){ "h", name, fingerprint });
+        }
+    assert_int_equal(s.n_relays, RELAYS);
+    assert_int_equal(s.samples, RELAYS * ROUNDS);
+}
+
 /* One sample before a hole of three days does not stand for three days. */
 static void test_gap(void **state)
 {
@@ -492,6 +588,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_time_weighted),
+        cmocka_unit_test(test_who_is_who),
+        cmocka_unit_test(test_many_of_one_name),
         cmocka_unit_test(test_gap),
         cmocka_unit_test(test_step_is_learnt),
         cmocka_unit_test(test_single_holes_teach_nothing),

@@ -178,7 +178,6 @@ typedef struct TableFeed {
     Series *series;
     Series *survey; /* NULL: this is the survey */
     Assigned *assigned;
-    size_t guess;   /* the relay of the survey found last */
     bool by_server; /* relays of one name on two servers are two */
 } TableFeed;
 
@@ -187,49 +186,50 @@ static Span span_of(const char *s)
     return (Span){ s, strlen(s) };
 }
 
-static void assign(TableFeed *feed, SampleRow *row)
+/* `host` of the survey. */
+static void assign(const TableFeed *feed, size_t host, SampleRow *row)
 {
     const Config *config = feed->assigned->config;
-    size_t n = feed->survey->n_relays;
+    size_t relay = series_find(feed->survey, host, row);
 
     row->group = row->allocator = row->version = (Span){ 0 };
-    for (size_t k = 0; k < n; k++) { /* mostly the one after the last */
-        size_t i = (feed->guess + 1 + k) % n;
-        const char *name = feed->survey->relays[i].name;
-        if (strlen(name) != row->relay.n || memcmp(name, row->relay.p, row->relay.n) != 0)
-            continue;
-        feed->guess = i;
-        size_t group = feed->assigned->groups[i];
-        if (group == GROUP_NONE)
-            return;
-        row->group = span_of(config->groups[group].name);
-        row->allocator = span_of(config->allocators[config->groups[group].allocator].name);
+    if (relay == SERIES_NONE || feed->assigned->groups[relay] == GROUP_NONE)
         return;
-    }
+    const Group *group = &config->groups[feed->assigned->groups[relay]];
+    row->group = span_of(group->name);
+    row->allocator = span_of(config->allocators[group->allocator].name);
+}
+
+/* Why a row does not count. */
+static char *why_not_added(const SampleRow *row, int r)
+{
+    return xasprintf(
+        "%.*s: %s", (int)row->relay.n, row->relay.p,
+        r == -EEXIST ? "this row appears twice"
+        : r == -ENOTUNIQ && row->fingerprint.n == 0
+            ? "another value for the same relay and time; the first counts (fingerprints would tell "
+              "relays of one nickname apart)"
+        : r == -ENOTUNIQ ? "another value for the same relay and time; the first counts"
+        : r == -ESTALE   ? "older than the relay's previous row; rows must be in order of time"
+                         : "too many relays or groups");
 }
 
 static int feed_measurement(const Measurement *m, void *userdata, char **ret_error)
 {
     TableFeed *feed = userdata;
     SampleRow row = m->row;
-    _cleanup_(freep) char *server =
-        m->server.n > 0 && feed->by_server ? xstrndup(m->server.p, m->server.n) : NULL;
-    size_t host = series_host(feed->series, server ? server : "");
+    _cleanup_(freep) char *server = m->server.n > 0 ? xstrndup(m->server.p, m->server.n) : xstrdup("");
+    size_t host = series_host(feed->series, feed->by_server ? server : "");
 
     if (!feed->survey) {
         feed->source->has_group |= row.group.n > 0;
         feed->source->has_allocator |= row.allocator.n > 0;
     } else if (feed->assigned->config)
-        assign(feed, &row);
+        assign(feed, series_host(feed->survey, server), &row);
     int r = series_add(feed->series, host, m->time, &row);
     if (r == 0)
         return 0;
-    *ret_error =
-        xasprintf("%.*s: %s", (int)row.relay.n, row.relay.p,
-                  r == -EEXIST     ? "this row appears twice"
-                  : r == -ENOTUNIQ ? "another value for the same relay and time; the first counts"
-                  : r == -ESTALE   ? "older than the relay's previous row; rows must be in order of time"
-                                   : "too many relays or groups");
+    *ret_error = why_not_added(&row, r);
     return -EINVAL;
 }
 
@@ -258,14 +258,15 @@ static usec_t survey_step(const Series *survey)
     return n > 0 ? (usec_t)stats_median(steps, n) : 0;
 }
 
-/* A server may be renamed in the course of a table, so a relay is its name, whatever the server; unless the
- * same name was measured on two servers at the same time. */
+/* A server may be renamed in the course of a table, so a relay without a fingerprint is its name, whatever
+ * the server; unless the same name was measured on two servers at the same time. */
 static bool names_overlap(const Series *survey)
 {
     for (size_t i = 0; i < survey->n_relays; i++)
         for (size_t k = 0; k < i; k++) {
             const SeriesRelay *a = &survey->relays[i], *b = &survey->relays[k];
-            if (a->host != b->host && streq(a->name, b->name) && a->first <= b->time && b->first <= a->time)
+            if (!(a->fingerprint && b->fingerprint) && a->host != b->host && streq(a->name, b->name) &&
+                a->first <= b->time && b->first <= a->time)
                 return true;
         }
     return false;

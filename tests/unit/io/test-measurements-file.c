@@ -98,6 +98,24 @@ static void test_problems(void **state)
     assert_problem(&f, 3, 7, "the file ends within this line");
 }
 
+/* A spreadsheet's format is in all rows: one sentence tells it, not ten. A single one is a bad line. */
+static void test_format(void **state)
+{
+    (void)state;
+    _cleanup_(fixture_clear) Fixture f = { 0 }, g = { 0 };
+    static const char all[] = HEADER ROW("01", "a", "1.5") ROW("01", "b", "2.5") ROW("01", "c", "3");
+    static const char one[] = HEADER ROW("01", "a", "1") ROW("01", "b", "2.5") ROW("01", "c", "3");
+
+    assert_int_equal(read_text(&f, all, sizeof(all) - 1), -EINVAL);
+    assert_int_equal(f.problems.n, 1);
+    assert_problem(&f, 0, 2, "rss_kb \"1.5\": a number with a fraction");
+    assert_int_equal(f.result.n, 0);
+    assert_int_equal(read_text(&g, one, sizeof(one) - 1), 0);
+    assert_int_equal(g.problems.n, 1);
+    assert_problem(&g, 0, 3, "rss_kb \"2.5\"");
+    assert_int_equal(g.result.rss, 4);
+}
+
 static void test_many_problems(void **state)
 {
     (void)state;
@@ -221,10 +239,10 @@ static void test_stdin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),          cmocka_unit_test(test_problems),
-        cmocka_unit_test(test_many_problems), cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_many_lines),    cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_stdin),
+        cmocka_unit_test(test_good),       cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_format),     cmocka_unit_test(test_many_problems),
+        cmocka_unit_test(test_long_lines), cmocka_unit_test(test_many_lines),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_stdin),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
