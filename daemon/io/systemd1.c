@@ -195,7 +195,9 @@ static int read_environment(sd_bus_message *m, char ***ret)
 {
     int r = sd_bus_message_enter_container(m, 'v', "as");
 
-    return r < 0 ? r : sd_bus_message_read_strv(m, ret);
+    if (r >= 0)
+        r = sd_bus_message_read_strv(m, ret);
+    return r < 0 ? r : 0;
 }
 
 static int on_list(sd_bus_message *reply, void *userdata, int (*read)(sd_bus_message *, char ***))

@@ -127,9 +127,10 @@ static int on_replan(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-/* A fact has changed. */
+/* A fact has changed: who asks for the plan before then gets a new one. */
 static void plan_soon(Manager *m)
 {
+    m->plan = plan_free(m->plan);
     loop_schedule(m, &m->replan, PLAN_DELAY, on_replan);
 }
 

@@ -51,6 +51,7 @@ class Unit:
         self.restarts, self.starts, self.resets = 0, 0, 0
         self.timeout = 5_000_000
         self.error = None
+        self.file_only = False  # it has a unit file of its own and is not loaded
         self.reads = 0
         self.read_dropin()
         self.up()
@@ -75,7 +76,8 @@ class Unit:
     def up(self, environment=None, late=0, program=None):
         """late: seconds for which it shows no environment, as a process in the middle of execve() does."""
         self.down()
-        env = {"PATH": "/usr/bin:/bin", **dict(e.split("=", 1) for e in (self.environment if environment is None else environment))}
+        inherited = dict(e.split("=", 1) for e in self.fake.environment)
+        env = {"PATH": "/usr/bin:/bin", **inherited, **dict(e.split("=", 1) for e in (self.environment if environment is None else environment))}
         argv = program or ["sleep", "infinity"]
         if late:
             argv = ["sh", "-c", f"sleep {late}; exec env {shlex.join(f'{k}={v}' for k, v in env.items())} {shlex.join(argv)}"]
@@ -154,11 +156,16 @@ class Systemd(dbus.service.Object):
         self.fake.lists += 1
         if self.fake.list_errors:
             raise dbus.DBusException("scripted error of a list", name=self.fake.list_errors.pop(0))
-        return [(u.name, "", u.load_state, u.active, u.sub, "", UNIT_PREFIX + "/" + encode(u.name), dbus.UInt32(0), "", "/") for u in self.fake.units.values()]
+        return [(u.name, "", u.load_state, u.active, u.sub, "", UNIT_PREFIX + "/" + encode(u.name), dbus.UInt32(0), "", "/") for u in self.fake.units.values() if not u.file_only]
 
     @dbus.service.method(MANAGER, in_signature="asas", out_signature="a(ss)")
     def ListUnitFilesByPatterns(self, states, patterns):
-        return dbus.Array([], signature="(ss)")
+        return dbus.Array([("/lib/systemd/system/" + u.name, "static") for u in self.fake.units.values() if u.file_only], signature="(ss)")
+
+    @dbus.service.method("org.freedesktop.DBus.Properties", in_signature="ss", out_signature="v")
+    def Get(self, interface, name):
+        assert (interface, name) == (MANAGER, "Environment")
+        return dbus.Array(self.fake.environment, signature="s")
 
     @dbus.service.method(MANAGER, in_signature="s", async_callbacks=("ok", "error"))
     def ResetFailedUnit(self, unit, ok, error):
@@ -265,6 +272,8 @@ class Control(dbus.service.Object):
                 fake.systemd.UnitRemoved(f"session-{i}.scope", f"{UNIT_PREFIX}/session_2d{i}_2escope")
                 for u in fake.units.values():
                     fake.changed(u)
+        elif what == "set-environment":  # systemctl set-environment: nobody is told
+            fake.environment = r["environment"]
         elif what == "reloading":
             fake.systemd.Reloading(True)
             fake.systemd.Reloading(False)
@@ -299,6 +308,7 @@ class Fake:
         self.reloads = self.subscriptions = self.jobs = self.lists = self.reset_delay = 0
         self.list_errors, self.transient_script, self.transients, self.programs = [], [], [], []
         self.hide_preload = False
+        self.environment = []
         self.units = {}
         for relay in relays:
             self.units[f"tor@{relay}.service"] = Unit(self, f"tor@{relay}.service")

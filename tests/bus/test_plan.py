@@ -1,0 +1,254 @@
+"""What a plan announces is what happens, and what the command line says without the daemon is what the daemon says."""
+import json
+import os
+import random
+import subprocess
+
+import pytest
+
+from conftest import BUILD, wait_until
+from test_jobs import GROUP, LIBRARY, begin, restarts
+
+
+def ctl(world, *arguments):
+    env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "DBUS_SYSTEM_BUS_ADDRESS": world.address,
+           "RELAYALLOC_DROPIN_ROOT": str(world.root), "RELAYALLOC_STATE_DIR": str(world.state),
+           "ASAN_OPTIONS": "detect_leaks=1"}
+    done = subprocess.run([BUILD / "relayallocctl", f"--config={world.config}", "--json=short", *map(str, arguments)],
+                          env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode in (0, 3), done.stderr
+    return json.loads(done.stdout)
+
+
+def planned(world, *file):
+    return {row["relay"]: row["action"] for row in ctl(world, "plan", *file)}
+
+
+def draft(world, groups, rollout="settle = 0; canary = 0;"):
+    path = world.config.with_suffix(".draft")
+    path.write_text(f'instances_dir = "{world.instances}";\ngroups = ({groups});\nrollout = {{ {rollout} }};\n')
+    return path
+
+
+def listed(world):
+    """As the command line says without the daemon, but what it cannot know."""
+    return {row["relay"]: row["state"] for row in ctl(world, "list")}
+
+
+def default_unit(world, **values):
+    """tor@default.service as Debian ships it: a unit file that nobody runs."""
+    world.do("add", unit="tor@default.service")
+    world.do("set", unit="tor@default.service",
+             values={"active": "inactive", "sub": "dead", "file_only": True, **values})
+
+
+
+def test_unit_that_never_ran_takes_no_place(world):
+    world.write_config('')
+    world.start_fake(*[f"relay{i}" for i in range(1, 7)])
+    default_unit(world)
+    groups = '{ name = "A"; allocator = "jemalloc"; size = 3; seed = "a"; }'
+    expected = dict.fromkeys(["relay3", "relay5", "relay6"], "restart")
+    assert planned(world, draft(world, groups)) == expected
+    world.write_config(groups)
+    assert planned(world) == expected, "without the daemon"
+    world.start()
+    world.wait_said("Rollout 1 finished: 3 done")
+    assert {r for r in world.relays if world.runs(r, LIBRARY)} == set(expected)
+
+
+def test_masked_unit_with_our_dropin_takes_no_place(world):
+    begin(world, "a", "b")
+    default_unit(world, load_state="masked")
+    directory = world.root / "tor@default.service.d"
+    directory.mkdir()
+    (directory / "zz-relayalloc.conf").write_text("# relayalloc: written from /etc/relayalloc.conf\n[Service]\n")
+    file = draft(world, '{ name = "A"; allocator = "jemalloc"; size = 2; }')
+    assert planned(world, file) == {"a": "restart", "b": "restart", "default": "remove"}
+    os.rename(file, world.config)
+    world.start()
+    world.wait_said("Rollout 1 finished")
+    assert world.runs("a", LIBRARY) and world.runs("b", LIBRARY)
+
+
+def test_revert_is_remembered_by_the_text_of_the_file(world):
+    """And not by its time: who touches the file changes nothing."""
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.manager("Revert", ["a"])
+    world.wait_said("Rollout 2 finished: 1 done")
+    assert world.states() == {"a": "observed", "b": "ok"}
+    world.stop()
+    os.utime(world.config)
+    assert listed(world) == {"a": "observed", "b": "ok"}
+    assert planned(world) == {}
+
+
+def test_failed_move_to_glibc_is_remembered(world):
+    """An allocator without a library has a build, too."""
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.write_config('{ name = "A"; allocator = "glibc"; relays = [ "*" ]; }')
+    world.manager("Reload")
+    world.wait_said("Rollout 2 halted")
+    assert world.states() == {"a": "failed"}
+    world.stop()
+    assert listed(world) == {"a": "failed"} and planned(world) == {"a": "refused"}
+
+
+def test_failed_removal_is_remembered(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.manager("Revert", ["a"])
+    world.wait_said("a could not be moved")
+    wait_until(lambda: world.states() == {"a": "failed"}, "the state")
+    world.stop()
+    assert listed(world) == {"a": "failed"} and planned(world) == {"a": "refused"}
+
+
+def test_relay_in_transition_is_planned_for_by_nobody(world):
+    begin(world, "a", "b")
+    world.do("set", unit="tor@a.service", values={"active": "activating", "sub": "auto-restart", "result": "exit-code"})
+    assert planned(world) == {"b": "restart"}
+
+
+def test_foreign_file_of_an_unassigned_relay_is_nobodys_business(world):
+    begin(world, "a", "b")
+    directory = world.root / "tor@a.service.d"
+    directory.mkdir()
+    (directory / "zz-relayalloc.conf").write_text("[Service]\nEnvironment=A=1\n")
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "b" ]; }')
+    assert planned(world) == {"b": "restart"}
+    world.write_config(GROUP)
+    assert planned(world) == {"a": "refused", "b": "restart"}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_systemd_gives_to_all_services_is_nobodys_leftover(world, when):
+    """systemctl set-environment, or DefaultEnvironment= and a daemon-reexec, before the daemon starts or while it runs."""
+    begin(world, "a", "b")
+    if when == "before":
+        world.do("set-environment", environment=["MALLOC_ARENA_MAX=2"])
+        assert planned(world) == {"a": "restart", "b": "restart"}
+    else:
+        world.write_config("")
+    world.start()
+    world.wait_ready()
+    if when == "after":
+        world.do("set-environment", environment=["MALLOC_ARENA_MAX=2"])
+        world.write_config(GROUP)
+        world.manager("Reload")
+    world.wait_said("Rollout 1 (finished|halted)")
+    assert world.said("Rollout 1 finished: 2 done, 0 failed")
+    assert set(world.states().values()) == {"ok"}
+    assert [restarts(world, r) for r in world.relays] == [(1, 0), (1, 0)]
+    world.stop()
+    assert set(listed(world).values()) == {"ok"} and planned(world) == {}
+
+
+# ---- any file, any fleet ----
+
+ALLOCATORS = ["glibc", "jemalloc", "jemalloc-tuned", "glibc-tuned"]
+
+
+def some_groups(rng, relays):
+    groups = []
+    for name in "ABC"[:rng.randint(0, 3)]:
+        group = f'name = "{name}"; allocator = "{rng.choice(ALLOCATORS)}";'
+        if rng.random() < 0.6:
+            names = rng.sample([*relays, "default", "r*", "*"], rng.randint(1, 3))
+            group += " relays = [ %s ];" % ", ".join(f'"{n}"' for n in names)
+            group += rng.choice(["", "", " size = 2;", " share = 50;"])
+        else:
+            group += rng.choice([" size = 2;", " share = 50;", " size = 1; seed = \"x\";"])
+        groups.append("{ %s }" % group)
+    return ", ".join(groups)
+
+
+def some_fleet(rng, world):
+    relays = [f"r{i}" for i in range(1, rng.randint(3, 6))]
+    world.start_fake(*relays)
+    if rng.random() < 0.7:
+        default_unit(world, load_state=rng.choice(["loaded", "masked"]))
+    for relay in relays:
+        if rng.random() < 0.25:
+            world.do("stop", unit=f"tor@{relay}.service")
+    return relays
+
+
+def snapshot(world, relays):
+    units = world.do("look")["units"]
+    return {r: (units[f"tor@{r}.service"]["restarts"] + units[f"tor@{r}.service"]["starts"], world.dropin(r))
+            for r in relays if f"tor@{r}.service" in units}
+
+
+def what_happened(before, after):
+    happened = {}
+    for relay, (count, text) in after.items():
+        if count != before[relay][0]:
+            happened[relay] = "restart"
+        elif text != before[relay][1]:
+            happened[relay] = "write" if text else "remove"
+    return happened
+
+
+def settled(world):
+    """Nothing goes on, and nothing is about to: a relay that is just being restarted is in no plan."""
+    rollouts = world.property("RolloutID")
+    quiet = world.property("Rollout") == "halted" or (
+        world.property("Rollout") == "idle" and all(row[2] == "refused" for row in world.manager("Plan")))
+    return quiet and world.property("Rollout") in ("idle", "halted") and world.property("RolloutID") == rollouts
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("PLANS", "24"))))
+def test_plan_of_a_file_is_what_the_daemon_does(world, seed):
+    rng = random.Random(seed)
+    world.write_config("")
+    relays = some_fleet(rng, world)
+    everybody = [*relays, "default"]
+    world.write_config(some_groups(rng, relays))
+    if rng.random() < 0.3:  # somebody fails in the first rollout: remembered, and put back
+        world.script(rng.choice(relays), {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_ready()
+    wait_until(lambda: settled(world), "the first rollout to end", 60)
+    if rng.random() < 0.4:
+        reverted = rng.choice(relays)
+        world.manager("Revert", [reverted])
+        wait_until(lambda: settled(world) and all(row[1] != reverted for row in world.manager("Plan")),
+                   "the revert to end", 60)
+    world.do("forget-scripts")
+    halted = world.property("Rollout") == "halted"
+    text = world.config.read_text() if rng.random() < 0.2 else None
+    file = draft(world, some_groups(rng, relays))
+    if text:
+        file.write_text(text)
+    if rng.random() < 0.5:
+        world.stop()
+        announced = planned(world, file)
+        before = snapshot(world, everybody)
+        os.rename(file, world.config)
+        assert planned(world) == announced, "in its place"
+        world.start()
+        world.wait_ready(2)
+    else:
+        announced = planned(world, file)
+        before = snapshot(world, everybody)
+        os.rename(file, world.config)
+        world.manager("Reload")
+    wait_until(lambda: settled(world), "the rollout to end", 60)
+    expected = {r: a for r, a in announced.items() if a != "refused"}
+    if text and halted:
+        expected = {}  # the same file again lifts no halt
+    assert what_happened(before, snapshot(world, everybody)) == expected
+    states = world.states()
+    refused = {str(row[1]): str(row[2]) for row in world.manager("Plan")}
+    world.stop()
+    assert planned(world) == refused
+    assert text or refused == {r: a for r, a in announced.items() if a == "refused"}
+    assert listed(world) == states
