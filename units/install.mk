@@ -6,10 +6,9 @@ SCDOC ?= scdoc
 datadir ?= $(prefix)/share
 docdir ?= $(datadir)/doc/relayalloc
 
-# Where those who read these files look for them: dbus-daemon(1) reads policies from /usr/share and /etc only, but
-# activation files from /usr/local/share as well, and journalctl its catalogs from /usr/local/lib.
+# Where those who read these files look for them: dbus-daemon(1) reads policies from /usr/share and /etc only, journalctl
+# its catalogs from /usr/local/lib as well.
 dbuspolicydir ?= $(if $(filter /usr,$(prefix)),$(datadir),$(sysconfdir))/dbus-1/system.d
-dbusservicedir ?= $(datadir)/dbus-1/system-services
 catalogdir ?= $(prefix)/lib/systemd/catalog
 # polkit before 125 reads actions from /usr/share only, so that is where they go for /usr/local, too.
 polkitdir ?= $(if $(filter /usr /usr/local,$(prefix)),/usr/share,$(datadir))/polkit-1/actions
@@ -55,7 +54,6 @@ install-units:
 	$(INSTALL) -m 0644 units/relayalloc-reload.service '$(DESTDIR)$(unitdir)/relayalloc-reload.service'
 	chmod 0644 $(foreach unit,$(UNIT_FILES),'$(DESTDIR)$(unitdir)/$(unit)')
 	$(INSTALL) -D -m 0644 units/org.relayalloc1.conf '$(DESTDIR)$(dbuspolicydir)/org.relayalloc1.conf'
-	$(INSTALL) -D -m 0644 units/org.relayalloc1.service '$(DESTDIR)$(dbusservicedir)/org.relayalloc1.service'
 	$(INSTALL) -D -m 0644 units/org.relayalloc1.policy '$(DESTDIR)$(polkitdir)/org.relayalloc1.policy'
 	$(INSTALL) -D -m 0644 units/relayalloc.catalog '$(DESTDIR)$(catalogdir)/relayalloc.catalog'
 	@if [ -e '$(DESTDIR)$(sysconfdir)/relayalloc.conf' ]; then \
@@ -90,7 +88,7 @@ endif
 	rm -f '$(DESTDIR)$(sbindir)/relayallocd' '$(DESTDIR)$(bindir)/relayallocctl' \
 		'$(DESTDIR)$(libexecdir)/relayalloc/relayalloc-probe' \
 		$(foreach unit,$(UNIT_FILES),'$(DESTDIR)$(unitdir)/$(unit)') \
-		'$(DESTDIR)$(dbuspolicydir)/org.relayalloc1.conf' '$(DESTDIR)$(dbusservicedir)/org.relayalloc1.service' \
+		'$(DESTDIR)$(dbuspolicydir)/org.relayalloc1.conf' \
 		'$(DESTDIR)$(polkitdir)/org.relayalloc1.policy' '$(DESTDIR)$(catalogdir)/relayalloc.catalog' \
 		$(foreach page,$(MAN_PAGES),'$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(page)') \
 		'$(DESTDIR)$(bashcompletiondir)/relayallocctl' '$(DESTDIR)$(zshcompletiondir)/_relayallocctl' \

@@ -1,7 +1,6 @@
 """make install and uninstall, and what systemd, D-Bus and polkit say of the files."""
 
 import os
-import pathlib
 import re
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -47,7 +46,6 @@ def tree(tmp_path):
 PLACES = {
     "/usr": ["/usr/sbin/relayallocd", "/usr/bin/relayallocctl", "/usr/libexec/relayalloc/relayalloc-probe",
              *(f"/usr/lib/systemd/system/{unit}" for unit in UNITS), "/usr/share/dbus-1/system.d/org.relayalloc1.conf",
-             "/usr/share/dbus-1/system-services/org.relayalloc1.service",
              "/usr/share/polkit-1/actions/org.relayalloc1.policy", "/usr/lib/systemd/catalog/relayalloc.catalog",
              "/usr/share/man/man1/relayallocctl.1", "/usr/share/man/man5/relayalloc.conf.5",
              "/usr/share/man/man8/relayallocd.8", "/usr/share/bash-completion/completions/relayallocctl",
@@ -55,7 +53,6 @@ PLACES = {
     "/usr/local": ["/usr/local/sbin/relayallocd", "/usr/local/bin/relayallocctl",
                    "/usr/local/libexec/relayalloc/relayalloc-probe", *(f"/etc/systemd/system/{unit}" for unit in UNITS),
                    "/etc/dbus-1/system.d/org.relayalloc1.conf",
-                   "/usr/local/share/dbus-1/system-services/org.relayalloc1.service",
                    "/usr/share/polkit-1/actions/org.relayalloc1.policy",
                    "/usr/local/lib/systemd/catalog/relayalloc.catalog", "/usr/local/share/man/man1/relayallocctl.1",
                    "/usr/local/share/bash-completion/completions/relayallocctl",
@@ -68,8 +65,8 @@ def test_places(tree, prefix):
     tree.make("install", f"prefix={prefix}")
     assert set(PLACES[prefix]) <= tree.files
     assert f"ExecStart={prefix}/sbin/relayallocd\n" in tree.text(PLACES[prefix][3])
-    # Nothing is enabled, and nothing is left of the names to be written out.
-    assert not [path for path in tree.files if ".wants/" in path or "dbus-org" in path]
+    # Nothing is enabled, the bus starts nothing, and nothing is left of the names to be written out.
+    assert not [path for path in tree.files if re.search(r"\.wants/|dbus-org|/system-services/", path)]
     for path in tree.files:
         assert not re.search(r"@[a-z]+dir@", tree.text(path)), path
         executable = os.access(tree.root / path.lstrip("/"), os.X_OK)
@@ -188,15 +185,11 @@ def test_policy(tmp_path):
 
 
 def test_names_agree():
-    """Bus name and polkit action are the code's; the activation names the unit's alias."""
+    """Bus name and polkit action are the code's."""
     header = (REPO / "daemon/bus/api.h").read_text()
     name = re.search(r'#define BUS_NAME "(\S+)"', header)[1]
     action = re.search(r'#define BUS_POLKIT_ACTION "(\S+)"', header)[1]
     units = REPO / "units"
     assert f'<action id="{action}">' in (units / "org.relayalloc1.policy").read_text()
-    service = (units / "relayallocd.service.in").read_text()
-    assert f"\nBusName={name}\n" in service
-    alias = re.search(r"^Alias=(\S+)$", service, re.M)[1]
-    activation = (units / "org.relayalloc1.service").read_text()
-    assert f"\nName={name}\n" in activation and f"\nSystemdService={alias}\n" in activation
-    assert pathlib.Path(units / f"{name}.service").exists()
+    assert f"\nBusName={name}\n" in (units / "relayallocd.service.in").read_text()
+    assert not (units / f"{name}.service").exists()  # nothing by which the bus would start it

@@ -57,9 +57,8 @@ def test_a_stopped_daemon_stays_stopped(fresh):
     assert not m.is_active("relayalloc-reload.path")
     m.write_conf(numbered(3))
     m.systemctl("start", "relayalloc-reload.service")
-    assert "does not run" in m.run("relayallocctl list").stderr
+    assert "is not running" in m.run("relayallocctl list").stderr
     assert m.run("relayallocctl pause").returncode == 1
-    # The bus starts what is enabled and nothing else.
     assert m.run(CALL + "ListRelays").returncode != 0
     assert m.prop("relayallocd", "ActiveState") == "inactive"
     m.start_daemon()
@@ -67,18 +66,31 @@ def test_a_stopped_daemon_stays_stopped(fresh):
     m.wait_until(lambda: groups_loaded(m) == 3, 30, "the file to be loaded")
 
 
-def test_an_enabled_daemon_is_started_by_the_bus(fresh):
+def test_a_call_on_the_bus_does_not_start_a_stopped_daemon(fresh):
+    """Or any user could make a rollout go on that root has stopped. Root goes on by starting the daemon."""
     m = fresh
     m.systemctl("enable", "relayallocd")
     try:
-        assert m.run("relayallocctl list").returncode == 0
-        assert not m.is_active("relayallocd")
-        assert m.run(CALL + "ListRelays").returncode == 0
-        # it answers from its first look on, which comes a moment before systemd calls it started
-        m.wait_until(lambda: m.is_active("relayallocd"), 30, "the daemon to be active")
+        m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], settle=5))
+        m.start_daemon()
+        m.wait_event("relay-restarting")
+        m.systemctl("stop", "relayallocd")
+        m.mark()
+        before = m.invocations()
+        start = "busctl call org.freedesktop.DBus / org.freedesktop.DBus StartServiceByName su org.relayalloc1 0"
+        for call in (CALL + "ListRelays", CALL + "Resume", start):
+            assert m.run(NOBODY + call).returncode != 0
+        assert m.run(CALL + "ListRelays").returncode != 0  # nor does that of a root who only looks
+        listed, paused = m.run(NOBODY + "relayallocctl list"), m.run("relayallocctl pause")
+        assert "is not running" in listed.stderr and paused.returncode == 1
+        assert "systemctl start relayallocd" in paused.stderr
+        assert m.prop("relayallocd", "ActiveState") == "inactive" and m.invocations() == before
+        assert not m.events("daemon-started")
+        m.start_daemon()
+        m.wait_all("ok")
+        assert {m.allocator_in_maps(relay) for relay in m.names} == {"jemalloc"}
     finally:
         m.systemctl("disable", "relayallocd")
-    assert not m.exists("/etc/systemd/system/dbus-org.relayalloc1.service")
 
 
 def test_a_daemon_that_is_killed_comes_back_and_saving_still_works(fresh):
