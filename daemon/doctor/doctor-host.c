@@ -16,13 +16,13 @@ bool doctor_hugepages(const char *enabled, Finding *ret)
         .severity = SEVERITY_WARNING,
         .what = xstrdup("transparent huge pages are set to \"always\""),
         .why = xstrdup(
-            "The kernel then backs the large areas that allocators reserve with pages of 2 MiB, used or "
-            "not, and undoes what they give back. That costs memory and blurs every comparison."),
+            "The kernel then backs the large areas that allocators reserve with pages of 2 MiB, used or not, "
+            "and undoes their attempts to return memory. That costs memory and blurs every comparison."),
         .advice = xstrdup(
-            "Set it to \"madvise\", now with\n  echo madvise >/sys/kernel/mm/transparent_hugepage/enabled\n"
+            "Set it to \"madvise\" now with\n  echo madvise >/sys/kernel/mm/transparent_hugepage/enabled\n"
             "and for every boot with this line in /etc/tmpfiles.d/transparent-hugepages.conf\n"
             "  w /sys/kernel/mm/transparent_hugepage/enabled - - - - madvise\n"
-            "It counts for a relay from its next restart."),
+            "It takes effect for each relay at its next restart."),
     };
     return true;
 }
@@ -85,9 +85,9 @@ static Finding journal_in_memory(void)
 {
     return (Finding){
         .id = "journal-in-memory",
-        .what = xstrdup("the journal is kept in memory and is gone with the next boot"),
+        .what = xstrdup("the journal is kept in memory and is lost at the next boot"),
         .why = xstrdup(
-            "The samples are in the journal: reports and the history of a relay begin anew with each boot."),
+            "The samples are in the journal, so reports and the history of a relay start over at each boot."),
         .advice = xstrdup("Keep it on disk: create /var/log/journal, or set Storage=persistent in "
                           "/etc/systemd/journald.conf, and then\n  systemctl restart systemd-journald"),
     };
@@ -99,10 +99,10 @@ static Finding journal_short_of_space(const JournalFacts *facts, uint64_t a_day)
 
     return (Finding){
         .id = "journal-too-small",
-        .why = xasprintf(
-            "The samples of %zu relays take about %s a day, and journald may use %s for all that it keeps. "
-            "A comparison of allocators wants %d days.",
-            facts->relays, format_bytes(day, a_day), format_bytes(space, facts->space), DOCTOR_JOURNAL_DAYS),
+        .why = xasprintf("The samples of %zu relays take about %s a day, and journald may use %s for "
+                         "everything that it keeps. A comparison of allocators needs %d days.",
+                         facts->relays, format_bytes(day, a_day), format_bytes(space, facts->space),
+                         DOCTOR_JOURNAL_DAYS),
         .advice = xasprintf(
             "Give it more room with a file such as /etc/systemd/journald.conf.d/relayalloc.conf\n"
             "  [Journal]\n  SystemMaxUse=%" PRIu64 "M\nand then\n  systemctl restart systemd-journald\n"
@@ -117,7 +117,7 @@ static Finding journal_short_of_time(void)
     return (Finding){
         .id = "journal-too-small",
         .why =
-            xasprintf("MaxRetentionSec= of journald is that short. A comparison of allocators wants %d days.",
+            xasprintf("MaxRetentionSec= of journald is that short. A comparison of allocators needs %d days.",
                       DOCTOR_JOURNAL_DAYS),
         .advice = xstrdup(
             "Set a longer MaxRetentionSec= in /etc/systemd/journald.conf, and then\n  systemctl restart "
@@ -155,12 +155,12 @@ bool doctor_needrestart(char mode, bool spared, Finding *ret)
     *ret = (Finding){
         .id = "needrestart",
         .severity = SEVERITY_WARNING,
-        .what = xstrdup("needrestart restarts services by itself, the relays too"),
-        .why = xstrdup(
-            "An upgrade of an allocator, or of any other library that tor uses, would restart all relays at "
-            "once, outside of rollout.window and without waiting for any of them."),
-        .advice = xstrdup("Leave the relays out, and restart them at your own pace, with this line in "
-                          "/etc/needrestart/conf.d/relayalloc.conf\n  $nrconf{override_rc}{qr(^tor@)} = 0;"),
+        .what = xstrdup("needrestart restarts services on its own, including the relays"),
+        .why = xstrdup("An upgrade of an allocator, or of any other library that tor uses, would restart all "
+                       "relays at once, outside rollout.window and without waiting for any of them."),
+        .advice = xstrdup("Exclude the relays, and restart them at your own pace, with this line in "
+                          "/etc/needrestart/conf.d/relayalloc.conf\n"
+                          "  $nrconf{override_rc}{qr(^tor@)} = 0;"),
     };
     return true;
 }
@@ -188,13 +188,12 @@ bool doctor_upgrades(bool enabled, char *const *blacklist, Finding *ret)
         .id = "unattended-upgrades",
         .severity = SEVERITY_NOTE,
         .what = xstrdup("unattended-upgrades may upgrade tor, which restarts all relays at once"),
-        .why = xstrdup(
-            "No relay loses its allocator by that, and each is proved again; but all are away at the same "
-            "time, and a comparison begins anew with each restart."),
-        .advice = xstrdup(
-            "Fast security upgrades may well be worth it. To choose the moment yourself, with this line in "
-            "/etc/apt/apt.conf.d/52relayalloc\n  Unattended-Upgrade::Package-Blacklist { \"tor$\"; };\n"
-            "and then upgrade tor soon after each of its releases."),
+        .why = xstrdup("No relay loses its allocator because of that, and each is proved again, but all are "
+                       "down at the same time, and a comparison starts over with each restart."),
+        .advice = xstrdup("Fast security upgrades may be worth that. To choose the time yourself, put this "
+                          "line in /etc/apt/apt.conf.d/52relayalloc\n"
+                          "  Unattended-Upgrade::Package-Blacklist { \"tor$\"; };\n"
+                          "and then upgrade tor soon after each of its releases."),
     };
     return true;
 }

@@ -71,11 +71,10 @@ bool doctor_configuration(const char *reason, Finding *ret)
         .id = "configuration-refused",
         .severity = SEVERITY_WARNING,
         .what = xasprintf("the configuration is refused: %s", reason),
-        .why = xstrdup(
-            "Who can change it chooses what is loaded into every relay, as root in the commands before "
-            "tor's start. The daemon keeps the configuration that it has, and does not start with this "
-            "one."),
-        .advice = xstrdup("Type what stands in parentheses, then \"relayallocctl check\"."),
+        .why = xstrdup("Whoever can change it chooses what is loaded into every relay, even as root, in the "
+                       "commands that run before tor starts. The daemon keeps the configuration that it has, "
+                       "and does not start with this one."),
+        .advice = xstrdup("Apply the fix in parentheses, then run \"relayallocctl check\"."),
     };
     return true;
 }
@@ -122,9 +121,8 @@ bool doctor_mimalloc3(const char *allocator, const char *realpath, const char *v
             "The operators of 1AEO measured 10.4 GB a relay after ten days; the first days look harmless. "
             "MIMALLOC_PURGE_DELAY=0 (mimalloc3-tuned) helps for hours; nobody has shown that it helps for "
             "weeks."),
-        .advice = xstrdup(
-            "Prefer mimalloc 2 or jemalloc. To measure mimalloc 3 all the same, give it few relays and "
-            "look at \"relayallocctl report\", which says whether they still grow."),
+        .advice = xstrdup("Prefer mimalloc 2 or jemalloc. To measure mimalloc 3 anyway, give it only a few "
+                          "relays and watch \"relayallocctl report\", which says whether they still grow."),
     };
     return true;
 }
@@ -252,12 +250,12 @@ bool doctor_sandbox(const UnitSetting *settings, size_t n, const char *library, 
         .severity = SEVERITY_WARNING,
         .what = xasprintf("%s=%s in %s keeps the relay from %s", guilty->name, guilty->value, guilty->file,
                           library),
-        .why =
-            xstrdup("The dynamic linker would go on without the library, and the relay would run on glibc's "
-                    "allocator. relayallocd refuses such a move, so the relay stays as it is."),
+        .why = xstrdup(
+            "The dynamic linker would continue without the library, and the relay would run on glibc's "
+            "allocator. relayallocd refuses such a move, so the relay stays as it is."),
         .advice =
             xstrdup("Install the library under /usr/lib, which no sandbox hides, and name that path in the "
-                    "configuration; or take the setting out of that file."),
+                    "configuration; or remove the setting from that file."),
     };
     return true;
 }
@@ -285,7 +283,8 @@ bool doctor_apparmor(const char *profile, const char *local_rules, const char *r
         .severity = SEVERITY_WARNING,
         .what = xasprintf("the AppArmor profile %s does not allow %s", profile, realpath),
         .why = xstrdup(
-            "It allows libraries under /usr/lib only. The dynamic linker would go on without this one, and "
+            "It allows only libraries under /usr/lib. The dynamic linker would continue without this one, "
+            "and "
             "the relay would run on glibc's allocator. relayallocd refuses such a move, so the relay stays "
             "as it is."),
         .advice = xasprintf("Install the library under /usr/lib, or allow it with this line in "
@@ -304,16 +303,14 @@ bool doctor_tor_sandbox(const char *sandbox, const char *allocator, Family famil
         .id = "tor-sandbox",
         .severity = SEVERITY_NOTE,
         .what = xasprintf("tor's own sandbox (Sandbox 1 in torrc) is on, with allocator \"%s\"", allocator),
-        .why = xasprintf(
-            "It lets tor make those system calls only that its authors thought of, and an allocator may "
-            "need others, also late. %s",
-            family == FAMILY_OTHER
-                ? "This one has not been tried with it."
-                : "jemalloc 5.3, mimalloc 2.0 to 3.0 and gperftools 2.10 to 2.16 are known to "
-                  "start with it."),
-        .advice = xstrdup(
-            "Leave rollout.canary at 1 or more and give the first relay a longer rollout.canary_settle, "
-            "so that one relay finds out."),
+        .why = xasprintf("It lets tor make only the system calls that its authors thought of; an allocator "
+                         "may need others, possibly long after the start. %s",
+                         family == FAMILY_OTHER
+                             ? "This one has not been tested with it."
+                             : "jemalloc 5.3, mimalloc 2.0 to 3.0 and gperftools 2.10 to 2.16 are known to "
+                               "start with it."),
+        .advice = xstrdup("Leave rollout.canary at 1 or more and give the first relay a longer "
+                          "rollout.canary_settle, so that only one relay is affected if it fails."),
     };
     return true;
 }
@@ -326,14 +323,12 @@ bool doctor_override(const char *conflict, bool wins, Finding *ret)
         .id = wins ? "overridden" : "also-set",
         .severity = wins ? SEVERITY_WARNING : SEVERITY_NOTE,
         .what = xstrdup(conflict),
-        .why = xstrdup(
-            wins ? "That wins over our drop-in, so the relay would not run as it is assigned. relayallocd "
-                   "finds this after the restart, and puts the relay back."
-                 : "Our drop-in sorts after it and wins. Without it, as after a revert, that file decides "
-                   "again."),
-        .advice = xstrdup(
-            "Take the line out of that file, to have one place that decides. Files of others are never "
-            "changed."),
+        .why = xstrdup(wins ? "That takes precedence over our drop-in, so the relay would not run what it is "
+                              "assigned. relayallocd detects this after the restart and puts the relay back."
+                            : "Our drop-in sorts after it and wins. Without our drop-in, for example after a "
+                              "revert, that file takes effect again."),
+        .advice = xstrdup("Remove the line from that file, so that only one place decides. relayallocd never "
+                          "changes files of others."),
     };
     return true;
 }

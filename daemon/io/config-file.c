@@ -247,7 +247,7 @@ static void judge_file(Source *s, const char *path, const struct stat *st)
     }
     if (trust_walk(absolute, &rules, &real, &found, &reason) < 0)
         problems_add(&s->distrust, judged, 0, NULL, "%s%s", reason,
-                     s->draft ? "; it is refused when it is installed so" : "");
+                     s->draft ? "; it is refused if it is installed like this" : "");
     else if (streq(judged, path) && (found.st_dev != st->st_dev || found.st_ino != st->st_ino))
         problems_add(&s->distrust, judged, 0, NULL, "changed while it was read");
 }

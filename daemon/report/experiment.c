@@ -170,14 +170,13 @@ static char *balance_note(const Experiment *e)
 {
     if (isnan(e->balance.memory))
         return xstrdup(
-            "How alike the groups were at their start is not known: the samples begin after they did.");
+            "It is not known how similar the groups were at their start: the samples begin after they did.");
     bool alike =
         e->balance.memory <= EXPERIMENT_DISTANCE_NOTABLE && e->balance.age <= EXPERIMENT_DISTANCE_NOTABLE;
-    return xasprintf(
-        "At their start, as far as samples go back (%zu of %zu relays), the groups that differed most "
-        "were %.2f standard deviations apart in memory and %.2f in age: %s.",
-        e->known, e->relays, e->balance.memory, e->balance.age,
-        alike ? "comparable" : "not alike, so part of what the report shows may have been there before");
+    return xasprintf("At their start, as far as samples go back (%zu of %zu relays), the groups that "
+                     "differed most were %.2f standard deviations apart in memory and %.2f in age: %s.",
+                     e->known, e->relays, e->balance.memory, e->balance.age,
+                     alike ? "comparable" : "not similar, so part of the difference may have existed before");
 }
 
 static char *outlook_note(const Experiment *e, const ExperimentGroup *g)
@@ -188,20 +187,19 @@ static char *outlook_note(const Experiment *e, const ExperimentGroup *g)
 
     switch (g->power.kind) {
     case POWER_TOLD:
-        return xasprintf("%s and %s are told apart.", name, base);
+        return xasprintf("%s and %s can be told apart.", name, base);
     case POWER_TIME:
-        return xasprintf("%s and %s: about %s more, at the present difference and spread.", name, base,
+        return xasprintf("%s and %s need about %s more, at the current difference and spread.", name, base,
                          format_span(span, g->more > USEC_PER_MINUTE ? g->more : USEC_PER_MINUTE));
     case POWER_RELAYS:
-        return xasprintf(
-            "%s and %s: more time will not tell them apart at the present difference and spread; %zu "
-            "relays a group would.",
-            name, base, g->power.relays);
+        return xasprintf("%s and %s: more time will not tell them apart at the current difference and "
+                         "spread, but %zu relays per group would.",
+                         name, base, g->power.relays);
     case POWER_UNKNOWN:
         break;
     }
     return xasprintf(
-        "%s and %s: fewer than three relays with samples, or no difference: nothing can be said.", name,
+        "%s and %s: fewer than three relays with samples, or no difference, so nothing can be said.", name,
         base);
 }
 
@@ -219,14 +217,13 @@ char **experiment_notes(const Experiment *e)
         if (!e->groups[i].row->baseline)
             strv_push(&notes, outlook_note(e, &e->groups[i]));
     if (!e->baseline)
-        strv_push(&notes,
-                  xstrdup("There is nothing to compare with: no group runs glibc; --baseline=GROUP names "
-                          "another."));
+        strv_push(&notes, xstrdup("There is nothing to compare with: no group runs glibc; --baseline=GROUP "
+                                  "sets another baseline."));
     usec_t verdict = 0;
     for (size_t i = 0; i < e->n; i++)
         verdict = e->groups[i].verdict > verdict ? e->groups[i].verdict : verdict;
     if (verdict > 0)
         strv_push(&notes,
-                  xasprintf("Whether each of them grows can be told in %s.", format_span(span, verdict)));
+                  xasprintf("Whether each of them grows will be known in %s.", format_span(span, verdict)));
     return notes;
 }

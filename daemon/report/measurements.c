@@ -47,7 +47,7 @@ static int split(char *line, size_t n, Span *fields, size_t *ret_n, char **ret_e
     if (r < 0)
         *ret_error = xstrdup(r == -E2BIG     ? "more than 64 columns"
                              : r == -EBADMSG ? "a NUL byte in the line"
-                                             : "a quote that is not closed, or text behind one");
+                                             : "an unclosed quote, or text after a closing quote");
     return r < 0 ? -EINVAL : 0;
 }
 
@@ -82,8 +82,8 @@ static int find_column(const Span *fields, size_t n, const char *name, ssize_t *
             continue;
         if (!span_is(fields[i], name)) {
             _cleanup_(freep) char *text = shown(fields[i]);
-            *ret_error = xasprintf("the name of column %zu has a blank before or behind it: \"%s\"; take the "
-                                   "blanks out",
+            *ret_error = xasprintf("the name of column %zu has a blank before or after it: \"%s\"; remove "
+                                   "the blanks",
                                    i + 1, text);
             return -EINVAL;
         }
@@ -355,7 +355,7 @@ int measurement_table_row(MeasurementTable *table, char *line, size_t n, bool to
         return -EINVAL;
     }
     if (n_fields != table->n_columns) {
-        *ret_error = xasprintf("%zu columns, the first line names %zu", n_fields, table->n_columns);
+        *ret_error = xasprintf("%zu columns, but the first line names %zu", n_fields, table->n_columns);
         return -EINVAL;
     }
     Span time = field_of(table, fields, MEASUREMENT_TIMESTAMP);

@@ -21,13 +21,13 @@ static const char *objection(const ReportRow *row)
     case TREND_GROWING:
         return "growing";
     case TREND_TOO_SHORT:
-        return "measured too short a time";
+        return "measured for too short a time";
     default:
         break;
     }
     if (!interval_is_set(row->comparison.interval))
         return "no interval";
-    return row->comparison.interval.low > 0 ? NULL : "not surely less than the baseline";
+    return row->comparison.interval.low > 0 ? NULL : "not significantly less than the baseline";
 }
 
 static const ReportRow *choose(const Report *report, const char **ret_reason)
@@ -50,8 +50,9 @@ static const ReportRow *choose(const Report *report, const char **ret_reason)
             best = row;
     }
     if (!best)
-        *ret_reason = judged ? "nothing that was measured long enough surely saves memory without growing"
-                             : "there is too little data";
+        *ret_reason =
+            judged ? "no allocator that was measured long enough significantly saves memory without growing"
+                   : "there is too little data";
     return best;
 }
 
@@ -139,9 +140,9 @@ static void put_gain(FILE *f, const Report *report, const Recommendation *r)
         fprintf(f, "All %zu relays run it already.", r->fleet);
         return;
     }
-    fprintf(f, "The fleet of %zu takes ", r->fleet);
+    fprintf(f, "The fleet of %zu uses ", r->fleet);
     put_bytes(f, r->present);
-    fputs("; if all of it ran this it would take ", f);
+    fputs("; if all of it ran this, it would use ", f);
     put_bytes(f, r->with_it);
     fputs(", which saves ", f);
     put_bytes(f, r->saving);
@@ -157,7 +158,7 @@ static void put_against(FILE *f, const Report *report, const Recommendation *r)
     const ReportRow *row = r->row;
     size_t n = 0;
 
-    fputs(" Against it: ", f);
+    fputs(" Drawbacks: ", f);
     if (r->failures > 0)
         fprintf(f, "%s%u move%s to it failed", n++ > 0 ? ", " : "", r->failures, r->failures == 1 ? "" : "s");
     if (row->growth.per_day > 0 && row->growth.interval.low > 0) {
@@ -173,7 +174,7 @@ static void put_against(FILE *f, const Report *report, const Recommendation *r)
                 row->restarts);
     if (row->relays < 5)
         fprintf(f, "%sonly %zu relays ran it", n++ > 0 ? ", " : "", row->relays);
-    fputs(n == 0 ? "nothing that was measured." : ".", f);
+    fputs(n == 0 ? "none were measured." : ".", f);
 }
 
 /* The others: as good within the error, or why not. */
@@ -188,9 +189,9 @@ static void put_others(FILE *f, const Report *report, const Recommendation *r)
         const char *against = objection(row);
         if (!against && r->row && row->comparison.interval.high < r->row->comparison.interval.low)
             continue; /* plainly less */
-        fputs(n++ > 0 ? "; " : r->row ? " Others: " : " Looked at: ", f);
+        fputs(n++ > 0 ? "; " : r->row ? " Others: " : " Compared: ", f);
         put_row(f, report, row);
-        fprintf(f, ", %s", against ? against : "no worse within the error");
+        fprintf(f, ", %s", against ? against : "no worse, within the margin of error");
     }
     if (n > 0)
         fputc('.', f);

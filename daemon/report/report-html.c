@@ -226,22 +226,19 @@ static void put_events(FILE *f, const ReportPage *page)
 static const char method[] =
     "<h2>Method</h2>\n"
     "<p>The unit is the relay. Each sample counts for the allocator that the process really ran at that "
-    "time, "
-    "and for the time to the relay's next sample; a hole of more than three intervals is not counted, nor is "
-    "what comes after the end of a process. A while after each start is left out as warm-up, because memory "
-    "fills up slowly. A relay's value is its mean over the time counted, an average is the mean over "
-    "relays.</p>\n"
+    "time, and for the time until the relay's next sample; a gap of more than three intervals is not "
+    "counted, nor is the time after the end of a process. Some time after each start is left out as warm-up, "
+    "because memory fills up slowly. A relay's value is its mean over the time counted, an average is the "
+    "mean over relays.</p>\n"
     "<p>The reduction is one minus the ratio of two averages. Its 95 % interval is a symmetric studentised "
-    "bootstrap of the logarithm of that ratio over relays: it tells how far another choice of relays of the "
-    "same kind could have led, not what another network or another month would.</p>\n"
+    "bootstrap of the logarithm of that ratio over relays: it tells how far the result could have differed "
+    "with other relays of the same kind, not with another network or in another month.</p>\n"
     "<p>Growth is, for each relay, the Theil–Sen slope over the later half of the time counted, within one "
     "process; then the mean over relays with Student's 95 % interval. It is called growing when it is above "
     "1 % of the average a day and its interval is above zero, and too short when less than a day was "
-    "counted, "
-    "when there are fewer than three relays, or when the relays differ too much to tell.</p>\n"
+    "counted, when there are fewer than three relays, or when the relays differ too much to tell.</p>\n"
     "<p>The charts show everything, warm-up included. The band is the 95 % interval of the mean of the "
-    "relays "
-    "at that time.</p>\n";
+    "relays at that time.</p>\n";
 
 void report_write_html(FILE *f, const Report *report, const ReportPage *page)
 {

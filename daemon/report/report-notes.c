@@ -99,7 +99,7 @@ static char *collection(const Report *report)
     if (young > 0)
         fprintf(f, ", %zu of which had run for less than %s", young,
                 warmup_text(warmup, report->series->options.warmup));
-    fputs(". Growth and verdict rest on the time before it.", f);
+    fputs(". Growth and verdict are based on the time before it.", f);
     fclose(f);
     return text;
 }
@@ -107,7 +107,7 @@ static char *collection(const Report *report)
 static char *comparison(const Report *report)
 {
     if (report->baseline < 0)
-        return xasprintf("No reduction, because none of these is known to be glibc; --baseline=NAME says "
+        return xasprintf("No reduction, because none of these is known to be glibc; --baseline=NAME sets "
                          "what to compare with.");
     _cleanup_(freep) char *name = report_row_name(report, &report->rows[report->baseline]);
     return xasprintf("Reduction against %s; its 95 %% interval is a studentised bootstrap over relays (%d "
@@ -136,7 +136,7 @@ static char *too_short(const Report *report)
             told = streq_null(why_too_short(&report->rows[earlier]), reason);
         if (told)
             continue;
-        fputs(n++ == 0 ? "Too short to tell growth: " : "; ", f);
+        fputs(n++ == 0 ? "Too short to judge growth: " : "; ", f);
         for (size_t k = i; k < report->n_rows; k++) {
             if (!streq_null(why_too_short(&report->rows[k]), reason))
                 continue;
@@ -213,8 +213,8 @@ static char *swapped(const Series *series)
     }
     if (swap <= rss / 100)
         return NULL;
-    return xasprintf("%s of %zu relay%s in swap at the end, which is in no average.", format_bytes(buf, swap),
-                     relays, relays == 1 ? " was" : "s were");
+    return xasprintf("%s of %zu relay%s in swap at the end, which no average includes.",
+                     format_bytes(buf, swap), relays, relays == 1 ? " was" : "s were");
 }
 
 static void push(char ***notes, char *take)
@@ -234,26 +234,29 @@ char **report_notes(const Report *report)
         growth = growth || !isnan(report->rows[i].growth.per_day);
     push(&notes, at ? collection(report) : basis(report));
     if (!at && !report->warmup_given && series->options.warmup < REPORT_WARMUP)
-        push(&notes, xasprintf("The warm-up is half of the time that there are samples of, %s; 48h take four "
-                               "days of samples.",
+        push(&notes, xasprintf("The warm-up is %s, half of the time covered by samples; the usual 48h need "
+                               "four days of samples.",
                                warmup_text(warmup, series->options.warmup)));
     push(&notes, comparison(report));
     if (growth)
-        push(&notes, xasprintf("Growth is that of the later half of the time counted; above %.0f %% of the "
-                               "average a day it is called growing.",
+        push(&notes, xasprintf("Growth is measured over the later half of the time counted; more than %.0f "
+                               "%% of the average per day is called growing.",
                                100 * GROWTH_NOTABLE));
     push(&notes, too_short(report));
     push(&notes, left_out(report));
     if (report->mixed > 0)
-        push(&notes, xasprintf("%zu relay%s ran under more than one of these in that time; each counts under "
-                               "what it ran.",
+        push(&notes, xasprintf("%zu relay%s ran more than one of these in that time; each of them counts "
+                               "under what it ran at the time.",
                                report->mixed, report->mixed == 1 ? "" : "s"));
     push(&notes, swapped(series));
     if (series->unproved > 0)
-        push(&notes, xasprintf("%" PRIu64 " samples are not counted: it was not proved what the relay ran.",
-                               series->unproved));
+        push(&notes,
+             xasprintf("%" PRIu64 " samples are not counted because it was not proved what the relay ran.",
+                       series->unproved));
     if (series->refused > 0)
-        push(&notes, xasprintf("%" PRIu64 " samples are beyond what a report holds (%d relays, %d groups).",
-                               series->refused, SERIES_RELAYS_MAX, SERIES_KEYS_MAX));
+        push(&notes,
+             xasprintf("%" PRIu64
+                       " samples are not counted because a report holds at most %d relays and %d groups.",
+                       series->refused, SERIES_RELAYS_MAX, SERIES_KEYS_MAX));
     return notes;
 }

@@ -145,7 +145,7 @@ char *report_headline(const Report *report)
 {
     static const char *const but[_TREND_MAX] = {
         [TREND_GROWING] = " But it is still growing.",
-        [TREND_TOO_SHORT] = " Whether it still grows cannot be told yet.",
+        [TREND_TOO_SHORT] = " It is too early to tell whether it is still growing.",
     };
 
     if (report->baseline < 0 || report->n_rows < 2)
@@ -153,15 +153,17 @@ char *report_headline(const Report *report)
     const ReportRow *base = &report->rows[report->baseline], *best = best_row(report);
     _cleanup_(freep) char *base_name = report_row_subject(report, base);
     if (!best)
-        return xasprintf("Nothing of this surely takes less memory than %s.", base_name);
+        return xasprintf("No %s here uses significantly less memory than %s.",
+                         report->series->options.by_group ? "group" : "allocator", base_name);
     _cleanup_(freep) char *name = report_row_subject(report, best);
     _cleanup_(freep) char *reduction = report_cell(best, REPORT_REDUCTION);
     _cleanup_(freep) char *interval = report_cell(best, REPORT_INTERVAL);
     _cleanup_(freep) char *average = report_cell(best, REPORT_AVERAGE);
     _cleanup_(freep) char *base_average = report_cell(base, REPORT_AVERAGE);
     const char *doubt = but[best->growth.trend];
-    char *text = xasprintf("%s: %s less memory than %s (95 %% interval %s), %s a relay instead of %s.%s",
-                           name, reduction, base_name, interval, average, base_average, doubt ? doubt : "");
+    char *text =
+        xasprintf("%s uses %s less memory than %s (95 %% interval %s): %s per relay instead of %s.%s", name,
+                  reduction, base_name, interval, average, base_average, doubt ? doubt : "");
     if (report->series->options.by_group) /* of ours; the name of an allocator stays as it is */
         text[0] = (char)(text[0] - 'a' + 'A');
     return text;

@@ -255,7 +255,7 @@ static int find_baseline(Report *report, const char *name, char **ret_error)
     FILE *f = open_memstream(&text, &size);
     if (!f)
         abort();
-    fprintf(f, "--baseline=%s: no %s of that name has time that counts; there are:", name,
+    fprintf(f, "--baseline=%s: no %s of that name has counted time; there are:", name,
             report->series->options.by_group ? "group" : "allocator");
     STRV_FOREACH (n, names)
         fprintf(f, "%s %s", n == names ? "" : ",", *n);
@@ -335,7 +335,7 @@ int report_build(const Series *series, const ReportOptions *options, Report *ret
     if (report.n_rows == 0) {
         report_clear(&report);
         *ret_error = series->unproved > 0 && series->unproved == series->samples
-                         ? xstrdup("of no sample the allocator was proved")
+                         ? xstrdup("no sample has a proved allocator")
                      : series->options.at > 0 && series->samples > 0 ? xstrdup("no collection at that time")
                                                                      : xstrdup("no samples in that time");
         return -ENODATA;

@@ -270,7 +270,7 @@ def test_journal_that_may_take_a_share_of_its_file_system(no_bus):
             host.relay(f"relay{i}", "MaxMemInQueues 1 MB\n")
         (finding,) = no_bus("doctor", f"--root={folder}", "--json=short").json
         file_system = os.statvfs(folder)
-    space, unit = re.search(r"journald may use ([\d.]+) (MiB|GiB) for all", finding["why"]).groups()
+    space, unit = re.search(r"journald may use ([\d.]+) (MiB|GiB) for everything", finding["why"]).groups()
     tenth = file_system.f_blocks * file_system.f_frsize / 10
     assert float(space) * {"MiB": 1 << 20, "GiB": 1 << 30}[unit] == pytest.approx(min(tenth, 4 << 30), rel=0.01)
 

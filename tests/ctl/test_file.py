@@ -88,7 +88,7 @@ def test_check_of_what_others_can_change(no_bus, conf):
     words = f"can be changed by users other than root: it is writable by everybody, mode 0646 (chmod o-w {conf})"
     done = no_bus("check", conf)  # a draft: it may still get another owner and mode
     assert done.status == 0 and done.out.endswith("; 1 warning\n")
-    assert done.err == f"{conf}: warning: {words}; it is refused when it is installed so\n"
+    assert done.err == f"{conf}: warning: {words}; it is refused if it is installed like this\n"
     link = conf.with_name("link.conf")
     link.symlink_to(conf)
     for arguments in ((), (conf,), (link,)):

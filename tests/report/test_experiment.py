@@ -113,7 +113,7 @@ def test_experiment(ctl, journal):
     journal.write()
     done = ctl("experiment", "-D", journal.directory)
     assert done.status == 0 and done.err == "", done
-    assert "(8 of 8 relays)" in done.out and "comparable" in done.out and "A and Z are told apart." in done.out
+    assert "(8 of 8 relays)" in done.out and "comparable" in done.out and "A and Z can be told apart." in done.out
     state = ctl("experiment", "-D", journal.directory, "--json=short").json
     a = next(g for g in state["groups"] if g["group"] == "A")
     assert a["before"] == 1015 * KIB and a["relays"] == 4 and a["since"] == (START + 2 * DAY) * 10 ** 6
@@ -124,7 +124,7 @@ def test_experiment_of_unlike_groups(ctl, journal):
     journal.fleet(started({"A": 500, "Z": 1000}))
     journal.write()
     done = ctl("experiment", "-D", journal.directory)
-    assert "not alike, so part of what the report shows may have been there before" in done.out
+    assert "not similar, so part of the difference may have existed before" in done.out
 
 
 def test_experiment_that_needs_more(ctl, journal):
@@ -134,7 +134,7 @@ def test_experiment_that_needs_more(ctl, journal):
     journal.fleet(Fleet(relays, 4, step=HOUR))
     journal.write()
     done = ctl("experiment", "-D", journal.directory)
-    assert "more time will not tell them apart" in done.out and "relays a group would" in done.out
+    assert "more time will not tell them apart" in done.out and "relays per group would" in done.out
 
 
 def test_no_experiment(ctl, journal):

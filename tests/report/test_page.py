@@ -166,7 +166,7 @@ def test_ids_are_unique(browser, pages):
 def test_what_it_shows(browser, pages):
     look(browser, pages["fleet"], 1280, 900, False)
     text = browser.find_element("tag name", "main").text
-    for words in ("Group B (mimalloc 1.0): 81 % less memory than group Z (", "growing", "steady", "baseline", "Method",
+    for words in ("Group B (mimalloc 1.0) uses 81 % less memory than group Z (", "growing", "steady", "baseline", "Method",
                   "studentised bootstrap", "moved to B (mimalloc 1.0)", "24 restarts, moves"):
         assert words in text, words
     marks = browser.execute_script("return document.querySelectorAll('figure.wide use').length")

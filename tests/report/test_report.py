@@ -182,7 +182,7 @@ def test_nothing_counts_without_proof(ctl, journal):
     report = ctl("report", "-D", journal.directory, "--json=short").json
     assert len(report["rows"]) == 1 and report["rows"][0]["average"] == 1000 * KIB
     assert report["unproved"] == 432
-    assert "432 samples are not counted: it was not proved" in ctl("report", "-D", journal.directory).out
+    assert "432 samples are not counted because it was not proved" in ctl("report", "-D", journal.directory).out
 
 
 def test_moved_relays(ctl, journal):
@@ -245,7 +245,7 @@ def test_warmup_rule_is_said(ctl, journal):
     journal.fleet(Fleet(relays, 0.5))
     journal.write()
     done = ctl("report", "-D", journal.directory)
-    assert "The warm-up is half of the time that there are samples of, 5h" in done.out
+    assert "The warm-up is 5h" in done.out
     assert "too short" in done.out and "less than a day counted" in done.out
 
 
@@ -257,7 +257,7 @@ def test_swap_is_said(ctl, journal):
                                "RELAYALLOC_RSS": 100 * MIB, "RELAYALLOC_SWAP": swap, "RELAYALLOC_SINCE": START * 10 ** 6})
     journal.write()
     done = ctl("report", "-D", journal.directory)
-    assert "1.00 GiB of 2 relays were in swap at the end, which is in no average." in done.out, done
+    assert "1.00 GiB of 2 relays were in swap at the end, which no average includes." in done.out, done
 
 
 def test_two_hosts(ctl, tmp_path, another_journal):

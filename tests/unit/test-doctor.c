@@ -196,7 +196,7 @@ static void test_tor_sandbox(void **state)
     assert_finding(found, "tor-sandbox", SEVERITY_NOTE, "Sandbox 1");
     assert_non_null(strstr(found->why, "known to start"));
     found = take(doctor_tor_sandbox("1", "t", FAMILY_OTHER, &f), &f);
-    assert_non_null(strstr(found->why, "not been tried"));
+    assert_non_null(strstr(found->why, "not been tested"));
 }
 
 static void test_override(void **state)

@@ -94,7 +94,7 @@ static void test_balance(void **state)
     n = make(relays, (const double[]){ 300, 310, 490, 500 }, up, after, 4);
     build(&f, relays, n, 0);
     assert_true(f.e.balance.memory > 1.5);
-    assert_true(noted(&f, "not alike"));
+    assert_true(noted(&f, "not similar"));
 }
 
 static void test_start_unknown(void **state)
@@ -109,7 +109,7 @@ static void test_start_unknown(void **state)
     build(&f, relays, 2, 0);
     assert_int_equal(f.e.known, 0);
     assert_true(isnan(f.e.groups[0].memory));
-    assert_true(noted(&f, "is not known: the samples begin after they did"));
+    assert_true(noted(&f, "the samples begin after they did"));
 }
 
 static void test_no_experiment(void **state)
@@ -149,7 +149,7 @@ static void test_outlook(void **state)
         PowerKind kind;
         const char *words;
     } rows[] = {
-        { { 100, 101, 99, 400, 401, 399 }, POWER_TOLD, "A and Z are told apart." },
+        { { 100, 101, 99, 400, 401, 399 }, POWER_TOLD, "A and Z can be told apart." },
         { { 100, 140, 60, 110, 150, 70 }, POWER_RELAYS, "more time will not tell them apart" },
         { { 100, 140, 60, 100, 140, 60 }, POWER_UNKNOWN, "nothing can be said" },
     };
@@ -192,7 +192,7 @@ static void test_time_helps(void **state)
     build(&f, relays, 6, 0);
     assert_int_equal(f.e.groups[0].power.kind, POWER_TIME);
     assert_true(f.e.groups[0].more > HOUR);
-    assert_true(noted(&f, "more, at the present difference and spread"));
+    assert_true(noted(&f, "more, at the current difference and spread"));
 }
 
 static void test_verdict(void **state)
@@ -204,7 +204,7 @@ static void test_verdict(void **state)
     build(&f, relays, 1, 12 * HOUR);
     /* Counted from the twelfth hour on, for eleven hours at the last sample. */
     assert_int_equal(f.e.groups[0].verdict, 13 * HOUR);
-    assert_true(noted(&f, "Whether each of them grows can be told in 13h"));
+    assert_true(noted(&f, "Whether each of them grows will be known in 13h"));
     fixture_clear(&f);
     f = (Fixture){ 0 };
     build(&f, relays, 1, 3 * DAY); /* all of it warm-up as yet */

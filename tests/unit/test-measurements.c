@@ -40,7 +40,7 @@ static void test_header(void **state)
         { "nickname,rss_kb", "no column \"timestamp\"" },
         { "", "no column \"timestamp\"" },
         { "timestamp,nickname,rss_kb,rss_kb", "two columns are named \"rss_kb\"" },
-        { "timestamp,nickname,\"rss_kb", "a quote" },
+        { "timestamp,nickname,\"rss_kb", "an unclosed quote" },
         { "timestamp;nickname;rss_kb",
           "the columns are separated by semicolons; save the table as CSV with commas between them" },
         { "\"timestamp\";\"nickname\";\"rss_kb\"", "the columns are separated by semicolons" },
@@ -50,7 +50,7 @@ static void test_header(void **state)
         { "timestamp\tnickname\trss_kb", "the columns are separated by tabs" },
         { "timestamp|nickname|rss_kb", "the columns are separated by \"|\"" },
         { "timestamp, nickname, rss_kb",
-          "the name of column 2 has a blank before or behind it: \" nickname\"; take the blanks out" },
+          "the name of column 2 has a blank before or after it: \" nickname\"; remove the blanks" },
         { "Timestamp,nickname,rss_kb", "no column \"timestamp\"" },
     };
 
@@ -81,7 +81,8 @@ static void test_row(void **state)
         { "2026-01-08T06:00:01,co,relay,,22gz,A,233408,1816080,233410,7.78,,,,,", true, 1, NULL },
         { "2026-01-08T06:00:01,co,relay,,22gz,A,233408,1816080,233410,7.78", true, -EINVAL, "the file ends" },
         { "2026-01-08T06:00:01,co,relay,,22gz,A,2334", true, -EINVAL, "the file ends" },
-        { "2026-01-08T06:00:01,co,relay,,22gz,A,2334", false, -EINVAL, "7 columns, the first line names 15" },
+        { "2026-01-08T06:00:01,co,relay,,22gz,A,2334", false, -EINVAL,
+          "7 columns, but the first line names 15" },
         { "2026-01-08T06:00:01,co,aggregate,,,,,,,,142,156491136,1102050,217492,3146096", false, 0, NULL },
         { "", false, 0, NULL },
         { "\r", false, 0, NULL },
@@ -144,7 +145,7 @@ static void test_row(void **state)
         { "2026-01-08T06:00:01,co,relay,,,A,5,,,,,,,,", false, -EINVAL, "nickname \"\": empty" },
         { "2026-01-08T06:00:01,co,relay,,a\x1b[1mb,A,5,,,,,,,,", false, -EINVAL,
           "nickname \"a?[1mb\": a control" },
-        { "2026-01-08T06:00:01,co,relay,,\"22gz,A,5,,,,,,,,", false, -EINVAL, "a quote" },
+        { "2026-01-08T06:00:01,co,relay,,\"22gz,A,5,,,,,,,,", false, -EINVAL, "an unclosed quote" },
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {

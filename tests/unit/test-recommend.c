@@ -78,9 +78,9 @@ static void test_recommends(void **state)
     assert_true(fabs(f.r.saving / MIB - 1600) < 0.1);
     assert_true(f.r.saving_interval.low < f.r.saving && f.r.saving_interval.high > f.r.saving);
     ASSERT_SAYS(f, "Use mimalloc: 100 MiB a relay, 75 % less than glibc with 400 MiB (95 % interval ");
-    ASSERT_SAYS(f, "The fleet of 12 takes 2.73 GiB; if all of it ran this it would take 1.17 GiB, which "
+    ASSERT_SAYS(f, "The fleet of 12 uses 2.73 GiB; if all of it ran this, it would use 1.17 GiB, which "
                    "saves 1.56 GiB (");
-    ASSERT_SAYS(f, "Against it: only 4 relays ran it.");
+    ASSERT_SAYS(f, "Drawbacks: only 4 relays ran it.");
     assert_null(strstr(f.r.text, "jemalloc")); /* plainly less: not worth a word */
 }
 
@@ -119,9 +119,9 @@ static void test_never_a_growing_one(void **state)
     f = (Fixture){ 0 };
     build(&f, relays, 8, NULL, 0); /* nothing else there */
     assert_null(f.r.row);
-    ASSERT_SAYS(
-        f, "No recommendation: nothing that was measured long enough surely saves memory without growing.");
-    ASSERT_SAYS(f, "Looked at: mimalloc, growing.");
+    ASSERT_SAYS(f, "No recommendation: no allocator that was measured long enough significantly saves memory "
+                   "without growing.");
+    ASSERT_SAYS(f, "Compared: mimalloc, growing.");
 }
 
 static void test_too_little(void **state)
@@ -137,7 +137,7 @@ static void test_too_little(void **state)
     build(&f, relays, n, NULL, 0);
     assert_null(f.r.row);
     ASSERT_SAYS(
-        f, "No recommendation: there is too little data. Looked at: mimalloc, measured too short a time.");
+        f, "No recommendation: there is too little data. Compared: mimalloc, measured for too short a time.");
     fixture_clear(&f);
     f = (Fixture){ 0 };
     n = add_four(relays, 0, g, "glibc", 400, 0);
@@ -157,7 +157,7 @@ static void test_nothing_better(void **state)
     n = add_four(relays, n, m, "mimalloc", 399, 0);
     build(&f, relays, n, NULL, 0);
     assert_null(f.r.row);
-    ASSERT_SAYS(f, "mimalloc, not surely less than the baseline");
+    ASSERT_SAYS(f, "mimalloc, not significantly less than the baseline");
 }
 
 static void test_no_baseline(void **state)
@@ -186,9 +186,8 @@ static void test_against(void **state)
     build(&f, relays, n, failures, 2);
     assert_int_equal(f.r.failures, 2);
     ASSERT_SAYS(
-        f,
-        "Against it: 2 moves to it failed, it grows by 514 KiB a day, too little to matter now, its relays "
-        "restarted 4 times, more often than the others, only 4 relays ran it.");
+        f, "Drawbacks: 2 moves to it failed, it grows by 514 KiB a day, too little to matter now, its relays "
+           "restarted 4 times, more often than the others, only 4 relays ran it.");
 }
 
 static void test_all_run_it(void **state)

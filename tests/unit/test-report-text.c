@@ -215,7 +215,7 @@ static void test_html(void **state)
     assert_contains(page, "a &lt;b&gt; happened");
     assert_contains(page, "and 7 more");
     assert_contains(page, "data-label=\"Average\">1.00 GiB</td>");
-    assert_contains(page, "<p class=\"lead\">Group B: 81 % less memory than relays of no group ");
+    assert_contains(page, "<p class=\"lead\">Group B uses 81 % less memory than relays of no group ");
     assert_contains(page, "<td data-label=\"Group\"><i class=\"key\" style=\"border-color:#");
     assert_contains(page, "<span class=\"verdict growing\">growing</span>");
     assert_lacks(page, "<script");
@@ -238,13 +238,13 @@ static void test_headline(void **state)
         bool by_group;
     } cases[] = {
         { 1000, 0, "mimalloc",
-          "mimalloc 1: 80 % less memory than glibc 1 (95 % interval 79.8 to 80.2 %), 1000 MiB a relay "
+          "mimalloc 1 uses 80 % less memory than glibc 1 (95 % interval 79.8 to 80.2 %): 1000 MiB per relay "
           "instead of "
           "4.88 GiB.",
           false },
-        { 1000, 100, "mimalloc", "1.17 GiB a relay instead of 4.88 GiB. But it is still growing.", false },
-        { 1000, 0, "mimalloc", "Group C: 80 % less memory than group Z (", true },
-        { 5000, 0, "mimalloc", "Nothing of this surely takes less memory than glibc 1.", false },
+        { 1000, 100, "mimalloc", "1.17 GiB per relay instead of 4.88 GiB. But it is still growing.", false },
+        { 1000, 0, "mimalloc", "Group C uses 80 % less memory than group Z (", true },
+        { 5000, 0, "mimalloc", "No allocator here uses significantly less memory than glibc 1.", false },
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

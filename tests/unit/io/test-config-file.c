@@ -381,7 +381,7 @@ static void test_who_could_change_it(void **state)
           "o-w "
           "sub)" },
     };
-    static const char end[] = "; it is refused when it is installed so";
+    static const char end[] = "; it is refused if it is installed like this";
 
     if (geteuid() != 0)
         skip_because("only root has files that are root's");
