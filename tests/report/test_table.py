@@ -290,7 +290,7 @@ def test_nickname_twice_without_fingerprints(ctl, table):
     (lambda t: t.replace(",1000,", ",1000.0,").replace(",4000,", ",4000.0,"), None),
     (lambda t: t.replace(",", ";"), "semicolons"),
     (lambda t: t.replace(",", "\t"), "tabs"),
-    (lambda t: t.replace(",server,", ", server,"), "has a blank before or behind it"),
+    (lambda t: t.replace(",server,", ", server,"), "has a blank before or after it"),
     (lambda t: t.replace(",1000,", ',"1,000",').replace(",4000,", ',"4,000",'), "between its thousands"),
     (lambda t: t.replace(",1000,", ",1.00000E+03,").replace(",4000,", ",4.00000E+03,"), "with an exponent"),
     (lambda t: t.replace("2026-01-01T", "1/1/2026 "), "day and month cannot be told apart"),
