@@ -43,6 +43,7 @@
  *     Name s, Unit s, Group s, Assigned s, Running s, Version s, State s, Reason s (sentence; "")
  *     Library s (as mapped; ""), DropIn s (path of ours; "": none), DropIns as (all that systemd merged, in
  *     order), MainPID u, NRestarts u (by systemd itself), Since t
+ *     Notes as: what else should be known of its process, sentences without full stop
  *     RSS t, Anonymous t, Swap t, Peak t: bytes, read when they are asked for
  *     Sampled t: when the journal last got them
  *

@@ -122,6 +122,13 @@ static int put_dropins(sd_bus_message *m, View *v)
     return sd_bus_message_append_strv(m, v->relay->facts.info ? v->relay->facts.info->dropins : NULL);
 }
 
+static int put_notes(sd_bus_message *m, View *v)
+{
+    _cleanup_(strv_freep) char **notes = facts_notes(&v->relay->facts);
+
+    return sd_bus_message_append_strv(m, notes);
+}
+
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
 #define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
 
@@ -140,6 +147,7 @@ static int put_dropins(sd_bus_message *m, View *v)
     OTHER(Library, "s", 0, put_library)                                                                      \
     OTHER(DropIn, "s", 0, put_dropin)                                                                        \
     OTHER(DropIns, "as", 0, put_dropins)                                                                     \
+    OTHER(Notes, "as", 0, put_notes)                                                                         \
     VALUE(MainPID, "u", 0, v->relay->process ? (uint32_t)process_pid(v->relay->process) : 0)                 \
     VALUE(NRestarts, "u", 0, v->relay->facts.info ? v->relay->facts.info->n_restarts : 0)                    \
     VALUE(Since, "t", 0, since(v->relay))                                                                    \

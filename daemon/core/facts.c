@@ -23,6 +23,9 @@ void process_facts_clear(ProcessFacts *p)
     mapped_library_clear(&p->running);
     strv_free(p->environ);
     free(p->label);
+    strv_free(p->not_loaded);
+    free(p->system_allocator);
+    free(p->program);
     *p = (ProcessFacts){ 0 };
 }
 
@@ -190,6 +193,18 @@ bool process_is_new(usec_t started, usec_t now)
            now - started < PROCESS_NEW; /* one from the future is old: the clock was set back */
 }
 
+/* What runs and goes by no name of the configuration. */
+static char *name_of_library(const MappedLibrary *running)
+{
+    const char *slash = running->path ? strrchr(running->path, '/') : NULL;
+
+    if (running->family != FAMILY_OTHER)
+        return xstrdup(family_to_string(running->family));
+    if (running->origin == ORIGIN_PROGRAM)
+        return xstrdup("built-in");
+    return printable(slash ? slash + 1 : running->path, SIZE_MAX); /* a relay maps files of any name */
+}
+
 static void name_running(const HostFacts *h, RelayFacts *r, bool same_library)
 {
     const Config *c = h->config;
@@ -201,7 +216,7 @@ static void name_running(const HostFacts *h, RelayFacts *r, bool same_library)
         realpaths[i] = h->allocators[i].realpath;
     ssize_t i = identify_allocator(c, realpaths, running, r->process.environ, g ? g->allocator : SIZE_MAX);
     free(r->running);
-    r->running = xstrdup(i >= 0 ? c->allocators[i].name : family_to_string(running->family));
+    r->running = i >= 0 ? xstrdup(c->allocators[i].name) : name_of_library(running);
     if (running->deleted && same_library && !isempty(r->version))
         return; /* what is on disk now is another build; what we knew of this one stays true */
     free(r->version);
@@ -248,6 +263,9 @@ static VerdictFacts verdict_facts(const HostFacts *h, const RelayFacts *r, const
         .running = p->readable ? &p->running : NULL,
         .process_environ = p->readable ? p->environ : NULL,
         .apparmor = p->label,
+        .system_allocator = p->system_allocator,
+        .program = p->program,
+        .secure = p->readable ? p->secure : SECURE_NONE,
         .started_since = r->fresh_invocation && streq(r->fresh_invocation, r->info->invocation),
         .unit_environment = r->info->environment,
         .manager_environment = h->manager_environment,
@@ -286,6 +304,27 @@ char **facts_conflicts(const HostFacts *h, const RelayFacts *r, const SettingFil
         return NULL;
     const VerdictFacts facts = verdict_facts(h, r, files, n_files, r->dropin);
     return verdict_conflicts(&facts);
+}
+
+static void add_note(char ***notes, char *take_note)
+{
+    strv_push(notes, printable(take_note, SIZE_MAX));
+    free(take_note);
+}
+
+char **facts_notes(const RelayFacts *r)
+{
+    const ProcessFacts *p = &r->process;
+    char **notes = NULL;
+
+    if (!p->readable)
+        return NULL;
+    if (p->running.unread)
+        add_note(&notes,
+                 xasprintf("what it runs is known by file names only: %s cannot be read", p->running.unread));
+    STRV_FOREACH (name, p->not_loaded)
+        add_note(&notes, xasprintf("its LD_PRELOAD names %s, which it has not loaded", *name));
+    return notes;
 }
 
 /* ---- what is to be done ---- */

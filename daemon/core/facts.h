@@ -6,7 +6,6 @@
 #pragma once
 
 #include "core/assign.h"
-#include "core/maps.h"
 #include "core/memory.h"
 #include "core/plan.h"
 #include "core/state.h"
@@ -58,6 +57,11 @@ typedef struct ProcessFacts {
     MappedLibrary running;
     char **environ;
     char *label; /* AppArmor's; NULL: none, or not known */
+    /* what preloads libraries into it, and would into its successor */
+    char **not_loaded;      /* strv: entries of its LD_PRELOAD by which nothing came */
+    char *system_allocator; /* the entry of /etc/ld.so.preload that brings an allocator; NULL: none */
+    char *program;          /* the path of what it runs; NULL: not known */
+    SecureMode secure;
 } ProcessFacts;
 void process_facts_clear(ProcessFacts *facts);
 
@@ -133,6 +137,10 @@ bool facts_too_new(const HostFacts *host, const RelayFacts *relay);
 /* Others' files that set what its drop-in sets (verdict_conflicts()). */
 char **facts_conflicts(const HostFacts *host, const RelayFacts *relay, const SettingFile *files,
                        size_t n_files);
+
+/* What else should be known of the process that it runs: a strv of sentences without full stop, NULL:
+ * nothing. Owned by the caller. */
+char **facts_notes(const RelayFacts *relay);
 
 /* ---- what is to be done, and how it stands ---- */
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/config.h"
-#include "core/maps.h"
+#include "core/lookup.h"
 
 /* Index of the allocator whose library (realpaths[i]; NULL: none) is the one that runs and whose environment
  * the process has in full; of several the one with the most variables, then `preferred` (an index or

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reads /proc/PID/maps, one line after the other, and picks the library that serves malloc. Never copies or
- * changes the text, and trusts nothing in it. */
+/* Reads /proc/PID/maps, one line after the other. Trusts nothing in it. */
 #include "core/maps.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 
-enum { PRELOAD_ENTRIES_MAX = 64 };
-
 static const char deleted_suffix[] = " (deleted)";
-static const char newline_escape[] = "\\012";
 
 static const char *const family_names[] = {
     [FAMILY_GLIBC] = "glibc",       [FAMILY_JEMALLOC] = "jemalloc", [FAMILY_MIMALLOC] = "mimalloc",
@@ -29,22 +26,7 @@ Family family_from_string(const char *s)
     return _FAMILY_INVALID;
 }
 
-/* What follows the last slash; empty after a slash at the end. */
-static Span span_basename(Span path)
-{
-    const char *slash = path.n > 0 ? memrchr(path.p, '/', path.n) : NULL;
-
-    if (!slash)
-        return path;
-    return (Span){ slash + 1, path.n - (size_t)(slash + 1 - path.p) };
-}
-
-static bool span_contains(Span s, const char *needle)
-{
-    return s.n > 0 && memmem(s.p, s.n, needle, strlen(needle));
-}
-
-static Family family_of_name(Span name)
+Family family_of_library(const char *path)
 {
     static const struct {
         const char *prefix;
@@ -54,25 +36,24 @@ static Family family_of_name(Span name)
         { "libmimalloc", FAMILY_MIMALLOC },
         { "libtcmalloc", FAMILY_TCMALLOC },
     };
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 
     for (size_t i = 0; i < ELEMENTSOF(known); i++) {
         size_t n = strlen(known[i].prefix);
-        if (name.n >= n && memcmp(name.p, known[i].prefix, n) == 0 &&
-            span_contains((Span){ name.p + n, name.n - n }, ".so"))
+        if (strncmp(name, known[i].prefix, n) == 0 && strstr(name + n, ".so"))
             return known[i].family;
     }
     return FAMILY_OTHER;
 }
 
-Family family_of_library(const char *path)
+void mapped_objects_clear(MappedObjects *objects)
 {
-    return family_of_name(span_basename((Span){ path, strlen(path) }));
-}
-
-void mapped_library_clear(MappedLibrary *m)
-{
-    free(m->path);
-    *m = (MappedLibrary){ 0 };
+    for (size_t i = 0; i < objects->n; i++) {
+        free(objects->items[i].path);
+        free(objects->items[i].range);
+    }
+    free(objects->items);
+    *objects = (MappedObjects){ 0 };
 }
 
 /* ---- one line: "7f45b8c15000-7f45b8c3b000 r-xp 00015000 fe:00 14884888      /usr/lib/…" (proc(5)) ---- */
@@ -80,7 +61,9 @@ void mapped_library_clear(MappedLibrary *m)
 typedef struct Mapping {
     bool executable;
     bool deleted;
+    unsigned major, minor;
     uint64_t inode;
+    Span range;
     Span path; /* still escaped, without " (deleted)"; empty when not backed by a file */
 } Mapping;
 
@@ -101,12 +84,9 @@ static bool is_address_range(Span s)
 
     if (!dash || dash == s.p || dash + 1 == s.p + s.n)
         return false;
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        if (!hex && s.p + i != dash)
+    for (size_t i = 0; i < s.n; i++)
+        if (!isxdigit((unsigned char)s.p[i]) && s.p + i != dash)
             return false;
-    }
     return true;
 }
 
@@ -125,6 +105,25 @@ static bool parse_inode(Span s, uint64_t *ret)
     return s.n > 0;
 }
 
+/* "fe:00": hexadecimal. */
+static bool parse_device(Span s, unsigned *ret_major, unsigned *ret_minor)
+{
+    unsigned *number = ret_major;
+
+    *ret_major = *ret_minor = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        const char c = s.p[i];
+        if (c == ':' && number == ret_major) {
+            number = ret_minor;
+            continue;
+        }
+        if (!isxdigit((unsigned char)c) || *number > UINT32_MAX / 16)
+            return false;
+        *number = *number * 16 + (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return number == ret_minor;
+}
+
 static bool parse_mapping(const char *line, const char *end, Mapping *ret)
 {
     const char *p = line;
@@ -135,9 +134,10 @@ static bool parse_mapping(const char *line, const char *end, Mapping *ret)
     Span offset = next_field(&p, end);
     Span device = next_field(&p, end);
     Span inode = next_field(&p, end);
-    if (!is_address_range(range) || permissions.n != 4 || offset.n == 0 || device.n == 0 ||
-        !parse_inode(inode, &m.inode))
+    if (!is_address_range(range) || permissions.n != 4 || offset.n == 0 ||
+        !parse_device(device, &m.major, &m.minor) || !parse_inode(inode, &m.inode))
         return false;
+    m.range = range;
     m.executable = permissions.p[2] == 'x';
 
     while (p < end && *p == ' ')
@@ -163,148 +163,79 @@ static bool next_mapping(const char **cursor, Mapping *ret)
     return false;
 }
 
-/* ---- paths as the kernel writes them ---- */
+/* ---- files ---- */
 
-static bool at_newline_escape(const char *p, const char *end)
-{
-    size_t n = sizeof(newline_escape) - 1;
-
-    return (size_t)(end - p) >= n && memcmp(p, newline_escape, n) == 0;
-}
-
-/* Does the escaped text begin with `plain`? Then *ret_rest is what follows. */
-static bool escaped_startswith(Span escaped, Span plain, Span *ret_rest)
-{
-    const char *p = escaped.p, *end = escaped.p + escaped.n;
-
-    for (size_t i = 0; i < plain.n; i++) {
-        if (p == end)
-            return false;
-        bool escape = at_newline_escape(p, end);
-        if ((escape ? '\n' : *p) != plain.p[i])
-            return false;
-        p += escape ? sizeof(newline_escape) - 1 : 1;
-    }
-    *ret_rest = (Span){ p, (size_t)(end - p) };
-    return true;
-}
-
-static bool escaped_equals(Span escaped, Span plain)
-{
-    Span rest;
-
-    /* The lengths settle most of it: a relay can make there be many, and each escape is three longer. */
-    if (escaped.n == plain.n)
-        return plain.n == 0 || memcmp(escaped.p, plain.p, plain.n) == 0;
-    return escaped.n > plain.n && (escaped.n - plain.n) % (sizeof(newline_escape) - 2) == 0 &&
-           escaped_startswith(escaped, plain, &rest) && rest.n == 0;
-}
-
+/* The path as the kernel means it: a newline stands there as "\012". */
 static char *unescape(Span escaped)
 {
+    static const char newline[] = "\\012";
     char *path = xcalloc(escaped.n + 1, 1), *to = path;
     const char *p = escaped.p, *end = escaped.p + escaped.n;
 
     while (p < end)
-        if (at_newline_escape(p, end)) {
+        if ((size_t)(end - p) >= sizeof(newline) - 1 && memcmp(p, newline, sizeof(newline) - 1) == 0) {
             *to++ = '\n';
-            p += sizeof(newline_escape) - 1;
+            p += sizeof(newline) - 1;
         } else
             *to++ = *p++;
     return path;
 }
 
-/* ---- the choice ---- */
-
-/* The lower the earlier in LD_PRELOAD; within one entry, the nearer to what it says. */
-enum {
-    MATCH_PATH,
-    MATCH_NAME,
-    MATCH_VERSION,
-    _MATCH_MAX,
-    RANK_NOT_PRELOADED = _MATCH_MAX * PRELOAD_ENTRIES_MAX,
-    RANK_NONE,
-};
-
-typedef struct Preload {
-    Span entries[PRELOAD_ENTRIES_MAX];
-    size_t n;
-} Preload;
-
-static Preload preload_parse(const char *value)
+/* maps fills addresses up with zeros to eight digits, map_files does not. */
+static char *name_of_range(Span range)
 {
-    static const char separators[] = " :"; /* ld.so(8) */
-    Preload preload = { .n = 0 };
+    char *name = xcalloc(range.n + 1, 1), *to = name;
+    bool begins = true;
 
-    while (value && preload.n < PRELOAD_ENTRIES_MAX) {
-        value += strspn(value, separators);
-        Span entry = { value, strcspn(value, separators) };
-        if (entry.n == 0)
-            break;
-        preload.entries[preload.n++] = entry;
-        value += entry.n;
-    }
-    return preload;
-}
-
-static unsigned preload_rank(const Preload *preload, Span path)
-{
-    Span name = span_basename(path), rest;
-
-    for (unsigned i = 0; i < preload->n; i++) {
-        Span entry = preload->entries[i], entry_name = span_basename(entry);
-        if (entry_name.n == 0 || !escaped_startswith(name, entry_name, &rest))
+    for (const char *p = range.p; p < range.p + range.n; p++) {
+        const bool last = p + 1 == range.p + range.n || p[1] == '-';
+        if (begins && *p == '0' && !last)
             continue;
-        if (rest.n == 0)
-            return i * _MATCH_MAX + (escaped_equals(path, entry) ? MATCH_PATH : MATCH_NAME);
-        if (*rest.p == '.') /* libfoo.so.2 is not libfoo.so.20 */
-            return i * _MATCH_MAX + MATCH_VERSION;
+        begins = *p == '-';
+        *to++ = *p;
     }
-    return RANK_NOT_PRELOADED;
+    return name;
 }
 
-static unsigned allocator_rank(const Mapping *m, const Preload *preload, char *const *ours)
+static bool is_same_file(const Mapping *a, const Mapping *b)
 {
-    Span name = span_basename(m->path);
-    unsigned rank = preload_rank(preload, m->path);
-
-    if (family_of_name(name) != FAMILY_OTHER)
-        return rank;
-    if (rank != RANK_NOT_PRELOADED && span_contains(name, "malloc"))
-        return rank;
-    STRV_FOREACH (path, ours)
-        if (escaped_equals(m->path, (Span){ *path, strlen(*path) }))
-            return rank;
-    return RANK_NONE;
+    return a->inode == b->inode && a->major == b->major && a->minor == b->minor && a->deleted == b->deleted &&
+           a->path.n == b->path.n && memcmp(a->path.p, b->path.p, a->path.n) == 0;
 }
 
-int maps_find_allocator(const char *maps, const char *preload, char *const *ours, MappedLibrary *ret)
+int maps_objects(const char *maps, MappedObjects *ret)
 {
-    Preload entries = preload_parse(preload);
-    unsigned best_rank = RANK_NONE;
-    Mapping m, best = { 0 };
+    Mapping m, found[MAPPED_OBJECTS_MAX];
+    MappedObjects objects = { .complete = true };
     bool any = false;
 
     assert(maps);
     while (next_mapping(&maps, &m)) {
+        size_t i = 0;
         any = true;
         if (!m.executable || m.path.n == 0)
             continue;
-        unsigned rank = allocator_rank(&m, &entries, ours);
-        if (rank < best_rank) {
-            best_rank = rank;
-            best = m;
+        while (i < objects.n && !is_same_file(&m, &found[i]))
+            i++;
+        if (i < objects.n)
+            continue;
+        if (objects.n == MAPPED_OBJECTS_MAX) {
+            objects.complete = false;
+            continue;
         }
+        found[objects.n] = m;
+        GROW(objects.items, objects.capacity, objects.n);
+        objects.items[objects.n++] = (MappedObject){
+            .path = unescape(m.path),
+            .range = name_of_range(m.range),
+            .major = m.major,
+            .minor = m.minor,
+            .inode = m.inode,
+            .deleted = m.deleted,
+        };
     }
     if (!any)
         return -ENODATA;
-
-    *ret = (MappedLibrary){ .family = FAMILY_GLIBC };
-    if (best_rank < RANK_NONE) {
-        ret->path = unescape(best.path);
-        ret->inode = best.inode;
-        ret->deleted = best.deleted;
-        ret->family = family_of_library(ret->path);
-    }
+    *ret = objects;
     return 0;
 }

@@ -34,6 +34,7 @@ static bool restart_helps(const PlanRelay *r, bool same_file)
     case CAUSE_UNREADABLE: /* nothing is proved: no reason to touch it */
     case CAUSE_MISSING:    /* without the library it would come up on glibc */
     case CAUSE_OVERRIDDEN: /* judged as if our file stood already: it would lose */
+    case CAUSE_SECURE:     /* it would be ignored */
         return false;
     case CAUSE_UNKNOWN:
         return !same_file; /* with our file in place already, it would end the same again */
@@ -60,7 +61,8 @@ Action plan_relay(const PlanRelay *r, char **ret_reason)
     } else if (r->up && restart_helps(r, same_file)) {
         action = ACTION_RESTART;
         reason = xstrdup(r->verdict->reason);
-    } else if (!same_file && r->up && r->verdict->cause == CAUSE_OVERRIDDEN) {
+    } else if (!same_file && r->up &&
+               (r->verdict->cause == CAUSE_OVERRIDDEN || r->verdict->cause == CAUSE_SECURE)) {
         action = ACTION_REFUSED;
         reason = xstrdup(r->verdict->reason);
     } else if (!same_file) {

@@ -152,7 +152,8 @@ static bool runs_right_library(const VerdictFacts *f, const char *preload)
         return true;
     if (preload_names(preload, f->library) && is_version_of(path, f->library))
         return true;
-    return preload && streq(preload, f->library) && f->running->family != FAMILY_OTHER &&
+    return preload && streq(preload, f->library) && f->running->origin != ORIGIN_SYSTEM_PRELOAD &&
+           f->running->family != FAMILY_OTHER &&
            f->running->family == family_of_library(f->realpath ? f->realpath : f->library);
 }
 
@@ -199,11 +200,63 @@ static Verdict not_loaded(const VerdictFacts *f)
         f->library);
 }
 
+/* What decides at every start, whatever LD_PRELOAD says. */
+static bool judge_program(const VerdictFacts *f, Verdict *ret)
+{
+    if (f->running->origin != ORIGIN_PROGRAM)
+        return false;
+    *ret = because(CAUSE_OVERRIDDEN, "an allocator is linked into %s itself, which LD_PRELOAD cannot change",
+                   f->running->path);
+    return true;
+}
+
+/* What stays when LD_PRELOAD is empty. */
+static bool judge_without_preload(const VerdictFacts *f, const char *what, Verdict *ret)
+{
+    if (f->library)
+        return false;
+    if (f->system_allocator)
+        *ret = because(CAUSE_OVERRIDDEN, "%s: " SYSTEM_PRELOAD " loads %s into every process", what,
+                       f->system_allocator);
+    else if (f->running->origin == ORIGIN_NEEDED)
+        *ret = because(CAUSE_OVERRIDDEN, "%s: %s is linked with %s", what,
+                       f->program ? f->program : "its program", f->running->path);
+    else
+        return false;
+    return true;
+}
+
+/* ---- secure-execution mode ---- */
+
+static char *why_secure(const VerdictFacts *f)
+{
+    const char *program = f->program ? f->program : "its program";
+
+    if (f->secure == SECURE_CAPABILITIES)
+        return xasprintf("file capabilities on %s", program);
+    if (f->secure == SECURE_SET_ID)
+        return xasprintf("the set-user-ID or set-group-ID bit of %s", program);
+    return xstrdup("a security module such as SELinux changes its domain");
+}
+
+static Verdict ignored(const VerdictFacts *f, const char *what)
+{
+    const char *slash = f->program ? strrchr(f->program, '/') : NULL;
+    _cleanup_(freep) char *why = why_secure(f);
+
+    return because(CAUSE_SECURE, "%s starts in secure-execution mode (%s): %s", slash ? slash + 1 : "it", why,
+                   what);
+}
+
 static Verdict judge_library(const VerdictFacts *f, const char *preload)
 {
     bool told = f->library && preload_names(preload, f->library);
     Verdict v;
 
+    if (judge_program(f, &v))
+        return v;
+    if (f->library && f->secure != SECURE_NONE)
+        return ignored(f, "the dynamic linker ignores " PRELOAD_VARIABLE);
     /* With others before it in LD_PRELOAD, one of those may serve malloc although ours was loaded too. */
     if (told && (!f->running->path || streq(preload, f->library)))
         return not_loaded(f);
@@ -211,13 +264,15 @@ static Verdict judge_library(const VerdictFacts *f, const char *preload)
         return v;
 
     _cleanup_(freep) char *what = xasprintf("runs %s, not %s", running_name(f), f->allocator);
+    if (judge_without_preload(f, what, &v))
+        return v;
     if (f->library && !f->realpath)
         return because(CAUSE_MISSING, "%s: the library %s is missing, so a restart would not help", what,
                        f->library);
     if (!f->library && isempty(preload))
         return because(CAUSE_UNKNOWN,
-                       "%s, although nothing is preloaded: the program is linked with it, or "
-                       "/etc/ld.so.preload names it",
+                       "%s, although nothing preloads it now: an earlier " SYSTEM_PRELOAD
+                       " or the program itself has loaded it",
                        what);
     return not_restarted(f, PRELOAD_VARIABLE, what);
 }
@@ -286,6 +341,10 @@ Verdict verdict_judge(const VerdictFacts *f)
     preload = strv_env_get(f->process_environ, PRELOAD_VARIABLE);
     if (!runs_right_library(f, preload))
         return judge_library(f, preload);
+    if (f->secure != SECURE_NONE && f->n_environment > 0) {
+        _cleanup_(freep) char *what = xasprintf("%s is ignored", f->environment[0].name);
+        return ignored(f, what);
+    }
     if (judge_environment(f, &v))
         return v;
     return judge_build(f);

@@ -4,14 +4,16 @@
 #pragma once
 
 #include "core/config.h"
-#include "core/maps.h"
+#include "core/lookup.h"
 
 typedef enum Cause {
     CAUSE_NONE,          /* it runs what it is assigned */
     CAUSE_NOT_RESTARTED, /* the process is older than the assignment, or than our drop-in, or than its reload
                           */
-    CAUSE_OVERRIDDEN,    /* another drop-in or an EnvironmentFile= sets a variable that we set */
-    CAUSE_MISSING,       /* the library is not there (any more); ld.so ignores that silently */
+    CAUSE_OVERRIDDEN, /* another drop-in or an EnvironmentFile= sets a variable that we set, or something else
+                         decides at every start which allocator runs */
+    CAUSE_SECURE,     /* started in secure-execution mode: what we set is ignored */
+    CAUSE_MISSING,    /* the library is not there (any more); ld.so ignores that silently */
     CAUSE_DENIED,     /* it is there, the process was told to load it, and did not: AppArmor or a sandbox */
     CAUSE_REPLACED,   /* it runs a build of the library that has since been replaced on disk */
     CAUSE_UNREADABLE, /* /proc could not be read: nothing is proved */
@@ -19,6 +21,14 @@ typedef enum Cause {
     _CAUSE_MAX,
     _CAUSE_INVALID = -1,
 } Cause;
+
+/* Does the dynamic linker ignore what we set, as the program starts in secure-execution mode (ld.so(8))? */
+typedef enum SecureMode {
+    SECURE_NONE,
+    SECURE_CAPABILITIES, /* the program's file has capabilities */
+    SECURE_SET_ID,       /* it has the set-user-ID or set-group-ID bit */
+    SECURE_OTHER,        /* a security module changes its domain at its start, or the like */
+} SecureMode;
 
 typedef struct SettingFile {
     const char *path;
@@ -38,6 +48,10 @@ typedef struct VerdictFacts {
     const MappedLibrary *running; /* NULL: could not be read */
     char *const *process_environ; /* strv; NULL: could not be read */
     const char *apparmor;         /* /proc/PID/attr/current without newline; NULL or "unconfined": none */
+    const char *program;          /* the path of what it runs; NULL: not known */
+    SecureMode secure;
+    const char *system_allocator; /* the entry of /etc/ld.so.preload that brings an allocator into every
+                                     process; NULL: none */
     bool started_since; /* known to have been started after our drop-in was written and reloaded, so that "not
                            restarted" explains nothing */
     /* what systemd would start now */
@@ -60,9 +74,11 @@ void verdict_clear(Verdict *v);
  * one.
  *
  * What explains a fault, the first that holds:
+ * 0. what is set is ignored: SECURE; or malloc is linked into the program itself: OVERRIDDEN;
  * 1. the process was told to load the library and has not: MISSING, or DENIED when the file is there;
  * 2. something else decides a variable at every start: OVERRIDDEN, by EnvironmentFile= (read after all
- *    Environment=), by a drop-in that systemd reads after ours, or by UnsetEnvironment=;
+ *    Environment=), by a drop-in that systemd reads after ours, or by UnsetEnvironment=; or, where glibc is
+ * assigned, by /etc/ld.so.preload, or the libraries that the program is linked with;
  * 3. the library is not there: MISSING (a restart would not help);
  * 4. NOT_RESTARTED, with what is still to be done: drop-in, reload or restart;
  * 5. UNKNOWN, when started_since rules that out, or when nothing was preloaded and still an allocator runs.

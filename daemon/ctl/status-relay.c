@@ -59,6 +59,8 @@ static void print_relay(FILE *f, const CtlOptions *options, const RelayStatus *r
                  isempty(r->version) ? "" : r->version);
     if (!isempty(r->library))
         status_field(f, "Library", "%s", r->library);
+    STRV_FOREACH (note, r->notes)
+        status_field(f, "Note", "%s", *note);
     if (r->pid > 0) {
         status_field(f, "Main PID", "%u", r->pid);
         status_field(f, "Since", "%s", since);
@@ -117,6 +119,7 @@ static RelayStatus facts_of_survey(const Survey *survey, const FleetRow *row)
         .peak = s->memory.hwm,
         .dropin = xstrdup(r->present ? r->dropin : NULL),
         .dropins = r->info ? strv_copy(r->info->dropins) : NULL,
+        .notes = facts_notes(r),
     };
 }
 

@@ -3,16 +3,24 @@
  * it reads, and never takes a number for an identity. */
 #include "io/procfs.h"
 
+#include <elf.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/xattr.h>
 #include <poll.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 enum {
     STATUS_MAX = 8 * 1024, /* about 1.5 KiB; the lines we want come long before masks for very many CPUs */
     STAT_MAX = 4 * 1024,
     LABEL_MAX = 4 * 1024,
+    AUXV_MAX = 4 * 1024, /* about 400 bytes */
     ENVIRON_MAX = 1024 * 1024,
     MAPS_MAX = 4 * 1024 * 1024,
 };
@@ -264,6 +272,60 @@ int process_environ(Process *process, char ***ret_strv)
     return 0;
 }
 
+int process_program(Process *process, char **ret)
+{
+    static const char deleted[] = " (deleted)";
+    const size_t suffix = sizeof(deleted) - 1;
+    char target[PATH_MAX];
+    ssize_t n = readlinkat(process->dir_fd, "exe", target, sizeof(target));
+
+    int r = judge_access(process, n < 0 ? -errno : n == 0 ? -ENOENT : 0);
+    if (r < 0)
+        return r;
+    if ((size_t)n > suffix && memcmp(target + n - suffix, deleted, suffix) == 0)
+        n -= (ssize_t)suffix;
+    *ret = xstrndup(target, (size_t)n);
+    return 0;
+}
+
+/* Pairs of a type and a value, each as wide as a pointer of that process: types are small, so that those of
+ * 64 bits begin with a word and a word of zeros, while those of 32 bits begin with a type and the address of
+ * the vdso, or the like. */
+static int parse_secure(const char *auxv, size_t n, bool *ret)
+{
+    uint32_t start[2];
+    uint64_t type = AT_IGNORE, value = 0;
+
+    if (n < sizeof(start))
+        return -EINVAL;
+    memcpy(start, auxv, sizeof(start));
+    const bool big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+    const size_t word = start[big ? 0 : 1] == 0 ? sizeof(uint64_t) : sizeof(uint32_t);
+    for (size_t i = 0; i + 2 * word <= n && type != AT_NULL; i += 2 * word) {
+        uint32_t narrow[2] = { 0 };
+        uint64_t wide[2] = { 0 };
+        memcpy(word == sizeof(uint64_t) ? (void *)wide : (void *)narrow, auxv + i, 2 * word);
+        type = wide[0] + narrow[0];
+        value = wide[1] + narrow[1];
+        if (type == AT_SECURE) {
+            *ret = value != 0;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+int process_secure(Process *process, bool *ret)
+{
+    _cleanup_(freep) char *auxv = NULL;
+    size_t n = 0;
+
+    int r = judge_access(process, read_whole(process, "auxv", AUXV_MAX, &auxv, &n));
+    if (r < 0)
+        return r;
+    return n == 0 ? -ESRCH : parse_secure(auxv, n, ret);
+}
+
 int process_label(Process *process, char **ret)
 {
     _cleanup_(freep) char *text = NULL;
@@ -279,23 +341,72 @@ int process_label(Process *process, char **ret)
     return 0;
 }
 
-static bool look(Process *process, char *const *libraries, usec_t now, ProcessFacts *facts)
+bool program_has_capabilities(const char *path)
+{
+    struct vfs_cap_data data = { 0 };
+    ssize_t n = lgetxattr(path, XATTR_NAME_CAPS, &data, sizeof(data));
+
+    /* Inheritable ones alone count only for who has them already. */
+    return n >= (ssize_t)XATTR_CAPS_SZ_1 && ((le32toh(data.magic_etc) & VFS_CAP_FLAGS_EFFECTIVE) ||
+                                             data.data[0].permitted || data.data[1].permitted);
+}
+
+/* Will the next process of this program start in secure-execution mode, as this one did? The file tells why;
+ * a file that does not and was changed since (setcap -r) may have told before. */
+static SecureMode secure_mode(Process *process, const char *program)
+{
+    struct stat st;
+    bool secure = false;
+
+    if (process_secure(process, &secure) < 0 || !secure)
+        return SECURE_NONE;
+    if (!program || lstat(program, &st) < 0)
+        return SECURE_OTHER;
+    if (program_has_capabilities(program))
+        return SECURE_CAPABILITIES;
+    if (st.st_mode & (S_ISUID | S_ISGID))
+        return SECURE_SET_ID;
+    const usec_t changed = (usec_t)st.st_ctim.tv_sec * USEC_PER_SEC + (usec_t)st.st_ctim.tv_nsec / 1000;
+    return changed > process->started ? SECURE_NONE : SECURE_OTHER;
+}
+
+static bool look_up(Process *process, ElfCache *cache, char *const *libraries, ProcessFacts *facts)
 {
     _cleanup_(freep) char *maps = NULL;
+    _cleanup_(preloads_clear) Preloads preloads = { 0 };
 
+    if (process_maps(process, &maps) < 0)
+        return false;
+    const ElfProcess p = {
+        .dir = process->dir_fd,
+        .maps = maps,
+        .program = facts->program,
+        .preload = strv_env_get(facts->environ, "LD_PRELOAD"),
+    };
+    if (elf_cache_lookup(cache, &p, libraries, &facts->running, &preloads) < 0)
+        return false;
+    const PreloadEntry *system = preloads_system_allocator(&preloads);
+    facts->system_allocator = system ? xstrdup(system->name) : NULL;
+    facts->not_loaded = preloads_not_loaded(&preloads);
+    return true;
+}
+
+static bool look(Process *process, ElfCache *cache, char *const *libraries, usec_t now, ProcessFacts *facts)
+{
     if (process_environ(process, &facts->environ) < 0)
         return false;
     if (!*facts->environ && process_is_new(process->started, now))
         return false;
     if (process_label(process, &facts->label) < 0)
         facts->label = NULL;
-    return process_maps(process, &maps) >= 0 &&
-           maps_find_allocator(maps, strv_env_get(facts->environ, "LD_PRELOAD"), libraries,
-                               &facts->running) >= 0;
+    if (process_program(process, &facts->program) < 0)
+        facts->program = NULL;
+    facts->secure = secure_mode(process, facts->program);
+    return look_up(process, cache, libraries, facts);
 }
 
-void process_look(Process *process, char *const *libraries, usec_t now, ProcessFacts *ret)
+void process_look(Process *process, ElfCache *cache, char *const *libraries, usec_t now, ProcessFacts *ret)
 {
     *ret = (ProcessFacts){ .pid = process_pid(process), .started = process_started(process) };
-    ret->readable = look(process, libraries, now, ret);
+    ret->readable = look(process, cache, libraries, now, ret);
 }

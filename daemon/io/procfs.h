@@ -6,6 +6,7 @@
 
 #include "core/facts.h"
 #include "core/rss.h"
+#include "io/elf-file.h"
 
 #include <sys/types.h>
 
@@ -37,9 +38,18 @@ int process_memory(Process *process, Memory *ret);
  * executed with, as long as it has not written over it; never NULL. */
 int process_maps(Process *process, char **ret);
 int process_environ(Process *process, char ***ret_strv);
-/* All of it that tells which allocator it runs. `libraries`: as maps_find_allocator() has it; `now`:
+/* All of it that tells which allocator it runs. `libraries`: as elf_cache_lookup() has `ours`; `now`:
  * realtime. A process that has just been executed and shows no environment yet is not readable: systemd gives
  * every service one. */
-void process_look(Process *process, char *const *libraries, usec_t now, ProcessFacts *ret);
+void process_look(Process *process, ElfCache *cache, char *const *libraries, usec_t now, ProcessFacts *ret);
+/* The program that it runs, without " (deleted)": a path as its own root has it. Errors as above. */
+int process_program(Process *process, char **ret);
+/* Was it started in secure-execution mode (AT_SECURE in its auxiliary vector, getauxval(3))? Then the dynamic
+ * linker passes LD_PRELOAD over, and libc what else it takes from the environment (ld.so(8)). Errors as
+ * above. */
+int process_secure(Process *process, bool *ret);
+/* Does the file give capabilities to whoever executes it (capabilities(7)), so that it starts in
+ * secure-execution mode unless root does? false also when it cannot be asked. */
+bool program_has_capabilities(const char *path);
 /* /proc/PID/attr/current without newline, "" when there is no LSM. Errors as above. */
 int process_label(Process *process, char **ret);

@@ -539,6 +539,7 @@ int manager_new(const char *config_path, const ManagerView *view, Manager **ret)
     if (r < 0)
         return r;
     adopt(m, setup);
+    m->elf_cache = elf_cache_new();
     r = dropin_store_new(dropin_root, &m->dropins);
     if (r < 0) {
         eventlog_line(LOG_ERR, "Cannot open %s: %s.", dropin_root, strerror(-r));
@@ -583,6 +584,7 @@ Manager *manager_free(Manager *m)
     sd_event_source_unref(m->clock_watch);
     sd_event_unref(m->event);
     dropin_store_free(m->dropins);
+    elf_cache_free(m->elf_cache);
     memory_free(m->state);
     setup_free(m->setup);
     setup_free(m->next_setup);

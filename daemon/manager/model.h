@@ -126,6 +126,7 @@ struct Manager {
     Setup *next_setup;  /* comes into force when the rollout under way has ended; NULL */
     char *tried_stamp;  /* of the libraries, when they were last found changed */
     char *config_error; /* problems of the last refused file; NULL */
+    ElfCache *elf_cache;
     DropinStore *dropins;
     State *state;
     int state_error; /* of its last save */

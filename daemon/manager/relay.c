@@ -91,7 +91,8 @@ void relay_prove(Relay *relay)
     ProcessFacts process;
 
     if (relay_up(relay) && relay->process) {
-        process_look(relay->process, relay->manager->setup->libraries, host.now, &process);
+        process_look(relay->process, relay->manager->elf_cache, relay->manager->setup->libraries, host.now,
+                     &process);
         facts_take_process(&host, &relay->facts, &process);
     }
     if (relay_up(relay) && facts_target(&host, &relay->facts))

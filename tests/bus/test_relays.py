@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 
 import dbus
 import dbus.bus
@@ -82,6 +83,60 @@ def test_library_of_a_name_that_is_no_text(world):
     properties = relay.GetAll("org.relayalloc1.Relay", dbus_interface="org.freedesktop.DBus.Properties")
     assert properties["Library"] == str(world.path) + "/libjemalloc?\n.so"
     bus.close()
+
+
+HEAP = """
+#include <stddef.h>
+void *__libc_malloc(size_t); void *__libc_calloc(size_t, size_t); void *__libc_realloc(void *, size_t);
+void __libc_free(void *);
+void *malloc(size_t n) { return __libc_malloc(n); }
+void *calloc(size_t n, size_t m) { return __libc_calloc(n, m); }
+void *realloc(void *p, size_t n) { return __libc_realloc(p, n); }
+void free(void *p) { __libc_free(p); }
+"""
+
+
+def relay_properties(world, name):
+    bus = dbus.bus.BusConnection(world.address)
+    relay = bus.get_object("org.relayalloc1", world.manager("GetRelay", name), introspect=False)
+    properties = relay.GetAll("org.relayalloc1.Relay", dbus_interface="org.freedesktop.DBus.Properties")
+    bus.close()
+    return properties
+
+
+def test_allocator_that_no_name_tells(world):
+    """What defines malloc serves it, whatever it is called; what is only called like an allocator does not."""
+    heap, named = world.path / "libheap.so", world.path / "libnice_malloc.so"
+    subprocess.run(["cc", "-fno-builtin", "-shared", "-fPIC", "-x", "c", "-o", heap, "-"], input=HEAP, text=True, check=True)
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-o", named, "-"], input="int nice;", text=True, check=True)
+    begin(world, "a", "b", "c")
+    world.write_config('{ name = "A"; allocator = "glibc"; relays = [ "a", "b" ]; }', 'window = "00:00-00:01";')
+    world.start()
+    world.wait_ready()
+    world.do("restart-by-hand", unit="tor@a.service", environment=[f"LD_PRELOAD={heap}"])
+    world.do("restart-by-hand", unit="tor@b.service", environment=[f"LD_PRELOAD={named}"])
+    world.do("restart-by-hand", unit="tor@c.service", environment=[f"LD_PRELOAD={heap}"])
+
+    def found():
+        running = {str(r[0]): str(r[3]) for r in world.manager("ListRelays")}
+        return running == {"a": "libheap.so", "b": "glibc", "c": "libheap.so"} or running
+    wait_until(lambda: found() is True, "the libraries to be found")
+    assert f"runs {heap}, not glibc" in world.reason("a")
+    assert relay_properties(world, "a")["Library"] == str(heap)
+
+
+def test_preload_that_is_not_loaded(world):
+    begin(world, "a", "b", rollout='window = "00:00-00:01";')
+    world.start()
+    world.wait_ready()
+    jemalloc = ctypes.util._findSoname_ldconfig("jemalloc")
+    world.do("restart-by-hand", unit="tor@a.service", environment=[f"LD_PRELOAD=libjemalloc.so.1 {jemalloc}"])
+    world.do("restart-by-hand", unit="tor@b.service", environment=["LD_PRELOAD==/usr/lib/x.so"])
+    wait_until(lambda: relay_properties(world, "a")["Notes"] ==
+               ["its LD_PRELOAD names libjemalloc.so.1, which it has not loaded"], "the note")
+    assert relay_properties(world, "a")["Running"] == "jemalloc"
+    wait_until(lambda: relay_properties(world, "b")["Notes"] ==
+               ["its LD_PRELOAD names =/usr/lib/x.so, which it has not loaded"], "the note")
 
 
 def test_plan_is_asked_for_while_relays_come_and_go(world):

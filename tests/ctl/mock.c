@@ -182,6 +182,9 @@ static int append_relay(const Script *s, const Line *l, sd_bus_message *reply)
     if (r >= 0)
         r = sd_bus_message_append(reply, "{sv}", "DropIns", "as", 1, dropin);
     if (r >= 0)
+        r = sd_bus_message_append(reply, "{sv}", "Notes", "as", streq(f[1], "drifter"),
+                                  "its LD_PRELOAD names x.so, which it has not loaded");
+    if (r >= 0)
         r = append_fields(s, f[1], reply);
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }

@@ -343,6 +343,8 @@ def test_status_of_a_relay(ctl, fleet):
     row = ctl("status", "drifter", "--json=short").json[0]
     assert row["reason"] == "overridden by /etc/x.conf" and row["rss"] == 100 << 20 and row["events"] == []
     assert row["dropins"] == [row["dropin"]]
+    assert row["notes"] == ["its LD_PRELOAD names x.so, which it has not loaded"]
+    assert "        Note: its LD_PRELOAD names x.so, which it has not loaded\n" in done.out and "Note:" not in several.out
 
 
 def test_groups(ctl, fleet):

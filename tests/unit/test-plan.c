@@ -32,6 +32,8 @@ static const Case cases[] = {
       ACTION_REFUSED },
     { "overridden, stopped", 0, NULL, "T", NULL, false, CAUSE_OVERRIDDEN, false, ACTION_WRITE },
     { "overridden in spite of our file", 0, NULL, "T", "T", true, CAUSE_OVERRIDDEN, false, ACTION_NONE },
+    { "what we set is ignored", 0, NULL, "T", NULL, true, CAUSE_SECURE, false, ACTION_REFUSED },
+    { "what we set is ignored, our file stands", 0, NULL, "T", "T", true, CAUSE_SECURE, false, ACTION_NONE },
     { "library replaced on disk", 0, NULL, "T", "T", true, CAUSE_REPLACED, false, ACTION_NONE },
     { "nothing proved", 0, NULL, "T", "T", true, CAUSE_UNREADABLE, false, ACTION_NONE },
     { "denied: one try, the failure is remembered", 0, NULL, "T", "T", true, CAUSE_DENIED, false,

@@ -28,7 +28,9 @@ typedef struct Row {
     /* running; by default what is assigned */
     const char *path; /* "": glibc */
     bool deleted, unreadable, no_environ;
-    const char *apparmor;
+    const char *apparmor, *system_allocator, *program;
+    SecureMode secure;
+    Origin origin;
     bool started_since;
     const char *manager;
     Variables process; /* by default what our drop-in says */
@@ -85,6 +87,7 @@ static Verdict judge(const Row *row)
     MappedLibrary running = { .path = (char *)path,
                               .inode = path ? 7 : 0,
                               .deleted = row->deleted,
+                              .origin = row->origin,
                               .family = path ? family_of_library(path) : FAMILY_GLIBC };
     const char *manager[] = { row->manager, NULL };
     VerdictFacts facts = {
@@ -97,6 +100,9 @@ static Verdict judge(const Row *row)
         .process_environ =
             row->no_environ ? NULL : (char *const *)(row->process[0] ? row->process : assigned),
         .apparmor = row->apparmor,
+        .system_allocator = row->system_allocator,
+        .program = row->program,
+        .secure = row->secure,
         .started_since = row->started_since,
         .unit_environment = (char *const *)(row->unit[0] ? row->unit : assigned),
         .manager_environment = (char *const *)manager,
@@ -771,22 +777,24 @@ static void test_unknown(void **state)
           .started_since = true,
           .cause = CAUSE_UNKNOWN,
           .reason = "runs without MIMALLOC_PURGE_DELAY=0" WRAPPER "MIMALLOC_PURGE_DELAY?" },
-        { .what = "linked with jemalloc",
+        { .what = "loaded by nobody who is known",
           .allocator = "glibc",
           .library = "",
           .path = JEMALLOC,
           .process = NOTHING,
+          .origin = ORIGIN_LOADED,
           .cause = CAUSE_UNKNOWN,
-          .reason = "runs jemalloc, not glibc, although nothing is preloaded: the program is linked with it, "
-                    "or /etc/ld.so.preload names it" },
-        { .what = "linked with jemalloc, LD_PRELOAD empty",
+          .reason = "runs jemalloc, not glibc, although nothing preloads it now: an earlier "
+                    "/etc/ld.so.preload or the program itself has loaded it" },
+        { .what = "the same, LD_PRELOAD empty",
           .allocator = "glibc",
           .library = "",
           .path = JEMALLOC,
+          .origin = ORIGIN_LOADED,
           .started_since = true,
           .cause = CAUSE_UNKNOWN,
-          .reason = "runs jemalloc, not glibc, although nothing is preloaded: the program is linked with it, "
-                    "or /etc/ld.so.preload names it" },
+          .reason = "runs jemalloc, not glibc, although nothing preloads it now: an earlier "
+                    "/etc/ld.so.preload or the program itself has loaded it" },
         /* started since, but not with the drop-in as it should be */
         { .what = "the old drop-in",
           .path = "",
@@ -795,6 +803,138 @@ static void test_unknown(void **state)
           .started_since = true,
           .cause = CAUSE_NOT_RESTARTED,
           .reason = "runs glibc, not mimalloc: its drop-in is from an earlier assignment" },
+    };
+
+    (void)state;
+    check_rows(rows, ELEMENTSOF(rows));
+}
+
+#define TBB "/usr/lib/x86_64-linux-gnu/libtbbmalloc_proxy.so.2"
+
+/* What comes into the process by other ways than LD_PRELOAD, which no restart keeps out. */
+static void test_other_ways(void **state)
+{
+    static const Row rows[] = {
+        { .what = "glibc, and /etc/ld.so.preload",
+          .allocator = "glibc",
+          .library = "",
+          .path = TBB ".8",
+          .origin = ORIGIN_SYSTEM_PRELOAD,
+          .system_allocator = TBB,
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "runs " TBB ".8, not glibc: /etc/ld.so.preload loads " TBB " into every process" },
+        { .what = "glibc, what runs would go, but /etc/ld.so.preload came since",
+          .allocator = "glibc",
+          .library = "",
+          .path = JEMALLOC,
+          .process = { "LD_PRELOAD=" JEMALLOC },
+          .unit = { "LD_PRELOAD=" JEMALLOC },
+          .origin = ORIGIN_PRELOAD,
+          .own_unwritten = true,
+          .system_allocator = TBB,
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "runs jemalloc, not glibc: /etc/ld.so.preload loads " TBB " into every process" },
+        { .what = "glibc, /etc/ld.so.preload came since its start: no fault yet",
+          .allocator = "glibc",
+          .library = "",
+          .system_allocator = TBB },
+        { .what = "LD_PRELOAD wins over /etc/ld.so.preload",
+          .origin = ORIGIN_PRELOAD,
+          .system_allocator = TBB },
+        { .what = "it would win after a restart",
+          .path = TBB ".8",
+          .process = NOTHING,
+          .unit = NOTHING,
+          .origin = ORIGIN_SYSTEM_PRELOAD,
+          .own_unwritten = true,
+          .system_allocator = TBB,
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs " TBB ".8, not mimalloc: its drop-in is not written yet" },
+        { .what = "the library was denied, and the other is of the same family",
+          .path = "/opt/libmimalloc.so.2.1",
+          .origin = ORIGIN_SYSTEM_PRELOAD,
+          .system_allocator = "/opt/libmimalloc.so.2",
+          .cause = CAUSE_DENIED,
+          .reason = "the library " MIMALLOC
+                    " exists but was not loaded: hidden or denied by the unit's sandbox, or "
+                    "it was missing when the relay started" },
+        { .what = "glibc, and a tor that is linked with jemalloc",
+          .allocator = "glibc",
+          .library = "",
+          .path = JEMALLOC,
+          .origin = ORIGIN_NEEDED,
+          .program = "/opt/bin/tor",
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "runs jemalloc, not glibc: /opt/bin/tor is linked with " JEMALLOC },
+        { .what = "mimalloc, and a tor that is linked with jemalloc: preloading helps",
+          .path = JEMALLOC,
+          .process = NOTHING,
+          .unit = NOTHING,
+          .origin = ORIGIN_NEEDED,
+          .own_unwritten = true,
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs jemalloc, not mimalloc: its drop-in is not written yet" },
+        { .what = "an allocator linked into tor itself",
+          .path = "/opt/bin/tor",
+          .origin = ORIGIN_PROGRAM,
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "an allocator is linked into /opt/bin/tor itself, which LD_PRELOAD cannot change" },
+        { .what = "the same, and glibc is assigned",
+          .allocator = "glibc",
+          .library = "",
+          .path = "/opt/bin/tor",
+          .origin = ORIGIN_PROGRAM,
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "an allocator is linked into /opt/bin/tor itself, which LD_PRELOAD cannot change" },
+    };
+
+    (void)state;
+    check_rows(rows, ELEMENTSOF(rows));
+}
+
+static void test_secure_execution(void **state)
+{
+    static const Row rows[] = {
+        { .what = "told, and ignored it",
+          .path = "",
+          .program = "/usr/bin/tor",
+          .secure = SECURE_CAPABILITIES,
+          .cause = CAUSE_SECURE,
+          .reason =
+              "tor starts in secure-execution mode (file capabilities on /usr/bin/tor): the dynamic linker "
+              "ignores LD_PRELOAD" },
+        { .what = "not told yet",
+          .path = "",
+          .process = NOTHING,
+          .unit = NOTHING,
+          .own_unwritten = true,
+          .program = "/usr/bin/tor",
+          .secure = SECURE_SET_ID,
+          .cause = CAUSE_SECURE,
+          .reason = "tor starts in secure-execution mode (the set-user-ID or set-group-ID bit of "
+                    "/usr/bin/tor): the "
+                    "dynamic linker ignores LD_PRELOAD" },
+        { .what = "of a program that is not known, for a reason that is not known",
+          .path = "",
+          .secure = SECURE_OTHER,
+          .cause = CAUSE_SECURE,
+          .reason = "it starts in secure-execution mode (a security module such as SELinux changes its "
+                    "domain): the "
+                    "dynamic linker ignores LD_PRELOAD" },
+        { .what = "glibc needs no preload",
+          .allocator = "glibc",
+          .library = "",
+          .secure = SECURE_CAPABILITIES },
+        { .what = "but its settings are ignored, too",
+          .allocator = "glibc-tuned",
+          .library = "",
+          .set = { { "GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=131072" } },
+          .program = "/usr/bin/tor",
+          .secure = SECURE_CAPABILITIES,
+          .cause = CAUSE_SECURE,
+          .reason =
+              "tor starts in secure-execution mode (file capabilities on /usr/bin/tor): GLIBC_TUNABLES is "
+              "ignored" },
     };
 
     (void)state;
@@ -844,6 +984,8 @@ int main(void)
         cmocka_unit_test(test_library_gone_or_denied),
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_other_ways),
+        cmocka_unit_test(test_secure_execution),
         cmocka_unit_test(test_conflicts),
     };
 

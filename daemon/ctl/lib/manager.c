@@ -66,6 +66,7 @@ static const Property relay_properties[] = {
     RELAY("Sampled", 'T', sampled, "sampled"),
     RELAY("DropIn", 's', dropin, "dropin"),
     RELAY("DropIns", 'a', dropins, "dropins"),
+    RELAY("Notes", 'a', notes, "notes"),
 };
 
 static void *field(void *object, const Property *p)

@@ -24,6 +24,7 @@ typedef struct RelayStatus {
     uint64_t since, rss, anonymous, swap, peak, sampled;
     char *dropin; /* "": none */
     char **dropins;
+    char **notes; /* sentences without full stop */
 } RelayStatus;
 void relay_status_clear(RelayStatus *facts);
 

@@ -316,7 +316,7 @@ char *survey_why_empty(const Survey *s, size_t group)
 
 /* ---- what they run ---- */
 
-static void read_process(const Survey *s, SurveyRelay *r, char *const *libraries)
+static void read_process(const Survey *s, SurveyRelay *r, ElfCache *cache, char *const *libraries)
 {
     _cleanup_(process_freep) Process *process = NULL;
     _cleanup_(freep) char *proc = path_of_proc();
@@ -325,7 +325,7 @@ static void read_process(const Survey *s, SurveyRelay *r, char *const *libraries
 
     if (!unit_up(r->facts.info) || process_open(proc, (pid_t)r->facts.info->main_pid, &process) < 0)
         return;
-    process_look(process, libraries, host.now, &facts);
+    process_look(process, cache, libraries, host.now, &facts);
     if (process_memory(process, &r->memory) < 0)
         r->memory = (Memory){ 0 };
     facts_take_process(&host, &r->facts, &facts);
@@ -361,6 +361,7 @@ static void judge(const Survey *s, RelayFacts *r)
 
 static void look_at_relays(Survey *s)
 {
+    _cleanup_(elf_cache_freep) ElfCache *cache = elf_cache_new();
     char **libraries = NULL;
 
     for (size_t i = 0; i < s->config->n_allocators; i++)
@@ -370,7 +371,7 @@ static void look_at_relays(Survey *s)
         RelayFacts *r = &s->relays[i]->facts;
 
         if (s->asked_systemd)
-            read_process(s, s->relays[i], libraries);
+            read_process(s, s->relays[i], cache, libraries);
         judge(s, r);
     }
     strv_free(libraries);

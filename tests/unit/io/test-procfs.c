@@ -5,6 +5,7 @@
 
 #include "io/procfs.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -395,7 +396,8 @@ static void fake_file(const char *root, const char *name, const char *text, size
 
 static void fake_remove(char *root)
 {
-    static const char *const names[] = { "status", "stat", "maps", "environ", "attr/current", "attr", "." };
+    static const char *const names[] = { "status", "stat",         "maps", "environ", "auxv",
+                                         "exe",    "attr/current", "attr", "." };
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++) {
         _cleanup_(freep) char *path = xasprintf("%s/42/%s", root, names[i]);
@@ -407,6 +409,7 @@ static void fake_remove(char *root)
     free(root);
 }
 
+#define STAT "42 (tor) S 1 42 42 0 -1 4194560 942 0 2 0 2 0 0 0 20 0 4 0 1 55545856"
 #define STATUS "Name:\ttor\nVmHWM:\t 8 kB\nVmRSS:\t 4 kB\n"
 
 static void test_made_up(void **state)
@@ -471,9 +474,104 @@ static void test_made_up(void **state)
     fake_remove(root);
 }
 
+/* As the kernel writes it for a process of 64 and of 32 bits (proc_pid_auxv(5)). */
+static void test_secure(void **state)
+{
+    static const struct {
+        uint64_t wide[8];
+        uint32_t narrow[8];
+        int result;
+        bool secure;
+    } table[] = {
+        { { AT_SYSINFO_EHDR, 0x7fff12345000, AT_PAGESZ, 4096, AT_SECURE, 1, AT_NULL, 0 }, { 0 }, 0, true },
+        { { AT_SYSINFO_EHDR, 0x7fff12345000, AT_PAGESZ, 4096, AT_SECURE, 0, AT_NULL, 0 }, { 0 }, 0, false },
+        { { 0 }, { 32, 0xf7f00000, AT_PAGESZ, 4096, AT_SECURE, 1, AT_NULL, 0 }, 0, true },
+        { { 0 }, { 32, 0xf7f00000, AT_PAGESZ, 4096, AT_SECURE, 0, AT_NULL, 0 }, 0, false },
+        /* not told, or behind the end */
+        { { AT_SYSINFO_EHDR, 0x7fff12345000, AT_NULL, 0, AT_SECURE, 1, AT_NULL, 0 }, { 0 }, -EINVAL, false },
+        { { AT_SYSINFO_EHDR, 1, AT_PAGESZ, 1, AT_UID, 1, AT_GID, 1 }, { 0 }, -EINVAL, false },
+    };
+    char *root = fake_proc();
+    Process *process = NULL;
+    char *text = NULL;
+
+    (void)state;
+    fake_file(root, "status", STATUS, strlen(STATUS));
+    fake_file(root, "stat", STAT, strlen(STAT));
+    assert_int_equal(process_open(root, 42, &process), 0);
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        bool secure = !table[i].secure;
+        const bool wide = table[i].wide[0] != 0;
+        fake_file(root, "auxv", wide ? (const char *)table[i].wide : (const char *)table[i].narrow,
+                  wide ? sizeof(table[i].wide) : sizeof(table[i].narrow));
+        assert_int_equal(process_secure(process, &secure), table[i].result);
+        assert_int_equal(secure, table[i].result < 0 ? !table[i].secure : table[i].secure);
+    }
+    bool secure = false;
+    fake_file(root, "auxv", "\1\0", 2);
+    assert_int_equal(process_secure(process, &secure), -EINVAL);
+    fake_file(root, "auxv", "", 0); /* it is exiting */
+    assert_int_equal(process_secure(process, &secure), -ESRCH);
+
+    _cleanup_(freep) char *exe = xasprintf("%s/42/exe", root);
+    assert_int_equal(process_program(process, &text), -ESRCH);
+    assert_int_equal(symlink("/usr/bin/tor (deleted)", exe), 0);
+    assert_int_equal(process_program(process, &text), 0);
+    assert_string_equal(text, "/usr/bin/tor");
+    free(text);
+    process_free(process);
+    fake_remove(root);
+}
+
+static bool runs_secure(const char *path)
+{
+    _cleanup_(process_freep) Process *process = NULL;
+    _cleanup_(freep) char *program = NULL;
+    bool secure = false;
+    int out[2];
+    char c;
+
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dup2(out[1], 1);
+        execl(path, "yes", (char *)NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    assert_int_equal(read(out[0], &c, 1), 1);
+    assert_int_equal(process_open("/proc", pid, &process), 0);
+    assert_int_equal(process_secure(process, &secure), 0);
+    assert_int_equal(process_program(process, &program), 0);
+    assert_string_equal(program, path);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    close(out[0]);
+    return secure;
+}
+
+/* A real process that changes its user by starting. */
+static void test_really_secure(void **state)
+{
+    char folder[] = "/tmp/test-procfs-XXXXXX";
+
+    (void)state;
+    if (geteuid() != 0)
+        skip_because("only root can give a file to another user");
+    assert_non_null(mkdtemp(folder));
+    _cleanup_(freep) char *path = xasprintf("%s/yes", folder), *copy = xasprintf("cp /usr/bin/yes %s", path);
+    assert_int_equal(system(copy), 0);
+    assert_false(runs_secure(path));
+    assert_int_equal(chown(path, NOBODY, NOBODY), 0);
+    assert_int_equal(chmod(path, 04755), 0);
+    assert_true(runs_secure(path));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void test_bounds(void **state)
 {
-    static const char stat[] = "42 (tor) S 1 42 42 0 -1 4194560 942 0 2 0 2 0 0 0 20 0 4 0 1 55545856";
     char *root = fake_proc();
     Process *process = NULL;
     char *text = NULL, **strv = NULL;
@@ -483,7 +581,7 @@ static void test_bounds(void **state)
     (void)state;
     memset(large, 'x', 4 * MIB + 1);
     fake_file(root, "status", STATUS, strlen(STATUS));
-    fake_file(root, "stat", stat, strlen(stat));
+    fake_file(root, "stat", STAT, strlen(STAT));
     assert_int_equal(process_open(root, 42, &process), 0);
 
     fake_file(root, "maps", large, 4 * MIB);
@@ -541,6 +639,8 @@ int main(void)
         cmocka_unit_test(test_no_such_process),
         cmocka_unit_test(test_no_descriptor_leaks),
         cmocka_unit_test(test_made_up),
+        cmocka_unit_test(test_secure),
+        cmocka_unit_test(test_really_secure),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_links),
     };

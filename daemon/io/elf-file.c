@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Opens mapped files, hands their bytes to core/lookup and keeps its answers. The files are those of a
+ * process that may be hostile: never follows a link out of its root, opens nothing but regular files, and
+ * keeps a bounded number of answers. */
+#include "io/elf-file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+enum {
+    ENTRIES_MAX = 512, /* forgotten all at once when there are more */
+    PRELOAD_FILE_MAX = 16 * 1024,
+};
+
+typedef struct Entry {
+    dev_t dev;
+    ino_t inode;
+    off_t size;
+    struct timespec modified, changed;
+    bool program;
+    int error; /* what came of reading it: 0, or a negative errno */
+    ObjectFacts *facts;
+} Entry;
+
+struct ElfCache {
+    Entry *entries;
+    size_t n, capacity;
+    size_t reads;
+};
+
+ElfCache *elf_cache_new(void)
+{
+    return xcalloc(1, sizeof(ElfCache));
+}
+
+static void forget_all(ElfCache *cache)
+{
+    for (size_t i = 0; i < cache->n; i++) {
+        object_facts_clear(cache->entries[i].facts);
+        free(cache->entries[i].facts);
+    }
+    cache->n = 0;
+}
+
+ElfCache *elf_cache_free(ElfCache *cache)
+{
+    if (cache) {
+        forget_all(cache);
+        free(cache->entries);
+        free(cache);
+    }
+    return NULL;
+}
+
+size_t elf_cache_reads(const ElfCache *cache)
+{
+    return cache->reads;
+}
+
+/* ---- one file ---- */
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* The change time cannot be set back by who wrote the file. */
+static const Entry *find_entry(const ElfCache *cache, const struct stat *st, bool program)
+{
+    for (const Entry *e = cache->entries; e < cache->entries + cache->n; e++)
+        if (e->inode == st->st_ino && e->dev == st->st_dev && e->size == st->st_size &&
+            e->program == program && same_time(e->modified, st->st_mtim) &&
+            same_time(e->changed, st->st_ctim))
+            return e;
+    return NULL;
+}
+
+static int read_bytes(void *userdata, uint64_t offset, void *buffer, size_t n)
+{
+    const int *fd = userdata;
+
+    while (n > 0) {
+        ssize_t k = pread(*fd, buffer, n, (off_t)offset);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return -errno;
+        if (k == 0)
+            return -EBADMSG; /* it has become shorter */
+        buffer = (char *)buffer + k;
+        offset += (uint64_t)k;
+        n -= (size_t)k;
+    }
+    return 0;
+}
+
+/* Reads a regular file that is open. */
+static const Entry *read_entry(ElfCache *cache, int fd, bool program)
+{
+    ObjectFacts facts = { 0 };
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 0)
+        return NULL;
+    const ElfInput input = { read_bytes, &fd, (uint64_t)st.st_size };
+    int r = object_facts_read(&input, program, &facts);
+    cache->reads++;
+    GROW(cache->entries, cache->capacity, cache->n);
+    Entry *e = &cache->entries[cache->n++];
+    *e = (Entry){
+        .dev = st.st_dev,
+        .inode = st.st_ino,
+        .size = st.st_size,
+        .modified = st.st_mtim,
+        .changed = st.st_ctim,
+        .program = program,
+        .error = r,
+        .facts = xcalloc(1, sizeof(*e->facts)),
+    };
+    *e->facts = facts;
+    return e;
+}
+
+/* Of a file that is open with O_PATH, so that it is not touched unless it is a regular one. */
+static const Entry *entry_of_path_fd(ElfCache *cache, int path_fd, bool program)
+{
+    char link[sizeof("/proc/self/fd/") + 10];
+    struct stat st;
+
+    if (fstat(path_fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    const Entry *e = find_entry(cache, &st, program);
+    if (e)
+        return e;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+    _cleanup_(closep) int fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return fd < 0 ? NULL : read_entry(cache, fd, program);
+}
+
+/* ---- as the process sees it ---- */
+
+typedef struct View {
+    ElfCache *cache;
+    int process; /* descriptor of /proc/PID */
+    bool asked;  /* was root opened? */
+    int root;    /* of /proc/PID/root; -1: it cannot be opened */
+} View;
+
+static void view_clear(const View *view)
+{
+    closep(&view->root);
+}
+
+/* O_PATH, or a negative errno. */
+static int open_in_root(View *view, const char *path)
+{
+    struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+
+    if (!view->asked)
+        view->root = openat(view->process, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    view->asked = true;
+    if (view->root < 0)
+        return -EACCES;
+    long fd = syscall(SYS_openat2, view->root, path, &how, sizeof(how));
+    return fd < 0 ? -errno : (int)fd;
+}
+
+/* The file at the same path here, if it is the very one: the usual case, and the cheapest. */
+static const Entry *entry_by_own_path(ElfCache *cache, const MappedObject *o, bool program)
+{
+    struct stat st;
+
+    if (o->deleted || lstat(o->path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != o->inode ||
+        st.st_dev != makedev(o->major, o->minor))
+        return NULL;
+    const Entry *e = find_entry(cache, &st, program);
+    if (e)
+        return e;
+    _cleanup_(closep) int fd = open(o->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != o->inode || st.st_dev != makedev(o->major, o->minor))
+        return NULL;
+    return read_entry(cache, fd, program);
+}
+
+static const Entry *entry_of_object(View *view, const MappedObject *o, bool program)
+{
+    const Entry *e = entry_by_own_path(view->cache, o, program);
+
+    if (e)
+        return e;
+    _cleanup_(freep) char *name = xasprintf("map_files/%s", o->range);
+    _cleanup_(closep) int mapped = openat(view->process, name, O_PATH | O_CLOEXEC);
+    if (mapped >= 0)
+        return entry_of_path_fd(view->cache, mapped, program);
+    if (o->deleted)
+        return NULL;
+    _cleanup_(closep) int in_root = open_in_root(view, o->path);
+    return in_root < 0 ? NULL : entry_of_path_fd(view->cache, in_root, program);
+}
+
+/* ---- its preloads ---- */
+
+/* NULL: none, or not readable. Root's file; the bound is far above what a system has. */
+static char *read_system_preload(View *view)
+{
+    char link[sizeof("/proc/self/fd/") + 10];
+    _cleanup_(closep) int path_fd = open_in_root(view, SYSTEM_PRELOAD);
+    struct stat st;
+
+    if (path_fd < 0 || fstat(path_fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+    _cleanup_(closep) int fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    _cleanup_(freep) char *text = xcalloc(PRELOAD_FILE_MAX + 1, 1);
+    if (fd < 0 || read(fd, text, PRELOAD_FILE_MAX) < 0)
+        return NULL;
+    return TAKE_PTR(text);
+}
+
+/* Where the entry leads, and whether that is an allocator. */
+static void follow_entry(View *view, PreloadEntry *entry)
+{
+    char link[sizeof("/proc/self/fd/") + 10], target[PATH_MAX];
+
+    if (entry->name[0] != '/')
+        return;
+    _cleanup_(closep) int fd = open_in_root(view, entry->name);
+    if (fd < 0)
+        return;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, target, sizeof(target));
+    if (n > 0)
+        entry->target = xstrndup(target, (size_t)n);
+    const Entry *e = entry->system ? entry_of_path_fd(view->cache, fd, false) : NULL;
+    entry->serves = e && e->error == 0 && e->facts->serves;
+}
+
+/* ---- all of it ---- */
+
+int elf_cache_lookup(ElfCache *cache, const ElfProcess *process, char *const *ours, MappedLibrary *ret,
+                     Preloads *ret_preloads)
+{
+    _cleanup_(mapped_objects_clear) MappedObjects objects = { 0 };
+    _cleanup_(view_clear) View view = { .cache = cache, .process = process->dir, .root = -1 };
+    int r = maps_objects(process->maps, &objects);
+
+    if (r < 0)
+        return r;
+    if (cache->n > ENTRIES_MAX)
+        forget_all(cache);
+    _cleanup_(freep) char *system = read_system_preload(&view);
+    _cleanup_(freep) const ObjectFacts **facts = xcalloc(objects.n + 1, sizeof(*facts));
+    Preloads preloads = preloads_parse(process->preload, system);
+    for (size_t i = 0; i < preloads.n; i++)
+        follow_entry(&view, &preloads.items[i]);
+    for (size_t i = 0; i < objects.n; i++) {
+        const MappedObject *o = &objects.items[i];
+        const Entry *e = entry_of_object(&view, o, streq_null(o->path, process->program));
+        facts[i] = e && e->error == 0 ? e->facts : NULL;
+    }
+    lookup_malloc(
+        &(LookupFacts){ .objects = &objects, .facts = facts, .program = process->program, .ours = ours },
+        &preloads, ret);
+    *ret_preloads = preloads;
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reads what core/lookup wants to know of the files that a process has mapped, as the process sees them, and
+ * remembers it, so that one build is read once for all relays. Decides nothing. */
+#pragma once
+
+#include "core/lookup.h"
+
+/* What was read, by device, inode, size and times of the file. */
+typedef struct ElfCache ElfCache;
+ElfCache *elf_cache_new(void);
+ElfCache *elf_cache_free(ElfCache *cache);
+DEFINE_CLEANUP(ElfCache, elf_cache_free)
+
+/* How many files were read and parsed so far: for the tests. */
+size_t elf_cache_reads(const ElfCache *cache);
+
+typedef struct ElfProcess {
+    int dir;             /* its folder in /proc, open with O_PATH */
+    const char *maps;    /* the text of its maps */
+    const char *program; /* the path of what it runs; NULL: not known */
+    const char *preload; /* its LD_PRELOAD; NULL: unset */
+} ElfProcess;
+
+/* Who serves malloc in the process. `ours` as in LookupFacts. *ret_preloads: what it, and the
+ * /etc/ld.so.preload of its root, preload, judged by lookup_malloc().
+ *
+ * A mapped file is taken by its path where that has the very inode; else by /proc/PID/map_files, which needs
+ * CAP_CHECKPOINT_RESTORE and leads to the file even when it was replaced or removed; else by its path below
+ * /proc/PID/root. Only regular files are opened, and nothing is waited for. What cannot be read is judged by
+ * its name (MappedLibrary.unread). 0; -ENODATA: `maps` has no mapping. */
+int elf_cache_lookup(ElfCache *cache, const ElfProcess *process, char *const *ours, MappedLibrary *ret,
+                     Preloads *ret_preloads);
