@@ -40,6 +40,7 @@ State *memory_free(State *s)
     free(s->hold_reason);
     free(s->config_id);
     strv_free(s->reverted);
+    free(s->metrics);
     free(s);
     return NULL;
 }
@@ -115,6 +116,15 @@ void memory_clear_refusals(State *s)
     for (size_t i = 0; i < s->n_refusals; i++)
         refusal_clear(&s->refusals[i]);
     s->n_refusals = 0;
+}
+
+bool memory_metrics(State *s, const char *path)
+{
+    if (streq_null(s->metrics, path))
+        return false;
+    free(s->metrics);
+    s->metrics = xstrdup(path);
+    return true;
 }
 
 void memory_hold(State *s, Hold hold, const char *reason)

@@ -40,6 +40,7 @@ typedef struct State {
     Refusal *refusals;
     size_t n_refusals, c_refusals;
     char **reverted; /* strv of relays that an operator took out until the file changes */
+    char *metrics;   /* the metrics file that was written last, and is to go; NULL */
 } State;
 
 State *memory_free(State *state);
@@ -58,6 +59,9 @@ void memory_clear_refusals(State *state);
 
 /* Replaces the hold and its reason (copied; NULL: none). */
 void memory_hold(State *state, Hold hold, const char *reason);
+
+/* Replaces the path of the metrics file (copied; NULL: none). true: it was another. */
+bool memory_metrics(State *state, const char *path);
 
 /* The configuration with this identity (facts_identity(): "FILE-LIBRARIES") comes into force. What failed
  * with another file or another build of a library gets a new chance. What an operator aborted or reverted

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/metrics.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 /* Label values escape backslash, quote and newline; names cannot have newlines (core/relay), but who knows of
@@ -76,4 +77,42 @@ void metrics_write(FILE *f, const MetricsRelay *relays, size_t n, usec_t now)
     }
     write_head(f, "relayalloc_sample_time_seconds", "When these numbers were read, since 1970.");
     fprintf(f, "relayalloc_sample_time_seconds %.3f\n", (double)now / (double)USEC_PER_SEC);
+}
+
+#define RESTART "\"systemctl restart relayallocd\", which restarts no relay"
+
+/* A directory that is not there when the daemon starts cannot be in its mount namespace (ReadWritePaths= of
+ * systemd.exec(5)), and everything else is read-only in it. */
+static char *failure_reason(const char *directory, int error)
+{
+    switch (error) {
+    case -ENOENT:
+        return xasprintf("there is no directory %s; make it, then type " RESTART, directory);
+    case -EROFS:
+        if (streq(directory, METRICS_DIRECTORY))
+            return xasprintf(
+                "%s was made after relayallocd started, and its sandbox does not let it write there "
+                "yet; type " RESTART,
+                directory);
+        return xasprintf(
+            "the sandbox of relayallocd does not let it write to %s; type \"systemctl edit "
+            "relayallocd\", add the lines \"[Service]\" and \"ReadWritePaths=%s\", then type " RESTART,
+            directory, directory);
+    case -ELOOP:
+        return xasprintf(
+            "a link leads there that others than root could change; write the path without links in "
+            "metrics.textfile (\"realpath %s\" shows it)",
+            directory);
+    default:
+        return xstrdup(strerror(-error));
+    }
+}
+
+char *metrics_failure(const char *path, int error)
+{
+    const char *slash = strrchr(path, '/');
+    _cleanup_(freep) char *directory = xstrndup(path, slash > path ? (size_t)(slash - path) : 1);
+    _cleanup_(freep) char *reason = failure_reason(directory, error);
+
+    return xasprintf("cannot write %s: %s", path, reason);
 }

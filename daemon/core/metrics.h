@@ -15,3 +15,11 @@ typedef struct MetricsRelay {
  * and relayalloc_relay_state, labelled relay, group, allocator, version (state: relay, group, state). A relay
  * that is down has a state only. Sampled at `now` (µs realtime): relayalloc_sample_time_seconds. */
 void metrics_write(FILE *f, const MetricsRelay *relays, size_t n, usec_t now);
+
+/* The directory that the unit of the daemon lets it write to, if it is there when the daemon starts: the one
+ * of Debian's node exporter. */
+#define METRICS_DIRECTORY "/var/lib/prometheus/node-exporter"
+
+/* Why the file at `path`, an absolute one, could not be written (a negative errno of io/metrics-file), and
+ * what to type where that helps; a sentence. Owned by the caller. */
+char *metrics_failure(const char *path, int error);

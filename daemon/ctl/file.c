@@ -4,6 +4,7 @@
 #include "ctl/file.h"
 
 #include "bus/api.h"
+#include "core/metrics.h"
 #include "ctl/lib/fleet.h"
 #include "ctl/lib/survey.h"
 #include "io/allocators.h"
@@ -42,11 +43,26 @@ static void warn_of_libraries(const char *as, const Config *config, Problems *wa
     allocators_free(facts, config->n_allocators);
 }
 
+/* The unit of the daemon lets it write only to directories that are there when it starts. */
+static void warn_of_metrics(const char *as, const Config *config, Problems *warnings)
+{
+    const char *path = config->metrics_textfile, *slash = strrchr(path, '/');
+    _cleanup_(freep) char *directory =
+        slash ? xstrndup(path, slash > path ? (size_t)(slash - path) : 1) : NULL;
+
+    if (!directory || access(directory, F_OK) == 0 || errno != ENOENT)
+        return;
+    _cleanup_(freep) char *failure = metrics_failure(path, -ENOENT);
+    problems_add(warnings, as, 0, "metrics.textfile", "%s", failure);
+}
+
 void file_judge(const char *file, const char *as, bool draft, FileVerdict *ret)
 {
     *ret = (FileVerdict){ 0 };
-    if (config_file_load_judged(file, as, &ret->problems, draft ? &ret->warnings : NULL, &ret->config) >= 0)
+    if (config_file_load_judged(file, as, &ret->problems, draft ? &ret->warnings : NULL, &ret->config) >= 0) {
         warn_of_libraries(as, ret->config, &ret->warnings);
+        warn_of_metrics(as, ret->config, &ret->warnings);
+    }
     for (size_t i = 0; i < ret->problems.n; i++) {
         Problem *p = &ret->problems.items[i];
         if (streq(p->file, file)) {

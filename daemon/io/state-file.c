@@ -28,6 +28,7 @@ static void read_state(const config_t *file, State *s)
     s->hold = h == _HOLD_INVALID ? HOLD_NONE : h;
     s->hold_reason = get(root, "hold_reason");
     s->config_id = get(root, "config_id");
+    s->metrics = get(root, "metrics");
     if (config_setting_lookup_int64(root, "rollout_id", &id) && id > 0)
         s->rollout_id = (uint64_t)id;
     list = config_setting_get_member(root, "flights");
@@ -94,6 +95,7 @@ static void write_state(config_t *file, const State *s)
     put(root, "hold", hold_to_string(s->hold));
     put(root, "hold_reason", s->hold_reason);
     put(root, "config_id", s->config_id);
+    put(root, "metrics", s->metrics);
     config_setting_set_int64(config_setting_add(root, "rollout_id", CONFIG_TYPE_INT64),
                              (long long)s->rollout_id);
     list = config_setting_add(root, "flights", CONFIG_TYPE_LIST);

@@ -494,6 +494,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     (void)source;
     (void)info;
     m->stopping = true;
+    sampler_stop(m);
     sd_notify(0, "STOPPING=1\nSTATUS=Stopping; the relays are left as they are");
     return sd_event_exit(m->event, 0);
 }

@@ -3,6 +3,7 @@
 #include "core/metrics.h"
 #include "io/metrics-file.h"
 #include "manager/loop.h"
+#include "manager/memory.h"
 #include "manager/relay.h"
 #include "manager/setup.h"
 
@@ -119,10 +120,28 @@ static void write_metrics(Manager *m)
     }
     metrics_write(f, relays, m->n_relays, loop_realtime());
     fclose(f);
+    if (memory_metrics(m->state, path)) /* before it is there, so that it is known whenever we die */
+        (void)memory_save(m);
     int e = metrics_file_replace(path, text, size);
-    if (e < 0 && e != m->metrics_error)
-        eventlog_line(LOG_WARNING, "Cannot write %s: %s.", path, strerror(-e));
+    if (e < 0 && e != m->metrics_error) {
+        _cleanup_(freep) char *sentence = metrics_failure(path, e);
+        eventlog_line(LOG_WARNING, "Metrics: %s.", sentence);
+    }
     m->metrics_error = e; /* told once, not every minute */
+}
+
+/* Prometheus would take its last numbers for the present ones for ever; without it their series end. */
+static void remove_metrics(Manager *m)
+{
+    if (!m->state->metrics)
+        return;
+    int e = metrics_file_remove(m->state->metrics);
+    if (e < 0 && e != -ENOENT && e != -ENOTDIR)
+        eventlog_line(LOG_WARNING, "Cannot remove %s, whose figures are out of date: %s.", m->state->metrics,
+                      strerror(-e));
+    m->metrics_error = 0;
+    (void)memory_metrics(m->state, NULL);
+    (void)memory_save(m);
 }
 
 static usec_t next_beat(const Manager *m)
@@ -176,6 +195,8 @@ static int on_clock_set(sd_event_source *source, int fd, uint32_t revents, void 
 
 int sampler_start(Manager *m)
 {
+    if (m->state->metrics && !streq(m->state->metrics, m->setup->config->metrics_textfile))
+        remove_metrics(m);
     m->sampling = sd_event_source_disable_unref(m->sampling);
     int r =
         sd_event_add_time(m->event, &m->sampling, CLOCK_REALTIME, next_beat(m), USEC_PER_MSEC, on_minute, m);
@@ -185,4 +206,10 @@ int sampler_start(Manager *m)
     if (w < 0)
         eventlog_line(LOG_WARNING, "Cannot watch the clock being set: %s.", strerror(-w));
     return r;
+}
+
+void sampler_stop(Manager *m)
+{
+    m->sampling = sd_event_source_disable_unref(m->sampling);
+    remove_metrics(m);
 }

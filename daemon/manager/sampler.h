@@ -5,3 +5,4 @@
 #include "manager/model.h"
 
 int sampler_start(Manager *m); /* also after a reload that changed the interval */
+void sampler_stop(Manager *m); /* the daemon ends: what it shows of the relays is not true any more */

@@ -77,6 +77,17 @@ def test_check_warns_of_what_would_not_work_here(no_bus, conf):
     assert problem["severity"] == "warning" and problem["line"] is None and problem["setting"] == "allocators.own"
 
 
+def test_check_warns_of_a_metrics_directory_that_is_not_there(no_bus, conf, tmp_path):
+    conf.write_text(f'metrics = {{ textfile = "{tmp_path}/later/relayalloc.prom"; }};\n')
+    done = no_bus("check", conf)
+    assert done.status == 0 and "; 1 warning" in done.out
+    assert done.err == (f"{conf}: metrics.textfile: warning: cannot write {tmp_path}/later/relayalloc.prom: there is no "
+                        f"directory {tmp_path}/later; make it, then type \"systemctl restart relayallocd\", which restarts "
+                        "no relay\n")
+    (tmp_path / "later").mkdir()
+    assert no_bus("check", conf).err == ""
+
+
 # ---- what others than root can change ----
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="nothing of ours is root's")

@@ -171,16 +171,50 @@ def test_the_daemon_cannot_reach_what_is_not_its_business(fresh):
     assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
 
 
-def test_the_usual_metrics_folder_may_be_written(fresh):
-    """It belongs to the exporter's user, on Debian."""
+METRICS = "/var/lib/prometheus/node-exporter"
+
+
+def metrics_conf(directory=METRICS):
+    return f'metrics = {{ textfile = "{directory}/relayalloc.prom"; }};\nsample = {{ interval = 1; }};\n'
+
+
+def test_the_usual_metrics_directory_may_be_written(fresh):
+    """It belongs to the exporter's user, on Debian, who puts whatever he likes into it, and into its place."""
     m = fresh
-    m.sh("mkdir -p /var/lib/prometheus/node-exporter && chown 65534 /var/lib/prometheus/node-exporter")
-    m.write_conf('metrics = { textfile = "/var/lib/prometheus/node-exporter/relayalloc.prom"; };\n'
-                 "sample = { interval = 1; };\n")
+    as_owner = "setpriv --reuid 65534 --regid 65534 --clear-groups sh -ec "
+    m.sh(f"mkdir -p {METRICS} && chown -R 65534 /var/lib/prometheus")
+    m.write_conf(metrics_conf())
     m.start_daemon()
-    m.wait_until(lambda: m.exists("/var/lib/prometheus/node-exporter/relayalloc.prom"), 15, "the metrics")
+    m.wait_until(lambda: m.exists(f"{METRICS}/relayalloc.prom"), 15, "the metrics")
+    m.sh(as_owner + f"'cd {METRICS} && rm relayalloc.prom && mkfifo relayalloc.prom relayalloc.prom.new'")
+    m.wait_until(lambda: m.run(f"test -f {METRICS}/relayalloc.prom").returncode == 0, 15, "a file in the FIFO's place")
+    m.systemctl("stop", "relayallocd")
+    assert m.sh(f"ls -A {METRICS}").split() == ["relayalloc.prom.new"]
+    # a link to where root alone may write
+    m.sh(as_owner + "'cd /var/lib/prometheus && mv node-exporter old && ln -s /etc/systemd/system node-exporter'")
+    m.systemctl("start", "relayallocd")
+    m.wait_until(lambda: "a link leads there that others than root could change" in m.journal_text(), 15, "the refusal")
+    assert not m.exists("/etc/systemd/system/relayalloc.prom")
     m.systemctl("stop", "relayallocd")
     m.sh("rm -r /var/lib/prometheus")
+
+
+def test_a_metrics_directory_that_comes_later(fresh):
+    m = fresh
+    m.write_conf(metrics_conf())
+    m.start_daemon()
+    m.wait_until(lambda: f"there is no directory {METRICS}; make it" in m.journal_text(), 15, "what is missing")
+    m.sh(f"mkdir -p {METRICS}")
+    m.wait_until(lambda: f'{METRICS} was made after relayallocd started' in m.journal_text(), 15, "what to type")
+    m.systemctl("restart", "relayallocd")
+    m.wait_until(lambda: m.exists(f"{METRICS}/relayalloc.prom"), 15, "the metrics")
+    m.sh("mkdir /srv/metrics")
+    m.write_conf(metrics_conf("/srv/metrics"))
+    m.systemctl("reload", "relayallocd")
+    m.wait_until(lambda: '"ReadWritePaths=/srv/metrics"' in m.journal_text(), 15, "what to type")
+    assert not m.exists(f"{METRICS}/relayalloc.prom")
+    m.systemctl("stop", "relayallocd")
+    m.sh("rm -r /var/lib/prometheus /srv/metrics")
 
 
 # ---- the verbs that read the journal ----

@@ -3,6 +3,8 @@
 
 #include "core/metrics.h"
 
+#include <errno.h>
+
 static void test_text(void **state)
 {
     (void)state;
@@ -44,8 +46,52 @@ static void test_text(void **state)
     assert_null(strstr(text, "bytes{relay=\"a")); /* it is down: no numbers */
 }
 
+/* What to type, where typing helps. */
+static void test_failure(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        int error;
+        const char *text;
+    } cases[] = {
+        { "/var/lib/prometheus/node-exporter/relayalloc.prom", -EROFS,
+          "cannot write /var/lib/prometheus/node-exporter/relayalloc.prom: /var/lib/prometheus/node-exporter "
+          "was made "
+          "after relayallocd started, and its sandbox does not let it write there yet; type \"systemctl "
+          "restart "
+          "relayallocd\", which restarts no relay" },
+        { "/srv/metrics/r.prom", -EROFS,
+          "cannot write /srv/metrics/r.prom: the sandbox of relayallocd does not let it write to "
+          "/srv/metrics; type "
+          "\"systemctl edit relayallocd\", add the lines \"[Service]\" and \"ReadWritePaths=/srv/metrics\", "
+          "then type "
+          "\"systemctl restart relayallocd\", which restarts no relay" },
+        { "/srv/metrics/r.prom", -ENOENT,
+          "cannot write /srv/metrics/r.prom: there is no directory /srv/metrics; make it, then type "
+          "\"systemctl restart "
+          "relayallocd\", which restarts no relay" },
+        { "/srv/metrics/r.prom", -ELOOP,
+          "cannot write /srv/metrics/r.prom: a link leads there that others than root could change; write "
+          "the path "
+          "without links in metrics.textfile (\"realpath /srv/metrics\" shows it)" },
+        { "/srv/metrics/r.prom", -EISDIR, "cannot write /srv/metrics/r.prom: Is a directory" },
+        { "/r.prom", -EROFS,
+          "cannot write /r.prom: the sandbox of relayallocd does not let it write to /; type \"systemctl "
+          "edit "
+          "relayallocd\", add the lines \"[Service]\" and \"ReadWritePaths=/\", then type \"systemctl "
+          "restart "
+          "relayallocd\", which restarts no relay" },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_(freep) char *text = metrics_failure(cases[i].path, cases[i].error);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_text) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_text), cmocka_unit_test(test_failure) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

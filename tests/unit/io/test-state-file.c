@@ -51,12 +51,15 @@ static void test_round_trip(void **state)
     memory_remove_refusal(s, "two", "", "");
     memory_remove_refusal(s, "three", "", "");
     strv_push(&s->reverted, xstrdup("three"));
+    assert_true(memory_metrics(s, "/x/a.prom") && memory_metrics(s, "/x/b.prom"));
+    assert_false(memory_metrics(s, "/x/b.prom"));
     assert_int_equal(state_file_save(dir, s), 0);
 
     assert_int_equal(state_file_load(dir, &t), 0);
     assert_int_equal(t->hold, HOLD_HALTED);
     assert_string_equal(t->hold_reason, s->hold_reason);
     assert_string_equal(t->config_id, "abc");
+    assert_string_equal(t->metrics, "/x/b.prom");
     assert_true(t->rollout_id == 7000000000);
     assert_int_equal(t->n_flights, 2);
     assert_string_equal(memory_find_flight(t, "one")->previous, text);
