@@ -9,13 +9,14 @@
 #include "doctor/doctor-text.h"
 #include "io/allocators.h"
 #include "io/config-file.h"
+#include "io/elf-file.h"
 #include "io/instances.h"
 #include "io/paths.h"
+#include "io/procfs.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
-#include <glob.h>
 #include <sys/stat.h>
 
 #define RELAYS_MAX 10000
@@ -167,18 +168,15 @@ static void find_relays(Doctor *d)
 /* Under another root nothing can be preloaded and tried; the file has to do. */
 static void find_library(const char *root, const char *name, AllocatorFacts *facts)
 {
-    _cleanup_(freep) char *pattern =
-        *name == '/' ? xasprintf("%s%s", root, name)
-                     : xasprintf("%s{/usr/local/lib,{/usr,}/lib{/*-linux-*,}}/%s", root, name);
-    _cleanup_(globfree) glob_t found = { 0 };
+    _cleanup_(freep) char *found = host_find_library(root, name);
 
-    if (glob(pattern, GLOB_BRACE, NULL, &found) != 0 || found.gl_pathc == 0) {
+    if (!found) {
         facts->refusal = xasprintf("%s is not installed", name);
         return;
     }
-    _cleanup_(freep) char *real = realpath(found.gl_pathv[0], NULL);
+    _cleanup_(freep) char *full = xasprintf("%s%s", root, found), *real = realpath(full, NULL);
     size_t n = strlen(root);
-    facts->path = xstrdup(found.gl_pathv[0] + n);
+    facts->path = xstrdup(found);
     facts->realpath = xstrdup(real && strncmp(real, root, n) == 0 ? real + n : facts->path);
 }
 
@@ -275,17 +273,52 @@ static void look_at_library(Doctor *d, const DoctorRelay *relay, const HostFiles
               relay->facts.name, &f);
 }
 
+/* What ld.so expands ($LIB) is passed over: only it knows to what. */
+static void look_at_preload(Doctor *d, const DoctorRelay *relay, const HostFiles *files)
+{
+    _cleanup_(freep) char *file = NULL,
+                          *value = host_variable(d->root, files, relay->facts.unit, "LD_PRELOAD",
+                                                 relay->facts.group != GROUP_NONE, &file);
+    _cleanup_(preloads_clear) Preloads preloads = preloads_parse(value, NULL);
+    bool any = false;
+
+    for (size_t i = 0; i < preloads.n; i++) {
+        PreloadEntry *entry = &preloads.items[i];
+        entry->target =
+            strchr(entry->name, '$') ? xstrdup(entry->name) : host_find_library(d->root, entry->name);
+        any = any || entry->target;
+    }
+    for (size_t i = 0; i < preloads.n; i++) {
+        const PreloadEntry *entry = &preloads.items[i];
+        Finding f = { 0 };
+        report_if(d, doctor_preload(file, entry->name, entry->target, any, &f), relay->facts.name, &f);
+    }
+}
+
+static void look_at_program(Doctor *d, const DoctorRelay *relay, const HostFiles *files)
+{
+    _cleanup_(freep) char *program = host_program(files), *user = host_user(files);
+    _cleanup_(freep) char *full = program ? xasprintf("%s%s", d->root, program) : NULL;
+    Finding f = { 0 };
+
+    if (full)
+        report_if(d, doctor_secure(program, program_has_capabilities(full), user, &f), relay->facts.name, &f);
+}
+
 static void look_at_relays(Doctor *d)
 {
     for (size_t i = 0; i < d->n; i++) {
         const DoctorRelay *relay = &d->relays[i];
+        _cleanup_(host_files_clear) HostFiles files = { 0 };
+        host_unit_files(d->root, relay->facts.unit, &files);
+        look_at_preload(d, relay, &files);
         if (relay->facts.group == GROUP_NONE)
             continue;
-        _cleanup_(host_files_clear) HostFiles files = { 0 };
         size_t allocator = d->config->groups[relay->facts.group].allocator;
         const AllocatorFacts *library = &d->allocators[allocator];
-        host_unit_files(d->root, relay->facts.unit, &files);
         look_at_files(d, relay, &files);
+        if (d->config->allocators[allocator].library || d->config->allocators[allocator].n_environment > 0)
+            look_at_program(d, relay, &files);
         if (library->path && library->realpath)
             look_at_library(d, relay, &files, d->config->allocators[allocator].name, library);
     }
@@ -303,6 +336,23 @@ static void look_at_queues(Doctor *d)
             configured[i] = 0;
     }
     report_if(d, doctor_queues(configured, d->n, meminfo ? meminfo_total(meminfo) : 0, &f), NULL, &f);
+}
+
+static void look_at_system_preload(Doctor *d)
+{
+    _cleanup_(freep) char *text = host_read(d->root, SYSTEM_PRELOAD);
+    _cleanup_(preloads_clear) Preloads preloads = preloads_parse(NULL, text);
+
+    for (size_t i = 0; i < preloads.n; i++) {
+        PreloadEntry *entry = &preloads.items[i];
+        _cleanup_(object_facts_clear) ObjectFacts facts = { 0 };
+        _cleanup_(freep) char *found = host_find_library(d->root, entry->name);
+        _cleanup_(freep) char *full = found ? xasprintf("%s%s", d->root, found) : NULL;
+        entry->serves = full && elf_file_read(full, &facts) >= 0 && facts.serves;
+    }
+    const PreloadEntry *allocator = preloads_system_allocator(&preloads);
+    Finding f = { 0 };
+    report_if(d, doctor_system_preload(allocator ? allocator->name : NULL, &f), NULL, &f);
 }
 
 static void look_at_host(Doctor *d)
@@ -323,6 +373,7 @@ static void look_at_host(Doctor *d)
     report_if(d, doctor_journal(&journal, &f), NULL, &f);
     if (d->n == 0)
         return; /* nobody to be restarted */
+    look_at_system_preload(d);
     char mode = host_needrestart(d->root, d->relays[0].facts.unit, &spared);
     report_if(d, doctor_needrestart(mode, spared, &f), NULL, &f);
     bool upgrades = host_unattended_upgrades(d->root, &blacklist);

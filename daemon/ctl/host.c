@@ -7,6 +7,7 @@
 #include "io/text-file.h"
 
 #include <dirent.h>
+#include <glob.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -229,6 +230,114 @@ char **host_environment_files(const HostFiles *files, const char *unit)
                 strv_push(&paths, resolve_specifiers(*value + (**value == '-'), unit));
     }
     return paths;
+}
+
+/* "Environment=" throws away what was read before. */
+static bool resets_environment(const char *text)
+{
+    _cleanup_(strv_freep) char **values = settings_values(text, "Service", "Environment");
+
+    return strv_contains(values, "");
+}
+
+static void take_variable(char **environment, const char *variable, bool resets, char *file, char **value,
+                          char **ret_file)
+{
+    const char *set = strv_env_get(environment, variable);
+
+    if (!set && !resets)
+        return;
+    free(*value);
+    *value = xstrdup(set);
+    *ret_file = file;
+}
+
+char *host_variable(const char *root, const HostFiles *files, const char *unit, const char *variable,
+                    bool behind_ours, char **ret_file)
+{
+    _cleanup_(strv_freep) char **paths = host_environment_files(files, unit);
+    char *value = NULL, *file = NULL;
+
+    for (size_t i = 0; i < files->n; i++) {
+        const HostFile *f = &files->items[i];
+        const int order = strstr(f->path, ".d/") ? strcmp(base_name(f->path), DROPIN_NAME) : -1;
+        if (order == 0 || (behind_ours && order < 0))
+            continue;
+        _cleanup_(strv_freep) char **environment = dropin_environment(f->text);
+        take_variable(environment, variable, resets_environment(f->text), f->path, &value, &file);
+    }
+    STRV_FOREACH (path, paths) {
+        _cleanup_(freep) char *text = host_read(root, *path);
+        _cleanup_(strv_freep) char **environment = text ? environment_file_parse(text) : NULL;
+        take_variable(environment, variable, false, *path, &value, &file);
+    }
+    *ret_file = xstrdup(file);
+    return value;
+}
+
+/* The first word of the last ExecStart=, without what says how it is started (systemd.service(5)). */
+char *host_program(const HostFiles *files)
+{
+    _cleanup_(freep) char *line = last_value(files, "Service", "ExecStart");
+
+    if (!line)
+        return NULL;
+    const char *program = line + strspn(line, "@-:+!|");
+    return *program == '/' ? xstrndup(program, strcspn(program, " \t")) : NULL;
+}
+
+char *host_user(const HostFiles *files)
+{
+    _cleanup_(freep) char *user = last_value(files, "Service", "User");
+    _cleanup_(freep) char *dynamic = last_value(files, "Service", "DynamicUser");
+
+    if (!isempty(user))
+        return TAKE_PTR(user);
+    return dynamic && systemd_bool(dynamic) == 1 ? xstrdup("(dynamic)") : NULL;
+}
+
+/* ---- libraries ---- */
+
+static char *find_in(const char *root, const char *folder, const char *name)
+{
+    _cleanup_(freep) char *path = xasprintf("%s/%s", folder, name);
+
+    return exists(root, path) ? TAKE_PTR(path) : NULL;
+}
+
+/* In the directories that a file for ldconfig(8) names. */
+static char *find_configured(const char *root, const char *text, const char *name)
+{
+    static const char separators[] = " \t\n,:";
+
+    for (size_t n; *(text += strspn(text, separators)); text += n) {
+        n = *text == '#' ? strcspn(text, "\n") : strcspn(text, separators);
+        _cleanup_(freep) char *folder = xstrndup(text, n);
+        char *found = *folder == '/' ? find_in(root, folder, name) : NULL;
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+char *host_find_library(const char *root, const char *name)
+{
+    _cleanup_(freep) char *pattern = xasprintf("%s{/usr/local/lib,{/usr,}/lib{/*-linux-*,64,}}", root);
+    _cleanup_(globfree) glob_t folders = { 0 };
+    char *found = NULL;
+
+    if (strchr(name, '/'))
+        return *name == '/' && exists(root, name) ? xstrdup(name) : NULL;
+    if (glob(pattern, GLOB_BRACE, NULL, &folders) != 0)
+        folders.gl_pathc = 0;
+    for (size_t i = 0; i < folders.gl_pathc && !found; i++)
+        found = find_in(root, folders.gl_pathv[i] + strlen(root), name);
+    _cleanup_(host_files_clear) HostFiles files = { 0 };
+    folder_files(root, "/etc/ld.so.conf.d", ".conf", &files);
+    files_add(&files, root, xstrdup("/etc/ld.so.conf"));
+    for (size_t i = 0; i < files.n && !found; i++)
+        found = find_configured(root, files.items[i].text, name);
+    return found;
 }
 
 UnitSetting *host_sandbox(const HostFiles *files, char ***ret_values, size_t *ret_n)

@@ -25,6 +25,19 @@ void host_unit_files(const char *root, const char *unit, HostFiles *ret);
 
 /* The strv of paths of EnvironmentFile= lines, specifiers of the instance resolved. */
 char **host_environment_files(const HostFiles *files, const char *unit);
+/* The value that the files give `variable` of the relay's environment at its next start, and the file that
+ * does
+ * (*ret_file, owned by `files` or *ret_paths); NULL: none. Files that do not come behind our drop-in count
+ * only without `behind_ours`; our drop-in itself never. Owned by the caller. */
+char *host_variable(const char *root, const HostFiles *files, const char *unit, const char *variable,
+                    bool behind_ours, char **ret_file);
+/* The program that the unit starts, without the root; NULL: none. Owned by the caller. */
+char *host_program(const HostFiles *files);
+/* The user as whom it is started; NULL: root. Owned by the caller. */
+char *host_user(const HostFiles *files);
+/* Where the dynamic linker finds a library by name or path, without the root; NULL: nowhere. Owned by the
+ * caller. */
+char *host_find_library(const char *root, const char *name);
 /* The sandbox settings, an array owned by the caller, whose values are owned by *ret_values (a strv). */
 UnitSetting *host_sandbox(const HostFiles *files, char ***ret_values, size_t *ret_n);
 

@@ -7,6 +7,22 @@
 
 #define GIB (UINT64_C(1) << 30)
 
+bool doctor_system_preload(const char *entry, Finding *ret)
+{
+    if (isempty(entry))
+        return false;
+    *ret = (Finding){
+        .id = "system-preload",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("/etc/ld.so.preload loads %s, an allocator, into every process", entry),
+        .why = xstrdup(
+            "It serves malloc in every relay to which nothing else is preloaded: none runs on glibc's "
+            "allocator, which is what a group on glibc is there to be compared with."),
+        .advice = xstrdup("Take it out of that file. It counts for a process from its next start."),
+    };
+    return true;
+}
+
 bool doctor_hugepages(const char *enabled, Finding *ret)
 {
     if (!enabled || !strstr(enabled, "[always]"))

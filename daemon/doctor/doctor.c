@@ -6,9 +6,24 @@
 #include "doctor/doctor-text.h"
 
 const char *const finding_ids[] = {
-    "configuration-refused", "library-refused",   "library-hidden", "library-denied",      "mimalloc3-grows",
-    "tor-sandbox",           "overridden",        "also-set",       "huge-pages",          "queues-too-big",
-    "journal-in-memory",     "journal-too-small", "needrestart",    "unattended-upgrades", NULL,
+    "configuration-refused",
+    "library-refused",
+    "library-hidden",
+    "library-denied",
+    "mimalloc3-grows",
+    "tor-sandbox",
+    "overridden",
+    "also-set",
+    "preload-missing",
+    "secure-execution",
+    "system-preload",
+    "huge-pages",
+    "queues-too-big",
+    "journal-in-memory",
+    "journal-too-small",
+    "needrestart",
+    "unattended-upgrades",
+    NULL,
 };
 
 const char *severity_to_string(Severity severity)
@@ -329,6 +344,44 @@ bool doctor_override(const char *conflict, bool wins, Finding *ret)
                               "revert, that file takes effect again."),
         .advice = xstrdup("Remove the line from that file, so that only one place decides. relayallocd never "
                           "changes files of others."),
+    };
+    return true;
+}
+
+bool doctor_preload(const char *file, const char *entry, bool there, bool rest, Finding *ret)
+{
+    if (there)
+        return false;
+    *ret = (Finding){
+        .id = "preload-missing",
+        .severity = rest ? SEVERITY_NOTE : SEVERITY_WARNING,
+        .what = xasprintf("LD_PRELOAD in %s names %s, which %s", file, entry,
+                          strchr(entry, '/') && *entry != '/' ? "is no absolute path" : "is not there"),
+        .why = xstrdup(
+            "The dynamic linker goes on without it, so that the relay starts all the same and runs without "
+            "what was meant to be preloaded. A line of ld.so in the unit's journal is the only sign."),
+        .advice =
+            xstrdup("Correct the name in that file, or take it out. Files of others are never changed."),
+    };
+    return true;
+}
+
+bool doctor_secure(const char *program, bool has_capabilities, const char *user, Finding *ret)
+{
+    if (!has_capabilities || isempty(user) || streq(user, "root") || streq(user, "0"))
+        return false;
+    *ret = (Finding){
+        .id = "secure-execution",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("%s has file capabilities, and is started as user %s", program, user),
+        .why =
+            xstrdup("It starts in secure-execution mode then, in which the dynamic linker ignores "
+                    "LD_PRELOAD, and the "
+                    "C library its settings in the environment. relayallocd does not restart such a relay."),
+        .advice = xasprintf("Give the capabilities to the unit instead of to the file: as root,\n"
+                            "  setcap -r %s\nand in the unit, for a relay on ports below 1024,\n"
+                            "  AmbientCapabilities=CAP_NET_BIND_SERVICE",
+                            program),
     };
     return true;
 }

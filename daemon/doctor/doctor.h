@@ -64,7 +64,18 @@ bool doctor_tor_sandbox(const char *sandbox, const char *allocator, Family famil
  * drop-in says. */
 bool doctor_override(const char *conflict, bool wins, Finding *ret);
 
+/* An entry of the LD_PRELOAD that `file` gives the relay. `there`: the dynamic linker would find it; `rest`:
+ * another entry of the same value is found. */
+bool doctor_preload(const char *file, const char *entry, bool there, bool rest, Finding *ret);
+
+/* The program that the unit starts, and the user it starts it as (NULL: root), are such that the dynamic
+ * linker ignores LD_PRELOAD. */
+bool doctor_secure(const char *program, bool has_capabilities, const char *user, Finding *ret);
+
 /* ---- about the host ---- */
+
+/* The entry of /etc/ld.so.preload that brings an allocator; NULL: none does. */
+bool doctor_system_preload(const char *entry, Finding *ret);
 
 /* The text of /sys/kernel/mm/transparent_hugepage/enabled. */
 bool doctor_hugepages(const char *enabled, Finding *ret);

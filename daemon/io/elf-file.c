@@ -99,6 +99,19 @@ static int read_bytes(void *userdata, uint64_t offset, void *buffer, size_t n)
     return 0;
 }
 
+int elf_file_read(const char *path, ObjectFacts *ret)
+{
+    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EINVAL;
+    const ElfInput input = { read_bytes, (void *)&fd, (uint64_t)st.st_size };
+    return object_facts_read(&input, false, ret);
+}
+
 /* Reads a regular file that is open. */
 static const Entry *read_entry(ElfCache *cache, int fd, bool program)
 {

@@ -14,6 +14,10 @@ DEFINE_CLEANUP(ElfCache, elf_cache_free)
 /* How many files were read and parsed so far: for the tests. */
 size_t elf_cache_reads(const ElfCache *cache);
 
+/* What one file says, by its path; links are followed. 0; -EINVAL: it is no regular file; else as
+ * object_facts_read(), or what opening it gave. */
+int elf_file_read(const char *path, ObjectFacts *ret);
+
 typedef struct ElfProcess {
     int dir;             /* its folder in /proc, open with O_PATH */
     const char *maps;    /* the text of its maps */

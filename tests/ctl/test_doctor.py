@@ -3,6 +3,8 @@
 import os
 import pathlib
 import re
+import shutil
+import struct
 import tempfile
 
 import pytest
@@ -195,6 +197,7 @@ def test_tor_sandbox(doctor, host):
 def test_environment_file_overrides(doctor, host):
     host.write("/etc/systemd/system/tor@.service.d/env.conf", "[Service]\nEnvironmentFile=-/etc/default/tor-%i\n")
     host.write("/etc/default/tor-relay2", "LD_PRELOAD=/usr/lib/other.so\nOTHER=1\n")
+    host.write("/usr/lib/other.so", "ELF")
     finding = doctor("overridden")
     assert finding["what"] == "/etc/default/tor-relay2 sets LD_PRELOAD" and finding["relays"] == ["relay2"]
     host.write("/etc/systemd/system/tor@.service.d/zzz.conf", "[Service]\nEnvironmentFile=\n")
@@ -209,6 +212,75 @@ def test_dropin_of_another(doctor, host):
     host.write("/etc/systemd/system/tor@relay1.service.d/zzz.conf", "[Service]\nEnvironment=LD_PRELOAD=\n")
     findings = doctor("also-set", "overridden")
     assert findings[1]["what"].endswith("zzz.conf sets LD_PRELOAD")
+
+
+def test_preload_that_is_not_there(doctor, host):
+    path = "/etc/systemd/system/tor@relay1.service.d/override.conf"
+    host.write(path, "[Service]\nEnvironment=LD_PRELOAD==/usr/lib/x.so\n")
+    doctor("also-set")  # our drop-in wins
+    host.groups("jemalloc", '"relay2"')
+    finding = doctor("preload-missing")
+    assert finding["what"] == f"LD_PRELOAD in {path} names =/usr/lib/x.so, which is no absolute path"
+    assert finding["severity"] == "warning" and finding["relays"] == ["relay1"]
+    # The second of two is there; by name, by path, by a path that ld.so has to expand, by a configured directory
+    host.write(path, '[Service]\nEnvironment="LD_PRELOAD=libjemalloc.so.1 libjemalloc.so.2"\n')
+    finding = doctor("preload-missing")
+    assert finding["severity"] == "note" and "names libjemalloc.so.1, which is not there" in finding["what"]
+    for value in (f"{LIB}/libjemalloc.so.2:libjemalloc.so.2", "/usr/$LIB/x.so", ""):
+        host.write(path, f'[Service]\nEnvironment="LD_PRELOAD={value}"\n')
+        doctor()
+    host.write(path, "[Service]\nEnvironment=LD_PRELOAD=libodd.so\n")
+    doctor("preload-missing")
+    host.write("/opt/odd/libodd.so", "ELF")
+    host.write("/etc/ld.so.conf.d/odd.conf", "# odd\n/opt/odd\n")
+    doctor()
+    # What comes later decides.
+    host.write(path, "[Service]\nEnvironment=LD_PRELOAD=/gone.so\n")
+    host.write("/etc/systemd/system/tor@relay1.service.d/reset.conf", "[Service]\nEnvironment=\n")
+    doctor()
+    host.write("/etc/systemd/system/tor@.service.d/env.conf", "[Service]\nEnvironmentFile=/etc/default/tor-%i\n")
+    host.write("/etc/default/tor-relay1", "LD_PRELOAD=/gone.so\n")
+    assert "/etc/default/tor-relay1 names /gone.so" in doctor("preload-missing")["what"]
+
+
+def set_capabilities(path, permitted=1 << 10, inheritable=0):
+    """As setcap(8): cap_net_bind_service=+ep; capabilities(7)."""
+    try:
+        os.setxattr(path, "security.capability",
+                    struct.pack("<5I", 0x02000000 | (permitted != 0), permitted, inheritable, 0, 0))
+    except PermissionError:
+        pytest.skip("only root can give capabilities to a file")
+
+
+def test_secure_execution(doctor, host):
+    tor = host.write("/usr/bin/tor", "ELF")
+    host.write("/usr/lib/systemd/system/tor@.service", TEMPLATE + "ExecStart=-/usr/bin/tor -f x\n")
+    dropin = "/etc/systemd/system/tor@relay1.service.d/override.conf"
+    host.write(dropin, "[Service]\nUser=_tor-relay1\n")
+    doctor()
+    set_capabilities(tor)
+    finding = doctor("secure-execution")
+    assert finding["what"] == "/usr/bin/tor has file capabilities, and is started as user _tor-relay1"
+    assert finding["relays"] == ["relay1"]
+    host.write(dropin, "[Service]\nUser=root\n")
+    doctor()
+    host.write(dropin, "[Service]\nDynamicUser=yes\n")
+    doctor("secure-execution")
+    host.groups("glibc")  # which needs no LD_PRELOAD
+    doctor()
+    host.groups("glibc-tuned")
+    doctor("secure-execution")
+    set_capabilities(tor, permitted=0, inheritable=1 << 10)
+    doctor()
+
+
+def test_allocator_for_every_process(doctor, host):
+    host.write("/etc/ld.so.preload", "# nothing\n/usr/lib/libnice_malloc.so /usr/lib/gone.so\n")
+    host.write("/usr/lib/libnice_malloc.so", "no ELF file")
+    doctor()
+    shutil.copy(REPO / "tests/fuzz/seeds/fuzz-elf/gnu64", host.root / "usr/lib/libheap.so")
+    host.write("/etc/ld.so.preload", "/usr/lib/libnice_malloc.so\nlibheap.so # for all\n")
+    assert doctor("system-preload")["what"] == "/etc/ld.so.preload loads libheap.so, an allocator, into every process"
 
 
 def test_unset(doctor, host):
@@ -324,7 +396,7 @@ def test_all_findings_are_provoked_here():
     """Who adds a finding adds its test and names it in the manual."""
     ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/doctor/doctor.c").read_text(), re.S)[1]
     ids = re.findall(r'"([a-z0-9-]+)"', ids)
-    assert len(ids) == 14
+    assert len(ids) == 17
     mine = pathlib.Path(__file__).read_text()
     manual = (REPO / "docs/man/relayallocctl.1.scd").read_text()
     for each in ids:

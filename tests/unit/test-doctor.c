@@ -210,6 +210,36 @@ static void test_override(void **state)
                    SEVERITY_NOTE, "override.conf");
 }
 
+static void test_preloads(void **state)
+{
+    (void)state;
+    Finding f = { 0 };
+    assert_null(take(doctor_preload("/x/o.conf", "/l/x.so", true, true, &f), &f));
+    assert_finding(take(doctor_preload("/x/o.conf", "/l/x.so", false, false, &f), &f), "preload-missing",
+                   SEVERITY_WARNING, "LD_PRELOAD in /x/o.conf names /l/x.so, which is not there");
+    assert_finding(take(doctor_preload("/x/o.conf", "x.so", false, true, &f), &f), "preload-missing",
+                   SEVERITY_NOTE, "names x.so, which is not there");
+    assert_finding(take(doctor_preload("/x/o.conf", "=/l/x.so", false, false, &f), &f), "preload-missing",
+                   SEVERITY_WARNING, "names =/l/x.so, which is no absolute path");
+    assert_null(take(doctor_system_preload(NULL, &f), &f));
+    assert_finding(take(doctor_system_preload("/l/x.so", &f), &f), "system-preload", SEVERITY_WARNING,
+                   "/etc/ld.so.preload loads /l/x.so");
+}
+
+static void test_secure(void **state)
+{
+    (void)state;
+    Finding f = { 0 };
+    assert_null(take(doctor_secure("/t", false, "u", &f), &f));
+    assert_null(take(doctor_secure("/t", true, NULL, &f), &f));
+    assert_null(take(doctor_secure("/t", true, "root", &f), &f));
+    assert_null(take(doctor_secure("/t", true, "0", &f), &f));
+    const Finding *found = take(doctor_secure("/t", true, "u", &f), &f);
+    assert_finding(found, "secure-execution", SEVERITY_WARNING,
+                   "/t has file capabilities, and is started as user u");
+    assert_non_null(strstr(found->advice, "\n  setcap -r /t\n"));
+}
+
 static void test_hugepages(void **state)
 {
     (void)state;
@@ -337,7 +367,8 @@ int main(void)
         cmocka_unit_test(test_configuration), cmocka_unit_test(test_library),
         cmocka_unit_test(test_mimalloc3),     cmocka_unit_test(test_sandbox),
         cmocka_unit_test(test_apparmor),      cmocka_unit_test(test_tor_sandbox),
-        cmocka_unit_test(test_override),      cmocka_unit_test(test_hugepages),
+        cmocka_unit_test(test_override),      cmocka_unit_test(test_preloads),
+        cmocka_unit_test(test_secure),        cmocka_unit_test(test_hugepages),
         cmocka_unit_test(test_queues),        cmocka_unit_test(test_journal),
         cmocka_unit_test(test_restarts),      cmocka_unit_test(test_findings),
     };
