@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verb events: what the daemon did and saw, all kinds of entries but the samples. Only reads. */
-#include "ctl/lib/journal.h"
+#include "ctl/lib/last.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -45,224 +45,138 @@ static const Column columns[COL_MAX] = {
     [COL_PRIORITY] = { "PRIORITY", COLUMN_NUMBER, "3 error, 4 warning, 5 notice, 6 information" },
 };
 
-static const char *const fields[COL_MAX] = {
-    [COL_RELAY] = "RELAYALLOC_RELAY",         [COL_MESSAGE] = "MESSAGE",
-    [COL_UNIT] = "RELAYALLOC_UNIT",           [COL_GROUP] = "RELAYALLOC_GROUP",
-    [COL_ALLOCATOR] = "RELAYALLOC_ALLOCATOR", [COL_VERSION] = "RELAYALLOC_VERSION",
-    [COL_LIBRARY] = "RELAYALLOC_LIBRARY",     [COL_REASON] = "RELAYALLOC_REASON",
-    [COL_RESULT] = "RELAYALLOC_RESULT",       [COL_ROLLOUT] = "RELAYALLOC_ROLLOUT",
-    [COL_WAVE] = "RELAYALLOC_WAVE",           [COL_PRIORITY] = "PRIORITY",
+/* Columns that show a field. */
+static const struct {
+    size_t column;
+    JournalField field;
+} fields[] = {
+    { COL_RELAY, JOURNAL_RELAY },         { COL_MESSAGE, JOURNAL_MESSAGE },
+    { COL_UNIT, JOURNAL_UNIT },           { COL_GROUP, JOURNAL_GROUP },
+    { COL_LIBRARY, JOURNAL_LIBRARY },     { COL_REASON, JOURNAL_REASON },
+    { COL_ALLOCATOR, JOURNAL_ALLOCATOR }, { COL_VERSION, JOURNAL_VERSION },
+    { COL_RESULT, JOURNAL_RESULT },       { COL_ROLLOUT, JOURNAL_ROLLOUT },
+    { COL_WAVE, JOURNAL_WAVE },           { COL_PRIORITY, JOURNAL_PRIORITY },
 };
-
-typedef struct EventRow {
-    usec_t time;
-    MessageKind kind;
-    char *values[COL_MAX]; /* NULL: none */
-} EventRow;
 
 typedef struct Events {
     const CtlOptions *options;
     char *const *patterns; /* names and shell patterns; empty: all */
-    EventRow *items;       /* newest first */
-    size_t n, capacity;
-    char *cursor; /* of the newest */
 } Events;
 
-static void row_clear(EventRow *row)
+/* A JournalWantFunc. */
+static bool is_selected(const JournalEvent *event, void *userdata)
 {
-    for (size_t c = 0; c < COL_MAX; c++)
-        free(row->values[c]);
-    *row = (EventRow){ 0 };
-}
+    const Events *events = userdata;
+    const char *relay = event->fields[JOURNAL_RELAY];
 
-static void events_clear(Events *events)
-{
-    for (size_t i = 0; i < events->n; i++)
-        row_clear(&events->items[i]);
-    free(events->items);
-    free(events->cursor);
-    *events = (Events){ 0 };
-}
-
-static bool selected(const Events *events, const char *relay)
-{
     STRV_FOREACH (pattern, events->patterns)
         if (relay && fnmatch(*pattern, relay, 0) == 0)
             return true;
     return !events->patterns[0];
 }
 
-/* 1: *ret is the entry; 0: it is not wanted. */
-static int read_row(const Events *events, sd_journal *j, usec_t realtime, EventRow *ret)
+static const char *event_color(const JournalEvent *event)
 {
-    _cleanup_(freep) char *id = journal_field(j, "MESSAGE_ID");
-    _cleanup_(freep) char *relay = journal_field(j, fields[COL_RELAY]);
-    int kind = id ? message_from_id(id) : -1;
-
-    if (kind < 0 || !selected(events, relay))
-        return 0;
-    *ret = (EventRow){ .time = realtime, .kind = (MessageKind)kind };
-    for (size_t c = 0; c < COL_MAX; c++)
-        if (fields[c])
-            ret->values[c] = journal_field(j, fields[c]);
-    return 1;
-}
-
-static int take_event(sd_journal *j, usec_t realtime, void *userdata)
-{
-    Events *events = userdata;
-    EventRow row;
-
-    if (read_row(events, j, realtime, &row) == 0)
-        return 0;
-    GROW(events->items, events->capacity, events->n);
-    events->items[events->n++] = row;
-    if (events->n > 1)
-        return 1;
-    int r = sd_journal_get_cursor(j, &events->cursor);
-    return r < 0 ? r : 1;
-}
-
-static const char *row_color(const EventRow *row)
-{
-    int priority = message_priority(row->kind);
+    int priority = message_priority(event->kind);
 
     return priority <= LOG_ERR ? "31" : priority == LOG_WARNING ? "33" : NULL;
 }
 
-static int print_table(const Events *events)
+static int print_table(const CtlOptions *options, const JournalList *list)
 {
     static const size_t droppable[] = { COL_RELAY, COL_EVENT }; /* the sentence names the relay, too */
     _cleanup_(ctl_table_freep) CtlTable *table = NULL;
 
-    if (ctl_table_new(events->options, columns, COL_MAX, COL_UNIT, &table) < 0)
+    if (ctl_table_new(options, columns, COL_MAX, COL_UNIT, &table) < 0)
         return EXIT_USAGE;
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
-    for (size_t i = events->n; i-- > 0;) {
-        const EventRow *row = &events->items[i];
+    for (size_t i = 0; i < list->n; i++) {
+        const JournalEvent *event = &list->items[i].event;
         ctl_table_row(table);
-        ctl_table_number(table, COL_TIME, row->time);
-        ctl_table_text(table, COL_EVENT, message_name(row->kind));
-        for (size_t c = 0; c < COL_MAX; c++) {
+        ctl_table_number(table, COL_TIME, event->time);
+        ctl_table_text(table, COL_EVENT, message_name(event->kind));
+        for (size_t k = 0; k < ELEMENTSOF(fields); k++) {
+            const char *value = event->fields[fields[k].field];
+            size_t c = fields[k].column;
             uint64_t v = 0;
-            if (!row->values[c])
-                continue;
             if (columns[c].type == COLUMN_TEXT || columns[c].type == COLUMN_PROSE)
-                ctl_table_text(table, c, row->values[c]);
-            else if (parse_u64(row->values[c], &v) >= 0)
+                ctl_table_text(table, c, value);
+            else if (value && parse_u64(value, &v) >= 0)
                 ctl_table_number(table, c, v);
         }
-        if (row_color(row))
-            ctl_table_color(table, COL_EVENT, row_color(row));
+        if (event_color(event))
+            ctl_table_color(table, COL_EVENT, event_color(event));
     }
     return ctl_table_print(table) < 0 ? EXIT_FAILED : EXIT_FINE;
 }
 
 /* ---- following ---- */
 
-static int print_json_line(const CtlOptions *options, const EventRow *row)
+static int print_json_line(const CtlOptions *options, const JournalEvent *event)
 {
     struct json_object *object = json_object_new_object();
 
-    json_object_object_add(object, "time", json_object_new_int64((int64_t)row->time));
-    json_object_object_add(object, "event", ctl_json_text(message_name(row->kind)));
-    json_object_object_add(object, "relay", ctl_json_text(row->values[COL_RELAY]));
-    json_object_object_add(object, "message", ctl_json_text(row->values[COL_MESSAGE]));
+    json_object_object_add(object, "time", json_object_new_int64((int64_t)event->time));
+    json_object_object_add(object, "event", ctl_json_text(message_name(event->kind)));
+    json_object_object_add(object, "relay", ctl_json_text(event->fields[JOURNAL_RELAY]));
+    json_object_object_add(object, "message", ctl_json_text(event->fields[JOURNAL_MESSAGE]));
     return ctl_print_json(options, object);
 }
 
 /* A line as it comes: nothing can be lined up with what is yet to come. */
-static int print_line(const CtlOptions *options, const EventRow *row)
+static int print_line(const CtlOptions *options, const JournalEvent *event)
 {
-    _cleanup_(freep) char *time = ctl_format_time(row->time);
-    const char *color = options->color ? row_color(row) : NULL, *message = row->values[COL_MESSAGE];
+    _cleanup_(freep) char *time = ctl_format_time(event->time);
+    const char *color = options->color ? event_color(event) : NULL, *message = event->fields[JOURNAL_MESSAGE];
 
     if (options->json != JSON_OFF)
-        return print_json_line(options, row);
+        return print_json_line(options, event);
     printf("%s %s%s%s%-17s%s %s\n", time, color ? "\033[" : "", color ? color : "", color ? "m" : "",
-           message_name(row->kind), color ? "\033[0m" : "", message ? message : "");
+           message_name(event->kind), color ? "\033[0m" : "", message ? message : "");
     return fflush(stdout) == EOF ? -EIO : 0;
 }
 
-static int follow_event(sd_journal *j, usec_t realtime, void *userdata)
+static int follow_event(const JournalEvent *event, void *userdata)
 {
     const Events *events = userdata;
-    EventRow row;
 
-    if (read_row(events, j, realtime, &row) == 0)
-        return 0;
-    int r = print_line(events->options, &row);
-    row_clear(&row);
-    return r;
+    return is_selected(event, userdata) ? print_line(events->options, event) : 0;
 }
 
 /* What was found going back, then what comes. */
-static int follow(sd_journal *j, const Events *events)
+static int follow(JournalReader *reader, const JournalQuery *query, Events *events, const JournalList *list)
 {
     int r = 0;
 
-    for (size_t i = events->n; r >= 0 && i-- > 0;)
-        r = print_line(events->options, &events->items[i]);
-    return r < 0 ? r : journal_follow(j, follow_event, (void *)events);
-}
-
-/* ---- the verb ---- */
-
-/* Places the journal so that what comes next is the first entry that has not been read yet. */
-static int place_behind(sd_journal *j, const JournalOptions *wanted, const Events *events)
-{
-    int r;
-
-    if (events->cursor) {
-        r = sd_journal_seek_cursor(j, events->cursor);
-        return r >= 0 ? sd_journal_next(j) : r;
-    }
-    if (wanted->lines > 0) /* nothing was found from there on */
-        return sd_journal_seek_realtime_usec(j, wanted->since);
-    r = sd_journal_seek_tail(j);
-    if (r >= 0)
-        r = sd_journal_previous(j);
-    return r == 0 ? sd_journal_seek_head(j) : r;
-}
-
-static int read_events(sd_journal *j, const JournalOptions *wanted, Events *events)
-{
-    int r = journal_match_events(j);
-
-    if (r >= 0)
-        r = journal_walk_back(j, wanted, take_event, events);
-    if (r >= 0 && wanted->follow)
-        r = place_behind(j, wanted, events);
-    return r;
+    for (size_t i = 0; r >= 0 && i < list->n; i++)
+        r = print_line(events->options, &list->items[i].event);
+    return r < 0 ? r : journal_follow_events(reader, query, follow_event, events);
 }
 
 int ctl_events(int argc, char *argv[], const CtlOptions *options)
 {
-    _cleanup_(events_clear) Events events = { .options = options };
-    _cleanup_(sd_journal_closep) sd_journal *j = NULL;
-    JournalOptions wanted;
+    _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
+    _cleanup_(journal_list_clear) JournalList list = { 0 };
+    Events events = { .options = options };
+    CtlLast last;
 
-    int status = journal_options_read(argc, argv, true, &wanted);
+    int status = ctl_last_arguments(argc, argv, options, true, &last);
     if (status != 0)
         return status;
-    if (wanted.follow && options->columns) {
+    if (last.follow && options->columns) {
         ctl_error("--follow and --columns cannot be combined");
         return EXIT_USAGE;
     }
-    if (wanted.follow && !wanted.lines_set && wanted.since == 0)
-        wanted.lines = LINES_BEFORE_FOLLOW;
-    events.patterns = wanted.operands;
-    status = journal_open(options, &wanted, &j);
+    const JournalQuery query = ctl_last_query(&last);
+    if (last.follow && !last.lines_set && query.since == 0)
+        last.lines = LINES_BEFORE_FOLLOW;
+    events.patterns = last.operands;
+    status = ctl_source_open(&last.source, &reader);
     if (status != 0)
         return status;
-    int r = read_events(j, &wanted, &events);
-    if (r >= 0 && wanted.follow)
-        r = follow(j, &events);
-    if (r < 0) {
-        ctl_error("cannot read the journal: %s", strerror(-r));
-        return EXIT_FAILED;
-    }
-    if (events.n == 0)
-        journal_hint_nothing(options, &wanted);
-    return print_table(&events);
+    int r = journal_last_events(reader, &query, last.lines, is_selected, &events, &list);
+    ctl_source_complain(reader);
+    if (r >= 0 && last.follow)
+        r = follow(reader, &query, &events, &list);
+    return r < 0 ? ctl_source_failed(&last.source, r) : print_table(options, &list);
 }

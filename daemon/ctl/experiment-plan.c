@@ -115,7 +115,7 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Exp
                                                   { "seed", required_argument, NULL, OPTION_SEED },
                                                   { 0 } };
 
-    int r = ctl_source_arguments(argc, argv, options, long_options, take_option, plan, &plan->source);
+    int r = ctl_source_arguments(argc, argv, options, long_options, take_option, plan, &plan->source, NULL);
     if (r != 0)
         return r;
     if (plan->n_groups == 0) {

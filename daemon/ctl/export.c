@@ -163,7 +163,7 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Ctl
                                                   { "utc-offset", no_argument, NULL, OPTION_UTC_OFFSET },
                                                   { "all", no_argument, NULL, OPTION_ALL },
                                                   { 0 } };
-    int r = ctl_source_arguments(argc, argv, options, long_options, take_option, e, source);
+    int r = ctl_source_arguments(argc, argv, options, long_options, take_option, e, source, NULL);
 
     if (r != 0)
         return r;

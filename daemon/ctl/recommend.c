@@ -24,19 +24,20 @@ static void failures_clear(Failures *failures)
 
 static int count_failure(const JournalEvent *event, void *userdata)
 {
+    const char *allocator = event->fields[JOURNAL_ALLOCATOR];
     Failures *failures = userdata;
 
-    if (event->kind != MESSAGE_RELAY_FAILED || isempty(event->allocator))
+    if (event->kind != MESSAGE_RELAY_FAILED || isempty(allocator))
         return 0;
     for (size_t i = 0; i < failures->n; i++)
-        if (streq(failures->items[i].allocator, event->allocator)) {
+        if (streq(failures->items[i].allocator, allocator)) {
             failures->items[i].count++;
             return 0;
         }
     if (failures->n == FAILURES_MAX)
         return 0;
     GROW(failures->items, failures->capacity, failures->n);
-    failures->items[failures->n++] = (RecommendFailures){ xstrdup(event->allocator), 1 };
+    failures->items[failures->n++] = (RecommendFailures){ xstrdup(allocator), 1 };
     return 0;
 }
 

@@ -116,10 +116,10 @@ int ctl_report_event(const JournalEvent *event, void *userdata)
     default:
         return 0;
     }
-    if (events->n == SERIES_EVENTS_MAX)
+    if (events->n == SERIES_EVENTS_MAX || !event->fields[JOURNAL_MESSAGE])
         return 0;
     GROW(events->items, events->capacity, events->n);
-    events->items[events->n++] = (ReportEvent){ event->time, xstrdup(event->message) };
+    events->items[events->n++] = (ReportEvent){ event->time, xstrdup(event->fields[JOURNAL_MESSAGE]) };
     return 0;
 }
 

@@ -68,8 +68,8 @@ int ctl_report_arguments(int argc, char *argv[], const CtlOptions *options, CtlS
     static const struct option long_options[] = { REPORT_LONG_OPTIONS, { 0 } };
 
     *ret_report = REPORT_OPTIONS_DEFAULT;
-    int r =
-        ctl_source_arguments(argc, argv, options, long_options, take_report_option, ret_report, ret_source);
+    int r = ctl_source_arguments(argc, argv, options, long_options, take_report_option, ret_report,
+                                 ret_source, NULL);
     if (r != 0)
         return r;
     if (ret_source->at_text) {
@@ -128,7 +128,7 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Rep
                                                   { 0 } };
 
     *ret = (ReportArguments){ .report = REPORT_OPTIONS_DEFAULT };
-    int r = ctl_source_arguments(argc, argv, options, long_options, take_option, ret, &ret->source);
+    int r = ctl_source_arguments(argc, argv, options, long_options, take_option, ret, &ret->source, NULL);
     if (r != 0)
         return r;
     if (options->json != JSON_OFF) {

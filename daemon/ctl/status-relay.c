@@ -2,8 +2,8 @@
 /* The verb status for relays: each in full, by the daemon or without it. Changes nothing. */
 #include "ctl/lib/fleet.h"
 #include "ctl/lib/manager.h"
-#include "ctl/lib/recent.h"
 #include "ctl/status.h"
+#include "io/journal.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -38,7 +38,7 @@ static const char *or_dash(const char *s)
     return isempty(s) ? "-" : s;
 }
 
-static void print_relay(FILE *f, const CtlOptions *options, const RelayStatus *r, const RecentEvents *events)
+static void print_relay(FILE *f, const CtlOptions *options, const RelayStatus *r, const JournalList *events)
 {
     const char *sgr = state_color(r->state ? r->state : "");
     _cleanup_(freep) char *dot = ctl_paint(options, sgr, !ctl_utf8() ? "*" : r->pid > 0 ? "●" : "○");
@@ -72,20 +72,21 @@ static void print_relay(FILE *f, const CtlOptions *options, const RelayStatus *r
     for (size_t i = 0; i < events->n; i++) {
         _cleanup_(freep) char *time = ctl_format_time(events->items[i].time);
         fputs(time, f);
-        ctl_write_wrapped(f, events->items[i].message, ctl_terminal_width(), (int)strlen(time) + 1,
-                          strlen(time));
+        ctl_write_wrapped(f, events->items[i].event.fields[JOURNAL_MESSAGE], ctl_terminal_width(),
+                          (int)strlen(time) + 1, strlen(time));
     }
 }
 
-static struct json_object *relay_json(const RelayStatus *r, const RecentEvents *events)
+static struct json_object *relay_json(const RelayStatus *r, const JournalList *events)
 {
     struct json_object *json = relay_status_json(r), *array = json_object_new_array();
 
     for (size_t i = 0; i < events->n; i++) {
         struct json_object *event = json_object_new_object();
         json_object_object_add(event, "time", json_object_new_uint64(events->items[i].time));
-        json_object_object_add(event, "event", ctl_json_text(events->items[i].name));
-        json_object_object_add(event, "message", ctl_json_text(events->items[i].message));
+        json_object_object_add(event, "event", ctl_json_text(message_name(events->items[i].event.kind)));
+        json_object_object_add(event, "message",
+                               ctl_json_text(events->items[i].event.fields[JOURNAL_MESSAGE]));
         json_object_array_add(array, event);
     }
     json_object_object_add(json, "events", array);
@@ -132,9 +133,16 @@ static int relay_status(sd_bus *bus, const Fleet *fleet, const FleetRow *row, Re
     return relay_status_get(bus, row->path, SAY_ALL, ret);
 }
 
+static bool has_message(const JournalEvent *event, void *userdata)
+{
+    (void)userdata;
+    return event->fields[JOURNAL_MESSAGE] != NULL;
+}
+
 int status_relays(char *const *patterns, const CtlOptions *options)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
     _cleanup_(freep) char *text = NULL;
     struct json_object *array = json_object_new_array();
@@ -146,17 +154,19 @@ int status_relays(char *const *patterns, const CtlOptions *options)
     FILE *f = open_memstream(&text, &size);
     if (!f)
         abort();
+    /* The journal of another host is not to be had over its bus. One that may not be read adds nothing. */
+    if (status == 0 && local)
+        (void)journal_reader_open(&(JournalSource){ 0 }, &reader);
     for (size_t i = 0; status == 0 && i < fleet.n; i++) {
         _cleanup_(relay_status_clear) RelayStatus facts = { 0 };
-        _cleanup_(recent_events_clear) RecentEvents events = { 0 };
+        _cleanup_(journal_list_clear) JournalList events = { 0 };
+        const JournalQuery query = { .until = USEC_INFINITY, .relay = fleet.rows[i].relay };
         if (relay_status(bus, &fleet, &fleet.rows[i], &facts) < 0) {
             status = EXIT_FAILED;
             break;
         }
-        /* The journal of another host is not to be had over its bus. One that may not be read adds nothing.
-         */
-        if (local && recent_events_read(fleet.rows[i].relay, EVENTS_SHOWN, &events) < 0)
-            events = (RecentEvents){ 0 };
+        if (reader)
+            (void)journal_last_events(reader, &query, EVENTS_SHOWN, has_message, NULL, &events);
         fine = fine && state_is_fine(fleet.rows[i].state);
         if (options->json != JSON_OFF) {
             json_object_array_add(array, relay_json(&facts, &events));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Finds journal files and opens them. What sd-journal leaves out silently (a file that is cut off, or not
  * allowed) is opened or named here. */
+#include "core/dropin.h"
 #include "io/journal-private.h"
 
 #include <dirent.h>
@@ -237,23 +238,73 @@ static int open_directory(JournalFiles *files, const char *path, bool deeper)
     return r;
 }
 
-static int open_host(JournalFiles *files, bool merge)
+/* The root folder of a local container, as machined notes it, readable by root; NULL: there is none of that
+ * name. */
+static char *machine_root(const char *machine)
 {
-    static const char *const roots[] = { "/var/log/journal", "/run/log/journal" };
-    char machine[SD_ID128_STRING_MAX];
-    sd_id128_t id;
-    int r = sd_id128_get_machine(&id);
+    _cleanup_(freep) char *path = xasprintf("/run/systemd/machines/%s", machine);
+    _cleanup_(fclosep) FILE *f = strchr(machine, '/') ? NULL : fopen(path, "re");
+    char text[16384];
 
-    if (r < 0 && !merge)
-        return r;
-    for (size_t i = 0; i < ELEMENTSOF(roots); i++) {
+    if (!f)
+        return NULL;
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    _cleanup_(strv_freep) char **state = environment_file_parse(text);
+    return xstrdup(strv_env_get(state, "ROOT"));
+}
+
+/* `root`: "" for this host. NULL in place of `machine`: of all machines. */
+static int open_root(JournalFiles *files, const char *root, const char *machine)
+{
+    static const char *const folders[] = { "/var/log/journal", "/run/log/journal" };
+
+    for (size_t i = 0; i < ELEMENTSOF(folders); i++) {
         _cleanup_(freep) char *path =
-            merge ? xstrdup(roots[i]) : xasprintf("%s/%s", roots[i], sd_id128_to_string(id, machine));
-        r = open_directory(files, path, merge);
+            xasprintf("%s%s%s%s", root, folders[i], machine ? "/" : "", machine ? machine : "");
+        int r = open_directory(files, path, !machine);
         if (r < 0 && r != -ENOENT && r != -EACCES)
             return r;
         files->denied += r == -EACCES;
     }
+    return 0;
+}
+
+static int open_source(JournalFiles *files, const JournalSource *source)
+{
+    char machine[SD_ID128_STRING_MAX];
+    sd_id128_t id;
+
+    if (source->directory)
+        return open_directory(files, source->directory, true);
+    if (source->machine) {
+        _cleanup_(freep) char *root = machine_root(source->machine);
+        return root ? open_root(files, root, NULL) : -ENOENT;
+    }
+    if (source->merge)
+        return open_root(files, "", NULL);
+    int r = sd_id128_get_machine(&id);
+    return r < 0 ? r : open_root(files, "", sd_id128_to_string(id, machine));
+}
+
+int journal_live_reader(const JournalSource *source, sd_journal **ret)
+{
+    _cleanup_(freep) char *root = source->machine ? machine_root(source->machine) : NULL;
+    sd_journal *j = NULL;
+    int r;
+
+    if (source->directory)
+        r = sd_journal_open_directory(&j, source->directory, 0);
+    else if (source->machine)
+        r = root ? sd_journal_open_directory(&j, root, SD_JOURNAL_OS_ROOT) : -ENOENT;
+    else
+        r = sd_journal_open(&j, source->merge ? 0 : SD_JOURNAL_LOCAL_ONLY);
+    if (r >= 0)
+        r = sd_journal_set_data_threshold(j, 0);
+    if (r < 0) {
+        sd_journal_close(j);
+        return r;
+    }
+    *ret = j;
     return 0;
 }
 
@@ -288,8 +339,7 @@ int journal_files_open(const JournalSource *source, JournalFiles *ret)
     for (size_t before = SIZE_MAX, round = 0; before != files.n && round < 4; round++) {
         before = files.n;
         files.denied = 0;
-        int r = source->directory ? open_directory(&files, source->directory, true)
-                                  : open_host(&files, source->merge);
+        int r = open_source(&files, source);
         if (r < 0)
             return r;
     }

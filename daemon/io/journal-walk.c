@@ -37,20 +37,33 @@ static int match_kind(sd_journal *j, MessageKind kind)
     return sd_journal_add_match(j, match, 0);
 }
 
-static int match_samples(sd_journal *j, unsigned kinds)
+static int match_relay(sd_journal *j, const char *relay)
+{
+    _cleanup_(freep) char *match = relay ? xasprintf("RELAYALLOC_RELAY=%s", relay) : NULL;
+
+    return match ? sd_journal_add_match(j, match, 0) : 0;
+}
+
+static int match_samples(sd_journal *j, unsigned kinds, const char *relay)
 {
     int r = 0;
 
-    if (kinds & JOURNAL_RELAY)
+    if (kinds & JOURNAL_KIND_RELAY) {
         r = match_kind(j, MESSAGE_SAMPLE_RELAY);
-    if (r >= 0 && kinds & JOURNAL_FLEET)
-        r = match_kind(j, MESSAGE_SAMPLE_FLEET);
+        if (r >= 0)
+            r = match_relay(j, relay);
+    }
+    if (r >= 0 && kinds & JOURNAL_KIND_FLEET) {
+        r = sd_journal_add_disjunction(j);
+        if (r >= 0)
+            r = match_kind(j, MESSAGE_SAMPLE_FLEET);
+    }
     return r;
 }
 
-static int match_events(sd_journal *j)
+int journal_match_events(sd_journal *j, const char *relay)
 {
-    int r = 0;
+    int r = match_relay(j, relay);
 
     for (MessageKind kind = 0; r >= 0 && kind < _MESSAGE_MAX; kind++)
         if (kind != MESSAGE_SAMPLE_RELAY && kind != MESSAGE_SAMPLE_FLEET)
@@ -74,7 +87,8 @@ static int reopen_matched(JournalWalk *walk)
 
     if (r < 0 || walk->unmatched)
         return r;
-    return walk->events ? match_events(walk->j) : match_samples(walk->j, walk->kinds);
+    return walk->events ? journal_match_events(walk->j, walk->query.relay)
+                        : match_samples(walk->j, walk->kinds, walk->query.relay);
 }
 
 /* ---- places ---- */
@@ -82,7 +96,8 @@ static int reopen_matched(JournalWalk *walk)
 static const struct {
     MessageKind kind;
     unsigned bit;
-} sample_kinds[] = { { MESSAGE_SAMPLE_RELAY, JOURNAL_RELAY }, { MESSAGE_SAMPLE_FLEET, JOURNAL_FLEET } };
+} sample_kinds[] = { { MESSAGE_SAMPLE_RELAY, JOURNAL_KIND_RELAY },
+                     { MESSAGE_SAMPLE_FLEET, JOURNAL_KIND_FLEET } };
 
 /* The kind of sample that the present entry is; 0: none. */
 static unsigned kind_here(sd_journal *j)
@@ -174,7 +189,7 @@ static usec_t look_back(JournalWalk *walk)
     unsigned kind = 0;
 
     walk->unmatched = true;
-    if (reopen_matched(walk) >= 0 && seek_behind(walk->j, walk->until) >= 0)
+    if (reopen_matched(walk) >= 0 && seek_behind(walk->j, walk->query.until) >= 0)
         for (size_t i = 0; kind == 0 && i < LOOK_BACK && sd_journal_previous(walk->j) > 0; i++)
             if (sd_journal_get_realtime_usec(walk->j, &time) >= 0) {
                 newest = time > newest ? time : newest;
@@ -182,8 +197,8 @@ static usec_t look_back(JournalWalk *walk)
             }
     walk->unmatched = false;
     walk->kinds |= kind;
-    if (walk->until >= walk->file->last && newest + INDEX_SLACK < walk->file->last) {
-        walk->kinds |= walk->kinds == 0 ? JOURNAL_RELAY | JOURNAL_FLEET : 0;
+    if (walk->query.until >= walk->file->last && newest + INDEX_SLACK < walk->file->last) {
+        walk->kinds |= walk->kinds == 0 ? JOURNAL_KIND_RELAY | JOURNAL_KIND_FLEET : 0;
         return walk->file->last;
     }
     return kind != 0 ? time : 0;
@@ -193,12 +208,12 @@ static usec_t look_back(JournalWalk *walk)
  * entries together. 0: none. */
 static usec_t expected_end(JournalWalk *walk)
 {
-    const usec_t end = walk->file->last < walk->until ? walk->file->last : walk->until;
-    usec_t time = last_time(walk->j, walk->until);
+    const usec_t end = walk->file->last < walk->query.until ? walk->file->last : walk->query.until;
+    usec_t time = last_time(walk->j, walk->query.until);
 
     if (time == 0 && was_dropped(walk->j))
         return reopen_matched(walk) < 0 ? 0 : end;
-    if (walk->events || time + INDEX_SLACK >= end)
+    if (walk->events || walk->query.relay || time + INDEX_SLACK >= end)
         return time;
     usec_t seen = look_back(walk);
     if (reopen_matched(walk) < 0)
@@ -206,13 +221,12 @@ static usec_t expected_end(JournalWalk *walk)
     return seen > time ? seen : time;
 }
 
-int journal_walk_begin(JournalWalk *walk, JournalFiles *files, const JournalFileEntry *file, usec_t since,
-                       usec_t until, bool events)
+int journal_walk_begin(JournalWalk *walk, JournalFiles *files, const JournalFileEntry *file,
+                       const JournalQuery *query, bool events)
 {
     *walk = (JournalWalk){ .files = files,
                            .file = file,
-                           .since = since,
-                           .until = until,
+                           .query = *query,
                            .events = events,
                            .statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC) };
     int r = reopen(walk);
@@ -227,7 +241,7 @@ int journal_walk_begin(JournalWalk *walk, JournalFiles *files, const JournalFile
         return 0;
     }
     walk->tail = expected_end(walk);
-    walk->found = seek_first(walk, since);
+    walk->found = seek_first(walk, query->since);
     return 1;
 }
 
@@ -257,7 +271,7 @@ static bool walk_from_head(JournalWalk *walk, usec_t after)
  */
 static bool skip_damage(JournalWalk *walk)
 {
-    usec_t from = walk->since > walk->file->first ? walk->since : walk->file->first, time;
+    usec_t from = walk->query.since > walk->file->first ? walk->query.since : walk->file->first, time;
 
     if (walk->last > 0)
         from = walk->last;
@@ -323,13 +337,13 @@ bool journal_walk_next(JournalWalk *walk, usec_t *ret_time)
             step(walk);
     walk->entries++;
     while (!walk->found || sd_journal_get_realtime_usec(walk->j, &time) < 0) {
-        if (walk->last >= walk->tail || walk->tail < walk->since)
+        if (walk->last >= walk->tail || walk->tail < walk->query.since)
             return false; /* the end */
         walk->found = repair(walk);
         if (!walk->found)
             return false;
     }
-    if (time > walk->until)
+    if (time > walk->query.until)
         return false;
     *ret_time = walk->last = time;
     return true;

@@ -60,7 +60,10 @@ class Journal:
         self.writer = None
 
     def write(self, *entries):
-        subprocess.run([REMOTE, "-o", self.folder / "test.journal", "-"], input=b"".join(entries), check=True,
+        self.add_file("test", *entries)
+
+    def add_file(self, name, *entries):
+        subprocess.run([REMOTE, "-o", self.folder / f"{name}.journal", "-"], input=b"".join(entries), check=True,
                        capture_output=True)
 
     def open(self):
@@ -143,7 +146,9 @@ def test_malformed_samples(run, journal):
     journal.write(entry(T0, MESSAGE_ID=IDS["sample-fleet"], RELAYALLOC_FLEET="garbage\nr\tB\tx\t1\t1\t2\t3\t4\t5\n"),
                   entry(T0 + 1, MESSAGE_ID=IDS["sample-fleet"], MESSAGE="no rows"),
                   entry(T0 + 2, MESSAGE_ID=IDS["sample-relay"], RELAYALLOC_RELAY="r", RELAYALLOC_RSS="-1"))
-    assert [row["rss"] or 0 for row in run("history", "r", "--json=short").json] == [2, 0]
+    done = run("history", "r", "--json=short")
+    assert [row["rss"] for row in done.json] == [2]
+    assert "test.journal: 3 entries are incomplete or malformed, and not counted" in done.err
 
 
 # ---- events ----
@@ -264,9 +269,29 @@ def test_follow_from_an_empty_journal_as_json(follow, journal):
 
 
 def test_follow_shows_nothing_old_when_asked_for_none(follow, journal, events):
+    journal.write(sample(T0 + 600 * MINUTE, "relay1", 1))  # the events are long past
     for options in (["-n0"], ["--since=now"], ["nobody"]):
         f = follow(*options)
         assert f.quiet(), options
+
+
+# ---- damage ----
+
+def test_a_damaged_file_is_named_and_the_others_are_shown(run, journal):
+    (journal.folder / "noise.journal").write_bytes(bytes(range(256)) * 4000)
+    journal.write(sample(T0, "r", 1), event(T0 + 1, "relay-moved", "yes", "r"))
+    for verb in (["history", "r"], ["events"]):
+        done = run(*verb, "--json=short")
+        assert done.status == 0 and len(done.json) == 1
+        assert done.err == f"relayallocctl: {journal.folder}/noise.journal: damaged; not read\n"
+
+
+def test_files_that_overlap(run, journal):
+    """Two hosts, or a file that was rotated while it was read: rows stand in order of time."""
+    journal.write(*(event(T0 + 2 * i * MINUTE, "relay-moved", f"a{i}", "r") for i in range(4)))
+    journal.add_file("more", *(event(T0 + (2 * i + 1) * MINUTE, "relay-moved", f"b{i}", "r") for i in range(4)))
+    assert [row["message"] for row in run("events", "--json=short").json] == "a0 b0 a1 b1 a2 b2 a3 b3".split()
+    assert [row["message"] for row in run("events", "--json=short", "-n3").json] == "b2 a3 b3".split()
 
 
 # ---- usage ----
@@ -275,7 +300,7 @@ def test_follow_shows_nothing_old_when_asked_for_none(follow, journal, events):
     ["history"], ["history", "a", "b"], ["history", "a", "-f"], ["history", "a", "--since=someday"],
     ["history", "a", "-n", "x"], ["history", "a", "-n"], ["history", "a", "-o", "nonsense"], ["events", "--nonsense"],
     ["events", "-f", "--until=now"], ["events", "-f", "-o", "time"], ["events", "-o", "nonsense"],
-    ["-H", "host", "events"], ["-H", "host", "history", "a"],
+    ["-H", "host", "events"], ["-H", "host", "history", "a"], ["-M", "machine", "events"],
 ])
 def test_wrong_usage(run, journal, arguments, no_bus):
     journal.write(sample(T0, "a", 1))
@@ -286,5 +311,6 @@ def test_wrong_usage(run, journal, arguments, no_bus):
 def test_no_such_journal(no_bus):
     done = no_bus("events", "--directory=/no/such/folder")
     assert done.status == 1 and "/no/such/folder" in done.err
-    done = no_bus("-M", "no-such-machine", "events")
-    assert done.status == 1 and "no-such-machine" in done.err
+    for verb in (["events"], ["history", "a"], ["report"]):
+        done = no_bus("-M", "no-such-machine", *verb)
+        assert done.status == 1 and done.err == "relayallocctl: no-such-machine: there is no container of this name\n"

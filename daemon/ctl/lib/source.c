@@ -53,20 +53,38 @@ static bool take_option(CtlSource *source, int c, const char *value)
     }
 }
 
-int ctl_source_arguments(int argc, char *argv[], const CtlOptions *options, const struct option *long_options,
-                         SourceOptionFunc *take, void *userdata, CtlSource *ret)
+/* ":", then the letters of those that have one. */
+static void short_options(const struct option *option, char ret[static 64])
 {
+    *ret++ = ':';
+    for (; option->name; option++)
+        if (option->val < SOURCE_OPTION_FILE) {
+            *ret++ = (char)option->val;
+            if (option->has_arg == required_argument)
+                *ret++ = ':';
+        }
+    *ret = '\0';
+}
+
+int ctl_source_arguments(int argc, char *argv[], const CtlOptions *options, const struct option *long_options,
+                         SourceOptionFunc *take, void *userdata, CtlSource *ret, char *const **ret_operands)
+{
+    char letters[64];
+
+    short_options(long_options, letters);
     source_init(ret, options);
     optind = 0;
     opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, ":S:U:D:m", long_options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, letters, long_options, NULL)) != -1;) {
         if (c == ':' || c == '?')
             return ctl_bad_option(c, argv);
         int r = take_option(ret, c, optarg) ? 0 : take(c, optarg, userdata);
         if (r != 0)
             return r;
     }
-    if (optind < argc) {
+    if (ret_operands) {
+        *ret_operands = argv + optind;
+    } else if (optind < argc) {
         ctl_error("%s takes no operand \"%s\"", argv[0], argv[optind]);
         return EXIT_USAGE;
     }
@@ -85,6 +103,29 @@ static int take_time(const CtlSource *source, const char *option, const char *te
               : r == -ERANGE ? "out of range"
                              : "not a time; write it like \"2026-01-08 06:00\", \"yesterday\" or \"-3d\"");
     return EXIT_USAGE;
+}
+
+/* Whose journal? */
+static int check_place(CtlSource *source)
+{
+    const CtlOptions *options = source->options;
+
+    if (options->host) {
+        ctl_error("the journal of another host cannot be read with --host; run relayallocctl there, or "
+                  "collect it with systemd-journal-remote and use --directory");
+        return EXIT_USAGE;
+    }
+    if (!options->machine)
+        return 0;
+    if (source->file || source->journal.directory || source->journal.merge) {
+        ctl_error("--machine and --%s cannot be combined", source->file                ? "file"
+                                                           : source->journal.directory ? "directory"
+                                                                                       : "merge");
+        return EXIT_USAGE;
+    }
+    if (!streq(options->machine, ".host"))
+        source->journal.machine = options->machine;
+    return 0;
 }
 
 int ctl_source_check(CtlSource *source)
@@ -120,13 +161,7 @@ int ctl_source_check(CtlSource *source)
         ctl_error("--since is after --%s", source->at > 0 ? "at" : "until");
         return EXIT_USAGE;
     }
-    if (source->options->host || source->options->machine) {
-        ctl_error("the journal of another host cannot be read with %s; collect it with "
-                  "systemd-journal-remote and use --directory",
-                  source->options->host ? "--host" : "--machine");
-        return EXIT_USAGE;
-    }
-    return 0;
+    return check_place(source);
 }
 
 /* The choices that need a look at all samples first. */
@@ -152,6 +187,8 @@ static const char *source_name(const CtlSource *source)
 {
     if (source->file)
         return streq(source->file, "-") ? "standard input" : source->file;
+    if (source->journal.machine)
+        return source->journal.machine;
     return source->journal.directory ? source->journal.directory : "the journal";
 }
 
@@ -396,26 +433,36 @@ static int survey_journal(const CtlSource *source, JournalReader *reader, usec_t
     JournalFeed feed = { .series = &survey };
 
     series_init(&survey, &(SeriesOptions){ .until = USEC_INFINITY, .slice = USEC_PER_DAY });
-    int r = journal_read_samples(reader, source->since, USEC_INFINITY, feed_survey, &feed);
+    const JournalQuery query = { .since = source->since, .until = USEC_INFINITY };
+    int r = journal_read_samples(reader, &query, feed_survey, &feed);
     if (r < 0)
         return r;
     *ret_step = survey_step(&survey);
     return 0;
 }
 
-static int journal_failed(const CtlSource *source, int r)
+int ctl_source_failed(const CtlSource *source, int r)
 {
     const char *where = source_name(source);
 
     if (r == -EACCES)
         ctl_error("%s: not allowed to read it; run as root or as a member of the group systemd-journal",
                   where);
+    else if (r == -ENOENT && source->journal.machine)
+        ctl_error("%s: there is no container of this name", where);
     else
         ctl_error("%s: %s", where, strerror(-r));
     return EXIT_FAILED;
 }
 
-static void print_complaints(const JournalReader *reader)
+int ctl_source_open(const CtlSource *source, JournalReader **ret)
+{
+    int r = journal_reader_open(&source->journal, ret);
+
+    return r < 0 ? ctl_source_failed(source, r) : 0;
+}
+
+void ctl_source_complain(const JournalReader *reader)
 {
     STRV_FOREACH (c, journal_reader_complaints(reader))
         ctl_error("%s", *c);
@@ -429,16 +476,16 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
     usec_t until = source->at > 0 ? source->until + USEC_PER_DAY : source->until;
 
     source->has_group = source->has_allocator = true;
-    int r = journal_reader_open(&source->journal, &reader);
-    if (r < 0)
-        return journal_failed(source, r);
+    int r = ctl_source_open(source, &reader);
+    if (r != 0)
+        return r;
     r = journal_survey(reader, source->since, until, &first, &last);
     if (r >= 0)
         r = survey_journal(source, reader, &step);
     if (r < 0) {
-        print_complaints(reader);
+        ctl_source_complain(reader);
         if (r != -ENODATA)
-            return journal_failed(source, r);
+            return ctl_source_failed(source, r);
         return ctl_source_nothing(source);
     }
     SeriesOptions options = choose(source, by, first, last, step);
@@ -447,13 +494,15 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
     JournalFeed feed = { .series = ret };
     if (source->at > 0) /* no further than the next collection */
         until = source->at + step;
-    r = journal_read_samples(reader, source->since, until, feed_sample, &feed);
+    JournalQuery query = { .since = source->since, .until = until };
+    r = journal_read_samples(reader, &query, feed_sample, &feed);
+    query.until = source->until;
     if (r == 0 && events)
-        r = journal_read_events(reader, source->since, source->until, events->func, events->userdata);
-    print_complaints(reader);
+        r = journal_read_events(reader, &query, events->func, events->userdata);
+    ctl_source_complain(reader);
     if (r < 0) {
         series_clear(ret);
-        return journal_failed(source, r);
+        return ctl_source_failed(source, r);
     }
     series_finish(ret);
     return 0;
@@ -467,11 +516,12 @@ int ctl_source_read(CtlSource *source, SourceBy by, const SourceEvents *events, 
 int ctl_source_samples(const CtlSource *source, JournalSampleFunc *func, void *userdata)
 {
     _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
-    int r = journal_reader_open(&source->journal, &reader);
+    const JournalQuery query = { .since = source->since, .until = source->until };
+    int r = ctl_source_open(source, &reader);
 
-    if (r >= 0)
-        r = journal_read_samples(reader, source->since, source->until, func, userdata);
-    if (reader)
-        print_complaints(reader);
-    return r < 0 ? journal_failed(source, r) : 0;
+    if (r != 0)
+        return r;
+    r = journal_read_samples(reader, &query, func, userdata);
+    ctl_source_complain(reader);
+    return r < 0 ? ctl_source_failed(source, r) : 0;
 }

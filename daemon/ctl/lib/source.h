@@ -4,7 +4,7 @@
 #pragma once
 
 #include "ctl/lib/ctl.h"
-#include "io/journal-read.h"
+#include "io/journal.h"
 #include "report/series.h"
 
 #include <getopt.h>
@@ -42,10 +42,11 @@ enum {
 
 /* Takes one of the verb's own options. 0, or EXIT_USAGE after a message. */
 typedef int SourceOptionFunc(int c, const char *value, void *userdata);
-/* The arguments of a verb that takes no operands: SOURCE_LONG_OPTIONS, which `long_options` begins with, into
- * *ret, what else it has by take(). 0, or EXIT_USAGE after a message; then comes ctl_source_check(). */
+/* The arguments of a verb: those of SOURCE_LONG_OPTIONS that stand in `long_options` into *ret, what else
+ * stands there by take(), which may be NULL. `ret_operands` NULL: it takes none. 0, or EXIT_USAGE after a
+ * message; then comes ctl_source_check(). */
 int ctl_source_arguments(int argc, char *argv[], const CtlOptions *options, const struct option *long_options,
-                         SourceOptionFunc *take, void *userdata, CtlSource *ret);
+                         SourceOptionFunc *take, void *userdata, CtlSource *ret, char *const **ret_operands);
 /* When all options are read. 0, or EXIT_USAGE after a message. */
 int ctl_source_check(CtlSource *source);
 
@@ -66,6 +67,13 @@ int ctl_source_read(CtlSource *source, SourceBy by, const SourceEvents *events, 
 
 /* Says that there are no samples, and returns EXIT_FAILED. */
 int ctl_source_nothing(const CtlSource *source);
+
+/* Opens the journal. 0, or an ExitStatus after a message. */
+int ctl_source_open(const CtlSource *source, JournalReader **ret);
+/* Says that it cannot be read; EXIT_FAILED. */
+int ctl_source_failed(const CtlSource *source, int r);
+/* Says what could not be read of it. */
+void ctl_source_complain(const JournalReader *reader);
 
 /* Hands on all samples of the journal in the time asked for. 0, or an ExitStatus after a message. */
 int ctl_source_samples(const CtlSource *source, JournalSampleFunc *func, void *userdata);

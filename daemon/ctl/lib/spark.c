@@ -2,7 +2,7 @@
 #include "ctl/lib/spark.h"
 
 #include "ctl/lib/ctl.h"
-#include "io/journal-read.h"
+#include "io/journal.h"
 
 void sparks_clear(Sparks *sparks)
 {
@@ -70,8 +70,8 @@ int sparks_read_journal(Sparks *sparks, usec_t now)
     int r = journal_reader_open(&(JournalSource){ 0 }, &reader);
     if (r < 0)
         return r;
-    return journal_read_samples(reader, now - SPARK_MINUTES * USEC_PER_MINUTE, USEC_INFINITY, take_sample,
-                                sparks);
+    const JournalQuery hour = { .since = now - SPARK_MINUTES * USEC_PER_MINUTE, .until = USEC_INFINITY };
+    return journal_read_samples(reader, &hour, take_sample, sparks);
 }
 
 /* ---- drawing ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of io/journal-read on real journal files, made from export format by systemd-journal-remote (package
+/* Tests of io/journal on real journal files, made from export format by systemd-journal-remote (package
  * of the same name): what is read, what is refused, and what damage costs. */
-#include "io/journal-read.h"
+#include "io/journal.h"
 #include "test.h"
 
 #include <endian.h>
@@ -28,7 +28,7 @@ typedef struct Fixture {
 static int setup(void **state)
 {
     Fixture *f = xcalloc(1, sizeof(*f));
-    char name[] = "/tmp/test-journal-read-XXXXXX";
+    char name[] = "/tmp/test-journal-XXXXXX";
 
     assert_non_null(mkdtemp(name));
     f->directory = xstrdup(name);
@@ -182,7 +182,8 @@ static char *samples_as_text(const Fixture *f, usec_t since, usec_t until)
     size_t size;
 
     got.out = open_memstream(&got.text, &size);
-    assert_int_equal(journal_read_samples(reader, since, until, count, &got), 0);
+    const JournalQuery query = { .since = since, .until = until };
+    assert_int_equal(journal_read_samples(reader, &query, count, &got), 0);
     fclose(got.out);
     assert_null(journal_reader_complaints(reader));
     return got.text;
@@ -261,7 +262,7 @@ static void test_only_root_counts(void **state)
     free(write_journal(f, "a.journal"));
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
     Got got = { 0 };
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, &JOURNAL_QUERY_ALL, count, &got), 0);
     assert_int_equal(got.n, 2);
     assert_int_equal(got.rss, 400);
     assert_complains(reader, "1 entries under our names were not logged by root");
@@ -290,9 +291,9 @@ static void test_malformed(void **state)
     free(write_journal(f, "a.journal"));
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
     Got got = { 0 };
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
-    assert_int_equal(got.n, 2);
-    assert_int_equal(got.rss, 300); /* of a fleet entry, the rows before the broken one */
+    assert_int_equal(journal_read_samples(reader, &JOURNAL_QUERY_ALL, count, &got), 0);
+    assert_int_equal(got.n, 3);
+    assert_int_equal(got.rss, 600); /* of a fleet entry, all rows but the broken one */
     assert_complains(reader, "9 entries are incomplete or malformed");
 }
 
@@ -322,7 +323,7 @@ static void test_stop(void **state)
         sample(f, T0 + i, "r1", 1);
     free(write_journal(f, "a.journal"));
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 42);
+    assert_int_equal(journal_read_samples(reader, &JOURNAL_QUERY_ALL, count, &got), 42);
     assert_int_equal(got.n, 3);
 }
 
@@ -350,7 +351,7 @@ static void test_large_file(void **state)
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
     Got got = { 0 };
 
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, &JOURNAL_QUERY_ALL, count, &got), 0);
     assert_int_equal(got.n, n);
     assert_int_equal(got.rss, n * UINT64_C(1000000000) + (uint64_t)n * (n - 1) / 2 * 4096);
     assert_false(got.out_of_order);
@@ -373,7 +374,7 @@ static void test_rotated_meanwhile(void **state)
     _cleanup_(freep) char *archived = xasprintf("%s/system@0-0.journal", f->directory);
     assert_int_equal(rename(a, archived), 0);
     assert_int_equal(unlink(b), 0);
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, &JOURNAL_QUERY_ALL, count, &got), 0);
     assert_int_equal(got.n, 2);
     assert_int_equal(got.rss, 3);
     assert_complains(reader, "other.journal: deleted in the meantime; not read");
@@ -399,7 +400,7 @@ static void test_truncated(void **state)
     _cleanup_(freep) char *path = xasprintf("%s/a.journal", f->directory);
     assert_int_equal(truncate(path, size_of(path) / 2), 0);
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, &JOURNAL_QUERY_ALL, count, &got), 0);
     print_message("half of the file: %zu of %zu samples\n", got.n - 1, n);
     usec_t first, last;
     assert_int_equal(journal_survey(reader, 0, T0 + 29 * USEC_PER_HOUR, &first, &last), 0);
@@ -432,7 +433,7 @@ static void test_damaged(void **state)
         Got got = { 0 };
         scribble(path, size_of(path) / 10 * place, 4096);
         _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-        assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
+        assert_int_equal(journal_read_samples(reader, &JOURNAL_QUERY_ALL, count, &got), 0);
         print_message("%u places damaged: %zu of %zu samples\n", place - 2, got.n, n);
         assert_true(got.n > n * 8 / 10);
         assert_true(got.n < n);
@@ -469,7 +470,7 @@ static void test_one_damaged_entry(void **state)
         _cleanup_(freep) char *path = write_journal(f, "a.journal");
         break_entry(path, T0 + broken[i] * USEC_PER_MINUTE);
         _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-        assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
+        assert_int_equal(journal_read_samples(reader, &JOURNAL_QUERY_ALL, count, &got), 0);
         bool end = broken[i] == 0 || broken[i] == N - 1; /* sd-journal passes over these by itself */
         if (got.n != N - 1 && (end || got.n < N - 3))
             fail_msg("entry %u broken: %zu of %d read", broken[i], got.n, N);
@@ -522,7 +523,7 @@ static void test_damaged_index(void **state)
         if (both)
             break_chain(path, all, 176);
         _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-        assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
+        assert_int_equal(journal_read_samples(reader, &JOURNAL_QUERY_ALL, count, &got), 0);
         if (both ? got.n == 0 || got.n >= N : got.n != N)
             fail_msg("%zu of %d samples", got.n, N);
         assert_complains(reader, "a.journal: damaged; entries after 20");
@@ -570,7 +571,7 @@ static void test_not_journals(void **state)
     sample(f, T0, "r1", 1);
     free(write_journal(f, "a.journal"));
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-    assert_int_equal(journal_read_samples(reader, 0, USEC_INFINITY, count, &got), 0);
+    assert_int_equal(journal_read_samples(reader, &JOURNAL_QUERY_ALL, count, &got), 0);
     assert_int_equal(got.n, 1);
     assert_complains(reader, "noise.journal: damaged; not read");
     assert_int_equal(strv_length((char **)journal_reader_complaints(reader)), 1);
@@ -593,12 +594,18 @@ static void test_no_directory(void **state)
     journal_reader_free(reader);
 }
 
+static const char *field(const JournalEvent *e, JournalField f)
+{
+    return e->fields[f] ? e->fields[f] : "";
+}
+
 static int on_event(const JournalEvent *e, void *userdata)
 {
     FILE *out = userdata;
 
     fprintf(out, "%" PRIu64 " %s %s relay=%s allocator=%s reason=%s: %s\n", (e->time - T0) / USEC_PER_SEC,
-            e->host, message_name(e->kind), e->relay, e->allocator, e->reason, e->message);
+            e->host, message_name(e->kind), field(e, JOURNAL_RELAY), field(e, JOURNAL_ALLOCATOR),
+            field(e, JOURNAL_REASON), field(e, JOURNAL_MESSAGE));
     return 0;
 }
 
@@ -623,11 +630,184 @@ static void test_events(void **state)
     free(write_journal(f, "a.journal"));
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
     FILE *out = open_memstream(&text, &size);
-    assert_int_equal(journal_read_events(reader, 0, USEC_INFINITY, on_event, out), 0);
+    assert_int_equal(journal_read_events(reader, &JOURNAL_QUERY_ALL, on_event, out), 0);
     fclose(out);
     assert_string_equal(text, "1 hosta relay-failed relay=r1 allocator=mimalloc reason=no proof: r1 failed.\n"
                               "3 hosta rollout-started relay= allocator= reason=: Rollout started.\n");
     free(text);
+}
+
+/* ---- the last ones ---- */
+
+static void event(Fixture *f, usec_t time, const char *relay, const char *message)
+{
+    entry_from_root(f, time);
+    fprintf(f->export, "MESSAGE_ID=%s\nMESSAGE=%s\nRELAYALLOC_RELAY=%s\nPRIORITY=5\nRELAYALLOC_WAVE=2\n\n",
+            message_id(MESSAGE_RELAY_MOVED), message, relay);
+}
+
+/* The samples of r1: two files that overlap, of both kinds, other relays between them, and a gap of a year.
+ */
+static size_t write_overlapping(Fixture *f)
+{
+    size_t n = 0;
+
+    for (unsigned i = 0; i < 40; i++) {
+        usec_t time = T0 + i * USEC_PER_MINUTE + (i >= 20 ? 365 * USEC_PER_DAY : 0);
+        sample(f, time, i % 4 == 3 ? "r11" : "r1", i);
+        n += i % 4 != 3;
+    }
+    free(write_journal(f, "a.journal"));
+    for (unsigned i = 0; i < 20; i++) {
+        _cleanup_(freep) char *rows =
+            xasprintf(ROW("r11", "7") ROW("%s", "%u"), i % 3 ? "r1" : "r2", 100 + i);
+        fleet(f, T0 + 365 * USEC_PER_DAY + (25 + i) * USEC_PER_MINUTE, rows);
+        n += i % 3 != 0;
+    }
+    free(write_journal(f, "b.journal"));
+    return n;
+}
+
+static void test_last_samples(void **state)
+{
+    Fixture *f = *state;
+    const size_t n = write_overlapping(f);
+    const JournalQuery query = { .until = USEC_INFINITY, .relay = "r1" };
+    _cleanup_(journal_list_clear) JournalList all = { 0 };
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+
+    assert_int_equal(journal_last_samples(reader, &query, SIZE_MAX, &all), 0);
+    assert_int_equal(all.n, n);
+    for (size_t i = 1; i < n; i++)
+        assert_true(all.items[i - 1].time <= all.items[i].time);
+    assert_string_equal(all.items[0].sample.row.allocator.p, "jemalloc");
+    assert_string_equal(all.items[n - 1].sample.row.allocator.p, "mimalloc");
+    for (size_t most = 0; most <= n + 1; most++) {
+        _cleanup_(journal_list_clear) JournalList list = { 0 };
+        assert_int_equal(journal_last_samples(reader, &query, most, &list), 0);
+        assert_int_equal(list.n, most < n ? most : n);
+        for (size_t i = 0; i < list.n; i++) {
+            const JournalItem *got = &list.items[i], *expected = &all.items[n - list.n + i];
+            assert_int_equal(got->time, expected->time);
+            assert_int_equal(got->sample.row.memory.rss, expected->sample.row.memory.rss);
+        }
+    }
+    assert_null(journal_reader_complaints(reader));
+}
+
+static void test_last_in_a_time(void **state)
+{
+    Fixture *f = *state;
+    _cleanup_(journal_list_clear) JournalList some = { 0 }, none = { 0 };
+
+    write_overlapping(f);
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    JournalQuery query = { T0 + 2 * USEC_PER_MINUTE, T0 + 10 * USEC_PER_MINUTE, "r1" };
+    assert_int_equal(journal_last_samples(reader, &query, 5, &some), 0);
+    assert_int_equal(some.n, 5); /* the minutes 5, 6, 8, 9, 10 */
+    assert_int_equal(some.items[0].time, T0 + 5 * USEC_PER_MINUTE);
+    assert_int_equal(some.items[4].time, T0 + 10 * USEC_PER_MINUTE);
+    query = (JournalQuery){ T0 + USEC_PER_DAY, T0 + 2 * USEC_PER_DAY, "r1" };
+    assert_int_equal(journal_last_samples(reader, &query, 5, &none), 0);
+    assert_int_equal(none.n, 0);
+}
+
+static bool is_even(const JournalEvent *e, void *userdata)
+{
+    (void)userdata;
+    return atoi(e->fields[JOURNAL_MESSAGE]) % 2 == 0;
+}
+
+static void test_last_events(void **state)
+{
+    Fixture *f = *state;
+    _cleanup_(journal_list_clear) JournalList even = { 0 }, of_one = { 0 }, all = { 0 };
+    const JournalQuery one = { .until = USEC_INFINITY, .relay = "r3" };
+
+    for (unsigned i = 0; i < 100; i++) {
+        _cleanup_(freep) char *relay = xasprintf("r%u", i % 7), *message = xasprintf("%u", i);
+        event(f, T0 + i * i * USEC_PER_MINUTE, relay, message);
+        sample(f, T0 + i * i * USEC_PER_MINUTE + 1, relay, 1);
+    }
+    free(write_journal(f, "a.journal"));
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    assert_int_equal(journal_last_events(reader, &JOURNAL_QUERY_ALL, 3, is_even, NULL, &even), 0);
+    assert_int_equal(even.n, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(atoi(even.items[i].event.fields[JOURNAL_MESSAGE]), 94 + 2 * i);
+    assert_int_equal(journal_last_events(reader, &one, 2, NULL, NULL, &of_one), 0);
+    assert_int_equal(of_one.n, 2);
+    assert_string_equal(of_one.items[0].event.fields[JOURNAL_MESSAGE], "87");
+    assert_string_equal(of_one.items[1].event.fields[JOURNAL_MESSAGE], "94");
+    assert_string_equal(of_one.items[1].event.fields[JOURNAL_RELAY], "r3");
+    assert_string_equal(of_one.items[1].event.fields[JOURNAL_WAVE], "2");
+    assert_string_equal(of_one.items[1].event.fields[JOURNAL_PRIORITY], "5");
+    assert_null(of_one.items[1].event.fields[JOURNAL_REASON]);
+    assert_int_equal(journal_last_events(reader, &JOURNAL_QUERY_ALL, SIZE_MAX, NULL, NULL, &all), 0);
+    assert_int_equal(all.n, 100);
+}
+
+/* Samples on the very borders of what is read at a time, of a relay that is gone since: others go on. */
+static void test_last_of_one_that_is_gone(void **state)
+{
+    Fixture *f = *state;
+    const JournalQuery query = { .until = USEC_INFINITY, .relay = "r1" };
+
+    for (unsigned i = 0; i < 100; i++)
+        sample(f, T0 + i * USEC_PER_HOUR, i < 90 ? "r1" : "r2", i);
+    free(write_journal(f, "a.journal"));
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    for (size_t most = 1; most <= 90; most++) {
+        _cleanup_(journal_list_clear) JournalList list = { 0 };
+        assert_int_equal(journal_last_samples(reader, &query, most, &list), 0);
+        assert_int_equal(list.n, most);
+        for (size_t i = 0; i < most; i++)
+            assert_int_equal(list.items[i].sample.row.memory.rss, 90 - most + i);
+    }
+    assert_null(journal_reader_complaints(reader));
+}
+
+/* What is not needed is not read: a file that is gone is missed only by who asks for what was in it. */
+static void test_last_reads_no_further(void **state)
+{
+    Fixture *f = *state;
+    _cleanup_(journal_list_clear) JournalList few = { 0 }, many = { 0 };
+    const JournalQuery query = { .until = USEC_INFINITY, .relay = "r1" };
+
+    for (unsigned i = 0; i < 10; i++)
+        sample(f, T0 + i, "r1", 1);
+    _cleanup_(freep) char *old = write_journal(f, "system@0-0.journal");
+    for (unsigned i = 0; i < 10; i++)
+        sample(f, T0 + USEC_PER_DAY + i, "r1", 2);
+    free(write_journal(f, "system.journal"));
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    assert_int_equal(unlink(old), 0);
+    assert_int_equal(journal_last_samples(reader, &query, 10, &few), 0);
+    assert_int_equal(few.n, 10);
+    assert_null(journal_reader_complaints(reader));
+    assert_int_equal(journal_last_samples(reader, &query, 11, &many), 0);
+    assert_int_equal(many.n, 10);
+    assert_complains(reader, "system@0-0.journal: deleted in the meantime; not read");
+}
+
+/* The index of one relay's entries reads less, and is repaired like that of all. */
+static void test_last_of_a_damaged_file(void **state)
+{
+    Fixture *f = *state;
+    const size_t n = big_journal(f, "a.journal") / 40;
+    const JournalQuery query = { .until = USEC_INFINITY, .relay = "relay7" };
+    _cleanup_(freep) char *path = xasprintf("%s/a.journal", f->directory);
+    _cleanup_(journal_list_clear) JournalList whole = { 0 }, damaged = { 0 };
+    _cleanup_(journal_reader_freep) JournalReader *before = open_reader(f);
+
+    assert_int_equal(journal_last_samples(before, &query, SIZE_MAX, &whole), 0);
+    assert_int_equal(whole.n, n);
+    assert_null(journal_reader_complaints(before));
+    break_entry(path, whole.items[n / 2].time);
+    _cleanup_(journal_reader_freep) JournalReader *after = open_reader(f);
+    assert_int_equal(journal_last_samples(after, &query, SIZE_MAX, &damaged), 0);
+    assert_in_range(damaged.n, n - 2, n - 1);
+    assert_complains(after, "a.journal: damaged; entries after 20");
 }
 
 int main(void)
@@ -650,6 +830,12 @@ int main(void)
         TEST(test_events),
         TEST(test_one_damaged_entry),
         TEST(test_nothing_there),
+        TEST(test_last_samples),
+        TEST(test_last_in_a_time),
+        TEST(test_last_events),
+        TEST(test_last_of_one_that_is_gone),
+        TEST(test_last_reads_no_further),
+        TEST(test_last_of_a_damaged_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
