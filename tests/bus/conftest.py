@@ -43,8 +43,9 @@ class World:
             d.mkdir()
         self.config = path / "relayalloc.conf"
         self.log = path / "log"
-        self.daemon = self.fake = None
+        self.daemon = self.fake = self.holder = None
         self.daemons = []
+        self.inside, self.environment = [], {}
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(path / "notify"))
         self.notified = []
@@ -69,11 +70,26 @@ class World:
         self.wait_said("Lost the connection to the system bus")
         self.start_bus()
 
+    def own_folder(self):
+        """One that is root's all the way from /, as that of a library must be: on a mount that only the daemon and the
+        relays see, so it is asked for before they start. Returns the folder as they see it, and as the test does."""
+        if os.geteuid() != 0:
+            pytest.skip("only root can have a folder in which libraries are accepted")
+        self.holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                                        "mount -t tmpfs -o mode=0755 tmpfs /mnt && echo ready && exec sleep infinity"],
+                                       stdout=subprocess.PIPE, text=True)
+        assert self.holder.stdout.readline() == "ready\n"
+        self.inside = ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--"]
+        return pathlib.Path("/mnt"), pathlib.Path(f"/proc/{self.holder.pid}/root/mnt")
+
+    def add_instance(self, relay):
+        (self.instances / relay).mkdir(exist_ok=True)
+
     def start_fake(self, *relays):
         for relay in relays:
-            (self.instances / relay).mkdir(exist_ok=True)
+            self.add_instance(relay)
         self.relays = relays
-        self.fake = subprocess.Popen(["/usr/bin/python3", HERE / "fake_systemd1.py", self.address, self.root, *relays],
+        self.fake = subprocess.Popen([*self.inside, "/usr/bin/python3", HERE / "fake_systemd1.py", self.address, self.root, *relays],
                                      stdout=subprocess.PIPE, text=True)
         assert self.fake.stdout.readline() == "ready\n"
 
@@ -101,8 +117,8 @@ class World:
         env = {"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": self.address,
                "RELAYALLOC_DROPIN_ROOT": str(self.root), "RELAYALLOC_STATE_DIR": str(self.state),
                "NOTIFY_SOCKET": str(self.path / "notify"),
-               "ASAN_OPTIONS": "exitcode=99:detect_leaks=1"}
-        self.daemon = subprocess.Popen([BUILD / "relayallocd", f"--config={self.config}", "--log-target=console"],
+               "ASAN_OPTIONS": "exitcode=99:detect_leaks=1", **self.environment}
+        self.daemon = subprocess.Popen([*self.inside, BUILD / "relayallocd", f"--config={self.config}", "--log-target=console"],
                                        stderr=open(self.log, "a"), env=env)
         self.daemons.append(self.daemon)
 
@@ -173,7 +189,7 @@ class World:
             code = self.stop()
         except subprocess.TimeoutExpired:
             hung = True
-        for p in (*self.daemons, self.fake, self.bus_process):
+        for p in (*self.daemons, self.fake, self.bus_process, self.holder):
             if p and p.poll() is None:
                 p.kill() if p in self.daemons else p.terminate()
                 p.wait(10)
@@ -194,6 +210,8 @@ def in_a_world(item):
     world = World(path)
     try:
         item.function(world=world, **(item.callspec.params if hasattr(item, "callspec") else {}))
+    except pytest.skip.Exception:
+        raise
     except BaseException as e:
         raise AssertionError(f"{type(e).__name__}: {e}\n--- the daemon's log ---\n{world.text()}") from e
     finally:

@@ -12,7 +12,9 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 import uuid
+from pathlib import Path
 
 import dbus
 import dbus.bus
@@ -52,7 +54,8 @@ class Unit:
         self.timeout = 5_000_000
         self.error = None
         self.file_only = False  # it has a unit file of its own and is not loaded
-        self.reads = 0
+        self.listed = True  # False: neither that nor loaded; it could be
+        self.reads = self.read_delay = 0
         self.read_dropin()
         self.up()
 
@@ -73,17 +76,31 @@ class Unit:
         self.process = None
         self.active, self.sub, self.result = active, sub, result
 
-    def up(self, environment=None, late=0, program=None):
-        """late: seconds for which it shows no environment, as a process in the middle of execve() does."""
+    def up(self, environment=None, late=0, program=None, first=()):
+        """late: seconds for which it shows no environment, as a process in the middle of execve() does, or only `first`."""
         self.down()
         inherited = dict(e.split("=", 1) for e in self.fake.environment)
         env = {"PATH": "/usr/bin:/bin", **inherited, **dict(e.split("=", 1) for e in (self.environment if environment is None else environment))}
         argv = program or ["sleep", "infinity"]
         if late:
             argv = ["sh", "-c", f"sleep {late}; exec env {shlex.join(f'{k}={v}' for k, v in env.items())} {shlex.join(argv)}"]
-        self.process = subprocess.Popen(argv, env={} if late else env)
+        self.process = subprocess.Popen(argv, env=dict(e.split("=", 1) for e in first) if late else env)
         self.active, self.sub, self.result = "active", "running", "success"
         self.invocation = uuid.uuid4().bytes
+        self.show()
+
+    def show(self):
+        """Into a copy of /proc, where it has the label of a security module that this kernel need not have."""
+        if not self.fake.proc or not self.process:
+            return
+        real, shown = Path(f"/proc/{self.process.pid}"), Path(self.fake.proc, str(self.process.pid))
+        library = dict(e.split("=", 1) for e in self.environment).get("LD_PRELOAD", "")
+        while os.path.basename(library) not in (real / "maps").read_text():
+            time.sleep(0.01)
+        (shown / "attr").mkdir(parents=True)
+        (shown / "attr/current").write_text(self.fake.label + "\n")
+        for name in ("stat", "status", "maps", "environ"):
+            (shown / name).write_bytes((real / name).read_bytes())
 
     def properties(self):
         strings = lambda v: dbus.Array(v, signature="s")
@@ -110,16 +127,21 @@ class Units(dbus.service.FallbackObject):
         super().__init__(bus, UNIT_PREFIX)
         self.fake = fake
 
-    @dbus.service.method("org.freedesktop.DBus.Properties", in_signature="s", out_signature="a{sv}", rel_path_keyword="path")
-    def GetAll(self, interface, path=None):
+    @dbus.service.method("org.freedesktop.DBus.Properties", in_signature="s", out_signature="a{sv}", rel_path_keyword="path",
+                         async_callbacks=("ok", "error"))
+    def GetAll(self, interface, ok, error, path=None):
         name = decode(path.strip("/"))
         unit = self.fake.units.get(name)
         if unit is None:
-            return {"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"}
+            ok({"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"})
+            return
         unit.reads += 1
         if unit.error:
-            raise dbus.DBusException("scripted error of a read", name=unit.error)
-        return unit.properties()
+            error(dbus.DBusException("scripted error of a read", name=unit.error))
+        elif unit.read_delay:  # what was true when it was asked
+            self.fake.later(unit.read_delay, lambda properties=unit.properties(): ok(properties))
+        else:
+            ok(unit.properties())
 
     @dbus.service.signal("org.freedesktop.DBus.Properties", signature="sa{sv}as", rel_path_keyword="path")
     def PropertiesChanged(self, interface, changed, invalidated, path=None):
@@ -156,7 +178,7 @@ class Systemd(dbus.service.Object):
         self.fake.lists += 1
         if self.fake.list_errors:
             raise dbus.DBusException("scripted error of a list", name=self.fake.list_errors.pop(0))
-        return [(u.name, "", u.load_state, u.active, u.sub, "", UNIT_PREFIX + "/" + encode(u.name), dbus.UInt32(0), "", "/") for u in self.fake.units.values() if not u.file_only]
+        return [(u.name, "", u.load_state, u.active, u.sub, "", UNIT_PREFIX + "/" + encode(u.name), dbus.UInt32(0), "", "/") for u in self.fake.units.values() if u.listed]
 
     @dbus.service.method(MANAGER, in_signature="asas", out_signature="a(ss)")
     def ListUnitFilesByPatterns(self, states, patterns):
@@ -208,16 +230,21 @@ class Systemd(dbus.service.Object):
         if "error" in script or self.fake.transients.count(name) > 1:
             error(dbus.DBusException(f"Unit {name} cannot be started.", name=script.get("error", "org.freedesktop.systemd1.UnitExists")))
             return
-        self.fake.later(script.get("delay", 0), lambda: ok(self.transient(properties)))
+        self.fake.later(script.get("delay", 0), lambda: ok(self.transient(properties, script.get("output"))))
 
-    def transient(self, properties):
+    def transient(self, properties, output):
+        """output: what the program would say, which is not run then."""
         props = {str(k): v for k, v in properties}
         argv = [str(a) for a in props["ExecStart"][0][1]]
+        self.fake.argvs.append(argv)
         env = dict(str(e).split("=", 1) for e in props["Environment"])
         if self.fake.hide_preload:
             env.pop("LD_PRELOAD", None)
         fd = props["StandardOutputFileDescriptor"].take()
-        self.fake.programs.append(subprocess.Popen(argv, env=env, stdout=fd, stderr=fd))
+        if output is None:
+            self.fake.programs.append(subprocess.Popen(argv, env=env, stdout=fd, stderr=fd))
+        else:
+            os.write(fd, output.encode())
         os.close(fd)
         return "/org/freedesktop/systemd1/job/1"
 
@@ -238,6 +265,10 @@ class Control(dbus.service.Object):
             fake.scripts.clear()
         elif what == "reload-script":
             fake.reload_script = r["steps"]
+        elif what == "proc":
+            fake.proc, fake.label = r["path"], r["label"]
+            for u in fake.units.values():
+                u.show()
         elif what == "hide-preload":
             fake.hide_preload = r["value"]
         elif what == "timeout":
@@ -250,6 +281,7 @@ class Control(dbus.service.Object):
             unit.down()
             fake.changed(unit)
         elif what == "restart-by-hand":
+            unit.job = 0
             unit.up(r.get("environment"))
             fake.changed(unit)
         elif what == "set":
@@ -261,6 +293,10 @@ class Control(dbus.service.Object):
         elif what == "add":
             fake.units[r["unit"]] = unit = Unit(fake, r["unit"])
             fake.systemd.UnitNew(unit.name, UNIT_PREFIX + "/" + encode(unit.name))
+        elif what in ("add-unloaded", "add-file"):  # it could run, and has not; with a unit file of its own
+            fake.units[r["unit"]] = unit = Unit(fake, r["unit"])
+            unit.down()
+            unit.listed, unit.file_only = False, what == "add-file"
         elif what == "remove":
             fake.units.pop(r["unit"]).down()
             fake.systemd.UnitRemoved(r["unit"], UNIT_PREFIX + "/" + encode(r["unit"]))
@@ -293,6 +329,7 @@ class Control(dbus.service.Object):
             "subscriptions": fake.subscriptions,
             "lists": fake.lists,
             "transients": fake.transients,
+            "argvs": fake.argvs,
             "finished": len(fake.programs) > 0 and all(p.poll() is not None for p in fake.programs),
             "units": {u.name: {"restarts": u.restarts, "starts": u.starts, "resets": u.resets, "active": u.active,
                                "reads": u.reads,
@@ -306,6 +343,8 @@ class Fake:
         self.address, self.root = address, root
         self.scripts, self.reload_script = {}, []
         self.reloads = self.subscriptions = self.jobs = self.lists = self.reset_delay = 0
+        self.proc = self.label = None
+        self.argvs = []  # of the transient units
         self.list_errors, self.transient_script, self.transients, self.programs = [], [], [], []
         self.hide_preload = False
         self.environment = []
@@ -376,7 +415,7 @@ class Fake:
             unit.job = 0
             state = script.get("then", "active" if really else unit.active)
             if really and state == "active":
-                unit.up(script.get("environment"), script.get("late", 0), script.get("program"))
+                unit.up(script.get("environment"), script.get("late", 0), script.get("program"), script.get("first", ()))
             elif state == "failed":
                 unit.down("failed", "failed", "exit-code")
             elif state == "inactive":

@@ -102,6 +102,18 @@ def test_failure_signal_before_reply(world):
     world.start()
     world.wait_said("Rollout 1 halted: 0 done, 1 failed")
     assert world.unit("a")["active"] == "active"
+    assert world.said('a could not be moved .*its restart job ended with "failed"'), "not only found by looking"
+
+
+def test_end_of_another_job_before_the_reply(world):
+    """Which of them is ours, only the reply tells."""
+    begin(world, "a")
+    world.script("a", {"reply": 1.5, "delay": 3})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.do("other-job", unit="tor@a.service", number=999, result="failed")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (1, 0) and world.runs("a", LIBRARY)
 
 
 def test_lost_signal_is_found_by_looking(world):

@@ -152,6 +152,20 @@ def test_systemd_away_for_longer_than_the_unit_allows(world):
 
 
 @pytest.mark.slow
+def test_job_that_goes_on_after_systemd_was_away_for_longer_than_the_unit_allows(world):
+    """Its time begins anew: nobody could see what it did meanwhile."""
+    begin(world, "a", "b")
+    for relay in "ab":
+        world.do("timeout", unit=f"tor@{relay}.service", usec=100_000)
+    world.script("a", {"delay": 23, "meanwhile": "activating"})
+    world.start()
+    world.wait_said("a: restarting")
+    world.do("leave", seconds=18)
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed", timeout=60)
+    assert [restarts(world, r) for r in "ab"] == [(1, 0)] * 2
+
+
+@pytest.mark.slow
 def test_unit_that_cannot_be_read_any_more_does_not_hold_the_rollout_for_ever(world):
     begin(world, "a", "b")
     world.do("timeout", unit="tor@a.service", usec=100_000)

@@ -1,6 +1,10 @@
 """What must happen once and not again and again, and what must not happen at all."""
+import pathlib
+import re
 import shutil
 import time
+
+import pytest
 
 from conftest import wait_until
 from test_jobs import LIBRARY, begin, restarts
@@ -57,6 +61,34 @@ def test_proof_that_came_too_early_is_forgotten(world):
     world.wait_said("a could not be moved to jemalloc .*it did not stay up while settling")
 
 
+def test_process_that_is_about_to_be_executed_is_not_judged(world):
+    """Before execve() it has whatever environment its parent had, and glibc's malloc."""
+    begin(world, "a")
+    world.script("a", {"late": 1, "first": ["HOME=/"]})
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (1, 0) and world.runs("a", LIBRARY)
+
+
+def test_foreign_file_in_the_place_of_one_that_is_to_go(world):
+    """After a crash: it runs with a file of ours that somebody has replaced by his own meanwhile."""
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.do("reload-script", steps=[{"delay": 60}])
+    world.write_config('{ name = "A"; allocator = "mimalloc"; relays = [ "*" ]; }')
+    world.manager("Reload")
+    wait_until(lambda: "mimalloc" in world.dropin("a"), "the other file")
+    world.stop(9)
+    (world.root / "tor@a.service.d/zz-relayalloc.conf").write_text("[Service]\n# somebody else's\n")
+    world.write_config("")
+    world.start()
+    world.wait_ready(times=3)  # the reload was one, too
+    assert "is not ours, so it is left alone" in world.reason("a")
+    assert world.property("Rollout") == "idle" and restarts(world, "a") == (1, 0)
+    assert world.dropin("a") == "[Service]\n# somebody else's\n"
+
+
 def test_relay_that_cannot_be_reverted_is_not_restarted_for_ever(world):
     begin(world, "a", "b")
     world.start()
@@ -96,6 +128,34 @@ def test_group_less_relay_that_fails_is_not_restarted_for_ever(world):
     world.manager("Reload")
     world.wait_said("Rollout 2 finished: 1 done, 1 failed")
     stays(world, lambda: restarts(world, "a") == (2, 1))
+
+
+def relay_comes(world, name):
+    world.add_instance(name)
+    world.do("add", unit=f"tor@{name}.service")
+    wait_until(lambda: world.states().get(name) not in (None, "stopped"), f"{name} to be planned")
+
+
+@pytest.mark.slow
+def test_minute_passes_after_failures_that_did_not_halt(world):
+    begin(world, "a", "b", rollout="settle = 0; canary = 0; max_failed = 9;")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 1 failed")
+    ended = time.monotonic()
+    relay_comes(world, "c")
+    assert rollouts(world) == 1 and world.states() == {"a": "failed", "b": "ok", "c": "pending"}
+    world.wait_said("Rollout 2", timeout=90)
+    assert time.monotonic() - ended > 55
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+
+
+def test_nobody_waits_a_minute_after_a_success(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    relay_comes(world, "b")
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
 
 
 def test_change_of_an_included_file_lifts_a_halt(world):

@@ -50,3 +50,44 @@ def test_way_back_survives_a_crash_while_a_process_is_too_young_to_be_judged(wor
     world.wait_said("Rollout 2 halted: 0 done, 1 failed")
     assert restarts(world, "a") == (2, 1)
     assert world.said("a was put back and runs as before") and world.dropin("a") is None
+
+
+def test_way_back_after_a_crash_is_to_the_library_before_it(world):
+    """It has been moved from one library to another, and goes down while nobody looks."""
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.write_config('{ name = "A"; allocator = "mimalloc"; relays = [ "*" ]; }', "settle = 600; canary = 0;")
+    world.manager("Reload")
+    wait_until(lambda: world.said("Rollout 2") and world.states()["a"] == "settling", "settling")
+    world.stop(9)
+    world.do("set", unit="tor@a.service", values={"active": "failed", "sub": "failed", "result": "exit-code"})
+    world.start()
+    world.wait_said("a was put back and runs as before")
+    assert world.runs("a", LIBRARY) and "jemalloc" in world.dropin("a") and restarts(world, "a") == (2, 1)
+
+
+def test_relay_that_waits_for_its_start_after_a_crash_is_looked_after(world):
+    """Stopped by our restart job, which has not started it yet: that is nobody's will."""
+    begin(world, "a", "b")
+    world.script("a", {"stuck": True, "meanwhile": "inactive"})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.stop(9)
+    world.start()
+    world.wait_said("Rollout 2")
+    world.do("set", unit="tor@a.service", values={"job": 0, "active": "failed", "sub": "failed", "result": "exit-code"})
+    world.wait_said("a was put back and runs as before")
+    assert restarts(world, "a") == (1, 1) and world.dropin("a") is None and not world.runs("a", LIBRARY)
+
+
+def test_relay_that_is_stopped_while_the_daemon_is_away_stays_so(world):
+    begin(world, "a", "b")
+    world.script("a", {"delay": 600, "meanwhile": "activating"})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.stop(9)
+    world.do("set", unit="tor@a.service", values={"job": 0, "active": "inactive", "sub": "dead", "result": "success"})
+    world.start()
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (1, 0) and world.states() == {"a": "stopped", "b": "ok"}

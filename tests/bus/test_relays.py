@@ -1,6 +1,7 @@
 """Finding relays, however hard it is made."""
 import ctypes.util
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -8,9 +9,10 @@ import subprocess
 
 import dbus
 import dbus.bus
+import pytest
 
 from conftest import wait_until
-from test_jobs import begin, restarts
+from test_jobs import GROUP, LIBRARY, begin, restarts
 
 
 def test_list_that_fails_is_asked_again(world):
@@ -172,6 +174,26 @@ def test_more_relays_than_the_bus_takes_calls_and_matches(world):
     assert not world.said("Lost the connection")
 
 
+def stack(world):
+    """KiB of it that have been used."""
+    smaps = pathlib.Path(f"/proc/{world.daemon.pid}/smaps").read_text().split("[stack]")[1]
+    return int(re.search(r"^Rss: *([0-9]+) kB", smaps, re.M).group(1))
+
+
+def test_wide_wave_needs_no_deep_stack(world):
+    """Each file that is written is answered at once, and the answer brings the next one."""
+    names = [f"r{i:03}" for i in range(300)]
+    begin(world, *names)
+    world.write_config("")
+    world.start()
+    world.wait_ready()
+    before = stack(world)
+    world.write_config(GROUP, "settle = 0; canary = 0; parallel = 300;")
+    world.manager("Reload")
+    world.wait_said("Rollout 1 finished: 300 done, 0 failed", timeout=60)
+    assert stack(world) - before < 50
+
+
 def test_instances_folder_that_comes_later(world):
     begin(world, "a")
     (world.instances / "a").rmdir()
@@ -272,3 +294,72 @@ def test_relay_is_down_when_systemd_says_so(world):
     assert not world.said("b is down")
     world.do("stop", unit="tor@b.service")
     world.wait_said("b is down: no samples")
+
+
+def test_read_that_is_out_when_the_unit_changes_again(world):
+    """Its answer is from before; nothing else would ever say so."""
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    wait_until(lambda: world.states() == {"a": "ok"}, "its state")
+    world.do("set", unit="tor@a.service", values={"read_delay": 1})
+    wait_until(lambda: world.states() == {"a": "ok"}, "the reads of that to be answered")
+    reads = world.unit("a")["reads"]
+    world.do("stop", unit="tor@a.service")
+    wait_until(lambda: world.unit("a")["reads"] > reads, "the read")
+    world.do("restart-by-hand", unit="tor@a.service")
+    wait_until(lambda: world.states() == {"a": "stopped"}, "what it says to be taken")
+    wait_until(lambda: world.states() == {"a": "ok"}, "what came after it")
+
+
+def test_unit_file_that_nobody_runs_is_no_relay(world):
+    """As tor@default.service, which tor ships. Who names it means it."""
+    begin(world, "a", "b")
+    world.do("add-file", unit="tor@default.service")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    assert world.states() == {"a": "ok", "b": "ok", "default": "stopped"} and world.dropin("default") is None
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "a", "b", "default" ]; }')
+    world.manager("Reload")
+    wait_until(lambda: world.dropin("default"), "its file")
+    # Now it is one: what has a file of ours does not lose it because a pattern takes it instead of its name.
+    world.write_config('{ name = "A"; allocator = "mimalloc"; relays = [ "*" ]; }')
+    world.manager("Reload")
+    wait_until(lambda: "mimalloc" in (world.dropin("default") or "mimalloc"), "its file to change")
+    wait_until(lambda: set(world.states().values()) == {"ok", "stopped"}, "the others")
+    assert "mimalloc" in world.dropin("default")
+
+
+def test_instances_that_cannot_be_read_for_a_moment(world):
+    """Relays that nobody else knows of do not vanish, and others do not change their groups."""
+    begin(world, "a", "c")
+    world.add_instance("b")
+    world.do("add-unloaded", unit="tor@b.service")
+    world.start()
+    world.wait_said("Rollout 1 finished")
+    wait_until(lambda: world.states() == {"a": "ok", "b": "stopped", "c": "ok"}, "all")
+    world.instances.rename(world.path / "away")
+    world.instances.write_text("in its place")
+    look_again(world)
+    world.wait_said("Cannot read .*/instances: Not a directory")
+    look_again(world)
+    assert world.states() == {"a": "ok", "b": "stopped", "c": "ok"} and not world.said("b is gone")
+    assert world.dropin("b")
+    world.instances.unlink()
+    (world.path / "away").rename(world.instances)
+    shutil.rmtree(world.instances / "b")
+    look_again(world)
+    wait_until(lambda: not world.dropin("b"), "it to lose its file, as nobody knows of it any more")
+
+
+@pytest.mark.parametrize("active, sub, job", [("inactive", "dead", 7), ("activating", "start", 0), ("deactivating", "stop-sigterm", 0)])
+def test_relay_that_comes_or_goes_is_planned_when_it_has_come(world, active, sub, job):
+    """A file that is written meanwhile would be taken for that of a stopped relay: never restarted, or too late."""
+    begin(world, "a", "b")
+    world.do("set", unit="tor@b.service", values={"active": active, "sub": sub, "job": job})
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert world.dropin("b") is None and restarts(world, "b") == (0, 0)
+    world.do("restart-by-hand", unit="tor@b.service")
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    assert restarts(world, "b") == (1, 0) and world.runs("b", LIBRARY)

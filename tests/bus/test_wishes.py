@@ -1,4 +1,5 @@
 """What an operator wished, or a failure decided, holds: through a crash, and whatever else happens at the same time."""
+import re
 import shutil
 
 import dbus
@@ -161,3 +162,122 @@ def test_empty_file_takes_no_relay_out(world):
     with pytest.raises(dbus.DBusException, match="the file is empty"):
         world.manager("Reload")
     assert world.dropin("a") and world.states() == {"a": "ok"}
+
+
+def test_pause_holds_what_is_to_be_reverted(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.manager("Pause")
+    world.manager("Revert", ["a"])
+    wait_until(lambda: world.states()["a"] == "pending", "it to be planned")
+    assert world.property("RolloutID") == 1 and world.property("Rollout") == "paused"
+    assert restarts(world, "a") == (1, 0) and world.dropin("a")
+    world.manager("Resume")
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (2, 0) and world.dropin("a") is None
+
+
+def test_pause_holds_what_a_crash_left_to_be_done(world):
+    """Written and not restarted yet: what is under way is finished, but a crash ended that."""
+    begin(world, "a", "b")
+    world.do("reload-script", steps=[{"delay": 60}])
+    world.start()
+    wait_until(lambda: world.dropin("a"), "the first file")
+    world.manager("Pause")
+    start_again(world)
+    assert world.property("Rollout") == "paused" and world.states() == {"a": "pending", "b": "pending"}
+    assert [restarts(world, r) for r in "ab"] == [(0, 0)] * 2
+    world.manager("Resume")
+    world.wait_said("finished: 2 done, 0 failed")
+    assert [restarts(world, r) for r in "ab"] == [(1, 0)] * 2
+
+
+def test_pause_leaves_nobody_down(world):
+    """A relay that a crash left in mid-restart is under way, and so is finished."""
+    begin(world, "a", "b")
+    world.script("a", {"delay": 1, "result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("a: restarting")
+    world.manager("Pause")
+    world.stop(9)
+    wait_until(lambda: world.unit("a")["active"] == "failed", "the failure")
+    world.start()
+    world.wait_said("a was put back and runs as before")
+    assert world.unit("a")["active"] == "active" and restarts(world, "b") == (0, 0)
+
+
+def test_resume_of_a_pause_forgets_no_failure(world):
+    """Nobody has looked at what failed: only who resumes a halt says so."""
+    begin(world, "a", "b", rollout="settle = 0; canary = 0; max_failed = 9;")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 1 failed")
+    world.manager("Pause")
+    world.manager("Resume")
+    world.manager("Revert", ["b"])  # a rollout, in which the other one would be, too
+    world.wait_said("Rollout 2 finished")
+    assert world.said("Rollout 2 finished: 1 done, 0 failed") and restarts(world, "a") == (1, 1)
+    assert world.states() == {"a": "failed", "b": "observed"}
+
+
+def test_abort_does_not_weaken_a_halt(world):
+    begin(world, "a", "b")
+    world.script("a", {"result": "failed", "then": "failed"}, {"delay": 1, "meanwhile": "activating"})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 1), "the put-back")
+    world.manager("Abort")
+    assert world.property("Rollout") == "ending"
+    world.wait_said("a was put back")
+    wait_until(lambda: world.property("Rollout") != "ending", "its end")
+    assert world.property("Rollout") == "halted" and "a: " in world.property("RolloutReason")
+    start_again(world)
+    assert world.property("Rollout") == "halted" and "a: " in world.property("RolloutReason")
+
+
+def upgrade_libraries(world):
+    """Another build of a library, as a package brings it, while the daemon is not there."""
+    state = world.state / "state"
+    text, n = re.subn(r'(config_id = "[0-9a-f]+-)[0-9a-f]+"', r'\g<1>0"', state.read_text())
+    assert n == 1
+    state.write_text(text)
+
+
+def test_upgrade_of_a_library_does_not_undo_an_abort(world):
+    begin_settling(world, "a", "b", seconds=1)
+    world.manager("Abort")
+    world.wait_said("Rollout 1 aborted: 1 done, 0 failed")
+    world.stop()
+    upgrade_libraries(world)
+    world.start()
+    world.wait_ready(times=2)
+    assert world.property("Rollout") == "aborted" and restarts(world, "b") == (0, 0)
+    world.write_config(GROUP, "settle = 0; canary = 0;")
+    world.manager("Reload")
+    world.wait_said("Rollout 2 finished: 1 done")
+    assert restarts(world, "b") == (1, 0)
+
+
+def test_upgrade_of_a_library_lifts_a_halt(world):
+    begin(world, "a", "b")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 halted")
+    world.stop()
+    upgrade_libraries(world)
+    world.start()
+    world.wait_said("Rollout 2 finished: 1 done")
+    assert world.states() == {"a": "failed", "b": "ok"}, "the build that failed is the same"
+
+
+def test_halt_does_not_outlive_a_file_that_waited_for_its_end(world):
+    """What fails under the old file, when the new one is there already, holds up nothing of the new one."""
+    begin(world, "a", "b", "c")
+    world.script("a", {"delay": 2, "result": "failed", "then": "failed"})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.write_config(GROUP, "settle = 0; canary = 0; parallel = 2;")
+    world.manager("Reload")
+    world.wait_said("a was put back and runs as before")
+    world.wait_said("Rollout 2 finished: 2 done, 0 failed")
+    assert world.states() == {"a": "failed", "b": "ok", "c": "ok"} and world.property("Rollout") == "idle"

@@ -1,0 +1,125 @@
+"""Libraries that come, go and change on disk while the daemon runs."""
+import os
+import pathlib
+import shutil
+import subprocess
+
+import dbus
+import pytest
+
+from conftest import wait_until
+from test_jobs import begin, restarts
+from test_relays import samples, sampling
+from test_wishes import relay_property
+
+INSTALLED = pathlib.Path(f"/usr/lib/{os.uname().machine}-linux-gnu")
+GARBAGE = b"no library any more"
+
+
+def installed(name):
+    return next(INSTALLED.glob(name)).resolve()
+
+
+def configure(world, library, relays):
+    world.write_config(f'{{ name = "A"; allocator = "own"; relays = [ "{relays}" ]; }}')
+    with world.config.open("a") as f:
+        f.write(f'allocators = {{ own = {{ library = "{library}"; }}; }};\n')
+
+
+def test_library_that_changes_beside_a_bad_file_is_looked_at_once(world):
+    """It is found with a sample; the file that is refused meanwhile must not make each sample find it anew."""
+    begin(world, "a")
+    with world.config.open("a") as f:
+        f.write(f'allocators = {{ own = {{ library = "{world.path}/libown.so"; }}; }};\n')
+    sampling(world, 1)
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    good = world.config.read_text()
+    world.config.write_text("nonsense")
+    found = "A library was installed, removed or replaced"
+    for times in (1, 2):
+        (world.path / "libown.so").write_text("x" * times)
+        wait_until(lambda: world.text().count(found) == times, "it to be found")
+        before = samples(world, "a")
+        wait_until(lambda: samples(world, "a") > before + 2, "three samples")
+        assert world.text().count(found) == times
+    assert world.states() == {"a": "ok"}
+    world.config.write_text(good)
+    world.manager("Reload")
+    assert world.property("ConfigError") == ""
+
+
+def replace(path):
+    """By another file that is like it in all but its number."""
+    new = path.with_suffix(".new")
+    shutil.copy2(path, new)
+    with new.open("r+b") as f:
+        f.write(GARBAGE)
+    os.utime(new, ns=(path.stat().st_mtime_ns,) * 2)
+    new.rename(path)
+
+
+def overwrite(path, later=0, longer=0):
+    """In place, as cp does, with a time and a length of one's own."""
+    before = path.stat()
+    with path.open("r+b") as f:
+        f.write(GARBAGE)
+        f.truncate(before.st_size + longer)
+    os.utime(path, ns=(before.st_mtime_ns + later,) * 2)
+    assert path.stat().st_ino == before.st_ino
+
+
+CHANGES = {
+    "another file": replace,
+    "a second later": lambda path: overwrite(path, later=1_000_000_000),
+    "a moment later": lambda path: overwrite(path, later=1),
+    "longer": lambda path: overwrite(path, longer=1),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_replaced_library_is_tried_again(world, change):
+    """What is known of one holds as long as it is the same file: else a relay would be moved to what nobody has tried."""
+    inside, outside = world.own_folder()
+    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
+    configure(world, inside / "libown.so", "nobody*")
+    world.start_fake("a")
+    world.start()
+    world.wait_ready()
+    assert not world.said("own is refused")
+    CHANGES[change](outside / "libown.so")
+    world.manager("Reload")
+    world.wait_said("Allocator own is refused: .*" + ("does not exist" if change == "gone" else "not an ELF file"))
+
+
+def test_same_library_is_not_tried_again(world):
+    """A reload costs nothing then."""
+    inside, outside = world.own_folder()
+    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
+    configure(world, inside / "libown.so", "nobody*")
+    world.start_fake("a")
+    world.start()
+    world.wait_ready()
+    overwrite(outside / "libown.so")  # which only a new try would tell
+    world.manager("Reload")
+    assert world.text().count("Loaded ") == 2 and not world.said("own is refused")
+
+
+def test_version_of_a_replaced_library_stays_that_of_what_runs(world):
+    inside, outside = world.own_folder()
+    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
+    configure(world, inside / "libown.so", "*")
+    sampling(world, 1)
+    world.start_fake("a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    version = str(relay_property(world, "a", "Version"))
+    assert version.startswith("5.")
+    shutil.copy(installed("libmimalloc.so.*"), outside / "libnew.so")
+    (outside / "libnew.so").rename(outside / "libown.so")
+    world.wait_said("a drifted from own: .* replaced on disk")
+    assert relay_property(world, "a", "Version") == version and restarts(world, "a") == (1, 0)
+    world.do("restart-by-hand", unit="tor@a.service")
+    wait_until(lambda: world.states() == {"a": "ok"}, "the new build")
+    assert relay_property(world, "a", "Version") not in ("", version)
