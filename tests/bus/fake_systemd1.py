@@ -178,7 +178,7 @@ class Systemd(dbus.service.Object):
         self.fake.lists += 1
         if self.fake.list_errors:
             raise dbus.DBusException("scripted error of a list", name=self.fake.list_errors.pop(0))
-        return [(u.name, "", u.load_state, u.active, u.sub, "", UNIT_PREFIX + "/" + encode(u.name), dbus.UInt32(0), "", "/") for u in self.fake.units.values() if u.listed]
+        return [(u.name, "", u.load_state, u.active, u.sub, "", UNIT_PREFIX + "/" + encode(u.name), dbus.UInt32(0), "", "/") for u in self.fake.units.values() if u.listed and not u.file_only]
 
     @dbus.service.method(MANAGER, in_signature="asas", out_signature="a(ss)")
     def ListUnitFilesByPatterns(self, states, patterns):
@@ -423,6 +423,8 @@ class Fake:
             elif state == "gone":
                 unit.down()
                 unit.load_state = "not-found"
+            elif state == "activating":
+                unit.down("activating", "start")
             elif state == "auto-restart":
                 unit.down("activating", "auto-restart", "exit-code")
             unit.n_restarts = script.get("n_restarts", 0)

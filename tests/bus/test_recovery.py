@@ -1,6 +1,8 @@
 """What a lost bus and a refused preflight must not lead to."""
 import subprocess
 
+import pytest
+
 from conftest import wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
 
@@ -67,13 +69,19 @@ def test_way_back_after_a_crash_is_to_the_library_before_it(world):
     assert world.runs("a", LIBRARY) and "jemalloc" in world.dropin("a") and restarts(world, "a") == (2, 1)
 
 
-def test_relay_that_waits_for_its_start_after_a_crash_is_looked_after(world):
-    """Stopped by our restart job, which has not started it yet: that is nobody's will."""
+@pytest.mark.parametrize("as_found", [
+    {"active": "inactive", "sub": "dead", "result": "success"},  # its job is still to start it
+    {"active": "inactive", "sub": "dead", "result": "exec-condition", "job": 0},
+    {"active": "deactivating", "sub": "stop-post", "result": "success", "job": 0},
+])
+def test_relay_that_is_down_after_a_crash_is_looked_after(world, as_found):
+    """It is our restart job that took it down, and nobody's will."""
     begin(world, "a", "b")
-    world.script("a", {"stuck": True, "meanwhile": "inactive"})
+    world.script("a", {"stuck": True})
     world.start()
     wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
     world.stop(9)
+    world.do("set", unit="tor@a.service", values=as_found)
     world.start()
     world.wait_said("Rollout 2")
     world.do("set", unit="tor@a.service", values={"job": 0, "active": "failed", "sub": "failed", "result": "exit-code"})
