@@ -49,7 +49,7 @@ def test_library_that_changes_beside_a_bad_file_is_looked_at_once(world):
     assert world.property("ConfigError") == ""
 
 
-def replace(path):
+def replace(world, path):
     """By another file that is like it in all but its number."""
     new = path.with_suffix(".new")
     shutil.copy2(path, new)
@@ -59,7 +59,15 @@ def replace(path):
     new.rename(path)
 
 
-def overwrite(path, later=0, longer=0):
+def mount_over(world, path):
+    """By one of another file system, where it may well have the same number."""
+    content, before = path.read_bytes(), path.stat()
+    subprocess.run([*world.inside, "mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/mnt"], check=True)
+    path.write_bytes(GARBAGE + content[len(GARBAGE):])
+    os.utime(path, ns=(before.st_mtime_ns,) * 2)
+
+
+def overwrite(world, path, later=0, longer=0):
     """In place, as cp does, with a time and a length of one's own."""
     before = path.stat()
     with path.open("r+b") as f:
@@ -70,11 +78,12 @@ def overwrite(path, later=0, longer=0):
 
 
 CHANGES = {
-    "another file": replace,
-    "a second later": lambda path: overwrite(path, later=1_000_000_000),
-    "a moment later": lambda path: overwrite(path, later=1),
-    "longer": lambda path: overwrite(path, longer=1),
-    "gone": lambda path: path.unlink(),
+    "another-file": replace,
+    "another-file-system": mount_over,
+    "a-second-later": lambda world, path: overwrite(world, path, later=1_000_000_000),
+    "a-moment-later": lambda world, path: overwrite(world, path, later=1),
+    "longer": lambda world, path: overwrite(world, path, longer=1),
+    "gone": lambda world, path: path.unlink(),
 }
 
 
@@ -88,7 +97,7 @@ def test_replaced_library_is_tried_again(world, change):
     world.start()
     world.wait_ready()
     assert not world.said("own is refused")
-    CHANGES[change](outside / "libown.so")
+    CHANGES[change](world, outside / "libown.so")
     world.manager("Reload")
     world.wait_said("Allocator own is refused: .*" + ("does not exist" if change == "gone" else "not an ELF file"))
 
@@ -101,7 +110,7 @@ def test_same_library_is_not_tried_again(world):
     world.start_fake("a")
     world.start()
     world.wait_ready()
-    overwrite(outside / "libown.so")  # which only a new try would tell
+    overwrite(world, outside / "libown.so")  # which only a new try would tell
     world.manager("Reload")
     assert world.text().count("Loaded ") == 2 and not world.said("own is refused")
 
