@@ -97,7 +97,7 @@ def test_status_agrees_with_systemd_and_tells_the_events(moved):
     assert "relay-restarting" in events and "relay-moved" in events and not [e for e in events if e.startswith("sample")]
     assert row["events"] == sorted(row["events"], key=lambda event: event["time"])
     text = ctl(m, "status", "relay1", "relay4").stdout
-    assert "● relay1 - tor@relay1.service" in text and "Group: none: observed only" in text and "relay-moved" not in text
+    assert "● relay1 - tor@relay1.service" in text and "Group: none (observed only)" in text and "relay-moved" not in text
     assert re.search(r"^20\d\d-.* relay1.*jemalloc", text, re.M), text
     # Nobody but root can put events into a relay's status.
     m.sh("su -s /bin/sh nobody -c \"printf 'MESSAGE=forged\\nMESSAGE_ID=%s\\nRELAYALLOC_RELAY=relay1\\n' | logger --journald\"; "
