@@ -6,11 +6,11 @@ SCDOC ?= scdoc
 datadir ?= $(prefix)/share
 docdir ?= $(datadir)/doc/relayalloc
 
-# Where those who read these files look for them: dbus-daemon(1) reads policies from /usr/share and /etc only, journalctl
-# its catalogs from /usr/local/lib as well.
+# Where the readers of these files look for them: dbus-daemon(1) reads policies only from /usr/share and /etc, journalctl
+# also reads catalogs from /usr/local/lib.
 dbuspolicydir ?= $(if $(filter /usr,$(prefix)),$(datadir),$(sysconfdir))/dbus-1/system.d
 catalogdir ?= $(prefix)/lib/systemd/catalog
-# polkit before 125 reads actions from /usr/share only, so that is where they go for /usr/local, too.
+# polkit before 125 reads actions only from /usr/share, so they go there for /usr/local, too.
 polkitdir ?= $(if $(filter /usr /usr/local,$(prefix)),/usr/share,$(datadir))/polkit-1/actions
 bashcompletiondir ?= $(datadir)/bash-completion/completions
 zshcompletiondir ?= $(datadir)/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-functions)
@@ -21,7 +21,7 @@ BUILT_MAN := $(addprefix $(BUILD)/man/,$(MAN_PAGES))
 DOC_FILES := $(wildcard README.md docs/*.md)
 EXAMPLE_FILES := $(wildcard conf/examples/*.conf)
 
-# What is written in units/ with @names@, written out for this prefix.
+# Replaces the @names@ in units/ for this prefix.
 expand = sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g'
 
 .PHONY: man
@@ -29,16 +29,16 @@ man: $(BUILT_MAN) ## the man pages into build/man (needs scdoc)
 
 $(BUILD)/man/%: docs/man/%.scd
 	@mkdir -p $(@D)
-	@command -v $(SCDOC) >/dev/null || { echo "the man pages are made by scdoc: apt install scdoc" >&2; exit 1; }
+	@command -v $(SCDOC) >/dev/null || { echo "scdoc is needed to build the man pages: apt install scdoc" >&2; exit 1; }
 	$(SCDOC) <$< >$@.new && mv $@.new $@
 
 .PHONY: install install-programs install-units install-docs
 install: install-programs install-units install-docs ## DESTDIR=, prefix=/usr/local; enables and starts nothing
 ifeq ($(DESTDIR),)
-	@echo 'Installed. Nothing was enabled or started; what comes next:'
+	@echo 'Installed. Nothing was enabled or started. Next steps:'
 	@echo '  journalctl --update-catalog            explanations for journalctl -x'
-	@echo '  relayallocctl doctor                   what could get in the way on this host'
-	@echo '  systemctl enable --now relayallocd     observes, and changes nothing while $(sysconfdir)/relayalloc.conf has no groups'
+	@echo '  relayallocctl doctor                   what could cause problems on this host'
+	@echo '  systemctl enable --now relayallocd     only observes while $(sysconfdir)/relayalloc.conf has no groups'
 	@echo 'After an upgrade: systemctl daemon-reload && systemctl restart relayallocd (the relays are left alone).'
 endif
 
@@ -62,7 +62,7 @@ install-units:
 		set -x; $(INSTALL) -D -m 0644 conf/relayalloc.conf '$(DESTDIR)$(sysconfdir)/relayalloc.conf'; \
 	fi
 
-# Man pages are made when scdoc is there; pages made before are installed without it.
+# Man pages are built if scdoc is installed; pages built before are installed without it.
 install-docs: $(if $(shell command -v $(SCDOC)),man)
 	@for page in $(MAN_PAGES); do \
 		if [ -e "$(BUILD)/man/$$page" ]; then \
