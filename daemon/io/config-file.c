@@ -26,15 +26,15 @@
 #define NESTING_MAX 16     /* groups in lists in groups; a valid file has 4 */
 
 /* Where a line of the assembled text comes from. */
-typedef struct Origin {
+typedef struct Place {
     size_t file;
     unsigned line;
-} Origin;
+} Place;
 
 typedef struct Source {
     FILE *out; /* the assembled text */
     char **files;
-    Origin *lines;
+    Place *lines;
     size_t n_lines, capacity;
     size_t bytes;     /* read so far */
     size_t settings;  /* likewise */
@@ -44,7 +44,7 @@ typedef struct Source {
     Problems distrust; /* what others than root could change */
     bool draft;        /* not where it will be read */
     enum { IN_CODE, IN_COMMENT, IN_STRING } state; /* of libconfig's scanner: goes on across files */
-    Origin opened;                                 /* where that comment or string begins */
+    Place opened;                                  /* where that comment or string begins */
 } Source;
 
 static const char *source_add_file(Source *s, const char *path, unsigned depth);
@@ -79,10 +79,10 @@ static void source_clear(Source *s)
 static void begin_line(Source *s, size_t file, unsigned line)
 {
     GROW(s->lines, s->capacity, s->n_lines);
-    s->lines[s->n_lines++] = (Origin){ .file = file, .line = line };
+    s->lines[s->n_lines++] = (Place){ .file = file, .line = line };
 }
 
-static Origin origin_of(const Source *s, unsigned line)
+static Place place_of(const Source *s, unsigned line)
 {
     return s->lines[line == 0 ? 0 : line <= s->n_lines ? line - 1 : s->n_lines - 1];
 }
@@ -322,12 +322,12 @@ static const char *source_add_file(Source *s, const char *path, unsigned depth)
 
 static void convert(Source *s, const config_setting_t *setting, unsigned depth, ConfNode *node)
 {
-    Origin origin = origin_of(s, config_setting_source_line(setting));
+    Place place = place_of(s, config_setting_source_line(setting));
 
     *node = (ConfNode){
         .name = xstrdup(config_setting_name(setting)),
-        .file = s->files[origin.file],
-        .line = origin.line,
+        .file = s->files[place.file],
+        .line = place.line,
     };
     switch (config_setting_type(setting)) {
     case CONFIG_TYPE_INT:
@@ -386,7 +386,7 @@ static void add_parse_problem(Source *s, const config_t *parsed)
 {
     const char *text = config_error_text(parsed);
     unsigned line = (unsigned)config_error_line(parsed);
-    Origin origin = origin_of(s, line);
+    Place place = place_of(s, line);
 
     if (line >= s->n_lines && s->state != IN_CODE) {
         add_open_end(s);
@@ -396,7 +396,7 @@ static void add_parse_problem(Source *s, const config_t *parsed)
         text = "syntax error: look here and just before for a missing \";\" or \",\", a quote or a bracket";
     else if (streq(text, "duplicate setting name"))
         text = "this name is already used further up in the same group; keep one of them";
-    problems_add(s->problems, s->files[origin.file], origin.line, NULL, "%s", text);
+    problems_add(s->problems, s->files[place.file], place.line, NULL, "%s", text);
 }
 
 static int parse(Source *s, const char *text, Config **ret)

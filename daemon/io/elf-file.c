@@ -157,20 +157,20 @@ static const Entry *entry_of_path_fd(ElfCache *cache, int path_fd, bool program)
 
 /* ---- as the process sees it ---- */
 
-typedef struct View {
+typedef struct ProcessView {
     ElfCache *cache;
     int process; /* descriptor of /proc/PID */
     bool asked;  /* was root opened? */
     int root;    /* of /proc/PID/root; -1: it cannot be opened */
-} View;
+} ProcessView;
 
-static void view_clear(const View *view)
+static void view_clear(const ProcessView *view)
 {
     closep(&view->root);
 }
 
 /* O_PATH, or a negative errno. */
-static int open_in_root(View *view, const char *path)
+static int open_in_root(ProcessView *view, const char *path)
 {
     struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
 
@@ -200,7 +200,7 @@ static const Entry *entry_by_own_path(ElfCache *cache, const MappedObject *o, bo
     return read_entry(cache, fd, program);
 }
 
-static const Entry *entry_of_object(View *view, const MappedObject *o, bool program)
+static const Entry *entry_of_object(ProcessView *view, const MappedObject *o, bool program)
 {
     const Entry *e = entry_by_own_path(view->cache, o, program);
 
@@ -219,7 +219,7 @@ static const Entry *entry_of_object(View *view, const MappedObject *o, bool prog
 /* ---- its preloads ---- */
 
 /* NULL: none, or not readable. Root's file; the bound is far above what a system has. */
-static char *read_system_preload(View *view)
+static char *read_system_preload(ProcessView *view)
 {
     char link[sizeof("/proc/self/fd/") + 10];
     _cleanup_(closep) int path_fd = open_in_root(view, SYSTEM_PRELOAD);
@@ -236,7 +236,7 @@ static char *read_system_preload(View *view)
 }
 
 /* Where the entry leads, and whether that is an allocator. */
-static void follow_entry(View *view, PreloadEntry *entry)
+static void follow_entry(ProcessView *view, PreloadEntry *entry)
 {
     char link[sizeof("/proc/self/fd/") + 10], target[PATH_MAX];
 
@@ -259,7 +259,7 @@ int elf_cache_lookup(ElfCache *cache, const ElfProcess *process, char *const *ou
                      Preloads *ret_preloads)
 {
     _cleanup_(mapped_objects_clear) MappedObjects objects = { 0 };
-    _cleanup_(view_clear) View view = { .cache = cache, .process = process->dir, .root = -1 };
+    _cleanup_(view_clear) ProcessView view = { .cache = cache, .process = process->dir, .root = -1 };
     int r = maps_objects(process->maps, &objects);
 
     if (r < 0)

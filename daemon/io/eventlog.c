@@ -57,12 +57,12 @@ static bool journal_takes(void)
 
 enum { FIELDS_MAX = 24 };
 
-typedef struct Entry {
+typedef struct LogEntry {
     struct iovec iov[FIELDS_MAX];
     int n;
-} Entry;
+} LogEntry;
 
-static void entry_take(Entry *e, char *field)
+static void entry_take(LogEntry *e, char *field)
 {
     if (e->n == FIELDS_MAX) {
         free(field);
@@ -71,33 +71,33 @@ static void entry_take(Entry *e, char *field)
     e->iov[e->n++] = (struct iovec){ .iov_base = field, .iov_len = strlen(field) };
 }
 
-static void entry_text(Entry *e, const char *name, const char *value)
+static void entry_text(LogEntry *e, const char *name, const char *value)
 {
     if (value)
         entry_take(e, xasprintf("%s=%s", name, value));
 }
 
-static void entry_number(Entry *e, const char *name, uint64_t value)
+static void entry_number(LogEntry *e, const char *name, uint64_t value)
 {
     entry_take(e, xasprintf("%s=%" PRIu64, name, value));
 }
 
-static void entry_clear(Entry *e)
+static void entry_clear(LogEntry *e)
 {
     for (int i = 0; i < e->n; i++)
         free(e->iov[i].iov_base);
     e->n = 0;
 }
 
-static bool deliver(const Entry *e)
+static bool deliver(const LogEntry *e)
 {
     return journal_takes() && sd_journal_sendv(e->iov, e->n) >= 0;
 }
 
-static void send_entry(Entry *e)
+static void send_entry(LogEntry *e)
 {
     if (lost > 0) {
-        Entry apology = { .n = 0 };
+        LogEntry apology = { .n = 0 };
 
         entry_take(&apology, xasprintf("MESSAGE=The journal accepted nothing for a while; %" PRIu64
                                        " entries were lost.",
@@ -129,7 +129,7 @@ void eventlog_line(int priority, const char *format, ...)
         fprintf(stderr, "%s\n", text);
         return;
     }
-    Entry e = { .n = 0 };
+    LogEntry e = { .n = 0 };
     entry_text(&e, "MESSAGE", text);
     entry_text(&e, "MESSAGE_ID", message_id(MESSAGE_DAEMON_NOTE));
     entry_number(&e, "PRIORITY", (uint64_t)priority);
@@ -158,7 +158,7 @@ void eventlog_write(MessageKind kind, const Event *v, const char *format, ...)
         fprintf(stderr, "%s\n", text);
         return;
     }
-    Entry e = { .n = 0 };
+    LogEntry e = { .n = 0 };
     entry_text(&e, "MESSAGE", text);
     entry_text(&e, "MESSAGE_ID", message_id(kind));
     entry_number(&e, "PRIORITY", (uint64_t)priority);

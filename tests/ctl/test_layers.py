@@ -64,6 +64,11 @@ def test_an_offence(tree, path, text, what):
     assert result.returncode == 1
 
 
+def test_a_type_has_one_meaning(tree):
+    line = add(tree, "report/csv.c", "typedef struct Config {\n    int x;\n} Config;")
+    assert f"daemon/report/csv.c:{line}: Config is the name of another type, too, in core/config.h:" in lint(tree).stdout
+
+
 def test_circles(tree):
     add(tree, "core/util.h", '#include "core/relay.h"')
     add(tree, "core/util.c", '#include "io/procfs.h"')
