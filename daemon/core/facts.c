@@ -169,6 +169,14 @@ char *facts_wanted(const HostFacts *h, const RelayFacts *r)
     return dropin_render(h->config_path, g->name, facts_allocator(h, r), facts_resolved(h, r)->path);
 }
 
+uint64_t facts_sandbox(const RelayFacts *r)
+{
+    _cleanup_(freep) char *profile = verdict_denying_profile(r->process.label);
+    uint64_t sandbox = r->info ? r->info->sandbox : 0;
+
+    return profile ? hash_bytes(sandbox, profile, strlen(profile)) : sandbox;
+}
+
 /* ---- its drop-in ---- */
 
 void facts_take_dropin(RelayFacts *r, char *take_path, int error, char *take_text)
@@ -373,6 +381,8 @@ static char *refusal_of(const HostFacts *h, const RelayFacts *r, bool carries_ou
         return xasprintf("allocator %s is refused: %s", a->name, facts_resolved(h, r)->refusal);
     if (r->foreign && (a || carries_ours))
         return xstrdup(r->foreign);
+    if (failed && failed->untouched)
+        return xstrdup(refusal_reason(failed));
     if (failed && a)
         return xasprintf("failed before with this build of %s: %s", a->name, refusal_reason(failed));
     if (failed)

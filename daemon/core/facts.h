@@ -112,6 +112,9 @@ const AllocatorFacts *facts_resolved(const HostFacts *host, const RelayFacts *re
 /* What its drop-in should say; NULL: there should be none. Owned by the caller. */
 char *facts_wanted(const HostFacts *host, const RelayFacts *relay);
 
+/* The same for relays whose processes may see and load the same (RolloutItem.sandbox). */
+uint64_t facts_sandbox(const RelayFacts *relay);
+
 /* ---- its drop-in ---- */
 
 /* What reading our drop-in at `path` gave: 0 and its text, or a negative errno (-ENOENT: none; -EEXIST: a

@@ -82,7 +82,7 @@ const Refusal *memory_find_refusal(const State *s, const char *relay, const char
 }
 
 void memory_add_refusal(State *s, const char *relay, const char *allocator, const char *build,
-                        const char *reason)
+                        const char *reason, bool untouched)
 {
     if (memory_find_refusal(s, relay, allocator, build))
         return;
@@ -90,7 +90,8 @@ void memory_add_refusal(State *s, const char *relay, const char *allocator, cons
     s->refusals[s->n_refusals++] = (Refusal){ .relay = xstrdup(relay),
                                               .allocator = xstrdup(allocator),
                                               .build = xstrdup(build),
-                                              .reason = xstrdup(reason) };
+                                              .reason = xstrdup(reason),
+                                              .untouched = untouched };
 }
 
 static void refusal_clear(Refusal *r)
@@ -109,6 +110,16 @@ void memory_remove_refusal(State *s, const char *relay, const char *allocator, c
         return;
     refusal_clear(r);
     *r = s->refusals[--s->n_refusals];
+}
+
+void memory_clear_untouched(State *s)
+{
+    for (size_t i = s->n_refusals; i-- > 0;) {
+        if (!s->refusals[i].untouched)
+            continue;
+        refusal_clear(&s->refusals[i]);
+        s->refusals[i] = s->refusals[--s->n_refusals];
+    }
 }
 
 void memory_clear_refusals(State *s)

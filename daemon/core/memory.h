@@ -28,6 +28,8 @@ typedef struct Flight {
  * build are "" for one that was to lose our drop-in. */
 typedef struct Refusal {
     char *relay, *allocator, *build, *reason;
+    bool untouched; /* a gate stopped it before anything was done to the relay: to look again costs nobody
+                       anything, so it is not saved, and forgotten at each reload */
 } Refusal;
 
 typedef struct State {
@@ -53,9 +55,10 @@ void memory_remove_flight(State *state, const char *relay);
 const Refusal *memory_find_refusal(const State *state, const char *relay, const char *allocator,
                                    const char *build);
 void memory_add_refusal(State *state, const char *relay, const char *allocator, const char *build,
-                        const char *reason);
+                        const char *reason, bool untouched);
 void memory_remove_refusal(State *state, const char *relay, const char *allocator, const char *build);
 void memory_clear_refusals(State *state);
+void memory_clear_untouched(State *state); /* those of relays that nothing was done to */
 
 /* Replaces the hold and its reason (copied; NULL: none). */
 void memory_hold(State *state, Hold hold, const char *reason);

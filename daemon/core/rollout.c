@@ -5,6 +5,7 @@
 
 typedef struct Item {
     RolloutItem item;
+    size_t trial; /* index; of an item without an allocator nothing */
     Step step;
     Gate gate;
     bool touched;  /* systemd took a restart job for it: it may not be what it was */
@@ -27,9 +28,15 @@ typedef enum PreflightState {
 /* One allocator of this rollout. */
 typedef struct Kind {
     size_t allocator;
-    PreflightState preflight;
     unsigned canaries_left;
 } Kind;
+
+/* An allocator in a sandbox that some of its relays share. */
+typedef struct Trial {
+    size_t allocator;
+    uint64_t sandbox;
+    PreflightState preflight;
+} Trial;
 
 struct Rollout {
     RolloutPolicy policy;
@@ -37,6 +44,8 @@ struct Rollout {
     size_t n_items;
     Kind *kinds;
     size_t n_kinds;
+    Trial *trials;
+    size_t n_trials;
     RolloutState state;
     RolloutState end; /* what ROLLOUT_ENDING becomes */
     size_t wave;
@@ -98,9 +107,7 @@ static void emit(Rollout *r, RolloutCommand command)
 
 static void emit_item(Rollout *r, RolloutCommandKind kind, const Item *i)
 {
-    emit(r,
-         (RolloutCommand){
-             .kind = kind, .item = (size_t)(i - r->items), .allocator = i->item.allocator, .gate = i->gate });
+    emit(r, (RolloutCommand){ .kind = kind, .item = (size_t)(i - r->items), .gate = i->gate });
 }
 
 static Kind *kind_of(Rollout *r, size_t allocator)
@@ -109,6 +116,18 @@ static Kind *kind_of(Rollout *r, size_t allocator)
         if (r->kinds[k].allocator == allocator)
             return &r->kinds[k];
     return NULL;
+}
+
+/* The index of the trial of these two, which is made when it is the first. */
+static size_t trial_of(Rollout *r, size_t allocator, uint64_t sandbox)
+{
+    size_t t = 0;
+
+    while (t < r->n_trials && (r->trials[t].allocator != allocator || r->trials[t].sandbox != sandbox))
+        t++;
+    if (t == r->n_trials)
+        r->trials[r->n_trials++] = (Trial){ .allocator = allocator, .sandbox = sandbox };
+    return t;
 }
 
 Rollout *rollout_new(const RolloutPolicy *policy, const RolloutItem *items, size_t n)
@@ -120,6 +139,7 @@ Rollout *rollout_new(const RolloutPolicy *policy, const RolloutItem *items, size
     r->items = xcalloc(n, sizeof(*r->items));
     r->reloading = xcalloc(n, sizeof(*r->reloading));
     r->kinds = xcalloc(n, sizeof(*r->kinds));
+    r->trials = xcalloc(n, sizeof(*r->trials));
     r->n_items = n;
     for (size_t i = 0; i < n; i++) {
         size_t allocator = items[i].allocator;
@@ -130,7 +150,10 @@ Rollout *rollout_new(const RolloutPolicy *policy, const RolloutItem *items, size
             r->items[i].touched = true;
             emit_item(r, COMMAND_VERIFY, &r->items[i]);
         }
-        if (allocator != ROLLOUT_NO_ALLOCATOR && !kind_of(r, allocator))
+        if (allocator == ROLLOUT_NO_ALLOCATOR)
+            continue;
+        r->items[i].trial = trial_of(r, allocator, items[i].sandbox);
+        if (!kind_of(r, allocator))
             r->kinds[r->n_kinds++] = (Kind){ .allocator = allocator, .canaries_left = policy->canary };
     }
     return r;
@@ -142,6 +165,7 @@ Rollout *rollout_free(Rollout *r)
         free(r->items);
         free(r->reloading);
         free(r->kinds);
+        free(r->trials);
         free(r->queue);
         free(r);
     }
@@ -338,20 +362,25 @@ static void on_reloaded(Rollout *r, bool ok)
     }
 }
 
-static void on_preflight(Rollout *r, size_t allocator, bool ok)
+static Trial *item_trial(const Rollout *r, const Item *i)
 {
-    Kind *k = kind_of(r, allocator);
+    return i->item.allocator == ROLLOUT_NO_ALLOCATOR ? NULL : &r->trials[i->trial];
+}
 
-    if (!k || k->preflight != PREFLIGHT_ASKED)
+static void on_preflight(Rollout *r, const Item *asked, bool ok)
+{
+    Trial *t = item_trial(r, asked);
+
+    if (!t || t->preflight != PREFLIGHT_ASKED)
         return;
-    k->preflight = ok ? PREFLIGHT_OK : PREFLIGHT_REFUSED;
+    t->preflight = ok ? PREFLIGHT_OK : PREFLIGHT_REFUSED;
     if (ok)
         return;
-    /* Nobody was touched, so the others go on: a refused allocator is no strike. */
+    /* Nobody was touched, so the others go on: a refusal is no strike. */
     for (size_t n = 0; n < r->n_items; n++) {
         Item *i = &r->items[n];
 
-        if (i->step == STEP_WAITING && i->item.allocator == allocator) {
+        if (i->step == STEP_WAITING && item_trial(r, i) == t) {
             i->gate = GATE_PREFLIGHT;
             end_item(r, i, STEP_FAILED);
         }
@@ -446,23 +475,32 @@ static size_t choose_wave(const Rollout *r, size_t under_way, size_t *picked, bo
     return n > 0 ? n : pick(r, picked, r->n_items, TURN_STOPPED, ANY_ALLOCATOR);
 }
 
-/* Starts the next wave unless its allocators want a preflight first. */
+/* Is one of the picked waiting for a preflight? Those that are still to be asked for are asked for. */
+static bool in_preflight(Rollout *r, const size_t *picked, size_t n)
+{
+    bool asked = false;
+
+    for (size_t p = 0; p < n; p++) {
+        Item *i = &r->items[picked[p]];
+        Trial *t = turn_of(&i->item) == TURN_UNTOUCHED ? NULL : item_trial(r, i);
+
+        if (t && t->preflight == PREFLIGHT_UNKNOWN) {
+            t->preflight = PREFLIGHT_ASKED;
+            emit_item(r, COMMAND_PREFLIGHT, i);
+        }
+        asked = asked || (t && t->preflight == PREFLIGHT_ASKED);
+    }
+    return asked;
+}
+
+/* Starts the next wave unless it wants a preflight first. */
 static void start_wave(Rollout *r, size_t under_way)
 {
     _cleanup_(freep) size_t *picked = xcalloc(r->n_items, sizeof(size_t));
-    bool canary, asked = false;
+    bool canary;
     size_t n = choose_wave(r, under_way, picked, &canary);
 
-    for (size_t p = 0; p < n; p++) {
-        Kind *k = kind_of(r, r->items[picked[p]].item.allocator);
-
-        if (k && k->preflight == PREFLIGHT_UNKNOWN) {
-            k->preflight = PREFLIGHT_ASKED;
-            emit(r, (RolloutCommand){ .kind = COMMAND_PREFLIGHT, .allocator = k->allocator });
-        }
-        asked = asked || (k && k->preflight == PREFLIGHT_ASKED);
-    }
-    if (asked || n == 0)
+    if (n == 0 || in_preflight(r, picked, n))
         return;
     r->wave++;
     emit(r, (RolloutCommand){ .kind = NOTE_WAVE, .wave = r->wave, .count = n });
@@ -495,8 +533,8 @@ static void advance(Rollout *r, RolloutNow now)
             busy = busy || goes_alone(i);
         }
     }
-    for (size_t k = 0; k < r->n_kinds; k++)
-        busy = busy || r->kinds[k].preflight == PREFLIGHT_ASKED;
+    for (size_t t = 0; t < r->n_trials; t++)
+        busy = busy || r->trials[t].preflight == PREFLIGHT_ASKED;
     if (busy || 2 * under_way > r->policy.parallel)
         return;
     if (under_way == 0) {
@@ -527,7 +565,8 @@ void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
     r->last = now.monotonic;
     switch (e->kind) {
     case EVENT_PREFLIGHT:
-        on_preflight(r, e->allocator, e->ok);
+        if (i)
+            on_preflight(r, i, e->ok);
         break;
     case EVENT_WRITTEN:
         if (i && (i->step == STEP_WRITING || i->step == STEP_BACK_WRITING))
@@ -682,7 +721,7 @@ size_t rollout_forecast(const RolloutPolicy *policy, const RolloutItem *items, s
         bool any = false;
 
         while (rollout_next(r, &c)) {
-            answer = (RolloutEvent){ .item = c.item, .allocator = c.allocator, .ok = true, .pid = 1 };
+            answer = (RolloutEvent){ .item = c.item, .ok = true, .pid = 1 };
             switch (c.kind) {
             case COMMAND_PREFLIGHT:
                 answer.kind = EVENT_PREFLIGHT;

@@ -12,7 +12,8 @@
  * - a relay gets RESTART at most once, and START at most once;
  * - once the rollout ends (halted, aborted, superseded), nobody gets RESTART any more: who was only written
  *   gets RESTORE, and waits again;
- * - nothing is written for a relay whose wave has not come;
+ * - nothing is written for a relay whose wave has not come, or whose allocator is not known to work in its
+ *   sandbox;
  * - with an answer to every command and a tick at every deadline, it ends. */
 #pragma once
 
@@ -31,6 +32,7 @@ typedef struct RolloutPolicy {
 
 typedef struct RolloutItem {
     size_t allocator; /* any numbering the caller likes, or ROLLOUT_NO_ALLOCATOR */
+    uint64_t sandbox; /* likewise: what an allocator can do in it, it can do for all with the same number */
     bool restart; /* false: only its file changes: its process already runs the right thing, or it is stopped
                    */
     bool stopped; /* it has no process: its turn comes last, when the allocator has proved itself on others */
@@ -97,7 +99,7 @@ typedef enum Proof {
 } Proof;
 
 typedef enum RolloutEventKind {
-    EVENT_PREFLIGHT, /* allocator, ok */
+    EVENT_PREFLIGHT, /* item, ok: holds for all items of the same allocator and sandbox */
     EVENT_WRITTEN,   /* item, ok: answers WRITE and RESTORE */
     EVENT_RELOADED,  /* ok */
     EVENT_JOB,       /* item, job: answers RESTART and START */
@@ -112,7 +114,7 @@ typedef enum RolloutEventKind {
 
 typedef struct RolloutEvent {
     RolloutEventKind kind;
-    size_t item, allocator;
+    size_t item;
     bool ok;
     JobResult job;
     Proof proof;
@@ -120,7 +122,7 @@ typedef struct RolloutEvent {
 } RolloutEvent;
 
 typedef enum RolloutCommandKind {
-    COMMAND_PREFLIGHT, /* allocator */
+    COMMAND_PREFLIGHT, /* item: can its allocator be used in its sandbox? */
     COMMAND_WRITE,     /* item: its new drop-in, or its removal */
     COMMAND_RELOAD,
     COMMAND_RESTART,     /* item */
@@ -137,7 +139,7 @@ typedef enum RolloutCommandKind {
 
 typedef struct RolloutCommand {
     RolloutCommandKind kind;
-    size_t item, allocator;
+    size_t item;
     size_t wave, count;
     Gate gate;
 } RolloutCommand;

@@ -21,8 +21,11 @@ typedef struct UnitInfo {
     ActiveState active;
     char *result; /* of the service: "success", "exit-code", "signal", … */
     uint32_t main_pid, n_restarts;
-    char invocation[33];                /* hex; "" when it never ran */
-    uint32_t job;                       /* id of the queued job; 0: none */
+    int32_t exit_code, exit_status; /* of the main process that ended last: CLD_EXITED, … and its status or
+                                       signal (waitid(2)); 0, 0: none has */
+    uint64_t sandbox;    /* the same for units whose processes may see and load the same; 0: not known */
+    char invocation[33]; /* hex; "" when it never ran */
+    uint32_t job;        /* id of the queued job; 0: none */
     usec_t timeout_start, timeout_stop; /* USEC_INFINITY: none */
     char **environment;                 /* merged Environment= */
     char **environment_files;           /* paths, "-" in front when it may be missing */

@@ -47,7 +47,7 @@ static void read_state(const config_t *file, State *s)
         _cleanup_(freep) char *build = get(e, "build"), *reason = get(e, "reason");
 
         if (relay && allocator && build)
-            memory_add_refusal(s, relay, allocator, build, reason);
+            memory_add_refusal(s, relay, allocator, build, reason, false);
     }
     list = config_setting_get_member(root, "reverted");
     for (int i = 0; list && i < config_setting_length(list); i++)
@@ -107,6 +107,8 @@ static void write_state(config_t *file, const State *s)
     }
     list = config_setting_add(root, "refusals", CONFIG_TYPE_LIST);
     for (size_t i = 0; i < s->n_refusals; i++) {
+        if (s->refusals[i].untouched)
+            continue;
         e = config_setting_add(list, NULL, CONFIG_TYPE_GROUP);
         put(e, "relay", s->refusals[i].relay);
         put(e, "allocator", s->refusals[i].allocator);

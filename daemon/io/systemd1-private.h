@@ -62,5 +62,7 @@ int systemd1_message(Systemd1 *s, sd_bus_message **ret, const char *member);
 int systemd1_reply_error(sd_bus_message *reply, const char **ret_message);
 /* A call for the properties of all interfaces of a unit. */
 int systemd1_get_all(Systemd1 *s, const char *unit, sd_bus_message **ret);
+/* Does the property of this name decide what a process may see and load? */
+bool systemd1_in_sandbox(const char *property);
 /* Hands a job's path to the call's job callback. */
 int systemd1_on_job(sd_bus_message *reply, void *userdata, sd_bus_error *error);

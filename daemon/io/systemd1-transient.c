@@ -33,7 +33,7 @@ static const char *const sandbox[] = {
     "Group",
 };
 
-static bool in_sandbox(const char *name)
+bool systemd1_in_sandbox(const char *name)
 {
     for (size_t i = 0; i < ELEMENTSOF(sandbox); i++)
         if (streq(sandbox[i], name))
@@ -51,7 +51,7 @@ static int copy_sandbox(sd_bus_message *from, sd_bus_message *to)
         r = sd_bus_message_read(from, "s", &name);
         if (r < 0)
             return r;
-        if (in_sandbox(name)) {
+        if (systemd1_in_sandbox(name)) {
             r = sd_bus_message_peek_type(from, &type, &contents);
             if (r >= 0)
                 r = sd_bus_message_open_container(to, 'r', "sv");
@@ -119,9 +119,9 @@ static int transient_message(Systemd1Call *call, sd_bus_message *like, sd_bus_me
     if (r >= 0)
         r = sd_bus_message_open_container(m, 'a', "(sv)");
     if (r >= 0)
-        r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)", "Type", "s", "oneshot", "CollectMode", "s",
-                                  "inactive-or-failed", "TimeoutStartUSec", "t", 30 * USEC_PER_SEC,
-                                  "Description", "s", "relayalloc preflight");
+        r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)", "Type", "s", "oneshot", "CollectMode", "s",
+                                  "inactive-or-failed", "AddRef", "b", true, "TimeoutStartUSec", "t",
+                                  30 * USEC_PER_SEC, "Description", "s", "relayalloc preflight");
     if (r >= 0)
         r = copy_sandbox(like, m);
     if (r >= 0)
@@ -176,4 +176,17 @@ int systemd1_run_like(Systemd1 *s, const char *name, const char *like, char *con
     call->environment = strv_copy(environment);
     call->output = dup(output);
     return systemd1_call_send(call, m, on_like, LONG_CALL, ret);
+}
+
+void systemd1_let_go(Systemd1 *s, const char *name)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+    int r = systemd1_message(s, &m, "UnrefUnit");
+
+    if (r >= 0)
+        r = sd_bus_message_append(m, "s", name);
+    if (r >= 0)
+        r = sd_bus_message_set_expect_reply(m, false);
+    if (r >= 0)
+        (void)sd_bus_send(s->bus, m, NULL); /* a connection that is gone holds nothing */
 }

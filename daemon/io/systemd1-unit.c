@@ -88,6 +88,36 @@ static int read_invocation(sd_bus_message *m, char target[static 33])
     return sd_bus_message_exit_container(m);
 }
 
+/* The next value, whatever it is made of: 1, 0 at the end of its container, or negative errno. */
+static int hash_value(sd_bus_message *m, uint64_t *hash)
+{
+    union {
+        uint64_t number; /* the largest of the basic types that are no strings */
+        const char *string;
+    } value = { 0 };
+    const char *contents;
+    char type;
+    int r = sd_bus_message_peek_type(m, &type, &contents);
+
+    if (r <= 0)
+        return r;
+    *hash = hash_bytes(*hash, &type, 1);
+    if (contents) {
+        r = sd_bus_message_enter_container(m, type, contents);
+        while (r > 0)
+            r = hash_value(m, hash);
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+    }
+    r = sd_bus_message_read_basic(m, type, &value);
+    if (r < 0)
+        return r;
+    if (type == SD_BUS_TYPE_STRING || type == SD_BUS_TYPE_OBJECT_PATH || type == SD_BUS_TYPE_SIGNATURE)
+        *hash = hash_bytes(*hash, value.string, strlen(value.string) + 1);
+    else
+        *hash = hash_bytes(*hash, &value, sizeof(value));
+    return 1;
+}
+
 /* One property of the GetAll reply, standing before its variant. */
 static int read_property(sd_bus_message *m, const char *name, UnitInfo *info, char **active)
 {
@@ -113,12 +143,20 @@ static int read_property(sd_bus_message *m, const char *name, UnitInfo *info, ch
         return sd_bus_message_read(m, "v", "u", &info->main_pid);
     if (streq(name, "NRestarts"))
         return sd_bus_message_read(m, "v", "u", &info->n_restarts);
+    if (streq(name, "ExecMainCode"))
+        return sd_bus_message_read(m, "v", "i", &info->exit_code);
+    if (streq(name, "ExecMainStatus"))
+        return sd_bus_message_read(m, "v", "i", &info->exit_status);
     if (streq(name, "TimeoutStartUSec"))
         return sd_bus_message_read(m, "v", "t", &info->timeout_start);
     if (streq(name, "TimeoutStopUSec"))
         return sd_bus_message_read(m, "v", "t", &info->timeout_stop);
     if (streq(name, "Job"))
         return sd_bus_message_read(m, "v", "(uo)", &info->job, NULL);
+    if (systemd1_in_sandbox(name)) {
+        info->sandbox = hash_bytes(info->sandbox ? info->sandbox : HASH_BEGIN, name, strlen(name) + 1);
+        return hash_value(m, &info->sandbox);
+    }
     return sd_bus_message_skip(m, "v");
 }
 

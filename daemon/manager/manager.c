@@ -274,6 +274,7 @@ static void adopt(Manager *m, Setup *take)
     m->not_before = 0;
     m->look_at_groups = true;
     forget_old_failures(m, take);
+    memory_clear_untouched(m->state);
     eventlog_write(MESSAGE_CONFIG_LOADED, &(Event){ 0 }, "Loaded %s: %zu group%s.", m->config_path,
                    m->setup->config->n_groups, m->setup->config->n_groups == 1 ? "" : "s");
 }

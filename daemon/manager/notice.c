@@ -55,10 +55,84 @@ static void remember_failure(RunItem *i, Gate gate)
     Manager *m = i->run->manager;
 
     if (i->allocator == ROLLOUT_NO_ALLOCATOR)
-        memory_add_refusal(m->state, i->relay->facts.name, "", "", i->reason);
+        memory_add_refusal(m->state, i->relay->facts.name, "", "", i->reason, false);
     else if (gate != GATE_WRITE && gate != GATE_RELOAD)
         memory_add_refusal(m->state, i->relay->facts.name, item_allocator_name(i),
-                           m->setup->allocators[i->allocator].build, i->reason);
+                           m->setup->allocators[i->allocator].build, i->reason, false);
+}
+
+static bool shares_preflight(const RunItem *i, const RunItem *asked)
+{
+    return i->allocator == asked->allocator && i->item.sandbox == asked->item.sandbox &&
+           rollout_step(i->run->rollout, i->index) == STEP_WAITING;
+}
+
+/* Does a relay outside of this refusal run the allocator, or may it yet? */
+static bool works_elsewhere(const RunItem *asked)
+{
+    const Manager *m = asked->run->manager;
+    const HostFacts host = manager_host(m);
+
+    for (size_t n = 0; n < m->n_relays; n++) {
+        const Relay *relay = m->relays[n];
+        const RunItem *i = relay->run_item != SIZE_MAX ? &asked->run->items[relay->run_item] : NULL;
+
+        if (facts_resolved(&host, &relay->facts) != &m->setup->allocators[asked->allocator])
+            continue;
+        if (i ? !shares_preflight(i, asked) && rollout_gate(i->run->rollout, i->index) != GATE_PREFLIGHT
+              : relay_up(relay) && relay->facts.verdict.cause == CAUSE_NONE)
+            return true;
+    }
+    return false;
+}
+
+/* One entry for all whose sandbox is the same; each has the reason. */
+static void refuse_relays(const RunItem *asked, const char *reason)
+{
+    Manager *m = asked->run->manager;
+    size_t others = 0;
+    Event e = relay_event(asked->relay);
+
+    for (size_t n = 0; n < asked->run->n; n++) {
+        RunItem *i = &asked->run->items[n];
+
+        if (!shares_preflight(i, asked))
+            continue;
+        memory_add_refusal(m->state, i->relay->facts.name, item_allocator_name(i),
+                           m->setup->allocators[i->allocator].build, reason, true);
+        others += i != asked;
+    }
+    _cleanup_(freep) char *more =
+        others == 0 ? xstrdup(" is") : xasprintf(" and %zu more with the same sandbox are", others);
+    e.reason = reason;
+    e.result = gate_to_string(GATE_PREFLIGHT);
+    eventlog_write(MESSAGE_RELAY_REFUSED, &e, "%s%s not moved to %s, and not touched: %s.",
+                   asked->relay->facts.name, more, item_allocator_name(asked), reason);
+}
+
+static void refuse_allocator(const RunItem *asked, const char *reason)
+{
+    Manager *m = asked->run->manager;
+    AllocatorFacts *resolved = &m->setup->allocators[asked->allocator];
+    const Event e = { .allocator = item_allocator_name(asked), .reason = reason, .rollout = run_id(m) };
+
+    eventlog_write(MESSAGE_PREFLIGHT_FAILED, &e, "Allocator %s is refused before any relay is restarted: %s.",
+                   item_allocator_name(asked), reason);
+    if (!resolved->refusal)
+        resolved->refusal = xstrdup(reason); /* until a reload looks at it again */
+}
+
+void notice_refused(RunItem *asked, const char *reason)
+{
+    const bool one = works_elsewhere(asked);
+
+    for (size_t n = 0; n < asked->run->n; n++)
+        if (shares_preflight(&asked->run->items[n], asked))
+            item_set_reason(&asked->run->items[n], xstrdup(reason));
+    if (one)
+        refuse_relays(asked, reason);
+    else
+        refuse_allocator(asked, reason);
 }
 
 void notice_failed_gate(Run *run, const RolloutCommand *c)

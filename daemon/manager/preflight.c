@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "manager/preflight.h"
+
+#include "core/sandbox.h"
 #include "io/probe.h"
+#include "io/unit-log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +12,9 @@
 
 #define PREFLIGHT_TIMEOUT (60 * USEC_PER_SEC)
 #define OUTPUT_MAX ((size_t)64 * 1024)
+#define LOOK_AGAIN (50 * USEC_PER_MSEC) /* how it ended: systemd may learn of it later than we do, … */
+#define LOG_TRIES 20                    /* …and journald even later */
+#define LOG_LINES 12
 
 /* Two tries: the library preloaded, as a relay would have it; then, for a relay that AppArmor confines,
  * loaded by a probe that has entered the same profile. */
@@ -27,10 +33,11 @@ struct Preflight {
     char *profile; /* AppArmor's, NULL: unconfined */
     char *unit;
     Systemd1Call *call;
-    sd_event_source *reader, *deadline;
+    sd_event_source *reader, *deadline, *look_again;
     int output; /* read end */
     char *text;
     size_t n;
+    unsigned looks; /* after its end, for the log */
 };
 
 static const Allocator *allocator_of(const Preflight *p)
@@ -48,12 +55,16 @@ static void close_try(Preflight *p)
     p->call = systemd1_cancel(p->call);
     p->reader = sd_event_source_disable_unref(p->reader);
     p->deadline = sd_event_source_disable_unref(p->deadline);
+    p->look_again = sd_event_source_disable_unref(p->look_again);
+    if (p->unit && p->relay->manager->systemd)
+        systemd1_let_go(p->relay->manager->systemd, p->unit);
     closep(&p->output);
     p->output = -1;
     free(p->text);
     free(p->unit);
     p->text = p->unit = NULL;
     p->n = 0;
+    p->looks = 0;
 }
 
 Preflight *preflight_free(Preflight *p)
@@ -81,26 +92,38 @@ static char *first_line(const char *text)
     return xstrndup(text, strcspn(text, "\n"));
 }
 
-/* What the probe's output means for this try: NULL: fine; else the reason to refuse. */
-static char *judge(const Preflight *p)
+/* Why the probe said nothing; owned by the caller. */
+static char *silence(const Preflight *p, const UnitInfo *end, const char *log)
 {
-    const char *text = p->text ? p->text : "";
+    char *fault = sandbox_fault(end, p->relay->manager->probe, p->relay->facts.unit, log);
+
+    return fault ? fault : xstrdup("the probe printed nothing");
+}
+
+static char *judge_confined(const Preflight *p, const char *text, const UnitInfo *end, const char *log)
+{
+    const char *library = resolved_of(p)->realpath;
+    const char *error = strstr(text, "error=");
+    _cleanup_(freep) char *why = error ? first_line(error + strlen("error=")) : silence(p, end, log);
+
+    if (strstr(text, "loadable=no"))
+        return xasprintf("AppArmor profile %s of %s does not let it load %s: %s", p->profile,
+                         p->relay->facts.unit, library, why);
+    if (!strstr(text, "loadable=yes")) /* no verdict: the canary will tell */
+        eventlog_line(LOG_WARNING, "Cannot test %s under AppArmor profile %s: %s.", library, p->profile, why);
+    return NULL;
+}
+
+static char *judge_preload(const Preflight *p, const char *text, const UnitInfo *end, const char *log)
+{
     const char *library = resolved_of(p)->realpath;
     const char *error = strstr(text, "error=");
     _cleanup_(probe_result_clear) ProbeResult result = { 0 };
 
-    if (p->at == TRY_CONFINED) {
-        _cleanup_(freep) char *why =
-            first_line(error ? error + strlen("error=") : "the probe printed nothing");
-        if (strstr(text, "loadable=no"))
-            return xasprintf("AppArmor profile %s of %s does not let it load %s: %s", p->profile,
-                             p->relay->facts.unit, library, why);
-        if (!strstr(text, "loadable=yes")) /* no verdict: the canary will tell */
-            eventlog_line(LOG_WARNING, "Cannot test %s under AppArmor profile %s: %s.", library, p->profile,
-                          why);
-        return NULL;
-    }
     if (probe_parse(text, &result) < 0) {
+        char *fault = error ? NULL : sandbox_fault(end, p->relay->manager->probe, p->relay->facts.unit, log);
+        if (fault)
+            return fault;
         _cleanup_(freep) char *why = first_line(error   ? error + strlen("error=")
                                                 : *text ? text
                                                         : "the probe printed nothing");
@@ -113,9 +136,18 @@ static char *judge(const Preflight *p)
     return NULL;
 }
 
-static void try_over(Preflight *p)
+/* What came of this try: NULL: fine; else the reason to refuse. `end`, `log`: how its unit ended; NULL when
+ * the probe itself said all. */
+static char *judge(const Preflight *p, const UnitInfo *end, const char *log)
 {
-    char *reason = judge(p);
+    const char *text = p->text ? p->text : "";
+
+    return p->at == TRY_CONFINED ? judge_confined(p, text, end, log) : judge_preload(p, text, end, log);
+}
+
+static void try_over(Preflight *p, const UnitInfo *end, const char *log)
+{
+    char *reason = judge(p, end, log);
 
     close_try(p);
     if (!reason && p->at == TRY_PRELOAD && p->profile) {
@@ -128,6 +160,72 @@ static void try_over(Preflight *p)
     answer(p, reason);
 }
 
+/* ---- how its unit ended ---- */
+
+static void look_at_end(Preflight *p);
+
+static int on_look_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Preflight *p = userdata;
+
+    (void)source;
+    (void)usec;
+    p->look_again = sd_event_source_disable_unref(p->look_again);
+    look_at_end(p);
+    return 0;
+}
+
+static void look_again(Preflight *p)
+{
+    (void)sd_event_add_time_relative(p->relay->manager->event, &p->look_again, CLOCK_MONOTONIC, LOOK_AGAIN, 0,
+                                     on_look_again, p);
+}
+
+static void on_end(void *userdata, int error, const char *message, UnitInfo *take)
+{
+    Preflight *p = userdata;
+    _cleanup_(unit_info_freep) UnitInfo *end = take;
+
+    (void)message;
+    p->call = NULL;
+    if (error == -ENOTCONN) {
+        close_try(p); /* all is started anew when the bus is back */
+        return;
+    }
+    if (error == 0 && end->active != ACTIVE_INACTIVE && end->active != ACTIVE_FAILED) {
+        look_again(p);
+        return;
+    }
+    _cleanup_(freep) char *log = unit_log_tail(p->unit, LOG_LINES);
+    if (!sandbox_log_complete(end, log) && ++p->looks < LOG_TRIES)
+        look_again(p);
+    else
+        try_over(p, end, log);
+}
+
+static void look_at_end(Preflight *p)
+{
+    int r = 0;
+
+    if (p->call) { /* that it was started has not even been answered yet */
+        look_again(p);
+        return;
+    }
+    if (p->relay->manager->systemd)
+        r = systemd1_get_unit(p->relay->manager->systemd, p->unit, on_end, p, &p->call);
+    if (r < 0)
+        on_end(p, r, NULL, NULL);
+}
+
+static bool says_all(const Preflight *p)
+{
+    const char *text = p->text ? p->text : "";
+
+    return strstr(text, "error=") || strstr(text, p->at == TRY_CONFINED ? "loadable=" : "family=");
+}
+
+/* ---- running it ---- */
+
 static int on_output(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
     Preflight *p = userdata;
@@ -139,7 +237,11 @@ static int on_output(sd_event_source *source, int fd, uint32_t revents, void *us
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n <= 0) {
-        try_over(p);
+        p->reader = sd_event_source_disable_unref(p->reader);
+        if (says_all(p))
+            try_over(p, NULL, NULL);
+        else
+            look_at_end(p);
         return 0;
     }
     if (p->n + (size_t)n < OUTPUT_MAX) {

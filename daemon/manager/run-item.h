@@ -28,6 +28,8 @@ typedef struct RunItem {
     char **carried;   /* strv of what the old drop-in set */
     char *reason;     /* why it failed */
     char *unit_log;
+    Preflight *preflight;
+    bool preflight_again; /* the bus went while it was under way */
     /* the operation under way */
     Operation operation;
     Systemd1Call *call;
@@ -42,20 +44,11 @@ typedef struct RunItem {
     bool failed_up;      /* it was up when it failed: whoever it is that stops it then, we did not */
 } RunItem;
 
-typedef struct RunPreflight {
-    Run *run;
-    size_t allocator;
-    Preflight *preflight;
-    bool again; /* the bus went while it was under way */
-} RunPreflight;
-
 struct Run {
     Manager *manager;
     Rollout *rollout;
     RunItem *items;
     size_t n;
-    RunPreflight *preflights; /* one for each allocator of the configuration */
-    size_t n_preflights;
     Systemd1Call *reload;
     bool reloading; /* a RELOAD is out, perhaps waiting to be tried again */
     unsigned reload_tries;
@@ -84,5 +77,8 @@ void operation_bus_back(RunItem *i);
 /* ---- notice.c ---- */
 void notice_wave(Run *run, const RolloutCommand *c);
 void notice_failed_gate(Run *run, const RolloutCommand *c);
+/* The preflight of `asked` refuses it, and all that share its allocator and sandbox: told and remembered.
+ * Where no relay is left for which the allocator may do, it is the allocator that is refused. */
+void notice_refused(RunItem *asked, const char *reason);
 void notice_ended(Run *run, const RolloutCommand *c);
 void notice_over(Run *run);

@@ -259,49 +259,32 @@ static void ask_reload(Run *run)
 
 static void on_preflight(void *userdata, bool ok, const char *reason)
 {
-    RunPreflight *p = userdata;
-    Run *run = p->run;
-    Manager *m = run->manager;
+    RunItem *i = userdata;
 
-    p->preflight = preflight_free(p->preflight);
-    if (!ok) {
-        const char *name = m->setup->config->allocators[p->allocator].name;
-        AllocatorFacts *resolved = &m->setup->allocators[p->allocator];
-        const Event e = { .allocator = name, .reason = reason, .rollout = run_id(m) };
-
-        eventlog_write(MESSAGE_PREFLIGHT_FAILED, &e,
-                       "Allocator %s is refused before any relay is restarted: %s.", name, reason);
-        for (size_t n = 0; n < run->n; n++)
-            if (run->items[n].allocator == p->allocator && rollout_step(run->rollout, n) == STEP_WAITING)
-                item_set_reason(&run->items[n], xstrdup(reason));
-        if (!resolved->refusal)
-            resolved->refusal = xstrdup(reason); /* until a reload looks at it again */
-    }
-    run_send(run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = p->allocator, .ok = ok });
+    i->preflight = preflight_free(i->preflight);
+    if (!ok)
+        notice_refused(i, reason);
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = i->index, .ok = ok });
 }
 
-static void do_preflight(Run *run, size_t allocator)
+static void do_preflight(RunItem *i)
 {
-    RunPreflight *p = &run->preflights[allocator];
-    const Relay *relay = NULL;
+    Manager *m = i->run->manager;
 
-    p->preflight = preflight_free(p->preflight);
-    for (size_t n = 0; !relay && n < run->n; n++)
-        if (run->items[n].allocator == allocator && rollout_step(run->rollout, n) == STEP_WAITING)
-            relay = run->items[n].relay;
-    if (!run->manager->setup->allocators[allocator].path || !relay) {
-        run_send(run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = allocator, .ok = true });
+    i->preflight = preflight_free(i->preflight);
+    if (!m->setup->allocators[i->allocator].path) {
+        run_send(i->run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = i->index, .ok = true });
         return;
     }
-    if (run->manager->systemd) {
-        int r = preflight_start(relay, allocator, on_preflight, p, &p->preflight);
+    if (m->systemd) {
+        int r = preflight_start(i->relay, i->allocator, on_preflight, i, &i->preflight);
         if (r < 0 && r != -ENOTCONN) {
             _cleanup_(freep) char *reason = xasprintf("the preflight cannot be started: %s", strerror(-r));
-            on_preflight(p, false, reason);
+            on_preflight(i, false, reason);
             return;
         }
     }
-    p->again = !p->preflight; /* run_bus_back() starts it */
+    i->preflight_again = !i->preflight; /* run_bus_back() starts it */
 }
 
 /* ---- the commands ---- */
@@ -330,7 +313,7 @@ static void pump(Run *run)
 
         switch (c.kind) {
         case COMMAND_PREFLIGHT:
-            do_preflight(run, c.allocator);
+            do_preflight(i);
             break;
         case COMMAND_WRITE:
             do_write(i);
@@ -478,6 +461,7 @@ int run_start(Manager *m)
             .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
             .restart = item->action == ACTION_RESTART,
             .stopped = !relay_up(relay),
+            .sandbox = facts_sandbox(&relay->facts),
         };
         add_item(run, relay, items[n++]);
     }
@@ -489,10 +473,6 @@ int run_start(Manager *m)
     m->state->rollout_id++;
     m->run = run;
     m->run_started = loop_realtime();
-    run->n_preflights = m->setup->config->n_allocators;
-    run->preflights = xcalloc(run->n_preflights, sizeof(*run->preflights));
-    for (size_t a = 0; a < run->n_preflights; a++)
-        run->preflights[a] = (RunPreflight){ .run = run, .allocator = a };
     run->rollout = rollout_new(&policy, items, n);
     _cleanup_(freep) size_t *waves = xcalloc(n, sizeof(*waves));
     run->waves = rollout_forecast(&policy, items, n, waves);
@@ -513,6 +493,7 @@ Run *run_free(Run *run)
         RunItem *i = &run->items[n];
 
         operation_end(i);
+        preflight_free(i->preflight);
         i->relay->run_item = SIZE_MAX;
         i->relay->run_reason = NULL;
         free(i->wanted);
@@ -522,13 +503,10 @@ Run *run_free(Run *run)
         free(i->unit_log);
         strv_free(i->carried);
     }
-    for (size_t a = 0; a < run->n_preflights; a++)
-        preflight_free(run->preflights[a].preflight);
     systemd1_cancel(run->reload);
     sd_event_source_disable_unref(run->reload_timer);
     sd_event_source_disable_unref(run->timer);
     rollout_free(run->rollout);
-    free(run->preflights);
     free(run->items);
     free(run);
     return NULL;
@@ -557,13 +535,13 @@ void run_forget_bus(Manager *m)
     if (!run)
         return;
     run->reload = systemd1_cancel(run->reload);
-    for (size_t n = 0; n < run->n; n++)
-        run->items[n].call = systemd1_cancel(run->items[n].call);
-    for (size_t a = 0; a < run->n_preflights; a++)
-        if (run->preflights[a].preflight) {
-            run->preflights[a].preflight = preflight_free(run->preflights[a].preflight);
-            run->preflights[a].again = true;
-        }
+    for (size_t n = 0; n < run->n; n++) {
+        RunItem *i = &run->items[n];
+
+        i->call = systemd1_cancel(i->call);
+        i->preflight_again = i->preflight_again || i->preflight;
+        i->preflight = preflight_free(i->preflight);
+    }
 }
 
 void run_bus_back(Manager *m)
@@ -572,13 +550,13 @@ void run_bus_back(Manager *m)
 
     if (!run)
         return;
-    for (size_t n = 0; n < run->n; n++)
-        operation_bus_back(&run->items[n]);
-    for (size_t a = 0; a < run->n_preflights; a++)
-        if (run->preflights[a].again || run->preflights[a].preflight) {
-            run->preflights[a].again = false;
-            do_preflight(run, a);
-        }
+    for (size_t n = 0; n < run->n; n++) {
+        RunItem *i = &run->items[n];
+
+        operation_bus_back(i);
+        if (i->preflight_again || i->preflight)
+            do_preflight(i);
+    }
     if (run->reloading && !run->reload && !run->reload_timer)
         ask_reload(run);
 }

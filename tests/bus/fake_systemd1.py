@@ -52,6 +52,7 @@ class Unit:
         self.invocation = uuid.uuid4().bytes
         self.restarts, self.starts, self.resets = 0, 0, 0
         self.timeout = 5_000_000
+        self.read_write = []
         self.error = None
         self.file_only = False  # it has a unit file of its own and is not loaded
         self.listed = True  # False: neither that nor loaded; it could be
@@ -119,6 +120,25 @@ class Unit:
             "EnvironmentFiles": dbus.Array([], signature="(sb)"),
             "DropInPaths": strings(self.dropins),
             "FragmentPath": "/nonexistent/tor@.service",
+            "ReadWritePaths": strings(self.read_write),
+        }
+
+
+class Transient:
+    """A transient unit: a program that runs or has ended, or one that systemd itself gave up before (status 226, say)."""
+
+    def __init__(self, program=None, status=None):
+        self.program, self.status = program, status
+
+    def properties(self):
+        code = self.status if self.status is not None else self.program.poll()
+        ended = code is not None
+        return {
+            "LoadState": "loaded",
+            "ActiveState": "activating" if not ended else "failed" if code else "inactive",
+            "Result": "success" if not code else "exit-code" if code > 0 else "signal",
+            "ExecMainCode": dbus.Int32(0 if not ended else 1 if code >= 0 else 2),
+            "ExecMainStatus": dbus.Int32(abs(code or 0)),
         }
 
 
@@ -132,6 +152,9 @@ class Units(dbus.service.FallbackObject):
     def GetAll(self, interface, ok, error, path=None):
         name = decode(path.strip("/"))
         unit = self.fake.units.get(name)
+        if name in self.fake.tried:
+            ok(self.fake.tried[name].properties())
+            return
         if unit is None:
             ok({"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"})
             return
@@ -230,9 +253,13 @@ class Systemd(dbus.service.Object):
         if "error" in script or self.fake.transients.count(name) > 1:
             error(dbus.DBusException(f"Unit {name} cannot be started.", name=script.get("error", "org.freedesktop.systemd1.UnitExists")))
             return
-        self.fake.later(script.get("delay", 0), lambda: ok(self.transient(properties, script.get("output"))))
+        self.fake.later(script.get("delay", 0), lambda: ok(self.transient(name, properties, script.get("output"))))
 
-    def transient(self, properties, output):
+    @dbus.service.method(MANAGER, in_signature="s")
+    def UnrefUnit(self, name):
+        self.fake.tried.pop(name)
+
+    def transient(self, name, properties, output):
         """output: what the program would say, which is not run then."""
         props = {str(k): v for k, v in properties}
         argv = [str(a) for a in props["ExecStart"][0][1]]
@@ -241,10 +268,17 @@ class Systemd(dbus.service.Object):
         if self.fake.hide_preload:
             env.pop("LD_PRELOAD", None)
         fd = props["StandardOutputFileDescriptor"].take()
-        if output is None:
-            self.fake.programs.append(subprocess.Popen(argv, env=env, stdout=fd, stderr=fd))
-        else:
+        assert props["AddRef"]
+        # As a unit of the relay whose sandbox this is; the sandbox is told apart by what stands in ReadWritePaths=.
+        status = self.fake.broken_sandboxes.get(" ".join(props.get("ReadWritePaths", [])))
+        if status is not None:
+            self.fake.tried[name] = Transient(status=status)
+        elif output is not None:
             os.write(fd, output.encode())
+            self.fake.tried[name] = Transient(status=0)
+        else:
+            self.fake.programs.append(subprocess.Popen(argv, env=env, stdout=fd, stderr=fd))
+            self.fake.tried[name] = Transient(program=self.fake.programs[-1])
         os.close(fd)
         return "/org/freedesktop/systemd1/job/1"
 
@@ -271,6 +305,8 @@ class Control(dbus.service.Object):
                 u.show()
         elif what == "hide-preload":
             fake.hide_preload = r["value"]
+        elif what == "break-sandboxes":
+            fake.broken_sandboxes = r["value"]
         elif what == "timeout":
             unit.timeout = r["usec"]
         elif what == "crash":
@@ -330,6 +366,7 @@ class Control(dbus.service.Object):
             "lists": fake.lists,
             "transients": fake.transients,
             "argvs": fake.argvs,
+            "kept": list(fake.tried),
             "finished": len(fake.programs) > 0 and all(p.poll() is not None for p in fake.programs),
             "units": {u.name: {"restarts": u.restarts, "starts": u.starts, "resets": u.resets, "active": u.active,
                                "reads": u.reads,
@@ -348,6 +385,8 @@ class Fake:
         self.list_errors, self.transient_script, self.transients, self.programs = [], [], [], []
         self.hide_preload = False
         self.environment = []
+        self.tried = {}  # transient units that systemd still knows
+        self.broken_sandboxes = {}  # what stands in ReadWritePaths= → exit status
         self.units = {}
         for relay in relays:
             self.units[f"tor@{relay}.service"] = Unit(self, f"tor@{relay}.service")

@@ -107,6 +107,43 @@ def test_library_that_the_units_sandbox_hides_is_refused_before_anybody_is_resta
     assert m.drop_in_times() == {}
 
 
+def harden(m, relay, *lines):
+    """A drop-in of its operator, loaded but not in force yet: systemd sets a sandbox up at the next start."""
+    m.write(f"/etc/systemd/system/{m.unit(relay)}.d/99-hardening.conf", "\n".join(["[Service]", *lines, ""]))
+    m.systemctl("daemon-reload")
+
+
+@pytest.mark.parametrize("lines, code, hint", [
+    (["ProtectSystem=strict", "ReadWritePaths=/srv/tor/relay1"], "226/NAMESPACE", "/srv/tor/relay1: No such file"),
+    (["NoExecPaths=/"], "203/EXEC", "ExecPaths=/usr"),
+], ids=["path that is missing", "nothing may be executed"])
+@pytest.mark.parametrize("victim", ["relay1", "relay4"])
+def test_broken_sandbox_of_one_relay_holds_up_nobody_else(fresh, victim, lines, code, hint):
+    m = fresh
+    harden(m, victim, *lines)
+    before = m.invocations()
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=2, canary=1))
+    m.start_daemon()
+    m.wait_event("rollout-finished", timeout=90)
+    assert m.invocation(victim) == before[victim] and m.is_active(m.unit(victim)) and m.drop_in(victim) is None
+    others = [r for r in m.names if r != victim]
+    m.wait_all("ok", others)
+    assert {m.allocator_in_maps(r) for r in others} == {"jemalloc"}
+    row = m.listing()[victim]
+    assert row["state"] == "failed" and m.run("relayallocctl list").returncode == 3
+    said = m.run(["relayallocctl", "status", victim]).stdout
+    assert code in said and hint in " ".join(said.split()), said
+    refused = m.events("relay-refused", relay=victim)
+    assert len(refused) == 1 and code in refused[0]["RELAYALLOC_REASON"] and hint in refused[0]["RELAYALLOC_REASON"]
+    assert m.events("preflight-failed") == [], "the allocator itself was refused"
+    assert "relayalloc-preflight" not in m.systemctl("list-units", "--all"), "left over"
+    # put right and reloaded, it is moved as the others were
+    m.sh(f"rm /etc/systemd/system/{m.unit(victim)}.d/99-hardening.conf; systemctl daemon-reload; "
+         "systemctl reload relayallocd")
+    m.wait_all("ok")
+    assert m.allocator_in_maps(victim) == "jemalloc" and m.starts(victim) == 1
+
+
 def test_one_broken_group_does_not_reach_the_others_relays(broken):
     m, _ = broken
     before = m.invocations()

@@ -11,17 +11,20 @@ enum { MAX_ITEMS = 64 };
 typedef struct World {
     Rollout *r;
     RolloutNow now;
+    const RolloutItem *items;
     size_t n;
     size_t parallel;
     /* what to answer */
-    bool preflight_bad[MAX_ITEMS], write_bad[MAX_ITEMS], restore_bad[MAX_ITEMS], reload_bad;
+    bool allocator_bad[MAX_ITEMS], sandbox_bad[MAX_ITEMS]; /* by these numbers of the items */
+    bool write_bad[MAX_ITEMS], restore_bad[MAX_ITEMS], reload_bad;
     JobResult job[MAX_ITEMS];
     Proof proof[MAX_ITEMS], back[MAX_ITEMS];
     uint32_t pid[MAX_ITEMS], n_restarts[MAX_ITEMS];
     bool slow[MAX_ITEMS]; /* its proof is not answered by pump() */
     unsigned slow_reload; /* nor is this one, counted from 1 */
     /* what was seen */
-    unsigned restarts[MAX_ITEMS], starts[MAX_ITEMS], writes[MAX_ITEMS], restores[MAX_ITEMS], reloads;
+    unsigned preflights, restarts[MAX_ITEMS], starts[MAX_ITEMS], writes[MAX_ITEMS], restores[MAX_ITEMS],
+        reloads;
     bool away[MAX_ITEMS];
     size_t most_away, waves, wave_of[MAX_ITEMS], overs;
     /* what must hold of the order, whoever answers when; unless answers come that nobody asked for */
@@ -34,6 +37,7 @@ static World *world_new(const RolloutPolicy *policy, const RolloutItem *items, s
 {
     World *w = xcalloc(1, sizeof(*w));
 
+    w->items = items;
     w->n = n;
     w->parallel = policy->parallel;
     w->now = (RolloutNow){ .monotonic = USEC_PER_SEC, .window_open = true };
@@ -71,6 +75,9 @@ static void observe(World *w, const RolloutCommand *c)
     if ((c->kind == COMMAND_RESTART || c->kind == COMMAND_START) && !w->restore_bad[c->item] && !w->strays)
         assert_true(w->written_at[c->item] <= w->loaded_at + 1); /* systemd has read its file */
     switch (c->kind) {
+    case COMMAND_PREFLIGHT:
+        w->preflights++;
+        break;
     case COMMAND_WRITE:
         w->writes[c->item]++;
         w->wave_of[c->item] = rollout_wave_of(w->r, c->item);
@@ -107,10 +114,18 @@ static void observe(World *w, const RolloutCommand *c)
     w->last = *c;
 }
 
+static bool preflight_bad(const World *w, size_t item)
+{
+    const RolloutItem *i = &w->items[item];
+
+    return i->allocator != ROLLOUT_NO_ALLOCATOR &&
+           (w->allocator_bad[i->allocator] || w->sandbox_bad[i->sandbox]);
+}
+
 static RolloutEvent answer(World *w, const RolloutCommand *c)
 {
     size_t i = c->item;
-    RolloutEvent e = { .item = i, .allocator = c->allocator };
+    RolloutEvent e = { .item = i };
 
     if (c->kind == COMMAND_RELOAD)
         w->reload_out = false;
@@ -119,7 +134,7 @@ static RolloutEvent answer(World *w, const RolloutCommand *c)
     switch (c->kind) {
     case COMMAND_PREFLIGHT:
         e.kind = EVENT_PREFLIGHT;
-        e.ok = !w->preflight_bad[c->allocator];
+        e.ok = !preflight_bad(w, i);
         break;
     case COMMAND_WRITE:
         e.kind = EVENT_WRITTEN;
@@ -196,6 +211,18 @@ static void run(World *w)
 static void tell(World *w, RolloutCommandKind kind, size_t item)
 {
     send(w, answer(w, &(RolloutCommand){ .kind = kind, .item = item }));
+}
+
+static bool next_is(World *w, RolloutCommandKind kind, size_t item)
+{
+    RolloutCommand c;
+
+    while (rollout_next(w->r, &c)) {
+        observe(w, &c);
+        if (!is_note(c.kind))
+            return c.kind == kind && (kind == COMMAND_RELOAD || c.item == item);
+    }
+    return false;
 }
 
 static const RolloutPolicy plain = { .parallel = 2, .canary = 0, .max_failed = 1, .put_back = true };
@@ -588,7 +615,7 @@ static void test_preflight_refuses_only_its_own(void **state)
     all_restart(items, 4);
     items[2].allocator = items[3].allocator = 1;
     World *w = world_new(&plain, items, 4);
-    w->preflight_bad[0] = true;
+    w->allocator_bad[0] = true;
 
     run(w);
     assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
@@ -596,6 +623,73 @@ static void test_preflight_refuses_only_its_own(void **state)
     assert_int_equal(rollout_gate(w->r, 0), GATE_PREFLIGHT);
     assert_int_equal(w->writes[0] + w->writes[1] + w->restarts[0] + w->restarts[1], 0);
     assert_int_equal(rollout_step(w->r, 2), STEP_DONE);
+    world_free(w);
+}
+
+/* Each sandbox is tried once, when the turn of the first relay in it comes; what it refuses reaches nobody
+ * else, and is no canary. */
+static void test_preflight_of_each_sandbox(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[8];
+    policy.canary = 1;
+    all_restart(items, 8);
+    items[0].sandbox = 1;
+    items[5].sandbox = items[6].sandbox = 2;
+    items[7].sandbox = 3;
+    World *w = world_new(&policy, items, 8);
+    w->sandbox_bad[1] = w->sandbox_bad[2] = true;
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(w->preflights, 4);
+    for (size_t i = 0; i < 8; i++) {
+        bool bad = i == 0 || i == 5 || i == 6;
+        assert_int_equal(rollout_step(w->r, i), bad ? STEP_FAILED : STEP_DONE);
+        assert_int_equal(rollout_gate(w->r, i), bad ? GATE_PREFLIGHT : GATE_NONE);
+        assert_int_equal(w->writes[i], bad ? 0 : 1);
+    }
+    assert_int_equal(w->wave_of[1], 1); /* the canary */
+    assert_int_equal(w->wave_of[2], 2);
+    world_free(w);
+}
+
+/* Whose process runs the right thing already needs no proof that another one could. */
+static void test_no_preflight_for_a_file(void **state)
+{
+    (void)state;
+    RolloutItem items[2];
+    all_restart(items, 2);
+    items[0].restart = false;
+    World *w = world_new(&plain, items, 2);
+    w->allocator_bad[0] = true;
+
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
+    assert_int_equal(rollout_step(w->r, 1), STEP_FAILED);
+    assert_int_equal(w->preflights, 1);
+    world_free(w);
+}
+
+/* An answer about another sandbox, or one that nobody asked for, says nothing. */
+static void test_stray_preflight(void **state)
+{
+    (void)state;
+    RolloutItem items[2];
+    all_restart(items, 2);
+    items[1].sandbox = 1;
+    World *w = world_new(&plain, items, 2);
+
+    send(w, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = 0, .ok = true });
+    assert_true(next_is(w, COMMAND_PREFLIGHT, 0));
+    assert_true(next_is(w, COMMAND_PREFLIGHT, 1));
+    tell(w, COMMAND_PREFLIGHT, 1);
+    assert_false(next_is(w, COMMAND_WRITE, 1)); /* the wave waits for both */
+    tell(w, COMMAND_PREFLIGHT, 0);
+    send(w, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = 0, .ok = false });
+    run(w);
+    assert_int_equal(count_steps(w, STEP_DONE), 2);
     world_free(w);
 }
 
@@ -703,18 +797,6 @@ static void test_file_that_cannot_be_put_back(void **state)
     assert_int_equal(w->starts[0], 0); /* it runs on as it did */
     assert_int_equal(rollout_step(w->r, 0), STEP_LOST);
     world_free(w);
-}
-
-static bool next_is(World *w, RolloutCommandKind kind, size_t item)
-{
-    RolloutCommand c;
-
-    while (rollout_next(w->r, &c)) {
-        observe(w, &c);
-        if (!is_note(c.kind))
-            return c.kind == kind && (kind == COMMAND_RELOAD || c.item == item);
-    }
-    return false;
 }
 
 /* What is written while a reload is out may or may not be in it: it waits for the next. */
@@ -1143,6 +1225,7 @@ static void model_once(uint64_t round)
         items[i] =
             (RolloutItem){ .allocator = rnd(5) ? rnd(3) : ROLLOUT_NO_ALLOCATOR, .restart = rnd(4) != 0 };
         items[i].stopped = !items[i].restart && rnd(2);
+        items[i].sandbox = rnd(3);
         items[i].recover = items[i].restart && recover < policy.parallel && rnd(10) == 0;
         recover += items[i].recover;
     }
@@ -1152,7 +1235,8 @@ static void model_once(uint64_t round)
         w->away[i] = items[i].recover;
     }
     w->strays = round % 2;
-    w->preflight_bad[rnd(3)] = rnd(4) == 0;
+    w->allocator_bad[rnd(3)] = rnd(6) == 0;
+    w->sandbox_bad[rnd(3)] = rnd(4) == 0;
     w->reload_bad = rnd(12) == 0;
 
     send(w, (RolloutEvent){ .kind = EVENT_TICK });
@@ -1182,7 +1266,7 @@ static void model_once(uint64_t round)
             send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = some });
         } else if (dice < 66 && n && w->strays) { /* answers that nobody asked for */
             send(w, (RolloutEvent){ .kind = (RolloutEventKind)rnd(3), .item = some, .ok = rnd(2) });
-            send(w, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .allocator = rnd(9), .ok = rnd(2) });
+            send(w, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = rnd(30), .ok = rnd(2) });
         } else if (dice < 68) {
             w->now.window_open = rnd(2);
         } else if (dice < 69) {
@@ -1215,6 +1299,10 @@ static void model_once(uint64_t round)
             assert_true(w->writes[i] == w->restores[i] && rollout_state(w->r) != ROLLOUT_DONE);
         if (!items[i].restart)
             assert_int_equal(w->restarts[i], 0);
+        if (rollout_gate(w->r, i) == GATE_PREFLIGHT) /* never touched, and failed on its own account */
+            assert_true(s == STEP_FAILED && w->writes[i] == 0 && (preflight_bad(w, i) || w->strays));
+        if (w->restarts[i] > 0 && !w->strays)
+            assert_false(preflight_bad(w, i));
         if (s == STEP_DONE && items[i].restart && !items[i].recover)
             assert_int_equal(w->restarts[i], 1);
         if (s == STEP_LOST && !policy.put_back && rollout_gate(w->r, i) != GATE_NONE)
@@ -1252,6 +1340,9 @@ int main(void)
         cmocka_unit_test(test_max_failed),
         cmocka_unit_test(test_left_as_is_by_policy),
         cmocka_unit_test(test_preflight_refuses_only_its_own),
+        cmocka_unit_test(test_preflight_of_each_sandbox),
+        cmocka_unit_test(test_no_preflight_for_a_file),
+        cmocka_unit_test(test_stray_preflight),
         cmocka_unit_test(test_crash_while_settling),
         cmocka_unit_test(test_stopped_while_settling),
         cmocka_unit_test(test_restarted_by_somebody_while_settling),

@@ -44,16 +44,22 @@ static void test_round_trip(void **state)
     memory_add_flight(s, "one", text, "/usr/lib/libx.so");
     memory_add_flight(s, "two", NULL, NULL);
     memory_add_flight(s, "one", text, NULL); /* replaces */
-    memory_add_refusal(s, "one", "mimalloc", "1:2:3", "it crashed");
-    memory_add_refusal(s, "one", "mimalloc", "1:2:3", "again");
-    memory_add_refusal(s, "one", "", "", "it still runs it"); /* one that was to lose our drop-in */
-    memory_add_refusal(s, "two", "", "", NULL);
+    memory_add_refusal(s, "one", "mimalloc", "1:2:3", "it crashed", false);
+    memory_add_refusal(s, "one", "mimalloc", "1:2:3", "again", false);
+    memory_add_refusal(s, "one", "", "", "it still runs it", false); /* one that was to lose our drop-in */
+    memory_add_refusal(s, "two", "", "", NULL, false);
+    memory_add_refusal(s, "three", "mimalloc", "1:2:3", "its sandbox",
+                       true); /* looked at again, so not saved */
     memory_remove_refusal(s, "two", "", "");
     memory_remove_refusal(s, "three", "", "");
     strv_push(&s->reverted, xstrdup("three"));
     assert_true(memory_metrics(s, "/x/a.prom") && memory_metrics(s, "/x/b.prom"));
     assert_false(memory_metrics(s, "/x/b.prom"));
     assert_int_equal(state_file_save(dir, s), 0);
+    assert_int_equal(s->n_refusals, 3);
+    memory_clear_untouched(s);
+    assert_int_equal(s->n_refusals, 2);
+    assert_null(memory_find_refusal(s, "three", "mimalloc", "1:2:3"));
 
     assert_int_equal(state_file_load(dir, &t), 0);
     assert_int_equal(t->hold, HOLD_HALTED);
