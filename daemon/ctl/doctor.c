@@ -12,7 +12,7 @@
 #include "io/elf-file.h"
 #include "io/instances.h"
 #include "io/paths.h"
-#include "io/procfs.h"
+#include "io/process.h"
 
 #include <dirent.h>
 #include <errno.h>

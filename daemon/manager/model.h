@@ -23,7 +23,7 @@
 #include "core/rss.h"
 #include "io/dropin-store.h"
 #include "io/eventlog.h"
-#include "io/procfs.h"
+#include "io/process.h"
 #include "io/systemd1.h"
 
 #include <systemd/sd-event.h>

@@ -34,13 +34,13 @@ def test_the_tree():
 
 
 @pytest.mark.parametrize("path, text, what", [
-    ("core/util.c", '#include "io/procfs.h"', "core must not include io/procfs.h"),
+    ("core/util.c", '#include "io/process.h"', "core must not include io/process.h"),
     ("core/util.h", '#include "report/stats.h"', "core must not include report/stats.h"),
     ("report/csv.c", '#include "doctor/doctor.h"', "report must not include doctor/doctor.h"),
     ("doctor/doctor.c", '#include "report/stats.h"', "doctor must not include report/stats.h"),
-    ("io/procfs.c", '#include "doctor/doctor.h"', "io must not include doctor/doctor.h"),
-    ("io/procfs.c", '#include "io/library.h"', "a module of io must not include io/library.h"),
-    ("io/procfs.c", '#include "io/journal-private.h"', "io/journal-private.h is for io/journal-*.c alone"),
+    ("io/process.c", '#include "doctor/doctor.h"', "io must not include doctor/doctor.h"),
+    ("io/process.c", '#include "io/library.h"', "a module of io must not include io/library.h"),
+    ("io/process.c", '#include "io/journal-private.h"', "io/journal-private.h is for io/journal-*.c alone"),
     ("ctl/show.c", '#include "io/journal-private.h"', "io/journal-private.h is for io/journal-*.c alone"),
     ("manager/setup.c", '#include "bus/api.h"', "manager must not include bus/api.h"),
     ("manager/setup.c", '#include "ctl/lib/ctl.h"', "manager must not include ctl/lib/ctl.h"),
@@ -71,7 +71,7 @@ def test_a_type_has_one_meaning(tree):
 
 def test_circles(tree):
     add(tree, "core/util.h", '#include "core/relay.h"')
-    add(tree, "core/util.c", '#include "io/procfs.h"')
+    add(tree, "core/util.c", '#include "io/process.h"')
     result = lint(tree)
     assert "closes a circle of headers: core/util.h -> core/relay.h -> core/util.h\n" in result.stdout
     assert "closes a circle of folders: core -> io -> core\n" in result.stdout
@@ -79,8 +79,8 @@ def test_circles(tree):
 
 
 def test_what_is_below_may_be_included(tree):
-    add(tree, "bus/log.c", '#include "core/config.h"\n#include "io/procfs.h"\n#include "manager/manager.h"')
-    add(tree, "io/procfs.c", '#include "io/subprocess.h"\n#include "report/csv.h"')
+    add(tree, "bus/log.c", '#include "core/config.h"\n#include "io/process.h"\n#include "manager/manager.h"')
+    add(tree, "io/process.c", '#include "io/subprocess.h"\n#include "report/csv.h"')
     add(tree, "io/journal-walk.c", '#include "io/journal.h"')
     add(tree, "ctl/show.c", '/* #include "manager/manager.h" */\n#include "bus/api.h"\n#include "doctor/doctor.h"')
     result = lint(tree)

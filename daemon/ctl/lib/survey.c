@@ -8,7 +8,7 @@
 #include "io/dropin-store.h"
 #include "io/instances.h"
 #include "io/paths.h"
-#include "io/procfs.h"
+#include "io/process.h"
 #include "io/setting-files.h"
 #include "io/state-file.h"
 #include "io/systemd1.h"

@@ -3,7 +3,7 @@
  * writes. Nobody waits for a time to pass: a child says by a pipe that it is ready. */
 #include "test.h"
 
-#include "io/procfs.h"
+#include "io/process.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -376,7 +376,7 @@ static void test_no_descriptor_leaks(void **state)
 
 static char *fake_proc(void)
 {
-    char *root = xstrdup("/tmp/test-procfs-XXXXXX");
+    char *root = xstrdup("/tmp/test-process-XXXXXX");
 
     assert_non_null(mkdtemp(root));
     _cleanup_(freep) char *dir = xasprintf("%s/42", root), *attr = xasprintf("%s/attr", dir);
@@ -554,7 +554,7 @@ static bool runs_secure(const char *path)
 /* A real process that changes its user by starting. */
 static void test_really_secure(void **state)
 {
-    char folder[] = "/tmp/test-procfs-XXXXXX";
+    char folder[] = "/tmp/test-process-XXXXXX";
 
     (void)state;
     if (geteuid() != 0)
@@ -645,5 +645,5 @@ int main(void)
         cmocka_unit_test(test_links),
     };
 
-    return cmocka_run_group_tests_name("procfs", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("process", tests, NULL, NULL);
 }

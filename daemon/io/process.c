@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the descriptors to one process: its pidfd, its folder in /proc, and its status file. Never judges what
  * it reads, and never takes a number for an identity. */
-#include "io/procfs.h"
+#include "io/process.h"
 
 #include <elf.h>
 #include <endian.h>
