@@ -77,9 +77,9 @@ $(BUILD)/relayalloc-probe: $(PROBE_SRC)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(PATHS) -std=gnu11 $(WARNINGS) -fPIE -fstack-protector-strong $(CFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $<
 
-# ---- unit tests: core links with nothing but libc and cmocka, so that the linker keeps it pure ----
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
-UNIT_IO_TESTS := $(patsubst tests/unit/io/%.c,$(BUILD)/tests/io/%,$(wildcard tests/unit/io/test-*.c))
+# ---- unit tests, in the folders of what they test: those that are not of io link with nothing but libc and cmocka, so that
+# the linker keeps what they test pure ----
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c tests/unit/*/test-*.c))
 TEST_CFLAGS = -Itests/unit -DTEST_DATA='"$(CURDIR)/tests/unit/data"' -DBUILD_DIR='"$(abspath $(BUILD))"' \
 	-DSOURCE_DIR='"$(CURDIR)"'
 
@@ -93,20 +93,20 @@ $(BUILD)/tests/%: tests/unit/%.c $(CORE_LIB)
 	$(CC) $(ALL_CPPFLAGS) $(PATHS) $(TEST_CFLAGS) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(CORE_LIB) -lcmocka -lm $(TEST_LIBS)
 
 .PHONY: check-unit
-check-unit: need-cmocka all $(UNIT_TESTS) $(UNIT_IO_TESTS) ## unit tests: no root, no network, seconds
-	@tests/unit/run $(UNIT_TESTS) $(UNIT_IO_TESTS)
+check-unit: need-cmocka all $(UNIT_TESTS) ## unit tests: no root, no network, seconds
+	@tests/unit/run $(UNIT_TESTS)
 
 .PHONY: need-cmocka
 need-cmocka:
 	@$(PKG_CONFIG) --exists cmocka || { echo 'The unit tests need cmocka: apt install libcmocka-dev' >&2; exit 1; }
-$(UNIT_TESTS) $(UNIT_IO_TESTS): | need-cmocka
+$(UNIT_TESTS): | need-cmocka
 
 .PHONY: asan
 asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) BUILD=$(BUILD)/asan SANITIZE=1 check-unit
 
 .PHONY: lint
-SOURCES = $(wildcard daemon/*.[ch] daemon/*/*.[ch] daemon/*/*/*.[ch] tests/unit/*.[ch] tests/unit/io/*.[ch] tests/bus/*.[ch] tests/fuzz/*.[ch])
+SOURCES = $(wildcard daemon/*.[ch] daemon/*/*.[ch] daemon/*/*/*.[ch] tests/unit/*.[ch] tests/unit/*/*.[ch] tests/bus/*.[ch] tests/fuzz/*.[ch])
 SCRIPTS = $(shell git ls-files -z .ci tests units packaging | xargs -0 grep -lE '^\#!/bin/(ba)?sh')
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, who includes whom, and clang's warnings
 	clang-format --dry-run -Werror $(SOURCES)
@@ -133,4 +133,4 @@ help: ## this list
 
 include units/install.mk
 -include $(wildcard tests/*.mk)
--include $(wildcard $(BUILD)/obj/*.d $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d $(BUILD)/tests/*.d $(BUILD)/tests/io/*.d)
+-include $(wildcard $(BUILD)/obj/*.d $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d $(BUILD)/tests/*.d $(BUILD)/tests/*/*.d)

@@ -7,7 +7,7 @@
  * A relay's way:   WRITE → (one RELOAD for all that is written) → RESTART → VERIFY → settle → VERIFY → done
  * and at a failed gate:  RESTORE → RELOAD → START → VERIFY_BACK → failed (put back) or lost.
  *
- * What always holds (tests/unit/test-rollout.c drives random sequences of events against it):
+ * What always holds (tests/unit/core/test-rollout.c drives random sequences of events against it):
  * - at most `parallel` relays are between RESTART and the end of their settling;
  * - a relay gets RESTART at most once, and START at most once;
  * - once the rollout ends (halted, aborted, superseded), nobody gets RESTART any more: who was only written
