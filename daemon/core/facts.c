@@ -357,6 +357,17 @@ static bool in_transition(const RelayFacts *r)
                        (r->info->job != 0 && !unit_up(r->info)));
 }
 
+bool facts_down(const RelayFacts *r)
+{
+    return unit_stopped(r->info) || (r->info && r->info->active == ACTIVE_FAILED && !r->present);
+}
+
+/* It went down before its turn came: when it is up again, it is planned like any other. */
+static bool waits(const HostFacts *h, const RelayFacts *r)
+{
+    return facts_down(r) && strv_contains(h->state->waiting, r->name);
+}
+
 /* The move that is assigned to it failed before, and nothing has changed since. */
 static const Refusal *failed_before(const HostFacts *h, const RelayFacts *r)
 {
@@ -406,7 +417,8 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
     const Flight *flight = memory_find_flight(h->state, r->name);
     PlanRelay p = { .name = r->name, .group = g ? r->group : GROUP_NONE };
 
-    if (!r->info || (!r->info->exists && !r->present) || in_transition(r) || facts_too_new(h, r)) {
+    if (!r->info || (!r->info->exists && !r->present) || in_transition(r) || facts_too_new(h, r) ||
+        waits(h, r)) {
         p.wanted = p.present = g ? r->present : NULL; /* nothing to be done now */
         return p;
     }

@@ -145,6 +145,10 @@ char **facts_conflicts(const HostFacts *host, const RelayFacts *relay, const Set
  * nothing. Owned by the caller. */
 char **facts_notes(const RelayFacts *relay);
 
+/* Is it down so that its turn must wait until it is up again: stopped by somebody, or failed by itself? (Not
+ * with a drop-in of ours that is to be replaced: that may be what made it fail.) */
+bool facts_down(const RelayFacts *relay);
+
 /* ---- what is to be done, and how it stands ---- */
 
 /* Into action, reason and failed_before of this relay. */

@@ -41,6 +41,7 @@ State *memory_free(State *s)
     free(s->config_id);
     strv_free(s->reverted);
     free(s->metrics);
+    strv_free(s->waiting);
     free(s);
     return NULL;
 }
@@ -53,12 +54,13 @@ Flight *memory_find_flight(const State *s, const char *relay)
     return NULL;
 }
 
-void memory_add_flight(State *s, const char *relay, const char *previous, const char *before)
+void memory_add_flight(State *s, const char *relay, const char *previous, const char *before, bool canary)
 {
     memory_remove_flight(s, relay);
     GROW(s->flights, s->c_flights, s->n_flights);
-    s->flights[s->n_flights++] =
-        (Flight){ .relay = xstrdup(relay), .previous = xstrdup(previous), .before = xstrdup(before) };
+    s->flights[s->n_flights++] = (Flight){
+        .relay = xstrdup(relay), .previous = xstrdup(previous), .before = xstrdup(before), .canary = canary
+    };
 }
 
 void memory_remove_flight(State *s, const char *relay)
@@ -161,5 +163,16 @@ bool memory_adopt(State *s, const char *id)
     }
     if (s->hold == HOLD_HALTED || (s->hold == HOLD_ABORTED && new_file))
         memory_hold(s, HOLD_NONE, NULL);
+    return true;
+}
+
+bool memory_set_waiting(State *s, const char *relay, bool waiting)
+{
+    if (strv_contains(s->waiting, relay) == waiting)
+        return false;
+    if (waiting)
+        strv_push(&s->waiting, xstrdup(relay));
+    else
+        strv_remove(s->waiting, relay);
     return true;
 }

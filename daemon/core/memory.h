@@ -16,11 +16,12 @@ typedef enum Hold {
 const char *hold_to_string(Hold h);
 Hold hold_from_string(const char *s);
 
-/* A relay between its first write and its end in a rollout. */
+/* A relay between its first write and the end of its settling. */
 typedef struct Flight {
     char *relay;
     char *previous; /* text of the drop-in before; NULL: there was none */
     char *before;   /* library that it ran before; NULL: glibc */
+    bool canary;    /* it goes as one */
     bool left;      /* by an earlier run of the daemon, and not looked at since */
 } Flight;
 
@@ -41,6 +42,7 @@ typedef struct State {
     size_t n_flights, c_flights;
     Refusal *refusals;
     size_t n_refusals, c_refusals;
+    char **waiting;  /* strv of relays that somebody stopped before their turn in a rollout came */
     char **reverted; /* strv of relays that an operator took out until the file changes */
     char *metrics;   /* the metrics file that was written last, and is to go; NULL */
 } State;
@@ -49,7 +51,8 @@ State *memory_free(State *state);
 DEFINE_CLEANUP(State, memory_free)
 
 Flight *memory_find_flight(const State *state, const char *relay);
-void memory_add_flight(State *state, const char *relay, const char *previous, const char *before);
+void memory_add_flight(State *state, const char *relay, const char *previous, const char *before,
+                       bool canary);
 void memory_remove_flight(State *state, const char *relay);
 
 const Refusal *memory_find_refusal(const State *state, const char *relay, const char *allocator,
@@ -59,6 +62,11 @@ void memory_add_refusal(State *state, const char *relay, const char *allocator, 
 void memory_remove_refusal(State *state, const char *relay, const char *allocator, const char *build);
 void memory_clear_refusals(State *state);
 void memory_clear_untouched(State *state); /* those of relays that nothing was done to */
+
+/* Of a relay that was up when its turn was still to come, and that somebody has stopped since. Nothing is
+ * written ahead for it: else a fleet that is stopped in mid-rollout would come up on what nobody has proved.
+ * true: that is new. */
+bool memory_set_waiting(State *state, const char *relay, bool waiting);
 
 /* Replaces the hold and its reason (copied; NULL: none). */
 void memory_hold(State *state, Hold hold, const char *reason);

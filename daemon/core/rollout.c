@@ -12,6 +12,9 @@ typedef struct Item {
     bool checking; /* a VERIFY is out while it settles */
     bool baseline; /* pid and n_restarts below are those its settling began with */
     bool canary;
+    bool down;        /* before its turn: somebody has stopped it */
+    bool stopped;     /* in its turn: it is taken back, and not started */
+    bool no_way_back; /* it crashed before: what it had is no better */
     size_t wave;
     uint32_t pid, n_restarts;
     unsigned resettled;
@@ -59,8 +62,9 @@ struct Rollout {
 };
 
 static const char *const gate_names[_GATE_MAX] = {
-    [GATE_NONE] = "none", [GATE_PREFLIGHT] = "preflight", [GATE_WRITE] = "write", [GATE_RELOAD] = "reload",
-    [GATE_JOB] = "job",   [GATE_ACTIVE] = "active",       [GATE_PROOF] = "proof", [GATE_SETTLE] = "settle",
+    [GATE_NONE] = "none",     [GATE_PREFLIGHT] = "preflight", [GATE_WRITE] = "write",
+    [GATE_RELOAD] = "reload", [GATE_SETTINGS] = "settings",   [GATE_JOB] = "job",
+    [GATE_ACTIVE] = "active", [GATE_PROOF] = "proof",         [GATE_SETTLE] = "settle",
 };
 
 const char *gate_to_string(Gate gate)
@@ -148,6 +152,7 @@ Rollout *rollout_new(const RolloutPolicy *policy, const RolloutItem *items, size
         if (items[i].recover) {
             r->items[i].step = STEP_VERIFYING;
             r->items[i].touched = true;
+            r->items[i].canary = items[i].canary;
             emit_item(r, COMMAND_VERIFY, &r->items[i]);
         }
         if (allocator == ROLLOUT_NO_ALLOCATOR)
@@ -193,6 +198,19 @@ static void begin_end(Rollout *r, RolloutState end)
     r->end = end;
 }
 
+static void take_back(Rollout *r, Item *i)
+{
+    i->step = STEP_BACK_WRITING;
+    emit_item(r, COMMAND_RESTORE, i);
+}
+
+/* Nobody was touched, so the others go on: no strike. */
+static void refuse_item(Rollout *r, Item *i, Gate gate)
+{
+    i->gate = gate;
+    take_back(r, i);
+}
+
 static void fail_item(Rollout *r, Item *i, Gate gate)
 {
     i->gate = gate;
@@ -203,17 +221,23 @@ static void fail_item(Rollout *r, Item *i, Gate gate)
     if (gate == GATE_WRITE || gate == GATE_RELOAD || r->strikes >= r->policy.max_failed ||
         !r->policy.put_back)
         begin_end(r, ROLLOUT_HALTED);
-    if (!r->policy.put_back && i->touched) {
+    if ((!r->policy.put_back || i->no_way_back) && i->touched)
         end_item(r, i, STEP_LOST);
-        return;
-    }
-    i->step = STEP_BACK_WRITING;
-    emit_item(r, COMMAND_RESTORE, i);
+    else
+        take_back(r, i);
 }
 
 static usec_t settle_of(const Rollout *r, const Item *i)
 {
     return i->canary ? r->policy.canary_settle : r->policy.settle;
+}
+
+/* One that an earlier run of the daemon restarted has settled for as long as its process lives. */
+static usec_t left_to_settle(const Rollout *r, const Item *i, const RolloutEvent *e)
+{
+    usec_t settle = settle_of(r, i), settled = i->item.recover ? e->age : 0;
+
+    return settled < settle ? settle - settled : 0;
 }
 
 static void start_settling(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
@@ -222,7 +246,7 @@ static void start_settling(Rollout *r, Item *i, const RolloutEvent *e, usec_t no
     i->baseline = true;
     i->pid = e->pid;
     i->n_restarts = e->n_restarts;
-    i->settles_at = now + settle_of(r, i);
+    i->settles_at = now + left_to_settle(r, i, e);
     if (i->settles_at == now)
         end_item(r, i, STEP_DONE); /* proved this very moment, nothing to wait for */
 }
@@ -234,8 +258,12 @@ static void on_verified(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
     if (settling && !i->checking)
         return;
     i->checking = false;
+    i->no_way_back = i->no_way_back || e->crashing;
     switch (e->proof) {
     case PROOF_STOPPED:
+        i->stopped = true;
+        take_back(r, i);
+        return;
     case PROOF_GONE:
         end_item(r, i, STEP_SKIPPED);
         return;
@@ -274,11 +302,9 @@ static void on_verified_back(Rollout *r, Item *i, const RolloutEvent *e)
     case PROOF_GONE:
         break;
     case PROOF_FAILED:
+    case PROOF_WRONG:
         if (!i->touched) /* it was so before, or became so by itself */
             break;
-        end_item(r, i, STEP_LOST);
-        return;
-    case PROOF_WRONG:
         end_item(r, i, STEP_LOST);
         return;
     }
@@ -320,13 +346,18 @@ static void on_written(Rollout *r, Item *i, bool ok)
             fail_item(r, i, GATE_WRITE);
     } else if (ok) {
         i->step = STEP_BACK_WRITTEN;
+    } else if (i->stopped) {
+        end_item(r, i, STEP_SKIPPED);
     } else if (i->touched) {
         /* The old file cannot be restored (full disk, say). Bring it up with what there is: better than down.
          */
         i->step = STEP_BACK_RESTARTING;
         emit_item(r, COMMAND_START, i);
     } else {
-        /* Where the new file could not be written, the old one stands. */
+        /* Where the new file could not be written, the old one stands; else a disk that takes no file is no
+         * reason to go on. */
+        if (i->gate != GATE_WRITE)
+            begin_end(r, ROLLOUT_HALTED);
         end_item(r, i, i->gate == GATE_WRITE ? STEP_FAILED : STEP_LOST);
     }
 }
@@ -348,17 +379,30 @@ static void on_reloaded(Rollout *r, bool ok)
             } else if (!i->item.restart) {
                 end_item(r, i, STEP_DONE);
             } else if (r->state == ROLLOUT_ENDING) { /* since it was written */
-                i->step = STEP_BACK_WRITING;
-                emit_item(r, COMMAND_RESTORE, i);
+                take_back(r, i);
             } else {
-                i->step = STEP_RESTARTING;
-                emit_item(r, COMMAND_RESTART, i);
+                i->step = STEP_CHECKING;
+                emit_item(r, COMMAND_CHECK, i);
             }
+        } else if (i->step == STEP_BACK_WRITTEN && i->stopped) {
+            end_item(r, i, STEP_SKIPPED);
         } else if (i->step == STEP_BACK_WRITTEN) {
             /* Even when the reload failed, a relay that was touched is brought up with what systemd has. */
             i->step = i->touched ? STEP_BACK_RESTARTING : STEP_BACK_VERIFYING;
             emit_item(r, i->touched ? COMMAND_START : COMMAND_VERIFY_BACK, i);
         }
+    }
+}
+
+static void on_checked(Rollout *r, Item *i, bool ok)
+{
+    if (r->state == ROLLOUT_ENDING) {
+        take_back(r, i);
+    } else if (ok) {
+        i->step = STEP_RESTARTING;
+        emit_item(r, COMMAND_RESTART, i);
+    } else {
+        refuse_item(r, i, GATE_SETTINGS);
     }
 }
 
@@ -432,6 +476,12 @@ static Turn turn_of(const RolloutItem *item)
 
 #define ANY_ALLOCATOR (SIZE_MAX - 1)
 
+/* Has its turn not come, and may it come? */
+static bool may_go(const Item *i)
+{
+    return i->step == STEP_WAITING && !(i->down && turn_of(&i->item) == TURN_RESTART);
+}
+
 static size_t pick(const Rollout *r, size_t *picked, size_t limit, Turn turn, size_t allocator)
 {
     size_t n_picked = 0;
@@ -439,7 +489,7 @@ static size_t pick(const Rollout *r, size_t *picked, size_t limit, Turn turn, si
     for (size_t n = 0; n < r->n_items && n_picked < limit; n++) {
         const Item *i = &r->items[n];
 
-        if (i->step == STEP_WAITING && turn_of(&i->item) == turn &&
+        if (may_go(i) && turn_of(&i->item) == turn &&
             (allocator == ANY_ALLOCATOR || i->item.allocator == allocator))
             picked[n_picked++] = n;
     }
@@ -514,6 +564,14 @@ static void start_wave(Rollout *r, size_t under_way)
     }
 }
 
+/* Somebody has stopped them before their turn came: nothing is written ahead for them. */
+static void skip_stopped(Rollout *r)
+{
+    for (size_t n = 0; n < r->n_items; n++)
+        if (r->items[n].step == STEP_WAITING && r->items[n].down)
+            end_item(r, &r->items[n], STEP_SKIPPED);
+}
+
 /* The next wave begins when half of the places are free, so that none has to wait for the slowest of the wave
  * before. Never while a reload is out: places that become free meanwhile share the next, and whatever is
  * WRITTEN is in this one. */
@@ -527,7 +585,7 @@ static void advance(Rollout *r, RolloutNow now)
     for (size_t n = 0; n < r->n_items; n++) {
         const Item *i = &r->items[n];
 
-        waiting = waiting || i->step == STEP_WAITING;
+        waiting = waiting || may_go(i);
         if (i->step != STEP_WAITING && !step_ended(i->step)) {
             under_way++;
             busy = busy || goes_alone(i);
@@ -539,6 +597,8 @@ static void advance(Rollout *r, RolloutNow now)
         return;
     if (under_way == 0) {
         if (!waiting || r->state == ROLLOUT_ENDING) {
+            if (r->state != ROLLOUT_ENDING)
+                skip_stopped(r);
             r->state = r->state == ROLLOUT_ENDING ? r->end : ROLLOUT_DONE;
             emit(r, (RolloutCommand){ .kind = NOTE_OVER });
         } else if (r->state != ROLLOUT_PAUSED) {
@@ -575,6 +635,10 @@ void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
     case EVENT_RELOADED:
         on_reloaded(r, e->ok);
         break;
+    case EVENT_CHECKED:
+        if (i && i->step == STEP_CHECKING)
+            on_checked(r, i, e->ok);
+        break;
     case EVENT_JOB:
         if (i && (i->step == STEP_RESTARTING || i->step == STEP_BACK_RESTARTING))
             on_job(r, i, e->job);
@@ -590,6 +654,8 @@ void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
             i->checking = true;
             emit_item(r, COMMAND_VERIFY, i);
         }
+        if (i && i->step == STEP_WAITING)
+            i->down = e->down;
         break;
     case EVENT_PAUSE:
         if (r->state == ROLLOUT_RUNNING || r->state == ROLLOUT_WAITING)
@@ -663,6 +729,12 @@ usec_t rollout_settle(const Rollout *r, size_t item)
     return settle_of(r, &r->items[item]);
 }
 
+bool rollout_canary(const Rollout *r, size_t item)
+{
+    assert(item < r->n_items);
+    return r->items[item].canary;
+}
+
 size_t rollout_wave_of(const Rollout *r, size_t item)
 {
     assert(item < r->n_items);
@@ -674,16 +746,18 @@ size_t rollout_wave(const Rollout *r)
     return r->wave;
 }
 
-void rollout_counts(const Rollout *r, size_t *ret_total, size_t *ret_done, size_t *ret_failed)
+RolloutCounts rollout_counts(const Rollout *r)
 {
-    *ret_total = r->n_items;
-    *ret_done = *ret_failed = 0;
+    RolloutCounts c = { .total = r->n_items };
+
     for (size_t n = 0; n < r->n_items; n++) {
         Step s = r->items[n].step;
 
-        *ret_done += s == STEP_DONE || s == STEP_SKIPPED;
-        *ret_failed += s == STEP_FAILED || s == STEP_LOST;
+        c.done += s == STEP_DONE;
+        c.skipped += s == STEP_SKIPPED;
+        c.failed += s == STEP_FAILED || s == STEP_LOST;
     }
+    return c;
 }
 
 usec_t rollout_left(const Rollout *r, usec_t monotonic)
@@ -732,6 +806,9 @@ size_t rollout_forecast(const RolloutPolicy *policy, const RolloutItem *items, s
                 break;
             case COMMAND_RELOAD:
                 answer.kind = EVENT_RELOADED;
+                break;
+            case COMMAND_CHECK:
+                answer.kind = EVENT_CHECKED;
                 break;
             case COMMAND_RESTART:
                 answer.kind = EVENT_JOB;

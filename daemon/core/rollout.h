@@ -4,8 +4,10 @@
  * each command out and answers with exactly one event. Item indices are those of the array given to
  * rollout_new().
  *
- * A relay's way:   WRITE → (one RELOAD for all that is written) → RESTART → VERIFY → settle → VERIFY → done
- * and at a failed gate:  RESTORE → RELOAD → START → VERIFY_BACK → failed (put back) or lost.
+ * A relay's way:   WRITE → (one RELOAD for all that is written) → CHECK → RESTART → VERIFY → settle → VERIFY
+ * → done and at a failed gate:  RESTORE → RELOAD → START → VERIFY_BACK → failed (put back) or lost. One that
+ * somebody stops on the way gets its old file back, and is skipped: it must not come up with what nobody has
+ * proved.
  *
  * What always holds (tests/unit/core/test-rollout.c drives random sequences of events against it):
  * - at most `parallel` relays are between RESTART and the end of their settling;
@@ -36,14 +38,18 @@ typedef struct RolloutItem {
     bool restart; /* false: only its file changes: its process already runs the right thing, or it is stopped
                    */
     bool stopped; /* it has no process: its turn comes last, when the allocator has proved itself on others */
-    bool recover; /* a crash left it in mid-restart: its first step is VERIFY. When it is up by then, but does
-                     not run what it should, it is skipped: the next plan has it like any other. */
+    bool recover; /* an earlier run of the daemon has restarted it and not seen it settle: its first step is
+                     VERIFY. When it is up by then, but does not run what it should, it is skipped: the next
+                     plan has it like any other. When it runs what it should, it settles for what is left of
+                     its time. */
+    bool canary;  /* with recover: it went as one, and settles as one */
 } RolloutItem;
 
 typedef enum Step {
     STEP_WAITING,
     STEP_WRITING,
     STEP_WRITTEN, /* waits for the reload */
+    STEP_CHECKING,
     STEP_RESTARTING,
     STEP_VERIFYING,
     STEP_SETTLING,
@@ -68,6 +74,7 @@ typedef enum Gate {
     GATE_PREFLIGHT,
     GATE_WRITE,
     GATE_RELOAD,
+    GATE_SETTINGS, /* what systemd has loaded would not give it what it is assigned */
     GATE_JOB,
     GATE_ACTIVE,
     GATE_PROOF,
@@ -102,9 +109,10 @@ typedef enum RolloutEventKind {
     EVENT_PREFLIGHT, /* item, ok: holds for all items of the same allocator and sandbox */
     EVENT_WRITTEN,   /* item, ok: answers WRITE and RESTORE */
     EVENT_RELOADED,  /* ok */
+    EVENT_CHECKED,   /* item, ok: answers CHECK */
     EVENT_JOB,       /* item, job: answers RESTART and START */
-    EVENT_VERIFIED,  /* item, proof, pid, n_restarts: answers VERIFY and VERIFY_BACK */
-    EVENT_UNIT,      /* item: its unit changed, by itself or by somebody else */
+    EVENT_VERIFIED,  /* item, proof, pid, n_restarts, age, crashing: answers VERIFY and VERIFY_BACK */
+    EVENT_UNIT,      /* item, down: its unit changed, by itself or by somebody else */
     EVENT_PAUSE,
     EVENT_RESUME,
     EVENT_ABORT,
@@ -119,12 +127,17 @@ typedef struct RolloutEvent {
     JobResult job;
     Proof proof;
     uint32_t pid, n_restarts;
+    usec_t age;    /* of its process */
+    bool crashing; /* it crashed again and again before it was restarted: no way back leads to anything better
+                    */
+    bool down;     /* somebody has stopped it: its turn does not come until it is up again */
 } RolloutEvent;
 
 typedef enum RolloutCommandKind {
     COMMAND_PREFLIGHT, /* item: can its allocator be used in its sandbox? */
     COMMAND_WRITE,     /* item: its new drop-in, or its removal */
     COMMAND_RELOAD,
+    COMMAND_CHECK,       /* item: would a restart give it what it is assigned, by what systemd has loaded? */
     COMMAND_RESTART,     /* item */
     COMMAND_VERIFY,      /* item: does it run what it is assigned? */
     COMMAND_RESTORE,     /* item: the drop-in it had before */
@@ -186,12 +199,18 @@ static inline bool rollout_over(const Rollout *r)
 }
 bool rollout_halts(const Rollout *r); /* it has halted, or will when what is under way has been finished */
 Step rollout_step(const Rollout *r, size_t item);
-Gate rollout_gate(const Rollout *r, size_t item);      /* where it failed; GATE_NONE */
-usec_t rollout_settle(const Rollout *r, size_t item);  /* how long it must stay up; a canary perhaps longer */
+Gate rollout_gate(const Rollout *r, size_t item);     /* where it failed; GATE_NONE */
+usec_t rollout_settle(const Rollout *r, size_t item); /* how long it must stay up; a canary perhaps longer */
+bool rollout_canary(const Rollout *r, size_t item);
 size_t rollout_wave(const Rollout *r);                 /* the last that began */
 size_t rollout_wave_of(const Rollout *r, size_t item); /* in which it went; 0: its turn has not come */
-/* How many items have ended so: done and skipped; failed and lost. */
-void rollout_counts(const Rollout *r, size_t *ret_total, size_t *ret_done, size_t *ret_failed);
+typedef struct RolloutCounts {
+    size_t total;
+    size_t done;    /* as planned, and proved */
+    size_t skipped; /* stopped by somebody, gone, or to be planned anew */
+    size_t failed;  /* and lost */
+} RolloutCounts;
+RolloutCounts rollout_counts(const Rollout *r);
 /* How long the rest takes, a guess: as fast as so far, but all that are left have to settle. USEC_INFINITY:
  * not running, or nothing to guess from. */
 usec_t rollout_left(const Rollout *r, usec_t monotonic);

@@ -26,3 +26,10 @@ bool unit_up(const UnitInfo *info)
 {
     return info && (info->active == ACTIVE_ACTIVE || info->active == ACTIVE_RELOADING) && info->main_pid > 0;
 }
+
+bool unit_stopped(const UnitInfo *info)
+{
+    return info &&
+           (info->active == ACTIVE_DEACTIVATING ||
+            (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success") && info->job == 0));
+}

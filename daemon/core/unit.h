@@ -37,5 +37,7 @@ DEFINE_CLEANUP(UnitInfo, unit_info_free)
 
 /* Is the unit masked: linked to /dev/null, so that nothing can start it? */
 bool unit_masked(const UnitInfo *info);
+/* Did somebody stop it, or is just doing so? (not: it failed, or it is on its way up) */
+bool unit_stopped(const UnitInfo *info);
 /* Does it serve: active (or reloading), with a main process? `info` may be NULL. */
 bool unit_up(const UnitInfo *info);

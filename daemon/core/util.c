@@ -86,6 +86,19 @@ char **strv_copy(char *const *strv)
     return copy;
 }
 
+void strv_remove(char **strv, const char *s)
+{
+    char **kept = strv;
+
+    for (char **p = strv; p && *p; p++)
+        if (streq(*p, s))
+            free(*p);
+        else
+            *kept++ = *p;
+    if (kept)
+        *kept = NULL;
+}
+
 bool strv_contains(char *const *strv, const char *s)
 {
     STRV_FOREACH (e, strv)

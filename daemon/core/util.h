@@ -100,6 +100,7 @@ char **strv_free(char **strv);
 size_t strv_length(char *const *strv);
 void strv_push(char ***strv, char *take); /* takes ownership of `take` */
 char **strv_copy(char *const *strv);
+void strv_remove(char **strv, const char *s); /* each that equals `s` */
 bool strv_contains(char *const *strv, const char *s);
 static inline void strv_freep(char ***strv)
 {

@@ -18,6 +18,15 @@ static char *get(const config_setting_t *group, const char *name)
     return config_setting_lookup_string(group, name, &value) ? xstrdup(value) : NULL;
 }
 
+static void read_strv(const config_setting_t *root, const char *name, char ***strv)
+{
+    const config_setting_t *list = config_setting_get_member(root, name);
+
+    for (int i = 0; list && i < config_setting_length(list); i++)
+        if (config_setting_get_string_elem(list, i))
+            strv_push(strv, xstrdup(config_setting_get_string_elem(list, i)));
+}
+
 static void read_state(const config_t *file, State *s)
 {
     const config_setting_t *root = config_root_setting(file), *list, *e;
@@ -38,7 +47,9 @@ static void read_state(const config_t *file, State *s)
 
         if (!relay)
             continue;
-        memory_add_flight(s, relay, previous, before);
+        int canary = 0;
+        (void)config_setting_lookup_bool(e, "canary", &canary);
+        memory_add_flight(s, relay, previous, before, canary);
         s->flights[s->n_flights - 1].left = true;
     }
     list = config_setting_get_member(root, "refusals");
@@ -49,10 +60,8 @@ static void read_state(const config_t *file, State *s)
         if (relay && allocator && build)
             memory_add_refusal(s, relay, allocator, build, reason, false);
     }
-    list = config_setting_get_member(root, "reverted");
-    for (int i = 0; list && i < config_setting_length(list); i++)
-        if (config_setting_get_string_elem(list, i))
-            strv_push(&s->reverted, xstrdup(config_setting_get_string_elem(list, i)));
+    read_strv(root, "reverted", &s->reverted);
+    read_strv(root, "waiting", &s->waiting);
 }
 
 int state_file_load(const char *dir, State **ret)
@@ -88,6 +97,14 @@ static void put(config_setting_t *group, const char *name, const char *value)
         config_setting_set_string(config_setting_add(group, name, CONFIG_TYPE_STRING), value);
 }
 
+static void put_strv(config_setting_t *root, const char *name, char *const *strv)
+{
+    config_setting_t *list = config_setting_add(root, name, CONFIG_TYPE_ARRAY);
+
+    STRV_FOREACH (s, strv)
+        config_setting_set_string_elem(list, -1, *s);
+}
+
 static void write_state(config_t *file, const State *s)
 {
     config_setting_t *root = config_root_setting(file), *list, *e;
@@ -104,6 +121,7 @@ static void write_state(config_t *file, const State *s)
         put(e, "relay", s->flights[i].relay);
         put(e, "previous", s->flights[i].previous);
         put(e, "before", s->flights[i].before);
+        config_setting_set_bool(config_setting_add(e, "canary", CONFIG_TYPE_BOOL), s->flights[i].canary);
     }
     list = config_setting_add(root, "refusals", CONFIG_TYPE_LIST);
     for (size_t i = 0; i < s->n_refusals; i++) {
@@ -115,9 +133,8 @@ static void write_state(config_t *file, const State *s)
         put(e, "build", s->refusals[i].build);
         put(e, "reason", s->refusals[i].reason);
     }
-    list = config_setting_add(root, "reverted", CONFIG_TYPE_ARRAY);
-    STRV_FOREACH (relay, s->reverted)
-        config_setting_set_string_elem(list, -1, *relay);
+    put_strv(root, "reverted", s->reverted);
+    put_strv(root, "waiting", s->waiting);
 }
 
 static int write_whole(int dir, const State *s)

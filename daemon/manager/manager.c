@@ -48,12 +48,11 @@ static void show_status(Manager *m)
     for (size_t i = 0; i < m->n_relays; i++)
         counts[m->relays[i]->state]++;
     if (m->run) {
-        size_t total, done, failed;
+        RolloutCounts c = rollout_counts(run_rollout(m->run));
 
-        rollout_counts(run_rollout(m->run), &total, &done, &failed);
         rollout = xasprintf("; rollout %s, wave %zu, %zu of %zu relays",
                             rollout_state_to_string(rollout_state(run_rollout(m->run))),
-                            rollout_wave(run_rollout(m->run)), done + failed, total);
+                            rollout_wave(run_rollout(m->run)), c.done + c.skipped + c.failed, c.total);
     } else if (m->state->hold != HOLD_NONE) {
         rollout = xasprintf("; rollout %s", hold_to_string(m->state->hold));
     }
@@ -350,6 +349,22 @@ static void check_libraries(Manager *m)
 
 /* ---- what the parts report ---- */
 
+/* It goes down while its restart is still to come: outside of a rollout, in one, or between two. */
+static void note_stopped(Relay *relay, bool was_up)
+{
+    Manager *m = relay->manager;
+    bool to_come =
+        relay->facts.action == ACTION_RESTART && (relay->run_item == SIZE_MAX || relay->step == STEP_WAITING);
+    bool changed = false;
+
+    if (relay_up(relay))
+        changed = memory_set_waiting(m->state, relay->facts.name, false);
+    else if (was_up && to_come && facts_down(&relay->facts))
+        changed = memory_set_waiting(m->state, relay->facts.name, true);
+    if (changed)
+        (void)memory_save(m);
+}
+
 static void on_relay_changed(Relay *relay, bool was_up)
 {
     Manager *m = relay->manager;
@@ -357,6 +372,7 @@ static void on_relay_changed(Relay *relay, bool was_up)
     if (was_up != relay_up(relay) && !relay->facts.has_instance && m->scanned)
         relays_scan(m); /* it may count as a relay now, or not any more */
     run_unit_changed(relay);
+    note_stopped(relay, was_up);
     plan_soon(m);
 }
 

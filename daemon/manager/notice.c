@@ -28,9 +28,8 @@ void notice_wave(Run *run, const RolloutCommand *c)
         Step step = rollout_step(run->rollout, n);
 
         if (step == STEP_WRITING && i->item.restart)
-            memory_add_flight(m->state, i->relay->facts.name, i->previous, i->before);
-        else if (step_ended(step))
-            end_flight(run, n);
+            memory_add_flight(m->state, i->relay->facts.name, i->previous, i->before,
+                              rollout_canary(run->rollout, n));
     }
     run->unsafe = memory_save(m) < 0;
     eventlog_write(MESSAGE_WAVE_STARTED, &e, "Rollout %" PRIu64 ", wave %zu: %zu relay%s.", run_id(m),
@@ -163,12 +162,29 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
     (void)memory_save(m);
 }
 
+static const char *skipped_text(const RunItem *i, size_t wave)
+{
+    const UnitInfo *info = i->relay->facts.info;
+
+    if (!info->exists)
+        return "is gone; nothing is left to do";
+    if (relay_up(i->relay))
+        return "is up after the interruption; it is planned again";
+    if (wave == 0)
+        return info->active == ACTIVE_FAILED
+                   ? "failed before its turn; its turn comes when it is up again"
+                   : "was stopped before its turn; its turn comes when it is up again";
+    return i->was_down ? "was down when its turn came; its drop-in is as before"
+                       : "was stopped by somebody else; its drop-in is as before";
+}
+
 void notice_ended(Run *run, const RolloutCommand *c)
 {
     RunItem *i = &run->items[c->item];
     Event e = relay_event(i->relay);
 
     operation_end(i);
+    end_flight(run, c->item);
     plan_one(i->relay); /* the last plan may be from when it was on its way */
     e.wave = rollout_wave_of(run->rollout, c->item);
     e.reason = i->reason;
@@ -195,20 +211,18 @@ void notice_ended(Run *run, const RolloutCommand *c)
                            i->reason ? i->reason : "reason unknown");
         break;
     case STEP_LOST:
-        eventlog_write(
-            MESSAGE_RELAY_LOST, &e,
-            run->manager->setup->config->rollout.on_failure == ON_FAILURE_ROLLBACK
-                ? "%s COULD NOT BE PUT BACK and needs a human: %s. See systemctl status '%s'."
-                : "%s was left as it is because of on_failure = \"stop\": %s. See systemctl status '%s'.",
-            i->relay->facts.name, i->reason ? i->reason : "reason unknown", i->relay->facts.unit);
+        eventlog_write(MESSAGE_RELAY_LOST, &e, "%s %s: %s. See systemctl status '%s'.", i->relay->facts.name,
+                       i->crashing ? "was left as it is, because it crashed before its restart, too"
+                       : run->manager->setup->config->rollout.on_failure == ON_FAILURE_ROLLBACK
+                           ? "COULD NOT BE PUT BACK and needs a human"
+                           : "was left as it is because of on_failure = \"stop\"",
+                       i->reason ? i->reason : "reason unknown", i->relay->facts.unit);
         relay_unit_changed(i->relay); /* what changed while its job was out has not been read */
         break;
     case STEP_SKIPPED:
-        eventlog_line(LOG_INFO, "%s %s.", i->relay->facts.name,
-                      !i->relay->facts.info->exists ? "is gone; nothing is left to do"
-                      : relay_up(i->relay)          ? "is up after the interruption; it is planned again"
-                      : i->was_down                 ? "was down before its turn; it is left as it is"
-                                                    : "was stopped by somebody else; it is left as it is");
+        if (i->item.restart && facts_down(&i->relay->facts))
+            memory_set_waiting(run->manager->state, i->relay->facts.name, true);
+        eventlog_line(LOG_INFO, "%s %s.", i->relay->facts.name, skipped_text(i, e.wave));
         break;
     case STEP_WAITING:
         memory_remove_flight(run->manager->state, i->relay->facts.name); /* its file is what it was */
@@ -217,19 +231,25 @@ void notice_ended(Run *run, const RolloutCommand *c)
     default:
         break;
     }
+    (void)memory_save(run->manager);
+}
+
+/* Owned by the caller. */
+static char *counts_text(RolloutCounts c)
+{
+    _cleanup_(freep) char *skipped = c.skipped > 0 ? xasprintf(", %zu skipped", c.skipped) : xstrdup("");
+
+    return xasprintf("%zu done, %zu failed%s, %zu untouched", c.done, c.failed, skipped,
+                     c.total - c.done - c.failed - c.skipped);
 }
 
 void notice_over(Run *run)
 {
     Manager *m = run->manager;
     RolloutState state = rollout_state(run->rollout);
-    size_t total, done, failed;
     Event e = { .rollout = run_id(m), .result = rollout_state_to_string(state) };
+    _cleanup_(freep) char *counts = counts_text(rollout_counts(run->rollout));
 
-    rollout_counts(run->rollout, &total, &done, &failed);
-    for (size_t n = 0; n < run->n; n++)
-        if (step_ended(rollout_step(run->rollout, n)))
-            end_flight(run, n);
     free(m->last_reason);
     m->last_reason = first_failure(run);
     if (state != ROLLOUT_SUPERSEDED)
@@ -239,19 +259,15 @@ void notice_over(Run *run)
     e.reason = m->last_reason;
     if (state == ROLLOUT_HALTED)
         eventlog_write(MESSAGE_ROLLOUT_HALTED, &e,
-                       "Rollout %" PRIu64 " halted: %zu done, %zu failed, %zu untouched. First failure: %s. "
+                       "Rollout %" PRIu64 " halted: %s. First failure: %s. "
                        "Fix the cause and change the file or the library, or run \"relayallocctl resume\".",
-                       run_id(m), done, failed, total - done - failed,
-                       m->last_reason ? m->last_reason : "unknown");
+                       run_id(m), counts, m->last_reason ? m->last_reason : "unknown");
     else if (state == ROLLOUT_ABORTED)
-        eventlog_write(MESSAGE_ROLLOUT_ABORTED, &e,
-                       "Rollout %" PRIu64 " aborted: %zu done, %zu failed, %zu untouched.", run_id(m), done,
-                       failed, total - done - failed);
+        eventlog_write(MESSAGE_ROLLOUT_ABORTED, &e, "Rollout %" PRIu64 " aborted: %s.", run_id(m), counts);
     else
-        eventlog_write(MESSAGE_ROLLOUT_FINISHED, &e,
-                       "Rollout %" PRIu64 " %s %zu done, %zu failed, %zu untouched.", run_id(m),
+        eventlog_write(MESSAGE_ROLLOUT_FINISHED, &e, "Rollout %" PRIu64 " %s %s.", run_id(m),
                        state == ROLLOUT_DONE ? "finished:"
                        : m->next_setup       ? "ended early: the configuration changed;"
                                              : "ended early: the plan changed;",
-                       done, failed, total - done - failed);
+                       counts);
 }

@@ -39,13 +39,17 @@ static void answer_verified(RunItem *i, Proof proof)
 {
     const UnitInfo *info = i->relay->facts.info;
 
+    usec_t now = loop_realtime(), started = i->relay->facts.process.started;
+
     operation_end(i);
     i->failed_up = relay_up(i->relay);
     run_send(i->run, (RolloutEvent){ .kind = EVENT_VERIFIED,
                                      .item = i->index,
                                      .proof = proof,
                                      .pid = info->main_pid,
-                                     .n_restarts = info->n_restarts });
+                                     .n_restarts = info->n_restarts,
+                                     .age = started > 0 && started < now ? now - started : 0,
+                                     .crashing = i->crashing });
 }
 
 static int on_operation_timer(sd_event_source *source, uint64_t usec, void *userdata);
@@ -128,6 +132,13 @@ static void on_job_taken(void *userdata, int error, const char *message, const c
         operation_wait(i, POLL_JOB);
 }
 
+/* It failed, or waits to be started again, before anything was done about it. */
+static bool is_crashing(const UnitInfo *info)
+{
+    return info->active == ACTIVE_FAILED ||
+           (info->active == ACTIVE_ACTIVATING && streq_null(info->sub_state, "auto-restart"));
+}
+
 static void ask_restart(RunItem *i)
 {
     Manager *m = i->run->manager;
@@ -135,6 +146,8 @@ static void ask_restart(RunItem *i)
     if (!i->asked) {
         snprintf(i->invocation, sizeof(i->invocation), "%s", i->relay->facts.info->invocation);
         i->was_down = i->operation == OPERATION_RESTART && !relay_up(i->relay);
+        i->n_restarts = i->relay->facts.info->n_restarts;
+        i->crashing = i->operation == OPERATION_RESTART && i->previous && is_crashing(i->relay->facts.info);
     }
     i->asked = true;
     int r = systemd1_restart(m->systemd, i->relay->facts.unit, i->operation == OPERATION_RESTART,
@@ -276,14 +289,17 @@ static bool on_its_way(const RunItem *i)
                                                  !streq_null(info->sub_state, "auto-restart"));
 }
 
-/* Our restart has set systemd's count to 0: what is there at the first look came after it, and without
- * anybody's wish. What is added while it settles, core/rollout sees. */
+/* Our restart has set systemd's count to 0, unless the unit was waiting to be started again (then it goes on
+ * counting): what is there at the first look came after it, and without anybody's doing. What is added while
+ * it settles, core/rollout sees.
+ */
 static bool crashed_since_restart(const RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
 
     return rollout_step(i->run->rollout, i->index) == STEP_VERIFYING && i->asked && !i->was_down &&
-           info->n_restarts > 0 && !streq(i->invocation, info->invocation);
+           info->n_restarts > 0 && info->n_restarts != i->n_restarts &&
+           !streq(i->invocation, info->invocation);
 }
 
 static void verify_looked(RunItem *i)
@@ -310,7 +326,7 @@ static void verify_looked(RunItem *i)
             operation_wait(i, POLL_VERIFY);
         else
             answer_verified(i, proof);
-    } else if (i->was_down || (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success"))) {
+    } else if (unit_stopped(info) || (i->was_down && !i->crashing)) {
         answer_verified(i, PROOF_STOPPED);
     } else {
         if (!back)
@@ -338,6 +354,37 @@ static void on_verify_read(void *userdata, int error, const char *message, UnitI
     }
 }
 
+/* ---- check ---- */
+
+static void answer_checked(RunItem *i, bool ok)
+{
+    operation_end(i);
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_CHECKED, .item = i->index, .ok = ok });
+}
+
+/* What systemd has loaded now is what the relay would be started with: something else may have been lying
+ * there that nobody had loaded before. */
+static void on_check_read(void *userdata, int error, const char *message, UnitInfo *info)
+{
+    RunItem *i = userdata;
+
+    i->call = NULL;
+    if (error == 0) {
+        relay_take_info(i->relay, info);
+        relay_prove(i->relay);
+        const Verdict *v = &i->relay->facts.verdict;
+        bool hopeless = v->cause == CAUSE_OVERRIDDEN || v->cause == CAUSE_MISSING;
+        if (hopeless)
+            item_set_reason(i, xstrdup(v->reason));
+        answer_checked(i, !hopeless);
+    } else if (gave_up(i, error)) {
+        item_set_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));
+        answer_checked(i, false);
+    } else {
+        operation_wait(i, POLL_VERIFY);
+    }
+}
+
 static void read_unit(RunItem *i, Systemd1UnitCallback callback)
 {
     int r = i->call
@@ -353,6 +400,8 @@ static void look(RunItem *i)
 {
     if (i->operation == OPERATION_VERIFY || i->operation == OPERATION_VERIFY_BACK)
         read_unit(i, on_verify_read);
+    else if (i->operation == OPERATION_CHECK)
+        read_unit(i, on_check_read);
     else if (i->asked)
         read_unit(i, i->job ? on_job_looked : on_restart_seen);
     else if (i->operation == OPERATION_RESTART)

@@ -9,6 +9,7 @@
 
 typedef enum Operation {
     OPERATION_NONE,
+    OPERATION_CHECK,
     OPERATION_RESTART,
     OPERATION_START,
     OPERATION_VERIFY,
@@ -41,7 +42,10 @@ typedef struct RunItem {
     bool asked;          /* systemd may have been asked for it */
     char invocation[33]; /* when the restart was asked for first */
     bool was_down;       /* then it was not up, and has not been since: its failure is none of ours */
-    bool failed_up;      /* it was up when it failed: whoever it is that stops it then, we did not */
+    uint32_t
+        n_restarts; /* then: systemd does not count from 0 again for a unit that waits to be started again */
+    bool crashing;  /* then it crashed again and again with a drop-in of ours: that is no way back */
+    bool failed_up; /* it was up when it failed: whoever it is that stops it then, we did not */
 } RunItem;
 
 struct Run {
@@ -57,6 +61,7 @@ struct Run {
     size_t waves; /* as forecast at its start */
     bool unsafe;  /* the state could not be saved: nothing may be written */
     bool pumping;
+    bool recovery; /* of what an earlier run of the daemon left, and nothing else */
 };
 
 /* Gives the machine an event, and carries out what follows. */

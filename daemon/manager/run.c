@@ -327,6 +327,9 @@ static void pump(Run *run)
             run->reload_wait = RELOAD_RETRY_FIRST;
             ask_reload(run);
             break;
+        case COMMAND_CHECK:
+            operation_start(i, OPERATION_CHECK);
+            break;
         case COMMAND_RESTART:
             do_restart(i);
             break;
@@ -393,13 +396,14 @@ static void add_item(Run *run, Relay *relay, RolloutItem item)
     relay->step = STEP_WAITING;
 }
 
-/* A crash left it in mid-restart: still on its way, or down without anybody having stopped it. */
+/* An earlier run of the daemon has not seen it through: it is up and has not settled, on its way, or down
+ * without anybody having stopped it. */
 static bool needs_recovery(const Relay *relay)
 {
-    if (!relay->facts.info || !relay->facts.info->exists || relay_up(relay))
-        return false;
-    return !(relay->facts.info->active == ACTIVE_INACTIVE &&
-             streq_null(relay->facts.info->result, "success") && relay->facts.info->job == 0);
+    const UnitInfo *info = relay->facts.info;
+
+    /* One that is just ending may be in the middle of our own restart. */
+    return info && info->exists && (info->active == ACTIVE_DEACTIVATING || !unit_stopped(info));
 }
 
 /* Flights of relays that need nothing any more; of one that is too young to be judged, nobody knows yet. */
@@ -439,17 +443,19 @@ int run_start(Manager *m)
     for (size_t f = m->state->n_flights; f-- > 0;) {
         Flight *flight = &m->state->flights[f];
         Relay *relay = relays_find(m, flight->relay);
-        bool left = flight->left;
+        bool left = flight->left, canary = flight->canary;
 
         flight->left = left && relay && !relay->facts.info;
         if (left && relay && needs_recovery(relay)) {
             const Group *g = relay_target(relay);
             items[n] = (RolloutItem){ .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
                                       .restart = true,
-                                      .recover = true };
+                                      .recover = true,
+                                      .canary = canary };
             add_item(run, relay, items[n++]);
         }
     }
+    run->recovery = n > 0;
     for (size_t p = 0; p < m->plan->n; p++) {
         const PlanItem *item = &m->plan->items[p];
         Relay *relay = m->relays[item->relay];
@@ -464,6 +470,7 @@ int run_start(Manager *m)
             .sandbox = facts_sandbox(&relay->facts),
         };
         add_item(run, relay, items[n++]);
+        run->recovery = false;
     }
     if (n == 0) {
         run_free(run);
@@ -525,7 +532,9 @@ void run_unit_changed(Relay *relay)
     Manager *m = relay->manager;
 
     if (m->run && relay->run_item != SIZE_MAX)
-        run_send(m->run, (RolloutEvent){ .kind = EVENT_UNIT, .item = relay->run_item });
+        run_send(
+            m->run,
+            (RolloutEvent){ .kind = EVENT_UNIT, .item = relay->run_item, .down = facts_down(&relay->facts) });
 }
 
 void run_forget_bus(Manager *m)
@@ -563,7 +572,9 @@ void run_bus_back(Manager *m)
 
 const char *run_word(const Manager *m)
 {
-    if (m->run && !rollout_over(m->run->rollout))
+    bool held = m->state->hold != HOLD_NONE;
+
+    if (m->run && !rollout_over(m->run->rollout) && !(held && m->run->recovery))
         return rollout_state_to_string(rollout_state(m->run->rollout));
     return m->state->hold == HOLD_NONE ? "idle" : hold_to_string(m->state->hold);
 }
@@ -586,7 +597,10 @@ RunCounts run_counts(const Manager *m)
 
     if (!run)
         return m->last_counts;
-    rollout_counts(run->rollout, &c.total, &c.done, &c.failed);
+    const RolloutCounts n = rollout_counts(run->rollout);
+    c.total = n.total;
+    c.done = n.done;
+    c.failed = n.failed;
     c.wave = rollout_wave(run->rollout);
     c.waves = run->waves > c.wave ? run->waves : c.wave;
     return c;

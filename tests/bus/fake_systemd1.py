@@ -62,13 +62,17 @@ class Unit:
 
     def read_dropin(self):
         """What systemd does at a reload."""
-        path = os.path.join(self.fake.root, self.name + ".d", "zz-relayalloc.conf")
-        self.environment, self.dropins = [], []
-        if os.path.exists(path):
-            self.dropins = [path]
+        directory = os.path.join(self.fake.root, self.name + ".d")
+        names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+        self.environment, self.unset = [], []
+        self.dropins = [os.path.join(directory, name) for name in names if name.endswith(".conf")]
+        for path in self.dropins:
             for line in open(path):
+                words = [w.replace("%%", "%") for w in shlex.split(line.partition("=")[2])]
                 if line.startswith("Environment="):
-                    self.environment += [w.replace("%%", "%") for w in shlex.split(line.strip()[12:])]
+                    self.environment = self.environment + words if words else []
+                elif line.startswith("UnsetEnvironment="):
+                    self.unset += words
 
     def down(self, active="inactive", sub="dead", result="success"):
         if self.process:
@@ -82,6 +86,7 @@ class Unit:
         self.down()
         inherited = dict(e.split("=", 1) for e in self.fake.environment)
         env = {"PATH": "/usr/bin:/bin", **inherited, **dict(e.split("=", 1) for e in (self.environment if environment is None else environment))}
+        env = {k: v for k, v in env.items() if k not in self.unset}
         argv = program or ["sleep", "infinity"]
         if late:
             argv = ["sh", "-c", f"sleep {late}; exec env {shlex.join(f'{k}={v}' for k, v in env.items())} {shlex.join(argv)}"]

@@ -67,9 +67,10 @@ def test_stopped_by_somebody_in_mid_job(world):
     begin(world, "a", "b")
     world.script("a", {"result": "canceled", "then": "inactive"})
     world.start()
-    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed, 1 skipped")
     assert world.unit("a")["active"] == "inactive" and restarts(world, "a") == (1, 0)
     assert world.states() == {"a": "stopped", "b": "ok"}
+    assert world.dropin("a") is None, "it must not come up with what nobody has proved"
 
 
 def test_restarted_by_somebody_in_mid_job(world):
@@ -157,7 +158,7 @@ def test_unit_gone_in_mid_rollout(world):
     begin(world, "a", "b")
     world.script("a", {"then": "gone"})
     world.start()
-    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed, 1 skipped")
     assert world.runs("b", LIBRARY)
 
 
@@ -176,8 +177,9 @@ def test_stopped_while_settling(world):
     world.start()
     wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
     world.do("stop", unit="tor@a.service")
-    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    world.wait_said("Rollout 1 finished: 0 done, 0 failed, 1 skipped")
     assert world.unit("a")["active"] == "inactive" and world.states() == {"a": "stopped"}
+    assert world.dropin("a") is None
 
 
 def test_restarted_by_hand_while_settling(world):
@@ -275,7 +277,7 @@ def test_killed_between_restart_and_proof(world):
     world.stop(9)
     world.write_config(GROUP)
     world.start()
-    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    world.wait_said("Rollout 2 finished: 2 done, 0 failed")
     assert restarts(world, "a") == (1, 0), "it already ran what it should"
     assert world.states() == {"a": "ok", "b": "ok"}
 

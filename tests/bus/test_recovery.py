@@ -49,7 +49,7 @@ def test_way_back_survives_a_crash_while_a_process_is_too_young_to_be_judged(wor
     wait_until(lambda: world.unit("a")["pid"] not in (0, before), "the new process")
     world.stop(9)
     world.start()
-    world.wait_said("Rollout 2 halted: 0 done, 1 failed")
+    world.wait_said("Rollout 3 halted: 0 done, 1 failed")
     assert restarts(world, "a") == (2, 1)
     assert world.said("a was put back and runs as before") and world.dropin("a") is None
 

@@ -23,7 +23,7 @@ def begin_settling(world, *relays, seconds=600):
 
 
 def test_abort_survives_a_crash(world):
-    begin_settling(world, "a", "b")
+    begin_settling(world, "a", "b", seconds=6)
     world.manager("Abort")
     start_again(world)
     assert world.property("Rollout") == "aborted" and restarts(world, "b") == (0, 0)

@@ -11,15 +11,17 @@ enum { MAX_ITEMS = 64 };
 typedef struct World {
     Rollout *r;
     RolloutNow now;
-    const RolloutItem *items;
+    RolloutItem items[MAX_ITEMS];
     size_t n;
     size_t parallel;
     /* what to answer */
     bool allocator_bad[MAX_ITEMS], sandbox_bad[MAX_ITEMS]; /* by these numbers of the items */
-    bool write_bad[MAX_ITEMS], restore_bad[MAX_ITEMS], reload_bad;
+    bool check_bad[MAX_ITEMS], write_bad[MAX_ITEMS], restore_bad[MAX_ITEMS], reload_bad;
     JobResult job[MAX_ITEMS];
     Proof proof[MAX_ITEMS], back[MAX_ITEMS];
     uint32_t pid[MAX_ITEMS], n_restarts[MAX_ITEMS];
+    usec_t age;
+    bool crashing, down[MAX_ITEMS];
     bool slow[MAX_ITEMS]; /* its proof is not answered by pump() */
     unsigned slow_reload; /* nor is this one, counted from 1 */
     /* what was seen */
@@ -37,7 +39,7 @@ static World *world_new(const RolloutPolicy *policy, const RolloutItem *items, s
 {
     World *w = xcalloc(1, sizeof(*w));
 
-    w->items = items;
+    memcpy(w->items, items, n * sizeof(*items));
     w->n = n;
     w->parallel = policy->parallel;
     w->now = (RolloutNow){ .monotonic = USEC_PER_SEC, .window_open = true };
@@ -79,6 +81,7 @@ static void observe(World *w, const RolloutCommand *c)
         w->preflights++;
         break;
     case COMMAND_WRITE:
+        assert_false(w->down[c->item]); /* nothing is written ahead */
         w->writes[c->item]++;
         w->wave_of[c->item] = rollout_wave_of(w->r, c->item);
         break;
@@ -148,6 +151,10 @@ static RolloutEvent answer(World *w, const RolloutCommand *c)
         e.kind = EVENT_RELOADED;
         e.ok = !w->reload_bad;
         break;
+    case COMMAND_CHECK:
+        e.kind = EVENT_CHECKED;
+        e.ok = !w->check_bad[i];
+        break;
     case COMMAND_RESTART:
         e.kind = EVENT_JOB;
         e.job = w->job[i];
@@ -169,6 +176,8 @@ static RolloutEvent answer(World *w, const RolloutCommand *c)
     }
     e.pid = w->pid[i];
     e.n_restarts = w->n_restarts[i];
+    e.age = w->age;
+    e.crashing = w->crashing;
     return e;
 }
 
@@ -730,7 +739,70 @@ static void test_stopped_while_settling(void **state)
     run(w);
     assert_int_equal(rollout_step(w->r, 0), STEP_SKIPPED);
     assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
-    assert_int_equal(w->starts[0], 0); /* somebody stopped it: it stays so */
+    assert_int_equal(w->starts[0], 0);   /* somebody stopped it: it stays so */
+    assert_int_equal(w->restores[0], 1); /* and does not come up with what has not settled */
+    world_free(w);
+}
+
+/* Nothing is written ahead for those that somebody stops before their turn. */
+static void test_stopped_before_their_turn(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[4];
+    policy.parallel = 1;
+    all_restart(items, 4);
+    World *w = world_new(&policy, items, 4);
+
+    for (size_t i = 1; i < 4; i++)
+        send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = i, .down = true });
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = 2 }); /* it is up again before its turn */
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    const RolloutCounts c = rollout_counts(w->r);
+    assert_true(c.total == 4 && c.done == 2 && c.skipped == 2 && c.failed == 0);
+    assert_int_equal(rollout_step(w->r, 2), STEP_DONE);
+    for (size_t i = 1; i < 4; i += 2) {
+        assert_int_equal(rollout_step(w->r, i), STEP_SKIPPED);
+        assert_int_equal(w->writes[i] + w->restarts[i], 0);
+    }
+    world_free(w);
+}
+
+/* What systemd has loaded would undo the move: refused before anybody is restarted, and no strike. */
+static void test_check_refuses_only_its_own(void **state)
+{
+    (void)state;
+    RolloutItem items[3];
+    all_restart(items, 3);
+    World *w = world_new(&plain, items, 3);
+    w->check_bad[1] = true;
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(rollout_step(w->r, 1), STEP_FAILED);
+    assert_int_equal(rollout_gate(w->r, 1), GATE_SETTINGS);
+    assert_int_equal(w->restarts[1] + w->starts[1], 0);
+    assert_int_equal(w->restores[1], 1);
+    assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
+    assert_int_equal(rollout_step(w->r, 2), STEP_DONE);
+    world_free(w);
+}
+
+/* What crashed again and again before its restart is not put back to that. */
+static void test_no_way_back_to_what_crashed(void **state)
+{
+    (void)state;
+    RolloutItem items[1];
+    all_restart(items, 1);
+    World *w = world_new(&plain, items, 1);
+    w->proof[0] = PROOF_FAILED;
+    w->crashing = true;
+
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_LOST);
+    assert_int_equal(w->restores[0] + w->starts[0], 0);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
     world_free(w);
 }
 
@@ -818,7 +890,11 @@ static void test_put_back_during_a_reload(void **state)
     tell(w, COMMAND_WRITE, 1);
     assert_true(next_is(w, COMMAND_RELOAD, 0));
     tell(w, COMMAND_RELOAD, 0);
+    assert_true(next_is(w, COMMAND_CHECK, 0));
+    assert_true(next_is(w, COMMAND_CHECK, 1));
+    tell(w, COMMAND_CHECK, 0);
     assert_true(next_is(w, COMMAND_RESTART, 0));
+    tell(w, COMMAND_CHECK, 1);
     assert_true(next_is(w, COMMAND_RESTART, 1));
     tell(w, COMMAND_RESTART, 0);
     assert_true(next_is(w, COMMAND_RESTORE, 0));
@@ -853,7 +929,11 @@ static void test_put_backs_share_a_reload(void **state)
     tell(w, COMMAND_WRITE, 1);
     assert_true(next_is(w, COMMAND_RELOAD, 0));
     tell(w, COMMAND_RELOAD, 0);
+    assert_true(next_is(w, COMMAND_CHECK, 0));
+    assert_true(next_is(w, COMMAND_CHECK, 1));
+    tell(w, COMMAND_CHECK, 0);
     assert_true(next_is(w, COMMAND_RESTART, 0));
+    tell(w, COMMAND_CHECK, 1);
     assert_true(next_is(w, COMMAND_RESTART, 1));
     tell(w, COMMAND_RESTART, 0);
     tell(w, COMMAND_RESTART, 1);
@@ -1170,6 +1250,46 @@ static void test_recovered_relay_that_then_fails(void **state)
     world_free(w);
 }
 
+/* For what is left of its time, and as a canary if it went as one, before anybody else begins. */
+static void test_recovered_relay_settles_on(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[2];
+    policy.settle = 30 * USEC_PER_SEC;
+    policy.canary = 1;
+    policy.canary_settle = 600 * USEC_PER_SEC;
+    all_restart(items, 2);
+    for (unsigned canary = 0; canary < 2; canary++) {
+        usec_t settle = canary ? policy.canary_settle : policy.settle;
+        items[0].recover = true;
+        items[0].canary = canary;
+        World *w = world_new(&policy, items, 2);
+        usec_t began = w->now.monotonic;
+
+        w->age = 20 * USEC_PER_SEC;
+        send(w, (RolloutEvent){ .kind = EVENT_TICK });
+        pump(w);
+        assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
+        assert_true(rollout_deadline(w->r) == began + settle - w->age);
+        assert_int_equal(w->writes[1], 0);
+        w->now.monotonic = rollout_deadline(w->r);
+        send(w, (RolloutEvent){ .kind = EVENT_TICK });
+        pump(w);
+        assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
+        assert_int_equal(w->restarts[1], 1);
+        assert_true(rollout_canary(w->r, 1) == !canary); /* the allocator has had its canary */
+        world_free(w);
+    }
+    items[0].canary = false;
+    World *w = world_new(&policy, items, 1);
+    w->age = USEC_PER_HOUR; /* its time has passed while nobody looked */
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
+    assert_true(w->now.monotonic == USEC_PER_SEC);
+    world_free(w);
+}
+
 static void test_forecast(void **state)
 {
     (void)state;
@@ -1205,6 +1325,7 @@ static void scramble(World *w, size_t i)
     w->proof[i] = rnd(5) ? PROOF_OK : (Proof)rnd(5);
     w->back[i] = rnd(4) ? PROOF_OK : (Proof)rnd(5);
     w->write_bad[i] = rnd(30) == 0;
+    w->check_bad[i] = rnd(20) == 0;
 }
 
 static void model_once(uint64_t round)
@@ -1237,6 +1358,8 @@ static void model_once(uint64_t round)
     w->strays = round % 2;
     w->allocator_bad[rnd(3)] = rnd(6) == 0;
     w->sandbox_bad[rnd(3)] = rnd(4) == 0;
+    w->age = rnd(3) * 10 * USEC_PER_SEC;
+    w->crashing = rnd(8) == 0;
     w->reload_bad = rnd(12) == 0;
 
     send(w, (RolloutEvent){ .kind = EVENT_TICK });
@@ -1263,7 +1386,8 @@ static void model_once(uint64_t round)
         } else if (dice < 64 && n) { /* the world moves on by itself */
             w->pid[some]++;
             w->n_restarts[some] += rnd(3) == 0;
-            send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = some });
+            w->down[some] = items[some].restart && rollout_step(w->r, some) == STEP_WAITING && rnd(3) == 0;
+            send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = some, .down = w->down[some] });
         } else if (dice < 66 && n && w->strays) { /* answers that nobody asked for */
             send(w, (RolloutEvent){ .kind = (RolloutEventKind)rnd(3), .item = some, .ok = rnd(2) });
             send(w, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = rnd(30), .ok = rnd(2) });
@@ -1363,6 +1487,10 @@ int main(void)
         cmocka_unit_test(test_recover_after_crash),
         cmocka_unit_test(test_recovered_relay_that_then_fails),
         cmocka_unit_test(test_forecast),
+        cmocka_unit_test(test_stopped_before_their_turn),
+        cmocka_unit_test(test_check_refuses_only_its_own),
+        cmocka_unit_test(test_no_way_back_to_what_crashed),
+        cmocka_unit_test(test_recovered_relay_settles_on),
         cmocka_unit_test(test_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

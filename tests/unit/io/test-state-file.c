@@ -41,9 +41,12 @@ static void test_round_trip(void **state)
     s->hold_reason = xstrdup("relay \"x\" failed");
     s->config_id = xstrdup("abc");
     s->rollout_id = 7000000000;
-    memory_add_flight(s, "one", text, "/usr/lib/libx.so");
-    memory_add_flight(s, "two", NULL, NULL);
-    memory_add_flight(s, "one", text, NULL); /* replaces */
+    memory_add_flight(s, "one", text, "/usr/lib/libx.so", false);
+    memory_add_flight(s, "two", NULL, NULL, true);
+    memory_add_flight(s, "one", text, NULL, false); /* replaces */
+    assert_true(memory_set_waiting(s, "four", true) && memory_set_waiting(s, "five", true));
+    assert_false(memory_set_waiting(s, "five", true));
+    assert_true(memory_set_waiting(s, "four", false));
     memory_add_refusal(s, "one", "mimalloc", "1:2:3", "it crashed", false);
     memory_add_refusal(s, "one", "mimalloc", "1:2:3", "again", false);
     memory_add_refusal(s, "one", "", "", "it still runs it", false); /* one that was to lose our drop-in */
@@ -80,6 +83,8 @@ static void test_round_trip(void **state)
     assert_string_equal(memory_find_refusal(t, "one", "mimalloc", "1:2:3")->reason, "it crashed");
     assert_null(memory_find_refusal(t, "one", "mimalloc", "1:2:4"));
     assert_true(strv_contains(t->reverted, "three"));
+    assert_true(strv_length(t->waiting) == 1 && strv_contains(t->waiting, "five"));
+    assert_true(memory_find_flight(t, "two")->canary && !memory_find_flight(t, "one")->canary);
     memory_remove_flight(t, "one");
     assert_null(memory_find_flight(t, "one"));
     assert_non_null(memory_find_flight(t, "two"));

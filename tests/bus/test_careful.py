@@ -1,0 +1,146 @@
+"""Nobody comes up with what has not been proved, and nobody is restarted for what cannot help."""
+import pytest
+
+from conftest import wait_until
+from test_jobs import GROUP, LIBRARY, begin, restarts
+from test_once import stays
+
+SETTLE = "settle = 5; canary_settle = 6; canary = 1;"
+
+
+def settling(world, relay="a"):
+    wait_until(lambda: world.said("Rollout 1") and world.states()[relay] == "settling", "settling")
+
+
+def start_again(world, times, sig=9):
+    world.stop(sig)
+    world.start()
+    wait_until(lambda: world.text().count("started.") == times, "the next start")
+    world.wait_ready(times)
+
+
+def begun(world, relay):
+    return restarts(world, relay) != (0, 0) or world.dropin(relay) is not None
+
+
+@pytest.mark.parametrize("sig", [9, 15])
+def test_relay_settles_on_when_the_daemon_is_started_again(world, sig):
+    begin(world, "a", "b", rollout=SETTLE)
+    world.start()
+    settling(world)
+    for times in (2, 3):
+        start_again(world, times, sig)
+        assert world.states() == {"a": "settling", "b": "pending"}
+        assert not begun(world, "b"), "nobody else begins before it has settled"
+    world.wait_said("a runs jemalloc .*, proved and settled for 6s")
+    world.wait_said("b runs jemalloc .*, proved and settled for 5s")
+    assert restarts(world, "a") == (1, 0) and restarts(world, "b") == (1, 0)
+
+
+def test_relay_that_fails_while_the_daemon_is_away_is_put_back(world):
+    begin(world, "a", "b", rollout="settle = 600; canary = 0;")
+    world.start()
+    settling(world)
+    world.stop(9)
+    world.do("set", unit="tor@a.service", values={"active": "failed", "sub": "failed", "result": "exit-code"})
+    world.start()
+    world.wait_said("a was put back and runs as before")
+    assert world.dropin("a") is None and restarts(world, "a") == (1, 1) and not begun(world, "b")
+    assert world.property("Rollout") == "halted" and world.states() == {"a": "failed", "b": "pending"}
+
+
+def test_relay_that_fails_after_the_daemon_came_back_is_put_back(world):
+    begin(world, "a", "b", rollout="settle = 600; canary = 0;")
+    world.start()
+    settling(world)
+    start_again(world, 2)
+    wait_until(lambda: world.states()["a"] == "settling", "settling")
+    world.do("crash", unit="tor@a.service")
+    world.wait_said("a could not be moved to jemalloc .*it did not stay up while settling")
+    world.wait_said("a was put back and runs as before")
+    assert world.dropin("a") is None and not begun(world, "b")
+
+
+def test_fleet_that_is_stopped_in_mid_rollout_is_not_written_ahead(world):
+    begin(world, "a", "b", "c", rollout="settle = 3; canary = 0;")
+    world.start()
+    settling(world)
+    for relay in "bc":
+        world.do("stop", unit=f"tor@{relay}.service")
+    world.wait_said("b was stopped before its turn")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed, 2 skipped, 0 untouched")
+    stays(world, lambda: not begun(world, "b") and not begun(world, "c"))
+    start_again(world, 2)
+    stays(world, lambda: not begun(world, "b") and not begun(world, "c"))
+    assert world.states() == {"a": "ok", "b": "stopped", "c": "stopped"}
+    for relay in "bc":
+        world.do("restart-by-hand", unit=f"tor@{relay}.service")
+    world.wait_said("Rollout 2 finished: 2 done, 0 failed")
+    assert world.runs("b", LIBRARY) and world.runs("c", LIBRARY)
+    assert restarts(world, "b") == (1, 0) == restarts(world, "c")
+
+
+def test_relay_that_is_up_again_before_the_end_takes_its_turn(world):
+    begin(world, "a", "b", "c", rollout="settle = 3; canary = 0;")
+    world.start()
+    settling(world)
+    world.do("stop", unit="tor@b.service")
+    settling(world, "c")
+    assert not begun(world, "b")
+    world.do("restart-by-hand", unit="tor@b.service")
+    world.wait_said("Rollout 1 finished: 3 done, 0 failed")
+
+
+def test_relays_stopped_while_paused_are_not_written_ahead(world):
+    begin(world, "a", "b", rollout="settle = 2; canary = 0;")
+    world.start()
+    settling(world)
+    world.manager("Pause")
+    world.wait_said("a runs jemalloc .*, proved and settled")
+    world.do("stop", unit="tor@b.service")
+    wait_until(lambda: world.states()["b"] == "stopped", "the state")
+    world.manager("Resume")
+    stays(world, lambda: not begun(world, "b"))
+
+
+def test_relay_that_was_down_all_along_gets_its_file(world):
+    begin(world, "a", "b")
+    world.do("stop", unit="tor@b.service")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    assert restarts(world, "b") == (0, 0) and LIBRARY in world.dropin("b")
+
+
+@pytest.mark.parametrize("name, text, why", [
+    ("zzz-reset.conf", "[Service]\nEnvironment=\n", "is overridden by an empty Environment= in"),
+    ("50-unset.conf", "[Service]\nUnsetEnvironment=LD_PRELOAD\n", "is removed by UnsetEnvironment= in"),
+    ("zzz-own.conf", "[Service]\nEnvironment=LD_PRELOAD=/usr/lib/x.so\n", "is overridden by"),
+])
+def test_override_that_our_reload_brings_in_costs_no_restart(world, name, text, why):
+    """A file of somebody's that systemd has not loaded yet: only the reload shows what the unit says now."""
+    begin(world, "a", "b")
+    directory = world.root / "tor@a.service.d"
+    directory.mkdir()
+    (directory / name).write_text(text)
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 1 failed")
+    assert restarts(world, "a") == (0, 0) and world.dropin("a") is None
+    assert world.runs("b", LIBRARY)
+    assert why in world.reason("a") and name in world.reason("a")
+    stays(world, lambda: restarts(world, "a") == (0, 0))
+
+
+def test_crash_looping_relay_is_moved_off_its_library(world):
+    """NRestarts is not counted from 0 again when the restart finds the unit waiting to be started again."""
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.manager("Pause")
+    world.write_config('{ name = "A"; allocator = "glibc"; relays = [ "*" ]; }')
+    world.manager("Reload")
+    wait_until(lambda: world.states()["a"] == "pending", "the new file")
+    world.script("a", {"n_restarts": 4, "then": "active"})
+    world.do("set", unit="tor@a.service", values={"n_restarts": 4})
+    world.manager("Resume")
+    wait_until(lambda: world.said("Rollout 2 finished: 1 done, 0 failed") or world.said("Rollout 2 halted"), "the end")
+    assert world.said("Rollout 2 finished") and world.states() == {"a": "ok"} and not world.runs("a", LIBRARY)
