@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Says which library serves malloc in a process that was started as this one was, and proves that it works by
+/* Prints which library serves malloc in a process that was started like this one, and proves that it works by
  * using it; or, inside the sandbox of a relay's unit, whether a library can be loaded there. Links with
- * nothing but libc, and may never need privileges: whatever a candidate library does, it does it here first.
+ * nothing but libc, and must never need privileges: whatever a candidate library does, it does it here first.
  *
  * Output, lines of NAME=VALUE on stdout (unknown names are to be ignored by readers):
  *   family=glibc|jemalloc|mimalloc|tcmalloc|other   who serves malloc
@@ -38,7 +38,7 @@ enum {
     STATUS_UNKNOWN = 3, /* no verdict: what was needed for one (an AppArmor profile) is not there */
 };
 
-/* Tells the fault without allocating: the allocator may be what is broken. */
+/* Reports the fault without allocating: the allocator may be what is broken. */
 __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, const char *format, ...)
 {
     va_list ap;
@@ -142,8 +142,8 @@ static const void *find_allocator(const char **ret_path)
 enum {
     BLOCKS = 512,
     ROUNDS = 2048,
-    /* A cache line: more than that nothing in a relay asks for. mimalloc 2.0.9 ignores alignments of 256 to
-     * 1024 for blocks of such sizes, and is in good use: to be known, but no reason to refuse it. */
+    /* A cache line: nothing in a relay requests more than that. mimalloc 2.0.9 ignores alignments of 256 to
+     * 1024 for blocks of such sizes, and is widely used: worth knowing, but no reason to refuse it. */
     ALIGNMENT_NEEDED = 64,
 };
 
@@ -153,7 +153,7 @@ typedef struct Block {
     unsigned char mark;
 } Block;
 
-/* Own numbers, the same in each run: a fault that shows once shows again. */
+/* Our own numbers, the same in each run: a fault that appears once appears again. */
 static uint32_t random_next(uint32_t *state)
 {
     *state = *state * 1664525u + 1013904223u;
@@ -333,8 +333,8 @@ static bool apparmor_enabled(void)
 }
 
 /* Changes this task's own profile (aa_change_profile(2), whose library a probe should not need): from here on
- * the rules of the relay's profile hold, whether or not they know the probe's own binary. Where AppArmor is
- * not in use the relay is not confined either, and nothing is to be done. */
+ * the rules of the relay's profile apply, whether or not they know the probe's own binary. If AppArmor is not
+ * in use, the relay is not confined either, and there is nothing to do. */
 static void confine(const char *profile)
 {
     static const char *const files[] = { "/proc/self/attr/apparmor/current", "/proc/self/attr/current" };
@@ -386,9 +386,9 @@ static int report_loadable(const char *path)
 }
 
 /* Allocators keep thread-local data in the static TLS block, of which glibc leaves little to libraries that
- * come after the start: jemalloc preloads, but does not dlopen. More of it can be had by a tunable only, read
- * at the start, so start again; before confinement, as afterwards nothing could be executed. Whoever starts
- * us confined (AppArmorProfile= of a unit) gives the tunable along. */
+ * come after the start: jemalloc preloads, but does not dlopen. More of it is available only by a tunable
+ * that is read at the start, so start again; before confinement, because nothing could be executed
+ * afterwards. Whoever starts us confined (AppArmorProfile= of a unit) passes the tunable. */
 static void make_room_for_tls(char **argv)
 {
     static const char tunable[] = "glibc.rtld.optional_static_tls=65536";
@@ -401,7 +401,7 @@ static void make_room_for_tls(char **argv)
         return;
     if (setenv("GLIBC_TUNABLES", value, 1) == 0)
         execv("/proc/self/exe", argv);
-    free(value); /* go on with what there is: only some libraries need it, and dlopen will say so */
+    free(value); /* continue with what there is: only some libraries need it, and dlopen will say so */
 }
 
 static void print_help(void)
@@ -467,7 +467,8 @@ int main(int argc, char **argv)
         status = report_loadable(path);
     } else
         status = report_allocator();
-    /* A report that nobody could read is none; no destructors of a library that is loaded on trial. */
+    /* A report that could not be written is no report; run no destructors of a library that is loaded on
+     * trial. */
     if (fflush(stdout) != 0)
         status = STATUS_BAD;
     _exit(status);

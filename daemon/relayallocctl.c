@@ -179,11 +179,11 @@ static int take_option(int c, const char *value, CtlOptions *options, Asked *ask
     return 0;
 }
 
-/* Takes the global options out of argv and leaves, in rest[], the verb and what is the verb's own, in order.
+/* Removes the global options from argv and leaves the verb and its own arguments in rest[], in order.
  *
  * Verbs have options that are unknown here, some with a separate argument, so each word is shown to
  * getopt_long by itself (with the next one, which may be its argument): what it does not know goes to the
- * verb as it stands. */
+ * verb unchanged. */
 static int read_options(int argc, char *argv[], CtlOptions *options, Asked *asked, int *ret_n, char *rest[])
 {
     int n = 0;
@@ -191,8 +191,7 @@ static int read_options(int argc, char *argv[], CtlOptions *options, Asked *aske
     opterr = 0;
     for (int i = 1; i < argc;) {
         if (streq(argv[i], "--")) {
-            /* Of no use to whoever reads the verb; after it, it keeps the verb from taking operands for
-             * options. */
+            /* Useless before the verb; after it, it keeps the verb from reading operands as options. */
             for (i += n == 0; i < argc; i++)
                 rest[n++] = argv[i];
             break;

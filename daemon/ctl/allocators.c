@@ -42,7 +42,7 @@ static const char *package_of(const Allocator *allocator, const AllocatorFacts *
     return library_package(slash ? slash + 1 : allocator->library);
 }
 
-/* What speaks against allocators, in words: too long for a cell. */
+/* Problems of allocators, in words: too long for a cell. */
 typedef struct Note {
     char *allocators; /* "mimalloc, mimalloc-tuned" */
     char *text;
@@ -134,7 +134,7 @@ static bool named(const Config *config, const char *name)
 }
 
 /* Names that relays run or are assigned but that no configuration read here has: of another host, of a newer
- * file, or a family that goes by no name. */
+ * file, or a family without a name here. */
 static void add_others(CtlTable *table, const Config *config, const Fleet *fleet, Notes *notes)
 {
     char **done = NULL;
@@ -160,7 +160,7 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(notes_clear) Notes notes = { 0 };
     char *const *none = NULL;
     bool local = !options->host && !options->machine;
-    /* Below the table for people, where it can be read. */
+    /* Below the table for people, where there is room to read it. */
     bool below = ctl_chatty(options) && !options->no_legend;
 
     int status = ctl_operands(argc, argv, 0, &none);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The verbs that make the daemon do something: pause, resume, abort, verify, revert, reload. What it does and
- * whether the caller may ask for it, the daemon decides. */
+/* The verbs that make the daemon do something: pause, resume, abort, verify, revert, reload. The daemon
+ * decides what it does and whether the caller may request it. */
 #include "bus/api.h"
 #include "ctl/lib/fleet.h"
 #include "ctl/lib/follow.h"
@@ -10,12 +10,13 @@
 
 #define WISH_TIMEOUT (5 * USEC_PER_MINUTE)
 
-/* The connection. What changes something may have to wait until polkit has got a password from a person. */
-static int open_for_wishes(const CtlOptions *options, sd_bus **ret)
+/* The connection. A request that changes something may have to wait until somebody has given polkit a
+ * password. */
+static int open_for_request(const CtlOptions *options, sd_bus **ret)
 {
     int r = ctl_bus_open(options, false, ret);
 
-    if (r < 0 || getenv("SYSTEMD_BUS_TIMEOUT")) /* sd-bus's own; who sets it knows how long */
+    if (r < 0 || getenv("SYSTEMD_BUS_TIMEOUT")) /* sd-bus's own; whoever sets it knows how long */
         return r;
     return sd_bus_set_method_call_timeout(*ret, WISH_TIMEOUT);
 }
@@ -30,7 +31,7 @@ static int simple_call(int argc, char *argv[], const CtlOptions *options, const 
     int status = ctl_operands(argc, argv, 0, &none);
     if (status != 0)
         return status;
-    if (open_for_wishes(options, &bus) < 0 || ctl_bus_call(bus, method, NULL, NULL) < 0)
+    if (open_for_request(options, &bus) < 0 || ctl_bus_call(bus, method, NULL, NULL) < 0)
         return EXIT_FAILED;
     if (ctl_chatty(options))
         puts(done);
@@ -137,8 +138,9 @@ static int call_revert(sd_bus *bus, char *const *relays, uint32_t *ret)
     return r;
 }
 
-/* The daemon leaves out whom it cannot judge: one that comes and goes at the moment is in no plan, and so in
- * no rollout that could fail. Says who of `names` (none: of all) is not put back; returns an ExitStatus. */
+/* The daemon leaves out relays that it cannot judge: one that keeps starting and stopping is in no plan, and
+ * so in no rollout that could fail. Names those of `names` (none: of all) that were not put back; returns an
+ * ExitStatus. */
 static int say_who_is_left(sd_bus *bus, char *const *names)
 {
     static const char *const wanted[] = { "Reason", "DropIn", NULL };
@@ -172,7 +174,7 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
     if (status != 0)
         return status;
-    if (open_for_wishes(options, &bus) < 0)
+    if (open_for_request(options, &bus) < 0)
         return EXIT_FAILED;
     if (fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
         return EXIT_FAILED;
@@ -217,7 +219,7 @@ int ctl_reload(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_operands(argc, argv, 0, &none);
     if (status != 0)
         return status;
-    if (open_for_wishes(options, &bus) < 0)
+    if (open_for_request(options, &bus) < 0)
         return EXIT_FAILED;
     if (options->wait && follow_new(options, bus, &follow) < 0)
         return EXIT_FAILED;

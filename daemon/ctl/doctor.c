@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* relayallocctl doctor: gathers what doctor/ judges, and has it judged. Changes nothing, and reads
- * files only, so that it works without the daemon, without systemd, and under another root. */
+/* relayallocctl doctor: collects the facts and lets doctor/ judge them. Changes nothing, and reads files
+ * only, so that it works without the daemon, without systemd, and under another root. */
 #include "core/dropin.h"
 #include "core/facts.h"
 #include "core/relay.h"
@@ -51,7 +51,7 @@ static void doctor_clear(Doctor *d)
 
 /* ---- gathering ---- */
 
-/* No file is as good as one without groups: there is still a host to look at. */
+/* No file is as good as one without groups: there is still a host to examine. */
 static int load_config(const char *path, Config **ret)
 {
     _cleanup_(problems_clear) Problems problems = { 0 };
@@ -64,7 +64,7 @@ static int load_config(const char *path, Config **ret)
     return r;
 }
 
-/* Would the daemon take it? Its faults are told by load_config(). */
+/* Would the daemon accept it? load_config() reports its faults. */
 static void judge_config(Doctor *d, const char *path)
 {
     _cleanup_(problems_clear) Problems problems = { 0 };
@@ -102,8 +102,8 @@ static DoctorRelay *add_relay(Doctor *d, const char *unit, const char *torrc)
     return relay;
 }
 
-/* Debian's tor@default.service has a torrc of its own, which is there when nobody runs a relay with it, too:
- * one that opens a port for relays is taken for running. */
+/* Debian's tor@default.service has a torrc of its own, which exists even when nobody runs a relay with it:
+ * one that opens a port for relays is assumed to run. */
 static void add_default(Doctor *d)
 {
     _cleanup_(host_files_clear) HostFiles files = { 0 };
@@ -139,7 +139,7 @@ static void add_instances(Doctor *d)
     }
 }
 
-/* Those that count; the others are nobody's. */
+/* Those that count; the others belong to no relay. */
 static void find_relays(Doctor *d)
 {
     size_t n = 0;
@@ -165,7 +165,7 @@ static void find_relays(Doctor *d)
         d->relays[i].facts.group = groups[i];
 }
 
-/* Under another root nothing can be preloaded and tried; the file has to do. */
+/* Under another root nothing can be preloaded and tested; the file has to do. */
 static void find_library(const char *root, const char *name, AllocatorFacts *facts)
 {
     _cleanup_(freep) char *found = host_find_library(root, name);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verb edit: an editor on a private copy, then check, plan and a question, and only then the file itself,
- * as a whole. Whatever goes wrong before leaves the file as it was. */
+ * as a whole. Whatever goes wrong before that leaves the file as it was. */
 #include "ctl/file.h"
 #include "ctl/lib/draft.h"
 
@@ -62,8 +62,8 @@ static int edit_draft(const char *path)
     return -ENOENT;
 }
 
-/* A valid candidate: asks whether it shall count. 1: yes; 0: no; or an ExitStatus in *ret_status, negative.
- */
+/* A valid candidate: shows the plan and asks whether to save it. 1: yes; 0: no; -1: there is no plan, which
+ * was said. */
 static int decide(const CtlOptions *options, const Draft *draft)
 {
     size_t changes = 0;
@@ -74,8 +74,8 @@ static int decide(const CtlOptions *options, const Draft *draft)
     return ctl_confirm(options, changes > 0 ? "Save the file and start this?" : "Save the file?");
 }
 
-/* Editor, check, and again while the operator wants. EXIT_FINE with *ret_wanted: the candidate shall count.
- */
+/* Editor and check, repeated while the operator wants. EXIT_FINE with *ret_wanted: the candidate is to be
+ * saved. */
 static int edit_until_valid(const CtlOptions *options, Draft *draft, bool *ret_wanted)
 {
     *ret_wanted = false;
@@ -103,7 +103,7 @@ static int edit_until_valid(const CtlOptions *options, Draft *draft, bool *ret_w
                 ctl_error("nothing was changed");
             return r > 0 ? EXIT_FINE : EXIT_FAILED;
         }
-        /* --yes must not edit for ever what nobody mends */
+        /* --yes must not edit forever what nobody fixes */
         if (options->yes || !isatty(STDIN_FILENO) ||
             !ctl_confirm(options, "The file is invalid. Edit it again?")) {
             ctl_error("nothing was changed");

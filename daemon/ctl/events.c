@@ -123,7 +123,7 @@ static int print_json_line(const CtlOptions *options, const JournalEvent *event)
     return ctl_print_json(options, object);
 }
 
-/* A line as it comes: nothing can be lined up with what is yet to come. */
+/* A line as it arrives: nothing can be aligned with what is still to come. */
 static int print_line(const CtlOptions *options, const JournalEvent *event)
 {
     _cleanup_(freep) char *time = ctl_format_time(event->time);

@@ -128,12 +128,12 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Exp
         return EXIT_USAGE;
     }
     r = ctl_source_check(&plan->source);
-    if (r == 0 && !plan->source.file && !plan->source.since_text) /* the present is all that it asks for */
+    if (r == 0 && !plan->source.file && !plan->source.since_text) /* it needs only the present */
         plan->source.since = plan->source.now - USEC_PER_DAY;
     return r;
 }
 
-/* A name that is mistyped is found now and not when the daemon refuses the file. */
+/* A typo in a name is found now and not when the daemon refuses the file. */
 static int check_allocators(const ExperimentPlan *plan, const CtlOptions *options)
 {
     _cleanup_(problems_clear) Problems problems = { 0 };

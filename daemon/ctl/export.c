@@ -85,7 +85,7 @@ static void put_relay(const Export *e, const char *time, const ExportRow *row)
     putchar('\n');
 }
 
-/* 0; -EPIPE and such: nobody reads any more. */
+/* 0; -EPIPE and the like: nobody is reading any more. */
 static int flush_collection(Export *e)
 {
     char time[TIMESTAMP_MAX];

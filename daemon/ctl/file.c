@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The verbs check and plan: what a configuration file says, and what would come of it. They change nothing.
- */
+/* The verbs check and plan: what a configuration file says, and what it would do. They change nothing. */
 #include "ctl/file.h"
 
 #include "bus/api.h"
@@ -245,7 +244,7 @@ static int print_rows(const CtlOptions *options, PlanRows *rows)
     return ctl_table_print_legend(table, legend) < 0 ? EXIT_FAILED : 0;
 }
 
-/* A slip in a pattern shows in no row. */
+/* A typo in a pattern shows in no row. */
 static void hint_empty_groups(const Config *config, const char *const *relays, size_t n, const size_t *groups)
 {
     for (size_t g = 0; g < config->n_groups; g++) {
@@ -330,8 +329,8 @@ static void hint_unreadable(const CtlOptions *options, const Survey *survey)
                 unreadable == 1 ? "" : "s", unreadable == 1 ? "s" : "");
 }
 
-/* Would the daemon take the file from where it is? EXIT_FINE, for a draft after a warning; EXIT_USAGE after a
- * message. */
+/* Would the daemon accept the file from where it is? EXIT_FINE, for a draft after a warning; EXIT_USAGE after
+ * a message. */
 static int judge_place(const char *file, bool draft)
 {
     _cleanup_(file_verdict_clear) FileVerdict verdict = { 0 };

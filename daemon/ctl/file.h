@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A configuration file judged and planned before it counts; shared by check, plan and edit. Changes nothing.
- */
+/* A configuration file judged and planned before it takes effect; shared by check, plan and edit. Changes
+ * nothing. */
 #pragma once
 
 #include "core/config.h"
@@ -13,15 +13,15 @@ typedef struct FileVerdict {
 } FileVerdict;
 void file_verdict_clear(FileVerdict *verdict);
 
-/* Reads and judges `file`; messages name it `as`. What others than root can change is a problem, in a `draft`
- * a warning. */
+/* Reads and judges `file`; messages name it `as`. What users other than root can change is a problem, in a
+ * `draft` a warning. */
 void file_judge(const char *file, const char *as, bool draft, FileVerdict *ret);
 /* Is `file`, by whatever name, the one that the daemon reads? One of --config= is so for root alone: what
  * others name there is a file of their own. */
 bool file_is_installed(const CtlOptions *options, const char *file);
-/* A problem a line on stderr. */
+/* One problem per line on stderr. */
 void file_verdict_print(const FileVerdict *verdict);
 
-/* Prints what `file`, once it stands at `as`, would change. *ret_changes: on how many relays. 0, or an
- * ExitStatus after a message. */
+/* Prints what `file` would change once it is at `as`. *ret_changes: on how many relays. 0, or an ExitStatus
+ * after a message. */
 int file_print_plan(const CtlOptions *options, const char *file, const char *as, size_t *ret_changes);

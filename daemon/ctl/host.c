@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#define FOLDER_MAX 4096 /* files of one folder */
+#define FOLDER_MAX 4096 /* files of one directory */
 
 /* ---- files ---- */
 
@@ -62,7 +62,7 @@ static int by_base_name(const void *a, const void *b)
     return strcmp(base_name(x->path), base_name(y->path));
 }
 
-/* A name that an earlier folder has already hides one of this folder, as in all of systemd. */
+/* A name in an earlier directory hides the same name in this one, as everywhere in systemd. */
 static bool has_base_name(const HostFiles *files, size_t from, const char *name)
 {
     for (size_t i = from; i < files->n; i++)
@@ -122,7 +122,7 @@ static char *template_of(const char *unit)
     return at && dot ? xasprintf("%.*s@%s", (int)(at - unit), unit, dot) : xstrdup(unit);
 }
 
-/* The first of the names in the first of the folders; NULL: none, or it is a link to /dev/null. */
+/* The first of the names in the first of the directories; NULL: none, or it is a link to /dev/null. */
 static char *find_fragment(const char *root, const char *const *names)
 {
     for (size_t i = 0; names[i]; i++)
@@ -232,7 +232,7 @@ char **host_environment_files(const HostFiles *files, const char *unit)
     return paths;
 }
 
-/* "Environment=" throws away what was read before. */
+/* "Environment=" discards what was read before. */
 static bool resets_environment(const char *text)
 {
     _cleanup_(strv_freep) char **values = settings_values(text, "Service", "Environment");

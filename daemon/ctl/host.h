@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The host as doctor sees it, by its files alone: under `root`, "" for this host or a folder that looks like
- * one. Reads what systemd, journald and apt would read, in their order, and judges nothing. */
+/* The host as doctor sees it, by its files alone: under `root`, "" for this host or a directory that looks
+ * like one. Reads what systemd, journald and apt would read, in their order, and judges nothing. */
 #pragma once
 
 #include "core/config.h"
@@ -26,9 +26,8 @@ void host_unit_files(const char *root, const char *unit, HostFiles *ret);
 /* The strv of paths of EnvironmentFile= lines, specifiers of the instance resolved. */
 char **host_environment_files(const HostFiles *files, const char *unit);
 /* The value that the files give `variable` of the relay's environment at its next start, and the file that
- * does
- * (*ret_file, owned by `files` or *ret_paths); NULL: none. Files that do not come behind our drop-in count
- * only without `behind_ours`; our drop-in itself never. Owned by the caller. */
+ * does (*ret_file, owned by `files` or *ret_paths); NULL: none. Files that do not come after our drop-in
+ * count only without `behind_ours`; our drop-in itself never. Owned by the caller. */
 char *host_variable(const char *root, const HostFiles *files, const char *unit, const char *variable,
                     bool behind_ours, char **ret_file);
 /* The program that the unit starts, without the root; NULL: none. Owned by the caller. */

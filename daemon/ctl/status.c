@@ -48,7 +48,7 @@ static void print_rollout(FILE *f, const CtlOptions *options, const ManagerStatu
         status_field(f, "Rollout",
                      "none in progress; the last (%" PRIu64 "): %s, %u of %u relays moved, %u failed", m->id,
                      painted, m->done, m->total, m->failed);
-    else if (m->total == 0) /* it was under way before the daemon started */
+    else if (m->total == 0) /* it was in progress before the daemon started */
         status_field(f, "Rollout", "%s (%" PRIu64 ")", painted, m->id);
     else
         status_field(f, "Rollout", "%s (%" PRIu64 "): wave %u of %u, %u of %u relays moved, %u failed",

@@ -80,7 +80,7 @@ static bool take_key(Top *top, int key)
     case KEY_END:
         top->offset = top->fleet.n;
         break;
-    default: /* KEY_RESIZE: drawn anew, as after every key */
+    default: /* KEY_RESIZE: drawn again, as after every key */
         break;
     }
     return true;

@@ -19,7 +19,7 @@ static bool same_environment(const Allocator *a, const Allocator *b)
     return true;
 }
 
-/* Is the file still the one that was looked at? */
+/* Is the file still the one that was examined? */
 static bool unchanged(const AllocatorFacts *f)
 {
     _cleanup_(freep) char *build = library_build_id_of(f->path);
@@ -28,7 +28,7 @@ static bool unchanged(const AllocatorFacts *f)
 }
 
 /* The same allocator of the configuration that was looked at before, if what was found out about it still
- * holds: a reload then costs nothing. What was refused is always looked at anew. */
+ * holds: a reload then costs nothing. What was refused is always looked at again. */
 static const AllocatorFacts *already_known(const AllocatorsAsk *ask, const Allocator *a)
 {
     for (size_t i = 0; ask->known && i < ask->known_config->n_allocators; i++) {
@@ -131,7 +131,7 @@ static AllocatorFacts look(const AllocatorsAsk *ask, const AllocatorFacts *facts
     if (!find_library(ask, a->library, same, &f))
         return f;
     if (same && !ask->try_all && !facts_allocator_in_use(ask->config, allocator)) {
-        /* Nobody is to run it: it is here so that a relay that runs it can be called by its name. */
+        /* No relay is to run it: it is here so that a relay that runs it can be named. */
         f.family = same->family;
         free(f.version);
         f.version = xstrdup(same->version);
@@ -178,7 +178,7 @@ char *allocators_stamp(const Config *config, const AllocatorFacts *facts)
 
     if (!f)
         abort();
-    /* ldconfig writes it anew whenever a package with a library comes or goes */
+    /* ldconfig writes it again whenever a package with a library comes or goes */
     stamp_file(f, "/etc/ld.so.cache");
     for (size_t i = 0; i < config->n_allocators; i++)
         if (config->allocators[i].library)

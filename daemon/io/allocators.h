@@ -9,8 +9,8 @@ typedef struct AllocatorsAsk {
     const Config *config;
     const char *probe; /* path of the probe */
     bool try_all;      /* also those that no group uses and that share a library with another */
-    /* A configuration that was looked at before: what was found out about an allocator and still holds is
-     * copied. NULL without one. */
+    /* A configuration that was examined before: what was found about an allocator and still holds is copied.
+     * NULL without one. */
     const Config *known_config;
     const AllocatorFacts *known;
     void (*progress)(void *userdata); /* called after each; NULL */
@@ -21,6 +21,6 @@ typedef struct AllocatorsAsk {
 AllocatorFacts *allocators_look(const AllocatorsAsk *ask);
 AllocatorFacts *allocators_free(AllocatorFacts *facts, size_t n);
 
-/* What the libraries look like from outside: differs when one was installed, removed or replaced. Costs a
+/* What the libraries look like from outside: it differs when one was installed, removed or replaced. Costs a
  * stat(2) for each. Owned by the caller. */
 char *allocators_stamp(const Config *config, const AllocatorFacts *facts);

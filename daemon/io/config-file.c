@@ -4,9 +4,9 @@
  *
  * The file is put together here and handed to libconfig as one text, and libconfig's line numbers are led
  * back to the files by a table. libconfig would resolve "@include" by itself, but its scanner ends the
- * process when the name is that of a folder (flex's YY_FATAL_ERROR), waits for ever on a FIFO, reads without
- * bound, and differs from version to version in what a name is relative to and in which name a setting
- * reports. */
+ * process when the name is that of a directory (flex's YY_FATAL_ERROR), waits for ever on a FIFO, reads
+ * without bound, and differs from version to version in what a name is relative to and in which name a
+ * setting reports. */
 #include "io/config-file.h"
 
 #include "io/trust.h"
@@ -22,7 +22,8 @@
 #define FILE_SIZE_MAX ((size_t)1024 * 1024) /* of all files together */
 #define FILES_MAX 64
 #define INCLUDE_DEPTH_MAX 8
-#define SETTINGS_MAX 10000 /* libconfig compares each name with all before it: 75000 take it two minutes */
+#define SETTINGS_MAX 10000 /* libconfig compares each name with all earlier ones: 75000 take it two minutes  \
+                            */
 #define NESTING_MAX 16     /* groups in lists in groups; a valid file has 4 */
 
 /* Where a line of the assembled text comes from. */
@@ -38,19 +39,19 @@ typedef struct Source {
     size_t n_lines, capacity;
     size_t bytes;     /* read so far */
     size_t settings;  /* likewise */
-    const char *path; /* the main file: includes are relative to its folder */
+    const char *path; /* the main file: includes are relative to its directory */
     Problems *problems;
-    const char *as;    /* where the main file's owner and mode are looked at; NULL: nobody's are */
-    Problems distrust; /* what others than root could change */
-    bool draft;        /* not where it will be read */
-    enum { IN_CODE, IN_COMMENT, IN_STRING } state; /* of libconfig's scanner: goes on across files */
+    const char *as;    /* where the main file's owner and mode are checked; NULL: they are not */
+    Problems distrust; /* what users other than root could change */
+    bool draft;        /* not at the place from which it will be read */
+    enum { IN_CODE, IN_COMMENT, IN_STRING } state; /* of libconfig's scanner: continues across files */
     Place opened;                                  /* where that comment or string begins */
 } Source;
 
 static const char *source_add_file(Source *s, const char *path, unsigned depth);
 
-/* A string that libconfig's parser stumbles on is lost to it: a few bytes with each file that is refused, and
- * nothing that we could free. LeakSanitizer is told so here, for all programs that read a file. */
+/* libconfig's parser loses a string that it cannot parse: it leaks a few bytes for each file that is refused,
+ * which we cannot free. LeakSanitizer is told so here, for all programs that read a file. */
 #ifdef __SANITIZE_ADDRESS__
 #define WITH_LEAK_SANITIZER
 #elif defined(__has_feature)
@@ -87,7 +88,7 @@ static Place place_of(const Source *s, unsigned line)
     return s->lines[line == 0 ? 0 : line <= s->n_lines ? line - 1 : s->n_lines - 1];
 }
 
-/* `path` as it stands when absolute, else beside the main file. */
+/* `path` itself if it is absolute, else beside the main file. */
 static char *include_path(const Source *s, const char *path)
 {
     const char *slash = strrchr(s->path, '/');
@@ -217,11 +218,11 @@ static void source_add_text(Source *s, const char *text, size_t file, unsigned d
         if (line_start)
             begin_line(s, file, ++line);
     }
-    /* libconfig 1.5 takes a comment for a syntax error when the file ends in it. */
+    /* libconfig 1.5 reports a syntax error if the file ends in a comment. */
     fputc('\n', s->out);
 }
 
-/* As it stands when absolute, else below the current directory. */
+/* Itself if it is absolute, else below the current directory. */
 static char *absolute_path(const char *path)
 {
     _cleanup_(freep) char *here = *path == '/' ? NULL : getcwd(NULL, 0);
@@ -252,11 +253,10 @@ static void judge_file(Source *s, const char *path, const struct stat *st)
         problems_add(&s->distrust, judged, 0, NULL, "changed while it was read");
 }
 
-/* The whole file, with a NUL behind it; NULL and the reason in *ret_error. */
+/* The whole file, with a NUL after it; NULL and the reason in *ret_error. */
 static char *read_whole(Source *s, const char *path, const char **ret_error)
 {
-    /* Not O_NOFOLLOW: the administrator may well keep the file elsewhere. O_NONBLOCK: a FIFO must not hold
-     * us. */
+    /* Not O_NOFOLLOW: the administrator may keep the file elsewhere. O_NONBLOCK: a FIFO must not block us. */
     _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     _cleanup_(freep) char *text = NULL;
     struct stat st;
@@ -374,8 +374,8 @@ static void convert(Source *s, const config_setting_t *setting, unsigned depth, 
                 &node->children[node->n_children++]);
 }
 
-/* libconfig takes the end of the file for the end of a comment or string, and with it everything that it
- * swallowed: groups would be gone without a word. */
+/* libconfig accepts the end of the file as the end of a comment or string, with everything that it swallowed:
+ * groups would silently disappear. */
 static void add_open_end(Source *s)
 {
     problems_add(s->problems, s->files[s->opened.file], s->opened.line, NULL,
@@ -435,8 +435,8 @@ static int load(Source *s, Config **ret)
     error = source_add_file(s, s->path, 0);
     if (error)
         problems_add(s->problems, s->path, 0, NULL, "%s", error);
-    else if (s->bytes ==
-             0) /* a save that a full disk cut off looks so, and would take every relay out of its group */
+    else if (s->bytes == 0) /* a save truncated by a full disk looks like this, and would remove every relay
+                               from its group */
         problems_add(s->problems, s->path, 0, NULL,
                      "the file is empty; to take all relays out of their groups write \"groups = ();\"");
     if (s->settings > SETTINGS_MAX)
@@ -444,7 +444,7 @@ static int load(Source *s, Config **ret)
     int r = fclose(TAKE_PTR(s->out)); /* `text` is complete and ours only now */
     if (r != 0)
         abort();
-    /* Without an included file, what it would have defined would be reported as unknown. */
+    /* Without an included file, everything that it defines would be reported as unknown. */
     if (error || s->problems->n > before)
         return -EINVAL;
     r = parse(s, text, ret);

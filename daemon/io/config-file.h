@@ -6,14 +6,14 @@
 #include "core/config.h"
 
 /* Parses `path` and builds the Config. 0; -EINVAL: the file has problems (all of them in *problems, syntax
- * errors, unreadable and missing files included). libconfig's @include works, relative to the file's folder.
- * `path` is what the messages name. */
+ * errors, unreadable and missing files included). libconfig's @include works, relative to the file's
+ * directory. `path` is what the messages name. */
 int config_file_load(const char *path, Problems *problems, Config **ret);
 
-/* The same, and looks at who could change the file, each that it includes, and the links and directories on
- * the way: what others than root can change is a problem, as that of the daemon would be. The main file is
- * judged by the one at `as`, which is `path` itself or the one that it will replace with the same owner and
- * mode. `warnings`, where it is given, gets that instead: the file is a draft that is valid all the same, and
- * the directory in which it lies now does not count. */
+/* The same, and checks who could change the file, each that it includes, and the links and directories on the
+ * way: what users other than root can change is a problem, as it is for the daemon. The main file is judged
+ * by the one at `as`, which is `path` itself or the one that it will replace with the same owner and mode.
+ * `warnings`, if it is given, gets that instead: the file is a draft that is valid anyway, and the directory
+ * in which it is now does not count. */
 int config_file_load_judged(const char *path, const char *as, Problems *problems, Problems *warnings,
                             Config **ret);

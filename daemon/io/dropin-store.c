@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns our files below /etc/systemd/system. Must never follow a link, change what has not our mark, or leave
- * a half-written file under a name that systemd reads (*.conf, without a leading dot). */
+/* Owns our files below /etc/systemd/system. Must never follow a link, change what does not have our mark, or
+ * leave a half-written file under a name that systemd reads (*.conf, without a leading dot). */
 #include "io/dropin-store.h"
 
 #include "core/dropin.h"
@@ -21,7 +21,7 @@
 
 struct DropinStore {
     char *root;
-    int fd; /* -1: there is no such folder */
+    int fd; /* -1: there is no such directory */
 };
 
 static inline void closedirp(DIR **dir)
@@ -88,10 +88,10 @@ static int read_all(int fd, char *buffer, size_t size, size_t *ret)
     return 0;
 }
 
-/* Our text in the folder: 0, -ENOENT, -EEXIST: it is not ours, -EFBIG: it is, but was made too large. */
+/* Our text in the directory: 0, -ENOENT, -EEXIST: it is not ours, -EFBIG: it is, but was made too large. */
 static int read_text(int folder, char **ret)
 {
-    /* O_NONBLOCK, lest a pipe of that name holds us up. */
+    /* O_NONBLOCK: a pipe of that name must not block us. */
     _cleanup_(closep) int fd = openat(folder, DROPIN_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat st;
     size_t n = 0;
@@ -149,7 +149,7 @@ static int write_all(int fd, const char *text)
     return 0;
 }
 
-/* Where there was none, another's file that appears in between is not replaced. */
+/* If there was none, a file of somebody else that appears in between is not replaced. */
 static int rename_temporary(int folder, const char *temporary, bool replace)
 {
     if (!replace) {
@@ -169,11 +169,11 @@ static int fill_file(int fd, const char *text)
     int r = write_all(fd, text);
     if (r < 0)
         return r;
-    /* The mode is set here, whatever the umask says; the data is on the disk before its name is. */
+    /* The mode is set here, regardless of the umask; the data is on the disk before its name is. */
     return fchmod(fd, 0644) < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Up to the rename; what fails before it leaves nothing behind. */
+/* Up to the rename; a failure before that leaves nothing behind. */
 static int replace_file(int folder, const char *text, bool replace)
 {
     uint64_t random = 0;
@@ -201,7 +201,7 @@ static int make_folder(int root, const char *name, int *ret)
     if (mkdirat(root, name, 0755) < 0)
         return -errno;
     r = open_folder(root, name, ret);
-    if (r >= 0 && fchmod(*ret, 0755) < 0) /* whatever the umask says */
+    if (r >= 0 && fchmod(*ret, 0755) < 0) /* regardless of the umask */
         r = -errno;
     if (r < 0)
         (void)unlinkat(root, name, AT_REMOVEDIR);
@@ -290,10 +290,10 @@ int dropin_store_remove(DropinStore *store, const char *unit)
     (void)sweep(folder);
     if (unlinkat(store->fd, name, AT_REMOVEDIR) == 0 && fsync(store->fd) < 0)
         return -errno;
-    return 1; /* a folder that is not empty stays */
+    return 1; /* a directory that is not empty stays */
 }
 
-/* The unit of a folder's name ("tor@a.service.d"), NULL when it is not one. */
+/* The unit of a directory's name ("tor@a.service.d"), NULL when it is not one. */
 static char *unit_of_folder(const char *name)
 {
     size_t n = strlen(name), suffix = strlen(FOLDER_SUFFIX);
@@ -309,7 +309,7 @@ static int compare_strings(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Does the folder hold a drop-in of ours? */
+/* Does the directory hold a drop-in of ours? */
 static bool visit_folder(int root, const char *name)
 {
     _cleanup_(freep) char *text = NULL;

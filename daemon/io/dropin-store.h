@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Our drop-ins on disk: ROOT/UNIT.d/zz-relayalloc.conf, ROOT being /etc/systemd/system. Writes whole files
- * only (temp + fsync + rename + fsync of the folder), follows no symbolic link, and never changes a file
+ * only (temp + fsync + rename + fsync of the directory), follows no symbolic link, and never changes a file
  * without our mark. */
 #pragma once
 
@@ -11,14 +11,14 @@ typedef struct DropinStore DropinStore;
 /* The largest drop-in; systemd takes no line longer than that. */
 #define DROPIN_SIZE_MAX ((size_t)1 << 20)
 
-/* `root`: the folder of the drop-in folders; opened once. One that does not exist has no drop-ins, and
- * nothing can be written to it (-ENOENT): it is the system's to make. */
+/* `root`: the directory of the drop-in directories; opened once. One that does not exist has no drop-ins, and
+ * nothing can be written to it (-ENOENT): creating it is up to the system. */
 int dropin_store_new(const char *root, DropinStore **ret);
 DropinStore *dropin_store_free(DropinStore *store);
 DEFINE_CLEANUP(DropinStore, dropin_store_free)
 
 /* `unit` is a service instance's name ("tor@a.service") everywhere below; -EINVAL: it is not. -ENOTDIR: its
- * drop-in folder is something else, a symbolic link for example; then nothing of ours is in there. */
+ * drop-in directory is something else, a symbolic link for example; then nothing of ours is in there. */
 
 /* The absolute path of the unit's drop-in; owned by the caller. */
 char *dropin_store_path(const DropinStore *store, const char *unit);
@@ -32,15 +32,16 @@ int dropin_store_read(const DropinStore *store, const char *unit, char **ret);
 void dropin_store_look(const DropinStore *store, RelayFacts *relay);
 
 /* 1: written; 0: it already had this text; -EEXIST: the file that is there is not ours; -EROFS, -ENOSPC, …:
- * nothing was changed (no temporary file stays behind, a folder made for it is removed again); only when the
- * last step, to bring the folder's own entries to the disk, fails (-EIO) is the new file there already. The
- * text must begin with the mark. A process that is killed at any point leaves the old file or the new one. */
+ * nothing was changed (no temporary file stays behind, a directory made for it is removed again); only when
+ * the last step, to bring the directory's own entries to the disk, fails (-EIO) is the new file there
+ * already. The text must begin with the mark. A process that is killed at any point leaves the old file or
+ * the new one. */
 int dropin_store_write(DropinStore *store, const char *unit, const char *text);
 
-/* 1: removed, and the folder too if ours was the last file in it; 0: there was none; -EEXIST: not ours. */
+/* 1: removed, and the directory too if ours was the last file in it; 0: there was none; -EEXIST: not ours. */
 int dropin_store_remove(DropinStore *store, const char *unit);
 
 /* The units (strv, sorted) that have a drop-in of ours, whatever the template: what an earlier configuration
- * left. Temporary files of ours that a crash left behind are removed on the way, and so is a folder that has
- * nothing else in it; one that another process is just writing stays. 0; -E2BIG: beyond all sense. */
+ * left. Temporary files of ours that a crash left behind are removed on the way, and so is a directory that
+ * has nothing else in it; one that another process is just writing stays. 0; -E2BIG: unreasonably many. */
 int dropin_store_list(DropinStore *store, char ***ret);

@@ -13,7 +13,7 @@
 #include <sys/sysmacros.h>
 
 enum {
-    ENTRIES_MAX = 512, /* forgotten all at once when there are more */
+    ENTRIES_MAX = 512, /* all forgotten at once when there are more */
     PRELOAD_FILE_MAX = 16 * 1024,
 };
 

@@ -19,7 +19,7 @@ size_t elf_cache_reads(const ElfCache *cache);
 int elf_file_read(const char *path, ObjectFacts *ret);
 
 typedef struct ElfProcess {
-    int dir;             /* its folder in /proc, open with O_PATH */
+    int dir;             /* its directory in /proc, open with O_PATH */
     const char *maps;    /* the text of its maps */
     const char *program; /* the path of what it runs; NULL: not known */
     const char *preload; /* its LD_PRELOAD; NULL: unset */

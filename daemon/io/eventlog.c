@@ -40,8 +40,8 @@ EventTarget eventlog_target(void)
 }
 
 /* sd_journal_sendv(3) blocks while journald's socket is full. A connected datagram socket of ours sees that
- * queue by poll(2) (unix_dgram_poll), so that we can ask first. Connected anew each time: once journald's
- * socket was made anew, the old one would say for ever that it takes all. */
+ * queue by poll(2) (unix_dgram_poll), so that we can ask first. Connected again each time: once journald's
+ * socket was recreated, the old one would forever report that it accepts everything. */
 static bool journal_takes(void)
 {
     static int fd = -1;

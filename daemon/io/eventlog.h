@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Writes structured entries to the journal. Never blocks: when journald takes nothing (stopped, swamped),
- * entries are counted as lost, and the next one that gets through is preceded by one that says how many. */
+/* Writes structured entries to the journal. Never blocks: when journald accepts nothing (stopped,
+ * overloaded), entries are counted as lost, and the next one that gets through is preceded by one that says
+ * how many. */
 #pragma once
 
 #include "core/messages.h"
@@ -32,8 +33,7 @@ int eventlog_max_level(void);
 /* A line without an event of its own (debugging, warnings about the daemon itself). */
 void eventlog_line(int priority, const char *format, ...) _printf_(2, 3);
 
-/* For runs by hand: sentences go to stderr instead of the journal ("console"), or to both ends by what stderr
- * is ("auto"). */
+/* Where entries go: to the journal, or, for manual runs, only their sentences to stderr ("console"). */
 typedef enum EventTarget {
     EVENT_TARGET_JOURNAL,
     EVENT_TARGET_CONSOLE,

@@ -14,8 +14,8 @@
 #define OUTPUT_MAX ((off_t)256 * 1024 * 1024)
 #define ERROR_MAX 1000
 
-/* Files in memory for its stdin, stdout and stderr: no pipe can fill up, so there is nothing to attend to
- * while it runs. */
+/* Files in memory for its stdin, stdout and stderr: no pipe can fill up, so nothing needs attention while it
+ * runs. */
 typedef struct Files {
     int in, out, err;
 } Files;

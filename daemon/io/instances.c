@@ -9,7 +9,7 @@
 
 #define INSTANCES_MAX 10000
 
-/* A link whose end we may not see counts: relays are not lost for a sandbox of ours. */
+/* A link whose target we may not see counts: our own sandbox must not make relays disappear. */
 static bool is_folder(int dir, const struct dirent *e)
 {
     struct stat st;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The folders of tor's instances, where relays that do not run are found, too. */
+/* The directories of tor's instances, where relays that do not run are found, too. */
 #pragma once
 
-/* Units of the template (a strv) whose folders lie in `dir`: folders and links to folders; others' names,
- * those with a dot in front, and what no unit can be called are passed over. Without `dir` there are none.
- * 0; -E2BIG: beyond all sense; or why it cannot be read. */
+/* Units of the template (a strv) whose directories lie in `dir`: directories and links to directories; names
+ * that are not an instance's, those with a leading dot, and those that no unit can have are skipped. Without
+ * `dir` there are none. 0; -E2BIG: unreasonably many; or why it cannot be read. */
 int instances_list(const char *dir, const char *unit_template, char ***ret_units);

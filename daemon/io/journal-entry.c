@@ -68,8 +68,8 @@ static void set_value(JournalValue *value, const char *p, size_t n)
     value->n = n;
 }
 
-/* Which of the wanted fields is this? Nearly all of the time of a report goes by in this loop, so the first
- * letter that tells them apart decides what is compared. */
+/* Which of the wanted fields is this? A report spends nearly all of its time in this loop, so the first
+ * letter that distinguishes them decides what is compared. */
 static unsigned find_field(const char *data, size_t size, unsigned wanted)
 {
     static const unsigned by_letter[26] = {
@@ -157,7 +157,7 @@ static bool host_name_taken(const JournalReader *reader, const char *name)
     return false;
 }
 
-/* A host is its machine id; two that bear the same name are told apart by the beginning of it. */
+/* A host is its machine id; two with the same name are distinguished by the beginning of it. */
 static const char *host_of(JournalReader *reader)
 {
     const JournalValue *name = &reader->values[JOURNAL_HOSTNAME], *machine = &reader->values[JOURNAL_MACHINE];
@@ -184,7 +184,7 @@ static const char *host_of(JournalReader *reader)
     return label;
 }
 
-/* journald itself writes down who logged; an entry without that was gathered from elsewhere as a whole. */
+/* journald itself writes down who logged; an entry without that was collected from elsewhere as a whole. */
 static bool from_root(const JournalReader *reader)
 {
     const JournalValue *uid = &reader->values[JOURNAL_UID];
@@ -201,7 +201,7 @@ static bool wanted(const JournalJob *job, Span relay)
     return !name || (strlen(name) == relay.n && memcmp(name, relay.p, relay.n) == 0);
 }
 
-/* A row that is broken costs itself. */
+/* A broken row costs only itself. */
 static int take_fleet(JournalReader *reader, const JournalJob *job, usec_t time, const char *host)
 {
     const JournalValue *value = &reader->values[JOURNAL_FLEET];
@@ -239,7 +239,7 @@ static int take_relay(JournalReader *reader, const JournalJob *job, usec_t time,
     return wanted(job, row->relay) ? job->sample(&sample, job->userdata) : 0;
 }
 
-/* One line: what was logged cannot steer a terminal. */
+/* One line: what was logged cannot control a terminal. */
 static const char *line_of(JournalValue *value)
 {
     for (char *p = value->p; value->set && *p; p++)

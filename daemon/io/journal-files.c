@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Finds journal files and opens them. What sd-journal leaves out silently (a file that is cut off, or not
- * allowed) is opened or named here. */
+/* Finds journal files and opens them. What sd-journal silently leaves out (a file that is truncated, or not
+ * readable) is opened or named here. */
 #include "core/dropin.h"
 #include "io/journal-private.h"
 
@@ -45,7 +45,7 @@ void journal_files_complain(JournalFiles *files, const JournalFileEntry *file, c
         abort();
     va_end(ap);
     char *text = xasprintf("%s: %s", file->path, what);
-    if (strv_contains(files->complaints, text)) /* it is looked at more than once */
+    if (strv_contains(files->complaints, text)) /* it is examined more than once */
         free(text);
     else
         strv_push(&files->complaints, text);
@@ -97,7 +97,7 @@ static int copy_bytes(int from, int to, off_t size)
 }
 
 /* sd-journal refuses a file that is shorter than its header says, with all that is in it. A copy with zeros
- * behind it can be read up to there. It keeps its name while it is read, because sd-journal refuses files
+ * after it can be read up to there. It keeps its name while it is read, because sd-journal refuses files
  * without one. */
 static int mend_short_file(JournalFileEntry *file, off_t size)
 {
@@ -161,7 +161,7 @@ const char *journal_why_unreadable(int r)
     }
 }
 
-/* Takes the file in when it can be read and has entries. */
+/* Adds the file if it can be read and has entries. */
 static void examine(JournalFiles *files, JournalFileEntry *take, off_t size)
 {
     sd_journal *j = NULL;
@@ -196,7 +196,7 @@ static int open_one(JournalFiles *files, int dir, const char *dir_path, const ch
         return 0;
     }
     if (fd < 0)
-        return errno == ENOENT || errno == ELOOP ? 0 : -errno; /* gone meanwhile */
+        return errno == ENOENT || errno == ELOOP ? 0 : -errno; /* gone in the meantime */
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || is_known(files, &st) || files->n == FILES_MAX) {
         close(fd);
         return 0;
@@ -238,8 +238,8 @@ static int open_directory(JournalFiles *files, const char *path, bool deeper)
     return r;
 }
 
-/* The root folder of a local container, as machined notes it, readable by root; NULL: there is none of that
- * name. */
+/* The root directory of a local container, as machined notes it, readable by root; NULL: there is none of
+ * that name. */
 static char *machine_root(const char *machine)
 {
     _cleanup_(freep) char *path = xasprintf("/run/systemd/machines/%s", machine);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the waiting for entries that are yet to come. Must never show an entry twice, nor leave one out that
- * came between the reading and the waiting. */
+/* Owns the waiting for entries that are yet to come. Must never show an entry twice, nor miss one that
+ * arrived between the reading and the waiting. */
 #include "io/journal-private.h"
 
 #include <systemd/sd-journal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the last entries of a journal: it is read forwards, as ever, in stretches that lead back from its end
- * and grow, until enough was found. Must never read on when it has. */
+/* Owns the last entries of a journal: it is read forwards, as always, in stretches that go back from its end
+ * and grow, until enough was found. Must never read on after that. */
 #include "io/journal-private.h"
 
 #define STRETCH_FIRST USEC_PER_HOUR

@@ -12,7 +12,7 @@ struct sd_journal;
 typedef struct JournalFileEntry {
     char *path; /* for messages: by now it may have another name */
     int fd;
-    char *copy; /* the mended copy that fd is of, to be deleted; NULL: fd is the file itself */
+    char *copy; /* the repaired copy that fd is of, to be deleted; NULL: fd is the file itself */
     dev_t device;
     ino_t inode;
     usec_t first, last; /* realtime of all entries in it, by its header */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Walks over the entries of one journal file that match. Must never take the silence of sd-journal for the
- * end of the file: it lets go of a file in which it meets damage, as if the file ended there. */
+/* Walks over the entries of one journal file that match. Must never accept the silence of sd-journal as the
+ * end of the file: it drops a file in which it meets damage, as if the file ended there. */
 #include "core/timestamp.h"
 #include "io/journal-private.h"
 
@@ -8,11 +8,11 @@
 #include <systemd/sd-journal.h>
 
 /* sd-journal maps what it reads and keeps it mapped, so a large file would end up in memory as a whole. Every
- * so many entries we look how much of files we have in memory, and open the file anew when it is more than
+ * so many entries we look how much of files we have in memory, and open the file again when it is more than
  * this. */
 #define ENTRIES_PER_LOOK 256
 #define MAPPED_MAX ((size_t)46 * 1024 * 1024)
-/* So many damaged places in one file; after them the rest of it is given up. */
+/* The number of damaged places in one file after which the rest of it is given up. */
 #define REPAIRS_MAX 200
 /* An index of samples that ends so long before the file is looked behind, for so many entries of any kind. */
 #define INDEX_SLACK (5 * USEC_PER_MINUTE)
@@ -181,8 +181,8 @@ static int find_kinds(JournalWalk *walk)
 }
 
 /* The time of the last sample, by the looks of the entries. The indexes of a file, one of all entries and one
- * of those that match, are chains: where a link is damaged they end, and sd-journal tells nobody. When that
- * of all entries ends before the header says that it does, there may be samples until then. 0: none. */
+ * of those that match, are chains: where a link is damaged they end, and sd-journal does not report it. When
+ * that of all entries ends before the header says that it does, there may be samples until then. 0: none. */
 static usec_t look_back(JournalWalk *walk)
 {
     usec_t time = 0, newest = 0;
@@ -204,8 +204,8 @@ static usec_t look_back(JournalWalk *walk)
     return kind != 0 ? time : 0;
 }
 
-/* The time of the last entry that should come. Where the end is damaged the header knows it, if only of all
- * entries together. 0: none. */
+/* The time of the last entry that should come. If the end is damaged, the header knows it, though only for
+ * all entries together. 0: none. */
 static usec_t expected_end(JournalWalk *walk)
 {
     const usec_t end = walk->file->last < walk->query.until ? walk->file->last : walk->query.until;
@@ -267,8 +267,7 @@ static bool walk_from_head(JournalWalk *walk, usec_t after)
     return true;
 }
 
-/* Onto the first entry behind a damaged place. It is left in growing steps, because where it ends is unknown.
- */
+/* To the first entry after a damaged place, which is left in growing steps, because its end is unknown. */
 static bool skip_damage(JournalWalk *walk)
 {
     usec_t from = walk->query.since > walk->file->first ? walk->query.since : walk->file->first, time;
@@ -303,7 +302,7 @@ static bool repair(JournalWalk *walk)
 }
 
 /* Pages of files in our memory: the third number of proc(5)'s statm. Without /proc always too many, which is
- * slow and right. */
+ * slow but correct. */
 static bool too_much_mapped(const JournalWalk *walk)
 {
     char text[128], *number = text;

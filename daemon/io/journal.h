@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reads samples and events from journal files. Decides nothing about them but whether they can be ours: an
- * entry that a process other than root logged is none (anybody may log under our names).
+ * entry that a process other than root's logged is not (anybody may log under our names).
  *
  * Files are read one after the other, oldest first, each through an sd_journal of its own: so a damaged file
- * costs what cannot be read of it and is named, a file that is rotated meanwhile is read to its end, and
- * memory stays small. */
+ * costs what cannot be read of it and is named, a file that is rotated in the meantime is read to its end,
+ * and memory stays small. */
 #pragma once
 
 #include "core/messages.h"

@@ -81,7 +81,7 @@ char *library_build_id_of(const char *path)
 
 /* ---- what is in it ---- */
 
-/* What the headers of both classes begin with; the fields of interest stand at the same place in each. */
+/* What the headers of both classes begin with; the fields of interest are at the same place in each. */
 typedef struct ElfStart {
     unsigned char ident[EI_NIDENT];
     uint16_t type;
@@ -127,7 +127,7 @@ int library_check_elf(const char *path, const char *probe_path, char **ret_reaso
     if (library.ident[EI_DATA] != probe.ident[EI_DATA])
         return REFUSE(-ENOEXEC, ret_reason, "%s is for another architecture: its byte order is different",
                       path);
-    /* Of one byte order, so they compare as they stand, whatever ours is. */
+    /* Both have the same byte order, so they can be compared as they are, whatever ours is. */
     if (library.machine != probe.machine)
         return REFUSE(-ENOEXEC, ret_reason,
                       "%s is for another architecture: its ELF machine is %u, that of programs here is %u",
@@ -140,8 +140,8 @@ int library_check_elf(const char *path, const char *probe_path, char **ret_reaso
 
 /* ---- what the dynamic linker makes of it ---- */
 
-/* The linker's own words on why it takes no library, from "ERROR: ld.so: object '…' from LD_PRELOAD cannot be
- * preloaded (WORDS): ignored."; NULL: it takes it. Owned by the caller. */
+/* The linker's own words on why it does not accept the library, from "ERROR: ld.so: object '…' from
+ * LD_PRELOAD cannot be preloaded (WORDS): ignored."; NULL: it accepts it. Owned by the caller. */
 static char *trace_refusal(const char *err)
 {
     static const char before[] = "cannot be preloaded (", after[] = "): ignored";
@@ -201,7 +201,7 @@ static char *trace_find(const char *out, const char *name)
     return NULL;
 }
 
-/* Everything that comes into a process with the library must be there, and as safe as itself. */
+/* Everything that is loaded into a process with the library must exist, and be as safe as the library. */
 static int check_needed(const char *library, const char *out, char **ret_reason)
 {
     for (const char *line = out; *line; line += strcspn(line, "\n"), line += *line == '\n') {
@@ -271,7 +271,7 @@ static int find(const char *name, const char *probe_path, char **ret_path, char 
     return REFUSE(-ENOEXEC, ret_reason, "%s is refused by the dynamic linker: %s", name, words);
 }
 
-/* Would it be loaded? Whatever the header did not tell: a program, a damaged file, a library missing. */
+/* Would it be loaded? Finds what the header did not show: a program, a damaged file, a missing library. */
 static int check_loadable(const char *path, const char *probe_path, char **ret_reason)
 {
     _cleanup_(subprocess_result_clear) SubprocessResult result = { 0 };
@@ -311,7 +311,8 @@ int library_resolve(const char *name, const char *probe_path, Library *ret, char
     r = library_check_elf(real, probe_path, ret_reason);
     if (r < 0)
         return r;
-    /* The folder without links, as AppArmor's rules name it, but the file by the name that stays the same. */
+    /* The directory without links, as AppArmor's rules name it, but the file by the name that stays the same.
+     */
     base = strrchr(found, '/');
     *strrchr(found, '/') = '\0';
     folder = realpath(*found ? found : "/", NULL);

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 typedef struct Library {
-    char *path;     /* to write into the drop-in: the folder's real path, the file's own name
+    char *path;     /* to write into the drop-in: the directory's real path, the file's own name
                        ("…/libmimalloc.so.2"), so that an upgrade of the package does not break the drop-in */
     char *realpath; /* all links resolved: what /proc/PID/maps will show */
     dev_t dev;
@@ -19,19 +19,19 @@ void library_clear(Library *library);
 /* "dev:inode:mtime:size": the identity of one build of a library, to remember it refused. Owned by the
  * caller. */
 char *library_build_id(const Library *library);
-/* The same of the file at `path` now; NULL: it cannot be looked at. */
+/* The same of the file at `path` now; NULL: it cannot be examined. */
 char *library_build_id_of(const char *path);
 
-/* Resolves `name`: an absolute path as it stands; a bare name by asking the dynamic linker itself, which
- * loads nothing: the probe started with LD_TRACE_LOADED_OBJECTS=1 (ld.so(8)) and LD_PRELOAD=name, as an
+/* Resolves `name`: an absolute path as it is; a bare name by asking the dynamic linker itself, which loads
+ * nothing: the probe started with LD_TRACE_LOADED_OBJECTS=1 (ld.so(8)) and LD_PRELOAD=name, as an
  * unprivileged process. Then checks: who could change it (io/trust), for root alone; a regular file;
- * library_check_elf(); that the dynamic linker would take it, and finds the libraries that it needs; and
- * who could change those, which come into the relay with it.
- * 0; on refusal -ENOENT (it, or a library that it needs, is not installed), -ENOEXEC (not ELF, wrong class or
- * machine, or the dynamic linker does not want it), -EPERM (unsafe), -EACCES (not readable for everybody),
- * -EINVAL (no name or path that LD_PRELOAD can take, or no regular file), or what else went wrong; and
- * *ret_reason a sentence without full stop that names the path, the fault, and what to do where it is known.
- * Blocks for some ms: used at load time, not in the loop. */
+ * library_check_elf(); that the dynamic linker would accept it, and finds the libraries that it needs; and
+ * who could change those, which are loaded into the relay with it. 0; on refusal -ENOENT (it, or a library
+ * that it needs, is not installed), -ENOEXEC (not ELF, wrong class or machine, or the dynamic linker does not
+ * want it), -EPERM (unsafe), -EACCES (not readable for everybody), -EINVAL (not a name or path that
+ * LD_PRELOAD can hold, or not a regular file), or what else went wrong; and *ret_reason a sentence without
+ * full stop that names the path, the fault, and what to do where it is known. Blocks for some ms: used at
+ * load time, not in the loop. */
 int library_resolve(const char *name, const char *probe_path, Library *ret, char **ret_reason);
 
 /* The Debian/Ubuntu package that ships a bare library name, or NULL. (The names before Debian 13's t64 ones,

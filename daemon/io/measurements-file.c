@@ -27,7 +27,7 @@ MeasurementsFile *measurements_file_free(MeasurementsFile *file)
     return NULL;
 }
 
-/* A pipe can be read once only: into a file without a name. */
+/* A pipe can be read only once: into a file without a name. */
 static int copy_to_temporary(int from, int *ret)
 {
     _cleanup_(fclosep) FILE *f = tmpfile();

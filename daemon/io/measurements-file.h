@@ -6,7 +6,7 @@
 #include "report/measurements.h"
 
 #define MEASUREMENTS_LINE_MAX ((size_t)64 * 1024)
-/* So many bad lines are told, the others counted. */
+/* This many bad lines are reported, the others counted. */
 #define MEASUREMENTS_PROBLEMS_MAX 10
 
 typedef struct MeasurementsFile MeasurementsFile;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where things lie: our own programs, and the directories that we read and write. Decides nothing else. All
+/* Where things are: our own programs, and the directories that we read and write. Decides nothing else. All
  * are owned by the caller. */
 #pragma once
 
-/* The path of relayalloc-probe: in the folder of the running program (an uninstalled build/), else
+/* The path of relayalloc-probe: in the directory of the running program (an uninstalled build/), else
  * LIBEXECDIR "/relayalloc-probe", whether it exists there or not. */
 char *path_of_probe(void);
 

@@ -70,8 +70,8 @@ static char *explanation(const SubprocessResult *result)
     return isempty(line) ? xstrdup("") : xasprintf(": %s", line);
 }
 
-/* What ld.so says of a library that it goes on without: then all that follows is true of another allocator.
- */
+/* What ld.so says about a library that it continues without: then everything that follows is about another
+ * allocator. */
 static const char *find_ignored(const char *err)
 {
     const char *line = strstr(err, "ERROR: ld.so: object ");
@@ -79,7 +79,7 @@ static const char *find_ignored(const char *err)
     return line && strstr(line, "cannot be preloaded") ? line : NULL;
 }
 
-/* `subject`: the library, or what stands for it. Nothing is left to say of a good end: 0. */
+/* `subject`: the library, or what stands for it. 0 if it ended well. */
 static int judge(const char *subject, const SubprocessResult *result, ProbeResult *ret, char **ret_reason)
 {
     _cleanup_(freep) char *why = explanation(result);

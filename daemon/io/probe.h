@@ -14,16 +14,16 @@ typedef struct ProbeResult {
     char *version; /* "2.0.9", "5.3.0", "2.10", "2.36"; "" when the library does not tell */
     char *library; /* real path of the object that serves malloc: the C library itself when nothing else does,
                       so the caller compares it with the real path of the library that should */
-    char *warnings; /* faults that the probe found but a relay can live with, then what the library printed on
-                       stderr (a bad MALLOC_CONF); lines without the last newline; or NULL */
+    char *warnings; /* faults that the probe found but that a relay can tolerate, then what the library
+                       printed on stderr (a bad MALLOC_CONF); lines without the last newline; or NULL */
 } ProbeResult;
 void probe_result_clear(ProbeResult *result);
 
 /* `library`: absolute path or NULL; `environment` holds no LD_PRELOAD, as config sees to. 0; -ETIMEDOUT
  * (PROBE_TIMEOUT); -EACCES: the library cannot be read by an unprivileged user; -EPROTO: it was not loaded,
- * it crashed, misbehaved, or said nothing that can be read; or why the probe could not be started; and
- * *ret_reason a sentence without full stop that says so (signal, exit status, first line of stderr). Blocks:
- * load time only. */
+ * it crashed, misbehaved, or printed nothing that can be understood; or why the probe could not be started;
+ * and *ret_reason a sentence without full stop that says so (signal, exit status, first line of stderr).
+ * Blocks: load time only. */
 int probe_run(const char *probe_path, const char *library, const EnvVar *environment, size_t n_environment,
               ProbeResult *ret, char **ret_reason);
 
@@ -31,6 +31,6 @@ int probe_run(const char *probe_path, const char *library, const EnvVar *environ
 int probe_run_within(usec_t timeout, const char *probe_path, const char *library, const EnvVar *environment,
                      size_t n_environment, ProbeResult *ret, char **ret_reason);
 
-/* Parses the probe's output (see relayalloc-probe.c: lines of NAME=VALUE; lines that it does not know are the
- * library's own talk). 0; -EPROTO. */
+/* Parses the probe's output (see relayalloc-probe.c: lines of NAME=VALUE; lines that it does not know are
+ * output of the library). 0; -EPROTO. */
 int probe_parse(const char *output, ProbeResult *ret);

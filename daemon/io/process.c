@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the descriptors to one process: its pidfd, its folder in /proc, and its status file. Never judges what
- * it reads, and never takes a number for an identity. */
+/* Owns the descriptors to one process: its pidfd, its directory in /proc, and its status file. Never judges
+ * what it reads, and never takes a number for an identity. */
 #include "io/process.h"
 
 #include <elf.h>
@@ -61,8 +61,8 @@ static bool has_exited(const Process *process)
     return process->pidfd >= 0 && poll(&p, 1, 0) > 0;
 }
 
-/* The result of an access to the process's files, with its death told from other errors: the files fail in
- * several ways then, or read as empty, and the number may already be somebody else's. */
+/* The result of an access to the process's files, with its death distinguished from other errors: the files
+ * then fail in several ways, or read as empty, and the number may already belong to another process. */
 static int judge_access(const Process *process, int r)
 {
     if (has_exited(process) || r == -ENOENT)
@@ -77,7 +77,7 @@ static int open_file(const Process *process, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
-/* Files in /proc have no size: reads up to the end, with a NUL behind. */
+/* Files in /proc have no size: reads up to the end and adds a NUL. */
 static int read_whole(const Process *process, const char *name, size_t max, char **ret, size_t *ret_n)
 {
     size_t capacity = 4096, n = 0;
@@ -115,10 +115,10 @@ static int64_t nsec_of(clockid_t clock)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* When the machine was booted, by the wall clock of now, cut to a tick. The distance of the two clocks is
- * constant while nobody steps the wall clock (slewing moves both), so that cut like this it comes out the
- * same each time; btime of /proc/stat is the same, cut to a second. The tightest of a few tries counts, lest
- * we were put to sleep between two readings. */
+/* When the machine was booted, by the current wall clock, rounded down to a tick. The difference of the two
+ * clocks is constant while nobody steps the wall clock (slewing moves both), so that the result is the same
+ * each time; btime of /proc/stat is the same, rounded down to a second. The tightest of a few tries counts,
+ * in case we were put to sleep between two readings. */
 static usec_t boot_time(usec_t tick)
 {
     int64_t best = 0, best_width = INT64_MAX;
@@ -183,7 +183,7 @@ int process_open(const char *proc, pid_t pid, Process **ret)
     if (pid <= 0)
         return -ESRCH;
     /* First of all: while this process has not been reaped, nobody else can get its number, so that the
-     * folder opened below is its own if it still lives after that. */
+     * directory opened below is its own if it still lives after that. */
     if (streq(proc, "/proc")) {
         process->pidfd = pidfd_open(pid, 0);
         if (process->pidfd < 0)
@@ -262,7 +262,7 @@ int process_environ(Process *process, char ***ret_strv)
     if (r < 0)
         return r;
 
-    /* Not by strv_push(), which counts anew each time: a relay decides how many there are. */
+    /* Not by strv_push(), which counts again each time: a relay decides how many there are. */
     for (size_t i = 0; i < n; i += strlen(text + i) + 1)
         count++;
     char **environment = xcalloc(count + 1, sizeof(char *));
@@ -346,7 +346,7 @@ bool program_has_capabilities(const char *path)
     struct vfs_cap_data data = { 0 };
     ssize_t n = lgetxattr(path, XATTR_NAME_CAPS, &data, sizeof(data));
 
-    /* Inheritable ones alone count only for who has them already. */
+    /* Inheritable ones alone count only for processes that already have them. */
     return n >= (ssize_t)XATTR_CAPS_SZ_1 && ((le32toh(data.magic_etc) & VFS_CAP_FLAGS_EFFECTIVE) ||
                                              data.data[0].permitted || data.data[1].permitted);
 }

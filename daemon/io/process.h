@@ -12,9 +12,9 @@
 
 typedef struct Process Process;
 
-/* `proc`: "/proc", or a folder that looks like it in tests (then no pidfd is taken). 0; -ESRCH: no such
- * process, or only its zombie; -EACCES: it is hidden (hidepid=); other errno. Which process bears the pid is
- * fixed here: a caller that learned the pid from somewhere asks there again afterwards. */
+/* `proc`: "/proc", or a directory that looks like it in tests (then no pidfd is taken). 0; -ESRCH: no such
+ * process, or only its zombie; -EACCES: it is hidden (hidepid=); other errno. Which process has the pid is
+ * fixed here: a caller that got the pid from somewhere must ask there again afterwards. */
 int process_open(const char *proc, pid_t pid, Process **ret);
 Process *process_free(Process *process);
 DEFINE_CLEANUP(Process, process_free)
@@ -34,18 +34,18 @@ int process_memory(Process *process, Memory *ret);
 
 /* Whole files, bounded (maps 4 MiB, environ 1 MiB). 0; -ESRCH as above; -EACCES: no CAP_SYS_PTRACE (tor is
  * not dumpable); -EFBIG: longer than that. maps is read a page at a time while the process runs on: mappings
- * that come or go meanwhile may be in it or not, those that stay are. environ is what the process was
- * executed with, as long as it has not written over it; never NULL. */
+ * that appear or disappear in the meantime may be in it or not, those that stay are. environ is what the
+ * process was executed with, as long as it has not written over it; never NULL. */
 int process_maps(Process *process, char **ret);
 int process_environ(Process *process, char ***ret_strv);
-/* All of it that tells which allocator it runs. `libraries`: as elf_cache_lookup() has `ours`; `now`:
+/* Everything that shows which allocator it runs. `libraries`: as elf_cache_lookup() has `ours`; `now`:
  * realtime. A process that has just been executed and shows no environment yet is not readable: systemd gives
  * every service one. */
 void process_look(Process *process, ElfCache *cache, char *const *libraries, usec_t now, ProcessFacts *ret);
 /* The program that it runs, without " (deleted)": a path as its own root has it. Errors as above. */
 int process_program(Process *process, char **ret);
 /* Was it started in secure-execution mode (AT_SECURE in its auxiliary vector, getauxval(3))? Then the dynamic
- * linker passes LD_PRELOAD over, and libc what else it takes from the environment (ld.so(8)). Errors as
+ * linker ignores LD_PRELOAD, and libc ignores what else it reads from the environment (ld.so(8)). Errors as
  * above. */
 int process_secure(Process *process, bool *ret);
 /* Does the file give capabilities to whoever executes it (capabilities(7)), so that it starts in

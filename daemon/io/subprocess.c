@@ -73,7 +73,7 @@ static int drop_privileges(void)
 
 static int bound_resources(usec_t timeout)
 {
-    /* Should we be killed before our deadline, or lack the right to kill it. No bound on address space:
+    /* In case we are killed before our deadline, or lack the right to kill it. No limit on address space:
      * allocators reserve gigabytes of it. */
     const rlim_t seconds = timeout / USEC_PER_SEC + 1;
     const struct rlimit cpu = { seconds, seconds + 1 }, core = { 0, 0 };
@@ -185,7 +185,7 @@ static void output_read(Output *output)
     }
 }
 
-/* Until the helper itself ends: something it started may hold the pipes open for ever. */
+/* Until the helper itself ends: something that it started may hold the pipes open forever. */
 static int collect(Helper *helper, usec_t timeout)
 {
     const usec_t deadline = now_monotonic() + timeout;
@@ -207,7 +207,7 @@ static int collect(Helper *helper, usec_t timeout)
             return -errno;
         if (n == 0)
             return -ETIMEDOUT;
-        /* Both, whoever was ready: what it wrote before its end is there when its end is seen. */
+        /* Both, no matter which was ready: what it wrote before its end is there when its end is seen. */
         output_read(&helper->out);
         output_read(&helper->err);
         if (helper->out.dropped > SUBPROCESS_FLOOD || helper->err.dropped > SUBPROCESS_FLOOD)
@@ -217,7 +217,7 @@ static int collect(Helper *helper, usec_t timeout)
     }
 }
 
-/* The group is killed before its leader is reaped: until then nobody else can have its number. */
+/* The group is killed before its leader is reaped: until then no other process can have its number. */
 static int finish(Helper *helper, siginfo_t *ret)
 {
     kill(-helper->pid, SIGKILL);
@@ -267,7 +267,7 @@ int subprocess_run(const char *path, char *const *environment, usec_t timeout, S
         return r;
     close(TAKE_FD(helper.out.to));
     close(TAKE_FD(helper.err.to));
-    /* Our child, and not reaped yet: the number cannot mean anybody else. */
+    /* Our child, and not reaped yet: the number cannot mean another process. */
     helper.pidfd = pidfd_open(helper.pid, 0);
     if (helper.pidfd < 0) {
         r = -errno;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Runs a helper program to its end: unprivileged, alone, bounded in time and output. Knows nothing of what it
- * says; like eventlog a brick that other edges may include. */
+/* Runs a helper program to its end: unprivileged, alone, bounded in time and output. Does not interpret its
+ * output; like eventlog, a building block that other modules of io may include. */
 #pragma once
 
 #include "core/util.h"
@@ -24,7 +24,8 @@ void subprocess_result_clear(SubprocessResult *result);
 
 /* Starts the program at `path` without arguments and with exactly `environment` (a strv), waits for its end,
  * and leaves no process behind: what it started in its session is killed with it. It has no new privileges, a
- * session of its own, / as its folder, /dev/null as stdin, no core dump; as root we start it as nobody, which
- * takes CAP_SETUID, CAP_SETGID and (to kill it) CAP_KILL. Nobody needs no access to the folders of `path`.
- * 0 whatever it said; -ETIMEDOUT; -EFBIG (a flood of output); else why it could not be started. Blocks. */
+ * session of its own, / as its directory, /dev/null as stdin, no core dump; as root we start it as nobody,
+ * which takes CAP_SETUID, CAP_SETGID and (to kill it) CAP_KILL. Nobody needs no access to the directories of
+ * `path`. 0 whatever it said; -ETIMEDOUT; -EFBIG (a flood of output); else why it could not be started.
+ * Blocks. */
 int subprocess_run(const char *path, char *const *environment, usec_t timeout, SubprocessResult *ret);

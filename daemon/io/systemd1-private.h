@@ -10,8 +10,8 @@
 #define UNIT_PREFIX "/org/freedesktop/systemd1/unit"
 #define MANAGER "org.freedesktop.systemd1.Manager"
 
-/* systemd answers Reload when it is done, and starting a job waits for a reload under way: sd-bus's own 25 s
- * are too short for both on a host with many units. */
+/* systemd answers Reload when it is done, and starting a job waits for a reload in progress: sd-bus's own 25
+ * s are too short for both on a host with many units. */
 #define LONG_CALL (10 * USEC_PER_MINUTE)
 
 struct Systemd1Call {

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 
-/* What decides which files a process sees and which it may map. Their types are the same to read and to set.
- * AppArmor is not among them: the probe changes into the profile itself, whose rules seldom allow the probe's
- * own file. */
+/* What decides which files a process sees and which it may map. Their types are the same for reading and
+ * setting. AppArmor is not among them: the probe changes into the profile itself, whose rules seldom allow
+ * the probe's own file. */
 static const char *const sandbox[] = {
     "ProtectHome",
     "ProtectSystem",

@@ -19,7 +19,7 @@ static int send_now(Systemd1Call *call, sd_bus_message *m)
     return 0;
 }
 
-/* In the order in which they were asked for. What cannot be sent is cancelled with the bus. */
+/* In the order of the requests. What cannot be sent is cancelled with the bus. */
 static void send_waiting(Systemd1 *s)
 {
     while (!s->closing && s->first_waiting && s->n_sent < SENT_MAX) {

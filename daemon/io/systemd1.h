@@ -34,9 +34,9 @@ Systemd1Call *systemd1_cancel(Systemd1Call *call);
 /* PropertiesChanged of one unit; the slot is the caller's to unref. */
 int systemd1_watch(Systemd1 *s, const char *unit, sd_bus_slot **ret);
 
-/* All callbacks: `error` 0 or negative errno (-ENOTCONN: the bus or systemd went before it answered, so that
- * nobody knows whether the call was carried out; owner_changed follows when it is back), `message` systemd's
- * words for it (NULL with 0). */
+/* All callbacks: `error` 0 or negative errno (-ENOTCONN: the bus or systemd disappeared before it answered,
+ * so that it is unknown whether the call was carried out; owner_changed follows when it is back), `message`
+ * systemd's words for it (NULL with 0). */
 typedef void (*Systemd1UnitsCallback)(void *userdata, int error, const char *message,
                                       char **units /* taken */);
 typedef void (*Systemd1UnitCallback)(void *userdata, int error, const char *message,
@@ -44,7 +44,7 @@ typedef void (*Systemd1UnitCallback)(void *userdata, int error, const char *mess
 typedef void (*Systemd1JobCallback)(void *userdata, int error, const char *message, const char *job);
 typedef void (*Systemd1DoneCallback)(void *userdata, int error, const char *message);
 
-/* Loaded units of the pattern, those that merely are referred to but do not exist left out. */
+/* Loaded units of the pattern, without those that are only referred to but do not exist. */
 int systemd1_list_units(Systemd1 *s, const char *pattern, Systemd1UnitsCallback callback, void *userdata,
                         Systemd1Call **ret);
 /* Units of the pattern that have a unit file of their own, or are enabled, loaded or not. */

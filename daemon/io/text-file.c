@@ -11,7 +11,7 @@
 
 int text_file_read(const char *path, char **ret)
 {
-    /* What is no file must not be waited for, nor become our terminal. */
+    /* What is not a regular file must not be waited for, nor become our terminal. */
     _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     _cleanup_(fclosep) FILE *f = NULL;
     _cleanup_(freep) char *text = NULL;

@@ -2,6 +2,6 @@
 /* Text files of others: configuration, unit files, files of /proc and /sys. Does not judge what they say. */
 #pragma once
 
-/* The text of a regular file, up to its first NUL. 0; -EINVAL: it is none; -EFBIG: it is larger than 1 MiB;
- * other negative errno. Owned by the caller. */
+/* The text of a regular file, up to its first NUL. 0; -EINVAL: it is not one; -EFBIG: it is larger than 1
+ * MiB; other negative errno. Owned by the caller. */
 int text_file_read(const char *path, char **ret);

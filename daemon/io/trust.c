@@ -10,7 +10,7 @@
 
 /* As in the kernel's own walk (path_resolution(7)). */
 #define LINKS_MAX 40
-/* Accounts looked through for members of a group; a directory service may have any number of them. */
+/* The number of accounts searched for members of a group; a directory service may have any number of them. */
 #define ACCOUNTS_MAX 100000
 
 #define MOVE_IT "move it to a directory that only root can change"
@@ -72,7 +72,7 @@ typedef struct Walk {
     char *todo;
     const char *rest; /* of todo */
     size_t links;
-    struct stat st; /* of what was looked at last */
+    struct stat st; /* of what was examined last */
     char **ret_reason;
 } Walk;
 
@@ -82,14 +82,14 @@ static void walk_clear(Walk *w)
     free(w->todo);
 }
 
-/* A component as the sentence calls it: the sentence is about the whole path. */
+/* What the sentence calls a component: the sentence is about the whole path. */
 static const char *called(const Walk *w, const char *path)
 {
     return streq(path, w->whole) ? "it" : path;
 }
 
-/* `fix` and the path of the component are what to type, unless the component is somebody's directory by
- * right, such as /tmp or a home: then it is the file that moves. */
+/* `fix` and the path of the component are the command to run, unless the component rightly belongs to
+ * somebody, such as /tmp or a home directory: then it is the file that has to move. */
 static int refuse_writable(const Walk *w, const char *path, const struct stat *st, const char *who,
                            const char *fix)
 {

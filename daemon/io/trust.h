@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Who could change a file: the walk along its path. Changes nothing, and believes no path that it has not
- * looked at from "/" on. Like eventlog and subprocess a brick that other edges may include. */
+/* Who could change a file: the walk along its path. Changes nothing, and trusts no path that it has not
+ * examined from "/" on. Like eventlog and subprocess, a building block that other modules of io may include.
+ */
 #pragma once
 
 #include "core/util.h"
@@ -14,20 +15,21 @@ typedef struct TrustRules {
     bool directory;      /* the path is one of a directory, not of a regular file */
     bool shared;         /* users other than root use it: directories must be open, and the file readable, to
                             everybody */
-    bool sticky;    /* what lies in a directory with the sticky bit cannot be renamed or removed by others
-                       (inode(7)): enough for a file that is judged each time it is read, not for one whose
-                       name others could take as soon as it is free */
-    char ***looked; /* a strv that gets each path that was looked at, the one that is missing too; NULL */
+    bool sticky; /* what lies in a directory with the sticky bit cannot be renamed or removed by others
+                    (inode(7)): enough for a file that is judged each time it is read, not for one whose
+                    name others could take as soon as it is free */
+    char **
+        *looked; /* a strv that gets each path that was examined, including the one that is missing; NULL */
 } TrustRules;
 
-/* Follows `path`, an absolute one, as the kernel would, each link of it too, and looks at every directory,
- * link and file on the way, "/" first: owned by the owner and writable by nobody else. Writable by others is
+/* Follows the absolute `path` as the kernel would, including each link, and examines every directory, link
+ * and file on the way, "/" first: owned by the owner and writable by nobody else. Writable by others is
  * refused, so is writable by an access control list, and by a group, unless the group is known and nobody but
  * root is in it: /usr/local/lib of older Debian installations is root:staff, mode 2775, and staff empty.
- * (Passwords of groups are not looked at.) 0 and the path without links, "." or "..", and what stat(2) says
+ * (Passwords of groups are not considered.) 0 and the path without links, "." or "..", and what stat(2) says
  * of it; -EPERM: somebody else could change it; -EACCES: not open to everybody; -ENOENT: it does not exist,
  * and nobody else could make it; -ENOTDIR, -ELOOP; -EINVAL: not the kind of file that was asked for; other
- * errno; and *ret_reason what is wrong and what to type, to stand behind the path: "can be changed by others
+ * errno; and *ret_reason what is wrong and how to fix it, to follow the path: "can be changed by users other
  * than root: it belongs to user "eve" (chown root /x)". */
 int trust_walk(const char *path, const TrustRules *rules, char **ret_realpath, struct stat *ret_stat,
                char **ret_reason);

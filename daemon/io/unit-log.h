@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The last lines that a unit left in the journal. */
+/* The last lines of a unit in the journal. */
 #pragma once
 
 #include "core/util.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What all verbs of relayallocctl share: the global options, the output (tables by libsmartcols, JSON by
- * json-c) and the connection to the daemon. Each verb group is a file ctl-*.c with one function a verb. */
+ * json-c) and the connection to the daemon. The verbs are in ctl/, each in a file of its name, or beside
+ * others that work like it; one function per verb. */
 #pragma once
 
 #include "core/config.h"
@@ -50,7 +51,7 @@ CtlVerb ctl_report, ctl_export, ctl_experiment, ctl_recommend; /* ctl/report.c a
 
 typedef enum ColumnType {
     COLUMN_TEXT,
-    COLUMN_PROSE, /* text that goes on in further lines where the terminal is too narrow for it */
+    COLUMN_PROSE, /* text that continues on further lines if the terminal is too narrow for it */
     COLUMN_NUMBER,
     COLUMN_BYTES, /* "1.16 GiB" in a table, bytes in JSON */
     COLUMN_TIME,  /* µs since 1970; in a table local time; 0: "-" and null */
@@ -130,33 +131,35 @@ int ctl_operands(int argc, char *argv[], size_t most, char *const **ret);
 /* Asks on stderr and reads the answer from stdin; true at once with --yes. */
 bool ctl_confirm(const CtlOptions *options, const char *question);
 
-/* May sentences for people go to stdout? Not with -q, nor where JSON is expected. */
+/* May sentences for people go to stdout? Not with -q, nor if JSON is expected. */
 static inline bool ctl_chatty(const CtlOptions *options)
 {
     return !options->quiet && options->json == JSON_OFF;
 }
 
-/* "relayallocctl: …" on stderr; as with all that goes there, what others wrote cannot steer the terminal. */
+/* "relayallocctl: …" on stderr; as with everything that goes there, what others wrote cannot control the
+ * terminal. */
 void ctl_error(const char *format, ...) _printf_(1, 2);
 /* A line on stderr as it stands: "FILE:LINE: …" and hints. */
 void ctl_complain(const char *line);
-/* The problems of a file, one a line on stderr. */
+/* The problems of a file, one per line on stderr. */
 void ctl_print_problems(const Problems *problems);
-/* Says what getopt_long() did not take; its short options begin with ":", and opterr is 0. EXIT_USAGE. */
+/* Reports what getopt_long() did not accept; its short options begin with ":", and opterr is 0. EXIT_USAGE.
+ */
 int ctl_bad_option(int c, char *argv[]);
 
 /* The daemon's bus (-H, -M honoured). 0; negative errno after a message on stderr unless `quietly`. */
 int ctl_bus_open(const CtlOptions *options, bool quietly, sd_bus **ret);
 /* One call on the manager; 0, or negative errno after a message made of the bus error. -ENOENT: no such
- * relay. -ENXIO: the daemon does not run (said so). */
+ * relay. -ENXIO: the daemon is not running (reported). */
 int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, const char *types, ...);
 /* The same for a call that the caller made, to whatever object; with SAY_ALL the message that ctl_bus_call()
  * gives, else -ENXIO without one, with SAY_NOTHING none at all. */
 typedef enum Say {
     SAY_NOTHING,
-    SAY_FAILURES, /* all but that the daemon does not run */
+    SAY_FAILURES, /* all but that the daemon is not running */
     SAY_ALL,
 } Say;
 int ctl_bus_send(sd_bus *bus, sd_bus_message *call, Say say, sd_bus_message **ret_reply);
-/* Says that the reply to `method` has other types than it should. Returns -EBADMSG. */
+/* Reports that the reply to `method` has other types than it should. Returns -EBADMSG. */
 int ctl_bus_unreadable(const char *method, int r);

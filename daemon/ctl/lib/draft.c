@@ -25,7 +25,7 @@ static Draft *at_risk;
 
 static void remove_copy(const Draft *draft)
 {
-    /* With what the editor has left: backups, swap files. It makes no folders in it. */
+    /* With what the editor has left: backups, swap files. It creates no directories in it. */
     DIR *dir = draft->dir ? opendir(draft->dir) : NULL;
     if (!dir)
         return;
@@ -37,13 +37,13 @@ static void remove_copy(const Draft *draft)
 }
 
 /* Only system calls that are safe in a signal handler: the candidate must not stay beside the file. The copy
- * in its private folder may, for whoever lost his terminal over it. */
+ * in its private directory may, for an operator whose terminal was lost. */
 static void on_signal(int number)
 {
     if (at_risk && at_risk->candidate)
         unlink(at_risk->candidate);
     signal(number, SIG_DFL);
-    raise(number); /* comes through when this returns, and ends us */
+    raise(number); /* is delivered when this returns, and ends us */
 }
 
 static void watch_signals(bool watch)
@@ -104,7 +104,7 @@ static int read_text(const char *path, int flags, char **ret, struct stat *ret_s
     return 0;
 }
 
-/* Writes all of it and makes it last. Takes over the descriptor. */
+/* Writes all of it and syncs it to disk. Takes over the descriptor. */
 static int write_text(int fd, const char *text)
 {
     _cleanup_(closep) int owned = fd;

@@ -23,6 +23,6 @@ const char *draft_candidate(const Draft *draft); /* after draft_take() */
 int draft_take(Draft *draft);
 
 /* Puts the candidate in the file's place, with the file's owner and mode. 0; -EBUSY after a message: somebody
- * else has changed the file meanwhile (then the copy is kept, and its path told); other errno after a
- * message. */
+ * else has changed the file in the meantime (then the copy is kept, and the message names it); other errno
+ * after a message. */
 int draft_save(Draft *draft);

@@ -7,15 +7,15 @@
 #include <errno.h>
 #include <signal.h>
 
-#define TICK USEC_PER_SEC               /* the time left goes on without signals */
-#define POLL (5 * USEC_PER_SEC)         /* and a signal may get lost */
-#define START_LIMIT (10 * USEC_PER_SEC) /* within it, a rollout that is planned must have begun */
+#define TICK USEC_PER_SEC               /* the time left changes without signals */
+#define POLL (5 * USEC_PER_SEC)         /* and a signal may be lost */
+#define START_LIMIT (10 * USEC_PER_SEC) /* within it, a planned rollout must have started */
 
 struct Follow {
     const CtlOptions *options;
     sd_bus *bus;
     sd_bus_slot *changed, *rollout;
-    uint64_t before; /* id of the last rollout that had ended before we came */
+    uint64_t before; /* id of the last rollout that had ended before we started */
     bool stale;      /* a signal came since the facts were read */
     bool terminal;
     char *shown; /* the line that was last shown */
@@ -64,7 +64,7 @@ int follow_new(const CtlOptions *options, sd_bus *bus, Follow **ret)
     r = manager_status_get(bus, SAY_ALL, &facts);
     if (r < 0)
         return r;
-    /* One that goes already is followed, too: saving the file was enough to begin it. */
+    /* One that is already in progress is followed, too: saving the file was enough to start it. */
     bool goes = streq_null(facts.rollout, "running") || streq_null(facts.rollout, "waiting") ||
                 streq_null(facts.rollout, "ending");
     follow->before = goes && facts.id > 0 ? facts.id - 1 : facts.id;
@@ -113,7 +113,7 @@ static void show_terminal(const ManagerStatus *m)
     else
         text =
             xasprintf("%u/%u%s%s", m->done + m->failed, m->total, m->failed > 0 ? " (failures)" : "", left);
-    /* A line that wraps could not be taken back. */
+    /* A line that wraps could not be overwritten. */
     ctl_shorten(&text, width > bar_width + 2 ? width - bar_width - 2 : 0);
     printf("\r%s %s\033[K", bar, text);
     fflush(stdout);
@@ -178,8 +178,8 @@ static bool is_under_way(const ManagerStatus *m)
            streq_null(m->rollout, "paused") || streq_null(m->rollout, "ending");
 }
 
-/* Is there something that the daemon has not begun with? What it has planned may be a moment old; Verify
- * makes it look and plan anew. 1, 0, negative errno after a message. */
+/* Is there something that the daemon has not started yet? Its plan may be a moment old; Verify makes it look
+ * and plan again. 1, 0, negative errno after a message. */
 static int more_to_do(Follow *follow, ManagerStatus *facts)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -203,8 +203,8 @@ static int more_to_do(Follow *follow, ManagerStatus *facts)
     return more || is_under_way(facts);
 }
 
-/* Whoever loses patience should not think that he has stopped the rollout. Only system calls that are safe in
- * a signal handler; a second Ctrl-C finds the usual action. */
+/* Whoever stops waiting must not think that this stopped the rollout. Only system calls that are safe in a
+ * signal handler; a second Ctrl-C has the usual effect. */
 static void on_interrupt(int number)
 {
     static const char text[] =
@@ -213,10 +213,10 @@ static void on_interrupt(int number)
 
     if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
         return;
-    raise(number); /* comes through when this returns, and ends us */
+    raise(number); /* is delivered when this returns, and ends us */
 }
 
-/* Takes in what has come, or waits for it for a while. 0; negative errno after a message. */
+/* Processes what has arrived, or waits for it for a while. 0; negative errno after a message. */
 static int wait_for_signal(Follow *follow, usec_t patience)
 {
     int r = sd_bus_process(follow->bus, NULL);
@@ -254,7 +254,7 @@ int follow_to_end(Follow *follow)
             if (is_under_way(&m))
                 idle_since = 0;
             else {
-                /* The next one may not have begun yet, after a reload or when a new file has ended this one
+                /* The next one may not have started yet, after a reload or when a new file has ended this one
                  * early. */
                 r = is_stuck(&m) && m.id != follow->before ? 0 : more_to_do(follow, &m);
                 idle_since = idle_since > 0 ? idle_since : now;

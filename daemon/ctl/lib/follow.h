@@ -8,11 +8,11 @@
 typedef struct Follow Follow;
 
 /* Listens from now on; before the call that may start the rollout. 0; negative errno after a message (-ENXIO:
- * the daemon does not run). */
+ * the daemon is not running). */
 int follow_new(const CtlOptions *options, sd_bus *bus, Follow **ret);
 Follow *follow_free(Follow *follow);
 DEFINE_CLEANUP(Follow, follow_free)
 
 /* Until the daemon has nothing more to do: EXIT_FINE, or EXIT_FAILED when the rollout was halted or aborted,
- * or the daemon ended. */
+ * or the daemon exited. */
 int follow_to_end(Follow *follow);

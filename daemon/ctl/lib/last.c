@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ctl/lib/last.h"
 
-/* More rows than this are not for the eye; report and export read without such a bound. */
+/* More rows than this are not for people to read; report and export read without such a bound. */
 #define ROWS_MAX 1000000
 
 static int read_lines(const char *value, CtlLast *last)

@@ -4,12 +4,12 @@
 
 #include "ctl/lib/ctl.h"
 
-/* Strings are NULL when the daemon's version does not tell them; use them with isempty(). */
+/* Strings are NULL if the daemon's version does not have them; use them with isempty(). */
 typedef struct ManagerStatus {
     char *version, *config_path, *config_error;
     uint64_t config_loaded; /* µs realtime */
     uint32_t relays, ok, pending, busy, failed_relays, drifted, stopped, observed;
-    char *rollout; /* idle, running, waiting, paused, halted, aborted */
+    char *rollout; /* idle, running, waiting, paused, ending, halted, aborted */
     char *reason;
     char *result; /* none, done, halted, aborted */
     uint64_t id;  /* 0: there was none yet */
@@ -28,7 +28,7 @@ typedef struct RelayStatus {
 } RelayStatus;
 void relay_status_clear(RelayStatus *facts);
 
-/* 0; -ENXIO: the daemon does not run; other errno. Messages as `say` has it. */
+/* 0; -ENXIO: the daemon is not running; other errno. Messages as `say` has it. */
 int manager_status_get(sd_bus *bus, Say say, ManagerStatus *ret);
 int relay_status_get(sd_bus *bus, const char *path, Say say, RelayStatus *ret);
 

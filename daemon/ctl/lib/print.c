@@ -208,7 +208,7 @@ int ctl_print(const CtlOptions *options, const char *text)
     setenv("LESS", less ? less : "FRSXMK", 1);
     if (charset)
         setenv("LESSCHARSET", charset, 1);
-    /* As root the pager must not become a way to a shell. */
+    /* For root the pager must not become a way to a shell. */
     if (geteuid() == 0)
         setenv("LESSSECURE", "1", 1);
     fflush(stdout);
@@ -241,7 +241,7 @@ struct json_object *ctl_json_text(const char *text)
         return NULL;
     for (size_t n; (n = utf8_character(end)) > 0;)
         end += n;
-    if (!*end) /* as nearly all are: a stream for each would take half of the time of a long list */
+    if (!*end) /* as nearly all are: a stream for each would take half the time of a long list */
         return json_object_new_string(text);
     FILE *f = open_memstream(&clean, &size);
     if (!f)

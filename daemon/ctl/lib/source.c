@@ -164,7 +164,7 @@ int ctl_source_check(CtlSource *source)
     return check_place(source);
 }
 
-/* The choices that need a look at all samples first. */
+/* The choices that depend on all samples. */
 static SeriesOptions choose(const CtlSource *source, SourceBy by, usec_t first, usec_t last, usec_t step)
 {
     first = source->since > first ? source->since : first;
@@ -215,7 +215,7 @@ typedef struct TableFeed {
     Series *series;
     Series *survey; /* NULL: this is the survey */
     Assigned *assigned;
-    bool by_server; /* relays of one name on two servers are two */
+    bool by_server; /* relays with the same name on two servers are two relays */
 } TableFeed;
 
 static Span span_of(const char *s)
@@ -410,7 +410,8 @@ static int feed_sample(const JournalSample *sample, void *userdata)
         feed->host = sample->host;
         feed->host_index = series_host(feed->series, sample->host);
     }
-    /* What comes twice was read from a copy of the file, or is beyond the bounds, which the Series counts. */
+    /* What occurs twice was read from a copy of the file, or is beyond the bounds, which the Series counts.
+     */
     series_add(feed->series, feed->host_index, sample->time, &sample->row);
     return 0;
 }

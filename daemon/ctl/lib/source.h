@@ -42,12 +42,12 @@ enum {
 
 /* Takes one of the verb's own options. 0, or EXIT_USAGE after a message. */
 typedef int SourceOptionFunc(int c, const char *value, void *userdata);
-/* The arguments of a verb: those of SOURCE_LONG_OPTIONS that stand in `long_options` into *ret, what else
- * stands there by take(), which may be NULL. `ret_operands` NULL: it takes none. 0, or EXIT_USAGE after a
- * message; then comes ctl_source_check(). */
+/* The arguments of a verb: those of SOURCE_LONG_OPTIONS that are in `long_options` go to *ret, the others to
+ * take(), which may be NULL. `ret_operands` NULL: it takes none. 0, or EXIT_USAGE after a message; then comes
+ * ctl_source_check(). */
 int ctl_source_arguments(int argc, char *argv[], const CtlOptions *options, const struct option *long_options,
                          SourceOptionFunc *take, void *userdata, CtlSource *ret, char *const **ret_operands);
-/* When all options are read. 0, or EXIT_USAGE after a message. */
+/* To be called when all options are read. 0, or EXIT_USAGE after a message. */
 int ctl_source_check(CtlSource *source);
 
 typedef enum SourceBy {
@@ -75,5 +75,5 @@ int ctl_source_failed(const CtlSource *source, int r);
 /* Says what could not be read of it. */
 void ctl_source_complain(const JournalReader *reader);
 
-/* Hands on all samples of the journal in the time asked for. 0, or an ExitStatus after a message. */
+/* Passes on all samples of the journal in the time asked for. 0, or an ExitStatus after a message. */
 int ctl_source_samples(const CtlSource *source, JournalSampleFunc *func, void *userdata);

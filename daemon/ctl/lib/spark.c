@@ -12,7 +12,7 @@ void sparks_clear(Sparks *sparks)
     *sparks = (Sparks){ 0 };
 }
 
-/* Where the relay stands, or would stand. */
+/* Where the relay is, or would be. */
 static size_t position(const Sparks *sparks, const char *relay, size_t length, bool *ret_found)
 {
     size_t low = 0, high = sparks->n;
@@ -108,7 +108,7 @@ char *sparks_draw(const Sparks *sparks, const char *relay, usec_t now, size_t wi
         if (values[c] > high)
             high = values[c];
     }
-    /* What moves by less than a twentieth is drawn as standing still. */
+    /* What changes by less than a twentieth is drawn as constant. */
     uint64_t range = high - low > high / 20 ? high - low : high / 20 + 1;
     FILE *f = open_memstream(&text, &size);
     if (!f)

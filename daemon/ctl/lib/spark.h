@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The last hour of each relay's resident memory, a value a minute, and how that is drawn in a line. Fed from
- * the journal's samples once and from what is seen live after that. */
+/* The last hour of each relay's resident memory, one value per minute, and how that is drawn as a line. Fed
+ * from the journal's samples once and from what is seen live after that. */
 #pragma once
 
 #include "core/util.h"
@@ -19,10 +19,10 @@ typedef struct Sparks {
 } Sparks;
 void sparks_clear(Sparks *sparks);
 
-/* Takes a value in; the last one of a minute counts. */
+/* Adds a value; the last one of a minute counts. */
 void sparks_add(Sparks *sparks, const char *relay, size_t relay_length, usec_t realtime, uint64_t rss);
 
-/* Takes the last hour in from the journal of this host. 0; negative errno, nothing said. */
+/* Adds the last hour from the journal of this host. 0; negative errno, nothing said. */
 int sparks_read_journal(Sparks *sparks, usec_t now);
 
 /* The hour up to `now` in `width` characters; blanks where nothing is known, and for a relay that is not

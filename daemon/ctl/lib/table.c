@@ -48,7 +48,7 @@ static int unknown_column(const CtlTable *table, const char *name)
             *p = (char)(*p - 'a' + 'A');
     const char *near = did_you_mean(upper, names);
     if (streq(name, "help"))
-        ; /* what follows is what was asked for */
+        ; /* what follows is what was requested */
     else if (near)
         ctl_error("no column is named \"%s\" (did you mean %s?)", name, near);
     else
@@ -254,8 +254,8 @@ static char *cell_text(const Cell *c, ColumnType type)
     return xasprintf("%" PRIu64, c->number);
 }
 
-/* Columns that the text takes on the screen, where what cannot be shown becomes \xNN; *ret_cut the bytes of
- * it that fit into `limit` of them. */
+/* Columns that the text takes on the screen, where what cannot be shown becomes \xNN; *ret_cut: the bytes of
+ * it that fit into `limit` columns. */
 static size_t text_width(const char *text, size_t limit, size_t *ret_cut)
 {
     size_t width = 0, cut = 0;
@@ -382,7 +382,7 @@ static char *take_line(const char **text, size_t width)
     return line;
 }
 
-/* What of the cell comes into the next line; *text is what is left of it. */
+/* The part of the cell that goes into the next line; *text is the rest. */
 static char *next_line(ColumnType type, const char **text, size_t width)
 {
     if (type == COLUMN_PROSE)
