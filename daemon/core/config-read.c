@@ -114,7 +114,7 @@ static void read_environment(Load *l, const ConfNode *node, const char *setting)
     }
 }
 
-/* A built-in that the file redefines is replaced whole: nothing of it shows through. */
+/* A built-in that the file redefines is replaced completely. */
 static void read_allocator(Load *l, const ConfNode *node, const char *setting)
 {
     ssize_t i = config_find_allocator(l->config, node->name);
@@ -217,7 +217,7 @@ static void read_relays(Load *l, const ConfNode *node, const char *setting)
     }
     if (!value_is(l, node, setting, CONF_LIST, "a list of names and patterns such as [ \"guard*\" ]"))
         return;
-    /* An empty list in a Group stands for all, which is the last thing that somebody who wrote [ ] wants. */
+    /* An empty list in a Group means all, which is the last thing that somebody who wrote [ ] wants. */
     if (node->n_children == 0)
         value_complain(l, node, setting, "is empty; write [ \"*\" ] for all relays, or remove the group");
     if (node->n_children > CONFIG_PATTERNS_MAX) {

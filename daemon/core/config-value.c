@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Values of a parsed file, taken by type and range. Must never know a setting's name or meaning: that is
- * config-read's. */
+/* Values of a parsed file, read by type and range. Must never know a setting's name or meaning: that is up to
+ * config-read. */
 #include "core/config-value.h"
 #include "core/config-word.h"
 

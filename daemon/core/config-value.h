@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Takes values of a given type and range out of a parsed file; whatever else stands there is noted as a
- * problem with what it must be and what it is. Shared by the parts of the configuration's reader alone. Pure.
- */
+/* Reads values of a given type and range from a parsed file; anything else is noted as a problem with what it
+ * must be and what it is. Shared only by the parts of the configuration's reader. Pure. */
 #pragma once
 
 #include "core/config.h"
@@ -21,14 +20,14 @@ typedef struct Load {
                  __VA_ARGS__)
 /* "must be WHAT, not …" */
 void value_must_be(Load *l, const ConfNode *node, const char *setting, const char *what);
-/* What stands there, to be read in a sentence; owned by the caller. */
+/* What is there, for a sentence; owned by the caller. */
 char *value_found(const ConfNode *node);
 
 bool value_is(Load *l, const ConfNode *node, const char *setting, ConfKind kind, const char *what);
 bool value_is_number(const ConfNode *node);
 double value_number(const ConfNode *node);
 
-/* A string that word_text_problem() has nothing against, owned by the node; NULL: noted. */
+/* A string that word_text_problem() accepts, owned by the node; NULL: noted. */
 const char *value_string(Load *l, const ConfNode *node, const char *setting);
 /* False: noted, and *ret is as before. */
 bool value_integer(Load *l, const ConfNode *node, const char *setting, unsigned min, unsigned max,

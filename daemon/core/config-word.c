@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The single words of a configuration file, each judged alone. Must never know where a word stands: that is
- * config-read's. */
+/* The single words of a configuration file, each judged alone. Must never know where a word is: that is up to
+ * config-read. */
 #include "core/config-word.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ const char *word_text_problem(const char *s)
             return "must not contain a control character such as a newline or a tab";
         if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
             return "must not contain a control character (C1)";
-        n = utf8_character((const char *)p); /* as systemd judges what stands in a drop-in */
+        n = utf8_character((const char *)p); /* as systemd judges what is in a drop-in */
         if (n == 0)
             return "must be valid UTF-8";
     }

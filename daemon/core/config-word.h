@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The single words of a configuration file: is this a name, a library, a shell pattern, a window? Each check
- * returns NULL when the word is fine, else what it must be, to stand after the name of the setting. Pure. */
+ * returns NULL if the word is fine, else what it must be, to follow the name of the setting. Pure. */
 #pragma once
 
 #include "core/config.h"
 
-/* Longer than any path, name or option list has a reason to be. */
+/* Longer than any path, name or option list needs to be. */
 #define CONFIG_TEXT_MAX 4096
 #define CONFIG_NAME_MAX 64
 
@@ -23,8 +23,8 @@ const char *word_library_problem(const char *s);
  * the relay is refused. */
 const char *word_variable_problem(const char *s);
 
-/* A name or glob(7) pattern. fnmatch(3) takes a bracket that is never closed as a plain character; nobody
- * means that. */
+/* A name or glob(7) pattern. fnmatch(3) reads a bracket that is never closed as a plain character, which
+ * nobody intends. */
 const char *word_pattern_problem(const char *s);
 
 /* "HH:MM-HH:MM", or "" for always open: 0 or -EINVAL. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The configuration's types: their defaults, their ends, the words of their enums, and the list of problems.
- * Must never judge what a file says: that is config-read's. */
+ * Must never judge what a file says: that is up to config-read. */
 #include "core/config.h"
 
 #include <errno.h>

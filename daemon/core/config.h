@@ -7,7 +7,7 @@
 #include "core/util.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/relayalloc.conf"
-/* Bounds on what a file may ask for; beyond them is an error, never a silent cut. */
+/* Limits on what a file may contain; exceeding them is an error, never silently truncated. */
 #define CONFIG_GROUPS_MAX 256
 #define CONFIG_ALLOCATORS_MAX 256
 #define CONFIG_PATTERNS_MAX 4096
@@ -91,7 +91,7 @@ typedef struct Group {
 
 typedef enum OnFailure {
     ON_FAILURE_ROLLBACK, /* put the failed relay back, then count it against max_failed */
-    ON_FAILURE_STOP,     /* leave it as it is, for a look at it, and halt */
+    ON_FAILURE_STOP,     /* leave it as it is, to be examined, and halt */
     _ON_FAILURE_MAX,
     _ON_FAILURE_INVALID = -1,
 } OnFailure;
@@ -118,13 +118,13 @@ typedef struct RolloutConfig {
     usec_t settle;        /* default 30 s */
     unsigned canary;      /* relays of each allocator that go first and alone; default 1 */
     usec_t canary_settle; /* default: settle */
-    unsigned max_failed;  /* halt when so many have failed; default 1 */
+    unsigned max_failed;  /* halt when this many have failed; default 1 */
     OnFailure on_failure; /* default rollback */
     Window window;        /* default none */
 } RolloutConfig;
 
 typedef enum SampleEntry {
-    SAMPLE_ENTRY_RELAY, /* one journal entry a relay */
+    SAMPLE_ENTRY_RELAY, /* one journal entry per relay */
     SAMPLE_ENTRY_FLEET, /* one journal entry for all */
     _SAMPLE_ENTRY_MAX,
     _SAMPLE_ENTRY_INVALID = -1,
@@ -160,5 +160,5 @@ int config_from_tree(const ConfNode *root, const char *path, Problems *problems,
 ssize_t config_find_allocator(const Config *config, const char *name);
 
 /* Names of all settings, dotted ("rollout.settle", "groups[].share", "allocators.NAME.library"),
- * NULL-terminated: for tests that hold the man page and the default file against the code. */
+ * NULL-terminated: for tests that compare the man page and the default file with the code. */
 extern const char *const config_settings[];

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-/* Label values escape backslash, quote and newline; names cannot have newlines (core/relay), but who knows of
- * groups. */
+/* Label values escape backslash, quote and newline; names cannot contain newlines (core/relay), but groups
+ * might. */
 static void write_label(FILE *f, const char *name, const char *value, bool first)
 {
     fprintf(f, "%s%s=\"", first ? "{" : ",", name);

@@ -21,5 +21,5 @@ void metrics_write(FILE *f, const MetricsRelay *relays, size_t n, usec_t now);
 #define METRICS_DIRECTORY "/var/lib/prometheus/node-exporter"
 
 /* Why the file at `path`, an absolute one, could not be written (a negative errno of io/metrics-file), and
- * what to type where that helps; a sentence. Owned by the caller. */
+ * which command helps, if one does; a sentence. Owned by the caller. */
 char *metrics_failure(const char *path, int error);

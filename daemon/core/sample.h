@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One measurement of one relay, and how it stands in the journal: as an entry of its own (fields) or as a row
- * of a fleet entry (one text field, RELAYALLOC_FLEET, a line a relay). Pure. */
+/* One measurement of one relay, and how it is written to the journal: as an entry of its own (fields) or as a
+ * row of a fleet entry (one text field, RELAYALLOC_FLEET, one line per relay). Pure. */
 #pragma once
 
 #include "core/rss.h"
@@ -8,7 +8,7 @@
 /* The row format of RELAYALLOC_FLEET, one line a relay, columns separated by one tab, "-" for none:
  *   relay group allocator version since rss anon swap hwm
  * bytes in decimal; since in µs of CLOCK_REALTIME. Names cannot contain tabs or newlines (core/relay). A
- * reader takes lines with more columns (a later version) and ignores what it does not know. */
+ * reader accepts lines with more columns (a later version) and ignores what it does not know. */
 typedef struct Sample {
     const char *relay;
     const char *group;     /* NULL or "": observed, in no group */

@@ -115,7 +115,7 @@ static long offset_at(time_t t)
 }
 
 /* The offsets from UTC a day before and a day after are all that can hold at that time. Each gives a time; it
- * is the one that was meant when that offset holds there: both in the hour that is repeated, neither in the
+ * is the one that was meant if that offset applies there: both in the hour that is repeated, neither in the
  * one that is skipped. (mktime(3) makes something of every local time, and takes 25 µs where it has to
  * search.) */
 static int local_time(const Civil *c, usec_t after, time_t *ret)

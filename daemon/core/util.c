@@ -263,9 +263,9 @@ static size_t edit_distance(const char *a, const char *b)
 const char *did_you_mean(const char *word, const char *const *candidates)
 {
     const char *best = NULL;
-    size_t best_distance = strlen(word) / 3 + 1; /* one slip in three letters, one more for short words */
+    size_t best_distance = strlen(word) / 3 + 1; /* one typo in three letters, one more for short words */
 
-    /* Of a single letter, every other single letter is one slip away. */
+    /* For a single letter, every other single letter is one typo away. */
     if (strlen(word) < 2)
         best_distance = 0;
 

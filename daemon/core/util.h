@@ -25,7 +25,7 @@ typedef uint64_t usec_t;
 #define _cleanup_(f) __attribute__((cleanup(f)))
 #define _printf_(a, b) __attribute__((format(printf, a, b)))
 
-/* Hands an owned pointer over: returns it and leaves NULL behind, so that a _cleanup_ does not free it. */
+/* Hands over an owned pointer: returns it and leaves NULL behind, so that a _cleanup_ does not free it. */
 #define TAKE_PTR(p)                                                                                          \
     ({                                                                                                       \
         __typeof__(p) *_pp = &(p);                                                                           \
@@ -122,12 +122,12 @@ int parse_u64(const char *s, uint64_t *ret);
  * as systemd sees it (no overlong forms, surrogates or noncharacters). */
 size_t utf8_character(const char *s);
 
-/* A copy of the first `n` bytes at most, for the journal, terminals, the bus and JSON, of text that others
- * wrote:
- * "?" in place of control characters other than line ends, and of what is not UTF-8. Owned by the caller. */
+/* A copy of at most the first `n` bytes of text that others wrote, for the journal, terminals, the bus and
+ * JSON: "?" in place of control characters other than line ends, and of what is not UTF-8. Owned by the
+ * caller. */
 char *printable(const char *s, size_t n);
 
-/* FNV-1a (64 bits) of `n` bytes, going on from `hash`: to find things and to see that they changed. Its
+/* FNV-1a (64 bits) of `n` bytes, continuing from `hash`: to find things and to see that they changed. Its
  * result never changes with a version of ours; nothing may depend on its strength. */
 #define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
 uint64_t hash_bytes(uint64_t hash, const void *data, size_t n);

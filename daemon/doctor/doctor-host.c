@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* doctor's judgements about the host. Must never say anything about a host on which all is well. */
+/* doctor's judgements about the host. Must never report anything about a host on which all is well. */
 #include "doctor/doctor.h"
 
 #include <inttypes.h>
@@ -88,7 +88,7 @@ bool doctor_queues(const uint64_t *configured, size_t n, uint64_t memory, Findin
 #define FLEET_ENTRY_BYTES 1200
 #define FLEET_ROW_BYTES 40
 
-/* About the bytes that a day of samples takes in the journal. */
+/* Roughly the bytes that a day of samples takes in the journal. */
 static uint64_t journal_bytes_a_day(const JournalFacts *facts)
 {
     uint64_t samples = facts->interval > 0 ? USEC_PER_DAY / facts->interval : 0;

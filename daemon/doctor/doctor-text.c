@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The formats that doctor meets, each as far as it needs them. Must never judge what it reads: that is
- * doctor's. */
+/* The formats that doctor reads, each as far as it needs them. Must never judge what it reads: that is up to
+ * doctor. */
 #include "doctor/doctor-text.h"
 
 #include <assert.h>
@@ -157,7 +157,7 @@ uint64_t meminfo_total(const char *text)
 
 /* ---- apt.conf ---- */
 
-/* Past blanks and comments: "// …", "# …" and the kind that C has. */
+/* Skips blanks and comments: "// …", "# …" and the kind that C has. */
 static const char *skip_apt_comments(const char *p)
 {
     for (;;) {
@@ -296,7 +296,7 @@ bool apparmor_allows(const char *rules, const char *path)
         glob = xstrndup(p, n);
         p += n + (p[n] == '"');
         size_t access = strcspn(p, ",");
-        /* AppArmor's "**" goes across folders as fnmatch's "*" does, its "*" does not. */
+        /* AppArmor's "**" matches across directories as fnmatch's "*" does, its "*" does not. */
         if (memchr(p, 'm', access) && memchr(p, 'r', access) &&
             fnmatch(glob, path, strstr(glob, "**") ? 0 : FNM_PATHNAME) == 0)
             allows = true;

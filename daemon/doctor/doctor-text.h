@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reads the files of others that doctor looks at: torrc, apt.conf, needrestart's Perl, AppArmor rules,
- * systemd's sizes and spans. Takes from each what doctor asks for and never fails on the rest. Pure. */
+/* Reads the files of others that doctor examines: torrc, apt.conf, needrestart's Perl, AppArmor rules,
+ * systemd's sizes and spans. Extracts from each what doctor needs and never fails on the rest. Pure. */
 #pragma once
 
 #include "core/util.h"

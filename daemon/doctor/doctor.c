@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The list of findings, and the judgements about allocators and relays; those about the host are in
- * doctor-host.c. Must never say anything about a host on which all is well. */
+ * doctor-host.c. Must never report anything about a host on which all is well. */
 #include "doctor/doctor.h"
 
 #include "doctor/doctor-text.h"
@@ -110,7 +110,7 @@ bool doctor_library(const char *allocator, const char *reason, Finding *ret)
     return true;
 }
 
-/* The first number in the file's name behind "libmimalloc": "libmimalloc.so.3.0",
+/* The first number in the file's name after "libmimalloc": "libmimalloc.so.3.0",
  * "libmimalloc-secure-2.0.9.so". */
 static unsigned long major_of_name(const char *path)
 {
@@ -169,7 +169,7 @@ static void rule_apply(Rule *rule, const UnitSetting *setting, const char *path,
     *rule = (Rule){ .depth = n, .hides = hides, .setting = setting };
 }
 
-/* Each path of a list: "-" and "+" in front, and what follows a colon, say how, not where. Of
+/* Each path of a list: a leading "-" or "+", and what follows a colon, say how, not where. Of
  * "SOURCE:DESTINATION" the destination counts. */
 static void rule_apply_list(Rule *rule, const UnitSetting *setting, bool binds, bool hides,
                             const char *library)
@@ -203,7 +203,7 @@ static const UnitSetting *last_of(const UnitSetting *settings, size_t n, const c
     return NULL;
 }
 
-/* Has a later empty assignment taken this one away? */
+/* Has a later empty assignment removed this one? */
 static bool taken_away(const UnitSetting *settings, size_t n, size_t i)
 {
     for (size_t j = i + 1; j < n; j++)

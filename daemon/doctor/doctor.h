@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What makes an allocator fail or mislead on a host: each finding is one judgement over values that were read
- * elsewhere. A judge returns true and the finding, or false when there is nothing to say. Pure. */
+/* What makes allocators fail or figures mislead on a host: each finding is one judgement on values that were
+ * read elsewhere. A judge returns true and the finding, or false when there is nothing to say. Pure. */
 #pragma once
 
 #include "core/maps.h"
@@ -17,7 +17,7 @@ typedef struct Finding {
     Severity severity;
     char *what; /* one sentence without full stop, the same for every relay that it is about */
     char *why;
-    char *advice;  /* may have lines to type or to write, which begin with two blanks */
+    char *advice;  /* may contain commands or lines to write, which begin with two blanks */
     char **relays; /* strv; NULL: about the host */
 } Finding;
 
@@ -25,8 +25,8 @@ typedef struct Findings {
     Finding *items;
     size_t n, capacity;
 } Findings;
-/* Takes the finding over. The same one (id and what) about another relay joins the first. `relay`: NULL, or
- * whom it is about. */
+/* Takes ownership of the finding. The same one (id and what) about another relay joins the first. `relay`:
+ * NULL, or the relay that it is about. */
 void findings_add(Findings *findings, const char *relay, Finding *take);
 void findings_clear(Findings *findings);
 size_t findings_warnings(const Findings *findings);
@@ -35,7 +35,8 @@ extern const char *const finding_ids[];
 
 /* ---- about the configuration, an allocator, or a relay ---- */
 
-/* Others than root can change the configuration, or what it includes; `reason` says who, and what to type. */
+/* Users other than root can change the configuration, or what it includes; `reason` says who, and how to fix
+ * it. */
 bool doctor_configuration(const char *reason, Finding *ret);
 
 /* The library was refused, with this reason. */
@@ -85,7 +86,7 @@ uint64_t doctor_max_mem_in_queues(uint64_t configured, uint64_t memory);
 /* MaxMemInQueues of n relays (0: not set) against the host's memory. */
 bool doctor_queues(const uint64_t *configured, size_t n, uint64_t memory, Finding *ret);
 
-/* A report over less than two weeks tells growth from chance badly. */
+/* A report over less than two weeks can hardly distinguish growth from chance. */
 #define DOCTOR_JOURNAL_DAYS 14
 typedef struct JournalFacts {
     bool persistent;  /* else it is kept in memory, and gone with the next boot */

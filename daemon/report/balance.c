@@ -31,7 +31,7 @@ static double distance(const BalanceRelay *relays, const size_t *group, size_t n
     }
     if (filled < 2)
         return (double)NAN;
-    /* Relays that are all alike are not told apart by how little they differ. */
+    /* Relays that are all alike are not distinguished by tiny differences. */
     double trifle = age ? 3600 : 0.01 * fabs(stats_mean(values, taken));
     double deviation = fmax(sqrt(stats_variance(values, taken)), trifle);
     return deviation > 0 ? (most - least) / deviation : 0;

@@ -6,13 +6,13 @@
 #include <math.h>
 #include <time.h>
 
-/* Told apart on white and on black, and by most who see few colours (after Okabe and Ito). */
+/* Distinguishable on white and on black, and for most people who see few colours (after Okabe and Ito). */
 static const char *const colors[] = { "#0b7bc1", "#d95f02", "#0a9970", "#c8639b", "#b8860b",
                                       "#7a6fd0", "#c0392b", "#7f7f7f", "#4fb3e8", "#6b8e23" };
 /* Points of all relays together; more make a page heavy and show nothing. */
 #define RELAY_POINTS_MAX 40000
 
-/* A longer name would take the room of the lines. */
+/* A longer name would take the space of the lines. */
 #define NAME_MAX_CHARACTERS 26
 
 /* In single quotes gnuplot knows one special character: the quote, which is doubled. */
@@ -105,7 +105,7 @@ static void put_time_axis(FILE *f, const Axis *axis, ChartShape shape)
     double span = axis->last - axis->first, step = steps[ELEMENTSOF(steps) - 1];
     const double most = is_narrow(shape) ? 3 : 9;
 
-    if (!(span > 0)) /* one moment, or none: something to stand in the middle of */
+    if (!(span > 0)) /* one moment, or none: there has to be a span around it */
         span = 3600;
     for (size_t i = ELEMENTSOF(steps); i-- > 0;)
         if (span / steps[i] <= most)
@@ -166,7 +166,7 @@ static void put_settings(FILE *f, const Report *report, ChartKind kind, ChartSha
     put_time_axis(f, axis, shape);
     fprintf(f, "set yrange [0:*]\nset offsets 0, 0, graph 0.05, 0\nset ylabel '%s a relay' offset 1\n", unit);
     fputs("set grid\nset border 3\nset tics nomirror\nset style fill transparent solid 0.18 noborder\n", f);
-    /* Below the chart it takes no width, of which a phone has none. */
+    /* Below the chart it takes no width, of which a phone has little. */
     fputs(is_narrow(shape) ? "set key below maxcols 1 Left reverse samplen 2\n"
                            : "set key outside right top Left reverse samplen 2\n",
           f);
@@ -178,7 +178,7 @@ static void put_settings(FILE *f, const Report *report, ChartKind kind, ChartSha
 
 /* ---- data ---- */
 
-/* A hole in the samples is a hole in the line: wider than four times the usual distance of points. */
+/* A gap in the samples is a gap in the line: wider than four times the usual distance of points. */
 static double usual_distance(const CurvePoint *curve, size_t n)
 {
     _cleanup_(freep) double *distances = xcalloc(n, sizeof(*distances));
@@ -216,7 +216,7 @@ static size_t count_slices(const Report *report)
     return n;
 }
 
-/* Each relay's slices, `together` of them to a point; a blank line where its process changed, and over holes.
+/* Each relay's slices, `together` of them to a point; a blank line where its process changed, and over gaps.
  */
 static void put_relays(FILE *f, const Report *report, size_t row, double unit, size_t together)
 {

@@ -11,18 +11,18 @@ typedef enum ChartKind {
 } ChartKind;
 
 typedef enum ChartShape {
-    CHART_WIDE,   /* SVG to stand in a page on a desk */
-    CHART_NARROW, /* and on a phone: without background, so that the page's shows */
+    CHART_WIDE,   /* SVG for a page on a desktop */
+    CHART_NARROW, /* and on a phone: without background, so that the page's is visible */
     CHART_SVG,    /* a file of its own */
     CHART_PNG,
 } ChartShape;
 
-/* The colour of a row's lines, "#rrggbb". Those that come again are told apart by dashes. */
+/* The colour of a row's lines, "#rrggbb". Colours that are used again are distinguished by dashes. */
 const char *chart_color(size_t row);
 bool chart_dashed(size_t row);
 
 char *chart_script(const Report *report, ChartKind kind, ChartShape shape);
 
-/* What gnuplot wrote, as an element to stand in a page: without the prologue, and with `prefix` before all of
- * its ids, because those of two charts are the same. NULL: that is no SVG. */
+/* What gnuplot wrote, as an element for a page: without the prologue, and with `prefix` before all of its
+ * ids, because those of two charts are the same. NULL: it is not SVG. */
 char *chart_inline(const char *svg, const char *prefix);

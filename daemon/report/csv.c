@@ -10,7 +10,7 @@ static bool begins_formula(char c)
     return c != '\0' && strchr("=+-@\t\r", c);
 }
 
-/* A quoted field at `p`, which is moved behind its closing quote; unquoted in place. */
+/* A quoted field at `p`, which is moved past its closing quote; unquoted in place. */
 static int unquote(char **p, const char *end, Span *ret)
 {
     char *in = *p + 1, *out = *p;

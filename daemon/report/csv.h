@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Comma-separated values as RFC 4180 has them, one line at a time. A field that a spreadsheet would take for
- * a formula gets an apostrophe in front, and loses it when it is read again. Pure. */
+/* Comma-separated values as RFC 4180 has them, one line at a time. A field that a spreadsheet would read as a
+ * formula gets a leading apostrophe, and loses it when it is read again. Pure. */
 #pragma once
 
 #include "core/sample.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the judgement of an experiment while it runs. Must never call groups alike of which it does not know
- * how they began. */
+/* Owns the judgement of an experiment while it runs. Must never call groups similar if it does not know how
+ * they started. */
 #include "report/experiment.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@ void experiment_clear(Experiment *experiment)
     *experiment = (Experiment){ 0 };
 }
 
-/* Is the relay still there, and still in this? */
+/* Does the relay still exist, and is it still in this row? */
 static bool is_current(const Report *report, const ReportMember *m)
 {
     const Series *series = report->series;
@@ -61,7 +61,7 @@ static PowerSide side_of(const Report *report, const ReportRow *row)
     return power_side(means, first, second, n);
 }
 
-/* Of the relays in it now, what they were like before. */
+/* What the relays that are in it now were like before. */
 static void look_back(const Report *report, ExperimentGroup *group)
 {
     const Series *series = report->series;
@@ -113,7 +113,7 @@ static void look_forward(const Experiment *experiment, ExperimentGroup *group)
     }
     PowerSide a = side_of(report, group->row), b = side_of(report, experiment->baseline);
     group->power = power_needed(&a, &b);
-    /* What the report itself says comes before what might be expected of it. */
+    /* What the report itself says takes precedence over what might be expected of it. */
     const Interval interval = group->row->comparison.interval;
     if (interval_is_set(interval) && (interval.low > 0 || interval.high < 0))
         group->power = (Power){ .kind = POWER_TOLD, .times = 1 };

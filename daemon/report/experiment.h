@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The state of a running experiment, from a report by group: were the groups alike before they began, and how
- * long until the report tells them apart? Pure. */
+/* The state of a running experiment, from a report by group: were the groups similar before they began, and
+ * how long until the report can distinguish them? Pure. */
 #pragma once
 
 #include "report/balance.h"
 #include "report/power.h"
 #include "report/report.h"
 
-/* Groups further apart than this before they began are not comparable without a second thought. */
+/* Groups further apart than this before they began are not readily comparable. */
 #define EXPERIMENT_DISTANCE_NOTABLE 0.5
 
 typedef struct ExperimentGroup {
     const ReportRow *row;
     size_t relays;  /* that are in it now */
     usec_t began;   /* when the first of them joined */
-    size_t known;   /* relays of which samples from before are there */
+    size_t known;   /* relays that have samples from before */
     double memory;  /* their average then, bytes; NAN */
     double age;     /* and how long their processes had run, s; NAN */
     Power power;    /* against the baseline */

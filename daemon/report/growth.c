@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the verdict on growth. Must never call steady what there is too little data to judge. */
+/* Owns the verdict on growth. Must never call steady what cannot be judged for lack of data. */
 #include "report/growth.h"
 
 #include <errno.h>

@@ -17,9 +17,9 @@ typedef enum Trend {
 } Trend;
 const char *trend_to_string(Trend trend); /* "steady", "growing", "shrinking", "too short" */
 
-/* More than so much of the average a day is growth: at 1 %, memory is up by a third after a month. */
+/* More than this part of the average per day is growth: at 1 %, memory is up by a third after a month. */
 #define GROWTH_NOTABLE 0.01
-/* Memory follows the day; less than one says nothing. */
+/* Memory follows the time of day; less than a day says nothing. */
 #define GROWTH_SPAN_MIN USEC_PER_DAY
 #define GROWTH_RELAYS_MIN 3
 

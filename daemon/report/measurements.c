@@ -16,7 +16,7 @@ static const char *const column_names[_MEASUREMENT_COLUMN_MAX] = {
     [MEASUREMENT_STARTED] = "started",
 };
 
-/* A field as it can stand in a message: short, and nothing that a terminal would obey. */
+/* A field as it can appear in a message: short, and without anything that a terminal would interpret. */
 static char *shown(Span field)
 {
     size_t n = field.n < 40 ? field.n : 40;
@@ -51,8 +51,8 @@ static int split(char *line, size_t n, Span *fields, size_t *ret_n, char **ret_e
     return r < 0 ? -EINVAL : 0;
 }
 
-/* What stands between the columns when it is no comma, as in some spreadsheets and countries; NULL: commas,
- * or nobody knows. */
+/* What separates the columns if it is not a comma, as in some spreadsheets and countries; NULL: commas, or
+ * unknown. */
 static const char *separator(const char *line, size_t n)
 {
     if (memchr(line, ',', n))
@@ -72,7 +72,7 @@ static Span without_blanks(Span field)
     return field;
 }
 
-/* Finds a column by its exact name. One that would be it without blanks is a slip, and must not be
+/* Finds a column by its exact name. A name that would match without its blanks is a typo, and must not be
  * overlooked. */
 static int find_column(const Span *fields, size_t n, const char *name, ssize_t *ret, char **ret_error)
 {
@@ -151,7 +151,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Digits alone, with others of these characters between them. */
+/* Only digits, with others of these characters between them. */
 static bool is_number_with(Span field, const char *others)
 {
     bool has_other = false;
@@ -228,7 +228,7 @@ static int check_name(MeasurementColumn column, Span field, char **ret_error)
     return 0;
 }
 
-/* Puts it into capitals where it stands, as tor does. Empty is none. */
+/* Converts it to capitals in place, as tor does. Empty is none. */
 static int read_fingerprint(Span field, Span *ret, char **ret_error)
 {
     static const char hex[] = "0123456789ABCDEF";

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of measurements that 1AEO's scripts write (memory_measurements.csv), row by row:
  *   timestamp,server,type,fingerprint,nickname,group,rss_kb,vmsize_kb,hwm_kb,frag_ratio,count,total_kb,…
- * Columns are found by name, in any order; timestamp, nickname and rss_kb must be there. Where there is a
- * fingerprint it says whose row it is. Of our own the
- * columns allocator, version and started (a timestamp) are read, too. Pure. */
+ * Columns are found by name, in any order; timestamp, nickname and rss_kb must be there. If there is a
+ * fingerprint, it says whose row it is. Our own columns allocator, version and started (a timestamp) are also
+ * read. Pure. */
 #pragma once
 
 #include "core/sample.h"
@@ -34,7 +34,7 @@ typedef struct MeasurementTable {
     size_t last_length;
     bool last_offset;
     /* what a caller says when the file was read */
-    uint64_t with_offset, without_offset; /* rows whose time told its offset, and rows of local time */
+    uint64_t with_offset, without_offset; /* rows whose time has a UTC offset, and rows in local time */
     uint64_t not_running;                 /* rows of relays without memory */
 } MeasurementTable;
 void measurement_table_clear(MeasurementTable *table);
@@ -45,9 +45,9 @@ typedef struct Measurement {
     SampleRow row;
 } Measurement;
 
-/* Lines are changed by being read, and come without their newline. Both functions give -EINVAL with what is
- * wrong in *ret_error, owned by the caller. A row gives -ENOTSUP where a spreadsheet has written its numbers
- * or dates in a format of its own, which all rows will have. */
+/* Reading changes the lines, which come without their newline. Both functions give -EINVAL with what is wrong
+ * in *ret_error, owned by the caller. A row gives -ENOTSUP where a spreadsheet has written its numbers or
+ * dates in a format of its own, which all rows will have. */
 int measurement_table_header(MeasurementTable *table, char *line, size_t n, char **ret_error);
 /* 1: a measurement of a relay, its strings spans of `line`; 0: a line that holds none (empty, an aggregate,
  * a relay that did not run, the header once more). `torn`: the file ends on this line without a newline. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the outlook of an experiment. Must never promise: all of it is at the present difference and spread.
+/* Owns the outlook of an experiment. Must never promise: everything is at the current difference and spread.
  */
 #include "report/power.h"
 

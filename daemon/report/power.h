@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How much more time, or how many more relays, until a report tells two groups apart? From what differs
- * between relays, which time does not take away, and from what differs between the halves of each relay's
- * time, which it does. Pure. */
+/* How much more time, or how many more relays, until a report can distinguish two groups? From what differs
+ * between relays, which time does not reduce, and from what differs between the halves of each relay's time,
+ * which it does. Pure. */
 #pragma once
 
 #include "report/stats.h"
 
-/* A difference of so many standard errors is found in 80 of 100 experiments, at 95 % confidence. */
+/* A difference of this many standard errors is found in 80 of 100 experiments, at 95 % confidence. */
 #define POWER_ERRORS (1.959964 + 0.841621)
 
 typedef struct PowerSide {
@@ -32,5 +32,5 @@ typedef struct Power {
     size_t relays;
 } Power;
 
-/* At the present difference and spread. */
+/* At the current difference and spread. */
 Power power_needed(const PowerSide *a, const PowerSide *b);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the recommendation. Must never name an allocator without saying what speaks against it. */
+/* Owns the recommendation. Must never name an allocator without naming its drawbacks. */
 #include "report/recommend.h"
 
 #include "report/report-text.h"
@@ -12,7 +12,7 @@ void recommendation_clear(Recommendation *r)
     *r = (Recommendation){ 0 };
 }
 
-/* Why not this one; NULL: it may be recommended. */
+/* Why not to recommend this one; NULL: it may be recommended. */
 static const char *objection(const ReportRow *row)
 {
     if (row->relays < STATS_SUBJECTS_MIN)
@@ -74,7 +74,7 @@ static const ReportRow *row_of(const Report *report, const SeriesRelay *relay)
     return NULL;
 }
 
-/* Each relay is taken with the average of what it runs, so that a restart a moment ago changes nothing. */
+/* Each relay counts with the average of what it runs, so that a recent restart changes nothing. */
 static void add_up_fleet(const Report *report, Recommendation *r)
 {
     const Series *series = report->series;
@@ -177,7 +177,7 @@ static void put_against(FILE *f, const Report *report, const Recommendation *r)
     fputs(n == 0 ? "none were measured." : ".", f);
 }
 
-/* The others: as good within the error, or why not. */
+/* The others: as good within the margin of error, or why not. */
 static void put_others(FILE *f, const Report *report, const Recommendation *r)
 {
     size_t n = 0;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One allocator to use, from a report, and what speaks against it. Never one that is growing, nor one that
- * saves nothing for sure. Pure. */
+/* One allocator to use, from a report, and its drawbacks. Never one that is growing, nor one whose saving is
+ * not certain. Pure. */
 #pragma once
 
 #include "report/report.h"
 
-/* So often could a relay not be moved to an allocator; from the journal's events. */
+/* How often a relay could not be moved to an allocator; from the journal's events. */
 typedef struct RecommendFailures {
     const char *allocator; /* its name in the configuration */
     unsigned count;
@@ -16,8 +16,8 @@ typedef struct Recommendation {
     const char *reason;   /* why none, a constant; else NULL */
     size_t fleet;         /* relays at the last collection */
     size_t running;       /* of them run it already */
-    double present;       /* bytes that the fleet takes as it is */
-    double with_it;       /* bytes that it would take if all of it ran this */
+    double present;       /* bytes that the fleet uses as it is */
+    double with_it;       /* bytes that it would use if all of it ran this */
     double saving;        /* present - with_it */
     Interval saving_interval;
     unsigned failures;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the page. Must never let a name through as markup, nor ask anything of a network or of a script. */
+/* Owns the page. Must never let a name through as markup, nor need a network or a script. */
 #include "report/report-text.h"
 
 #include "core/timestamp.h"
@@ -39,8 +39,8 @@ void report_escape_html(FILE *f, const char *text)
         }
 }
 
-/* Colours come as variables, so that the same page is fit for light and dark; gnuplot's black becomes that of
- * the text. A table of many columns becomes a list of cards where there is no room for it. */
+/* Colours are variables, so that the same page suits light and dark; gnuplot's black becomes that of the
+ * text. A table with many columns becomes a list of cards where there is no space for it. */
 static const char style[] =
     ":root{color-scheme:light dark;--fg:#1d2125;--soft:#59636e;--bg:#fff;--line:#d8dde3;--card:#f6f8fa;"
     "--steady:#0a7a43;--growing:#b3261e;--short:#7a5c00}\n"
@@ -89,7 +89,7 @@ static void put_head(FILE *f, const Report *report)
     const char *by = report->series->options.by_group ? "group" : "allocator";
     char first[TIMESTAMP_MAX], last[TIMESTAMP_MAX];
 
-    /* The policy holds the page to what it says of itself, should a name ever get through. */
+    /* The policy enforces what the page claims, should a name ever get through. */
     fprintf(f,
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"

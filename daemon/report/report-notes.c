@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the sentences below the table: what it rests on, and what it leaves out. Must never leave out a
+/* Owns the sentences below the table: what it is based on, and what it leaves out. Must never leave out a
  * reason. */
 #include "report/report.h"
 
@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-/* So many names in a sentence; the rest is a number. */
+/* At most this many names in a sentence; the rest is a number. */
 #define NAMES_MAX 6
 
 /* Appends text to a sentence. */
@@ -46,7 +46,7 @@ static void put_hours(FILE *f, usec_t span)
         fprintf(f, "%.1f", hours(span));
 }
 
-/* Warm-ups are spoken of in hours, as in --warmup=48h. */
+/* Warm-ups are given in hours, as in --warmup=48h. */
 static const char *warmup_text(char buf[static FORMAT_SPAN_MAX], usec_t warmup)
 {
     if (warmup % USEC_PER_HOUR != 0 || warmup == 0)

@@ -69,7 +69,7 @@ static char *interval_text(Interval interval)
 
     if (!interval_is_set(interval))
         return xstrdup("");
-    /* A handful of wildly different relays can say so little that it is not worth digits. */
+    /* A few wildly different relays can say so little that digits are pointless. */
     if (interval.low < -10)
         return xasprintf("below %s", high);
     _cleanup_(freep) char *low = percent_text(interval.low, digits);
@@ -131,7 +131,7 @@ char *report_row_subject(const Report *report, const ReportRow *row)
     return isempty(row->group) ? xasprintf("relays of %s", name) : xasprintf("group %s", name);
 }
 
-/* The row of least memory that surely takes less than the baseline. */
+/* The row of least memory that uses significantly less than the baseline. */
 static const ReportRow *best_row(const Report *report)
 {
     for (size_t i = 0; i < report->n_rows; i++)
@@ -210,8 +210,8 @@ void report_write_csv(FILE *f, const Report *report)
 
 /* ---- Markdown ---- */
 
-/* Markdown lets HTML through, and makes links of what looks like one: what could begin either is written as a
- * character reference. */
+/* Markdown lets HTML through, and turns what looks like a link into one: what could begin either is written
+ * as a character reference. */
 static void markdown_escape(FILE *f, const char *text)
 {
     for (const char *p = text; *p; p++) {

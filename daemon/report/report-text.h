@@ -25,7 +25,7 @@ bool report_column_is_number(ReportColumn column);
 bool report_has_column(const Report *report, ReportColumn column);
 /* "1.16 GiB", "79 to 81 %"; "" : nothing. Owned by the caller. */
 char *report_cell(const ReportRow *row, ReportColumn column);
-/* What stands for an empty cell where there is room for words. */
+/* What an empty cell shows where there is space for words. */
 const char *report_empty_cell(ReportColumn column);
 
 /* "group B", "relays of no group", "mimalloc 2.0.9": a row within a sentence. Owned by the caller. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the table. Must never print, and never let a row stand without what it rests on. */
+/* Owns the table. Must never print, and never show a row without what it is based on. */
 #include "report/report.h"
 
 #include <assert.h>
@@ -125,7 +125,7 @@ static void add_member(const Series *series, ReportRow *row, size_t *capacity, s
 
 /* ---- rows ---- */
 
-/* Marks who does not count, then takes the average of the others. */
+/* Marks the relays that do not count, then computes the average of the others. */
 static void settle_members(const Series *series, ReportRow *row)
 {
     _cleanup_(freep) double *values = xcalloc(row->n_members, sizeof(*values));
@@ -173,7 +173,7 @@ static void judge_growth(const Series *series, ReportRow *row)
         row->members[members[i]].per_day = slopes[i];
 }
 
-/* Least memory first, rows without any last, and equals by name, so that the order never wavers. */
+/* Least memory first, rows without any last, and equal ones by name, so that the order never varies. */
 static int row_compare(const void *a, const void *b)
 {
     const ReportRow *x = a, *y = b;
@@ -224,7 +224,7 @@ static bool is_called(const Report *report, const ReportRow *row, const char *na
 }
 
 /* By group, glibc's is the baseline: a group of the experiment rather than relays of no group, and the one
- * that ran it longest, because each of them runs it until its turn to be moved comes. */
+ * that ran it longest, because each of them runs it until it is moved. */
 static bool better_baseline(const ReportRow *row, const ReportRow *than)
 {
     if (!than)

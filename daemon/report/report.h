@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From the folded samples to the table: how much memory the relays of each allocator (or group) take, how
- * much less than the baseline's, how sure that is, and whether it still grows. The unit is the relay: its
+/* From the folded samples to the table: how much memory the relays of each allocator (or group) use, how much
+ * less than the baseline's, how certain that is, and whether it is still growing. The unit is the relay: its
  * mean over the time counted, then the mean over relays. Pure. */
 #pragma once
 
@@ -12,7 +12,7 @@
  * time. */
 #define REPORT_TIME_MIN 0.1
 
-/* What to leave out after a start: 48 h, but no more than half of the time that there are samples of. */
+/* What to leave out after a start: 48 h, but no more than half of the time covered by samples. */
 usec_t report_warmup(usec_t first, usec_t last);
 /* The width of slices that makes some hundreds of them. */
 usec_t report_slice(usec_t first, usec_t last);
@@ -70,11 +70,11 @@ typedef struct Report {
 int report_build(const Series *series, const ReportOptions *options, Report *ret, char **ret_error);
 void report_clear(Report *report);
 
-/* "B", "mimalloc 2.0.9", "no group", "B (glibc 2.36)" where group B has several rows: how a row is called in
- * a sentence. Owned by the caller. */
+/* "B", "mimalloc 2.0.9", "no group", "B (glibc 2.36)" if group B has several rows: the name of a row in a
+ * sentence. Owned by the caller. */
 char *report_row_name(const Report *report, const ReportRow *row);
 
-/* What the table rests on, a strv of sentences, for below it. */
+/* What the table is based on, a strv of sentences, to be printed below it. */
 char **report_notes(const Report *report);
 
 /* ---- curves ---- */

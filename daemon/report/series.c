@@ -8,9 +8,9 @@
 #include <assert.h>
 #include <errno.h>
 
-/* The start of a process is computed from two clocks: it may differ by so much without being another. */
+/* The start of a process is computed from two clocks: it may differ by this much without being another. */
 #define START_SLACK (2 * USEC_PER_SEC)
-/* A gap is longer than so many steps. */
+/* A gap is longer than this many steps. */
 #define GAP_STEPS 3
 
 void series_clear(Series *series)
@@ -69,7 +69,7 @@ static bool has_fingerprint(const SeriesRelay *relay, Span fingerprint)
     return relay->fingerprint && span_equal(fingerprint, relay->fingerprint);
 }
 
-/* Fingerprints are of no host. */
+/* Fingerprints belong to no host. */
 static size_t bucket_of(const Series *series, size_t host, Span text)
 {
     uint64_t h = hash_bytes(HASH_BEGIN ^ host, text.p, text.n);
@@ -97,7 +97,7 @@ static void put_in_bucket(Series *series, size_t relay, size_t host, const char 
     series->buckets[b] = relay;
 }
 
-/* With what relays are called now: what they were called before is forgotten. */
+/* By the current names of relays: earlier names are forgotten. */
 static void enter_all(Series *series)
 {
     series->n_entered = 0;
@@ -175,7 +175,7 @@ size_t series_find(const Series *series, size_t host, const SampleRow *row)
     }
     plain = find_name(series, host, row->relay, &others, &other);
     if (row->fingerprint.n > 0)
-        return others == 0 ? plain : SERIES_NONE; /* told for the first time */
+        return others == 0 ? plain : SERIES_NONE; /* known for the first time */
     return plain != SERIES_NONE || others != 1 ? plain : other;
 }
 
@@ -210,7 +210,7 @@ static size_t new_relay(Series *series, size_t host, const SampleRow *row)
     return relay;
 }
 
-/* What the row tells of the relay that was not known: its fingerprint, or another name or host. */
+/* What the row says about the relay that was not known: its fingerprint, or another name or host. */
 static void learn_identity(Series *series, size_t relay, size_t host, const SampleRow *row)
 {
     SeriesRelay *r = &series->relays[relay];
@@ -393,9 +393,9 @@ static void learn_step(SeriesRelay *relay, usec_t interval)
     relay->n_odd = 0;
 }
 
-/* Another process than at the last sample? Its start tells; where it is not known, a peak that fell does. The
- * kernel's counters lag by some pages for each processor, so a fall of less than 3 % is none. A start before
- * the last sample is a clock that was set, not a restart. */
+/* A different process from the last sample's? Its start shows that; if it is not known, a peak that fell
+ * does. The kernel's counters lag by some pages for each processor, so a fall of less than 3 % is none. A
+ * start before the last sample is a clock that was set, not a restart. */
 static bool restarted(const SeriesRelay *relay, usec_t time, const SampleRow *row)
 {
     if (relay->since > 0 && row->since > 0) {

@@ -7,19 +7,19 @@
  * further than three steps away, and not beyond the end of its process. A step is the relay's usual interval
  * of sampling; it changes when seven intervals in a row are unlike it.
  *
- * A relay is its fingerprint where a sample tells one, whatever its name and its host; else its name on its
- * host. Samples without one before the first with one, and in between, are the same relay's as long as no
- * other has had that name there. */
+ * A relay is identified by its fingerprint if a sample has one, whatever its name and its host; else by its
+ * name on its host. Samples without one before the first with one, and in between, are the same relay's as
+ * long as no other has had that name there. */
 #pragma once
 
 #include "core/sample.h"
 
 #define SERIES_NONE SIZE_MAX
-/* More than any fleet; beyond it samples are refused, so that a hostile file cannot fill the memory. */
+/* More than any fleet has; beyond that samples are refused, so that a hostile file cannot fill the memory. */
 #define SERIES_RELAYS_MAX 20000
 #define SERIES_KEYS_MAX 4096
 #define SERIES_EVENTS_MAX 5000
-/* So many intervals in a row make a new step: more than a few collections by hand. */
+/* This many intervals in a row make a new step: more than a few manual collections. */
 #define SERIES_ODD_STEPS 7
 
 typedef struct SeriesOptions {
@@ -66,7 +66,7 @@ typedef struct Track {
 
 typedef struct SeriesRelay {
     char *name;        /* the last that it had */
-    char *fingerprint; /* NULL: never told */
+    char *fingerprint; /* NULL: never known */
     size_t host;       /* the last that it was on */
     size_t tracks;     /* the first; SERIES_NONE */
     usec_t first;      /* its first sample */

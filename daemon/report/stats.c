@@ -76,7 +76,7 @@ double stats_median(double *x, size_t n)
     double upper = stats_select(x, n, n / 2);
     if (n % 2 == 1)
         return upper;
-    double lower = x[0]; /* what stands before the middle is not above it */
+    double lower = x[0]; /* what is before the middle is not above it */
     for (size_t i = 1; i < n / 2; i++)
         if (x[i] > lower)
             lower = x[i];
@@ -231,8 +231,8 @@ static double studentised(double difference, double variance)
     return fabs(difference) > 0 ? (double)INFINITY : 0;
 }
 
-/* Resampling needs sets that are drawn as a whole: either all relays stand on one side only (each side is a
- * set, and keeps its number), or all stand on both (one set: a relay's two means stay together). */
+/* Resampling needs sets that are drawn as a whole: either all relays are on one side only (each side is a
+ * set, and keeps its number), or all are on both (one set: a relay's two means stay together). */
 static Interval bootstrap(const Subject *subjects, size_t n, uint64_t seed, const Estimate *e)
 {
     _cleanup_(freep) unsigned *times = xcalloc(n, sizeof(*times));
@@ -264,9 +264,9 @@ static Interval bootstrap(const Subject *subjects, size_t n, uint64_t seed, cons
     return (Interval){ 1 - exp(log_ratio + half), 1 - exp(log_ratio - half) };
 }
 
-/* Some relays on both sides, others on one: the few that stand alone can make most of the error, and no set
- * of them is large enough to draw from. Student's t then, with the degrees of freedom of as many relays as
- * really carry the error. */
+/* Some relays on both sides, others on one: the few that are on one side can make most of the error, and no
+ * set of them is large enough to draw from. Student's t then, with the degrees of freedom of as many relays
+ * as really carry the error. */
 static Interval by_influence(const Subject *subjects, size_t n, const Estimate *e)
 {
     const double n_a = (double)e->n_a, n_b = (double)e->n_b, log_ratio = log(e->mean_a / e->mean_b);

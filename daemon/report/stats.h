@@ -49,7 +49,7 @@ typedef struct Subject {
 } Subject;
 
 #define STATS_DRAWS 9999
-/* Below so many relays on either side there is no interval: resampling two values shows nothing. */
+/* With fewer relays than this on either side there is no interval: resampling two values shows nothing. */
 #define STATS_SUBJECTS_MIN 3
 
 typedef struct Comparison {
@@ -60,8 +60,8 @@ typedef struct Comparison {
 } Comparison;
 
 /* How much less a is than b. The interval is the symmetric studentised bootstrap interval of the logarithm of
- * the ratio, over relays: it holds the truth in 94 to 96 % of simulated fleets of ten relays a side, skewed
- * ones included, where the percentile and BCa intervals hold it in 89 to 92 %. Where some relays are on both
- * sides and others are not it is Student's t on their influence, rather too wide than too narrow. The outcome
- * depends on the values, their order and the seed alone. Values are positive. */
+ * the ratio, over relays: it contains the true value in 94 to 96 % of simulated fleets of ten relays per
+ * side, skewed ones included, where the percentile and BCa intervals contain it in 89 to 92 %. If some relays
+ * are on both sides and others are not, it is Student's t on their influence, too wide rather than too
+ * narrow. The outcome depends on the values, their order and the seed alone. Values are positive. */
 Comparison stats_compare(const Subject *subjects, size_t n, uint64_t seed);
