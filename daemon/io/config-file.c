@@ -22,8 +22,7 @@
 #define FILE_SIZE_MAX ((size_t)1024 * 1024) /* of all files together */
 #define FILES_MAX 64
 #define INCLUDE_DEPTH_MAX 8
-#define SETTINGS_MAX 10000 /* libconfig compares each name with all earlier ones: 75000 take it two minutes  \
-                            */
+#define SETTINGS_MAX 10000 /* libconfig compares each name with all others: 75000 take it two minutes */
 #define NESTING_MAX 16     /* groups in lists in groups; a valid file has 4 */
 
 /* Where a line of the assembled text comes from. */
@@ -435,8 +434,7 @@ static int load(Source *s, Config **ret)
     error = source_add_file(s, s->path, 0);
     if (error)
         problems_add(s->problems, s->path, 0, NULL, "%s", error);
-    else if (s->bytes == 0) /* a save truncated by a full disk looks like this, and would remove every relay
-                               from its group */
+    else if (s->bytes == 0) /* a save truncated by a full disk looks so: no relay must lose its group by it */
         problems_add(s->problems, s->path, 0, NULL,
                      "the file is empty; to take all relays out of their groups write \"groups = ();\"");
     if (s->settings > SETTINGS_MAX)
