@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #define TEMPORARY_PREFIX "." DROPIN_NAME "."
+#define KEPT_NAME DROPIN_NAME ".previous" /* systemd reads *.conf only */
 #define FOLDER_SUFFIX ".d"
 #define UNITS_MAX 65536
 
@@ -50,6 +51,11 @@ DropinStore *dropin_store_free(DropinStore *store)
         free(store);
     }
     return NULL;
+}
+
+const char *dropin_store_root(const DropinStore *store)
+{
+    return store->root;
 }
 
 char *dropin_store_path(const DropinStore *store, const char *unit)
@@ -88,11 +94,12 @@ static int read_all(int fd, char *buffer, size_t size, size_t *ret)
     return 0;
 }
 
-/* Our text in the directory: 0, -ENOENT, -EEXIST: it is not ours, -EFBIG: it is, but was made too large. */
-static int read_text(int folder, char **ret)
+/* Our text in the file of that name: 0, -ENOENT, -EEXIST: it is not ours, -EFBIG: it is, but was made too
+ * large. */
+static int read_named(int folder, const char *name, char **ret)
 {
     /* O_NONBLOCK: a pipe of that name must not block us. */
-    _cleanup_(closep) int fd = openat(folder, DROPIN_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    _cleanup_(closep) int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat st;
     size_t n = 0;
 
@@ -115,6 +122,11 @@ static int read_text(int folder, char **ret)
         *p = '\n';
     *ret = TAKE_PTR(text);
     return 0;
+}
+
+static int read_text(int folder, char **ret)
+{
+    return read_named(folder, DROPIN_NAME, ret);
 }
 
 static bool is_ours(int r)
@@ -150,15 +162,15 @@ static int write_all(int fd, const char *text)
 }
 
 /* If there was none, a file of somebody else that appears in between is not replaced. */
-static int rename_temporary(int folder, const char *temporary, bool replace)
+static int rename_file(int folder, const char *from, const char *to, bool replace)
 {
     if (!replace) {
-        if (renameat2(folder, temporary, folder, DROPIN_NAME, RENAME_NOREPLACE) == 0)
+        if (renameat2(folder, from, folder, to, RENAME_NOREPLACE) == 0)
             return 0;
         if (errno != EINVAL) /* not every file system can do that */
             return -errno;
     }
-    return renameat(folder, temporary, folder, DROPIN_NAME) < 0 ? -errno : 0;
+    return renameat(folder, from, folder, to) < 0 ? -errno : 0;
 }
 
 /* Locked, so that sweep() can tell it from one that a crash left: a lock goes with its process. */
@@ -174,7 +186,7 @@ static int fill_file(int fd, const char *text)
 }
 
 /* Up to the rename; a failure before that leaves nothing behind. */
-static int replace_file(int folder, const char *text, bool replace)
+static int replace_file(int folder, const char *name, const char *text, bool replace)
 {
     uint64_t random = 0;
 
@@ -186,7 +198,7 @@ static int replace_file(int folder, const char *text, bool replace)
         return -errno;
     int r = fill_file(fd, text);
     if (r >= 0)
-        r = rename_temporary(folder, temporary, replace);
+        r = rename_file(folder, temporary, name, replace);
     if (r < 0)
         (void)unlinkat(folder, temporary, 0);
     return r;
@@ -225,7 +237,7 @@ int dropin_store_write(DropinStore *store, const char *unit, const char *text)
     if (r >= 0 && streq(before, text))
         return 0;
     if (is_ours(r) || r == -ENOENT)
-        r = replace_file(folder, text, r != -ENOENT);
+        r = replace_file(folder, DROPIN_NAME, text, r != -ENOENT);
     if (r < 0) {
         if (made)
             (void)unlinkat(store->fd, name, AT_REMOVEDIR);
@@ -234,6 +246,101 @@ int dropin_store_write(DropinStore *store, const char *unit, const char *text)
     if (fsync(folder) < 0 || (made && fsync(store->fd) < 0))
         return -errno;
     return 1;
+}
+
+/* ---- the way back ---- */
+
+/* Was there one? */
+static bool remove_kept(int folder)
+{
+    _cleanup_(freep) char *text = NULL;
+
+    return is_ours(read_named(folder, KEPT_NAME, &text)) && unlinkat(folder, KEPT_NAME, 0) == 0;
+}
+
+static int keep_in(int folder, const char *text)
+{
+    _cleanup_(freep) char *kept = NULL, *present = NULL;
+    int r = read_named(folder, KEPT_NAME, &kept);
+
+    if (r >= 0 && streq(kept, text))
+        return 0;
+    if (!is_ours(r) && r != -ENOENT)
+        return r;
+    if (read_text(folder, &present) < 0 || !streq(present, text))
+        return replace_file(folder, KEPT_NAME, text, r != -ENOENT);
+    if (r != -ENOENT && unlinkat(folder, KEPT_NAME, 0) < 0)
+        return -errno;
+    if (linkat(folder, DROPIN_NAME, folder, KEPT_NAME, 0) == 0)
+        return 0;
+    /* Not every file system has hard links. */
+    return errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK
+               ? replace_file(folder, KEPT_NAME, text, false)
+               : -errno;
+}
+
+int dropin_store_keep(DropinStore *store, const char *unit, const char *text)
+{
+    _cleanup_(freep) char *name = xasprintf("%s" FOLDER_SUFFIX, unit);
+    _cleanup_(closep) int folder = -1;
+
+    if (!text) {
+        dropin_store_forget(store, unit);
+        return 0;
+    }
+    assert(dropin_is_ours(text));
+    if (!unit_is_service_instance(unit))
+        return -EINVAL;
+    int made = make_folder(store->fd, name, &folder);
+    if (made < 0)
+        return made;
+    int r = keep_in(folder, text);
+    if (r < 0 && made)
+        (void)unlinkat(store->fd, name, AT_REMOVEDIR);
+    return r;
+}
+
+void dropin_store_forget(DropinStore *store, const char *unit)
+{
+    _cleanup_(freep) char *name = xasprintf("%s" FOLDER_SUFFIX, unit);
+    _cleanup_(closep) int folder = -1;
+
+    if (!unit_is_service_instance(unit) || open_folder(store->fd, name, &folder) < 0)
+        return;
+    if (remove_kept(folder))
+        (void)unlinkat(store->fd, name, AT_REMOVEDIR); /* one that is not empty stays */
+}
+
+/* -ENOENT: what is kept, if anything, is not this. */
+static int rename_kept(int folder, const char *text)
+{
+    _cleanup_(freep) char *kept = NULL, *present = NULL;
+    int r = read_named(folder, KEPT_NAME, &kept);
+
+    if (r < 0 || !streq(kept, text))
+        return -ENOENT;
+    r = read_text(folder, &present);
+    if (r >= 0 && streq(present, text)) /* perhaps the same file, which rename(2) would leave as it is */
+        return 0;
+    if (!is_ours(r) && r != -ENOENT)
+        return r;
+    r = rename_file(folder, KEPT_NAME, DROPIN_NAME, r != -ENOENT);
+    return r < 0 ? r : fsync(folder) < 0 ? -errno : 1;
+}
+
+int dropin_store_put_back(DropinStore *store, const char *unit, const char *text)
+{
+    _cleanup_(freep) char *name = xasprintf("%s" FOLDER_SUFFIX, unit);
+    _cleanup_(closep) int folder = -1;
+
+    if (!text)
+        return dropin_store_remove(store, unit);
+    if (!unit_is_service_instance(unit))
+        return -EINVAL;
+    int r = open_folder(store->fd, name, &folder);
+    if (r >= 0)
+        r = rename_kept(folder, text);
+    return r == -ENOENT ? dropin_store_write(store, unit, text) : r;
 }
 
 /* ---- removing and listing ---- */
@@ -310,20 +417,21 @@ static int compare_strings(const void *a, const void *b)
 }
 
 /* Does the directory hold a drop-in of ours? */
-static bool visit_folder(int root, const char *name)
+static bool visit_folder(int root, const char *name, bool needs_kept)
 {
     _cleanup_(freep) char *text = NULL;
     _cleanup_(closep) int folder = -1;
 
     if (open_folder(root, name, &folder) < 0)
         return false;
-    bool swept = sweep(folder), ours = is_ours(read_text(folder, &text));
+    bool swept = sweep(folder) || (!needs_kept && remove_kept(folder)),
+         ours = is_ours(read_text(folder, &text));
     if (swept && !ours) /* made for a file that was never finished */
         (void)unlinkat(root, name, AT_REMOVEDIR);
     return ours;
 }
 
-int dropin_store_list(DropinStore *store, char ***ret)
+int dropin_store_list(DropinStore *store, char *const *moving, char ***ret)
 {
     _cleanup_(closedirp) DIR *dir = store->fd < 0 ? NULL : open_entries(store->fd);
     _cleanup_(strv_freep) char **units = NULL;
@@ -333,7 +441,7 @@ int dropin_store_list(DropinStore *store, char ***ret)
         return -errno;
     for (const char *name; dir && (name = next_entry(dir));) {
         _cleanup_(freep) char *unit = unit_of_folder(name);
-        if (!unit || !visit_folder(store->fd, name))
+        if (!unit || !visit_folder(store->fd, name, strv_contains(moving, unit)))
             continue;
         if (n == UNITS_MAX)
             return -E2BIG;

@@ -9,6 +9,7 @@
  *   relays.c     the table of relays: which there are, and which group takes them
  *   plan.c       from the table to a plan, and the relays' states
  *   run.c        carries out the commands of core/rollout, and answers them; with it
+ *     file.c       the drop-in of one relay: written, put back
  *     operation.c  restarts and proofs of one relay
  *     preflight.c  tries a library in a relay's sandbox
  *     notice.c     what is logged and remembered of a rollout

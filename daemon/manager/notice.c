@@ -185,6 +185,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
 
     operation_end(i);
     end_flight(run, c->item);
+    file_settled(i);
     plan_one(i->relay); /* the last plan may be from when it was on its way */
     e.wave = rollout_wave_of(run->rollout, c->item);
     e.reason = i->reason;

@@ -92,10 +92,21 @@ static void add_instances(Manager *m)
     }
 }
 
+/* The units of relays whose drop-in may have to be put back; a strv. */
+static char **units_moving(Manager *m)
+{
+    char **units = NULL;
+
+    for (size_t i = 0; i < m->n_relays; i++)
+        if (m->relays[i]->run_item != SIZE_MAX || memory_find_flight(m->state, m->relays[i]->facts.name))
+            strv_push(&units, xstrdup(m->relays[i]->facts.unit));
+    return units;
+}
+
 static void add_dropins(Manager *m)
 {
-    _cleanup_(strv_freep) char **units = NULL;
-    int e = dropin_store_list(m->dropins, &units);
+    _cleanup_(strv_freep) char **units = NULL, **moving = units_moving(m);
+    int e = dropin_store_list(m->dropins, moving, &units);
 
     if (e < 0 && e != m->dropins_error)
         eventlog_line(LOG_WARNING, "Cannot look for drop-ins: %s.", strerror(-e));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The inside of the rollout under way, shared by the files that carry it out: run.c (the commands),
- * operation.c (restarts and proofs), notice.c (what is logged and remembered of it). Nobody else includes
- * this. */
+/* The inside of the rollout under way, shared by the files that carry it out: run.c (the commands), file.c
+ * (drop-ins), operation.c (restarts and proofs), notice.c (what is logged and remembered of it). Nobody else
+ * includes this. */
 #pragma once
 
 #include "manager/preflight.h"
@@ -73,6 +73,11 @@ void item_set_reason(RunItem *i, char *take_reason);
 void item_add_reason(RunItem *i, char *take_reason);
 /* Its allocator for people: "jemalloc", or "the settings of its own unit". */
 const char *item_allocator_name(const RunItem *i);
+
+/* ---- file.c: false: it was not done, and the item has the reason ---- */
+bool file_write(RunItem *i);    /* as the item wants it; what stood there before is kept */
+bool file_put_back(RunItem *i); /* as it was before; or, where the disk does not let that, none of ours */
+void file_settled(RunItem *i);  /* what stood there before is not needed any more */
 
 /* ---- operation.c: each start is answered by one event, unless it is ended first ---- */
 void operation_start(RunItem *i, Operation operation);

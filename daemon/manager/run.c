@@ -124,63 +124,6 @@ static void set_timer(Run *run)
         (void)sd_event_add_time(run->manager->event, &run->timer, CLOCK_MONOTONIC, deadline, 1, on_tick, run);
 }
 
-/* ---- files ---- */
-
-static bool write_text(RunItem *i, const char *text)
-{
-    Manager *m = i->run->manager;
-    int r = text ? dropin_store_write(m->dropins, i->relay->facts.unit, text)
-                 : dropin_store_remove(m->dropins, i->relay->facts.unit);
-    _cleanup_(freep) char *path = dropin_store_path(m->dropins, i->relay->facts.unit);
-
-    relay_read_dropin(i->relay);
-    if (r < 0) {
-        item_set_reason(i,
-                        xasprintf("cannot %s %s: %s", text ? "write" : "remove", path,
-                                  r == -EEXIST ? "a file that is not ours is in its place" : strerror(-r)));
-        eventlog_line(LOG_ERR, "%s: %s.", i->relay->facts.name, i->reason);
-        return false;
-    }
-    Event e = relay_event(i->relay);
-    const Group *g = relay_target(i->relay);
-    if (text && r > 0)
-        eventlog_write(MESSAGE_DROPIN_WRITTEN, &e, "%s: wrote %s%s%s.", i->relay->facts.name, path,
-                       g ? " for group " : "", g ? g->name : "");
-    else if (!text && r > 0)
-        eventlog_write(MESSAGE_DROPIN_REMOVED, &e, "%s: removed %s.", i->relay->facts.name, path);
-    return true;
-}
-
-static void do_write(RunItem *i)
-{
-    bool ok = false;
-
-    if (i->run->unsafe)
-        item_set_reason(i, xasprintf("%s cannot be written, so recovery from a crash would be impossible",
-                                     i->run->manager->state_dir));
-    else
-        ok = write_text(i, i->wanted);
-    if (ok && i->wanted) {
-        _cleanup_(strv_freep) char **conflicts = relay_conflicts(i->relay);
-        STRV_FOREACH (c, conflicts) {
-            Event e = relay_event(i->relay);
-            e.reason = *c;
-            eventlog_write(MESSAGE_DROPIN_CONFLICT, &e, "%s: %s as well.", i->relay->facts.name, *c);
-        }
-    }
-    run_send(i->run, (RolloutEvent){ .kind = EVENT_WRITTEN, .item = i->index, .ok = ok });
-}
-
-static void do_restore(RunItem *i)
-{
-    _cleanup_(freep) char *reason = xstrdup(i->reason); /* the first failure is the one to report */
-    bool ok = write_text(i, i->previous);
-
-    if (reason)
-        item_set_reason(i, TAKE_PTR(reason));
-    run_send(i->run, (RolloutEvent){ .kind = EVENT_WRITTEN, .item = i->index, .ok = ok });
-}
-
 /* ---- reload ---- */
 
 static void ask_reload(Run *run);
@@ -289,6 +232,11 @@ static void do_preflight(RunItem *i)
 
 /* ---- the commands ---- */
 
+static void answer_written(RunItem *i, bool ok)
+{
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_WRITTEN, .item = i->index, .ok = ok });
+}
+
 static void do_restart(RunItem *i)
 {
     Event e = relay_event(i->relay);
@@ -316,10 +264,10 @@ static void pump(Run *run)
             do_preflight(i);
             break;
         case COMMAND_WRITE:
-            do_write(i);
+            answer_written(i, file_write(i));
             break;
         case COMMAND_RESTORE:
-            do_restore(i);
+            answer_written(i, file_put_back(i));
             break;
         case COMMAND_RELOAD:
             run->reloading = true;

@@ -211,6 +211,51 @@ def test_relay_that_ignores_its_stop_signal_is_waited_for(fresh):
     assert m.events("relay-failed") == []
 
 
+@pytest.fixture
+def small_etc(broken):
+    """relay1 runs jemalloc by our drop-in, and its unit files lie on a file system of their own, which can be filled."""
+    m, _ = broken
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "relay1" ]')]))
+    m.start_daemon()
+    m.wait_all("ok", ["relay1"])
+    m.sh("""systemctl stop relayallocd
+            mkdir -p /run/small && mount -t tmpfs -o size=512k,mode=755 tmpfs /run/small
+            cp -a /etc/systemd/system/. /run/small && mount --bind /run/small /etc/systemd/system""")
+    m.mark()
+    yield m
+    m.sh("systemctl stop relayallocd; umount /etc/systemd/system /run/small")
+
+
+FILL = "dd if=/dev/zero of=/run/small/filler bs=4k 2>/dev/null"
+
+
+def test_disk_that_is_full_at_the_put_back(small_etc):
+    m = small_etc
+    text = m.drop_in("relay1")
+    m.write_conf(conf(m, "soon", settle=8))
+    m.start_daemon()
+    m.wait_event("relay-restarting", relay="relay1")
+    m.sh(f"{FILL}; true")
+    m.wait_event("rollout-halted", timeout=90)
+    assert m.is_active("tor@relay1") and m.allocator_in_maps("relay1") == "jemalloc"
+    assert m.drop_in("relay1") == text
+    assert m.events("relay-put-back", relay="relay1") and not m.events("relay-lost")
+    assert m.sh("ls /etc/systemd/system/tor@relay1.service.d").split() == ["zz-relayalloc.conf"]
+
+
+def test_disk_that_is_full_at_the_put_back_and_nothing_is_kept(small_etc):
+    m = small_etc
+    m.write_conf(conf(m, "soon", settle=8))
+    m.start_daemon()
+    m.wait_event("relay-restarting", relay="relay1")
+    m.sh(f"rm /etc/systemd/system/tor@relay1.service.d/*.previous; {FILL}; true")
+    m.wait_event("rollout-halted", timeout=90)
+    # Better on what it has without us than down.
+    assert m.is_active("tor@relay1") and m.allocator_in_maps("relay1") == "glibc" and m.drop_in("relay1") is None
+    reason = m.events("relay-lost", relay="relay1")[0]["RELAYALLOC_REASON"]
+    assert "no space left on the device that holds /etc/systemd/system" in reason and "removed instead" in reason, reason
+
+
 def test_read_only_etc_halts_and_nothing_is_restarted(fresh):
     m = fresh
     before = m.invocations()

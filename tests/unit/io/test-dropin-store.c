@@ -81,6 +81,11 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to)
     return call_fails("rename") ? -1 : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
 }
 
+int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
+{
+    return call_fails("link") ? -1 : (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
+}
+
 /* ---- a folder for each test ---- */
 
 static char *root;
@@ -291,7 +296,7 @@ static void test_not_ours(void **state)
         assert_int_equal(dropin_store_read(store, UNIT, &untouched), -EEXIST);
         assert_int_equal(dropin_store_write(store, UNIT, NEW), -EEXIST);
         assert_int_equal(dropin_store_remove(store, UNIT), -EEXIST);
-        assert_int_equal(dropin_store_list(store, &units), 0);
+        assert_int_equal(dropin_store_list(store, NULL, &units), 0);
         assert_null(units);
         if (i < ELEMENTSOF(texts))
             assert_text(FILE_OF_OURS, texts[i]);
@@ -316,7 +321,7 @@ static void test_folder_is_a_link(void **state)
     assert_int_equal(dropin_store_read(store, UNIT, &untouched), -ENOTDIR);
     assert_int_equal(dropin_store_write(store, UNIT, NEW), -ENOTDIR);
     assert_int_equal(dropin_store_remove(store, UNIT), -ENOTDIR);
-    assert_int_equal(dropin_store_list(store, &units), 0);
+    assert_int_equal(dropin_store_list(store, NULL, &units), 0);
     assert_null(units);
     assert_text("elsewhere/" DROPIN_NAME, OLD);
     assert_int_equal(count_entries("elsewhere"), 1);
@@ -368,7 +373,7 @@ static void test_no_root(void **state)
     assert_int_equal(dropin_store_read(store, UNIT, &text), -ENOENT);
     assert_int_equal(dropin_store_write(store, UNIT, NEW), -ENOENT);
     assert_int_equal(dropin_store_remove(store, UNIT), 0);
-    assert_int_equal(dropin_store_list(store, &units), 0);
+    assert_int_equal(dropin_store_list(store, NULL, &units), 0);
     assert_null(units);
     assert_false(exists("missing"));
 
@@ -400,7 +405,7 @@ static void test_strange_contents(void **state)
     assert_int_equal(truncate(file, (off_t)DROPIN_SIZE_MAX + 1), 0);
     assert_int_equal(dropin_store_read(store, UNIT, &untouched), -EFBIG);
     assert_null(untouched);
-    assert_int_equal(dropin_store_list(store, &units), 0);
+    assert_int_equal(dropin_store_list(store, NULL, &units), 0);
     assert_int_equal(strv_length(units), 1);
     assert_int_equal(dropin_store_write(store, UNIT, NEW), 1);
     assert_text(FILE_OF_OURS, NEW);
@@ -424,7 +429,7 @@ static void test_list(void **state)
     _cleanup_(strv_freep) char **units = NULL;
     char **none = NULL;
 
-    assert_int_equal(dropin_store_list(store, &none), 0);
+    assert_int_equal(dropin_store_list(store, NULL, &none), 0);
     assert_null(none);
     assert_int_equal(dropin_store_write(store, "tor@b.service", OLD), 1);
     assert_int_equal(dropin_store_write(store, "tor@a\\x20b.service", OLD), 1);
@@ -438,7 +443,7 @@ static void test_list(void **state)
     put_folder("tor.service.d");
     put_text("tor.service.d/" DROPIN_NAME, OLD);
     put_text("tor@file.service.d", OLD);
-    assert_int_equal(dropin_store_list(store, &units), 0);
+    assert_int_equal(dropin_store_list(store, NULL, &units), 0);
     assert_int_equal(strv_length(units), 4);
     assert_string_equal(units[0], "other@a.service");
     assert_string_equal(units[1], "tor@a\\x20b.service");
@@ -459,7 +464,7 @@ static void test_many(void **state)
         put_folder(folder);
         put_text(file, OLD);
     }
-    assert_int_equal(dropin_store_list(store, &units), 0);
+    assert_int_equal(dropin_store_list(store, NULL, &units), 0);
     assert_int_equal(strv_length(units), 100);
     assert_string_equal(units[99], "tor@99.service");
 }
@@ -484,7 +489,7 @@ static void test_stale_temporaries(void **state)
     _cleanup_(closep) int fd = open(busy, O_RDONLY | O_CLOEXEC);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
 
-    assert_int_equal(dropin_store_list(store, &units), 0);
+    assert_int_equal(dropin_store_list(store, NULL, &units), 0);
     assert_int_equal(strv_length(units), 1);
     assert_string_equal(units[0], UNIT);
     assert_false(exists(FOLDER "/." DROPIN_NAME ".0123456789abcdef"));
@@ -604,7 +609,7 @@ static void test_killed_anywhere(void **state)
 
             _cleanup_(freep) char *text = get_text(FILE_OF_OURS);
             assert_true(streq_null(text, before) || streq_null(text, after));
-            assert_int_equal(dropin_store_list(store, &units), 0);
+            assert_int_equal(dropin_store_list(store, NULL, &units), 0);
             assert_int_equal(strv_length(units), text ? 1 : 0);
             if (exists(FOLDER)) /* no temporary file is left */
                 assert_int_equal(count_entries(FOLDER), text ? 1 : 0);
@@ -739,6 +744,193 @@ static void test_disk_full_or_read_only(void **state)
     }
 }
 
+/* ---- what is kept while a relay is moved ---- */
+
+#define KEPT FOLDER "/" DROPIN_NAME ".previous"
+
+static void forget_calls(void)
+{
+    memset(&calls, 0, sizeof(calls));
+}
+
+static void test_way_back(void **state)
+{
+    (void)state;
+    _cleanup_(dropin_store_freep) DropinStore *store = open_store();
+
+    assert_int_equal(dropin_store_write(store, UNIT, OLD), 1);
+    forget_calls();
+    assert_int_equal(dropin_store_keep(store, UNIT, OLD), 0);
+    assert_string_equal(calls.trace, "link ");
+    assert_int_equal(dropin_store_keep(store, UNIT, OLD), 0);
+    assert_string_equal(calls.trace, "link "); /* it stands already */
+    assert_int_equal(dropin_store_write(store, UNIT, NEW), 1);
+    assert_text(KEPT, OLD);
+    forget_calls();
+    assert_int_equal(dropin_store_put_back(store, UNIT, OLD), 1);
+    assert_string_equal(calls.trace, "rename fsync-folder ");
+    assert_text(FILE_OF_OURS, OLD);
+    assert_int_equal(count_entries(FOLDER), 1);
+    assert_int_equal(dropin_store_put_back(store, UNIT, OLD), 0);
+}
+
+/* Nothing was changed after all: both names are the same file, which rename(2) leaves alone. */
+static void test_way_back_from_nothing(void **state)
+{
+    (void)state;
+    _cleanup_(dropin_store_freep) DropinStore *store = open_store();
+
+    assert_int_equal(dropin_store_write(store, UNIT, OLD), 1);
+    assert_int_equal(dropin_store_keep(store, UNIT, OLD), 0);
+    assert_int_equal(dropin_store_put_back(store, UNIT, OLD), 0);
+    assert_text(FILE_OF_OURS, OLD);
+    dropin_store_forget(store, UNIT);
+    assert_text(FILE_OF_OURS, OLD);
+    assert_int_equal(count_entries(FOLDER), 1);
+}
+
+/* There was none, or there is to be none. */
+static void test_way_back_to_and_from_none(void **state)
+{
+    (void)state;
+    _cleanup_(dropin_store_freep) DropinStore *store = open_store();
+
+    assert_int_equal(dropin_store_keep(store, UNIT, NULL), 0);
+    assert_false(exists(FOLDER));
+    assert_int_equal(dropin_store_write(store, UNIT, NEW), 1);
+    assert_int_equal(dropin_store_put_back(store, UNIT, NULL), 1);
+    assert_false(exists(FOLDER));
+
+    assert_int_equal(dropin_store_write(store, UNIT, OLD), 1);
+    assert_int_equal(dropin_store_keep(store, UNIT, OLD), 0);
+    assert_int_equal(dropin_store_remove(store, UNIT), 1);
+    assert_text(KEPT, OLD);
+    forget_calls();
+    assert_int_equal(dropin_store_put_back(store, UNIT, OLD), 1);
+    assert_string_equal(calls.trace, "rename-new fsync-folder ");
+    assert_text(FILE_OF_OURS, OLD);
+
+    assert_int_equal(dropin_store_keep(store, UNIT, OLD), 0);
+    assert_int_equal(dropin_store_remove(store, UNIT), 1);
+    dropin_store_forget(store, UNIT);
+    assert_false(exists(FOLDER)); /* it goes with the last file of ours */
+    dropin_store_forget(store, UNIT);
+}
+
+/* A crash came between: the text to go back to is known, and is not what stands there. */
+static void test_way_back_that_is_not_the_present(void **state)
+{
+    (void)state;
+    _cleanup_(dropin_store_freep) DropinStore *store = open_store();
+
+    assert_int_equal(dropin_store_keep(store, UNIT, OLD), 0); /* not even the folder is there */
+    assert_text(KEPT, OLD);
+    assert_int_equal(dropin_store_write(store, UNIT, NEW), 1);
+    assert_int_equal(dropin_store_keep(store, UNIT, OLD), 0);
+    assert_text(KEPT, OLD);
+    assert_int_equal(dropin_store_keep(store, UNIT, NEW), 0); /* another way back takes its place */
+    assert_text(KEPT, NEW);
+    assert_int_equal(dropin_store_put_back(store, UNIT, OLD), 1); /* what is kept is something else */
+    assert_text(FILE_OF_OURS, OLD);
+    assert_text(KEPT, NEW);
+    assert_int_equal(dropin_store_keep(store, UNIT, NULL), 0);
+    assert_int_equal(count_entries(FOLDER), 1);
+}
+
+static void test_file_system_without_links(void **state)
+{
+    (void)state;
+    static const int errors[] = { EPERM, EOPNOTSUPP, EMLINK };
+
+    for (size_t i = 0; i < ELEMENTSOF(errors); i++) {
+        _cleanup_(dropin_store_freep) DropinStore *store = open_store();
+        assert_in_range(dropin_store_write(store, UNIT, OLD), 0, 1);
+        memset(&calls, 0, sizeof(calls));
+        calls.fail_at = 1;
+        calls.fail_errno = errors[i];
+        assert_int_equal(dropin_store_keep(store, UNIT, OLD), 0);
+        assert_string_equal(calls.trace, "link fchmod fsync rename-new ");
+        assert_text(KEPT, OLD);
+        dropin_store_forget(store, UNIT);
+    }
+    _cleanup_(dropin_store_freep) DropinStore *store = open_store();
+    memset(&calls, 0, sizeof(calls));
+    calls.fail_at = 1;
+    calls.fail_errno = ENOSPC;
+    assert_int_equal(dropin_store_keep(store, UNIT, OLD), -ENOSPC);
+    assert_int_equal(count_entries(FOLDER), 1);
+}
+
+/* Neither kept nor removed nor put in the place of a file that is another's. */
+static void test_kept_name_that_is_taken(void **state)
+{
+    (void)state;
+    _cleanup_(dropin_store_freep) DropinStore *store = open_store();
+    _cleanup_(strv_freep) char **units = NULL;
+
+    assert_int_equal(dropin_store_write(store, UNIT, OLD), 1);
+    put_text(KEPT, FOREIGN);
+    assert_int_equal(dropin_store_keep(store, UNIT, OLD), -EEXIST);
+    dropin_store_forget(store, UNIT);
+    assert_int_equal(dropin_store_list(store, NULL, &units), 0);
+    assert_text(KEPT, FOREIGN);
+    assert_int_equal(dropin_store_put_back(store, UNIT, NEW), 1);
+    assert_text(FILE_OF_OURS, NEW);
+    assert_text(KEPT, FOREIGN);
+
+    _cleanup_(freep) char *kept = path_of(KEPT);
+    assert_int_equal(unlink(kept), 0);
+    assert_int_equal(dropin_store_keep(store, UNIT, NEW), 0);
+    put_foreign();
+    assert_int_equal(dropin_store_put_back(store, UNIT, NEW), -EEXIST);
+    assert_text(FILE_OF_OURS, FOREIGN);
+}
+
+/* What a crash left goes, unless somebody is still on the way. */
+static void test_leftover_way_back(void **state)
+{
+    (void)state;
+    _cleanup_(dropin_store_freep) DropinStore *store = open_store();
+    _cleanup_(strv_freep) char **moving = NULL, **units = NULL, **again = NULL;
+
+    strv_push(&moving, xstrdup(UNIT));
+    assert_int_equal(dropin_store_write(store, UNIT, OLD), 1);
+    assert_int_equal(dropin_store_keep(store, UNIT, OLD), 0);
+    assert_int_equal(dropin_store_keep(store, "tor@gone.service", OLD), 0);
+    assert_int_equal(dropin_store_list(store, moving, &units), 0);
+    assert_int_equal(strv_length(units), 1);
+    assert_text(KEPT, OLD);
+    assert_false(exists("tor@gone.service.d")); /* nothing else was in it */
+    assert_int_equal(dropin_store_list(store, NULL, &again), 0);
+    assert_int_equal(strv_length(again), 1);
+    assert_int_equal(count_entries(FOLDER), 1);
+}
+
+/* The disk is full when the relay has to be put back. */
+static void test_way_back_on_a_full_disk(void **state)
+{
+    (void)state;
+    if (!mount_small("size=64k"))
+        skip_because("a file system of our own cannot be mounted");
+    DropinStore *store = open_store();
+    _cleanup_(freep) char *filler = path_of("filler"), *page = xcalloc(4096, 1);
+
+    assert_int_equal(dropin_store_write(store, UNIT, OLD), 1);
+    assert_int_equal(dropin_store_keep(store, UNIT, OLD), 0);
+    assert_int_equal(dropin_store_write(store, UNIT, NEW), 1);
+    int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    while (write(fd, page, 4096) > 0)
+        ;
+    assert_int_equal(errno, ENOSPC);
+    closep(&fd);
+    assert_int_equal(dropin_store_write(store, UNIT, OLD), -ENOSPC);
+    assert_int_equal(dropin_store_put_back(store, UNIT, OLD), 1);
+    assert_text(FILE_OF_OURS, OLD);
+    assert_int_equal(count_entries(FOLDER), 1);
+    dropin_store_free(store);
+    assert_int_equal(umount(root), 0);
+}
+
 static void test_no_descriptor_leaks(void **state)
 {
     (void)state;
@@ -750,10 +942,13 @@ static void test_no_descriptor_leaks(void **state)
         calls.step = 0;
         calls.fail_at = at;
         calls.fail_errno = EIO;
+        (void)dropin_store_keep(store, UNIT, OLD);
         (void)dropin_store_write(store, UNIT, NEW);
+        (void)dropin_store_put_back(store, UNIT, OLD);
+        dropin_store_forget(store, UNIT);
         calls.fail_at = 0;
         (void)dropin_store_read(store, UNIT, &text);
-        (void)dropin_store_list(store, &units);
+        (void)dropin_store_list(store, NULL, &units);
         (void)dropin_store_remove(store, UNIT);
         free(text);
         strv_free(units);
@@ -785,6 +980,14 @@ int main(void)
         TEST(test_reader_sees_whole_files),
         TEST(test_write_fails_half_way),
         TEST(test_disk_full_or_read_only),
+        TEST(test_way_back),
+        TEST(test_way_back_from_nothing),
+        TEST(test_way_back_to_and_from_none),
+        TEST(test_way_back_that_is_not_the_present),
+        TEST(test_file_system_without_links),
+        TEST(test_kept_name_that_is_taken),
+        TEST(test_leftover_way_back),
+        TEST(test_way_back_on_a_full_disk),
         TEST(test_no_descriptor_leaks),
     };
 
