@@ -237,8 +237,8 @@ Config *fleet_config(const CtlOptions *options, sd_bus *bus, bool offline)
 static void fleet_from_survey(Survey *survey, Fleet *ret)
 {
     const HostFacts host = survey_host(survey);
-    _cleanup_(plan_freep) Plan *plan = survey_plan(survey);
 
+    plan_free(survey_plan(survey)); /* sets what the states below depend on */
     for (size_t i = 0; i < survey->n; i++) {
         const SurveyRelay *s = survey->relays[i];
         const RelayFacts *r = &s->facts;
