@@ -7,14 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 enum {
     ENTRIES_MAX = 512, /* all forgotten at once when there are more */
     PRELOAD_FILE_MAX = 16 * 1024,
+    LINKS_MAX = 40, /* as in the kernel */
 };
 
 typedef struct Entry {
@@ -23,6 +22,9 @@ typedef struct Entry {
     off_t size;
     struct timespec modified, changed;
     bool program;
+    /* As maps shows it, which on overlayfs and btrfs is not what stat(2) shows; zero: not known to differ. */
+    unsigned mapped_major, mapped_minor;
+    uint64_t mapped_inode;
     int error; /* what came of reading it: 0, or a negative errno */
     ObjectFacts *facts;
 } Entry;
@@ -70,9 +72,9 @@ static bool same_time(struct timespec a, struct timespec b)
 }
 
 /* The change time cannot be set back by who wrote the file. */
-static const Entry *find_entry(const ElfCache *cache, const struct stat *st, bool program)
+static Entry *find_entry(const ElfCache *cache, const struct stat *st, bool program)
 {
-    for (const Entry *e = cache->entries; e < cache->entries + cache->n; e++)
+    for (Entry *e = cache->entries; e < cache->entries + cache->n; e++)
         if (e->inode == st->st_ino && e->dev == st->st_dev && e->size == st->st_size &&
             e->program == program && same_time(e->modified, st->st_mtim) &&
             same_time(e->changed, st->st_ctim))
@@ -113,7 +115,7 @@ int elf_file_read(const char *path, ObjectFacts *ret)
 }
 
 /* Reads a regular file that is open. */
-static const Entry *read_entry(ElfCache *cache, int fd, bool program)
+static Entry *read_entry(ElfCache *cache, int fd, bool program)
 {
     ObjectFacts facts = { 0 };
     struct stat st;
@@ -140,14 +142,14 @@ static const Entry *read_entry(ElfCache *cache, int fd, bool program)
 }
 
 /* Of a file that is open with O_PATH, so that it is not touched unless it is a regular one. */
-static const Entry *entry_of_path_fd(ElfCache *cache, int path_fd, bool program)
+static Entry *entry_of_path_fd(ElfCache *cache, int path_fd, bool program)
 {
     char link[sizeof("/proc/self/fd/") + 10];
     struct stat st;
 
     if (fstat(path_fd, &st) < 0 || !S_ISREG(st.st_mode))
         return NULL;
-    const Entry *e = find_entry(cache, &st, program);
+    Entry *e = find_entry(cache, &st, program);
     if (e)
         return e;
     snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
@@ -169,18 +171,74 @@ static void view_clear(const ProcessView *view)
     closep(&view->root);
 }
 
-/* O_PATH, or a negative errno. */
-static int open_in_root(ProcessView *view, const char *path)
+static int open_root(ProcessView *view)
 {
-    struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-
     if (!view->asked)
         view->root = openat(view->process, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     view->asked = true;
-    if (view->root < 0)
-        return -EACCES;
-    long fd = syscall(SYS_openat2, view->root, path, &how, sizeof(how));
-    return fd < 0 ? -errno : (int)fd;
+    return view->root < 0 ? -EACCES : 0;
+}
+
+/* A link is replaced by what it says: *path is what is left to be walked, *done the way so far, both owned by
+ * the caller. */
+static int follow_link(const ProcessView *view, char **done, const char *link, const char *rest, char **path)
+{
+    _cleanup_(freep) char *target = xcalloc(PATH_MAX, 1);
+
+    if (readlinkat(view->root, link, target, PATH_MAX - 1) < 0)
+        return -errno;
+    char *joined = xasprintf("%s%s", target, rest); /* `rest` begins with a slash, or is empty */
+    free(*path);
+    *path = joined;
+    if (target[0] == '/')
+        (*done)[0] = '\0';
+    return 0;
+}
+
+/* Opens the path with O_PATH as the process would, so that no link leads out of its root. openat2(2) can do
+ * that by itself, but RestrictSUIDSGID= of our unit denies it. What changes while it is walked is of no harm:
+ * all that comes of it is an answer about the process that changed it. */
+static int open_in_root(ProcessView *view, const char *path)
+{
+    _cleanup_(freep) char *done = xstrdup(""), *todo = xstrdup(path); /* `done` without a slash in front */
+    const char *rest = todo;
+    size_t links = 0;
+
+    int r = open_root(view);
+    while (r >= 0 && *(rest += strspn(rest, "/"))) {
+        struct stat st;
+        _cleanup_(freep) char *name = xstrndup(rest, strcspn(rest, "/"));
+        _cleanup_(freep) char *next = xasprintf("%s%s%s", done, *done ? "/" : "", name);
+        rest += strlen(name);
+        if (streq(name, "..")) {
+            char *slash = strrchr(done, '/');
+            *(slash ? slash : done) = '\0';
+            continue;
+        }
+        if (fstatat(view->root, next, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            return -errno;
+        if (S_ISLNK(st.st_mode)) {
+            r = ++links > LINKS_MAX ? -ELOOP : follow_link(view, &done, next, rest, &todo);
+            rest = todo;
+        } else {
+            free(done);
+            done = TAKE_PTR(next);
+        }
+    }
+    if (r < 0)
+        return r;
+    int fd = openat(view->root, done, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+    return fd < 0 ? -errno : fd;
+}
+
+static bool is_mapped_file(const struct stat *st, const MappedObject *o)
+{
+    return S_ISREG(st->st_mode) && st->st_ino == o->inode && st->st_dev == makedev(o->major, o->minor);
+}
+
+static bool was_mapped_file(const Entry *e, const MappedObject *o)
+{
+    return e->mapped_inode == o->inode && e->mapped_major == o->major && e->mapped_minor == o->minor;
 }
 
 /* The file at the same path here, if it is the very one: the usual case, and the cheapest. */
@@ -188,16 +246,27 @@ static const Entry *entry_by_own_path(ElfCache *cache, const MappedObject *o, bo
 {
     struct stat st;
 
-    if (o->deleted || lstat(o->path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != o->inode ||
-        st.st_dev != makedev(o->major, o->minor))
+    if (o->deleted || lstat(o->path, &st) < 0)
         return NULL;
     const Entry *e = find_entry(cache, &st, program);
-    if (e)
+    if (e && (is_mapped_file(&st, o) || was_mapped_file(e, o)))
         return e;
+    if (!is_mapped_file(&st, o))
+        return NULL;
     _cleanup_(closep) int fd = open(o->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != o->inode || st.st_dev != makedev(o->major, o->minor))
+    if (fd < 0 || fstat(fd, &st) < 0 || !is_mapped_file(&st, o))
         return NULL;
     return read_entry(cache, fd, program);
+}
+
+static const Entry *remember_mapped(Entry *e, const MappedObject *o)
+{
+    if (e) {
+        e->mapped_major = o->major;
+        e->mapped_minor = o->minor;
+        e->mapped_inode = o->inode;
+    }
+    return e;
 }
 
 static const Entry *entry_of_object(ProcessView *view, const MappedObject *o, bool program)
@@ -209,11 +278,13 @@ static const Entry *entry_of_object(ProcessView *view, const MappedObject *o, bo
     _cleanup_(freep) char *name = xasprintf("map_files/%s", o->range);
     _cleanup_(closep) int mapped = openat(view->process, name, O_PATH | O_CLOEXEC);
     if (mapped >= 0)
-        return entry_of_path_fd(view->cache, mapped, program);
+        return remember_mapped(entry_of_path_fd(view->cache, mapped, program), o);
     if (o->deleted)
         return NULL;
-    _cleanup_(closep) int in_root = open_in_root(view, o->path);
-    return in_root < 0 ? NULL : entry_of_path_fd(view->cache, in_root, program);
+    /* The kernel's own path, without links in it. */
+    _cleanup_(closep) int in_root =
+        open_root(view) < 0 ? -1 : openat(view->root, o->path + 1, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+    return in_root < 0 ? NULL : remember_mapped(entry_of_path_fd(view->cache, in_root, program), o);
 }
 
 /* ---- its preloads ---- */
@@ -235,13 +306,21 @@ static char *read_system_preload(ProcessView *view)
     return TAKE_PTR(text);
 }
 
+static bool is_mapped_path(const MappedObjects *objects, const char *path)
+{
+    for (size_t i = 0; i < objects->n; i++)
+        if (streq(objects->items[i].path, path))
+            return true;
+    return false;
+}
+
 /* Where the entry leads, and whether that is an allocator. */
-static void follow_entry(ProcessView *view, PreloadEntry *entry)
+static void follow_entry(ProcessView *view, const MappedObjects *objects, PreloadEntry *entry)
 {
     char link[sizeof("/proc/self/fd/") + 10], target[PATH_MAX];
 
-    if (entry->name[0] != '/')
-        return;
+    if (entry->name[0] != '/' || is_mapped_path(objects, entry->name))
+        return; /* nothing to be found out */
     _cleanup_(closep) int fd = open_in_root(view, entry->name);
     if (fd < 0)
         return;
@@ -270,7 +349,7 @@ int elf_cache_lookup(ElfCache *cache, const ElfProcess *process, char *const *ou
     _cleanup_(freep) const ObjectFacts **facts = xcalloc(objects.n + 1, sizeof(*facts));
     Preloads preloads = preloads_parse(process->preload, system);
     for (size_t i = 0; i < preloads.n; i++)
-        follow_entry(&view, &preloads.items[i]);
+        follow_entry(&view, &objects, &preloads.items[i]);
     for (size_t i = 0; i < objects.n; i++) {
         const MappedObject *o = &objects.items[i];
         const Entry *e = entry_of_object(&view, o, streq_null(o->path, process->program));
