@@ -383,14 +383,14 @@ static const char *refusal_reason(const Refusal *refusal)
 }
 
 /* Why nothing may be done about it now; NULL: nothing speaks against it. Owned by the caller. */
-static char *refusal_of(const HostFacts *h, const RelayFacts *r, bool carries_ours)
+static char *refusal_of(const HostFacts *h, const RelayFacts *r)
 {
     const Allocator *a = facts_allocator(h, r);
     const Refusal *failed = failed_before(h, r);
 
     if (a && facts_resolved(h, r)->refusal)
         return xasprintf("allocator %s is refused: %s", a->name, facts_resolved(h, r)->refusal);
-    if (r->foreign && (a || carries_ours))
+    if (r->foreign)
         return xstrdup(r->foreign);
     if (failed && failed->untouched)
         return xstrdup(refusal_reason(failed));
@@ -433,7 +433,7 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
         p.carries_ours = p.up && r->process.readable &&
                          (carries(r, r->present) || carries(r, flight ? flight->previous : NULL));
     }
-    p.refusal = texts->refusal = refusal_of(h, r, p.carries_ours);
+    p.refusal = texts->refusal = refusal_of(h, r);
     return p;
 }
 

@@ -60,7 +60,7 @@ RelayState relay_state(const StateFacts *f)
     case ACTION_RESTART:
         return RELAY_PENDING;
     case ACTION_REFUSED:
-        return f->cause == CAUSE_NONE ? RELAY_OK : RELAY_DRIFTED;
+        return f->assigned && f->cause == CAUSE_NONE ? RELAY_OK : RELAY_DRIFTED;
     case ACTION_WRITE:
     case ACTION_REMOVE:
         return RELAY_PENDING;

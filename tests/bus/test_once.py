@@ -84,7 +84,7 @@ def test_foreign_file_in_the_place_of_one_that_is_to_go(world):
     world.write_config("")
     world.start()
     world.wait_ready(times=3)  # the reload was one, too
-    assert "is not ours, so it is left alone" in world.reason("a")
+    assert "is not ours, so it is left alone" in world.reason("a") and world.states() == {"a": "drifted"}
     assert world.property("Rollout") == "idle" and restarts(world, "a") == (1, 0)
     assert world.dropin("a") == "[Service]\n# somebody else's\n"
 

@@ -164,6 +164,8 @@ static void test_state_words(void **state)
           false },
         /* Nothing can be done with its file, and nothing need be: it runs what it should. */
         { { .assigned = true, .up = true, .action = ACTION_REFUSED }, "ok", true },
+        /* It has our drop-in, or runs with it, and nothing can be done about that. */
+        { { .assigned = false, .up = true, .action = ACTION_REFUSED }, "drifted", false },
         { { .assigned = true, .up = false }, "stopped", true },
         { { .assigned = false, .up = true }, "observed", true },
         { { .assigned = false, .up = true, .action = ACTION_RESTART }, "pending", false },
