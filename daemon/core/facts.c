@@ -14,6 +14,8 @@ void allocator_facts_clear(AllocatorFacts *a)
     free(a->build);
     free(a->version);
     free(a->refusal);
+    strv_free(a->looked);
+    free(a->guard);
     free(a->warnings);
     *a = (AllocatorFacts){ 0 };
 }
@@ -266,6 +268,7 @@ static VerdictFacts verdict_facts(const HostFacts *h, const RelayFacts *r, const
         .allocator = a->name,
         .library = resolved->path ? resolved->path : a->library,
         .realpath = resolved->realpath,
+        .refusal = resolved->unsafe ? resolved->refusal : NULL,
         .environment = a->environment,
         .n_environment = a->n_environment,
         .running = p->readable ? &p->running : NULL,

@@ -24,6 +24,10 @@ typedef struct AllocatorFacts {
     char *version;  /* "" unknown; never NULL */
     Family family;
     char *refusal;  /* why it must not be used here, a sentence without full stop; NULL: fine */
+    bool unsafe;    /* the refusal is of the library, which is there: others than root could change it, or the
+                       like */
+    char **looked;  /* strv: the paths that decided whether the library is safe */
+    char *guard;    /* library_guard() of them when they were looked at */
     char *warnings; /* what it or ld.so printed when it was tried, lines; NULL */
     bool tried;     /* the probe ran with it and its environment */
 } AllocatorFacts;

@@ -32,6 +32,7 @@ static bool restart_helps(const PlanRelay *r, bool same_file)
     case CAUSE_NONE:
     case CAUSE_REPLACED:   /* it runs the allocator it should; the newer build is the operator's to choose */
     case CAUSE_UNREADABLE: /* nothing is proved: no reason to touch it */
+    case CAUSE_REFUSED:    /* nor must anybody load it again */
     case CAUSE_MISSING:    /* without the library it would come up on glibc */
     case CAUSE_OVERRIDDEN: /* judged as if our file stood already: it would lose */
     case CAUSE_SECURE:     /* it would be ignored */

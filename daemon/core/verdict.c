@@ -266,6 +266,8 @@ static Verdict judge_library(const VerdictFacts *f, const char *preload)
     _cleanup_(freep) char *what = xasprintf("runs %s, not %s", running_name(f), f->allocator);
     if (judge_without_preload(f, what, &v))
         return v;
+    if (f->library && f->refusal)
+        return because(CAUSE_REFUSED, "%s, which is refused: %s", what, f->refusal);
     if (f->library && !f->realpath)
         return because(CAUSE_MISSING, "%s: the library %s is missing, so a restart would not help", what,
                        f->library);
@@ -316,6 +318,8 @@ static Verdict judge_build(const VerdictFacts *f)
 
     if (!f->library)
         return (Verdict){ .cause = CAUSE_NONE };
+    if (f->refusal)
+        return because(CAUSE_REFUSED, "runs %s, which is refused now: %s", path, f->refusal);
     if (!f->realpath)
         return because(CAUSE_MISSING,
                        "runs %s, but the library %s is missing now: a restart would leave it on glibc", path,

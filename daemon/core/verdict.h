@@ -13,6 +13,7 @@ typedef enum Cause {
     CAUSE_OVERRIDDEN, /* another drop-in or an EnvironmentFile= sets a variable that we set, or something else
                          decides at every start which allocator runs */
     CAUSE_SECURE,     /* started in secure-execution mode: what we set is ignored */
+    CAUSE_REFUSED,    /* the library is there, and must not be used: others than root could change it */
     CAUSE_MISSING,    /* the library is not there (any more); ld.so ignores that silently */
     CAUSE_DENIED,     /* it is there, the process was told to load it, and did not: AppArmor or a sandbox */
     CAUSE_REPLACED,   /* it runs a build of the library that has since been replaced on disk */
@@ -42,6 +43,7 @@ typedef struct VerdictFacts {
     const char *library;   /* path that our drop-in names; NULL: none (glibc), never because it was not found:
                               then   the name as configured */
     const char *realpath;  /* the same with symbolic links resolved now; NULL: the file is missing */
+    const char *refusal;   /* why it must not be used although it is there; NULL: it may be */
     const EnvVar *environment;
     size_t n_environment;
     /* what it does run */
@@ -79,12 +81,12 @@ void verdict_clear(Verdict *v);
  * 2. something else decides a variable at every start: OVERRIDDEN, by EnvironmentFile= (read after all
  *    Environment=), by a drop-in that systemd reads after ours, or by UnsetEnvironment=; or, where glibc is
  * assigned, by /etc/ld.so.preload, or the libraries that the program is linked with;
- * 3. the library is not there: MISSING (a restart would not help);
+ * 3. the library is not there, or refused: MISSING, REFUSED (a restart would not help);
  * 4. NOT_RESTARTED, with what is still to be done: drop-in, reload or restart;
  * 5. UNKNOWN, when started_since rules that out, or when nothing was preloaded and still an allocator runs.
  * A process that has all it should may run a file that is no longer the one on disk: REPLACED, or MISSING
- * when there is none now. Inode numbers are not compared: overlayfs and btrfs show others in maps than
- * stat(2) does. */
+ * when there is none now; or one that is REFUSED now. Inode numbers are not compared: overlayfs and btrfs
+ * show others in maps than stat(2) does. */
 Verdict verdict_judge(const VerdictFacts *facts);
 
 /* The AppArmor profile of a process with that label, if it can deny anything; NULL: none. Owned by the

@@ -22,9 +22,9 @@ static bool same_environment(const Allocator *a, const Allocator *b)
 /* Is the file still the one that was examined? */
 static bool unchanged(const AllocatorFacts *f)
 {
-    _cleanup_(freep) char *build = library_build_id_of(f->path);
+    _cleanup_(freep) char *build = library_build_id_of(f->path), *guard = library_guard(f->looked);
 
-    return streq_null(build, f->build);
+    return streq_null(build, f->build) && streq_null(guard, f->guard);
 }
 
 /* The same allocator of the configuration that was looked at before, if what was found out about it still
@@ -51,6 +51,8 @@ static AllocatorFacts copy(const AllocatorFacts *f)
     c.build = xstrdup(f->build);
     c.version = xstrdup(f->version);
     c.refusal = xstrdup(f->refusal);
+    c.looked = strv_copy(f->looked);
+    c.guard = xstrdup(f->guard);
     c.warnings = xstrdup(f->warnings);
     return c;
 }
@@ -66,36 +68,38 @@ static const AllocatorFacts *same_library(const Config *c, const AllocatorFacts 
     return NULL;
 }
 
-/* Finds the library, once for all allocators that share it. false: it is refused. */
-static bool find_library(const AllocatorsAsk *ask, const char *name, const AllocatorFacts *same,
-                         AllocatorFacts *ret)
+/* What an earlier allocator with the same library has found out about it. */
+static void take_library(const AllocatorFacts *same, AllocatorFacts *ret)
 {
-    _cleanup_(library_clear) Library library = { 0 };
-
-    if (!name)
-        return true;
-    if (same && !same->path) {
+    ret->path = xstrdup(same->path);
+    ret->realpath = xstrdup(same->realpath);
+    ret->looked = strv_copy(same->looked);
+    ret->guard = xstrdup(same->guard);
+    ret->unsafe = same->unsafe;
+    if (same->unsafe || !same->path)
         ret->refusal = xstrdup(same->refusal);
-        return false;
-    }
-    if (same) {
-        ret->path = xstrdup(same->path);
-        ret->realpath = xstrdup(same->realpath);
+    else {
         free(ret->build);
         ret->build = xstrdup(same->build);
-        return true;
     }
+}
+
+static void resolve(const AllocatorsAsk *ask, const char *name, AllocatorFacts *ret)
+{
+    _cleanup_(library_clear) Library library = { 0 };
     int r = library_resolve(name, ask->probe, &library, &ret->refusal);
-    if (r < 0) {
-        if (!ret->refusal)
-            ret->refusal = xasprintf("%s cannot be looked at: %s", name, strerror(-r));
-        return false;
+
+    if (r < 0 && !ret->refusal)
+        ret->refusal = xasprintf("%s cannot be looked at: %s", name, strerror(-r));
+    if (r >= 0) {
+        free(ret->build);
+        ret->build = library_build_id(&library);
     }
-    free(ret->build);
-    ret->build = library_build_id(&library);
     ret->path = TAKE_PTR(library.path);
     ret->realpath = TAKE_PTR(library.realpath);
-    return true;
+    ret->looked = TAKE_PTR(library.looked);
+    ret->guard = library_guard(ret->looked);
+    ret->unsafe = r < 0 && ret->path;
 }
 
 static void try_out(const AllocatorsAsk *ask, const Allocator *a, AllocatorFacts *f)
@@ -128,7 +132,11 @@ static AllocatorFacts look(const AllocatorsAsk *ask, const AllocatorFacts *facts
         return copy(known);
     f.version = xstrdup("");
     f.build = xstrdup(a->library ? a->library : "glibc");
-    if (!find_library(ask, a->library, same, &f))
+    if (same && a->library)
+        take_library(same, &f);
+    else if (a->library)
+        resolve(ask, a->library, &f);
+    if (f.refusal)
         return f;
     if (same && !ask->try_all && !facts_allocator_in_use(ask->config, allocator)) {
         /* No relay is to run it: it is here so that a relay that runs it can be named. */
@@ -180,9 +188,13 @@ char *allocators_stamp(const Config *config, const AllocatorFacts *facts)
         abort();
     /* ldconfig writes it again whenever a package with a library comes or goes */
     stamp_file(f, "/etc/ld.so.cache");
-    for (size_t i = 0; i < config->n_allocators; i++)
-        if (config->allocators[i].library)
-            stamp_file(f, facts[i].path ? facts[i].path : config->allocators[i].library);
+    for (size_t i = 0; i < config->n_allocators; i++) {
+        if (!config->allocators[i].library || same_library(config, facts, i))
+            continue;
+        _cleanup_(freep) char *guard = library_guard(facts[i].looked);
+        stamp_file(f, facts[i].path ? facts[i].path : config->allocators[i].library);
+        fputs(guard, f);
+    }
     fclose(f);
     return text;
 }

@@ -21,6 +21,7 @@ typedef struct AllocatorsAsk {
 AllocatorFacts *allocators_look(const AllocatorsAsk *ask);
 AllocatorFacts *allocators_free(AllocatorFacts *facts, size_t n);
 
-/* What the libraries look like from outside: it differs when one was installed, removed or replaced. Costs a
- * stat(2) for each. Owned by the caller. */
+/* What the libraries look like from outside: differs when one was installed, removed or replaced, and when
+ * others than root can change one that they could not, or no more. Costs some dozen calls of stat(2) for
+ * each. Owned by the caller. */
 char *allocators_stamp(const Config *config, const AllocatorFacts *facts);

@@ -101,7 +101,8 @@ static int read_bytes(void *userdata, uint64_t offset, void *buffer, size_t n)
     return 0;
 }
 
-int elf_file_read(const char *path, ObjectFacts *ret)
+/* A descriptor, or a negative errno; links are followed. */
+static int open_regular(const char *path, uint64_t *ret_size)
 {
     _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
@@ -110,8 +111,26 @@ int elf_file_read(const char *path, ObjectFacts *ret)
         return -errno;
     if (!S_ISREG(st.st_mode))
         return -EINVAL;
-    const ElfInput input = { read_bytes, (void *)&fd, (uint64_t)st.st_size };
-    return object_facts_read(&input, false, ret);
+    *ret_size = (uint64_t)st.st_size;
+    return TAKE_FD(fd);
+}
+
+int elf_file_read(const char *path, ObjectFacts *ret)
+{
+    ElfInput input = { .read = read_bytes };
+    _cleanup_(closep) int fd = open_regular(path, &input.size);
+
+    input.userdata = (void *)&fd;
+    return fd < 0 ? fd : object_facts_read(&input, false, ret);
+}
+
+int elf_file_names(const char *path, Elf *ret)
+{
+    ElfInput input = { .read = read_bytes };
+    _cleanup_(closep) int fd = open_regular(path, &input.size);
+
+    input.userdata = (void *)&fd;
+    return fd < 0 ? fd : elf_parse(&input, ret);
 }
 
 /* Reads a regular file that is open. */

@@ -3,6 +3,7 @@
  * remembers it, so that one build is read once for all relays. Decides nothing. */
 #pragma once
 
+#include "core/elf.h"
 #include "core/lookup.h"
 
 /* What was read, by device, inode, size and times of the file. */
@@ -17,6 +18,10 @@ size_t elf_cache_reads(const ElfCache *cache);
 /* What one file says, by its path; links are followed. 0; -EINVAL: it is no regular file; else as
  * object_facts_read(), or what opening it gave. */
 int elf_file_read(const char *path, ObjectFacts *ret);
+
+/* What elf_parse() reads of a regular file; its symbols cannot be asked for. 0, to be cleared; -EINVAL: no
+ * regular file; errors of open(2) and elf_parse(). */
+int elf_file_names(const char *path, Elf *ret);
 
 typedef struct ElfProcess {
     int dir;             /* its directory in /proc, open with O_PATH */

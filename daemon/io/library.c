@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "io/library.h"
 
+#include "io/library-private.h"
 #include "io/subprocess.h"
 #include "io/trust.h"
 
@@ -44,6 +45,7 @@ void library_clear(Library *library)
 {
     free(library->path);
     free(library->realpath);
+    strv_free(library->looked);
     *library = (Library){ 0 };
 }
 
@@ -54,11 +56,18 @@ char *library_build_id(const Library *library)
                      library->size);
 }
 
+static char *build_id(const struct stat *st)
+{
+    return library_build_id(&(Library){
+        .dev = st->st_dev, .inode = st->st_ino, .mtime = st->st_mtim, .size = (uint64_t)st->st_size });
+}
+
 /* ---- who could change it ---- */
 
-static int walk(const char *path, char **ret_realpath, struct stat *ret_stat, char **ret_reason)
+static int walk(const char *path, char ***looked, char **ret_realpath, struct stat *ret_stat,
+                char **ret_reason)
 {
-    static const TrustRules rules = { .owner = 0, .shared = true };
+    const TrustRules rules = { .owner = 0, .shared = true, .looked = looked };
     /* A package helps only where packages put libraries. */
     const bool packaged = strncmp(path, "/usr/lib/", 9) == 0 || strncmp(path, "/lib/", 5) == 0;
     _cleanup_(freep) char *hint = package_hint(packaged ? strrchr(path, '/') + 1 : ""), *reason = NULL;
@@ -73,10 +82,32 @@ char *library_build_id_of(const char *path)
 {
     struct stat st;
 
-    if (stat(path, &st) < 0)
-        return NULL;
-    return library_build_id(&(Library){
-        .dev = st.st_dev, .inode = st.st_ino, .mtime = st.st_mtim, .size = (uint64_t)st.st_size });
+    return stat(path, &st) < 0 ? NULL : build_id(&st);
+}
+
+char *library_guard(char *const *looked)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        abort();
+    STRV_FOREACH (path, looked) {
+        struct stat st;
+        if (lstat(*path, &st) < 0) {
+            fputs("- ", f);
+            continue;
+        }
+        fprintf(f, "%o:%u:%u", (unsigned)st.st_mode, (unsigned)st.st_uid, (unsigned)st.st_gid);
+        if (!S_ISDIR(st.st_mode)) { /* the times of a directory change with each file in it */
+            _cleanup_(freep) char *id = build_id(&st);
+            fprintf(f, ":%s", id);
+        }
+        fputc(' ', f);
+    }
+    fclose(f);
+    return text;
 }
 
 /* ---- what is in it ---- */
@@ -202,8 +233,11 @@ static char *trace_find(const char *out, const char *name)
 }
 
 /* Everything that is loaded into a process with the library must exist, and be as safe as the library. */
-static int check_needed(const char *library, const char *out, char **ret_reason)
+static int check_needed(const char *library, const char *out, char ***looked, char **ret_reason)
 {
+    _cleanup_(strv_freep) char **files = NULL;
+
+    strv_push(&files, xstrdup(library));
     for (const char *line = out; *line; line += strcspn(line, "\n"), line += *line == '\n') {
         _cleanup_(freep) char *name = NULL, *path = NULL, *real = NULL, *reason = NULL;
         struct stat st;
@@ -213,11 +247,12 @@ static int check_needed(const char *library, const char *out, char **ret_reason)
             continue;
         if (!path)
             return REFUSE(-ENOENT, ret_reason, "%s needs %s, which is not installed", library, name);
-        r = walk(path, &real, &st, &reason);
+        r = walk(path, looked, &real, &st, &reason);
         if (r < 0)
             return REFUSE(r, ret_reason, "%s needs %s: %s", library, name, reason);
+        strv_push(&files, TAKE_PTR(path));
     }
-    return 0;
+    return library_check_search(files, looked, ret_reason);
 }
 
 /* ld.so splits LD_PRELOAD at blanks and colons and expands "$ORIGIN" and the like, and there is no way to
@@ -272,12 +307,20 @@ static int find(const char *name, const char *probe_path, char **ret_path, char 
 }
 
 /* Would it be loaded? Finds what the header did not show: a program, a damaged file, a missing library. */
-static int check_loadable(const char *path, const char *probe_path, char **ret_reason)
+static int check_loadable(const char *path, const char *probe_path, char ***looked, char **ret_reason)
 {
     _cleanup_(subprocess_result_clear) SubprocessResult result = { 0 };
     _cleanup_(freep) char *words = NULL;
-    int r = trace(path, probe_path, &result, ret_reason);
+    _cleanup_(freep) char *reason = NULL;
+    /* First where it looks itself, so that what others have put there already is not even asked. Whatever
+     * else is wrong with it the dynamic linker says better. */
+    int r = library_check_search((char *[]){ (char *)path, NULL }, looked, &reason);
 
+    if (r == -EPERM) {
+        *ret_reason = TAKE_PTR(reason);
+        return r;
+    }
+    r = trace(path, probe_path, &result, ret_reason);
     if (r < 0)
         return r;
     words = trace_refusal(result.err);
@@ -286,14 +329,49 @@ static int check_loadable(const char *path, const char *probe_path, char **ret_r
     if (result.signal || result.exit_status)
         return REFUSE(-ENOEXEC, ret_reason, "%s is refused by the dynamic linker: %.*s", path,
                       (int)strcspn(result.err, "\n"), result.err);
-    return check_needed(path, result.out, ret_reason);
+    return check_needed(path, result.out, looked, ret_reason);
+}
+
+/* The directory without links, as AppArmor's rules name it, but the file by the name that stays the same. */
+static void locate(const char *found, Library *library)
+{
+    const char *slash = strrchr(found, '/');
+    _cleanup_(freep) char *folder = xstrndup(found, slash > found ? (size_t)(slash - found) : 1);
+    _cleanup_(freep) char *real = realpath(folder, NULL);
+
+    library->realpath = realpath(found, NULL);
+    if (real && library->realpath)
+        library->path = xasprintf("%s/%s", streq(real, "/") ? "" : real, slash + 1);
+}
+
+static int check_found(const char *found, const char *probe_path, Library *library, char **ret_reason)
+{
+    _cleanup_(freep) char *real = NULL;
+    struct stat st;
+    int r = walk(found, &library->looked, &real, &st, ret_reason);
+
+    if (r >= 0)
+        r = library_check_elf(real, probe_path, ret_reason);
+    if (r < 0)
+        return r;
+    if (!library->path || !streq(real, library->realpath))
+        return REFUSE(-ESTALE, ret_reason, "%s changes while it is looked at", found);
+    if (!can_be_preloaded(library->path) || !can_be_preloaded(real))
+        return REFUSE(
+            -EINVAL, ret_reason,
+            "\"%s\" cannot be preloaded: the dynamic linker accepts no blanks, colons or \"$\" in a "
+            "library's path",
+            library->path);
+    library->dev = st.st_dev;
+    library->inode = st.st_ino;
+    library->mtime = st.st_mtim;
+    library->size = (uint64_t)st.st_size;
+    return check_loadable(library->path, probe_path, &library->looked, ret_reason);
 }
 
 int library_resolve(const char *name, const char *probe_path, Library *ret, char **ret_reason)
 {
-    _cleanup_(freep) char *found = NULL, *real = NULL, *folder = NULL, *path = NULL;
-    const char *base;
-    struct stat st;
+    _cleanup_(freep) char *found = NULL;
     int r = check_name(name, ret_reason);
 
     if (r < 0)
@@ -305,36 +383,13 @@ int library_resolve(const char *name, const char *probe_path, Library *ret, char
         if (r < 0)
             return r;
     }
-    r = walk(found, &real, &st, ret_reason);
-    if (r < 0)
-        return r;
-    r = library_check_elf(real, probe_path, ret_reason);
-    if (r < 0)
-        return r;
-    /* The directory without links, as AppArmor's rules name it, but the file by the name that stays the same.
-     */
-    base = strrchr(found, '/');
-    *strrchr(found, '/') = '\0';
-    folder = realpath(*found ? found : "/", NULL);
-    if (!folder)
-        return REFUSE(-errno, ret_reason, "%s cannot be examined: %s", found, strerror(errno));
-    path = xasprintf("%s/%s", streq(folder, "/") ? "" : folder, base + 1);
-    if (!can_be_preloaded(path) || !can_be_preloaded(real))
-        return REFUSE(
-            -EINVAL, ret_reason,
-            "\"%s\" cannot be preloaded: the dynamic linker accepts no blanks, colons or \"$\" in a "
-            "library's path",
-            path);
-    r = check_loadable(path, probe_path, ret_reason);
-    if (r < 0)
-        return r;
-    *ret = (Library){
-        .path = TAKE_PTR(path),
-        .realpath = TAKE_PTR(real),
-        .dev = st.st_dev,
-        .inode = st.st_ino,
-        .mtime = st.st_mtim,
-        .size = (uint64_t)st.st_size,
-    };
-    return 0;
+    Library library = { 0 };
+    locate(found, &library);
+    r = check_found(found, probe_path, &library, ret_reason);
+    if (r == -ENOENT) {
+        free(TAKE_PTR(library.path));
+        free(TAKE_PTR(library.realpath));
+    }
+    *ret = library;
+    return r;
 }

@@ -14,6 +14,7 @@ typedef struct Library {
     ino_t inode;
     struct timespec mtime;
     uint64_t size;
+    char **looked; /* strv: all paths that decided whether it is safe */
 } Library;
 void library_clear(Library *library);
 /* "dev:inode:mtime:size": the identity of one build of a library, to remember it refused. Owned by the
@@ -21,17 +22,21 @@ void library_clear(Library *library);
 char *library_build_id(const Library *library);
 /* The same of the file at `path` now; NULL: it cannot be examined. */
 char *library_build_id_of(const char *path);
+/* How the paths in `looked` are now: differs when one of them became another file, or another's, or writable
+ * by others, but not when a directory got another entry. An lstat(2) for each. Owned by the caller. */
+char *library_guard(char *const *looked);
 
 /* Resolves `name`: an absolute path as it is; a bare name by asking the dynamic linker itself, which loads
  * nothing: the probe started with LD_TRACE_LOADED_OBJECTS=1 (ld.so(8)) and LD_PRELOAD=name, as an
  * unprivileged process. Then checks: who could change it (io/trust), for root alone; a regular file;
- * library_check_elf(); that the dynamic linker would accept it, and finds the libraries that it needs; and
- * who could change those, which are loaded into the relay with it. 0; on refusal -ENOENT (it, or a library
- * that it needs, is not installed), -ENOEXEC (not ELF, wrong class or machine, or the dynamic linker does not
- * want it), -EPERM (unsafe), -EACCES (not readable for everybody), -EINVAL (not a name or path that
- * LD_PRELOAD can hold, or not a regular file), or what else went wrong; and *ret_reason a sentence without
- * full stop that names the path, the fault, and what to do where it is known. Blocks for some ms: used at
- * load time, not in the loop. */
+ * library_check_elf(); that the dynamic linker would accept it, and finds the libraries that it needs; who
+ * could change those, which come into the relay with it; and who could put others where it and they look for
+ * them (DT_RPATH, DT_RUNPATH). 0; on refusal -ENOENT (it, or a library that it needs, is not installed),
+ * -ENOEXEC (not ELF, wrong class or machine, or the dynamic linker does not want it), -EPERM (unsafe),
+ * -EACCES (not readable for everybody), -EINVAL (no name or path that LD_PRELOAD can take, or no regular
+ * file), or what else went wrong; and *ret_reason a sentence without full stop that names the path, the
+ * fault, and what to do where it is known; and of *ret, to be cleared, `looked`, and but for -ENOENT path and
+ * realpath where they are known. Blocks for some ms: used at load time, not in the loop. */
 int library_resolve(const char *name, const char *probe_path, Library *ret, char **ret_reason);
 
 /* The Debian/Ubuntu package that ships a bare library name, or NULL. (The names before Debian 13's t64 ones,

@@ -88,6 +88,11 @@ static const char *called(const Walk *w, const char *path)
     return streq(path, w->whole) ? "it" : path;
 }
 
+static const char *instead(const Walk *w)
+{
+    return w->rules->elsewhere ? w->rules->elsewhere : MOVE_IT;
+}
+
 /* `fix` and the path of the component are the command to run, unless the component rightly belongs to
  * somebody, such as /tmp or a home directory: then it is the file that has to move. */
 static int refuse_writable(const Walk *w, const char *path, const struct stat *st, const char *who,
@@ -97,7 +102,7 @@ static int refuse_writable(const Walk *w, const char *path, const struct stat *s
 
     return REFUSE(-EPERM, w->ret_reason,
                   "can be changed by users other than root: %s is writable by %s, mode %04o (%s%s)",
-                  called(w, path), who, st->st_mode & 07777, elsewhere ? MOVE_IT : fix,
+                  called(w, path), who, st->st_mode & 07777, elsewhere ? instead(w) : fix,
                   elsewhere ? "" : path);
 }
 
@@ -133,7 +138,8 @@ static int check_component(const Walk *w, const char *path, const struct stat *s
         _cleanup_(freep) char *who = user_name(st->st_uid);
         return REFUSE(-EPERM, w->ret_reason,
                       "can be changed by users other than root: %s belongs to %s (%s%s)", called(w, path),
-                      who, S_ISDIR(st->st_mode) ? MOVE_IT : "chown root ", S_ISDIR(st->st_mode) ? "" : path);
+                      who, S_ISDIR(st->st_mode) ? instead(w) : "chown root ",
+                      S_ISDIR(st->st_mode) ? "" : path);
     }
     if (S_ISLNK(st->st_mode))
         return 0; /* its mode means nothing; only who may write to its directory can replace it */

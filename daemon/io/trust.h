@@ -18,6 +18,8 @@ typedef struct TrustRules {
     bool sticky; /* what lies in a directory with the sticky bit cannot be renamed or removed by others
                     (inode(7)): enough for a file that is judged each time it is read, not for one whose
                     name others could take as soon as it is free */
+    const char *elsewhere; /* what to do instead where a directory is somebody's by right, such as /tmp or a
+                            home; NULL: "move it to a directory of root's own" */
     char **
         *looked; /* a strv that gets each path that was examined, including the one that is missing; NULL */
 } TrustRules;

@@ -332,7 +332,8 @@ int manager_reload(Manager *m)
     return r;
 }
 
-/* Reloads when a library of the configuration was installed, removed or replaced since. */
+/* Reloads when a library of the configuration was installed, removed or replaced since, or when others can
+ * change it now, or no more. */
 static void check_libraries(Manager *m)
 {
     char *stamp = setup_changed(m->setup);
@@ -343,7 +344,9 @@ static void check_libraries(Manager *m)
     }
     free(m->tried_stamp);
     m->tried_stamp = stamp; /* once, even if the file is refused meanwhile */
-    eventlog_line(LOG_INFO, "A library was installed, removed or replaced; checking all of them again.");
+    eventlog_line(
+        LOG_INFO,
+        "A library was installed, removed or replaced, or who can change it; checking all of them again.");
     (void)manager_reload(m);
 }
 

@@ -252,18 +252,18 @@ static int read_fingerprint(Span field, Span *ret, char **ret_error)
 /* What a spreadsheet makes of a time, as number_format(). */
 static const char *time_format(Span field)
 {
-    Span date = { field.p, field.n };
+    Span date = { field.p, 0 };
+    size_t dots = 0;
+    bool number = field.n > 0;
 
-    for (size_t i = 0; i < date.n; i++)
-        if (date.p[i] == ' ')
-            date.n = i;
-    if (is_number_with(date, "/") || (is_number_with(date, ".") && !memchr(date.p + date.n - 3, '.', 3)))
+    while (date.n < field.n && date.p[date.n] != ' ')
+        dots += date.p[date.n++] == '.';
+    if (is_number_with(date, "/") || (dots == 2 && is_number_with(date, ".")))
         return "a date in which day and month cannot be told apart; format the column like "
                "2026-01-08T06:00:01";
     for (size_t i = 0; i < field.n; i++)
-        if (!is_digit(field.p[i]) && field.p[i] != '.')
-            return NULL;
-    return field.n > 0 ? "a number, not a date and time; write it like 2026-01-08T06:00:01" : NULL;
+        number = number && (is_digit(field.p[i]) || field.p[i] == '.');
+    return number ? "a number, not a date and time; write it like 2026-01-08T06:00:01" : NULL;
 }
 
 static int read_time(MeasurementColumn column, Span field, usec_t after, usec_t *ret, bool *ret_offset,

@@ -1,6 +1,7 @@
 """Libraries that come, go and change on disk while the daemon runs."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -132,3 +133,24 @@ def test_version_of_a_replaced_library_stays_that_of_what_runs(world):
     world.do("restart-by-hand", unit="tor@a.service")
     wait_until(lambda: world.states() == {"a": "ok"}, "the new build")
     assert relay_property(world, "a", "Version") not in ("", version)
+
+
+def test_library_that_others_can_change_meanwhile(world):
+    """What was safe when it was chosen may not stay so: said with the next sample, as is that it is safe again."""
+    inside, outside = world.own_folder()
+    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
+    configure(world, inside / "libown.so", "*")
+    sampling(world, 1)
+    world.start_fake("a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    for path, mode in ((outside, 0o777), (outside / "libown.so", 0o646)):
+        before = path.stat().st_mode & 0o7777
+        path.chmod(mode)
+        wait_until(lambda: world.states() == {"a": "drifted"}, "the fault to be found")
+        where = "it" if path.suffix else str(inside)
+        assert re.search(f"runs {inside}/libown.so, which is refused now: {inside}/libown.so can be changed by users other "
+                         f"than root: {where} is writable by everybody", world.reason("a"))
+        path.chmod(before)
+        wait_until(lambda: world.states() == {"a": "ok"}, "it to be safe again")
+    assert restarts(world, "a") == (1, 0)

@@ -39,6 +39,8 @@ static const Case cases[] = {
     { "denied: one try, the failure is remembered", 0, NULL, "T", "T", true, CAUSE_DENIED, false,
       ACTION_RESTART },
     { "library gone", 0, NULL, "T", NULL, true, CAUSE_MISSING, false, ACTION_WRITE },
+    { "library became unsafe", 0, "bad", "T", "T", true, CAUSE_REFUSED, false, ACTION_NONE },
+    { "library unsafe, not loaded yet", 0, "bad", "T", NULL, true, CAUSE_REFUSED, false, ACTION_REFUSED },
     { "library gone, file stands", 0, NULL, "T", "T", true, CAUSE_MISSING, false, ACTION_NONE },
     { "unexplained in spite of our file", 0, NULL, "T", "T", true, CAUSE_UNKNOWN, false, ACTION_NONE },
     { "stopped", 0, NULL, "T", NULL, false, CAUSE_NONE, false, ACTION_WRITE },

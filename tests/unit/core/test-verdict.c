@@ -32,6 +32,7 @@ typedef struct Row {
     SecureMode secure;
     Origin origin;
     bool started_since;
+    const char *refusal; /* of the library */
     const char *manager;
     Variables process; /* by default what our drop-in says */
     Variables unit;    /* the same */
@@ -99,6 +100,7 @@ static Verdict judge(const Row *row)
         .running = row->unreadable ? NULL : &running,
         .process_environ =
             row->no_environ ? NULL : (char *const *)(row->process[0] ? row->process : assigned),
+        .refusal = row->refusal,
         .apparmor = row->apparmor,
         .system_allocator = row->system_allocator,
         .program = row->program,
@@ -664,6 +666,34 @@ static void test_library_gone_or_denied(void **state)
     check_rows(rows, ELEMENTSOF(rows));
 }
 
+/* It is there, and others could change it: that it is missing would be false, and that all is well, too. */
+static void test_unsafe(void **state)
+{
+    static const Row rows[] = {
+        { .what = "runs it",
+          .refusal = "/opt belongs to eve",
+          .cause = CAUSE_REFUSED,
+          .reason = "runs " MIMALLOC_FILE ", which is refused now: /opt belongs to eve" },
+        { .what = "does not run it",
+          .refusal = "/opt belongs to eve",
+          .path = "",
+          .process = NOTHING,
+          .unit = NOTHING,
+          .own_unwritten = true,
+          .cause = CAUSE_REFUSED,
+          .reason = "runs glibc, not mimalloc, which is refused: /opt belongs to eve" },
+        { .what = "told to load it, and has not",
+          .refusal = "/opt belongs to eve",
+          .path = "",
+          .cause = CAUSE_DENIED,
+          .reason = "the library " MIMALLOC " exists but was not loaded: hidden or denied by the unit's "
+                    "sandbox, or it was missing when the relay started" },
+    };
+
+    (void)state;
+    check_rows(rows, ELEMENTSOF(rows));
+}
+
 static void test_replaced(void **state)
 {
     static const Row rows[] = {
@@ -982,6 +1012,7 @@ int main(void)
         cmocka_unit_test(test_not_restarted),
         cmocka_unit_test(test_overridden),
         cmocka_unit_test(test_library_gone_or_denied),
+        cmocka_unit_test(test_unsafe),
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_other_ways),

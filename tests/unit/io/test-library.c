@@ -56,8 +56,9 @@ static void expect_refusal(const char *name, int error, const char *words)
         fail_msg("%s: %d (%s) instead of %d", name, r, reason ? reason : "no reason", error);
     expect_words(reason, words);
     assert_int_not_equal(reason[strlen(reason) - 1], '.');
-    assert_null(library.path);
-    assert_null(library.realpath);
+    if (error == -ENOENT)
+        assert_null(library.path);
+    library_clear(&library);
 }
 
 /* ---- names ---- */
@@ -338,14 +339,175 @@ static void test_own_library(void **state)
     expect_refusal(user, -ENOENT, "/mnt/libuser.so needs /mnt/libown-1.0.so, which is not installed");
 }
 
+/* ---- where what it needs is looked for ---- */
+
+#define OWNER_NOBODY 65534
+
+/* A library that needs libm (whose floor() it calls), with these flags for the linker. */
+static char *compile_with(const char *name, const char *const *flags)
+{
+    static const char source[] = "double floor(double); double f(double x) { return floor(x); }\n";
+    const char *all[8] = { "-shared", "-fno-builtin", "-Wl,--no-as-needed", "-lm" };
+    size_t n = 4;
+
+    for (; *flags; flags++)
+        all[n++] = *flags;
+    assert_true(n < ELEMENTSOF(all));
+    return scratch_compile(safe, name, source, all);
+}
+
+/* What the dynamic linker passes over, because it is for another class, and would not if it became another
+ * file. */
+static void write_other_class(const char *path)
+{
+    Elf32_Ehdr header = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB,
+                                       EV_CURRENT },
+                          .e_type = ET_DYN,
+                          .e_version = EV_CURRENT };
+
+    free(scratch_write("/", path + 1, &header, sizeof(header), 0644));
+}
+
+static void make_search_tree(void)
+{
+    static const struct {
+        const char *path;
+        mode_t mode;
+        uid_t owner;
+    } directories[] = {
+        { "/mnt/good", 0755, 0 },
+        { "/mnt/evil", 0755, OWNER_NOBODY },
+        { "/mnt/evil/root", 0755, 0 },
+        { "/mnt/open", 01777, 0 },
+        { "/mnt/caps", 0755, 0 },
+        { "/mnt/caps/glibc-hwcaps", 0755, 0 },
+        { "/mnt/caps/glibc-hwcaps/x86-64-v3", 0755, OWNER_NOBODY },
+        { "/mnt/old", 0755, 0 },
+        { "/mnt/old/tls", 0755, 0 },
+        { "/mnt/old/tls/haswell", 0757, 0 },
+        { "/mnt/file", 0755, 0 },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(directories); i++)
+        assert_int_equal(mkdir(directories[i].path, 0755) | chmod(directories[i].path, directories[i].mode) |
+                             chown(directories[i].path, directories[i].owner, 0),
+                         0);
+    write_other_class("/mnt/file/libm.so.6");
+    assert_int_equal(chown("/mnt/file/libm.so.6", OWNER_NOBODY, 0), 0);
+    assert_int_equal(symlink("/mnt/evil/root", "/mnt/link"), 0);
+}
+
+/* As ld.so(8) says, in RPATH and RUNPATH alike: no directory of it may be one in which others can put
+ * something, whether it is there yet or not, nor one below it that the dynamic linker looks into first. */
+static void test_search_path(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *words; /* NULL: accepted */
+    } table[] = {
+        { "/mnt/good", NULL },
+        { "$ORIGIN", NULL },
+        { "/mnt/none/yet", NULL },
+        { "/mnt/libsearch.so/x", NULL }, /* no directory, and never one of others */
+        { "/mnt/evil", "/mnt/libsearch.so looks for libraries in /mnt/evil (KIND), which can be changed by "
+                       "users other than root: it "
+                       "belongs to user \"nobody\" (patchelf --remove-rpath /mnt/libsearch.so)" },
+        { "/mnt/evil/none/yet",
+          "in /mnt/evil/none/yet (KIND), which can be changed by users other than root: /mnt/evil" },
+        { "/mnt/evil/root", ": /mnt/evil belongs to user" },
+        { "/mnt/link/", ": /mnt/evil belongs to user" },
+        { "/mnt/open", "it is writable by everybody, mode 1777 (patchelf --remove-rpath /mnt/libsearch.so)" },
+        { "$ORIGIN/evil", "in /mnt/evil (KIND)" },
+        { "${ORIGIN}/../mnt/evil", "in /mnt/../mnt/evil (KIND)" },
+        { "/mnt/good:/mnt/evil", "in /mnt/evil (KIND)" },
+        { "/mnt/evil:/mnt/good", "in /mnt/evil (KIND)" },
+        { "/mnt/caps", "in /mnt/caps/glibc-hwcaps/x86-64-v3 (KIND), which can be changed by users" },
+        { "/mnt/old",
+          "in /mnt/old/tls/haswell (KIND), which can be changed by users other than root: it is writable" },
+        { "/mnt/file",
+          "finds /mnt/file/libm.so.6 (KIND), which can be changed by users other than root: it belongs to" },
+        { "lib", "looks for libraries in \"lib\" (KIND), relative to wherever a program is started" },
+        { "/mnt/good:", "looks for libraries in \"\" (KIND), relative" },
+        { "/usr/$LIB", "looks for libraries in \"/usr/$LIB\" (KIND), and only $ORIGIN is followed here" },
+    };
+    static const char *const kinds[][2] = { { "RUNPATH", "-Wl,--enable-new-dtags" },
+                                            { "RPATH", "-Wl,--disable-new-dtags" } };
+
+    if (!safe)
+        skip_because("only root, with a mount of its own, has a folder that is root's all the way");
+    make_search_tree();
+    for (size_t i = 0; i < ELEMENTSOF(table) * ELEMENTSOF(kinds); i++) {
+        const char *const *kind = kinds[i % ELEMENTSOF(kinds)], *words = table[i / ELEMENTSOF(kinds)].words;
+        _cleanup_(freep) char *flag = xasprintf("-Wl,-rpath,%s", table[i / ELEMENTSOF(kinds)].path);
+        _cleanup_(freep) char *path =
+            compile_with("libsearch.so", (const char *const[]){ flag, kind[1], NULL });
+        _cleanup_(library_clear) Library library = { 0 };
+        _cleanup_(freep) char *reason = NULL, *expected = NULL;
+        int r = library_resolve(path, PROBE, &library, &reason);
+        const char *at = words ? strstr(words, "KIND") : NULL;
+
+        expected = at ? xasprintf("%.*s%s%s", (int)(at - words), words, kind[0], at + 4) : xstrdup(words);
+        if (r != (words ? -EPERM : 0))
+            fail_msg("%s: %d %s", flag, r, reason ? reason : "");
+        if (words)
+            expect_words(reason, expected);
+    }
+}
+
+/* The needed library of a needed library is looked for by their paths, too. */
+static void test_search_path_of_needed(void **state)
+{
+    (void)state;
+    if (!safe)
+        skip_because("only root, with a mount of its own, has a folder that is root's all the way");
+    _cleanup_(freep) char *inner =
+        compile_with("libinner.so",
+                     (const char *const[]){ "-Wl,-rpath,/mnt/evil2", "-Wl,-soname,/mnt/libinner.so", NULL });
+    _cleanup_(freep) char *outer = compile_with("libouter.so", (const char *const[]){ inner, NULL });
+
+    assert_int_equal(mkdir("/mnt/evil2", 0755) | chown("/mnt/evil2", OWNER_NOBODY, 0), 0);
+    expect_refusal(outer, -EPERM,
+                   "/mnt/libinner.so looks for libraries in /mnt/evil2 (RUNPATH), which can be");
+    assert_int_equal(chown("/mnt/evil2", 0, 0), 0);
+    _cleanup_(library_clear) Library library = { 0 };
+    _cleanup_(freep) char *reason = NULL;
+    if (library_resolve(outer, PROBE, &library, &reason) < 0)
+        fail_msg("%s", reason);
+
+    /* What was found safe is looked at again cheaply: it differs as soon as it may not be safe any more, and
+     * not when another file comes into a directory. */
+    _cleanup_(freep) char *before = library_guard(library.looked), *same = NULL, *after = NULL;
+    free(scratch_write("/mnt/evil2", "another", "", 0, 0644));
+    same = library_guard(library.looked);
+    assert_string_equal(before, same);
+    assert_int_equal(chmod("/mnt/evil2", 0777), 0);
+    after = library_guard(library.looked);
+    assert_string_not_equal(before, after);
+
+    /* So it is with one that is refused: when it is mended, that is seen. */
+    library_clear(&library);
+    assert_int_equal(library_resolve(outer, PROBE, &library, &reason), -EPERM);
+    _cleanup_(freep) char *refused = library_guard(library.looked), *mended = NULL;
+    assert_string_equal(library.path, outer); /* it is known, and refused */
+    assert_int_equal(chmod("/mnt/evil2", 0755), 0);
+    mended = library_guard(library.looked);
+    assert_string_not_equal(refused, mended);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_packages),      cmocka_unit_test(test_installed),
-        cmocka_unit_test(test_names_refused), cmocka_unit_test(test_package_hint),
-        cmocka_unit_test(test_no_probe),      cmocka_unit_test(test_elf),
-        cmocka_unit_test(test_build_id),      cmocka_unit_test(test_below_tmp),
+        cmocka_unit_test(test_packages),
+        cmocka_unit_test(test_installed),
+        cmocka_unit_test(test_names_refused),
+        cmocka_unit_test(test_package_hint),
+        cmocka_unit_test(test_no_probe),
+        cmocka_unit_test(test_elf),
+        cmocka_unit_test(test_build_id),
+        cmocka_unit_test(test_below_tmp),
         cmocka_unit_test(test_own_library),
+        cmocka_unit_test(test_search_path),
+        cmocka_unit_test(test_search_path_of_needed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
