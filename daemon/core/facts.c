@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#define BUILT_IN "built-in"
+#define WORD_MAX 64 /* bytes of a name that a relay chose */
+
 void allocator_facts_clear(AllocatorFacts *a)
 {
     free(a->path);
@@ -203,16 +206,33 @@ bool process_is_new(usec_t started, usec_t now)
            now - started < PROCESS_NEW; /* one from the future is old: the clock was set back */
 }
 
+/* A file's name as a word that can stand in a column, a row of a fleet entry or a report: a relay maps files
+ * of any name. */
+static char *word_of(const char *name)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-@/";
+    char *word = xstrndup(name, WORD_MAX);
+
+    for (char *p = word; *(p += strspn(p, plain)); p++)
+        *p = '?';
+    return word;
+}
+
 /* What runs and goes by no name of the configuration. */
-static char *name_of_library(const MappedLibrary *running)
+static char *name_of_library(const Config *config, const MappedLibrary *running)
 {
     const char *slash = running->path ? strrchr(running->path, '/') : NULL;
 
     if (running->family != FAMILY_OTHER)
         return xstrdup(family_to_string(running->family));
     if (running->origin == ORIGIN_PROGRAM)
-        return xstrdup("built-in");
-    return printable(slash ? slash + 1 : running->path, SIZE_MAX); /* a relay maps files of any name */
+        return xstrdup(BUILT_IN);
+    char *name = word_of(slash + 1);
+    if (config_find_allocator(config, name) < 0 && family_from_string(name) < 0 && !streq(name, BUILT_IN) &&
+        !streq(name, "-"))
+        return name;
+    free(name); /* a file that is called like an allocator does not become it */
+    return word_of(running->path);
 }
 
 static void name_running(const HostFacts *h, RelayFacts *r, bool same_library)
@@ -226,7 +246,7 @@ static void name_running(const HostFacts *h, RelayFacts *r, bool same_library)
         realpaths[i] = h->allocators[i].realpath;
     ssize_t i = identify_allocator(c, realpaths, running, r->process.environ, g ? g->allocator : SIZE_MAX);
     free(r->running);
-    r->running = i >= 0 ? xstrdup(c->allocators[i].name) : name_of_library(running);
+    r->running = i >= 0 ? xstrdup(c->allocators[i].name) : name_of_library(c, running);
     if (running->deleted && same_library && !isempty(r->version))
         return; /* what is on disk now is another build; what we knew of this one stays true */
     free(r->version);
