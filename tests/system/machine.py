@@ -126,14 +126,21 @@ class Machine:
 
     # --- commands and files ---
 
-    def run(self, command, timeout=120):
-        """A shell command in the machine; the CompletedProcess, whatever its status."""
+    def command(self, command):
         if not isinstance(command, str):
             command = shlex.join(command)
-        return subprocess.run(
-            ["nsenter", "-t", str(self.leader), "-a", "--", "env", "-i",
-             *[f"{k}={v}" for k, v in ENVIRONMENT.items()], "sh", "-c", command],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+        return ["nsenter", "-t", str(self.leader), "-a", "--", "env", "-i",
+                *[f"{k}={v}" for k, v in ENVIRONMENT.items()], "sh", "-c", command]
+
+    def run(self, command, timeout=120):
+        """A shell command in the machine; the CompletedProcess, whatever its status."""
+        return subprocess.run(self.command(command), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=timeout)
+
+    def start(self, command):
+        """One that goes on beside the test; its Popen."""
+        return subprocess.Popen(self.command(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
 
     def sh(self, command, timeout=120):
         """Its standard output; a failed command fails the test."""
@@ -157,6 +164,18 @@ class Machine:
         temporary.chmod(mode)
         temporary.rename(where)
 
+    def install_library(self, source, path):
+        """Compiles a library of the tests' own for the machine; path: where it goes."""
+        built = REPO / "build/tests" / pathlib.Path(path).name
+        built.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-fno-builtin", "-Wno-nonnull-compare", "-shared", "-fPIC",
+                        "-D_GNU_SOURCE", "-o", f"{built}.{os.getpid()}", HERE / source], check=True)
+        os.rename(f"{built}.{os.getpid()}", built)
+        self.path(path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.path(path + ".new").write_bytes(built.read_bytes())
+        self.path(path + ".new").chmod(0o644)
+        self.path(path + ".new").rename(self.path(path))
+
     def exists(self, path):
         return os.path.lexists(self.path(path))
 
@@ -174,6 +193,12 @@ class Machine:
 
     def prop(self, unit, name):
         return self.sh(["systemctl", "show", "-P", name, unit]).strip()
+
+    def show_all(self, units, *properties):
+        """One {property: value} for each of the units."""
+        out = self.systemctl("show", "-p", ",".join(properties), *units)
+        return [dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+                for block in out.strip().split("\n\n")]
 
     def is_active(self, unit):
         return self.run(["systemctl", "is-active", "-q", unit]).returncode == 0
@@ -204,6 +229,18 @@ class Machine:
     def starts(self, relay):
         """How often systemd has started the relay since the mark, whoever asked for it."""
         return len(self.journal("_PID=1", "MESSAGE_ID=39f53479d3a045ac8e11786248231fbf", f"UNIT={self.unit(relay)}"))
+
+    def asked_starts(self):
+        """{relay: how often since the mark somebody had systemd start it}: all starts, those that failed as well, but
+        those that Restart= brought about."""
+        counts = dict.fromkeys(self.names, 0)
+        started, failed, scheduled = ("39f53479d3a045ac8e11786248231fbf", "be02cf6855d2428ba40df7e9d022f03d",
+                                      "5eb03494b6584870a536b337290809b3")
+        for e in self.journal("_PID=1", *(f"MESSAGE_ID={i}" for i in (started, failed, scheduled))):
+            relay = e.get("UNIT", "").removeprefix("tor@").removesuffix(".service")
+            if relay in counts:
+                counts[relay] += -1 if e["MESSAGE_ID"] == scheduled else 1
+        return counts
 
     def invocations(self):
         return {name: self.invocation(name) for name in self.names}
@@ -280,7 +317,7 @@ class Machine:
                         self.journal_text)
         return self.events(*names, relay=relay)
 
-    def journal_text(self):
+    def journal_text(self, most=150):
         """What the daemon and systemd said about it since the mark, without the samples."""
         samples = {self.MESSAGES["sample-relay"], self.MESSAGES["sample-fleet"]}
         lines = []
@@ -289,7 +326,7 @@ class Machine:
                 second = int(e["__REALTIME_TIMESTAMP"]) / 1e6
                 reason = f"  [{e['RELAYALLOC_REASON']}]" if e.get("RELAYALLOC_REASON") else ""
                 lines.append(f"{second % 1000:7.3f} {e.get('SYSLOG_IDENTIFIER')}: {e['MESSAGE']}{reason}")
-        return "\n".join(lines[-150:])
+        return "\n".join(lines[-most:])
 
     # --- waiting ---
 

@@ -3,33 +3,17 @@ relays (at least 6)."""
 
 import json
 import os
-import subprocess
 
 import pytest
-
-from machine import REPO
 
 RELAYS = int(os.environ.get("FLEET", "6"))
 BROKEN = "/usr/local/lib/relay-test/libbroken.so"
 
 
-@pytest.fixture(scope="module")
-def broken_library():
-    built = REPO / "build/tests/libbroken.so"
-    built.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-fno-builtin", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", built,
-                    REPO / "tests/system/broken-malloc.c"], check=True)
-    return built.read_bytes()
-
-
 @pytest.fixture
-def broken(fresh, broken_library):
+def broken(fresh):
     def put(path=BROKEN):
-        where = fresh.path(path)
-        where.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        fresh.path(path + ".new").write_bytes(broken_library)
-        fresh.path(path + ".new").chmod(0o644)
-        fresh.path(path + ".new").rename(where)
+        fresh.install_library("broken-malloc.c", path)
     put()
     yield fresh, put
     fresh.sh("rm -rf /usr/local/lib/relay-test /home/relay-test")

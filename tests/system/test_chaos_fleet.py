@@ -1,0 +1,11 @@
+"""One round of chaos with a large fleet: what grows with the number of relays shows in no other."""
+
+import chaos
+
+RELAYS = 40
+
+
+def test_one_round(machine, figures):
+    stories, told = chaos.run_rounds(chaos.Host(machine), chaos.first_seed(40), 1)
+    figures(told)
+    assert not stories, "\n\n".join(stories)
