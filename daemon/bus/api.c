@@ -128,8 +128,9 @@ static int get_manager_count(sd_bus *bus, const char *path, const char *interfac
         { "RelaysBusy", RELAY_RESTARTING, RELAY_SETTLING },
         { "RelaysFailed", RELAY_FAILED, RELAY_FAILED },
         { "RelaysDrifted", RELAY_DRIFTED, RELAY_DRIFTED },
+        { "RelaysDown", RELAY_DOWN, RELAY_DOWN },
         { "RelaysStopped", RELAY_STOPPED, RELAY_STOPPED },
-        { "RelaysObserved", RELAY_OBSERVED, RELAY_OBSERVED },
+        { "RelaysObserved", RELAY_OBSERVED, RELAY_REVERTED },
     };
     const Manager *m = userdata;
     const RunCounts counts = run_counts(m);
@@ -319,6 +320,7 @@ static const sd_bus_vtable manager_vtable[] = {
     MANAGER_COUNT("RelaysBusy"),
     MANAGER_COUNT("RelaysFailed"),
     MANAGER_COUNT("RelaysDrifted"),
+    MANAGER_COUNT("RelaysDown"),
     MANAGER_COUNT("RelaysStopped"),
     MANAGER_COUNT("RelaysObserved"),
     MANAGER_TEXT("Rollout"),
@@ -416,9 +418,9 @@ static int on_manager_changed(sd_event_source *source, uint64_t usec, void *user
         return 0;
     (void)sd_bus_emit_properties_changed(
         m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError", "Relays", "RelaysOk",
-        "RelaysPending", "RelaysBusy", "RelaysFailed", "RelaysDrifted", "RelaysStopped", "RelaysObserved",
-        "Rollout", "RolloutID", "RolloutReason", "RolloutResult", "RolloutWave", "RolloutWaves",
-        "RolloutTotal", "RolloutDone", "RolloutFailed", "RolloutStarted", NULL);
+        "RelaysPending", "RelaysBusy", "RelaysFailed", "RelaysDrifted", "RelaysDown", "RelaysStopped",
+        "RelaysObserved", "Rollout", "RolloutID", "RolloutReason", "RolloutResult", "RolloutWave",
+        "RolloutWaves", "RolloutTotal", "RolloutDone", "RolloutFailed", "RolloutStarted", NULL);
     (void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RolloutChanged", "tsuuu", run_id(m),
                              run_word(m), (uint32_t)c.done, (uint32_t)c.failed, (uint32_t)c.total);
     return 0;

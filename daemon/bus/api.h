@@ -27,7 +27,7 @@
  * Properties; times are µs realtime, 0: none
  *     Version s, ConfigPath s, ConfigLoaded t, ConfigError s (the problems of the last refused file; "")
  *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u,
- *     RelaysDrifted u, RelaysStopped u, RelaysObserved u
+ *     RelaysDrifted u, RelaysDown u, RelaysStopped u, RelaysObserved u
  *     Rollout s: idle | running | waiting (outside its window) | paused | halted | aborted
  *     RolloutID t: counts up, 0: none yet
  *     RolloutReason s: why it halted or waits; ""

@@ -58,6 +58,7 @@ void relay_facts_clear(RelayFacts *r)
     free(r->running);
     free(r->version);
     free(r->reason);
+    free(r->down);
     free(r->fresh_invocation);
     *r = (RelayFacts){ 0 };
 }
@@ -460,6 +461,19 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
     return p;
 }
 
+/* In systemd's words, and with what was known of it before. */
+static char *down_text(const RelayFacts *r)
+{
+    const UnitInfo *info = r->info;
+    const char *state = info->active == ACTIVE_FAILED       ? "failed"
+                        : info->active == ACTIVE_ACTIVATING ? "crashes again and again"
+                                                            : "its reload failed";
+
+    return xasprintf("%s (result \"%s\", %u restart%s by systemd)%s%s", state,
+                     info->result ? info->result : "?", info->n_restarts, info->n_restarts == 1 ? "" : "s",
+                     r->reason ? "; " : "", r->reason ? r->reason : "");
+}
+
 static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *take_reason)
 {
     const Refusal *failed = failed_before(h, r);
@@ -473,6 +487,8 @@ static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *
         r->failed_before = true;
         r->reason = xstrdup(refusal_reason(failed));
     }
+    free(r->down);
+    r->down = unit_failed(r->info) ? down_text(r) : NULL;
 }
 
 void facts_plan_one(const HostFacts *h, RelayFacts *r)
@@ -509,6 +525,8 @@ Plan *facts_plan(const HostFacts *h, RelayFacts *const *relays, size_t n)
 
 const char *facts_reason(const RelayFacts *r)
 {
+    if (r->down)
+        return r->down;
     if (r->action == ACTION_REFUSED && r->reason)
         return r->reason; /* why nothing is done about it says more than what is wrong */
     return r->verdict.reason ? r->verdict.reason : r->reason;
@@ -518,6 +536,8 @@ RelayState facts_state(const HostFacts *h, const RelayFacts *r, const Step *step
 {
     return relay_state(&(StateFacts){
         .assigned = facts_target(h, r) != NULL,
+        .reverted = r->reverted && r->group != GROUP_NONE,
+        .down = unit_failed(r->info),
         .up = unit_up(r->info),
         .under_way = step != NULL,
         .step = step ? *step : STEP_WAITING,

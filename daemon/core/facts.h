@@ -87,6 +87,7 @@ typedef struct RelayFacts {
     char *fresh_invocation; /* one that is known to have begun after our drop-in was loaded; NULL */
     Verdict verdict;
     Action action;
+    char *down;         /* why systemd says that it is not up; NULL: it is, or is not meant to be */
     char *reason;       /* of the action, or of the failure that is remembered; NULL */
     bool failed_before; /* the action is refused because of a failure that is remembered */
 } RelayFacts;

@@ -8,8 +8,10 @@ static const char *const names[_RELAY_STATE_MAX] = {
     [RELAY_SETTLING] = "settling",
     [RELAY_FAILED] = "failed",
     [RELAY_DRIFTED] = "drifted",
+    [RELAY_DOWN] = "down",
     [RELAY_STOPPED] = "stopped",
     [RELAY_OBSERVED] = "observed",
+    [RELAY_REVERTED] = "reverted",
 };
 
 const char *relay_state_to_string(RelayState s)
@@ -52,6 +54,8 @@ RelayState relay_state(const StateFacts *f)
             return RELAY_SETTLING;
         return f->step == STEP_WAITING ? RELAY_PENDING : RELAY_RESTARTING;
     }
+    if (f->down) /* whatever else is wrong with it */
+        return RELAY_DOWN;
     if (f->remembered_failure)
         return RELAY_FAILED;
     if (!f->up)
@@ -68,11 +72,11 @@ RelayState relay_state(const StateFacts *f)
         break;
     }
     if (!f->assigned)
-        return RELAY_OBSERVED;
+        return f->reverted ? RELAY_REVERTED : RELAY_OBSERVED;
     return f->cause == CAUSE_NONE ? RELAY_OK : RELAY_DRIFTED;
 }
 
 bool relay_state_fine(RelayState s)
 {
-    return s == RELAY_OK || s == RELAY_STOPPED || s == RELAY_OBSERVED;
+    return s == RELAY_OK || s == RELAY_STOPPED || s == RELAY_OBSERVED || s == RELAY_REVERTED;
 }

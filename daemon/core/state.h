@@ -11,8 +11,11 @@ typedef enum RelayState {
     RELAY_SETTLING,   /* moved and proved; must stay up for a while */
     RELAY_FAILED,     /* could not be moved */
     RELAY_DRIFTED,    /* runs something else than assigned, and nothing will be done about it by itself */
-    RELAY_STOPPED,    /* has no process */
-    RELAY_OBSERVED,   /* in no group */
+    RELAY_DOWN,    /* systemd wants it up, and it is not: it failed, reached its start limit, or crashes again
+                      and    again */
+    RELAY_STOPPED, /* has no process, by somebody's will */
+    RELAY_OBSERVED, /* in no group */
+    RELAY_REVERTED, /* an operator took it out of its group */
     _RELAY_STATE_MAX,
     _RELAY_STATE_INVALID = -1,
 } RelayState;
@@ -25,7 +28,9 @@ char *relay_states_summary(size_t n, const char *noun, const size_t counts[_RELA
 
 typedef struct StateFacts {
     bool assigned; /* a group takes it */
+    bool reverted; /* an operator took it out of its group */
     bool up;
+    bool down;      /* it is not up, and systemd wants it up */
     bool under_way; /* in the rollout, at `step` */
     Step step;
     bool remembered_failure; /* this relay with this allocator failed before and was refused since */

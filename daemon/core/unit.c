@@ -33,3 +33,12 @@ bool unit_stopped(const UnitInfo *info)
            (info->active == ACTIVE_DEACTIVATING ||
             (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success") && info->job == 0));
 }
+
+bool unit_failed(const UnitInfo *info)
+{
+    if (!info)
+        return false;
+    return info->active == ACTIVE_FAILED ||
+           (info->active == ACTIVE_ACTIVATING && streq_null(info->sub_state, "auto-restart")) ||
+           (info->active == ACTIVE_RELOADING && info->main_pid == 0);
+}

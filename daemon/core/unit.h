@@ -39,5 +39,8 @@ DEFINE_CLEANUP(UnitInfo, unit_info_free)
 bool unit_masked(const UnitInfo *info);
 /* Did somebody stop it, or is just doing so? (not: it failed, or it is on its way up) */
 bool unit_stopped(const UnitInfo *info);
+/* Does systemd want it up, and it is not: failed, waiting to be started again after a crash, or reloading
+ * without a main process (systemd 257 stays so for minutes when a reload of the unit fails)? */
+bool unit_failed(const UnitInfo *info);
 /* Does it serve: active (or reloading), with a main process? `info` may be NULL. */
 bool unit_up(const UnitInfo *info);

@@ -61,7 +61,8 @@ enum { VERIFY_RELAY, VERIFY_STATE, VERIFY_REASON };
 static const Column verify_columns[] = {
     [VERIFY_RELAY] = { "RELAY", COLUMN_TEXT, "name of the relay" },
     [VERIFY_STATE] = { "STATE", COLUMN_TEXT,
-                       "ok, pending, restarting, settling, failed, drifted, stopped, observed" },
+                       "ok, pending, restarting, settling, failed, drifted, down, stopped, observed, "
+                       "reverted" },
     [VERIFY_REASON] = { "REASON", COLUMN_PROSE, "why it is not as assigned" },
 };
 

@@ -28,7 +28,8 @@ static const Column list_columns[] = {
     [LIST_RUNNING] = { "RUNNING", COLUMN_TEXT, "allocator that its process runs, proved" },
     [LIST_VERSION] = { "VERSION", COLUMN_TEXT, "version of that" },
     [LIST_STATE] = { "STATE", COLUMN_TEXT,
-                     "ok, pending, restarting, settling, failed, drifted, stopped, observed" },
+                     "ok, pending, restarting, settling, failed, drifted, down, stopped, observed, "
+                     "reverted" },
     [LIST_RSS] = { "RSS", COLUMN_BYTES, "resident memory" },
     [LIST_PEAK] = { "PEAK", COLUMN_BYTES, "peak of resident memory" },
     [LIST_SINCE] = { "SINCE", COLUMN_TIME, "start of its process" },
@@ -157,12 +158,12 @@ static GroupSum *group_sum(GroupSums *sums, const char *name, const char *alloca
 static void add_to_group(GroupSums *sums, const FleetRow *row)
 {
     GroupSum *sum = group_sum(sums, row->group, row->assigned);
-    /* One that was reverted is observed, too, but does not run what its group assigns. */
-    bool reverted =
-        streq(row->state, "observed") && !isempty(row->group) && !streq_null(row->running, sum->allocator);
+    /* One that was reverted need not run what its group assigns. */
+    bool reverted = streq(row->state, "reverted") && !streq_null(row->running, sum->allocator);
 
     sum->relays++;
-    sum->ok += streq(row->state, "ok") || (streq(row->state, "observed") && !reverted);
+    sum->ok += streq(row->state, "ok") || streq(row->state, "observed") ||
+               (streq(row->state, "reverted") && !reverted);
     sum->stopped += streq(row->state, "stopped");
     sum->other += reverted || !state_is_fine(row->state);
     sum->running += row->rss > 0;

@@ -105,11 +105,24 @@ static void print_relays_of(FILE *f, const CtlOptions *options, const Fleet *fle
         status_field(f, "", "and %zu more; \"relayallocctl verify\" shows all", n - REASONS_SHOWN);
 }
 
+static bool fleet_has(const Fleet *fleet, const char *state)
+{
+    for (size_t i = 0; i < fleet->n; i++)
+        if (streq(fleet->rows[i].state, state))
+            return true;
+    return false;
+}
+
 static void print_fleet(FILE *f, const CtlOptions *options, const Fleet *fleet)
 {
     _cleanup_(freep) char *summary = fleet_summary(fleet, "");
 
     status_field(f, "Fleet", "%s", summary);
+    print_relays_of(f, options, fleet, "Down", "down");
+    if (fleet_has(fleet, "down"))
+        status_field(f, "",
+                     "see \"journalctl -u UNIT\"; when the cause is fixed: \"systemctl reset-failed UNIT; "
+                     "systemctl start UNIT\"");
     print_relays_of(f, options, fleet, "Failed", "failed");
     print_relays_of(f, options, fleet, "Drifted", "drifted");
 }

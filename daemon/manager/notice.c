@@ -232,7 +232,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
     default:
         break;
     }
-    (void)memory_save(run->manager);
+    run->unsaved = true;
 }
 
 /* Owned by the caller. */

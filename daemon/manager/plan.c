@@ -53,7 +53,8 @@ static void log_proof(Relay *relay)
     _cleanup_(freep) char *words = NULL;
 
     if (!relay_up(relay) || !relay->facts.process.readable ||
-        (relay->state != RELAY_OK && relay->state != RELAY_DRIFTED && relay->state != RELAY_OBSERVED))
+        (relay->state != RELAY_OK && relay->state != RELAY_DRIFTED && relay->state != RELAY_OBSERVED &&
+         relay->state != RELAY_REVERTED))
         return;
     words = xasprintf("%s %s %s %s %s", relay_state_to_string(relay->state), relay->facts.info->invocation,
                       relay->facts.running, relay->facts.version,

@@ -47,12 +47,13 @@ static void tell_presence(Relay *relay)
     if (relay->measured && relay->told_down) {
         relay->told_down = false;
         eventlog_write(MESSAGE_RELAY_UP, &e, "%s is up again.", relay->facts.name);
-    } else if (!relay->measured && !relay->told_down && relay->seen_up && relay->run_item == SIZE_MAX &&
-               !relay_up(relay)) {
+    } else if (!relay->measured && !relay->told_down && (relay->seen_up || relay->state == RELAY_DOWN) &&
+               relay->run_item == SIZE_MAX && !relay_up(relay)) {
         /* not one that cannot be read, or has just ended: systemd's word is awaited */
         relay->told_down = true;
-        eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down: no samples until it is up again.",
-                       relay->facts.name);
+        e.reason = relay->facts.down;
+        eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down%s%s: no samples until it is up again.",
+                       relay->facts.name, e.reason ? ", " : "", e.reason ? e.reason : "");
     }
 }
 

@@ -144,3 +144,39 @@ def test_crash_looping_relay_is_moved_off_its_library(world):
     world.manager("Resume")
     wait_until(lambda: world.said("Rollout 2 finished: 1 done, 0 failed") or world.said("Rollout 2 halted"), "the end")
     assert world.said("Rollout 2 finished") and world.states() == {"a": "ok"} and not world.runs("a", LIBRARY)
+
+
+# ---- down ----
+
+FAILED = {"active": "failed", "sub": "failed", "result": "exit-code"}
+
+
+@pytest.mark.parametrize("values, why", [
+    (FAILED, 'failed (result "exit-code", 0 restarts by systemd)'),
+    ({"active": "activating", "sub": "auto-restart", "result": "signal", "n_restarts": 7},
+     'crashes again and again (result "signal", 7 restarts by systemd)'),
+    ({"active": "reloading", "sub": "reload-notify", "result": "success"},
+     'its reload failed (result "success", 0 restarts by systemd)'),
+])
+def test_relay_that_systemd_wants_up_is_down_and_not_stopped(world, values, why):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.do("set", unit="tor@a.service", values=values)
+    wait_until(lambda: world.states() == {"a": "down", "b": "ok"}, "the state")
+    assert world.reason("a") == why and world.property("RelaysDown") == 1
+    assert {str(r[0]): str(r[1]) for r in world.manager("Verify")} == {"a": "down", "b": "ok"}
+    world.do("restart-by-hand", unit="tor@a.service")
+    wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "the state")
+
+
+def test_relay_that_failed_while_the_daemon_was_away_is_logged(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.stop()
+    world.do("set", unit="tor@a.service", values=FAILED)
+    text = world.config.read_text()
+    world.config.write_text(text + "sample = { interval = 1; };\n")
+    world.start()
+    world.wait_said("a is down, failed .*: no samples until it is up again")

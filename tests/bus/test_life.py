@@ -92,7 +92,7 @@ def test_library_change_is_no_new_file(world):
     state.write_text(text)
     world.start()
     world.wait_ready(times=2)
-    assert world.states() == {"a": "observed", "b": "ok"}
+    assert world.states() == {"a": "reverted", "b": "ok"}
     world.write_config(GROUP, "settle = 0; canary = 0; parallel = 2;")
     world.manager("Reload")
     wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "a new file to count")

@@ -107,7 +107,7 @@ def test_revert_is_a_rollout(world):
     assert not list(world.root.iterdir()), "the folders go with our files"
     world.stop()
     world.start()
-    wait_until(lambda: world.log.read_text().count("started.") == 2 and set(world.states().values()) == {"observed"}, "reverted stays reverted")
+    wait_until(lambda: world.log.read_text().count("started.") == 2 and set(world.states().values()) == {"reverted"}, "reverted stays reverted")
     assert restarts(world, "a") == (2, 0)
     with pytest.raises(dbus.DBusException, match="No relay named"):
         world.manager("Revert", ["nobody"])

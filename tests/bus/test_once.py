@@ -104,7 +104,7 @@ def test_relay_that_cannot_be_reverted_is_not_restarted_for_ever(world):
     world.do("forget-scripts")
     world.manager("Revert", ["a"])  # the operator has mended it
     world.wait_said("Rollout 3 finished: 1 done")
-    assert world.states() == {"a": "observed", "b": "ok"}
+    assert world.states() == {"a": "reverted", "b": "ok"}
 
 
 def test_dropin_that_cannot_be_removed_is_not_tried_for_ever(world):

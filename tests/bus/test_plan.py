@@ -78,10 +78,10 @@ def test_revert_is_remembered_by_the_text_of_the_file(world):
     world.wait_said("Rollout 1 finished: 2 done")
     world.manager("Revert", ["a"])
     world.wait_said("Rollout 2 finished: 1 done")
-    assert world.states() == {"a": "observed", "b": "ok"}
+    assert world.states() == {"a": "reverted", "b": "ok"}
     world.stop()
     os.utime(world.config)
-    assert listed(world) == {"a": "observed", "b": "ok"}
+    assert listed(world) == {"a": "reverted", "b": "ok"}
     assert planned(world) == {}
 
 

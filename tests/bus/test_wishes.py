@@ -127,8 +127,9 @@ def test_failed_relay_that_is_left_so_is_shown_as_it_is(world):
     world.wait_said("Rollout 1 halted")
     assert restarts(world, "a") == (1, 0)
     wait_until(lambda: relay_property(world, "a", "MainPID") == 0, "its end to be seen")
-    wait_until(lambda: world.states()["a"] == "failed", "its state: nobody stopped it")
-    assert "failed" in relay_property(world, "a", "Reason")
+    wait_until(lambda: world.states()["a"] == "down", "its state: nobody stopped it")
+    assert 'failed (result "exit-code"' in relay_property(world, "a", "Reason")
+    assert "its restart job ended" in relay_property(world, "a", "Reason"), "and why"
 
 
 def relay_property(world, relay, name):
@@ -218,7 +219,7 @@ def test_resume_of_a_pause_forgets_no_failure(world):
     world.manager("Revert", ["b"])  # a rollout, in which the other one would be, too
     world.wait_said("Rollout 2 finished")
     assert world.said("Rollout 2 finished: 1 done, 0 failed") and restarts(world, "a") == (1, 1)
-    assert world.states() == {"a": "failed", "b": "observed"}
+    assert world.states() == {"a": "failed", "b": "reverted"}
 
 
 def test_abort_does_not_weaken_a_halt(world):

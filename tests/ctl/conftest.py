@@ -120,7 +120,7 @@ class Daemon:
                  "RolloutReason": "", "RolloutResult": "none"}
         numbers = {"ConfigLoaded": NOW - HOUR, "RolloutID": 0, "RolloutStarted": 0, "RolloutEnds": 0}
         small = dict.fromkeys(["Relays", "RelaysOk", "RelaysPending", "RelaysBusy", "RelaysFailed", "RelaysDrifted",
-                               "RelaysStopped", "RelaysObserved", "RolloutWave", "RolloutWaves", "RolloutTotal",
+                               "RelaysDown", "RelaysStopped", "RelaysObserved", "RolloutWave", "RolloutWaves", "RolloutTotal",
                                "RolloutDone", "RolloutFailed"], 0)
         lines = []
         for kind, values in (("s", known), ("t", numbers), ("u", small)):

@@ -356,7 +356,7 @@ def test_groups(ctl, fleet):
 
 
 def test_groups_do_not_call_a_reverted_relay_ok(ctl, daemon):
-    daemon.says([relay("a"), relay("b", "observed", assigned="", running="glibc")])
+    daemon.says([relay("a"), relay("b", "reverted", assigned="", running="glibc")])
     row = ctl("groups", "--json=short").json[0]
     assert (row["group"], row["relays"], row["ok"], row["differ"]) == ("A", 2, 1, 1)
 

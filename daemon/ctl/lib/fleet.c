@@ -309,8 +309,9 @@ bool state_is_fine(const char *state)
 const char *state_color(const char *state)
 {
     static const char *const colors[_RELAY_STATE_MAX] = {
-        [RELAY_OK] = "32",       [RELAY_PENDING] = "33", [RELAY_RESTARTING] = "33", [RELAY_SETTLING] = "33",
-        [RELAY_FAILED] = "1;31", [RELAY_DRIFTED] = "31", [RELAY_STOPPED] = "90",    [RELAY_OBSERVED] = "90",
+        [RELAY_OK] = "32",       [RELAY_PENDING] = "33",  [RELAY_RESTARTING] = "33", [RELAY_SETTLING] = "33",
+        [RELAY_FAILED] = "1;31", [RELAY_DRIFTED] = "31",  [RELAY_STOPPED] = "90",    [RELAY_OBSERVED] = "90",
+        [RELAY_DOWN] = "1;31",   [RELAY_REVERTED] = "90",
     };
     RelayState s = relay_state_from_string(state);
 

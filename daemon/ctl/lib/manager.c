@@ -28,6 +28,7 @@ static const Property manager_properties[] = {
     MANAGER("RelaysBusy", 'u', busy, "relays.busy"),
     MANAGER("RelaysFailed", 'u', failed_relays, "relays.failed"),
     MANAGER("RelaysDrifted", 'u', drifted, "relays.drifted"),
+    MANAGER("RelaysDown", 'u', down, "relays.down"),
     MANAGER("RelaysStopped", 'u', stopped, "relays.stopped"),
     MANAGER("RelaysObserved", 'u', observed, "relays.observed"),
     MANAGER("Rollout", 's', rollout, "rollout.state"),
