@@ -134,8 +134,11 @@ static void add_instances(Doctor *d)
         _cleanup_(freep) char *torrc =
             xasprintf("%s/%.*s/torrc", d->config->instances_dir, (int)(end - at), at);
         DoctorRelay *relay = add_relay(d, *unit, torrc);
-        if (relay)
-            relay->facts.has_instance = true;
+        if (!relay)
+            continue;
+        relay->facts.has_instance = true;
+        relay->facts.info = xcalloc(1, sizeof(UnitInfo)); /* Debian's generator makes tor.service want it */
+        relay->facts.info->wanted = true;
     }
 }
 
