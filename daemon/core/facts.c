@@ -20,6 +20,7 @@ void allocator_facts_clear(AllocatorFacts *a)
     strv_free(a->looked);
     free(a->guard);
     free(a->warnings);
+    strv_free(a->settings);
     *a = (AllocatorFacts){ 0 };
 }
 

@@ -216,6 +216,8 @@ static void look_at_allocators(Doctor *d)
         if (!facts_allocator_in_use(d->config, i))
             continue;
         report_if(d, doctor_library(name, facts->refusal, &f), NULL, &f);
+        STRV_FOREACH (warning, facts->settings)
+            report_if(d, doctor_setting(name, *warning, &f), NULL, &f);
         report_if(d, doctor_mimalloc3(name, facts->realpath, facts->version, &f), NULL, &f);
     }
 }
