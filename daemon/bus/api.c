@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Serves org.relayalloc1 (see bus/api.h): shows what the manager holds, and hands on what callers wish.
- * Decides only who may wish. */
+/* Serves org.relayalloc1 (see bus/api.h): shows what the manager holds, and hands on what callers ask for. */
 #include "bus/api.h"
 #include "bus/authorize.h"
 #include "bus/private.h"
 #include "bus/serve.h"
 
 #include <errno.h>
-#include <syslog.h>
+#include <sys/socket.h>
 
 #define CHANGED_DELAY (100 * USEC_PER_MSEC)
+#define REOPEN_DELAY USEC_PER_SEC
 
 /* ---- reading ---- */
 
-static int method_list_relays(sd_bus_message *call, void *userdata, sd_bus_error *error)
+static int list_relays(Manager *m, sd_bus_message *call, sd_bus_error *error)
 {
-    Manager *m = userdata;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     int r = sd_bus_message_new_method_return(call, &reply);
 
@@ -29,9 +28,8 @@ static int method_list_relays(sd_bus_message *call, void *userdata, sd_bus_error
     return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-static int method_get_relays(sd_bus_message *call, void *userdata, sd_bus_error *error)
+static int get_relays(Manager *m, sd_bus_message *call, sd_bus_error *error)
 {
-    const Manager *m = userdata;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     _cleanup_(strv_freep) char **names = NULL;
     int r = sd_bus_message_read_strv(call, &names);
@@ -44,7 +42,7 @@ static int method_get_relays(sd_bus_message *call, void *userdata, sd_bus_error 
     return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-static int method_get_relay(sd_bus_message *call, void *userdata, sd_bus_error *error)
+static int get_relay(Manager *m, sd_bus_message *call, sd_bus_error *error)
 {
     _cleanup_(freep) char *path = NULL;
     const char *name;
@@ -52,11 +50,57 @@ static int method_get_relay(sd_bus_message *call, void *userdata, sd_bus_error *
 
     if (e < 0)
         return e;
-    const Relay *relay = relays_find(userdata, name);
+    const Relay *relay = relays_find(m, name);
     if (!relay)
         return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_RELAY, "No relay named \"%s\".", name);
     e = bus_relay_path(relay, &path);
     return e < 0 ? e : sd_bus_reply_method_return(call, "o", path);
+}
+
+static int plan(Manager *m, sd_bus_message *call, sd_bus_error *error)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    int r = sd_bus_message_new_method_return(call, &reply);
+
+    (void)error;
+    if (!m->plan && m->scanned)
+        plan_make(m);
+    if (r >= 0)
+        r = sd_bus_message_open_container(reply, 'a', "(usssss)");
+    for (size_t i = 0; r >= 0 && m->plan && i < m->plan->n; i++) {
+        const PlanItem *p = &m->plan->items[i];
+        const Relay *relay = m->relays[p->relay];
+
+        r = sd_bus_message_append(reply, "(usssss)", (uint32_t)run_plan_wave(relay, p->wave),
+                                  relay->facts.name, action_to_string(p->action), bus_group_name(relay),
+                                  bus_assigned_name(relay), p->reason);
+    }
+    if (r >= 0)
+        r = sd_bus_message_close_container(reply);
+    return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+static const struct {
+    const char *member;
+    int (*run)(Manager *, sd_bus_message *, sd_bus_error *);
+} reads[] = {
+    { "ListRelays", list_relays },
+    { "GetRelays", get_relays },
+    { "GetRelay", get_relay },
+    { "Plan", plan },
+};
+
+static int method_read(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+    Manager *m = userdata;
+    const usec_t before = door_clock();
+    int r = -EBADMSG;
+
+    for (size_t i = 0; i < ELEMENTSOF(reads); i++)
+        if (streq(reads[i].member, sd_bus_message_get_member(call)))
+            r = reads[i].run(m, call, error);
+    door_charge(bus_door(m, call), call, door_clock() - before);
+    return r;
 }
 
 /* ---- the manager ---- */
@@ -158,132 +202,108 @@ static int get_manager_count(sd_bus *bus, const char *path, const char *interfac
     return sd_bus_message_append(reply, "u", value);
 }
 
-static int method_plan(sd_bus_message *call, void *userdata, sd_bus_error *error)
+/* ---- what operators ask for: only after authorize() ----
+ *
+ * Each answers and returns 1, or returns a negative errno, which is the answer with the error that is set. */
+
+/* It is carried out at once, but one that a restart would forget is not what was asked for. */
+static int answer_saved(const Manager *m, Request *request, sd_bus_error *error)
 {
-    Manager *m = userdata;
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-    int r = sd_bus_message_new_method_return(call, &reply);
-
-    (void)error;
-    if (!m->plan && m->scanned)
-        plan_make(m);
-    if (r >= 0)
-        r = sd_bus_message_open_container(reply, 'a', "(usssss)");
-    for (size_t i = 0; r >= 0 && m->plan && i < m->plan->n; i++) {
-        const PlanItem *p = &m->plan->items[i];
-        const Relay *relay = m->relays[p->relay];
-
-        r = sd_bus_message_append(reply, "(usssss)", (uint32_t)run_plan_wave(relay, p->wave),
-                                  relay->facts.name, action_to_string(p->action), bus_group_name(relay),
-                                  bus_assigned_name(relay), p->reason);
-    }
-    if (r >= 0)
-        r = sd_bus_message_close_container(reply);
-    return r < 0 ? r : sd_bus_message_send(reply);
+    if (m->state_error < 0)
+        return sd_bus_error_setf(
+            error, BUS_ERROR_NOT_SAVED,
+            "Done, but %s/state cannot be saved (%s): it is lost when relayallocd restarts.", m->state_dir,
+            strerror(-m->state_error));
+    request_answer(request, NULL);
+    return 1;
 }
 
-static int method_verify(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    Manager *m = userdata;
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-    int r = sd_bus_message_new_method_return(call, &reply);
-
-    (void)error;
-    relays_prove_all(m);
-    manager_plan(m);
-    if (r >= 0)
-        r = sd_bus_message_open_container(reply, 'a', "(sss)");
-    for (size_t i = 0; r >= 0 && i < m->n_relays; i++) {
-        const Relay *relay = m->relays[i];
-
-        r = sd_bus_message_append(reply, "(sss)", relay->facts.name, relay_state_to_string(relay->state),
-                                  relay_state_fine(relay->state) ? "" : bus_relay_reason(relay));
-    }
-    if (r >= 0)
-        r = sd_bus_message_close_container(reply);
-    return r < 0 ? r : sd_bus_message_send(reply);
-}
-
-/* ---- wishes: only after authorize() ---- */
-
-static int do_reload(Manager *m, sd_bus_message *call, sd_bus_error *error)
+static int do_reload(Manager *m, Request *request, sd_bus_error *error)
 {
     if (manager_reload(m) < 0)
         return sd_bus_error_setf(error, BUS_ERROR_INVALID_FILE, "%s",
                                  m->config_error ? m->config_error : "refused");
-    return sd_bus_reply_method_return(call, NULL);
+    request_answer(request, NULL);
+    return 1;
 }
 
-/* A wish is carried out at once, but one that a restart would forget is not what was asked for. */
-static int check_saved(const Manager *m, sd_bus_error *error)
-{
-    if (m->state_error >= 0)
-        return 0;
-    return sd_bus_error_setf(error, BUS_ERROR_NOT_SAVED,
-                             "Done, but %s/state cannot be saved (%s): it is lost when relayallocd restarts.",
-                             m->state_dir, strerror(-m->state_error));
-}
-
-static int do_pause(Manager *m, sd_bus_message *call, sd_bus_error *error)
+static int do_pause(Manager *m, Request *request, sd_bus_error *error)
 {
     manager_pause(m);
-    int r = check_saved(m, error);
-    return r < 0 ? r : sd_bus_reply_method_return(call, NULL);
+    return answer_saved(m, request, error);
 }
 
-static int do_resume(Manager *m, sd_bus_message *call, sd_bus_error *error)
+static int do_resume(Manager *m, Request *request, sd_bus_error *error)
 {
     if (manager_resume(m) < 0)
         return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT,
                                  "No rollout is paused, halted or aborted, and no relay has failed.");
-    int r = check_saved(m, error);
-    return r < 0 ? r : sd_bus_reply_method_return(call, NULL);
+    return answer_saved(m, request, error);
 }
 
-static int do_abort(Manager *m, sd_bus_message *call, sd_bus_error *error)
+static int do_abort(Manager *m, Request *request, sd_bus_error *error)
 {
     if (manager_abort(m) < 0)
         return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT, "No rollout is in progress.");
-    int r = check_saved(m, error);
-    return r < 0 ? r : sd_bus_reply_method_return(call, NULL);
+    return answer_saved(m, request, error);
 }
 
-static int do_revert(Manager *m, sd_bus_message *call, sd_bus_error *error)
+static int do_revert(Manager *m, Request *request, sd_bus_error *error)
 {
-    _cleanup_(strv_freep) char **names = NULL;
     size_t n;
-    int r = sd_bus_message_read_strv(call, &names);
 
-    if (r < 0)
-        return r;
-    STRV_FOREACH (name, names)
+    STRV_FOREACH (name, request->arguments)
         if (!relays_find(m, *name))
             return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_RELAY, "No relay named \"%s\".", *name);
-    r = manager_revert(m, names, &n);
-    if (r >= 0)
-        r = check_saved(m, error);
-    return r < 0 ? r : sd_bus_reply_method_return(call, "u", (uint32_t)n);
+    int r = manager_revert(m, request->arguments, &n);
+    if (r >= 0 && m->state_error >= 0) {
+        request_answer(request, "u", (uint32_t)n);
+        return 1;
+    }
+    return r < 0 ? r : answer_saved(m, request, error);
 }
 
 static const struct {
     const char *member;
-    int (*run)(Manager *, sd_bus_message *, sd_bus_error *);
-} wishes[] = {
+    int (*run)(Manager *, Request *, sd_bus_error *);
+} changes[] = {
     { "Reload", do_reload }, { "Pause", do_pause },   { "Resume", do_resume },
     { "Abort", do_abort },   { "Revert", do_revert },
 };
 
-static int on_authorized(void *userdata, sd_bus_message *call, sd_bus_error *error)
+static void change_allowed(Request *request)
 {
-    for (size_t i = 0; i < ELEMENTSOF(wishes); i++)
-        if (streq(wishes[i].member, sd_bus_message_get_member(call)))
-            return wishes[i].run(userdata, call, error);
-    return -EBADMSG;
+    const Door *door = request_userdata(request);
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    int r = -EBADMSG;
+
+    for (size_t i = 0; i < ELEMENTSOF(changes); i++)
+        if (streq(changes[i].member, sd_bus_message_get_member(request->call))) {
+            r = changes[i].run(door->manager, request, &error);
+            break;
+        }
+    if (r < 0)
+        request_fail(request, r, &error);
 }
 
-static int method_wish(sd_bus_message *call, void *userdata, sd_bus_error *error)
+static void change_known(Request *request)
 {
-    return authorize(call, on_authorized, userdata, error);
+    const Door *door = request_userdata(request);
+
+    authorize(request, door->manager->bus, change_allowed);
+}
+
+static int method_change(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+    static const RequestKind kind = { .known = change_known, .most = 4 };
+    char **arguments = NULL;
+
+    if (*sd_bus_message_get_signature(call, 1)) {
+        int r = sd_bus_message_read_strv(call, &arguments);
+        if (r < 0)
+            return r;
+    }
+    return request_begin(bus_door(userdata, call)->requests, call, arguments, &kind, error);
 }
 
 #define MANAGER_COUNT(name)                                                                                  \
@@ -294,21 +314,20 @@ static int method_wish(sd_bus_message *call, void *userdata, sd_bus_error *error
     SD_BUS_PROPERTY(name, "t", get_manager_time, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
 #define OPEN SD_BUS_VTABLE_UNPRIVILEGED
 
-static const sd_bus_vtable manager_vtable[] = {
+const sd_bus_vtable bus_manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD_WITH_ARGS("ListRelays", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssssssttto)", relays),
-                            method_list_relays, OPEN),
-    SD_BUS_METHOD_WITH_ARGS("GetRelays", SD_BUS_ARGS("as", properties), SD_BUS_RESULT("a(oa{sv})", relays),
-                            method_get_relays, OPEN),
-    SD_BUS_METHOD_WITH_ARGS("GetRelay", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", relay), method_get_relay,
+    SD_BUS_METHOD_WITH_ARGS("ListRelays", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssssssttto)", relays), method_read,
                             OPEN),
-    SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssss)", plan), method_plan, OPEN),
-    SD_BUS_METHOD_WITH_ARGS("Verify", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", verdicts), method_verify, OPEN),
-    SD_BUS_METHOD("Reload", NULL, NULL, method_wish, OPEN),
-    SD_BUS_METHOD("Pause", NULL, NULL, method_wish, OPEN),
-    SD_BUS_METHOD("Resume", NULL, NULL, method_wish, OPEN),
-    SD_BUS_METHOD("Abort", NULL, NULL, method_wish, OPEN),
-    SD_BUS_METHOD_WITH_ARGS("Revert", SD_BUS_ARGS("as", relays), SD_BUS_RESULT("u", count), method_wish,
+    SD_BUS_METHOD_WITH_ARGS("GetRelays", SD_BUS_ARGS("as", properties), SD_BUS_RESULT("a(oa{sv})", relays),
+                            method_read, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("GetRelay", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", relay), method_read, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssss)", plan), method_read, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("Verify", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", verdicts), bus_verify, OPEN),
+    SD_BUS_METHOD("Reload", NULL, NULL, method_change, OPEN),
+    SD_BUS_METHOD("Pause", NULL, NULL, method_change, OPEN),
+    SD_BUS_METHOD("Resume", NULL, NULL, method_change, OPEN),
+    SD_BUS_METHOD("Abort", NULL, NULL, method_change, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("Revert", SD_BUS_ARGS("as", relays), SD_BUS_RESULT("u", count), method_change,
                             OPEN),
     SD_BUS_PROPERTY("Version", "s", get_manager_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("ConfigPath", "s", get_manager_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -342,86 +361,131 @@ static const sd_bus_vtable manager_vtable[] = {
 
 /* ---- start, stop, changes ---- */
 
-/* Two daemons would restart relays side by side: who comes second ends, before it has looked at anything. */
-static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+Door *bus_door(const Manager *m, sd_bus_message *call)
 {
-    const uint32_t in_queue = 2, exists = 3; /* D-Bus specification, RequestName */
-    Manager *m = userdata;
-    uint32_t result;
+    return sd_bus_message_get_bus(call) == m->bus ? &m->api->root : &m->api->everybody;
+}
 
+static void close_everybody(Manager *m)
+{
+    sd_bus *bus = sd_bus_ref(m->api->everybody.bus);
+
+    door_close(&m->api->everybody);
+    if (bus)
+        sd_bus_detach_event(bus);
+    sd_bus_close_unref(bus);
+}
+
+static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    (void)message;
     (void)error;
-    if (sd_bus_message_is_method_error(reply, NULL)) {
-        eventlog_line(LOG_ERR, "Cannot take the bus name " BUS_NAME ": %s.",
-                      sd_bus_message_get_error(reply)->message);
-    } else if (sd_bus_message_read(reply, "u", &result) >= 0 && (result == in_queue || result == exists)) {
-        eventlog_line(LOG_ERR, "Another relayallocd owns the bus name " BUS_NAME "; exiting.");
-        return sd_event_exit(m->event, -EEXIST);
-    }
+    bus_api_reopen(userdata); /* unless m->bus is lost as well: then all of this goes */
     return 0;
+}
+
+/* What others make us do must not keep us from anything else. libsystemd has 8 MiB buffered by the kernel;
+ * with less of it door_stalled() sees at once when the bus takes nothing more. */
+static int open_everybody(Manager *m)
+{
+    _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+    const int buffer = 128 * 1024;
+    int r = sd_bus_open_system(&bus);
+
+    if (r >= 0)
+        r = sd_bus_attach_event(bus, m->event, SD_EVENT_PRIORITY_NORMAL + 10);
+    if (r >= 0)
+        (void)setsockopt(sd_bus_get_fd(bus), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+    if (r >= 0)
+        r = sd_bus_match_signal_async(bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                                      "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, m);
+    return r < 0 ? r : door_open(&m->api->everybody, m, bus, BUS_NAME);
+}
+
+static int on_reopen(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    m->api->reopen = sd_event_source_unref(m->api->reopen);
+    close_everybody(m);
+    /* Without m->bus nobody could be asked who calls; when it is back, all of this begins anew. */
+    if (sd_bus_is_open(m->bus) > 0 && open_everybody(m) < 0)
+        bus_api_reopen(m);
+    return 0;
+}
+
+void bus_api_reopen(Manager *m)
+{
+    loop_schedule(m, &m->api->reopen, REOPEN_DELAY, on_reopen);
 }
 
 static int start(Manager *m)
 {
-    sd_bus *bus = m->bus;
-    sd_bus_slot **slot = m->api_slots;
-    int r = sd_bus_add_object_vtable(bus, &slot[0], BUS_PATH, BUS_MANAGER_INTERFACE, manager_vtable, m);
-
-    if (r >= 0)
-        r = sd_bus_add_fallback_vtable(bus, &slot[1], BUS_RELAY_PREFIX, BUS_RELAY_INTERFACE, bus_relay_vtable,
-                                       bus_relay_find, m);
-    if (r >= 0)
-        r = sd_bus_add_node_enumerator(bus, &slot[2], BUS_RELAY_PREFIX, bus_relay_enumerate, m);
-    if (r >= 0)
-        r = sd_bus_add_object_vtable(bus, &slot[3], "/org/freedesktop/LogControl1",
-                                     "org.freedesktop.LogControl1", bus_log_vtable, m);
-    if (r >= 0)
-        r = sd_bus_request_name_async(bus, &m->name_slot, BUS_NAME, 0, on_name, m);
-    return r;
+    m->api = xcalloc(1, sizeof(*m->api));
+    int r = door_open(&m->api->root, m, m->bus, BUS_CONTROL_NAME);
+    return r < 0 ? r : open_everybody(m);
 }
 
 static void stop(Manager *m)
 {
-    for (size_t i = 0; i < ELEMENTSOF(m->api_slots); i++)
-        m->api_slots[i] = sd_bus_slot_unref(m->api_slots[i]);
-    m->name_slot = sd_bus_slot_unref(m->name_slot);
-    m->manager_changed = sd_event_source_disable_unref(m->manager_changed);
+    if (!m->api)
+        return;
+    sd_event_source_disable_unref(m->api->reopen);
+    sd_event_source_disable_unref(m->api->changed);
+    sd_event_source_disable_unref(m->api->look);
+    close_everybody(m);
+    door_close(&m->api->root);
+    free(m->api);
+    m->api = NULL;
+}
+
+/* Where changes are told; NULL: nowhere at the moment. */
+static sd_bus *bus_to_tell(const Manager *m)
+{
+    return m->api && m->api->everybody.bus && !door_stalled(&m->api->everybody) ? m->api->everybody.bus
+                                                                                : NULL;
 }
 
 static void relay_changed(Relay *relay)
 {
-    Manager *m = relay->manager;
-    _cleanup_(freep) char *texts = bus_relay_texts(relay);
+    sd_bus *bus = bus_to_tell(relay->manager);
+    _cleanup_(freep) char *texts = bus ? bus_relay_texts(relay) : NULL;
     bool moved = relay->state != relay->shown;
 
-    if (streq_null(texts, relay->shown_properties))
+    if (!bus || streq_null(texts, relay->shown_properties))
         return;
     free(relay->shown_properties);
     relay->shown_properties = TAKE_PTR(texts);
     relay->shown = relay->state;
-    if (!m->bus)
-        return;
-    (void)bus_relay_emit_texts(relay);
+    (void)bus_relay_emit_texts(bus, relay);
     if (moved)
-        (void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RelayChanged", "ss",
+        (void)sd_bus_emit_signal(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RelayChanged", "ss",
                                  relay->facts.name, relay_state_to_string(relay->state));
 }
+
+static void manager_changed(Manager *m);
 
 static int on_manager_changed(sd_event_source *source, uint64_t usec, void *userdata)
 {
     Manager *m = userdata;
+    sd_bus *bus = bus_to_tell(m);
     const RunCounts c = run_counts(m);
 
     (void)source;
     (void)usec;
-    m->manager_changed = sd_event_source_unref(m->manager_changed);
-    if (!m->bus)
+    m->api->changed = sd_event_source_unref(m->api->changed);
+    if (!bus) {
+        manager_changed(m);
         return 0;
+    }
     (void)sd_bus_emit_properties_changed(
-        m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError", "Relays", "RelaysOk",
+        bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError", "Relays", "RelaysOk",
         "RelaysPending", "RelaysBusy", "RelaysFailed", "RelaysDrifted", "RelaysDown", "RelaysStopped",
         "RelaysObserved", "Rollout", "RolloutID", "RolloutReason", "RolloutResult", "RolloutWave",
         "RolloutWaves", "RolloutTotal", "RolloutDone", "RolloutFailed", "RolloutStarted", NULL);
-    (void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RolloutChanged", "tsuuu", run_id(m),
+    (void)sd_bus_emit_signal(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RolloutChanged", "tsuuu", run_id(m),
                              run_word(m), (uint32_t)c.done, (uint32_t)c.failed, (uint32_t)c.total);
     return 0;
 }
@@ -429,8 +493,8 @@ static int on_manager_changed(sd_event_source *source, uint64_t usec, void *user
 /* A rollout changes many things at once: told together, a little later. */
 static void manager_changed(Manager *m)
 {
-    if (m->bus)
-        loop_schedule(m, &m->manager_changed, CHANGED_DELAY, on_manager_changed);
+    if (m->api)
+        loop_schedule(m, &m->api->changed, CHANGED_DELAY, on_manager_changed);
 }
 
 const ManagerView bus_view = {

@@ -5,6 +5,11 @@
  * Bus name org.relayalloc1 on the system bus. Reading is open to everybody; methods that change something are
  * for root, or for whom polkit lets (action org.relayalloc1.manage).
  *
+ * The same is served as org.relayalloc1.Control, which only root can reach: others can fill the queue of the
+ * first name, and a call that comes then is lost (org.freedesktop.DBus.Error.LimitsExceeded). The same error
+ * says that a user other than root calls too often, has too many calls waiting for polkit, or sends arguments
+ * of more than 64 KiB; calls in a flood get no answer.
+ *
  * /org/relayalloc1, interface org.relayalloc1.Manager
  *
  * ListRelays() → a(ssssssttto), sorted by relay
@@ -51,10 +56,13 @@
 #pragma once
 
 #define BUS_NAME "org.relayalloc1"
+#define BUS_CONTROL_NAME "org.relayalloc1.Control"
 #define BUS_PATH "/org/relayalloc1"
 #define BUS_MANAGER_INTERFACE "org.relayalloc1.Manager"
 #define BUS_RELAY_INTERFACE "org.relayalloc1.Relay"
 #define BUS_RELAY_PREFIX "/org/relayalloc1/relay"
+#define BUS_LOG_PATH "/org/freedesktop/LogControl1"
+#define BUS_LOG_INTERFACE "org.freedesktop.LogControl1"
 #define BUS_POLKIT_ACTION "org.relayalloc1.manage"
 #define BUS_ERROR_NO_SUCH_RELAY "org.relayalloc1.Error.NoSuchRelay"
 #define BUS_ERROR_INVALID_FILE "org.relayalloc1.Error.InvalidFile"

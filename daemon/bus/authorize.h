@@ -3,12 +3,8 @@
  * for. */
 #pragma once
 
-#include <systemd/sd-bus.h>
+#include "bus/request.h"
 
-/* Runs the wish and answers the call; 0 or more: answered; negative errno or a set error: sd-bus answers with
- * that. */
-typedef int (*AuthorizedCallback)(void *userdata, sd_bus_message *call, sd_bus_error *error);
-
-/* To be returned from a method handler. Calls back at once for root; for others after polkit's answer, which
- * may take as long as a person needs to type a password. Without polkit the call is denied. */
-int authorize(sd_bus_message *call, AuthorizedCallback callback, void *userdata, sd_bus_error *error);
+/* Runs `allowed` if the caller may, and fails the request if not, when polkit has been asked over `bus`,
+ * which may take as long as a person needs to type a password. Without polkit only root may. */
+void authorize(Request *request, sd_bus *bus, RequestReady allowed);

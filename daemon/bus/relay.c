@@ -211,15 +211,14 @@ char *bus_relay_texts(const Relay *relay)
     return texts;
 }
 
-int bus_relay_emit_texts(const Relay *relay)
+int bus_relay_emit_texts(sd_bus *bus, const Relay *relay)
 {
 #define NAME_ONLY(name, type, flags, value) (char *)#name,
     char *names[] = { PROPERTIES(NAME_ONLY, NOTHING, NOTHING) NULL };
     _cleanup_(freep) char *path = NULL;
     int r = bus_relay_path(relay, &path);
 
-    return r < 0 ? r
-                 : sd_bus_emit_properties_changed_strv(relay->manager->bus, path, BUS_RELAY_INTERFACE, names);
+    return r < 0 ? r : sd_bus_emit_properties_changed_strv(bus, path, BUS_RELAY_INTERFACE, names);
 }
 
 static int append_entry(sd_bus_message *m, size_t property, View *v)

@@ -126,7 +126,7 @@ static int call_revert(sd_bus *bus, char *const *relays, uint32_t *ret)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
 
-    int r = sd_bus_message_new_method_call(bus, &call, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "Revert");
+    int r = sd_bus_message_new_method_call(bus, &call, NULL, BUS_PATH, BUS_MANAGER_INTERFACE, "Revert");
     if (r >= 0)
         r = sd_bus_message_append_strv(call, (char **)relays);
     if (r < 0) {

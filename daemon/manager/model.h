@@ -49,8 +49,8 @@ typedef struct Setup { /* replaced as a whole by a reload */
 struct Relay {
     Manager *manager;
     RelayFacts facts;
-    bool found;        /* by the scan under way */
-    unsigned standing; /* when the groups were last formed: 1 it counts, 2 and draws; else 0 */
+    bool found;   /* by the scan under way */
+    bool counted; /* when the groups were last formed */
 
     /* its unit */
     sd_bus_slot *watch;
@@ -114,8 +114,7 @@ struct Manager {
     sd_event *event;
     sd_bus *bus;
     Systemd1 *systemd;
-    sd_event_source *reconnect, *saving, *rescan, *reread, *replan, *sampling, *run_over, *retry,
-        *manager_changed;
+    sd_event_source *reconnect, *rescan, *reread, *replan, *sampling, *run_over, *retry;
     sd_event_source *instances_watch, *clock_watch;
     bool ready; /* READY=1 was sent */
     bool stopping;
@@ -151,9 +150,8 @@ struct Manager {
     usec_t not_before;     /* monotonic: no rollout begins earlier */
     int metrics_error;     /* of the last write */
     uint64_t n_preflights; /* started so far */
-    /* bus */
-    sd_bus_slot *api_slots[8];
-    sd_bus_slot *name_slot;
+    /* the view */
+    struct Api *api; /* what bus/ holds; NULL: stopped */
 };
 
 /* The facts that all relays have in common, as of now. */

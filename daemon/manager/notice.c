@@ -27,8 +27,6 @@ void notice_wave(Run *run, const RolloutCommand *c)
         const RunItem *i = &run->items[n];
         Step step = rollout_step(run->rollout, n);
 
-        if (step == STEP_WRITING && i->wanted)
-            memory_set_written(m->state, i->relay->facts.name, true);
         if (step == STEP_WRITING && i->item.restart)
             memory_add_flight(m->state, i->relay->facts.name, i->previous, i->before,
                               rollout_canary(run->rollout, n));
@@ -234,7 +232,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
     default:
         break;
     }
-    memory_save_soon(run->manager);
+    run->unsaved = true;
 }
 
 /* Owned by the caller. */

@@ -151,16 +151,9 @@ static const RelayFacts **facts_of_all(const Manager *m)
     return facts;
 }
 
-static unsigned standing(const Relay *relay)
+static bool counts(const Relay *relay)
 {
-    const Config *c = relay->manager->setup->config;
-
-    return (unsigned)facts_counts(c, &relay->facts) + facts_draws(c, &relay->facts);
-}
-
-bool relays_standing_changed(const Relay *relay)
-{
-    return standing(relay) != relay->standing;
+    return facts_counts(relay->manager->setup->config, &relay->facts);
 }
 
 /* A typo in a pattern would show nowhere else. */
@@ -189,7 +182,7 @@ void relays_assign(Manager *m)
         Relay *relay = m->relays[i];
         bool reverted = strv_contains(m->state->reverted, relay->facts.name);
 
-        relay->standing = standing(relay);
+        relay->counted = counts(relay);
         if (relay->run_item != SIZE_MAX) {
             outdated = outdated || relay->facts.group != groups[i] || relay->facts.reverted != reverted;
             continue;
@@ -258,7 +251,7 @@ static void scan_finish(Manager *m)
 
         if (relay->run_item == SIZE_MAX)
             relay_read_dropin(relay); /* `systemctl revert` deletes ours, too */
-        m->table_changed = m->table_changed || standing(relay) != relay->standing;
+        m->table_changed = m->table_changed || counts(relay) != relay->counted;
     }
     m->scan_done = true;
     if (m->table_changed && m->scanned)

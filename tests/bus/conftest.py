@@ -49,6 +49,7 @@ class World:
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(path / "notify"))
         self.notified = []
+        self.limits = ""  # of the bus, for its next start
         threading.Thread(target=self.read_notify, daemon=True).start()
         self.start_bus()
 
@@ -56,8 +57,8 @@ class World:
         config = self.path / "bus.conf"
         config.write_text(
             "<busconfig><type>custom</type><listen>%s</listen><auth>EXTERNAL</auth><policy context='default'><allow user='*'/>"
-            "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/></policy></busconfig>"
-            % (address or f"unix:path={self.path}/bus"))
+            "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/></policy>%s</busconfig>"
+            % (address or f"unix:path={self.path}/bus", self.limits))
         self.bus_process = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--print-address", "--nofork"],
                                             stdout=subprocess.PIPE, stderr=open(self.path / "bus.log", "a"), text=True)
         self.address = self.bus_process.stdout.readline().strip().split(",")[0]
@@ -82,6 +83,9 @@ class World:
         self.inside = ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--"]
         return pathlib.Path("/mnt"), pathlib.Path(f"/proc/{self.holder.pid}/root/mnt")
 
+    def add_instance(self, relay):
+        (self.instances / relay).mkdir(exist_ok=True)
+
     def start_fake(self, *relays):
         for relay in relays:
             self.add_instance(relay)
@@ -89,13 +93,6 @@ class World:
         self.fake = subprocess.Popen([*self.inside, "/usr/bin/python3", HERE / "fake_systemd1.py", self.address, self.root, *relays],
                                      stdout=subprocess.PIPE, text=True)
         assert self.fake.stdout.readline() == "ready\n"
-
-    def add_instance(self, relay):
-        (self.instances / relay).mkdir(exist_ok=True)
-        (self.instances / relay / "torrc").touch()
-
-    def remove_instance(self, relay):
-        shutil.rmtree(self.instances / relay)
 
     def do(self, what, **arguments):
         bus = dbus.bus.BusConnection(self.address)
@@ -163,6 +160,13 @@ class World:
         try:
             manager = bus.get_object("org.relayalloc1", "/org/relayalloc1", introspect=False)
             return manager.Get("org.relayalloc1.Manager", name, dbus_interface="org.freedesktop.DBus.Properties")
+        finally:
+            bus.close()
+
+    def owner(self, name):
+        bus = dbus.bus.BusConnection(self.address)
+        try:
+            return str(bus.get_name_owner(name))
         finally:
             bus.close()
 

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """A scripted org.freedesktop.PolicyKit1 on a private bus: gives everybody the same answer, and prints each question as a
-line of JSON. Usage: fake_polkit.py BUS-ADDRESS yes|no|error"""
+line of JSON. Usage: fake_polkit.py BUS-ADDRESS yes|no|error|never [UID]"""
 import json
+import os
 import sys
 
 import dbus
@@ -18,15 +19,18 @@ class Authority(dbus.service.Object):
         super().__init__(bus, "/org/freedesktop/PolicyKit1/Authority")
         self.answer = answer
 
-    @dbus.service.method(AUTHORITY, in_signature="(sa{sv})sa{ss}us", out_signature="(bba{ss})")
-    def CheckAuthorization(self, subject, action, details, flags, cancellation):
+    @dbus.service.method(AUTHORITY, in_signature="(sa{sv})sa{ss}us", out_signature="(bba{ss})", async_callbacks=("answer", "fail"))
+    def CheckAuthorization(self, subject, action, details, flags, cancellation, answer, fail):
         print(json.dumps([subject[0], str(subject[1]["name"]), action, int(flags)]), flush=True)
         if self.answer == "error":
-            raise dbus.exceptions.DBusException("not today", name=AUTHORITY + ".Error.Failed")
-        return self.answer == "yes", False, {}
+            fail(dbus.exceptions.DBusException("not today", name=AUTHORITY + ".Error.Failed"))
+        elif self.answer != "never":
+            answer((self.answer == "yes", False, {}))
 
 
 dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
+if len(sys.argv) > 3:
+    os.setresuid(*[int(sys.argv[3])] * 3)
 connection = dbus.bus.BusConnection(sys.argv[1])
 authority = Authority(connection, sys.argv[2])
 assert connection.request_name("org.freedesktop.PolicyKit1") == dbus.bus.REQUEST_NAME_REPLY_PRIMARY_OWNER

@@ -46,6 +46,18 @@ def test_revert_of_some(ctl, fleet):
     assert fleet.calls == ["Revert done starter stands"]
 
 
+def test_a_daemon_that_has_no_name_for_root(ctl, daemon):
+    """One of an earlier version, or whose policy the bus has not read yet."""
+    daemon.environment["MOCK_ONE_NAME"] = "1"
+    daemon.says([relay("a"), relay("b")])
+    assert ctl("revert", "b").status == 0 and daemon.calls == ["Revert b"]
+    assert ctl("list").status == ctl("status").status == 0
+    assert ctl("pause").status == 0 and daemon.calls == ["Revert b", "Pause"]
+    daemon.stop()
+    done = ctl("pause")
+    assert done.status == 1 and "is not running; start it with" in done.err
+
+
 def test_revert_of_all(ctl, fleet):
     assert ctl("revert").status == 0 and fleet.calls == ["Revert"]
 

@@ -175,18 +175,22 @@ def test_documents_are_well_formed():
 
 
 def test_policy(tmp_path):
-    """With our policy a bus takes the name from root alone, and lets everybody call."""
+    """With our policy a bus takes the names from root alone, and lets everybody call one of them."""
     tree = ElementTree.parse(REPO / "units/org.relayalloc1.conf").getroot()
     rules = {(policy.get("user") or policy.get("context"), rule.tag, *rule.attrib.items())
              for policy in tree for rule in policy}
     assert rules == {("root", "allow", ("own", "org.relayalloc1")),
+                     ("root", "allow", ("own", "org.relayalloc1.Control")),
+                     ("root", "allow", ("send_destination", "org.relayalloc1.Control")),
+                     ("default", "deny", ("send_destination", "org.relayalloc1.Control")),
                      ("default", "allow", ("send_destination", "org.relayalloc1")),
                      ("default", "allow", ("receive_sender", "org.relayalloc1"))}
 
 
 def test_names_agree():
-    """Bus name and polkit action are the code's."""
+    """Bus names and polkit action are the code's."""
     header = (REPO / "daemon/bus/api.h").read_text()
+    assert re.search(r'#define BUS_CONTROL_NAME "(\S+)"', header)[1] == "org.relayalloc1.Control"
     name = re.search(r'#define BUS_NAME "(\S+)"', header)[1]
     action = re.search(r'#define BUS_POLKIT_ACTION "(\S+)"', header)[1]
     units = REPO / "units"

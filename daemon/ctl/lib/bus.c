@@ -8,10 +8,16 @@
 #include <errno.h>
 #include <stdarg.h>
 
+/* Whom calls are for, by the connection that was opened last: root has a name of the daemon to itself, whose
+ * queue others cannot fill. */
+static const char *destination = BUS_NAME;
+
 int ctl_bus_open(const CtlOptions *options, bool quietly, sd_bus **ret)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
     int r = 0;
+
+    destination = !options->host && !options->machine && geteuid() == 0 ? BUS_CONTROL_NAME : BUS_NAME;
 
     if (options->host)
         r = sd_bus_open_system_remote(&bus, options->host);
@@ -68,13 +74,41 @@ static int report(const char *method, const sd_bus_error *error, int r)
     return r < 0 ? r : -EIO;
 }
 
+static int send_to(sd_bus *bus, const char *name, sd_bus_message *call, sd_bus_error *ret_error,
+                   sd_bus_message **ret_reply)
+{
+    int r = sd_bus_message_set_destination(call, name);
+
+    if (r >= 0)
+        r = sd_bus_message_set_auto_start(call, false);
+    return r < 0 ? r : sd_bus_call(bus, call, 0, ret_error, ret_reply);
+}
+
+/* A daemon of an earlier version, or one whose policy the bus has not read, has one name only. */
+static int send_again(sd_bus *bus, sd_bus_message *call, sd_bus_error *ret_error, sd_bus_message **ret_reply)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *again = NULL;
+    int r =
+        sd_bus_message_new_method_call(bus, &again, NULL, sd_bus_message_get_path(call),
+                                       sd_bus_message_get_interface(call), sd_bus_message_get_member(call));
+
+    if (r >= 0)
+        r = sd_bus_message_rewind(call, true);
+    if (r >= 0)
+        r = sd_bus_message_copy(again, call, true);
+    if (r < 0)
+        return r;
+    sd_bus_error_free(ret_error);
+    return send_to(bus, BUS_NAME, again, ret_error, ret_reply);
+}
+
 int ctl_bus_send(sd_bus *bus, sd_bus_message *call, Say say, sd_bus_message **ret_reply)
 {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
-    int r = sd_bus_message_set_auto_start(call, false);
-    if (r >= 0)
-        r = sd_bus_call(bus, call, 0, &error, ret_reply);
+    int r = send_to(bus, destination, call, &error, ret_reply);
+    if (is_absent(&error) && !streq(destination, BUS_NAME))
+        r = send_again(bus, call, &error, ret_reply);
     if (r >= 0)
         return 0;
     if (is_absent(&error) && say != SAY_ALL)
@@ -94,7 +128,7 @@ int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, co
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
     va_list ap;
 
-    int r = sd_bus_message_new_method_call(bus, &call, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, method);
+    int r = sd_bus_message_new_method_call(bus, &call, NULL, BUS_PATH, BUS_MANAGER_INTERFACE, method);
     if (r >= 0 && !isempty(types)) {
         va_start(ap, types);
         r = sd_bus_message_appendv(call, types, ap);

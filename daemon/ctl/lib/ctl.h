@@ -153,8 +153,8 @@ int ctl_bus_open(const CtlOptions *options, bool quietly, sd_bus **ret);
 /* One call on the manager; 0, or negative errno after a message made of the bus error. -ENOENT: no such
  * relay. -ENXIO: the daemon is not running (reported). */
 int ctl_bus_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, const char *types, ...);
-/* The same for a call that the caller made, to whatever object; with SAY_ALL the message that ctl_bus_call()
- * gives, else -ENXIO without one, with SAY_NOTHING none at all. */
+/* The same for a call that the caller made without a destination, to whatever object; with SAY_ALL the
+ * message that ctl_bus_call() gives, else -ENXIO without one, with SAY_NOTHING none at all. */
 typedef enum Say {
     SAY_NOTHING,
     SAY_FAILURES, /* all but that the daemon is not running */

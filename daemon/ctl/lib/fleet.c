@@ -179,7 +179,7 @@ static int make_call(sd_bus *bus, const char *const *properties, sd_bus_message 
 {
     static const char *const always[] = { "Group", "Assigned", "Running", "Version",
                                           "State", "RSS",      "Peak",    "Since" };
-    int r = sd_bus_message_new_method_call(bus, ret, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "GetRelays");
+    int r = sd_bus_message_new_method_call(bus, ret, NULL, BUS_PATH, BUS_MANAGER_INTERFACE, "GetRelays");
 
     if (r >= 0)
         r = sd_bus_message_open_container(*ret, 'a', "s");

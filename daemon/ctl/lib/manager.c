@@ -157,8 +157,8 @@ static int get_all(sd_bus *bus, const char *path, const char *interface, const P
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
 
-    int r = sd_bus_message_new_method_call(bus, &call, BUS_NAME, path, "org.freedesktop.DBus.Properties",
-                                           "GetAll");
+    int r =
+        sd_bus_message_new_method_call(bus, &call, NULL, path, "org.freedesktop.DBus.Properties", "GetAll");
     if (r >= 0)
         r = sd_bus_message_append(call, "s", interface);
     if (r >= 0) {
