@@ -177,3 +177,18 @@ def test_pages_that_units_name_exist():
         if path.is_file():
             for name, number in re.findall(r"man:(relayalloc[a-z.]*)\((\d)\)", path.read_text()):
                 assert (MAN / f"{name}.{number}.scd").exists(), path
+
+
+# ---- the code map ----
+
+def test_code_map_is_of_this_tree():
+    """docs/design.md names every folder of the sources, and no file or folder that is not there."""
+    text = section((REPO / "docs/design.md").read_text().replace("## ", "# "), "The code map")
+    folders = set(re.findall(r"^\| `daemon/([a-z/]+)/` \|", text, re.M))
+    assert folders == {path.name for path in (REPO / "daemon").iterdir() if path.is_dir()}
+    names = re.findall(r"`((?:core|io|bus|ctl|manager|units|docs|conf)/[\w./\[\]-]+|relayalloc\w*[.-]\w+(?:\.c)?)`", text)
+    assert len(names) > 15
+    for name in names:
+        pattern = name.replace("[ch]", "h")
+        root = REPO if name.split("/")[0] in ("units", "docs", "conf") else REPO / "daemon"
+        assert (root / pattern).exists(), name
