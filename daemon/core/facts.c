@@ -338,6 +338,11 @@ char **facts_conflicts(const HostFacts *h, const RelayFacts *r, const SettingFil
     return verdict_conflicts(&facts);
 }
 
+const char *facts_proof(const RelayFacts *r)
+{
+    return r->process.running.unread ? "by its file names only" : "proved";
+}
+
 static void add_note(char ***notes, char *take_note)
 {
     strv_push(notes, printable(take_note, SIZE_MAX));

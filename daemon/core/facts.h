@@ -146,6 +146,8 @@ bool facts_too_new(const HostFacts *host, const RelayFacts *relay);
 char **facts_conflicts(const HostFacts *host, const RelayFacts *relay, const SettingFile *files,
                        size_t n_files);
 
+/* How well it is known what it runs, behind "relay1 runs jemalloc, ": "proved", or by its file names only. */
+const char *facts_proof(const RelayFacts *relay);
 /* What else should be known of the process that it runs: a strv of sentences without full stop, NULL:
  * nothing. Owned by the caller. */
 char **facts_notes(const RelayFacts *relay);

@@ -196,9 +196,10 @@ void notice_ended(Run *run, const RolloutCommand *c)
             usec_t settle = rollout_settle(run->rollout, c->item);
             char span[FORMAT_SPAN_MAX];
 
-            eventlog_write(MESSAGE_RELAY_MOVED, &e, "%s runs %s%s%s, proved%s%s.", i->relay->facts.name,
+            eventlog_write(MESSAGE_RELAY_MOVED, &e, "%s runs %s%s%s, %s%s%s.", i->relay->facts.name,
                            i->relay->facts.running, *i->relay->facts.version ? " " : "",
-                           i->relay->facts.version, settle > 0 ? " and settled for " : "",
+                           i->relay->facts.version, facts_proof(&i->relay->facts),
+                           settle > 0 ? " and settled for " : "",
                            settle > 0 ? format_span(span, settle) : "");
         }
         break;

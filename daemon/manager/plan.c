@@ -69,9 +69,9 @@ static void log_proof(Relay *relay)
                        g ? relay->manager->setup->config->allocators[g->allocator].name : "its assignment",
                        reason ? reason : "cause unknown");
     } else {
-        eventlog_write(MESSAGE_RELAY_VERIFIED, &e, "%s runs %s%s%s%s%s, proved.", relay->facts.name,
+        eventlog_write(MESSAGE_RELAY_VERIFIED, &e, "%s runs %s%s%s%s%s, %s.", relay->facts.name,
                        relay->facts.running, *relay->facts.version ? " " : "", relay->facts.version,
-                       g ? ", group " : "", g ? g->name : "");
+                       g ? ", group " : "", g ? g->name : "", facts_proof(&relay->facts));
     }
 }
 

@@ -17,10 +17,13 @@ OVERRIDE = "/etc/systemd/system/tor@{}.service.d/override.conf"
 SOURCE = """
 #include <stddef.h>
 void *__libc_malloc(size_t); void *__libc_calloc(size_t, size_t); void *__libc_realloc(void *, size_t);
-void __libc_free(void *);
+void *__libc_memalign(size_t, size_t); void __libc_free(void *);
 void *malloc(size_t n) { return __libc_malloc(n); }
 void *calloc(size_t n, size_t m) { return __libc_calloc(n, m); }
 void *realloc(void *p, size_t n) { return __libc_realloc(p, n); }
+void *memalign(size_t a, size_t n) { return __libc_memalign(a, n); }
+void *aligned_alloc(size_t a, size_t n) { return __libc_memalign(a, n); }
+int posix_memalign(void **p, size_t a, size_t n) { return (*p = __libc_memalign(a, n)) ? 0 : 12; }
 void free(void *p) { __libc_free(p); }
 """
 
@@ -138,6 +141,25 @@ def test_preload_that_is_no_path(fresh):
     assert f"Note: its LD_PRELOAD {names} it has not loaded" in m.run("relayallocctl status relay1").stdout
     finding = findings(m)["preload-missing"]
     assert f"{names} is no absolute path" in finding["what"] and finding["severity"] == "warning"
+
+
+def test_library_that_was_replaced(fresh, heap_library):
+    """By /proc/PID/map_files it is still read, where the machine leaves the daemon the right to."""
+    m = fresh
+    name = "/usr/local/lib/relay-test/libodd.so"
+    m.path(name).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    m.path(name).write_bytes(heap_library)
+    m.write_conf(f'allocators = {{ odd = {{ library = "{name}"; }}; }};\n' + m.settings([("A", "odd", 'relays = [ "relay1" ]')]))
+    m.start_daemon()
+    settled(m, relay1="ok odd", relay2="observed glibc")
+    m.path(name + ".new").write_bytes(heap_library)
+    m.path(name + ".new").rename(m.path(name))
+    bounds = re.search(r"^CapEff:\s*(\w+)", m.read(f"/proc/{m.prop('relayallocd', 'MainPID')}/status"), re.M)[1]
+    may = int(bounds, 16) >> 40 & 1  # CAP_CHECKPOINT_RESTORE
+    settled(m, relay1="drifted odd")
+    assert "has been replaced on disk" in status(m, "relay1")["reason"]
+    assert status(m, "relay1")["notes"] == ([] if may else [f"what it runs is known by file names only: {name} cannot be read"])
+    m.sh("rm -r /usr/local/lib/relay-test")
 
 
 @pytest.fixture

@@ -58,9 +58,11 @@ static void test_notes(void **state)
 
     (void)state;
     assert_null(facts_notes(&r));
+    assert_string_equal(facts_proof(&r), "proved");
     r.process.not_loaded = not_loaded;
     r.process.running.unread = (char *)"/usr/bin/tor";
     _cleanup_(strv_freep) char **notes = facts_notes(&r);
+    assert_string_equal(facts_proof(&r), "by its file names only");
     assert_int_equal(strv_length(notes), 3);
     assert_string_equal(notes[0], "what it runs is known by file names only: /usr/bin/tor cannot be read");
     assert_string_equal(notes[1], "its LD_PRELOAD names libgone.so, which it has not loaded");
