@@ -115,6 +115,18 @@ void assign_groups(const Config *config, const char *const *relays, size_t n, si
     locale_leave(before);
 }
 
+size_t assign_without_quota(const Config *config, const char *relay)
+{
+    size_t found = GROUP_NONE;
+    locale_t before = locale_enter();
+
+    for (size_t g = 0; found == GROUP_NONE && g < config->n_groups; g++)
+        if (config->groups[g].quota == QUOTA_ALL && group_names(&config->groups[g], relay))
+            found = g;
+    locale_leave(before);
+    return found;
+}
+
 static char *patterns_quoted(char *const *patterns)
 {
     char *text = NULL;

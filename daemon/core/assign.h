@@ -18,6 +18,9 @@
  * can round up together for one relay, and then each draws one more from a group behind them. */
 void assign_groups(const Config *config, const char *const *relays, size_t n, size_t *ret);
 
+/* The first group without `size` and `share` that names the relay; GROUP_NONE. */
+size_t assign_without_quota(const Config *config, const char *relay);
+
 /* Why the group takes none of these relays: `Group A takes no relay: no name matches "relya*"`; owned by the
  * caller. `assigned` is what assign_groups() made of the same relays. NULL: it takes some, or there are no
  * relays at all. */

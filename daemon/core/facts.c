@@ -20,6 +20,7 @@ void allocator_facts_clear(AllocatorFacts *a)
     strv_free(a->looked);
     free(a->guard);
     free(a->warnings);
+    strv_free(a->settings);
     *a = (AllocatorFacts){ 0 };
 }
 
@@ -116,19 +117,35 @@ bool facts_counts(const Config *config, const RelayFacts *r)
     return r->has_instance || (r->has_file && (r->present || named(config, r->name)));
 }
 
+/* One that has not been read yet is not known to run. */
+static bool is_dormant(const RelayFacts *r)
+{
+    return !r->info ||
+           (r->info->active == ACTIVE_INACTIVE && !*r->info->invocation && !r->info->wanted && !r->present);
+}
+
+bool facts_draws(const Config *config, const RelayFacts *r)
+{
+    return facts_counts(config, r) && !is_dormant(r);
+}
+
 void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret)
 {
     _cleanup_(freep) const char **names = xcalloc(n, sizeof(char *));
     _cleanup_(freep) size_t *groups = xcalloc(n, sizeof(size_t));
-    size_t counted = 0;
+    size_t drawn = 0;
 
     for (size_t i = 0; i < n; i++)
-        if (facts_counts(config, relays[i]))
-            names[counted++] = relays[i]->name;
-    assign_groups(config, names, counted, groups);
-    counted = 0;
+        if (facts_draws(config, relays[i]))
+            names[drawn++] = relays[i]->name;
+    assign_groups(config, names, drawn, groups);
+    drawn = 0;
     for (size_t i = 0; i < n; i++)
-        ret[i] = facts_counts(config, relays[i]) ? groups[counted++] : GROUP_NONE;
+        if (facts_draws(config, relays[i]))
+            ret[i] = groups[drawn++];
+        else
+            ret[i] =
+                facts_counts(config, relays[i]) ? assign_without_quota(config, relays[i]->name) : GROUP_NONE;
 }
 
 char *facts_why_empty(const Config *config, size_t group, const RelayFacts *const *relays, size_t n,
@@ -440,6 +457,13 @@ static void plan_texts_clear(PlanTexts *t)
     free(t->refusal);
 }
 
+/* A file with our mark that no group asks for, and that this installation does not remember as its work: what
+ * an earlier one left. It is nobody's to take away but an operator's. */
+static bool is_left_over(const HostFacts *h, const RelayFacts *r)
+{
+    return !facts_target(h, r) && !r->reverted && r->present && !strv_contains(h->state->written, r->name);
+}
+
 static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *texts)
 {
     const Group *g = facts_target(h, r);
@@ -447,7 +471,7 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
     PlanRelay p = { .name = r->name, .group = g ? r->group : GROUP_NONE };
 
     if (!r->info || (!r->info->exists && !r->present) || in_transition(r) || facts_too_new(h, r) ||
-        waits(h, r)) {
+        waits(h, r) || is_left_over(h, r)) {
         p.wanted = p.present = g ? r->present : NULL; /* nothing to be done now */
         return p;
     }
@@ -492,6 +516,11 @@ static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *
         r->failed_before = true;
         r->reason = xstrdup(refusal_reason(failed));
     }
+    if (action == ACTION_NONE && !r->reason && is_left_over(h, r))
+        r->reason = xasprintf(
+            "%s is left over from an earlier installation and is kept; \"relayallocctl revert '%s'\" "
+            "removes it",
+            r->dropin, r->name);
     free(r->down);
     r->down = unit_failed(r->info) ? down_text(r) : NULL;
 }

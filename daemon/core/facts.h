@@ -29,7 +29,8 @@ typedef struct AllocatorFacts {
     char **looked;  /* strv: the paths that decided whether the library is safe */
     char *guard;    /* library_guard() of them when they were looked at */
     char *warnings; /* what it or ld.so printed when it was tried, lines; NULL */
-    bool tried;     /* the probe ran with it and its environment */
+    char **settings; /* strv: what it does not understand of its environment, sentences without full stop */
+    bool tried;      /* the probe ran with it and its environment */
 } AllocatorFacts;
 void allocator_facts_clear(AllocatorFacts *facts);
 
@@ -102,6 +103,10 @@ void relay_facts_clear(RelayFacts *relay);
  * place that `size` or `share` means for one; who names it means it, and what has our drop-in was a relay
  * once. A masked unit that does not run is none in any case. */
 bool facts_counts(const Config *config, const RelayFacts *relay);
+/* May it take a place of `size` or `share`? Not when it has never run since the host was started, nothing
+ * wants it, and nothing of ours tells of it (a copy of an instance's directory): it must not push out one
+ * that runs. */
+bool facts_draws(const Config *config, const RelayFacts *relay);
 /* The group of each of the n relays, into ret[]; GROUP_NONE also for those that do not count. */
 void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret);
 /* Why the group takes none of those that count, with ret[] of facts_assign(); NULL: it takes some, or there

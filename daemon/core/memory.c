@@ -42,6 +42,7 @@ State *memory_free(State *s)
     strv_free(s->reverted);
     free(s->metrics);
     strv_free(s->waiting);
+    strv_free(s->written);
     free(s);
     return NULL;
 }
@@ -166,13 +167,23 @@ bool memory_adopt(State *s, const char *id)
     return true;
 }
 
+static bool set_in(char ***strv, const char *relay, bool in)
+{
+    if (strv_contains(*strv, relay) == in)
+        return false;
+    if (in)
+        strv_push(strv, xstrdup(relay));
+    else
+        strv_remove(*strv, relay);
+    return true;
+}
+
 bool memory_set_waiting(State *s, const char *relay, bool waiting)
 {
-    if (strv_contains(s->waiting, relay) == waiting)
-        return false;
-    if (waiting)
-        strv_push(&s->waiting, xstrdup(relay));
-    else
-        strv_remove(s->waiting, relay);
-    return true;
+    return set_in(&s->waiting, relay, waiting);
+}
+
+bool memory_set_written(State *s, const char *relay, bool written)
+{
+    return set_in(&s->written, relay, written);
 }

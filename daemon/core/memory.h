@@ -42,9 +42,11 @@ typedef struct State {
     size_t n_flights, c_flights;
     Refusal *refusals;
     size_t n_refusals, c_refusals;
-    char **waiting;  /* strv of relays that somebody stopped before their turn in a rollout came */
-    char **reverted; /* strv of relays that an operator took out until the file changes */
-    char *metrics;   /* the metrics file that was written last, and is to go; NULL */
+    char **written;   /* strv of relays whose drop-in is this installation's work */
+    bool from_before; /* saved by a version that had no such list: what is there is taken for its work */
+    char **waiting;   /* strv of relays that somebody stopped before their turn in a rollout came */
+    char **reverted;  /* strv of relays that an operator took out until the file changes */
+    char *metrics;    /* the metrics file that was written last, and is to go; NULL */
 } State;
 
 State *memory_free(State *state);
@@ -67,6 +69,9 @@ void memory_clear_untouched(State *state); /* those of relays that nothing was d
  * written ahead for it: else a fleet that is stopped in mid-rollout would come up on what nobody has proved.
  * true: that is new. */
 bool memory_set_waiting(State *state, const char *relay, bool waiting);
+
+/* Whether the relay's drop-in is this installation's work. true: that is new. */
+bool memory_set_written(State *state, const char *relay, bool written);
 
 /* Replaces the hold and its reason (copied; NULL: none). */
 void memory_hold(State *state, Hold hold, const char *reason);

@@ -20,6 +20,7 @@ typedef struct UnitInfo {
     char *load_state, *sub_state;
     ActiveState active;
     char *result; /* of the service: "success", "exit-code", "signal", … */
+    bool wanted;  /* another unit wants or requires it */
     uint32_t main_pid, n_restarts;
     int32_t exit_code, exit_status; /* of the main process that ended last: CLD_EXITED, … and its status or
                                        signal (waitid(2)); 0, 0: none has */

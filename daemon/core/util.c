@@ -107,6 +107,14 @@ bool strv_contains(char *const *strv, const char *s)
     return false;
 }
 
+bool strv_equal(char *const *a, char *const *b)
+{
+    for (; a && b && *a && *b; a++, b++)
+        if (!streq(*a, *b))
+            return false;
+    return !(a && *a) && !(b && *b);
+}
+
 const char *strv_env_get(char *const *strv, const char *name)
 {
     const char *value = NULL;

@@ -102,6 +102,7 @@ void strv_push(char ***strv, char *take); /* takes ownership of `take` */
 char **strv_copy(char *const *strv);
 void strv_remove(char **strv, const char *s); /* each that equals `s` */
 bool strv_contains(char *const *strv, const char *s);
+bool strv_equal(char *const *a, char *const *b); /* in the same order */
 static inline void strv_freep(char ***strv)
 {
     strv_free(*strv);

@@ -91,6 +91,19 @@ static char *notes_text(const Notes *notes)
     return text;
 }
 
+/* What it does not understand of its settings, and what it printed, on one line; NULL: nothing. Owned by the
+ * caller. */
+static char *warning_of(const AllocatorFacts *facts)
+{
+    char *text = facts->warnings ? ctl_one_line(facts->warnings) : NULL;
+
+    STRV_FOREACH (setting, facts->settings) {
+        _cleanup_(freep) char *before = text;
+        text = xasprintf("%s%s%s", before ? before : "", before ? "; " : "", *setting);
+    }
+    return text;
+}
+
 /* An allocator by its name: how many relays, and how much they hold. `facts` NULL: not known here. */
 static void add_row(CtlTable *table, const char *name, const Allocator *allocator,
                     const AllocatorFacts *facts, const Fleet *fleet, Notes *notes)
@@ -114,8 +127,8 @@ static void add_row(CtlTable *table, const char *name, const Allocator *allocato
     if (facts) {
         ctl_table_text(table, ALLOCATORS_LIBRARY, facts->path);
         ctl_table_text(table, ALLOCATORS_PACKAGE, package_of(allocator, facts));
-        _cleanup_(freep) char *printed = facts->warnings ? ctl_one_line(facts->warnings) : NULL;
-        const char *warning = facts->refusal ? facts->refusal : printed;
+        _cleanup_(freep) char *said = warning_of(facts);
+        const char *warning = facts->refusal ? facts->refusal : said;
         ctl_table_text(table, ALLOCATORS_WARNING, warning);
         if (warning)
             add_note(notes, name, warning);

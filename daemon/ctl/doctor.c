@@ -134,8 +134,11 @@ static void add_instances(Doctor *d)
         _cleanup_(freep) char *torrc =
             xasprintf("%s/%.*s/torrc", d->config->instances_dir, (int)(end - at), at);
         DoctorRelay *relay = add_relay(d, *unit, torrc);
-        if (relay)
-            relay->facts.has_instance = true;
+        if (!relay)
+            continue;
+        relay->facts.has_instance = true;
+        relay->facts.info = xcalloc(1, sizeof(UnitInfo)); /* Debian's generator makes tor.service want it */
+        relay->facts.info->wanted = true;
     }
 }
 
@@ -213,6 +216,8 @@ static void look_at_allocators(Doctor *d)
         if (!facts_allocator_in_use(d->config, i))
             continue;
         report_if(d, doctor_library(name, facts->refusal, &f), NULL, &f);
+        STRV_FOREACH (warning, facts->settings)
+            report_if(d, doctor_setting(name, *warning, &f), NULL, &f);
         report_if(d, doctor_mimalloc3(name, facts->realpath, facts->version, &f), NULL, &f);
     }
 }

@@ -29,9 +29,11 @@ static void warn_of_libraries(const char *as, const Config *config, Problems *wa
     AllocatorFacts *facts = allocators_look(&(AllocatorsAsk){ .config = config, .probe = probe });
 
     for (size_t i = 0; i < config->n_allocators; i++) {
+        _cleanup_(freep) char *setting = xasprintf("allocators.%s", config->allocators[i].name);
+        STRV_FOREACH (warning, facts[i].settings) /* of all: who has written them means them */
+            problems_add(warnings, as, 0, setting, "%s", *warning);
         if (!facts_allocator_in_use(config, i))
             continue;
-        _cleanup_(freep) char *setting = xasprintf("allocators.%s", config->allocators[i].name);
         if (facts[i].refusal)
             problems_add(warnings, as, 0, setting, "%s", facts[i].refusal);
         if (facts[i].refusal || !facts[i].warnings)
@@ -329,16 +331,14 @@ static void hint_unreadable(const CtlOptions *options, const Survey *survey)
                 unreadable == 1 ? "" : "s", unreadable == 1 ? "s" : "");
 }
 
-/* Would the daemon accept the file from where it is? EXIT_FINE, for a draft after a warning; EXIT_USAGE after
- * a message. */
-static int judge_place(const char *file, bool draft)
+/* What check says of it. EXIT_FINE; EXIT_USAGE: the daemon would not accept it from where it is. */
+static int judge_before_plan(const CtlOptions *options, const char *file)
 {
     _cleanup_(file_verdict_clear) FileVerdict verdict = { 0 };
-    int r = config_file_load_judged(file, file, &verdict.problems, draft ? &verdict.warnings : NULL,
-                                    &verdict.config);
 
+    file_judge(file, file, !file_is_installed(options, file), &verdict);
     file_verdict_print(&verdict);
-    return r < 0 ? EXIT_USAGE : EXIT_FINE;
+    return verdict.config ? EXIT_FINE : EXIT_USAGE;
 }
 
 static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file, const char *as,
@@ -396,7 +396,7 @@ int ctl_plan(int argc, char *argv[], const CtlOptions *options)
     if (operands[0]) {
         if (!local_only(options, "plan FILE"))
             return EXIT_USAGE;
-        status = judge_place(operands[0], !file_is_installed(options, operands[0]));
+        status = judge_before_plan(options, operands[0]);
         return status == EXIT_FINE ? file_print_plan(options, operands[0], options->config, &changes)
                                    : status;
     }
@@ -410,7 +410,7 @@ int ctl_plan(int argc, char *argv[], const CtlOptions *options)
             ctl_error("relayallocd is not running on %s", options->host ? options->host : options->machine);
         return EXIT_FAILED;
     }
-    status = judge_place(options->config, !file_is_installed(options, options->config));
+    status = judge_before_plan(options, options->config);
     if (status != EXIT_FINE)
         return status;
     fleet_say_offline(options);

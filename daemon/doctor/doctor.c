@@ -8,6 +8,7 @@
 const char *const finding_ids[] = {
     "configuration-refused",
     "library-refused",
+    "setting-unknown",
     "library-hidden",
     "library-denied",
     "mimalloc3-grows",
@@ -106,6 +107,23 @@ bool doctor_library(const char *allocator, const char *reason, Finding *ret)
         .advice = xstrdup(
             "Install the library, or correct its path in the configuration; \"relayallocctl allocators\" "
             "shows what is found."),
+    };
+    return true;
+}
+
+bool doctor_setting(const char *allocator, const char *warning, Finding *ret)
+{
+    if (isempty(warning))
+        return false;
+    *ret = (Finding){
+        .id = "setting-unknown",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("allocator \"%s\": %s", allocator, warning),
+        .why = xstrdup(
+            "The allocator says nothing and runs without that setting, so what is measured is not what was "
+            "meant."),
+        .advice =
+            xstrdup("Correct the setting in the configuration; that restarts the relays of its groups."),
     };
     return true;
 }

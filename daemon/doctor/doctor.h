@@ -42,6 +42,9 @@ bool doctor_configuration(const char *reason, Finding *ret);
 /* The library was refused, with this reason. */
 bool doctor_library(const char *allocator, const char *reason, Finding *ret);
 
+/* A setting that the allocator does not understand, in a sentence of tunables_judge(). */
+bool doctor_setting(const char *allocator, const char *warning, Finding *ret);
+
 /* mimalloc 3, by the library's file name, or its version where it could be asked (else NULL). */
 bool doctor_mimalloc3(const char *allocator, const char *realpath, const char *version, Finding *ret);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "io/allocators.h"
 
+#include "core/tunables.h"
 #include "io/library.h"
 #include "io/probe.h"
+#include "io/tunables.h"
 
 #include <errno.h>
 
@@ -54,6 +56,7 @@ static AllocatorFacts copy(const AllocatorFacts *f)
     c.looked = strv_copy(f->looked);
     c.guard = xstrdup(f->guard);
     c.warnings = xstrdup(f->warnings);
+    c.settings = strv_copy(f->settings);
     return c;
 }
 
@@ -122,7 +125,20 @@ static void try_out(const AllocatorsAsk *ask, const Allocator *a, AllocatorFacts
                                probe.library ? probe.library : "something else");
 }
 
-static AllocatorFacts look(const AllocatorsAsk *ask, const AllocatorFacts *facts, size_t allocator)
+/* `list` is asked for once, and only when somebody needs it. */
+static void judge_settings(const Allocator *a, char **list, AllocatorFacts *f)
+{
+    if (!*list && tunables_need_glibc_list(a))
+        *list = tunables_list();
+    f->settings = tunables_judge(&(TunablesAsk){ .environment = a->environment,
+                                                 .n = a->n_environment,
+                                                 .family = f->family,
+                                                 .version = f->version,
+                                                 .glibc_list = *list });
+}
+
+static AllocatorFacts look(const AllocatorsAsk *ask, const AllocatorFacts *facts, size_t allocator,
+                           char **list)
 {
     const Allocator *a = &ask->config->allocators[allocator];
     const AllocatorFacts *same = same_library(ask->config, facts, allocator), *known = already_known(ask, a);
@@ -146,15 +162,18 @@ static AllocatorFacts look(const AllocatorsAsk *ask, const AllocatorFacts *facts
     } else {
         try_out(ask, a, &f);
     }
+    if (f.tried || (same && same->tried))
+        judge_settings(a, list, &f);
     return f;
 }
 
 AllocatorFacts *allocators_look(const AllocatorsAsk *ask)
 {
     AllocatorFacts *facts = xcalloc(ask->config->n_allocators, sizeof(*facts));
+    _cleanup_(freep) char *list = NULL;
 
     for (size_t i = 0; i < ask->config->n_allocators; i++) {
-        facts[i] = look(ask, facts, i);
+        facts[i] = look(ask, facts, i, &list);
         if (ask->progress)
             ask->progress(ask->userdata);
     }

@@ -9,6 +9,14 @@
 
 #define INSTANCES_MAX 10000
 
+/* As for Debian's tor-generator, an instance is what has a torrc. What we may not see counts. */
+static bool has_torrc(int dir, const struct dirent *e)
+{
+    _cleanup_(freep) char *path = xasprintf("%s/torrc", e->d_name);
+
+    return faccessat(dir, path, F_OK, 0) == 0 || errno == EACCES;
+}
+
 /* A link whose target we may not see counts: our own sandbox must not make relays disappear. */
 static bool is_folder(int dir, const struct dirent *e)
 {
@@ -39,7 +47,7 @@ int instances_list(const char *dir, const char *unit_template, char ***ret_units
         }
         if (e->d_name[0] == '.' || relay_unit_of_folder(unit_template, e->d_name, &unit) < 0)
             continue;
-        if (!is_folder(dirfd(d), e)) {
+        if (!is_folder(dirfd(d), e) || !has_torrc(dirfd(d), e)) {
             free(unit);
             continue;
         }

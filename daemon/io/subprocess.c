@@ -123,10 +123,11 @@ static int become_helper(const Helper *helper, usec_t timeout)
 /* ---- the parent ---- */
 
 /* Forks and waits for the exec, whose failure comes back through a pipe that the exec closes. */
-static int start(Helper *helper, const char *path, char *const *environment, usec_t timeout)
+static int start(Helper *helper, const char *path, const char *argument, char *const *environment,
+                 usec_t timeout)
 {
     static char *const empty[] = { NULL };
-    char *const argv[] = { (char *)path, NULL };
+    char *const argv[] = { (char *)path, (char *)argument, NULL };
     _cleanup_(closep) int from = -1, to = -1;
     int report[2], error = 0;
     ssize_t n;
@@ -242,6 +243,12 @@ static int output_open(Output *output)
 
 int subprocess_run(const char *path, char *const *environment, usec_t timeout, SubprocessResult *ret)
 {
+    return subprocess_run_with(path, NULL, environment, timeout, ret);
+}
+
+int subprocess_run_with(const char *path, const char *argument, char *const *environment, usec_t timeout,
+                        SubprocessResult *ret)
+{
     _cleanup_(helper_clear) Helper helper = {
         .program = -1,
         .null = -1,
@@ -262,7 +269,7 @@ int subprocess_run(const char *path, char *const *environment, usec_t timeout, S
     if (r == 0)
         r = output_open(&helper.err);
     if (r == 0)
-        r = start(&helper, path, environment, timeout);
+        r = start(&helper, path, argument, environment, timeout);
     if (r < 0)
         return r;
     close(TAKE_FD(helper.out.to));

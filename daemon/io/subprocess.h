@@ -29,3 +29,6 @@ void subprocess_result_clear(SubprocessResult *result);
  * `path`. 0 whatever it said; -ETIMEDOUT; -EFBIG (a flood of output); else why it could not be started.
  * Blocks. */
 int subprocess_run(const char *path, char *const *environment, usec_t timeout, SubprocessResult *ret);
+/* The same with an argument. */
+int subprocess_run_with(const char *path, const char *argument, char *const *environment, usec_t timeout,
+                        SubprocessResult *ret);

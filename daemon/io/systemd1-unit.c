@@ -72,6 +72,16 @@ static int read_environment_files(sd_bus_message *m, char ***target)
     return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+/* Is there anything in the list? */
+static int read_any(sd_bus_message *m, bool *target)
+{
+    _cleanup_(strv_freep) char **list = NULL;
+    int r = read_strv(m, &list);
+
+    *target = *target || strv_length(list) > 0;
+    return r;
+}
+
 static int read_invocation(sd_bus_message *m, char target[static 33])
 {
     const void *p;
@@ -137,6 +147,8 @@ static int read_property(sd_bus_message *m, const char *name, UnitInfo *info, ch
         return read_strv(m, &info->environment);
     if (streq(name, "EnvironmentFiles"))
         return read_environment_files(m, &info->environment_files);
+    if (streq(name, "WantedBy") || streq(name, "RequiredBy"))
+        return read_any(m, &info->wanted);
     if (streq(name, "InvocationID"))
         return read_invocation(m, info->invocation);
     if (streq(name, "MainPID"))

@@ -99,6 +99,23 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
+/* Whose drop-in is our work: those that a group asks for. Others' with our mark were left by an earlier
+ * installation. */
+static void remember_written(Manager *m)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < m->n_relays; i++) {
+        const RelayFacts *f = &m->relays[i]->facts;
+
+        if (!f->present || relay_target(m->relays[i]) || m->state->from_before)
+            changed |= memory_set_written(m->state, f->name, f->present);
+    }
+    m->state->from_before = false;
+    if (changed)
+        (void)memory_save(m);
+}
+
 void manager_plan(Manager *m)
 {
     usec_t now = loop_monotonic(m);
@@ -107,6 +124,7 @@ void manager_plan(Manager *m)
         return;
     if (plan_prove_new(m))
         loop_schedule(m, &m->retry, PROCESS_NEW, on_retry);
+    remember_written(m);
     plan_make(m);
     if (now < m->not_before)
         loop_schedule(m, &m->retry, m->not_before - now, on_retry);
@@ -372,8 +390,8 @@ static void on_relay_changed(Relay *relay, bool was_up)
 {
     Manager *m = relay->manager;
 
-    if (was_up != relay_up(relay) && !relay->facts.has_instance && m->scanned)
-        relays_scan(m); /* it may count as a relay now, or not any more */
+    if (m->scanned && relays_standing_changed(relay))
+        relays_scan(m); /* it may take a place now, or not any more */
     run_unit_changed(relay);
     note_stopped(relay, was_up);
     plan_soon(m);
@@ -384,8 +402,33 @@ static void on_relay_read(Relay *relay)
     relays_check_scanned(relay->manager);
 }
 
+/* What an earlier installation left is kept, and named once. */
+static void log_left_over(const Manager *m)
+{
+    _cleanup_(freep) char *names = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->n_relays; i++) {
+        const RelayFacts *f = &m->relays[i]->facts;
+        if (!f->present || relay_target(m->relays[i]) || strv_contains(m->state->written, f->name) ||
+            n++ >= 10)
+            continue;
+        char *more = xasprintf("%s%s%s", names ? names : "", names ? ", " : "", f->name);
+        free(names);
+        names = more;
+    }
+    if (n > 0)
+        eventlog_line(
+            LOG_NOTICE,
+            "%zu drop-in%s left over from an earlier installation and kept (%s%s); \"relayallocctl revert "
+            "RELAY\" removes them.",
+            n, n == 1 ? " is" : "s are", names, n > 10 ? ", …" : "");
+}
+
 static void on_table_complete(Manager *m)
 {
+    if (!m->state->from_before)
+        log_left_over(m);
     manager_plan(m);
     tell_ready(m);
 }
@@ -515,6 +558,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     (void)info;
     m->stopping = true;
     sampler_stop(m);
+    memory_save_pending(m);
     sd_notify(0, "STOPPING=1\nSTATUS=Stopping; the relays are left as they are");
     return sd_event_exit(m->event, 0);
 }
@@ -595,6 +639,7 @@ Manager *manager_free(Manager *m)
     relays_free(m);
     plan_free(m->plan);
     sd_event_source_unref(m->reconnect);
+    sd_event_source_unref(m->saving);
     sd_event_source_unref(m->rescan);
     sd_event_source_unref(m->reread);
     sd_event_source_unref(m->replan);

@@ -49,8 +49,8 @@ typedef struct Setup { /* replaced as a whole by a reload */
 struct Relay {
     Manager *manager;
     RelayFacts facts;
-    bool found;   /* by the scan under way */
-    bool counted; /* when the groups were last formed */
+    bool found;        /* by the scan under way */
+    unsigned standing; /* when the groups were last formed: 1 it counts, 2 and draws; else 0 */
 
     /* its unit */
     sd_bus_slot *watch;
@@ -114,7 +114,7 @@ struct Manager {
     sd_event *event;
     sd_bus *bus;
     Systemd1 *systemd;
-    sd_event_source *reconnect, *rescan, *reread, *replan, *sampling, *run_over, *retry;
+    sd_event_source *reconnect, *saving, *rescan, *reread, *replan, *sampling, *run_over, *retry;
     sd_event_source *instances_watch, *clock_watch;
     bool ready; /* READY=1 was sent */
     bool stopping;

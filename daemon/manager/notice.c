@@ -27,6 +27,8 @@ void notice_wave(Run *run, const RolloutCommand *c)
         const RunItem *i = &run->items[n];
         Step step = rollout_step(run->rollout, n);
 
+        if (step == STEP_WRITING && i->wanted)
+            memory_set_written(m->state, i->relay->facts.name, true);
         if (step == STEP_WRITING && i->item.restart)
             memory_add_flight(m->state, i->relay->facts.name, i->previous, i->before,
                               rollout_canary(run->rollout, n));
@@ -233,7 +235,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
     default:
         break;
     }
-    run->unsaved = true;
+    memory_save_soon(run->manager);
 }
 
 /* Owned by the caller. */

@@ -151,9 +151,16 @@ static const RelayFacts **facts_of_all(const Manager *m)
     return facts;
 }
 
-static bool counts(const Relay *relay)
+static unsigned standing(const Relay *relay)
 {
-    return facts_counts(relay->manager->setup->config, &relay->facts);
+    const Config *c = relay->manager->setup->config;
+
+    return (unsigned)facts_counts(c, &relay->facts) + facts_draws(c, &relay->facts);
+}
+
+bool relays_standing_changed(const Relay *relay)
+{
+    return standing(relay) != relay->standing;
 }
 
 /* A typo in a pattern would show nowhere else. */
@@ -182,7 +189,7 @@ void relays_assign(Manager *m)
         Relay *relay = m->relays[i];
         bool reverted = strv_contains(m->state->reverted, relay->facts.name);
 
-        relay->counted = counts(relay);
+        relay->standing = standing(relay);
         if (relay->run_item != SIZE_MAX) {
             outdated = outdated || relay->facts.group != groups[i] || relay->facts.reverted != reverted;
             continue;
@@ -251,7 +258,7 @@ static void scan_finish(Manager *m)
 
         if (relay->run_item == SIZE_MAX)
             relay_read_dropin(relay); /* `systemctl revert` deletes ours, too */
-        m->table_changed = m->table_changed || counts(relay) != relay->counted;
+        m->table_changed = m->table_changed || standing(relay) != relay->standing;
     }
     m->scan_done = true;
     if (m->table_changed && m->scanned)

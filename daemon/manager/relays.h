@@ -11,7 +11,8 @@ Relay *relays_find_unit(Manager *m, const char *unit);
 
 void relays_scan(Manager *m); /* looks for relays anew; debounced */
 void relays_watch_instances(Manager *m);
-void relays_check_scanned(Manager *m); /* one more unit was read: is the table complete now? */
+void relays_check_scanned(Manager *m);            /* one more unit was read: is the table complete now? */
+bool relays_standing_changed(const Relay *relay); /* since the groups were last formed */
 void relays_drop_vanished(Manager *m); /* those that the last look did not find, and no rollout holds */
 
 /* Groups by the configuration in force, then proves all. Relays in the rollout under way keep what they have

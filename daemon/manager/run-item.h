@@ -61,7 +61,6 @@ struct Run {
     size_t waves; /* as forecast at its start */
     bool unsafe;  /* the state could not be saved: nothing may be written */
     bool pumping;
-    bool unsaved;  /* flights have ended since the state was saved */
     bool recovery; /* of what an earlier run of the daemon left, and nothing else */
 };
 

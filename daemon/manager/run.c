@@ -305,9 +305,6 @@ static void pump(Run *run)
         }
     }
     run->pumping = false;
-    if (run->unsaved) /* once for all that ended at the same time */
-        (void)memory_save(m);
-    run->unsaved = false;
     for (size_t n = 0; n < run->n; n++)
         run->items[n].relay->step = rollout_step(run->rollout, n);
     if (rollout_over(run->rollout))

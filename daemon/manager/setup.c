@@ -67,7 +67,8 @@ static bool warned_before(const Setup *s, const Allocator *a, const AllocatorFac
     ssize_t i = s ? config_find_allocator(s->config, a->name) : -ENOENT;
 
     return i >= 0 && facts_allocator_in_use(s->config, (size_t)i) &&
-           streq(s->allocators[i].build, f->build) && streq_null(s->allocators[i].warnings, f->warnings);
+           streq(s->allocators[i].build, f->build) && streq_null(s->allocators[i].warnings, f->warnings) &&
+           strv_equal(s->allocators[i].settings, f->settings);
 }
 
 static void log_allocators(const Manager *m, const Setup *s)
@@ -81,8 +82,11 @@ static void log_allocators(const Manager *m, const Setup *s)
         if (f->refusal) {
             const Event e = { .allocator = a->name, .library = a->library, .reason = f->refusal };
             eventlog_write(MESSAGE_LIBRARY_REFUSED, &e, "Allocator %s is refused: %s.", a->name, f->refusal);
-        } else if (f->warnings && !warned_before(m->setup, a, f)) {
-            eventlog_line(LOG_INFO, "Allocator %s: %s", a->name, f->warnings);
+        } else if (!warned_before(m->setup, a, f)) {
+            if (f->warnings)
+                eventlog_line(LOG_INFO, "Allocator %s: %s", a->name, f->warnings);
+            STRV_FOREACH (warning, f->settings)
+                eventlog_line(LOG_WARNING, "Allocator %s: %s.", a->name, *warning);
         }
     }
 }

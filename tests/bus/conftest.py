@@ -83,9 +83,6 @@ class World:
         self.inside = ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--"]
         return pathlib.Path("/mnt"), pathlib.Path(f"/proc/{self.holder.pid}/root/mnt")
 
-    def add_instance(self, relay):
-        (self.instances / relay).mkdir(exist_ok=True)
-
     def start_fake(self, *relays):
         for relay in relays:
             self.add_instance(relay)
@@ -93,6 +90,13 @@ class World:
         self.fake = subprocess.Popen([*self.inside, "/usr/bin/python3", HERE / "fake_systemd1.py", self.address, self.root, *relays],
                                      stdout=subprocess.PIPE, text=True)
         assert self.fake.stdout.readline() == "ready\n"
+
+    def add_instance(self, relay):
+        (self.instances / relay).mkdir(exist_ok=True)
+        (self.instances / relay / "torrc").touch()
+
+    def remove_instance(self, relay):
+        shutil.rmtree(self.instances / relay)
 
     def do(self, what, **arguments):
         bus = dbus.bus.BusConnection(self.address)

@@ -117,7 +117,7 @@ class Unit:
             "Result": self.result,
             "MainPID": dbus.UInt32(self.process.pid if self.process else 0),
             "NRestarts": dbus.UInt32(self.n_restarts),
-            "InvocationID": dbus.ByteArray(self.invocation),
+            "InvocationID": dbus.ByteArray(self.invocation or b""),
             "Job": dbus.Struct((dbus.UInt32(self.job), dbus.ObjectPath(f"/org/freedesktop/systemd1/job/{self.job}" if self.job else "/")), signature="uo"),
             "TimeoutStartUSec": dbus.UInt64(self.timeout),
             "TimeoutStopUSec": dbus.UInt64(self.timeout),
@@ -333,6 +333,10 @@ class Control(dbus.service.Object):
             fake.changed(unit)
         elif what == "add":
             fake.units[r["unit"]] = unit = Unit(fake, r["unit"])
+            for name in r.get("values", {}):
+                setattr(unit, name, r["values"][name])
+            if unit.active != "active":
+                unit.down(unit.active, unit.sub, unit.result)
             fake.systemd.UnitNew(unit.name, UNIT_PREFIX + "/" + encode(unit.name))
         elif what in ("add-unloaded", "add-file"):  # it could run, and has not; with a unit file of its own
             fake.units[r["unit"]] = unit = Unit(fake, r["unit"])

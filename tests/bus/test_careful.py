@@ -180,3 +180,69 @@ def test_relay_that_failed_while_the_daemon_was_away_is_logged(world):
     world.config.write_text(text + "sample = { interval = 1; };\n")
     world.start()
     world.wait_said("a is down, failed .*: no samples until it is up again")
+
+
+# ---- who takes a place, and whose file it is ----
+
+MARK = "# relayalloc: written from /etc/relayalloc.conf, group A, allocator jemalloc; changes made here are lost\n[Service]\n"
+SIZED = '{ name = "A"; allocator = "jemalloc"; size = 2; seed = "x"; }'
+
+
+def test_stray_directories_take_no_place(world):
+    """A directory without a torrc is no relay; a copy of one with a torrc has never run and is wanted by nothing."""
+    world.write_config(SIZED)
+    world.start_fake("a", "b", "c")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    moved = {r for r in "abc" if world.runs(r, LIBRARY)}
+    for name in ("notes", "backup"):
+        (world.instances / name).mkdir()
+    names = [f"copy{i}" for i in range(12)]
+    for name in names:
+        world.do("add", unit=f"tor@{name}.service",
+                 values={"active": "inactive", "sub": "dead", "file_only": True, "invocation": ""})
+        world.add_instance(name)
+    wait_until(lambda: set(names) <= set(world.states()), "the copies to be seen")
+    assert not {"notes", "backup"} & set(world.states())
+    stays(world, lambda: [restarts(world, r)[0] for r in "abc"] == [int(r in moved) for r in "abc"])
+    assert not any(begun(world, name) for name in names)
+    assert {r for r in "abc" if world.runs(r, LIBRARY)} == moved
+
+
+def leave_over(world, *relays):
+    for relay in relays:
+        directory = world.root / f"tor@{relay}.service.d"
+        directory.mkdir()
+        (directory / "zz-relayalloc.conf").write_text(MARK + f'Environment="LD_PRELOAD={world.jemalloc}"\n')
+
+
+def test_what_an_earlier_installation_left_is_kept(world):
+    """As after a purge and a new installation: fresh state, a file without groups, drop-ins with our mark."""
+    import ctypes.util
+    import os
+    world.jemalloc = f"/usr/lib/{os.uname().machine}-linux-gnu/{ctypes.util._findSoname_ldconfig('jemalloc')}"
+    leave_over(world, "a", "b")
+    world.write_config("")
+    world.start_fake("a", "b", "c")
+    texts = world.dropin("a"), world.dropin("b")
+    world.start()
+    world.wait_ready()
+    world.wait_said(r"2 drop-ins are left over from an earlier installation and kept \(a, b\)")
+    stays(world, lambda: (world.dropin("a"), world.dropin("b")) == texts)
+    assert world.property("RolloutID") == 0 and set(world.states().values()) == {"observed"}
+    assert "left over" in world.reason("a") and "relayallocctl revert 'a'" in world.reason("a")
+    world.manager("Revert", ["a"])
+    world.wait_said("Rollout 1 finished: 1 done")
+    assert world.dropin("a") is None and world.dropin("b") == texts[1]
+    assert restarts(world, "a") == (1, 0) and restarts(world, "b") == (0, 0)
+
+
+def test_file_of_ours_is_taken_back_when_its_group_goes(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.stop()
+    world.write_config("")
+    world.start()
+    world.wait_said("Rollout 2 finished: 1 done")
+    assert world.dropin("a") is None

@@ -154,3 +154,19 @@ def test_library_that_others_can_change_meanwhile(world):
         path.chmod(before)
         wait_until(lambda: world.states() == {"a": "ok"}, "it to be safe again")
     assert restarts(world, "a") == (1, 0)
+
+
+def test_setting_that_is_not_understood_is_logged_once(world):
+    begin(world, "a")
+    world.write_config('{ name = "A"; allocator = "own"; relays = [ "*" ]; }')
+    with world.config.open("a") as f:
+        f.write('allocators = { own = { environment = { GLIBC_TUNABLES = "glibc.malloc.arena_maks=1"; }; };\n'
+                '               unused = { environment = { GLIBC_TUNABLES = "glibc.malloc.tirm_threshold=1"; }; }; };\n')
+    world.start()
+    said = 'Allocator own: GLIBC_TUNABLES: glibc [0-9.]* has no tunable "glibc.malloc.arena_maks" .did you mean'
+    world.wait_said(said)
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.manager("Reload")
+    world.config.write_text(world.config.read_text() + "\n")
+    world.manager("Reload")
+    assert len(re.findall(said, world.text())) == 1 and not world.said("tirm_threshold")

@@ -73,6 +73,7 @@ def test_way_back_after_a_crash_is_to_the_library_before_it(world):
     {"active": "inactive", "sub": "dead", "result": "success"},  # its job is still to start it
     {"active": "inactive", "sub": "dead", "result": "exec-condition", "job": 0},
     {"active": "deactivating", "sub": "stop-post", "result": "success", "job": 0},
+    {"active": "activating", "sub": "auto-restart", "result": "success", "job": 0},  # Restart=always
 ])
 def test_relay_that_is_down_after_a_crash_is_looked_after(world, as_found):
     """It is our restart job that took it down, and nobody's will."""

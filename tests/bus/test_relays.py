@@ -42,7 +42,7 @@ def test_group_that_takes_no_relay_is_told_once(world):
     world.wait_ready()
     told = 'Group A takes no relay: no name matches "b*".'
     wait_until(lambda: world.text().count(told) == 1, "it to be told")
-    (world.instances / "c").mkdir()
+    world.add_instance("c")
     world.wait_said("c appeared")
     assert world.text().count(told) == 1
     world.manager("Reload")
@@ -146,7 +146,7 @@ def test_plan_is_asked_for_while_relays_come_and_go(world):
     world.start()
     world.wait_ready()
     for name in "abcdefgh":
-        (world.instances / name).rmdir()
+        world.remove_instance(name)
         world.do("remove", unit=f"tor@{name}.service")
     def gone():
         assert all(p[1] in "abcdefgh" for p in world.manager("Plan"))
@@ -196,13 +196,13 @@ def test_wide_wave_needs_no_deep_stack(world):
 
 def test_instances_folder_that_comes_later(world):
     begin(world, "a")
-    (world.instances / "a").rmdir()
+    world.remove_instance("a")
     world.instances.rmdir()
     world.start()
     world.wait_said("Rollout 1 finished: 1 done")
     world.instances.mkdir()
     look_again(world)  # the package that brings it has systemd reloaded
-    (world.instances / "new").mkdir()
+    world.add_instance("new")
     wait_until(lambda: "new" in world.states(), "the new relay")
 
 
@@ -213,7 +213,7 @@ def test_instances_folder_that_is_replaced(world):
     world.instances.rename(world.path / "old")
     world.instances.mkdir()
     look_again(world)
-    (world.instances / "new").mkdir()
+    world.add_instance("new")
     wait_until(lambda: "new" in world.states(), "the new relay")
 
 
@@ -251,7 +251,7 @@ def test_relay_that_goes_down_before_its_first_sample_is_told(world):
         world.do("stop", unit="tor@b.service")
         wait_until(lambda: world.states().get("b") == "stopped", "b to be seen down")
 
-    (world.instances / "b").mkdir()
+    world.add_instance("b")
     before = samples(world, "a")
     wait_until(lambda: samples(world, "a") > before, "the beat, so that the next one is far")
     world.do("add", unit="tor@b.service")

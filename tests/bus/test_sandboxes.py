@@ -80,7 +80,7 @@ def test_relay_that_joins_with_a_broken_sandbox_does_not_condemn_the_allocator(w
     begin(world, "a")
     world.start()
     world.wait_said("Rollout 1 finished: 1 done")
-    (world.instances / "b").mkdir()
+    world.add_instance("b")
     world.do("break-sandboxes", value={"": 226})
     world.do("add", unit="tor@b.service")
     world.wait_said("Rollout 2 finished: 0 done, 1 failed")

@@ -396,7 +396,7 @@ def test_all_findings_are_provoked_here():
     """Who adds a finding adds its test and names it in the manual."""
     ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/doctor/doctor.c").read_text(), re.S)[1]
     ids = re.findall(r'"([a-z0-9-]+)"', ids)
-    assert len(ids) == 17
+    assert len(ids) == 18
     mine = pathlib.Path(__file__).read_text()
     manual = (REPO / "docs/man/relayallocctl.1.scd").read_text()
     for each in ids:
@@ -450,3 +450,12 @@ def test_configuration_that_others_can_change(no_bus, tmp_path):
         finding = next((f for f in findings if f["finding"] == "configuration-refused"), None)
         assert (finding and finding["finding"]) == expected
     assert finding["severity"] == "warning" and f"(chmod o-w {conf})" in finding["what"]
+
+
+def test_setting_that_is_not_understood(no_bus, tmp_path):
+    conf = tmp_path / "relayalloc.conf"
+    conf.write_text('allocators = { own = { environment = { GLIBC_TUNABLES = "glibc.malloc.arena_maks=1"; }; }; };\n'
+                    'groups = ( { name = "A"; allocator = "own"; relays = [ "*" ]; } );\n')
+    found = [(f["severity"], f["finding"], f["what"]) for f in no_bus("doctor", f"--config={conf}", "--json=short").json]
+    (what,) = [what for *kind, what in found if kind == ["warning", "setting-unknown"]]
+    assert what.startswith('allocator "own": GLIBC_TUNABLES: ') and '(did you mean "glibc.malloc.arena_max"?)' in what

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import time
@@ -75,6 +76,33 @@ def test_check_warns_of_what_would_not_work_here(no_bus, conf):
     assert f"{conf}: allocators.own: warning: /nowhere/libx.so" in done.err and "unused" not in done.err
     (problem,) = no_bus("check", conf, "--json=short").json
     assert problem["severity"] == "warning" and problem["line"] is None and problem["setting"] == "allocators.own"
+
+
+SLIPS = """allocators = {
+  typo  = { environment = { GLIBC_TUNABLES = "glibc.malloc.mmap_treshold=131072"; }; };
+  range = { environment = { GLIBC_TUNABLES = "glibc.malloc.arena_max=-1"; }; };
+  other = { environment = { TCMALLOC_RELEASE_RATE = "1"; }; };
+  fine  = { environment = { MALLOC_ARENA_MAX = "2"; GLIBC_TUNABLES = "glibc.malloc.trim_threshold=131072"; }; };
+};
+groups = ( { name = "A"; allocator = "typo"; relays = [ "guard1" ]; } );
+"""
+
+
+def test_check_and_plan_warn_of_settings_that_are_not_understood(no_bus, conf, instances, editor):
+    """Those that no group uses yet, too: who has written them means them."""
+    conf.write_text(f'instances_dir = "{instances}";\n' + SLIPS)
+    said = [r'allocators.typo: warning: GLIBC_TUNABLES: glibc \S+ has no tunable "glibc.malloc.mmap_treshold" '
+            r'\(did you mean "glibc.malloc.mmap_threshold"\?\)',
+            "allocators.range: warning: GLIBC_TUNABLES: glibc.malloc.arena_max=-1 is out of range",
+            "allocators.other: warning: TCMALLOC_RELEASE_RATE has no effect: it is a setting of tcmalloc, and glibc serves malloc"]
+    changed = editor('echo >>"$1"')
+    for done in (no_bus("check", conf), no_bus("plan", conf), no_bus("edit", "--yes", f"--config={conf}", **changed)):
+        assert done.status == 0 and all(re.search(words, done.err) for words in said), done
+        assert "allocators.fine" not in done.err
+    assert "; 3 warnings" in no_bus("check", conf).out
+    table = no_bus("allocators", f"--config={conf}", "--json=short").json
+    warnings = {row["allocator"]: row["warning"] for row in table}
+    assert "mmap_treshold" in warnings["typo"] and not warnings["fine"] and not warnings["glibc-tuned"]
 
 
 def test_check_warns_of_a_metrics_directory_that_is_not_there(no_bus, conf, tmp_path):

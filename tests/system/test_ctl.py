@@ -281,7 +281,7 @@ def test_names_of_all_kinds(blank):
     names = ["x" * 64, "a-b_c.d", "1.2.3.4_9000"]
     try:
         for name in names:
-            m.sh(["mkdir", "-p", f"/etc/tor/instances/{name}"])
+            m.sh(f"mkdir -p /etc/tor/instances/{name} && touch /etc/tor/instances/{name}/torrc")
         m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "a-*", "x*" ]')]))
         for running in (False, True):
             if running:

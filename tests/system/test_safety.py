@@ -71,3 +71,13 @@ def test_library_that_looks_where_others_can_write(own):
     # The test is worth something only if the attack works: the relay's next start runs the code.
     m.systemctl("restart", "tor@relay1")
     assert m.exists("/run/planted-code-ran")
+
+
+def test_settings_that_glibc_does_not_know(fresh):
+    """Its dynamic linker is asked, under the sandbox of our unit."""
+    m = fresh
+    m.write_conf('allocators = { own = { environment = { GLIBC_TUNABLES = "glibc.malloc.arena_max=-1"; }; }; };\n'
+                 + m.settings([("A", "own", 'relays = [ "nobody*" ]')]))
+    m.start_daemon()
+    m.wait_until(lambda: "Allocator own: GLIBC_TUNABLES: glibc.malloc.arena_max=-1 is out of range (1 or more)." in m.journal_text(),
+                 15, "the warning")

@@ -61,6 +61,16 @@ static void test_configuration(void **state)
         "configuration-refused", SEVERITY_WARNING, "is refused: /x can be changed by users other than root");
 }
 
+static void test_setting(void **state)
+{
+    (void)state;
+    Finding f = { 0 };
+    assert_null(take(doctor_setting("tuned", "", &f), &f));
+    assert_finding(take(doctor_setting("tuned", "TCMALLOC_X: tcmalloc 2.10 has no such setting", &f), &f),
+                   "setting-unknown", SEVERITY_WARNING,
+                   "\"tuned\": TCMALLOC_X: tcmalloc 2.10 has no such setting");
+}
+
 static void test_mimalloc3(void **state)
 {
     (void)state;
@@ -365,12 +375,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_configuration), cmocka_unit_test(test_library),
-        cmocka_unit_test(test_mimalloc3),     cmocka_unit_test(test_sandbox),
-        cmocka_unit_test(test_apparmor),      cmocka_unit_test(test_tor_sandbox),
-        cmocka_unit_test(test_override),      cmocka_unit_test(test_preloads),
-        cmocka_unit_test(test_secure),        cmocka_unit_test(test_hugepages),
-        cmocka_unit_test(test_queues),        cmocka_unit_test(test_journal),
-        cmocka_unit_test(test_restarts),      cmocka_unit_test(test_findings),
+        cmocka_unit_test(test_setting),       cmocka_unit_test(test_mimalloc3),
+        cmocka_unit_test(test_sandbox),       cmocka_unit_test(test_apparmor),
+        cmocka_unit_test(test_tor_sandbox),   cmocka_unit_test(test_override),
+        cmocka_unit_test(test_preloads),      cmocka_unit_test(test_secure),
+        cmocka_unit_test(test_hugepages),     cmocka_unit_test(test_queues),
+        cmocka_unit_test(test_journal),       cmocka_unit_test(test_restarts),
+        cmocka_unit_test(test_findings),
     };
     return cmocka_run_group_tests_name("doctor", tests, NULL, clear);
 }

@@ -9,6 +9,16 @@ static int compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void add_instance(int fd, const char *name)
+{
+    _cleanup_(freep) char *torrc = xasprintf("%s/torrc", name);
+
+    assert_int_equal(mkdirat(fd, name, 0755), 0);
+    int file = openat(fd, torrc, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(file >= 0);
+    close(file);
+}
+
 static void test_folders_and_what_is_none(void **state)
 {
     (void)state;
@@ -26,7 +36,8 @@ static void test_folders_and_what_is_none(void **state)
     int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
     for (size_t i = 0; i < ELEMENTSOF(folders); i++)
-        assert_int_equal(mkdirat(fd, folders[i], 0755), 0);
+        add_instance(fd, folders[i]);
+    assert_int_equal(mkdirat(fd, "notes", 0755), 0); /* no torrc: no relay */
     assert_int_equal(symlinkat("relay1", fd, "linked"), 0);
     assert_int_equal(symlinkat("/dev/null", fd, "tofile"), 0);
     assert_int_equal(symlinkat("nowhere", fd, "dangling"), 0);

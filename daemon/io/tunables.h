@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Asks the dynamic linker of this host which tunables its glibc has. Decides nothing. */
+#pragma once
+
+/* What "ld.so --list-tunables" prints: of the dynamic linker that this program was started with, run as an
+ * unprivileged process, bounded in time and output. NULL: it has no such option (glibc before 2.33), or could
+ * not be run. Owned by the caller. Blocks for a few ms. */
+char *tunables_list(void);
