@@ -61,7 +61,8 @@ struct Relay {
 
     /* its process */
     Process *process; /* NULL: none, or not active */
-    bool too_new;     /* facts_too_new() at the last plan: to be proved again */
+    bool is_new;      /* process_is_new() at the last plan: to be proved again */
+    bool too_new;     /* facts_too_new() at the last plan */
     char *logged;     /* what was last logged of its proof, so that it is logged once */
 
     /* how it stands */

@@ -27,13 +27,17 @@ bool plan_prove_new(Manager *m)
 
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *relay = m->relays[i];
-        HostFacts host = manager_host(m);
+        const HostFacts host = manager_host(m);
+        const ProcessFacts *process = &relay->facts.process;
+        const bool is_new = process->pid != 0 && process_is_new(process->started, host.now);
 
-        if (!relay->too_new && !facts_too_new(&host, &relay->facts))
+        /* Once more when it is not new any more: what it has mapped since, no change of its unit tells. */
+        if (!relay->is_new && !is_new)
             continue;
         relay_prove(relay);
+        relay->is_new = is_new;
         relay->too_new = facts_too_new(&host, &relay->facts);
-        any = any || relay->too_new;
+        any = any || is_new;
     }
     return any;
 }

@@ -323,7 +323,7 @@ class Control(dbus.service.Object):
             fake.changed(unit)
         elif what == "restart-by-hand":
             unit.job = 0
-            unit.up(r.get("environment"))
+            unit.up(r.get("environment"), r.get("late", 0), first=r.get("first", ()))
             fake.changed(unit)
         elif what == "set":
             for name in r["values"]:

@@ -141,6 +141,18 @@ def test_preload_that_is_not_loaded(world):
                ["its LD_PRELOAD names =/usr/lib/x.so, which it has not loaded"], "the note")
 
 
+def test_process_that_maps_its_library_after_the_first_look(world):
+    """Nothing is to be done about it, and nothing else would have it looked at again: but samples say what it runs."""
+    world.write_config("")
+    world.start_fake("a")
+    world.start()
+    world.wait_ready()
+    jemalloc = ctypes.util._findSoname_ldconfig("jemalloc")
+    world.do("restart-by-hand", unit="tor@a.service", environment=["LD_PRELOAD=" + jemalloc], late=1, first=["HOME=/"])
+    wait_until(lambda: relay_properties(world, "a")["Running"] == "glibc", "the first look")
+    wait_until(lambda: relay_properties(world, "a")["Running"] == "jemalloc", "the second one")
+
+
 def test_plan_is_asked_for_while_relays_come_and_go(world):
     begin(world, *"abcdefgh", rollout='settle = 0; canary = 0; window = "00:00-00:01";')
     world.start()
