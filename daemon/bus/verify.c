@@ -46,8 +46,7 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
     (void)usec;
     m->api->look = sd_event_source_unref(m->api->look);
     eventlog_line(LOG_DEBUG, "Looking at all relays, as asked by Verify.");
-    relays_prove_all(m);
-    manager_plan(m);
+    manager_verify(m);
     m->api->looked = loop_monotonic(m);
     requests_ready(m->api->root.requests, answer);
     requests_ready(m->api->everybody.requests, answer);

@@ -51,6 +51,7 @@ void relay_facts_clear(RelayFacts *r)
     unit_info_free(r->info);
     process_facts_clear(&r->process);
     verdict_clear(&r->verdict);
+    strv_free(r->conflicts);
     free(r->name);
     free(r->unit);
     free(r->dropin);
@@ -327,10 +328,13 @@ static VerdictFacts verdict_facts(const HostFacts *h, const RelayFacts *r, const
 void facts_judge(const HostFacts *h, RelayFacts *r, const SettingFile *files, size_t n_files)
 {
     verdict_clear(&r->verdict);
+    r->conflicts = strv_free(r->conflicts);
     if (!unit_up(r->info) || !facts_target(h, r))
         return;
     const VerdictFacts facts = verdict_facts(h, r, files, n_files, r->present ? r->dropin : NULL);
     r->verdict = verdict_judge(&facts);
+    if (r->present)
+        r->conflicts = verdict_conflicts(&facts);
     if (r->verdict.reason) { /* a relay maps files of any name */
         char *reason = printable(r->verdict.reason, SIZE_MAX);
         free(r->verdict.reason);
@@ -371,12 +375,12 @@ char **facts_notes(const RelayFacts *r)
     const ProcessFacts *p = &r->process;
     char **notes = NULL;
 
-    if (!p->readable)
-        return NULL;
-    if (p->running.unread)
+    STRV_FOREACH (conflict, r->conflicts)
+        add_note(&notes, xasprintf("%s as well", *conflict));
+    if (p->readable && p->running.unread)
         add_note(&notes,
                  xasprintf("what it runs is known by file names only: %s cannot be read", p->running.unread));
-    STRV_FOREACH (name, p->not_loaded)
+    for (char **name = p->readable ? p->not_loaded : NULL; name && *name; name++)
         add_note(&notes, xasprintf("its LD_PRELOAD names %s, which it has not loaded", *name));
     return notes;
 }

@@ -87,6 +87,7 @@ typedef struct RelayFacts {
     char *version; /* of what runs; "" not known */
     char *fresh_invocation; /* one that is known to have begun after our drop-in was loaded; NULL */
     Verdict verdict;
+    char **conflicts; /* strv of verdict_conflicts() while our drop-in is there; NULL: none, or not known */
     Action action;
     char *down;         /* why systemd says that it is not up; NULL: it is, or is not meant to be */
     char *reason;       /* of the action, or of the failure that is remembered; NULL */
@@ -142,8 +143,8 @@ bool process_is_new(usec_t started, usec_t now);
 /* Takes over a new look at its process (or none: all zero), and names what it runs. What could not be read
  * this time stays as it was last seen, but proves nothing. */
 void facts_take_process(const HostFacts *host, RelayFacts *relay, ProcessFacts *take);
-/* The verdict on what it runs; none when it is down or unassigned. `files`: all that set its environment, as
- * in VerdictFacts. */
+/* The verdict on what it runs, and its conflicts; none when it is down or unassigned. `files`: all that set
+ * its environment, as in VerdictFacts. */
 void facts_judge(const HostFacts *host, RelayFacts *relay, const SettingFile *files, size_t n_files);
 /* Its process is new, and what is wrong with it may come right by itself. */
 bool facts_too_new(const HostFacts *host, const RelayFacts *relay);
@@ -153,8 +154,8 @@ char **facts_conflicts(const HostFacts *host, const RelayFacts *relay, const Set
 
 /* How well it is known what it runs, behind "relay1 runs jemalloc, ": "proved", or by its file names only. */
 const char *facts_proof(const RelayFacts *relay);
-/* What else should be known of the process that it runs: a strv of sentences without full stop, NULL:
- * nothing. Owned by the caller. */
+/* What else should be known of it, and of the process that it runs: a strv of sentences without full stop,
+ * NULL: nothing. Owned by the caller. */
 char **facts_notes(const RelayFacts *relay);
 
 /* Is it down so that its turn must wait until it is up again: stopped by somebody, or failed by itself? (Not

@@ -46,18 +46,6 @@ static void log_change(const RunItem *i, const char *text)
         eventlog_write(MESSAGE_DROPIN_REMOVED, &e, "%s: removed %s.", i->relay->facts.name, path);
 }
 
-static void log_conflicts(const RunItem *i)
-{
-    _cleanup_(strv_freep) char **conflicts = relay_conflicts(i->relay);
-
-    STRV_FOREACH (c, conflicts) {
-        Event e = relay_event(i->relay);
-
-        e.reason = *c;
-        eventlog_write(MESSAGE_DROPIN_CONFLICT, &e, "%s: %s as well.", i->relay->facts.name, *c);
-    }
-}
-
 bool file_write(RunItem *i)
 {
     Manager *m = i->run->manager;
@@ -80,7 +68,7 @@ bool file_write(RunItem *i)
     if (r > 0)
         log_change(i, i->wanted);
     if (i->wanted)
-        log_conflicts(i);
+        relay_tell_conflicts(i->relay);
     return true;
 }
 

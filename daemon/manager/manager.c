@@ -197,6 +197,8 @@ static void on_units_changed(void *userdata, const char *unit)
 {
     Manager *m = userdata;
 
+    if (!unit)
+        relays_look_again(m, run_reloads(m));
     if (!unit || unit_is_instance(m->setup->config->unit, unit))
         relays_scan(m);
 }
@@ -368,6 +370,13 @@ static void check_libraries(Manager *m)
     (void)manager_reload(m);
 }
 
+void manager_verify(Manager *m)
+{
+    check_libraries(m);
+    relays_verify(m);
+    manager_plan(m);
+}
+
 /* ---- what the parts report ---- */
 
 /* It goes down while its restart is still to come: outside of a rollout, in one, or between two. */
@@ -445,6 +454,8 @@ static void on_run_over(Manager *m)
     if (rollout_state(run_rollout(m->run)) == ROLLOUT_DONE && run_counts(m).failed > 0)
         m->not_before = loop_monotonic(m) + FAILURE_PAUSE;
     m->run = run_free(m->run);
+    if (m->look_again_after_run)
+        relays_look_again(m, false);
     relays_drop_vanished(m);
     if (!adopt_next(m)) {
         relays_assign(m);
@@ -642,6 +653,8 @@ Manager *manager_free(Manager *m)
     sd_event_source_unref(m->saving);
     sd_event_source_unref(m->rescan);
     sd_event_source_unref(m->reread);
+    sd_event_source_unref(m->reopen);
+    sd_event_source_unref(m->look_again);
     sd_event_source_unref(m->replan);
     sd_event_source_unref(m->sampling);
     sd_event_source_unref(m->run_over);

@@ -14,6 +14,9 @@ int manager_run(Manager *m);
 
 /* Reads the file again; -EINVAL: it has problems (logged, and in m->config_error), what runs stays. */
 int manager_reload(Manager *m);
+/* Looks again at all that a proof speaks of, libraries and drop-ins on disk included, and proves every relay.
+ */
+void manager_verify(Manager *m);
 /* Makes the plan, updates states, starts a rollout when there is something to do. */
 void manager_plan(Manager *m);
 

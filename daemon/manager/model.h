@@ -57,13 +57,17 @@ struct Relay {
     Systemd1Call *refresh;
     bool refresh_again;
     bool unread;      /* reading its unit failed; it is tried again */
+    bool look_again;  /* what is read next is proved even if it says nothing new */
     bool read_by_run; /* an operation of the rollout is under way, which ends by reading its unit */
 
     /* its process */
-    Process *process; /* NULL: none, or not active */
-    bool is_new;      /* process_is_new() at the last plan: to be proved again */
-    bool too_new;     /* facts_too_new() at the last plan */
-    char *logged;     /* what was last logged of its proof, so that it is logged once */
+    Process *process;       /* NULL: none, or not active */
+    bool is_new;            /* process_is_new() at the last plan: to be proved again */
+    bool too_new;           /* facts_too_new() at the last plan */
+    int open_error;         /* why it could not be opened; 0 */
+    unsigned open_failures; /* of this one, in a row */
+    char *logged;           /* what was last logged of its proof, so that it is logged once */
+    char **conflicts_told;  /* likewise of files of others that set what ours sets */
 
     /* how it stands */
     RelayState state;
@@ -115,7 +119,8 @@ struct Manager {
     sd_event *event;
     sd_bus *bus;
     Systemd1 *systemd;
-    sd_event_source *reconnect, *saving, *rescan, *reread, *replan, *sampling, *run_over, *retry;
+    sd_event_source *reconnect, *saving, *rescan, *reread, *reopen, *look_again, *replan, *sampling,
+        *run_over, *retry;
     sd_event_source *instances_watch, *clock_watch;
     bool ready; /* READY=1 was sent */
     bool stopping;
@@ -139,7 +144,9 @@ struct Manager {
     Systemd1Call *scan;
     char **scan_units, **scan_files;
     bool scan_again, scan_done, table_changed;
-    unsigned scan_failures;                          /* in a row */
+    usec_t looked_again;       /* monotonic: when all units were last read again; 0: never */
+    bool look_again_after_run; /* systemd read all unit files for the rollout under way */
+    unsigned scan_failures;    /* in a row */
     int instances_error, dropins_error, watch_error; /* of the last try: each is logged once */
     /* the rollout */
     Plan *plan;

@@ -11,6 +11,8 @@
 
 #define UNIT_LOG_LINES 6
 #define REREAD_DELAY (5 * USEC_PER_SEC)
+#define REOPEN_DELAY USEC_PER_SEC
+#define REOPEN_TRIES 5 /* then with each sample */
 
 Relay *relay_free(Relay *relay)
 {
@@ -21,6 +23,7 @@ Relay *relay_free(Relay *relay)
     process_free(relay->process);
     relay_facts_clear(&relay->facts);
     free(relay->logged);
+    strv_free(relay->conflicts_told);
     free(relay->shown_properties);
     free(relay);
     return NULL;
@@ -84,12 +87,61 @@ char *relay_unit_log(const Relay *relay)
 
 /* ---- what it runs ---- */
 
+/* It is up, and its process is not in hand. */
+static bool unopened(const Relay *relay)
+{
+    return relay_up(relay) && !relay->process;
+}
+
+static int on_reopen(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    m->reopen = sd_event_source_unref(m->reopen);
+    for (size_t i = 0; i < m->n_relays; i++)
+        if (unopened(m->relays[i]))
+            relay_retry(m->relays[i]);
+    return 0;
+}
+
+/* We may be short of descriptors or memory for a moment. */
+static void try_to_open(Relay *relay)
+{
+    Manager *m = relay->manager;
+    const uint32_t pid = relay->facts.info->main_pid;
+    int r = process_open(m->proc, (pid_t)pid, &relay->process);
+
+    if (r < 0 && r != -ESRCH && r != relay->open_error)
+        eventlog_line(LOG_WARNING, "%s: cannot inspect process %u: %s.", relay->facts.name, pid,
+                      strerror(-r));
+    relay->open_error = r;
+    if (r < 0 && ++relay->open_failures < REOPEN_TRIES)
+        loop_schedule(m, &m->reopen, REOPEN_DELAY, on_reopen);
+}
+
+static void tell_conflicts(Relay *relay, char **take)
+{
+    STRV_FOREACH (c, take) {
+        Event e = relay_event(relay);
+
+        e.reason = *c;
+        if (!strv_contains(relay->conflicts_told, *c))
+            eventlog_write(MESSAGE_DROPIN_CONFLICT, &e, "%s: %s as well.", relay->facts.name, *c);
+    }
+    strv_free(relay->conflicts_told);
+    relay->conflicts_told = take;
+}
+
 void relay_prove(Relay *relay)
 {
     _cleanup_(setting_files_clear) SettingFiles files = { 0 };
     const HostFacts host = manager_host(relay->manager);
     ProcessFacts process;
 
+    if (unopened(relay))
+        try_to_open(relay);
     if (relay_up(relay) && relay->process) {
         process_look(relay->process, relay->manager->elf_cache, relay->manager->setup->libraries, host.now,
                      &process);
@@ -98,36 +150,49 @@ void relay_prove(Relay *relay)
     if (relay_up(relay) && facts_target(&host, &relay->facts))
         setting_files_read(relay->facts.info, &files);
     facts_judge(&host, &relay->facts, files.files, files.n);
+    if (files.n > 0 && relay->facts.present)
+        tell_conflicts(relay, strv_copy(relay->facts.conflicts));
 }
 
-char **relay_conflicts(const Relay *relay)
+void relay_tell_conflicts(Relay *relay)
 {
     _cleanup_(setting_files_clear) SettingFiles files = { 0 };
     const HostFacts host = manager_host(relay->manager);
 
     if (!relay->facts.info)
-        return NULL;
+        return;
     setting_files_read(relay->facts.info, &files);
-    return facts_conflicts(&host, &relay->facts, files.files, files.n);
+    tell_conflicts(relay, facts_conflicts(&host, &relay->facts, files.files, files.n));
 }
 
 /* ---- what its unit says ---- */
 
-static void open_process(Relay *relay)
+static void forget_process(Relay *relay)
 {
     const HostFacts host = manager_host(relay->manager);
     ProcessFacts none = { 0 };
 
     relay->process = process_free(relay->process);
+    relay->open_failures = 0;
+    relay->open_error = 0;
     facts_take_process(&host, &relay->facts, &none);
-    if (!relay_up(relay))
+    relay->seen_up = relay->seen_up || relay_up(relay);
+}
+
+void relay_retry(Relay *relay)
+{
+    if (!relay_up(relay) || (relay->process && relay->facts.process.readable))
         return;
-    relay->seen_up = true;
-    const uint32_t pid = relay->facts.info->main_pid;
-    int r = process_open(relay->manager->proc, (pid_t)pid, &relay->process);
-    if (r < 0 && r != -ESRCH)
-        eventlog_line(LOG_WARNING, "%s: cannot inspect process %u: %s.", relay->facts.name, pid,
-                      strerror(-r));
+    relay_prove(relay);
+    if (relay->facts.process.readable)
+        relay->manager->reports->relay_changed(relay, true);
+}
+
+/* Did systemd read other files for it, or something else in them? */
+static bool other_settings(const UnitInfo *a, const UnitInfo *b)
+{
+    return !strv_equal(a->environment, b->environment) || !strv_equal(a->dropins, b->dropins) ||
+           !strv_equal(a->environment_files, b->environment_files) || !streq_null(a->fragment, b->fragment);
 }
 
 void relay_take_info(Relay *relay, UnitInfo *take)
@@ -138,15 +203,20 @@ void relay_take_info(Relay *relay, UnitInfo *take)
         !before || before->main_pid != take->main_pid || !streq(before->invocation, take->invocation);
     bool changed = new_process || before->active != take->active || before->n_restarts != take->n_restarts ||
                    (before->job != 0) != (take->job != 0);
+    bool look = relay->look_again || !before || other_settings(before, take);
 
     unit_info_free(relay->facts.info);
     relay->facts.info = take;
+    relay->look_again = false;
     if (new_process || was_up != relay_up(relay)) {
-        open_process(relay);
+        forget_process(relay);
+        look = true;
+    }
+    if (look) {
         relay_read_dropin(relay);
         relay_prove(relay);
     }
-    if (changed)
+    if (changed || look)
         relay->manager->reports->relay_changed(relay, was_up);
 }
 
@@ -200,6 +270,12 @@ void relay_unit_changed(Relay *relay)
     int r = systemd1_get_unit(m->systemd, relay->facts.unit, on_refreshed, relay, &relay->refresh);
     if (r < 0)
         on_refreshed(relay, r, NULL, NULL);
+}
+
+void relay_look_again(Relay *relay)
+{
+    relay->look_again = true;
+    relay_unit_changed(relay);
 }
 
 void relay_watch(Relay *relay)

@@ -12,13 +12,15 @@ const Group *relay_target(const Relay *relay); /* facts_target() */
 
 void relay_watch(Relay *relay);                          /* reads its unit, now and whenever it changes */
 void relay_unit_changed(Relay *relay);                   /* reads its unit again */
+void relay_look_again(Relay *relay);                     /* the same, and proves even if nothing is new */
 void relay_take_info(Relay *relay, UnitInfo *take_info); /* what was read; notices new processes */
 void relay_read_dropin(Relay *relay);                    /* from disk, into its facts */
 void relay_prove(Relay *relay);                          /* reads the process again and judges */
-void relay_forget_bus(Relay *relay);                     /* the bus is gone: slots and calls with it */
+void relay_retry(Relay *relay);      /* proves if its process could not be opened or read the last time */
+void relay_forget_bus(Relay *relay); /* the bus is gone: slots and calls with it */
 
 /* The last lines that the relay's unit left in the journal; NULL: none. */
 char *relay_unit_log(const Relay *relay);
-/* Others' files that set what its drop-in sets: a strv of sentences. */
-char **relay_conflicts(const Relay *relay);
+/* Logs which files of others set what its drop-in sets, each once. A proof does so, too. */
+void relay_tell_conflicts(Relay *relay);
 Event relay_event(const Relay *relay); /* the fields that every event about it has */

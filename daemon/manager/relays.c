@@ -13,6 +13,7 @@
 #define SCAN_DELAY (200 * USEC_PER_MSEC)
 #define SCAN_DELAY_IN_RUN (5 * USEC_PER_SEC) /* each of its reloads announces all units anew */
 #define SCAN_RETRY (2 * USEC_PER_SEC)
+#define LOOK_AGAIN_INTERVAL (5 * USEC_PER_SEC) /* while others reload systemd without end */
 
 Relay *relays_find(Manager *m, const char *name)
 {
@@ -209,6 +210,40 @@ void relays_prove_all(Manager *m)
         relay_prove(m->relays[i]);
 }
 
+void relays_verify(Manager *m)
+{
+    for (size_t i = 0; i < m->n_relays; i++) {
+        Relay *relay = m->relays[i];
+
+        if (relay->run_item == SIZE_MAX)
+            relay_read_dropin(relay);
+        relay_prove(relay);
+    }
+}
+
+static int on_look_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    m->look_again = sd_event_source_unref(m->look_again);
+    m->looked_again = loop_monotonic(m);
+    for (size_t i = 0; i < m->n_relays; i++)
+        relay_look_again(m->relays[i]);
+    return 0;
+}
+
+void relays_look_again(Manager *m, bool by_run)
+{
+    usec_t now = loop_monotonic(m), next = m->looked_again + LOOK_AGAIN_INTERVAL;
+    bool soon = m->looked_again == 0 || next < now + SCAN_DELAY;
+
+    m->look_again_after_run = by_run;
+    if (!by_run)
+        loop_schedule(m, &m->look_again, soon ? SCAN_DELAY : next - now, on_look_again);
+}
+
 /* ---- looking for relays ---- */
 
 static void scan(Manager *m);
@@ -284,10 +319,8 @@ static void scan_failed(Manager *m, int error, const char *message)
 
 void relays_take_environment(Manager *m, char **take)
 {
-    bool changed = strv_length(take) != strv_length(m->environment);
+    bool changed = !strv_equal(take, m->environment);
 
-    for (size_t i = 0; !changed && take && take[i]; i++)
-        changed = !streq(take[i], m->environment[i]);
     strv_free(m->environment);
     m->environment = take;
     if (changed)

@@ -10,6 +10,9 @@ Relay *relays_find(Manager *m, const char *name);
 Relay *relays_find_unit(Manager *m, const char *unit);
 
 void relays_scan(Manager *m); /* looks for relays anew; debounced */
+/* systemd has read all unit files again: reads and proves all that it says, paced. `by_run`: for the rollout
+ * under way, which reads what it moves by itself; the others wait for its end. */
+void relays_look_again(Manager *m, bool by_run);
 void relays_watch_instances(Manager *m);
 void relays_check_scanned(Manager *m);            /* one more unit was read: is the table complete now? */
 bool relays_standing_changed(const Relay *relay); /* since the groups were last formed */
@@ -19,6 +22,7 @@ void relays_drop_vanished(Manager *m); /* those that the last look did not find,
  * until it has ended; if theirs would change, the plan is outdated. */
 void relays_assign(Manager *m);
 void relays_prove_all(Manager *m);
+void relays_verify(Manager *m); /* drop-ins on disk, too */
 /* What systemd gives to every service: a strv of NAME=VALUE. Proves all when it has changed. */
 void relays_take_environment(Manager *m, char **take);
 

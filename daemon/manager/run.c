@@ -485,6 +485,11 @@ void run_unit_changed(Relay *relay)
             (RolloutEvent){ .kind = EVENT_UNIT, .item = relay->run_item, .down = facts_down(&relay->facts) });
 }
 
+bool run_reloads(const Manager *m)
+{
+    return m->run && m->run->reloading;
+}
+
 void run_forget_bus(Manager *m)
 {
     Run *run = m->run;

@@ -13,6 +13,7 @@ void run_event(Manager *m,
                RolloutEventKind kind); /* pause, resume, abort, supersede; without a rollout nothing */
 void run_unit_changed(Relay *relay);
 void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result);
+bool run_reloads(const Manager *m); /* is systemd reading all unit files because the rollout asked for it? */
 void run_forget_bus(Manager *m);
 void run_bus_back(Manager *m); /* what was under way when the bus went is asked again */
 const Rollout *run_rollout(const Run *run);

@@ -59,6 +59,7 @@ static void tell_presence(Relay *relay)
 
 static void measure(Relay *relay, usec_t now)
 {
+    relay_retry(relay);
     relay->measured = relay->process && process_memory(relay->process, &relay->memory) == 0;
     if (relay->measured)
         relay->sampled = now;

@@ -222,6 +222,12 @@ class Systemd(dbus.service.Object):
         self.fake.units[unit].resets += 1
         self.fake.later(self.fake.reset_delay, ok)
 
+    def read_units(self):
+        self.Reloading(True)
+        for unit in self.fake.units.values():
+            unit.read_dropin()
+        self.Reloading(False)
+
     @dbus.service.method(MANAGER, async_callbacks=("ok", "error"))
     def Reload(self, ok, error):
         self.fake.reloads += 1
@@ -231,10 +237,7 @@ class Systemd(dbus.service.Object):
             if "error" in script:
                 error(dbus.DBusException("scripted", name=script["error"]))
                 return
-            self.Reloading(True)
-            for unit in self.fake.units.values():
-                unit.read_dropin()
-            self.Reloading(False)
+            self.read_units()
             ok()
 
         self.fake.later(script.get("delay", 0), answer)
@@ -355,6 +358,8 @@ class Control(dbus.service.Object):
                     fake.changed(u)
         elif what == "set-environment":  # systemctl set-environment: nobody is told
             fake.environment = r["environment"]
+        elif what == "daemon-reload":  # by somebody else
+            fake.systemd.read_units()
         elif what == "reloading":
             fake.systemd.Reloading(True)
             fake.systemd.Reloading(False)

@@ -71,9 +71,16 @@ static void test_strv(void **state)
     assert_int_equal(strv_length(copy), 5);
     assert_ptr_not_equal(copy[1], v[1]);
     assert_string_equal(copy[1], "AB=2");
+    assert_true(strv_equal(copy, v));
+    free(copy[4]);
+    copy[4] = NULL;
+    assert_false(strv_equal(copy, v));
+    assert_false(strv_equal(v, copy));
+    assert_false(strv_equal(v, NULL));
     _cleanup_(strv_freep) char **empty = strv_copy(NULL);
     assert_non_null(empty);
     assert_null(empty[0]);
+    assert_true(strv_equal(empty, NULL));
 
     size_t seen = 0;
     STRV_FOREACH (s, v)

@@ -1,0 +1,104 @@
+"""What others do while the daemon runs: to unit files, to what a relay is started with, to the table of processes."""
+from conftest import wait_until
+from test_jobs import GROUP, begin, restarts
+from test_relays import relay_properties
+
+GLIBC = '{ name = "A"; allocator = "glibc"; relays = [ "*" ]; }'
+TCMALLOC = "libtcmalloc_minimal.so.4"
+
+
+def foreign(world, relay, name, text):
+    path = world.root / f"tor@{relay}.service.d" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"[Service]\n{text}\n")
+    return path
+
+
+def test_reload_by_others_is_followed(world):
+    """A drop-in that overrides ours is named, and forgotten as soon as systemd has forgotten it."""
+    begin(world, "a", "b")
+    other = foreign(world, "a", "zzz-site.conf", "Environment=LD_PRELOAD=" + TCMALLOC)
+    world.do("daemon-reload")
+    world.start()
+    world.wait_ready()
+    wait_until(lambda: "zzz-site.conf" in world.reason("a"), "it to be named")
+    wait_until(lambda: world.states()["b"] == "ok", "the other one to be moved")
+    other.unlink()
+    before = world.do("daemon-reload")["units"]["tor@a.service"]["reads"]
+    wait_until(lambda: str(other) not in relay_properties(world, "a")["DropIns"], "systemd's new word")
+    wait_until(lambda: "zzz-site.conf" not in world.reason("a"), "the reason to be forgotten")
+    assert world.unit("a")["reads"] - before < 5
+    later = foreign(world, "b", "zzz-later.conf", "Environment=UNIMPORTANT=1")
+    world.do("daemon-reload")
+    wait_until(lambda: str(later) in relay_properties(world, "b")["DropIns"], "what was added to be seen")
+    assert restarts(world, "b") == (1, 0)
+
+
+def test_own_reloads_are_looked_at_once(world):
+    """Every wave has systemd read all units; what a wave does not touch is read again behind the last."""
+    names = [f"r{i}" for i in range(8)]
+    begin(world, *names, rollout="settle = 0; canary = 0;")
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "r[0-6]" ]; }')
+    world.start()
+    world.wait_ready()
+    before = world.unit("r7")["reads"]
+    other = foreign(world, "r7", "site.conf", "Environment=UNIMPORTANT=1")
+    world.wait_said("Rollout 1 finished: 7 done, 0 failed")
+    wait_until(lambda: str(other) in relay_properties(world, "r7")["DropIns"], "what came with our reloads")
+    assert world.do("look")["reloads"] == 7
+    assert 1 <= world.unit("r7")["reads"] - before <= 3
+
+
+def test_file_that_sets_what_ours_sets_is_named_at_the_next_proof(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    other = foreign(world, "a", "10-site.conf", "Environment=LD_PRELOAD=" + TCMALLOC)
+    world.do("daemon-reload")
+    sentence = f"{other} sets LD_PRELOAD"
+    world.wait_said(f"a: {sentence} as well")
+    assert [str(n) for n in relay_properties(world, "a")["Notes"]] == [f"{sentence} as well"]
+    assert world.states() == {"a": "ok"}
+    world.manager("Verify")
+    world.manager("Verify")
+    assert world.text().count(sentence) == 1, "once"
+    other.unlink()
+    world.do("daemon-reload")
+    wait_until(lambda: not relay_properties(world, "a")["Notes"], "it to be forgotten")
+    assert restarts(world, "a") == (1, 0)
+
+
+def test_verify_looks_at_drop_ins_on_disk(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.manager("Pause")
+    ours = world.root / "tor@a.service.d" / "zz-relayalloc.conf"
+    ours.write_text(ours.read_text().replace("libjemalloc", "libnone"))
+    assert [str(v[1]) for v in world.manager("Verify")] == ["pending"]
+    ours.unlink()
+    assert [str(v[1]) for v in world.manager("Verify")] == ["pending"]
+    assert world.property("Relays") == 1 and relay_properties(world, "a")["DropIn"] == ""
+
+
+def test_process_that_cannot_be_opened_at_first(world):
+    """Short of descriptors or memory for a moment: it is tried again, and nothing is "ok" until then."""
+    proc, away = world.path / "proc", world.path / "away"
+    proc.mkdir()
+    world.environment["RELAYALLOC_PROC"] = str(proc)
+    world.write_config(GLIBC)
+    world.start_fake("a")
+    world.do("proc", path=str(proc), label="")
+    world.start()
+    wait_until(lambda: world.states() == {"a": "ok"}, "it to be proved")
+    world.stop()
+    proc.rename(away)
+    proc.mkdir()
+    world.start()
+    world.wait_ready(times=2)
+    assert world.states() == {"a": "drifted"}
+    proc.rmdir()
+    away.rename(proc)
+    wait_until(lambda: world.states() == {"a": "ok"}, "it to be proved", 10)
+    assert restarts(world, "a") == (0, 0)
+    assert relay_properties(world, "a")["MainPID"] == world.unit("a")["pid"]
