@@ -15,7 +15,8 @@ polkitdir ?= $(if $(filter /usr /usr/local,$(prefix)),/usr/share,$(datadir))/pol
 bashcompletiondir ?= $(datadir)/bash-completion/completions
 zshcompletiondir ?= $(datadir)/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-functions)
 
-UNIT_FILES := relayallocd.service relayalloc-reload.path relayalloc-reload.service
+UNIT_FILES := relayallocd.service
+FORMER_UNIT_FILES := relayalloc-reload.path relayalloc-reload.service # of ours, from before the daemon watched its file
 MAN_PAGES := relayallocctl.1 relayallocd.8 relayalloc.conf.5
 BUILT_MAN := $(addprefix $(BUILD)/man/,$(MAN_PAGES))
 DOC_FILES := $(wildcard README.md docs/*.md)
@@ -50,8 +51,7 @@ install-programs: all
 install-units:
 	$(INSTALL) -d '$(DESTDIR)$(unitdir)'
 	$(expand) units/relayallocd.service.in >'$(DESTDIR)$(unitdir)/relayallocd.service'
-	$(expand) units/relayalloc-reload.path.in >'$(DESTDIR)$(unitdir)/relayalloc-reload.path'
-	$(INSTALL) -m 0644 units/relayalloc-reload.service '$(DESTDIR)$(unitdir)/relayalloc-reload.service'
+	rm -f $(foreach unit,$(FORMER_UNIT_FILES),'$(DESTDIR)$(unitdir)/$(unit)')
 	chmod 0644 $(foreach unit,$(UNIT_FILES),'$(DESTDIR)$(unitdir)/$(unit)')
 	$(INSTALL) -D -m 0644 units/org.relayalloc1.conf '$(DESTDIR)$(dbuspolicydir)/org.relayalloc1.conf'
 	$(INSTALL) -D -m 0644 units/org.relayalloc1.policy '$(DESTDIR)$(polkitdir)/org.relayalloc1.policy'
@@ -87,7 +87,7 @@ ifeq ($(DESTDIR),)
 endif
 	rm -f '$(DESTDIR)$(sbindir)/relayallocd' '$(DESTDIR)$(bindir)/relayallocctl' \
 		'$(DESTDIR)$(libexecdir)/relayalloc/relayalloc-probe' \
-		$(foreach unit,$(UNIT_FILES),'$(DESTDIR)$(unitdir)/$(unit)') \
+		$(foreach unit,$(UNIT_FILES) $(FORMER_UNIT_FILES),'$(DESTDIR)$(unitdir)/$(unit)') \
 		'$(DESTDIR)$(dbuspolicydir)/org.relayalloc1.conf' \
 		'$(DESTDIR)$(polkitdir)/org.relayalloc1.policy' '$(DESTDIR)$(catalogdir)/relayalloc.catalog' \
 		$(foreach page,$(MAN_PAGES),'$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(page)') \

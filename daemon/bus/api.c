@@ -105,6 +105,19 @@ static int method_read(sd_bus_message *call, void *userdata, sd_bus_error *error
 
 /* ---- the manager ---- */
 
+static int get_config_changed(sd_bus *bus, const char *path, const char *interface, const char *property,
+                              sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const Manager *m = userdata;
+
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)property;
+    (void)error;
+    return sd_bus_message_append(reply, "b", config_watch_changed(m->config_watch));
+}
+
 static int get_manager_text(sd_bus *bus, const char *path, const char *interface, const char *property,
                             sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -333,6 +346,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
     SD_BUS_PROPERTY("ConfigPath", "s", get_manager_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     MANAGER_TIME("ConfigLoaded"),
     MANAGER_TEXT("ConfigError"),
+    SD_BUS_PROPERTY("ConfigChanged", "b", get_config_changed, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     MANAGER_COUNT("Relays"),
     MANAGER_COUNT("RelaysOk"),
     MANAGER_COUNT("RelaysPending"),
@@ -480,11 +494,12 @@ static int on_manager_changed(sd_event_source *source, uint64_t usec, void *user
         manager_changed(m);
         return 0;
     }
-    (void)sd_bus_emit_properties_changed(
-        bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError", "Relays", "RelaysOk",
-        "RelaysPending", "RelaysBusy", "RelaysFailed", "RelaysDrifted", "RelaysDown", "RelaysStopped",
-        "RelaysObserved", "Rollout", "RolloutID", "RolloutReason", "RolloutResult", "RolloutWave",
-        "RolloutWaves", "RolloutTotal", "RolloutDone", "RolloutFailed", "RolloutStarted", NULL);
+    (void)sd_bus_emit_properties_changed(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError",
+                                         "ConfigChanged", "Relays", "RelaysOk", "RelaysPending", "RelaysBusy",
+                                         "RelaysFailed", "RelaysDrifted", "RelaysDown", "RelaysStopped",
+                                         "RelaysObserved", "Rollout", "RolloutID", "RolloutReason",
+                                         "RolloutResult", "RolloutWave", "RolloutWaves", "RolloutTotal",
+                                         "RolloutDone", "RolloutFailed", "RolloutStarted", NULL);
     (void)sd_bus_emit_signal(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RolloutChanged", "tsuuu", run_id(m),
                              run_word(m), (uint32_t)c.done, (uint32_t)c.failed, (uint32_t)c.total);
     return 0;

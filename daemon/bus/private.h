@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bus/door.h"
+#include "manager/config-watch.h"
 #include "manager/loop.h"
 #include "manager/manager.h"
 #include "manager/plan.h"

@@ -135,8 +135,6 @@ int ctl_edit(int argc, char *argv[], const CtlOptions *options)
     if (draft_save(draft) < 0)
         return EXIT_FAILED;
     if (!options->quiet)
-        printf("%s: saved. relayalloc-reload.path makes the daemon read it; \"relayallocctl reload\" does "
-               "the same.\n",
-               draft_target(draft));
+        printf("%s: saved. The daemon reads it by itself while it runs.\n", draft_target(draft));
     return EXIT_FINE;
 }

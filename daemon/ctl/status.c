@@ -152,6 +152,8 @@ static int print_manager(const CtlOptions *options, const ManagerStatus *m, cons
     fprintf(f, "%s relayallocd %s\n", dot, m->version ? m->version : "");
     status_field(f, "Config", "%s", m->config_path ? m->config_path : "-");
     status_field(f, "Loaded", "%s", loaded);
+    if (m->config_changed)
+        status_field(f, "Changed", "on disk since, not read yet");
     if (!isempty(m->config_error))
         print_refused(f, options, m->config_error);
     print_fleet(f, options, fleet);

@@ -34,6 +34,8 @@ typedef struct Place {
 typedef struct Source {
     FILE *out; /* the assembled text */
     char **files;
+    char **tried; /* of these, and of those that could not be read */
+    bool incomplete;
     Place *lines;
     size_t n_lines, capacity;
     size_t bytes;     /* read so far */
@@ -72,6 +74,7 @@ static void source_clear(Source *s)
 {
     fclosep(&s->out);
     strv_free(s->files);
+    strv_free(s->tried);
     free(s->lines);
     problems_clear(&s->distrust);
 }
@@ -309,7 +312,10 @@ static const char *source_add_file(Source *s, const char *path, unsigned depth)
         return "files include each other too deeply (8 levels at most)";
     if (file >= FILES_MAX)
         return "too many files (64 at most)";
+    if (strv_length(s->tried) < FILES_MAX)
+        strv_push(&s->tried, xstrdup(path));
     text = read_whole(s, path, &error);
+    s->incomplete = s->incomplete || isempty(text);
     if (!text)
         return error;
     strv_push(&s->files, xstrdup(path));
@@ -421,14 +427,13 @@ static int parse(Source *s, const char *text, Config **ret)
     return r;
 }
 
-static int load(Source *s, Config **ret)
+/* The text of all files together. */
+static int assemble(Source *s, char **ret_text, size_t *ret_size)
 {
     const size_t before = s->problems->n;
-    _cleanup_(freep) char *text = NULL;
     const char *error = NULL;
-    size_t size = 0;
 
-    s->out = open_memstream(&text, &size);
+    s->out = open_memstream(ret_text, ret_size);
     if (!s->out)
         abort(); /* out of memory, as in xcalloc() */
     error = source_add_file(s, s->path, 0);
@@ -439,12 +444,21 @@ static int load(Source *s, Config **ret)
                      "the file is empty; to take all relays out of their groups write \"groups = ();\"");
     if (s->settings > SETTINGS_MAX)
         problems_add(s->problems, s->path, 0, NULL, "too many settings (10000 at most)");
-    int r = fclose(TAKE_PTR(s->out)); /* `text` is complete and ours only now */
+    int r = fclose(TAKE_PTR(s->out)); /* the text is complete and ours only now */
     if (r != 0)
         abort();
+    return error || s->problems->n > before ? -EINVAL : 0;
+}
+
+static int load(Source *s, Config **ret)
+{
+    _cleanup_(freep) char *text = NULL;
+    size_t size = 0;
+    int r = assemble(s, &text, &size);
+
     /* Without an included file, everything that it defines would be reported as unknown. */
-    if (error || s->problems->n > before)
-        return -EINVAL;
+    if (r < 0)
+        return r;
     r = parse(s, text, ret);
     if (r == 0)
         (*ret)->digest = hash_bytes(HASH_BEGIN, text, size);
@@ -473,4 +487,34 @@ int config_file_load_judged(const char *path, const char *as, Problems *problems
         return -EINVAL;
     *ret = TAKE_PTR(config);
     return 0;
+}
+
+static uint64_t hash_problems(uint64_t hash, const Problems *problems)
+{
+    for (size_t i = 0; i < problems->n; i++) {
+        _cleanup_(freep) char *line = problem_to_string(&problems->items[i]);
+        hash = hash_bytes(hash, line, strlen(line) + 1);
+    }
+    return hash;
+}
+
+void config_on_disk_clear(ConfigOnDisk *looked)
+{
+    strv_free(looked->files);
+    *looked = (ConfigOnDisk){ 0 };
+}
+
+void config_file_look(const char *path, ConfigOnDisk *ret)
+{
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    _cleanup_(source_clear) Source s = { .path = path, .problems = &problems, .as = path };
+    _cleanup_(freep) char *text = NULL;
+    size_t size = 0;
+
+    (void)assemble(&s, &text, &size);
+    uint64_t digest = hash_bytes(HASH_BEGIN, text, size);
+    digest = hash_problems(digest, &problems);
+    ret->digest = hash_problems(digest, &s.distrust);
+    ret->incomplete = s.incomplete;
+    ret->files = TAKE_PTR(s.tried);
 }

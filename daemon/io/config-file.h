@@ -17,3 +17,14 @@ int config_file_load(const char *path, Problems *problems, Config **ret);
  * in which it is now does not count. */
 int config_file_load_judged(const char *path, const char *as, Problems *problems, Problems *warnings,
                             Config **ret);
+
+typedef struct ConfigOnDisk {
+    uint64_t digest; /* the same for the same text, the same people who could change it, and the same
+                        problems in reading it */
+    bool
+        incomplete; /* a file is missing, not readable or empty, as for a moment when an editor replaces it */
+    char **files;   /* strv of their paths, the main one first, also of those that could not be read */
+} ConfigOnDisk;
+void config_on_disk_clear(ConfigOnDisk *looked);
+/* What is there now, not parsed: cheap enough to be asked each minute. */
+void config_file_look(const char *path, ConfigOnDisk *ret);

@@ -6,6 +6,7 @@
 #include "core/relay.h"
 #include "io/paths.h"
 #include "io/state-file.h"
+#include "manager/config-watch.h"
 #include "manager/loop.h"
 #include "manager/memory.h"
 #include "manager/plan.h"
@@ -197,8 +198,10 @@ static void on_units_changed(void *userdata, const char *unit)
 {
     Manager *m = userdata;
 
-    if (!unit)
+    if (!unit) {
+        config_watch_look(m->config_watch);
         relays_look_again(m, run_reloads(m));
+    }
     if (!unit || unit_is_instance(m->setup->config->unit, unit))
         relays_scan(m);
 }
@@ -271,6 +274,8 @@ static void forget_old_failures(Manager *m, const Setup *setup)
 static int load_config(Manager *m, Setup **ret)
 {
     _cleanup_(freep) char *problems = NULL;
+
+    config_watch_read(m->config_watch); /* before: what is saved while it is read must not be missed */
     int r = setup_load(m, m->config_path, ret, &problems);
 
     free(m->config_error);
@@ -372,6 +377,7 @@ static void check_libraries(Manager *m)
 
 void manager_verify(Manager *m)
 {
+    config_watch_look(m->config_watch);
     check_libraries(m);
     relays_verify(m);
     manager_plan(m);
@@ -464,6 +470,18 @@ static void on_run_over(Manager *m)
     manager_plan(m); /* what has changed meanwhile, and relays that came */
 }
 
+/* Before relays are proved by them. */
+static void look_at_files(Manager *m)
+{
+    config_watch_look(m->config_watch);
+    check_libraries(m);
+}
+
+static void on_config_saved(Manager *m)
+{
+    (void)manager_reload(m);
+}
+
 static const ManagerReports reports = {
     .relay_changed = on_relay_changed,
     .relay_read = on_relay_read,
@@ -472,7 +490,10 @@ static const ManagerReports reports = {
     .plan_outdated = on_plan_outdated,
     .run_moved = update_states,
     .run_over = on_run_over,
-    .sampled = check_libraries,
+    .sampled = look_at_files,
+    .looks_again = look_at_files,
+    .config_changed = show_status,
+    .config_saved = on_config_saved,
 };
 
 /* ---- what operators ask for ---- */
@@ -607,6 +628,7 @@ int manager_new(const char *config_path, const ManagerView *view, Manager **ret)
     m->state_dir = path_of_state();
     m->proc = path_of_proc();
     m->probe = path_of_probe();
+    m->config_watch = config_watch_new(m);
     int r = open_state(m);
     if (r < 0)
         return r;
@@ -636,6 +658,7 @@ int manager_new(const char *config_path, const ManagerView *view, Manager **ret)
         return r;
     }
     relays_watch_instances(m);
+    config_watch_start(m->config_watch);
     *ret = TAKE_PTR(m);
     return 0;
 }
@@ -661,6 +684,7 @@ Manager *manager_free(Manager *m)
     sd_event_source_unref(m->retry);
     sd_event_source_unref(m->instances_watch);
     sd_event_source_unref(m->clock_watch);
+    config_watch_free(m->config_watch);
     sd_event_unref(m->event);
     dropin_store_free(m->dropins);
     elf_cache_free(m->elf_cache);

@@ -5,6 +5,7 @@
  *   loop.c       the clock and timers
  *   memory.c     holds and saves of what must outlive a crash
  *   setup.c      a configuration and its allocators as they are on this host
+ *   config-watch.c  notices that the configuration was saved
  *   relay.c      one relay: its unit, its process, the proof
  *   relays.c     the table of relays: which there are, and which group takes them
  *   plan.c       from the table to a plan, and the relays' states
@@ -31,6 +32,7 @@
 
 typedef struct Manager Manager;
 typedef struct Relay Relay;
+typedef struct ConfigWatch ConfigWatch;
 typedef struct Run Run;
 
 typedef struct RunCounts {
@@ -100,6 +102,9 @@ typedef struct ManagerReports {
     void (*run_moved)(Manager *m); /* the rollout has come further */
     void (*run_over)(Manager *m);  /* not from within the rollout's own calls */
     void (*sampled)(Manager *m);
+    void (*looks_again)(Manager *m);    /* all units are about to be read and proved again */
+    void (*config_changed)(Manager *m); /* config_watch_changed() */
+    void (*config_saved)(Manager *m);   /* it is to be read */
 } ManagerReports;
 
 /* Who shows the manager to others: the bus. */
@@ -130,8 +135,9 @@ struct Manager {
     bool look_at_groups; /* the configuration is new: say which groups take no relay */
     /* what is in force */
     Setup *setup;
-    Setup *next_setup;  /* comes into force when the rollout under way has ended; NULL */
-    char *tried_stamp;  /* of the libraries, when they were last found changed */
+    Setup *next_setup; /* comes into force when the rollout under way has ended; NULL */
+    char *tried_stamp; /* of the libraries, when they were last found changed */
+    ConfigWatch *config_watch;
     char *config_error; /* problems of the last refused file; NULL */
     ElfCache *elf_cache;
     DropinStore *dropins;

@@ -229,6 +229,7 @@ static int on_look_again(sd_event_source *source, uint64_t usec, void *userdata)
     (void)usec;
     m->look_again = sd_event_source_unref(m->look_again);
     m->looked_again = loop_monotonic(m);
+    m->reports->looks_again(m);
     for (size_t i = 0; i < m->n_relays; i++)
         relay_look_again(m->relays[i]);
     return 0;

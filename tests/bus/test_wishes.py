@@ -48,7 +48,6 @@ def test_halt_survives_a_crash_in_the_put_back(world):
 def test_relay_that_joins_does_not_undo_an_abort(world):
     begin_settling(world, "a", "b", seconds=3)
     world.manager("Abort")
-    world.write_config('{ name = "A"; allocator = "jemalloc"; size = 1; }', "settle = 3; canary = 0;")
     world.manager("Revert", ["b"])  # supersedes what is under way
     wait_until(lambda: world.states()["a"] == "ok", "what was under way to be finished")
     assert world.property("Rollout") == "aborted"

@@ -123,7 +123,8 @@ class Daemon:
                                "RelaysDown", "RelaysStopped", "RelaysObserved", "RolloutWave", "RolloutWaves", "RolloutTotal",
                                "RolloutDone", "RolloutFailed"], 0)
         lines = []
-        for kind, values in (("s", known), ("t", numbers), ("u", small)):
+        flags = {"ConfigChanged": 0}
+        for kind, values in (("s", known), ("t", numbers), ("u", small), ("b", flags)):
             for name, value in values.items():
                 value = str(properties.pop(name, value)).replace("\n", "\\n")
                 lines.append(["property", name, kind, value])

@@ -109,6 +109,8 @@ static int append_property(sd_bus_message *reply, const char *name, const char *
 {
     if (*type == 'u')
         return sd_bus_message_append(reply, "{sv}", name, "u", (uint32_t)number(value));
+    if (*type == 'b')
+        return sd_bus_message_append(reply, "{sv}", name, "b", (int)number(value));
     if (*type == 't')
         return sd_bus_message_append(reply, "{sv}", name, "t", number(value));
     _cleanup_(freep) char *text = xstrdup(value);
@@ -149,8 +151,6 @@ static int append_fields(const Script *s, const char *relay, sd_bus_message *rep
             continue;
         if (streq(f[3], "a{sas}")) /* something that no version knows */
             r = sd_bus_message_append(reply, "{sv}", f[2], f[3], 1, "key", 2, f[4], f[4]);
-        else if (streq(f[3], "b"))
-            r = sd_bus_message_append(reply, "{sv}", f[2], f[3], (int)number(f[4]));
         else
             r = append_property(reply, f[2], f[3], f[4]);
     }

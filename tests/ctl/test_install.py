@@ -10,7 +10,8 @@ import pytest
 from conftest import REPO
 
 PROGRAMS = ["relayallocd", "relayallocctl", "relayalloc-probe"]
-UNITS = ["relayallocd.service", "relayalloc-reload.path", "relayalloc-reload.service"]
+UNITS = ["relayallocd.service"]
+FORMER_UNITS = ["relayalloc-reload.path", "relayalloc-reload.service"]
 
 
 class Tree:
@@ -76,7 +77,18 @@ def test_places(tree, prefix):
 def test_another_prefix_is_kept_to(tree):
     tree.make("install", "prefix=/opt/relayalloc", "sysconfdir=/opt/etc", "unitdir=/opt/units")
     assert all(path.startswith(("/opt/relayalloc/", "/opt/etc/", "/opt/units/")) for path in tree.files)
-    assert "PathChanged=/opt/etc/relayalloc.conf\n" in tree.text("/opt/units/relayalloc-reload.path")
+
+
+def test_units_of_earlier_versions_go_and_others_stay(tree):
+    units = tree.root / "etc/systemd/system"
+    units.mkdir(parents=True)
+    for name in [*FORMER_UNITS, "relay.path", "relayalloc-mine.service"]:
+        (units / name).write_text("[Unit]\n")
+    tree.make("install")
+    assert sorted(p.name for p in units.iterdir()) == ["relay.path", "relayalloc-mine.service", "relayallocd.service"]
+    (units / FORMER_UNITS[0]).write_text("[Unit]\n")
+    tree.make("uninstall")
+    assert sorted(p.name for p in units.iterdir()) == ["relay.path", "relayalloc-mine.service"]
 
 
 def test_install_compiles_anew_for_another_prefix(tree):

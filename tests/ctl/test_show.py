@@ -330,6 +330,15 @@ def test_status_tells_a_refused_file_and_why_a_rollout_halted(ctl, daemon):
     assert json["rollout"]["started"] is None and json["rollout"]["reason"] == "a: it crashed"
 
 
+def test_status_tells_a_file_that_was_not_read_yet(ctl, daemon):
+    daemon.says([relay("a")], ConfigChanged=1)
+    assert "\n     Changed: on disk since, not read yet\n" in ctl("status").out
+    assert ctl("status", "--json=short").json["unread"] is True
+    daemon.says([relay("a")])
+    assert "Changed:" not in ctl("status").out
+    assert ctl("status", "--json=short").json["unread"] is False
+
+
 def test_status_of_a_relay(ctl, fleet):
     done = ctl("status", "drifter")
     assert done.status == 3

@@ -93,7 +93,7 @@ class Machine:
         machine was booted with running on glibc, no others."""
         keep = " ".join(self.names)
         self.sh(f"""
-            systemctl stop relayallocd relayalloc-reload.path 2>/dev/null || true
+            systemctl stop relayallocd 2>/dev/null || true
             systemctl reset-failed
             rm -rf /var/lib/relayalloc /run/sanitizer /run/systemd/system/tor@*.d /etc/systemd/system/tor@*.d
             rm -rf /etc/systemd/system/tor@default.service.d /etc/relay-test /etc/tor/torrc

@@ -189,7 +189,6 @@ def test_reload_follows_a_real_rollout_and_revert_takes_it_back(blank):
     m = blank
     m.start_daemon()
     m.wait_all("observed")
-    m.systemctl("stop", "relayalloc-reload.path")
     m.write_conf(m.settings(GROUPS, parallel=1))
     done = ctl(m, "reload", "--wait")
     assert done.returncode == 0 and "3 of 3 relays moved" in done.stdout.splitlines()[-1], done

@@ -22,6 +22,7 @@ static const Property manager_properties[] = {
     MANAGER("ConfigPath", 's', config_path, "config"),
     MANAGER("ConfigLoaded", 'T', config_loaded, "loaded"),
     MANAGER("ConfigError", 's', config_error, "refused"),
+    MANAGER("ConfigChanged", 'b', config_changed, "unread"),
     MANAGER("Relays", 'u', relays, "relays.total"),
     MANAGER("RelaysOk", 'u', ok, "relays.ok"),
     MANAGER("RelaysPending", 'u', pending, "relays.pending"),
@@ -108,6 +109,12 @@ static int read_value(sd_bus_message *m, const Property *p, void *object)
             free(*(char **)field(object, p));
             *(char **)field(object, p) = printable(s, SIZE_MAX); /* it goes to a terminal as it is */
         }
+        return r;
+    }
+    case 'b': {
+        int b = 0; /* sd-bus fills an int */
+        int r = sd_bus_message_read(m, "v", "b", &b);
+        *(bool *)field(object, p) = b;
         return r;
     }
     case 'u':
@@ -207,6 +214,8 @@ static struct json_object *value_json(const Property *p, const void *object)
     switch (p->type) {
     case 's':
         return ctl_json_text(*(char *const *)value);
+    case 'b':
+        return json_object_new_boolean(*(const bool *)value);
     case 'u':
         return json_object_new_uint64(*(const uint32_t *)value);
     case 't':
