@@ -134,6 +134,8 @@ void manager_plan(Manager *m)
     update_states(m);
 }
 
+static void check_libraries(Manager *m);
+
 static int on_replan(sd_event_source *source, uint64_t usec, void *userdata)
 {
     Manager *m = userdata;
@@ -141,6 +143,10 @@ static int on_replan(sd_event_source *source, uint64_t usec, void *userdata)
     (void)source;
     (void)usec;
     m->replan = sd_event_source_unref(m->replan);
+    if (m->look_at_libraries) {
+        m->look_at_libraries = false;
+        check_libraries(m);
+    }
     manager_plan(m);
     return 0;
 }
@@ -409,6 +415,9 @@ static void on_relay_changed(Relay *relay, bool was_up)
         relays_scan(m); /* it may take a place now, or not any more */
     run_unit_changed(relay);
     note_stopped(relay, was_up);
+    /* It has mapped what is there now, so that is what it is to be called by. */
+    if (relay_up(relay) && process_is_new(relay->facts.process.started, loop_realtime()))
+        m->look_at_libraries = true;
     plan_soon(m);
 }
 

@@ -129,10 +129,11 @@ struct Manager {
     sd_event_source *instances_watch, *clock_watch;
     bool ready; /* READY=1 was sent */
     bool stopping;
-    bool bus_lost;       /* and nobody found on it since */
-    char *status;        /* what systemd was last shown */
-    bool scanned;        /* the table is complete */
-    bool look_at_groups; /* the configuration is new: say which groups take no relay */
+    bool bus_lost;          /* and nobody found on it since */
+    char *status;           /* what systemd was last shown */
+    bool scanned;           /* the table is complete */
+    bool look_at_libraries; /* before the next plan: a process has begun, and may have mapped other ones */
+    bool look_at_groups;    /* the configuration is new: say which groups take no relay */
     /* what is in force */
     Setup *setup;
     Setup *next_setup; /* comes into force when the rollout under way has ended; NULL */

@@ -156,6 +156,7 @@ def test_library_that_others_can_change_meanwhile(world):
     assert restarts(world, "a") == (1, 0)
 
 
+
 def test_setting_that_is_not_understood_is_logged_once(world):
     begin(world, "a")
     world.write_config('{ name = "A"; allocator = "own"; relays = [ "*" ]; }')
@@ -170,3 +171,24 @@ def test_setting_that_is_not_understood_is_logged_once(world):
     world.config.write_text(world.config.read_text() + "\n")
     world.manager("Reload")
     assert len(re.findall(said, world.text())) == 1 and not world.said("tirm_threshold")
+
+
+def test_version_of_a_library_that_was_overwritten_in_place(world):
+    """By cp: the relay that crashes over it comes back with what is there now, and is called so from its first proof on,
+    long before the next sample looks at the libraries."""
+    inside, outside = world.own_folder()
+    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
+    configure(world, inside / "libown.so", "*")
+    world.start_fake("a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    old = str(relay_property(world, "a", "Version"))
+    begun = len(world.text())
+    with (outside / "libown.so").open("r+b") as f:
+        content = installed("libmimalloc.so.*").read_bytes()
+        f.write(content)
+        f.truncate(len(content))
+    world.do("restart-by-hand", unit="tor@a.service")
+    wait_until(lambda: relay_property(world, "a", "Version") not in ("", old), "the new version", timeout=10)
+    wait_until(lambda: re.search(r"a runs own \S+, group A, proved", world.text()[begun:]), "the proof")
+    assert old not in world.text()[begun:] and world.states() == {"a": "ok"}
