@@ -24,6 +24,7 @@ def instances(tmp_path):
     folder = tmp_path / "instances"
     for name in ("guard1", "guard2", "x-y.z_1", "zz"):
         (folder / name).mkdir(parents=True)
+        (folder / name / "torrc").touch()
     return folder
 
 
