@@ -132,7 +132,7 @@ def test_version_of_a_replaced_library_stays_that_of_what_runs(world):
     assert relay_property(world, "a", "Version") == version and restarts(world, "a") == (1, 0)
     world.do("restart-by-hand", unit="tor@a.service")
     wait_until(lambda: relay_property(world, "a", "Version") not in ("", version), "the new build")
-    assert world.states() == {"a": "ok"}
+    wait_until(lambda: world.states() == {"a": "ok"}, "the state")
 
 
 def test_library_that_others_can_change_meanwhile(world):
