@@ -612,7 +612,7 @@ class Host:
             state=state.read_text(errors="replace") if state.exists() else None,
             rows={r: row for r, row in rows.items() if r not in extra},
             words=frozenset(row["state"] for row in rows.values()), list_status=listed.returncode, reasons=reasons,
-            rollout=about.get("rollout", {}).get("state", "?"), refused=about.get("refused") or "",
+            rollout=(about.get("rollout") or {}).get("state", "?"), refused=about.get("refused") or "",
             daemon=m.is_active("relayallocd"))
 
     def units(self):
