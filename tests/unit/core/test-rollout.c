@@ -39,7 +39,8 @@ static World *world_new(const RolloutPolicy *policy, const RolloutItem *items, s
 {
     World *w = xcalloc(1, sizeof(*w));
 
-    memcpy(w->items, items, n * sizeof(*items));
+    for (size_t i = 0; i < n; i++)
+        w->items[i] = items[i];
     w->n = n;
     w->parallel = policy->parallel;
     w->now = (RolloutNow){ .monotonic = USEC_PER_SEC, .window_open = true };
