@@ -87,22 +87,20 @@ static char *failure_reason(const char *directory, int error)
 {
     switch (error) {
     case -ENOENT:
-        return xasprintf("there is no directory %s; make it, then type " RESTART, directory);
+        return xasprintf("there is no directory %s; create it, then run " RESTART, directory);
     case -EROFS:
         if (streq(directory, METRICS_DIRECTORY))
-            return xasprintf(
-                "%s was made after relayallocd started, and its sandbox does not let it write there "
-                "yet; type " RESTART,
-                directory);
+            return xasprintf("%s was created after relayallocd started, and its sandbox does not let it "
+                             "write there yet; run " RESTART,
+                             directory);
         return xasprintf(
-            "the sandbox of relayallocd does not let it write to %s; type \"systemctl edit "
-            "relayallocd\", add the lines \"[Service]\" and \"ReadWritePaths=%s\", then type " RESTART,
+            "the sandbox of relayallocd does not let it write to %s; run \"systemctl edit relayallocd\", add "
+            "the lines \"[Service]\" and \"ReadWritePaths=%s\", then run " RESTART,
             directory, directory);
     case -ELOOP:
-        return xasprintf(
-            "a link leads there that others than root could change; write the path without links in "
-            "metrics.textfile (\"realpath %s\" shows it)",
-            directory);
+        return xasprintf("its path has a link that users other than root could change; write the path "
+                         "without links in metrics.textfile (\"realpath %s\" shows it)",
+                         directory);
     default:
         return xstrdup(strerror(-error));
     }

@@ -34,7 +34,7 @@ static const Column list_columns[] = {
     [LIST_PEAK] = { "PEAK", COLUMN_BYTES, "peak of resident memory" },
     [LIST_SINCE] = { "SINCE", COLUMN_TIME, "start of its process" },
     [LIST_UNIT] = { "UNIT", COLUMN_TEXT, "its unit" },
-    [LIST_NRESTARTS] = { "NRESTARTS", COLUMN_NUMBER, "how often systemd has restarted it by itself" },
+    [LIST_NRESTARTS] = { "NRESTARTS", COLUMN_NUMBER, "how often systemd has restarted it on its own" },
 };
 /* Columns that show a property of bus/api.h as it is. */
 static const char *const list_properties[ELEMENTSOF(list_columns)] = {

@@ -15,10 +15,9 @@ bool doctor_system_preload(const char *entry, Finding *ret)
         .id = "system-preload",
         .severity = SEVERITY_WARNING,
         .what = xasprintf("/etc/ld.so.preload loads %s, an allocator, into every process", entry),
-        .why = xstrdup(
-            "It serves malloc in every relay to which nothing else is preloaded: none runs on glibc's "
-            "allocator, which is what a group on glibc is there to be compared with."),
-        .advice = xstrdup("Take it out of that file. It counts for a process from its next start."),
+        .why = xstrdup("It serves malloc in every relay that preloads nothing else: none of them runs on "
+                       "glibc's allocator, so there is no glibc group to compare with."),
+        .advice = xstrdup("Remove it from that file. That takes effect for each process at its next start."),
     };
     return true;
 }
@@ -33,7 +32,7 @@ bool doctor_hugepages(const char *enabled, Finding *ret)
         .what = xstrdup("transparent huge pages are set to \"always\""),
         .why = xstrdup(
             "The kernel then backs the large areas that allocators reserve with pages of 2 MiB, used or not, "
-            "and undoes their attempts to return memory. That costs memory and blurs every comparison."),
+            "and undoes their attempts to return memory. That costs memory and distorts every comparison."),
         .advice = xstrdup(
             "Set it to \"madvise\" now with\n  echo madvise >/sys/kernel/mm/transparent_hugepage/enabled\n"
             "and for every boot with this line in /etc/tmpfiles.d/transparent-hugepages.conf\n"
@@ -71,11 +70,10 @@ bool doctor_queues(const uint64_t *configured, size_t n, uint64_t memory, Findin
         .what =
             xasprintf("MaxMemInQueues of the %zu relays is %s in all, more than the %s that this host has", n,
                       format_bytes(sum_text, sum), format_bytes(memory_text, memory)),
-        .why = xasprintf(
-            "Each relay frees memory under pressure only when its own queues pass that limit. Together they "
-            "can fill the host first, and then the kernel kills one. %zu of them leave it to tor, which "
-            "takes a share of the whole host for each.",
-            defaults),
+        .why = xasprintf("Each relay frees memory under pressure only when its own queues exceed that limit. "
+                         "Together they can fill the host first, and then the kernel kills one. %zu of them "
+                         "leave it to tor, which allows each a share of the whole host.",
+                         defaults),
         .advice = xasprintf("Set it in the torrc of each relay, to no more than\n  MaxMemInQueues %" PRIu64
                             " MB\nwhich takes effect on reload.",
                             memory / 4 * 3 / n >> 20),
@@ -120,7 +118,7 @@ static Finding journal_short_of_space(const JournalFacts *facts, uint64_t a_day)
                          facts->relays, format_bytes(day, a_day), format_bytes(space, facts->space),
                          DOCTOR_JOURNAL_DAYS),
         .advice = xasprintf(
-            "Give it more room with a file such as /etc/systemd/journald.conf.d/relayalloc.conf\n"
+            "Give it more space with a file such as /etc/systemd/journald.conf.d/relayalloc.conf\n"
             "  [Journal]\n  SystemMaxUse=%" PRIu64 "M\nand then\n  systemctl restart systemd-journald\n"
             "%sxport the samples in time (\"relayallocctl export\").",
             a_day * (DOCTOR_JOURNAL_DAYS + 7) / (1 << 20) + 64,

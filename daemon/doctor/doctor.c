@@ -151,7 +151,7 @@ bool doctor_mimalloc3(const char *allocator, const char *realpath, const char *v
         .what = xasprintf("allocator \"%s\" is mimalloc 3, which is known to grow without bound under tor",
                           allocator),
         .why = xstrdup(
-            "The operators of 1AEO measured 10.4 GB a relay after ten days; the first days look harmless. "
+            "The operators of 1AEO measured 10.4 GB per relay after ten days; the first days look harmless. "
             "MIMALLOC_PURGE_DELAY=0 (mimalloc3-tuned) helps for hours; nobody has shown that it helps for "
             "weeks."),
         .advice = xstrdup("Prefer mimalloc 2 or jemalloc. To measure mimalloc 3 anyway, give it only a few "
@@ -374,12 +374,11 @@ bool doctor_preload(const char *file, const char *entry, bool there, bool rest, 
         .id = "preload-missing",
         .severity = rest ? SEVERITY_NOTE : SEVERITY_WARNING,
         .what = xasprintf("LD_PRELOAD in %s names %s, which %s", file, entry,
-                          strchr(entry, '/') && *entry != '/' ? "is no absolute path" : "is not there"),
-        .why = xstrdup(
-            "The dynamic linker goes on without it, so that the relay starts all the same and runs without "
-            "what was meant to be preloaded. A line of ld.so in the unit's journal is the only sign."),
-        .advice =
-            xstrdup("Correct the name in that file, or take it out. Files of others are never changed."),
+                          strchr(entry, '/') && *entry != '/' ? "is not an absolute path" : "does not exist"),
+        .why = xstrdup("The dynamic linker continues without it, so the relay starts anyway and runs without "
+                       "what should be preloaded. A line from ld.so in the unit's journal is the only sign."),
+        .advice = xstrdup(
+            "Correct the name in that file, or remove it. relayallocd never changes files of others."),
     };
     return true;
 }
@@ -392,10 +391,9 @@ bool doctor_secure(const char *program, bool has_capabilities, const char *user,
         .id = "secure-execution",
         .severity = SEVERITY_WARNING,
         .what = xasprintf("%s has file capabilities, and is started as user %s", program, user),
-        .why =
-            xstrdup("It starts in secure-execution mode then, in which the dynamic linker ignores "
-                    "LD_PRELOAD, and the "
-                    "C library its settings in the environment. relayallocd does not restart such a relay."),
+        .why = xstrdup("It then starts in secure-execution mode, in which the dynamic linker ignores "
+                       "LD_PRELOAD, and the C library ignores its settings in the environment. relayallocd "
+                       "does not restart such a relay."),
         .advice = xasprintf("Give the capabilities to the unit instead of to the file: as root,\n"
                             "  setcap -r %s\nand in the unit, for a relay on ports below 1024,\n"
                             "  AmbientCapabilities=CAP_NET_BIND_SERVICE",

@@ -93,7 +93,7 @@ static void resolve(const AllocatorsAsk *ask, const char *name, AllocatorFacts *
     int r = library_resolve(name, ask->probe, &library, &ret->refusal);
 
     if (r < 0 && !ret->refusal)
-        ret->refusal = xasprintf("%s cannot be looked at: %s", name, strerror(-r));
+        ret->refusal = xasprintf("%s cannot be examined: %s", name, strerror(-r));
     if (r >= 0) {
         free(ret->build);
         ret->build = library_build_id(&library);

@@ -169,8 +169,8 @@ Experiment experiment_build(const Report *report)
 static char *balance_note(const Experiment *e)
 {
     if (isnan(e->balance.memory))
-        return xstrdup(
-            "It is not known how similar the groups were at their start: the samples begin after they did.");
+        return xstrdup("It is not known how similar the groups were at their start: the samples start after "
+                       "the groups did.");
     bool alike =
         e->balance.memory <= EXPERIMENT_DISTANCE_NOTABLE && e->balance.age <= EXPERIMENT_DISTANCE_NOTABLE;
     return xasprintf("At their start, as far as samples go back (%zu of %zu relays), the groups that "

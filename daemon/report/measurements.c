@@ -259,7 +259,7 @@ static const char *time_format(Span field)
     while (date.n < field.n && date.p[date.n] != ' ')
         dots += date.p[date.n++] == '.';
     if (is_number_with(date, "/") || (dots == 2 && is_number_with(date, ".")))
-        return "a date in which day and month cannot be told apart; format the column like "
+        return "a date whose day and month cannot be distinguished; format the column like "
                "2026-01-08T06:00:01";
     for (size_t i = 0; i < field.n; i++)
         number = number && (is_digit(field.p[i]) || field.p[i] == '.');

@@ -127,7 +127,7 @@ static void put_gain(FILE *f, const Report *report, const Recommendation *r)
     put_row(f, report, row);
     fputs(": ", f);
     put_cell(f, row, REPORT_AVERAGE);
-    fputs(" a relay, ", f);
+    fputs(" per relay, ", f);
     put_cell(f, row, REPORT_REDUCTION);
     fputs(" less than ", f);
     put_row(f, report, base);
@@ -164,7 +164,7 @@ static void put_against(FILE *f, const Report *report, const Recommendation *r)
     if (row->growth.per_day > 0 && row->growth.interval.low > 0) {
         fputs(n++ > 0 ? ", it grows by " : "it grows by ", f);
         put_bytes(f, row->growth.per_day);
-        fputs(" a day, too little to matter now", f);
+        fputs(" per day, too little to matter now", f);
     }
     const ReportRow *base = &report->rows[report->baseline];
     double often = row->counted > 0 ? row->restarts / ((double)row->counted / (double)USEC_PER_DAY) : 0;

@@ -220,12 +220,12 @@ def test_preload_that_is_not_there(doctor, host):
     doctor("also-set")  # our drop-in wins
     host.groups("jemalloc", '"relay2"')
     finding = doctor("preload-missing")
-    assert finding["what"] == f"LD_PRELOAD in {path} names =/usr/lib/x.so, which is no absolute path"
+    assert finding["what"] == f"LD_PRELOAD in {path} names =/usr/lib/x.so, which is not an absolute path"
     assert finding["severity"] == "warning" and finding["relays"] == ["relay1"]
     # The second of two is there; by name, by path, by a path that ld.so has to expand, by a configured directory
     host.write(path, '[Service]\nEnvironment="LD_PRELOAD=libjemalloc.so.1 libjemalloc.so.2"\n')
     finding = doctor("preload-missing")
-    assert finding["severity"] == "note" and "names libjemalloc.so.1, which is not there" in finding["what"]
+    assert finding["severity"] == "note" and "names libjemalloc.so.1, which does not exist" in finding["what"]
     for value in (f"{LIB}/libjemalloc.so.2:libjemalloc.so.2", "/usr/$LIB/x.so", ""):
         host.write(path, f'[Service]\nEnvironment="LD_PRELOAD={value}"\n')
         doctor()
@@ -299,7 +299,7 @@ def test_mimalloc3(doctor, host):
     (host.root / f"{LIB[1:]}/libmimalloc.so.3").symlink_to("libmimalloc.so.3.0")
     doctor()  # nobody uses it
     host.groups("mimalloc3")
-    assert "10.4 GB a relay after ten days" in doctor("mimalloc3-grows")["why"]
+    assert "10.4 GB per relay after ten days" in doctor("mimalloc3-grows")["why"]
 
 
 def test_huge_pages(doctor, host):

@@ -111,7 +111,7 @@ def test_check_warns_of_a_metrics_directory_that_is_not_there(no_bus, conf, tmp_
     done = no_bus("check", conf)
     assert done.status == 0 and "; 1 warning" in done.out
     assert done.err == (f"{conf}: metrics.textfile: warning: cannot write {tmp_path}/later/relayalloc.prom: there is no "
-                        f"directory {tmp_path}/later; make it, then type \"systemctl restart relayallocd\", which restarts "
+                        f"directory {tmp_path}/later; create it, then run \"systemctl restart relayallocd\", which restarts "
                         "no relay\n")
     (tmp_path / "later").mkdir()
     assert no_bus("check", conf).err == ""

@@ -313,4 +313,4 @@ def test_no_such_journal(no_bus):
     assert done.status == 1 and "/no/such/folder" in done.err
     for verb in (["events"], ["history", "a"], ["report"]):
         done = no_bus("-M", "no-such-machine", *verb)
-        assert done.status == 1 and done.err == "relayallocctl: no-such-machine: there is no container of this name\n"
+        assert done.status == 1 and done.err == "relayallocctl: no-such-machine: there is no container with this name\n"

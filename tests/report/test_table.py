@@ -293,7 +293,7 @@ def test_nickname_twice_without_fingerprints(ctl, table):
     (lambda t: t.replace(",server,", ", server,"), "has a blank before or after it"),
     (lambda t: t.replace(",1000,", ',"1,000",').replace(",4000,", ',"4,000",'), "between its thousands"),
     (lambda t: t.replace(",1000,", ",1.00000E+03,").replace(",4000,", ",4.00000E+03,"), "with an exponent"),
-    (lambda t: t.replace("2026-01-01T", "1/1/2026 "), "day and month cannot be told apart"),
+    (lambda t: t.replace("2026-01-01T", "1/1/2026 "), "day and month cannot be distinguished"),
     (lambda t: t.replace("2026-01-01T00:00:00", "1767225600"), "a number, not a date and time"),
 ])
 def test_as_spreadsheets_write_it(ctl, small, table, change, words):

@@ -207,7 +207,7 @@ def test_the_usual_metrics_directory_may_be_written(fresh):
     # a link to where root alone may write
     m.sh(as_owner + "'cd /var/lib/prometheus && mv node-exporter old && ln -s /etc/systemd/system node-exporter'")
     m.systemctl("start", "relayallocd")
-    m.wait_until(lambda: "a link leads there that others than root could change" in m.journal_text(), 15, "the refusal")
+    m.wait_until(lambda: "its path has a link that users other than root could change" in m.journal_text(), 15, "the refusal")
     assert not m.exists("/etc/systemd/system/relayalloc.prom")
     m.systemctl("stop", "relayallocd")
     m.sh("rm -r /var/lib/prometheus")
@@ -217,9 +217,9 @@ def test_a_metrics_directory_that_comes_later(fresh):
     m = fresh
     m.write_conf(metrics_conf())
     m.start_daemon()
-    m.wait_until(lambda: f"there is no directory {METRICS}; make it" in m.journal_text(), 15, "what is missing")
+    m.wait_until(lambda: f"there is no directory {METRICS}; create it" in m.journal_text(), 15, "what is missing")
     m.sh(f"mkdir -p {METRICS}")
-    m.wait_until(lambda: f'{METRICS} was made after relayallocd started' in m.journal_text(), 15, "what to type")
+    m.wait_until(lambda: f'{METRICS} was created after relayallocd started' in m.journal_text(), 15, "what to type")
     m.systemctl("restart", "relayallocd")
     m.wait_until(lambda: m.exists(f"{METRICS}/relayalloc.prom"), 15, "the metrics")
     m.sh("mkdir /srv/metrics")

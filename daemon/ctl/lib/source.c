@@ -240,15 +240,14 @@ static void assign(const TableFeed *feed, size_t host, SampleRow *row)
 /* Why a row does not count. */
 static char *why_not_added(const SampleRow *row, int r)
 {
-    return xasprintf(
-        "%.*s: %s", (int)row->relay.n, row->relay.p,
-        r == -EEXIST ? "this row appears twice"
-        : r == -ENOTUNIQ && row->fingerprint.n == 0
-            ? "another value for the same relay and time; the first counts (fingerprints would tell "
-              "relays of one nickname apart)"
-        : r == -ENOTUNIQ ? "another value for the same relay and time; the first counts"
-        : r == -ESTALE   ? "older than the relay's previous row; rows must be in order of time"
-                         : "too many relays or groups");
+    return xasprintf("%.*s: %s", (int)row->relay.n, row->relay.p,
+                     r == -EEXIST ? "this row appears twice"
+                     : r == -ENOTUNIQ && row->fingerprint.n == 0
+                         ? "another value for the same relay and time; the first counts (fingerprints would "
+                           "distinguish relays with the same nickname)"
+                     : r == -ENOTUNIQ ? "another value for the same relay and time; the first counts"
+                     : r == -ESTALE   ? "older than the relay's previous row; rows must be in order of time"
+                                      : "too many relays or groups");
 }
 
 static int feed_measurement(const Measurement *m, void *userdata, char **ret_error)
@@ -450,7 +449,7 @@ int ctl_source_failed(const CtlSource *source, int r)
         ctl_error("%s: not allowed to read it; run as root or as a member of the group systemd-journal",
                   where);
     else if (r == -ENOENT && source->journal.machine)
-        ctl_error("%s: there is no container of this name", where);
+        ctl_error("%s: there is no container with this name", where);
     else
         ctl_error("%s: %s", where, strerror(-r));
     return EXIT_FAILED;

@@ -338,8 +338,8 @@ static Verdict guess(const HostFacts *host, const RelayFacts *r)
     _cleanup_(freep) char *wanted = facts_wanted(host, r);
 
     return streq_null(wanted, r->present)
-               ? (Verdict){ CAUSE_UNREADABLE, xstrdup("what it runs cannot be read; root can") }
-               : (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("its drop-in is to change") };
+               ? (Verdict){ CAUSE_UNREADABLE, xstrdup("cannot read what it runs; try again as root") }
+               : (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("its drop-in is going to change") };
 }
 
 static void judge(const Survey *s, RelayFacts *r)
@@ -350,7 +350,7 @@ static void judge(const Survey *s, RelayFacts *r)
     if (!unit_up(r->info) || !facts_target(&host, r))
         return;
     if (!s->asked_systemd) {
-        r->verdict = (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("systemd cannot be asked what it runs") };
+        r->verdict = (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("cannot ask systemd what it runs") };
     } else if (!r->process.readable) {
         r->verdict = guess(&host, r);
     } else {

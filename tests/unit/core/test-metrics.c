@@ -57,30 +57,26 @@ static void test_failure(void **state)
     } cases[] = {
         { "/var/lib/prometheus/node-exporter/relayalloc.prom", -EROFS,
           "cannot write /var/lib/prometheus/node-exporter/relayalloc.prom: /var/lib/prometheus/node-exporter "
-          "was made "
-          "after relayallocd started, and its sandbox does not let it write there yet; type \"systemctl "
-          "restart "
-          "relayallocd\", which restarts no relay" },
+          "was created after relayallocd started, and its sandbox does not let it write there yet; run "
+          "\"systemctl restart relayallocd\", which restarts no relay" },
         { "/srv/metrics/r.prom", -EROFS,
           "cannot write /srv/metrics/r.prom: the sandbox of relayallocd does not let it write to "
-          "/srv/metrics; type "
-          "\"systemctl edit relayallocd\", add the lines \"[Service]\" and \"ReadWritePaths=/srv/metrics\", "
-          "then type "
-          "\"systemctl restart relayallocd\", which restarts no relay" },
+          "/srv/metrics; run \"systemctl edit relayallocd\", add the lines \"[Service]\" and "
+          "\"ReadWritePaths=/srv/metrics\", then run \"systemctl restart relayallocd\", which restarts no "
+          "relay" },
         { "/srv/metrics/r.prom", -ENOENT,
-          "cannot write /srv/metrics/r.prom: there is no directory /srv/metrics; make it, then type "
+          "cannot write /srv/metrics/r.prom: there is no directory /srv/metrics; create it, then run "
           "\"systemctl restart "
           "relayallocd\", which restarts no relay" },
         { "/srv/metrics/r.prom", -ELOOP,
-          "cannot write /srv/metrics/r.prom: a link leads there that others than root could change; write "
+          "cannot write /srv/metrics/r.prom: its path has a link that users other than root could change; "
+          "write "
           "the path "
           "without links in metrics.textfile (\"realpath /srv/metrics\" shows it)" },
         { "/srv/metrics/r.prom", -EISDIR, "cannot write /srv/metrics/r.prom: Is a directory" },
         { "/r.prom", -EROFS,
-          "cannot write /r.prom: the sandbox of relayallocd does not let it write to /; type \"systemctl "
-          "edit "
-          "relayallocd\", add the lines \"[Service]\" and \"ReadWritePaths=/\", then type \"systemctl "
-          "restart "
+          "cannot write /r.prom: the sandbox of relayallocd does not let it write to /; run \"systemctl edit "
+          "relayallocd\", add the lines \"[Service]\" and \"ReadWritePaths=/\", then run \"systemctl restart "
           "relayallocd\", which restarts no relay" },
     };
 

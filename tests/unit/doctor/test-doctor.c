@@ -226,11 +226,11 @@ static void test_preloads(void **state)
     Finding f = { 0 };
     assert_null(take(doctor_preload("/x/o.conf", "/l/x.so", true, true, &f), &f));
     assert_finding(take(doctor_preload("/x/o.conf", "/l/x.so", false, false, &f), &f), "preload-missing",
-                   SEVERITY_WARNING, "LD_PRELOAD in /x/o.conf names /l/x.so, which is not there");
+                   SEVERITY_WARNING, "LD_PRELOAD in /x/o.conf names /l/x.so, which does not exist");
     assert_finding(take(doctor_preload("/x/o.conf", "x.so", false, true, &f), &f), "preload-missing",
-                   SEVERITY_NOTE, "names x.so, which is not there");
+                   SEVERITY_NOTE, "names x.so, which does not exist");
     assert_finding(take(doctor_preload("/x/o.conf", "=/l/x.so", false, false, &f), &f), "preload-missing",
-                   SEVERITY_WARNING, "names =/l/x.so, which is no absolute path");
+                   SEVERITY_WARNING, "names =/l/x.so, which is not an absolute path");
     assert_null(take(doctor_system_preload(NULL, &f), &f));
     assert_finding(take(doctor_system_preload("/l/x.so", &f), &f), "system-preload", SEVERITY_WARNING,
                    "/etc/ld.so.preload loads /l/x.so");

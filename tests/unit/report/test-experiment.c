@@ -109,7 +109,7 @@ static void test_start_unknown(void **state)
     build(&f, relays, 2, 0);
     assert_int_equal(f.e.known, 0);
     assert_true(isnan(f.e.groups[0].memory));
-    assert_true(noted(&f, "the samples begin after they did"));
+    assert_true(noted(&f, "the samples start after the groups did"));
 }
 
 static void test_no_experiment(void **state)

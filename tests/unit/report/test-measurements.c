@@ -120,9 +120,8 @@ static void test_row(void **state)
         { "2026-01-08T06:00:01,co,relay,,22gz,A,5 MB,,,,,,,,", false, -EINVAL,
           "rss_kb \"5 MB\": not a whole" },
         { "3/1/2026 2:00,co,relay,,22gz,A,5,,,,,,,,", false, -ENOTSUP,
-          "timestamp \"3/1/2026 2:00\": a date in which day and month cannot be told apart; format the "
-          "column like "
-          "2026-01-08T06:00:01" },
+          "timestamp \"3/1/2026 2:00\": a date whose day and month cannot be distinguished; format the "
+          "column like 2026-01-08T06:00:01" },
         { "01.03.2026 02:00,co,relay,,22gz,A,5,,,,,,,,", false, -ENOTSUP,
           "timestamp \"01.03.2026 02:00\": a date" },
         { "1772416800,co,relay,,22gz,A,5,,,,,,,,", false, -ENOTSUP,

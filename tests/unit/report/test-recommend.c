@@ -77,7 +77,7 @@ static void test_recommends(void **state)
     assert_true(fabs(f.r.with_it / MIB - 1200) < 0.1);
     assert_true(fabs(f.r.saving / MIB - 1600) < 0.1);
     assert_true(f.r.saving_interval.low < f.r.saving && f.r.saving_interval.high > f.r.saving);
-    ASSERT_SAYS(f, "Use mimalloc: 100 MiB a relay, 75 % less than glibc with 400 MiB (95 % interval ");
+    ASSERT_SAYS(f, "Use mimalloc: 100 MiB per relay, 75 % less than glibc with 400 MiB (95 % interval ");
     ASSERT_SAYS(f, "The fleet of 12 uses 2.73 GiB; if all of it ran this, it would use 1.17 GiB, which "
                    "saves 1.56 GiB (");
     ASSERT_SAYS(f, "Drawbacks: only 4 relays ran it.");
@@ -186,8 +186,9 @@ static void test_against(void **state)
     build(&f, relays, n, failures, 2);
     assert_int_equal(f.r.failures, 2);
     ASSERT_SAYS(
-        f, "Drawbacks: 2 moves to it failed, it grows by 514 KiB a day, too little to matter now, its relays "
-           "restarted 4 times, more often than the others, only 4 relays ran it.");
+        f,
+        "Drawbacks: 2 moves to it failed, it grows by 514 KiB per day, too little to matter now, its relays "
+        "restarted 4 times, more often than the others, only 4 relays ran it.");
 }
 
 static void test_all_run_it(void **state)
