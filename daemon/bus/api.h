@@ -2,8 +2,8 @@
 /* The daemon's own D-Bus interface: names shared by the daemon, which serves them, and relayallocctl, which
  * calls them.
  *
- * Bus name org.relayalloc1 on the system bus. Reading is open to everybody; methods that change something are
- * for root, or for whom polkit lets (action org.relayalloc1.manage).
+ * Bus name org.relayalloc1 on the system bus. Reading is open to everybody; methods that change something
+ * require root, or authorization by polkit (action org.relayalloc1.manage).
  *
  * The same is served as org.relayalloc1.Control, which only root can reach: others can fill the queue of the
  * first name, and a call that comes then is lost (org.freedesktop.DBus.Error.LimitsExceeded). The same error
@@ -18,23 +18,35 @@
  *     object path. Stays as it is for callers that know it; GetRelays is the one that grows.
  * GetRelays(as properties) → a(oa{sv}), sorted by relay
  *     object path, and those properties of that object (below; none named: all), memory as of now. What a
- *     relay's object does not have is left out: an earlier version knows fewer, and readers pass over what
- * they do not know. GetRelay(s) → o org.relayalloc1.Error.NoSuchRelay Plan() → a(usssss) wave (1…; 0: no
- * turn), relay, action ("write", "restart", "remove", "refused"), group, allocator, reason. What the daemon
- * would do next; relays that need nothing are not in it. While a rollout is under way, waves are counted as
- * it counts them. Reload() Reads the file again, and answers when the new configuration is in force (not when
- * its rollout ends). org.relayalloc1.Error.InvalidFile: its message is the problems, a line each Verify() →
- * a(sss) Proves every relay now: relay, state, reason ("" when ok). Pause(), Resume(), Abort() The rollout;
- * Resume also takes up a halted or aborted one again. org.relayalloc1.Error.NoRollout: there is nothing to
- * act on Revert(as) → u Takes our drop-ins of these relays (none: of all) away, paced as a rollout; of how
- * many. org.relayalloc1.Error.NoSuchRelay
+ *     relay's object does not have is left out: an earlier version knows fewer, and readers skip what they
+ *     do not know.
+ * GetRelay(s) → o
+ *     org.relayalloc1.Error.NoSuchRelay
+ * Plan() → a(usssss)
+ *     wave (1…; 0: no turn), relay, action ("write", "restart", "remove", "refused"), group, allocator,
+ *     reason. What the daemon would do next; relays that need nothing are not in it. While a rollout is in
+ *     progress, the numbers of the waves continue from it.
+ * Reload()
+ *     Reads the file again, and answers when the new configuration is in force (not when its rollout ends).
+ *     org.relayalloc1.Error.InvalidFile: its message is the problems, one per line
+ * Verify() → a(sss)
+ *     Proves every relay now: relay, state, reason ("" when ok).
+ * Pause(), Resume(), Abort()
+ *     The rollout; Resume also continues a halted or aborted one.
+ *     org.relayalloc1.Error.NoRollout: there is nothing to act on
+ * Revert(as) → u
+ *     Removes our drop-ins from these relays (none: from all), paced like a rollout; returns how many.
+ *     org.relayalloc1.Error.NoSuchRelay
+ * Pause, Resume, Abort and Revert also fail with org.relayalloc1.Error.NotSaved: the request was carried out,
+ * but it is lost when the daemon restarts, because the state file cannot be written.
  *
  * Properties; times are µs realtime, 0: none
  *     Version s, ConfigPath s, ConfigLoaded t, ConfigError s (the problems of the last refused file; "")
  *     ConfigChanged b: what is on disk was not read yet
  *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u,
  *     RelaysDrifted u, RelaysDown u, RelaysStopped u, RelaysObserved u
- *     Rollout s: idle | running | waiting (outside its window) | paused | halted | aborted
+ *     Rollout s: idle | running | waiting (outside its window) | paused | halted | aborted |
+ *         ending (relays already restarted are finished; no others are started)
  *     RolloutID t: counts up, 0: none yet
  *     RolloutReason s: why it halted or waits; ""
  *     RolloutResult s: of the last one that ended: none | done | halted | aborted
@@ -48,9 +60,9 @@
  *
  *     Name s, Unit s, Group s, Assigned s, Running s, Version s, State s, Reason s (sentence; "")
  *     Library s (as mapped; ""), DropIn s (path of ours; "": none), DropIns as (all that systemd merged, in
- *     order), MainPID u, NRestarts u (by systemd itself), Since t
+ *     order), MainPID u, NRestarts u (by systemd on its own), Since t
  *     Notes as: what else should be known of its process, sentences without full stop
- *     RSS t, Anonymous t, Swap t, Peak t: bytes, read when they are asked for
+ *     RSS t, Anonymous t, Swap t, Peak t: bytes, read when they are requested
  *     Sampled t: when the journal last got them
  *
  * /org/freedesktop/LogControl1, org.freedesktop.LogControl1(5): LogLevel, LogTarget, SyslogIdentifier. */
