@@ -499,7 +499,7 @@ static char *down_text(const RelayFacts *r)
 {
     const UnitInfo *info = r->info;
     const char *state = info->active == ACTIVE_FAILED       ? "failed"
-                        : info->active == ACTIVE_ACTIVATING ? "crashes again and again"
+                        : info->active == ACTIVE_ACTIVATING ? "crashes repeatedly"
                                                             : "its reload failed";
 
     return xasprintf("%s (result \"%s\", %u restart%s by systemd)%s%s", state,

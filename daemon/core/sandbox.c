@@ -117,7 +117,7 @@ static char *step_fault(const UnitInfo *end, const char *program, const char *li
     const char *complaint = found ? found : "see its log";
 
     if (end->exit_status == STATUS_EXEC)
-        return xasprintf("the sandbox of %s does not let %s run (203/EXEC): %s; where NoExecPaths= is the "
+        return xasprintf("the sandbox of %s does not let %s run (203/EXEC): %s; if NoExecPaths= is the "
                          "reason, ExecPaths=%s in a drop-in allows it",
                          like, program, complaint, program);
     return xasprintf("systemd cannot set up the sandbox of %s (%d/%s): %s", like, end->exit_status, step,
@@ -129,7 +129,7 @@ char *sandbox_fault(const UnitInfo *end, const char *program, const char *like, 
     if (!end || !end->exists)
         return NULL;
     if (streq_null(end->result, "timeout"))
-        return xasprintf("%s did not end in time in the sandbox of %s", program, like);
+        return xasprintf("%s did not finish in time in the sandbox of %s", program, like);
     if (exited(end))
         return exec_step_to_string(end->exit_status) ? step_fault(end, program, like, log) : NULL;
     if (end->exit_code == CLD_KILLED || end->exit_code == CLD_DUMPED)

@@ -355,7 +355,7 @@ static int check_found(const char *found, const char *probe_path, Library *libra
     if (r < 0)
         return r;
     if (!library->path || !streq(real, library->realpath))
-        return REFUSE(-ESTALE, ret_reason, "%s changes while it is looked at", found);
+        return REFUSE(-ESTALE, ret_reason, "%s changed while it was examined", found);
     if (!can_be_preloaded(library->path) || !can_be_preloaded(real))
         return REFUSE(
             -EINVAL, ret_reason,

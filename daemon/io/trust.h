@@ -19,7 +19,7 @@ typedef struct TrustRules {
                     (inode(7)): enough for a file that is judged each time it is read, not for one whose
                     name others could take as soon as it is free */
     const char *elsewhere; /* what to do instead where a directory is somebody's by right, such as /tmp or a
-                            home; NULL: "move it to a directory of root's own" */
+                            home; NULL: "move it to a directory that only root can change" */
     char **
         *looked; /* a strv that gets each path that was examined, including the one that is missing; NULL */
 } TrustRules;

@@ -375,9 +375,7 @@ static void check_libraries(Manager *m)
     }
     free(m->tried_stamp);
     m->tried_stamp = stamp; /* once, even if the file is refused meanwhile */
-    eventlog_line(
-        LOG_INFO,
-        "A library was installed, removed or replaced, or who can change it; checking all of them again.");
+    eventlog_line(LOG_INFO, "A library, or who can change it, has changed; checking all of them again.");
     (void)manager_reload(m);
 }
 

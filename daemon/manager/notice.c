@@ -173,11 +173,10 @@ static const char *skipped_text(const RunItem *i, size_t wave)
     if (relay_up(i->relay))
         return "is up after the interruption; it is planned again";
     if (wave == 0)
-        return info->active == ACTIVE_FAILED
-                   ? "failed before its turn; its turn comes when it is up again"
-                   : "was stopped before its turn; its turn comes when it is up again";
-    return i->was_down ? "was down when its turn came; its drop-in is as before"
-                       : "was stopped by somebody else; its drop-in is as before";
+        return info->active == ACTIVE_FAILED ? "failed before its turn; it is moved when it is up again"
+                                             : "was stopped before its turn; it is moved when it is up again";
+    return i->was_down ? "was down when its turn came; its drop-in is unchanged"
+                       : "was stopped by somebody else; its drop-in is unchanged";
 }
 
 void notice_ended(Run *run, const RolloutCommand *c)
@@ -216,7 +215,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
         break;
     case STEP_LOST:
         eventlog_write(MESSAGE_RELAY_LOST, &e, "%s %s: %s. See systemctl status '%s'.", i->relay->facts.name,
-                       i->crashing ? "was left as it is, because it crashed before its restart, too"
+                       i->crashing ? "was left as it is, because it also crashed before its restart"
                        : run->manager->setup->config->rollout.on_failure == ON_FAILURE_ROLLBACK
                            ? "COULD NOT BE PUT BACK and needs a human"
                            : "was left as it is because of on_failure = \"stop\"",

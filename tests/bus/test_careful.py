@@ -154,7 +154,7 @@ FAILED = {"active": "failed", "sub": "failed", "result": "exit-code"}
 @pytest.mark.parametrize("values, why", [
     (FAILED, 'failed (result "exit-code", 0 restarts by systemd)'),
     ({"active": "activating", "sub": "auto-restart", "result": "signal", "n_restarts": 7},
-     'crashes again and again (result "signal", 7 restarts by systemd)'),
+     'crashes repeatedly (result "signal", 7 restarts by systemd)'),
     ({"active": "reloading", "sub": "reload-notify", "result": "success"},
      'its reload failed (result "success", 0 restarts by systemd)'),
 ])

@@ -37,7 +37,7 @@ def test_library_that_changes_beside_a_bad_file_is_looked_at_once(world):
     world.wait_said("Rollout 1 finished: 1 done")
     good = world.config.read_text()
     world.config.write_text("nonsense")
-    found = "A library was installed, removed or replaced"
+    found = "A library, or who can change it, has changed"
     for times in (1, 2):
         (world.path / "libown.so").write_text("x" * times)
         wait_until(lambda: world.text().count(found) == times, "it to be found")

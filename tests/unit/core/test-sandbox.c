@@ -71,7 +71,7 @@ static void test_program_that_may_not_run(void **state)
                  UNIT ": Failed to locate executable " PROBE ": Permission denied\n" UNIT
                       ": Failed at step EXEC spawning " PROBE ": Permission denied\n",
                  "the sandbox of " LIKE " does not let " PROBE " run (203/EXEC): Failed to locate "
-                 "executable " PROBE ": Permission denied; where NoExecPaths= is the reason, ExecPaths=" PROBE
+                 "executable " PROBE ": Permission denied; if NoExecPaths= is the reason, ExecPaths=" PROBE
                  " in a drop-in allows it");
 }
 
@@ -98,7 +98,7 @@ static void test_signals(void **state)
     end = ended("signal", CLD_KILLED, 4711);
     assert_fault(&end, "", PROBE " was killed by signal 4711 (?) in the sandbox of " LIKE);
     end = ended("timeout", CLD_KILLED, SIGTERM);
-    assert_fault(&end, "", PROBE " did not end in time in the sandbox of " LIKE);
+    assert_fault(&end, "", PROBE " did not finish in time in the sandbox of " LIKE);
 }
 
 static void test_end_of_the_programs_own(void **state)
