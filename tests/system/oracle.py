@@ -53,8 +53,9 @@ class World:
     list_status: int = 0                            # its exit status
     reasons: dict = field(default_factory=dict)     # {relay: reason}, of `relayallocctl status RELAY`
     rollout: str = "idle"                           # word of `relayallocctl status`
-    refused: str = ""                               # what it says of a file that is not in force
+    refused: str = ""                               # what it says of a file on disk that is not in force
     daemon: bool = True
+    samples: dict = field(default_factory=dict)     # {(relay, when its process began): libraries that samples tell of}
 
 
 # ---- what was asked for ----
@@ -82,6 +83,7 @@ class Wanted:
     replaced: frozenset = frozenset()                # realpaths of libraries that were replaced on disk
     disturbed: frozenset = frozenset()               # relays that something else than the daemon may have made fail
     valid: bool = True                               # the file on disk is
+    unsaved: bool = False                            # the state file may be older than what is known
     starts: dict = field(default_factory=dict)       # {relay: starts that somebody asked systemd for}
     explained: dict = field(default_factory=dict)    # {relay: how many the acts and the files explain}
 
@@ -280,6 +282,7 @@ class Judge:
                 self.said(relay, row)
         self.files()
         self.steered()
+        self.sampled()
         return self.broken
 
     def listed(self):
@@ -318,12 +321,10 @@ class Judge:
         return None if reverted else self.wanted.assigned.get(relay)
 
     def assigned(self, relay, row):
-        """The file is in force, or it is said that it is not. A reverted relay may show its group."""
+        """The last valid file is in force. A reverted relay may show its group."""
         want = self.wanted.assigned.get(relay)
         have = (row["group"], row["assigned"]) if row["assigned"] else None
         if have != want and not (have is None and self.wanted.reverted.get(relay, False) is not False):
-            if self.world.refused:
-                return
             self.object("save", relay, f"the file says {want}, the list {have}")
 
     def running(self, relay, row):
@@ -340,8 +341,10 @@ class Judge:
         text = self.world.drop_ins.get(relay)
         if not unit.up or not process:
             return f"it is not up: {unit}"
-        if target in (None, ...):
+        if target is ...:
             return ""
+        if target is None:
+            return "it still has a drop-in of ours" if text is not None else ""
         allocator = self.wanted.allocators[target[1]]
         why = difference(process, allocator, self.wanted.allocators, self.wanted.foreign)
         if why:
@@ -365,8 +368,8 @@ class Judge:
                 false = f"it is {unit}"
             elif target not in (None, ...):
                 false = f"it is assigned {target}"
-            elif relay in self.world.drop_ins:
-                false = "it still has a drop-in of ours"
+            elif target is None:
+                false = wrong
         elif word == "stopped" and (unit.active != "inactive" or unit.result != "success"):
             false = f"it is {unit}"
         elif word == "down" and unit.up:
@@ -375,7 +378,7 @@ class Judge:
             false = f"it is {unit}" if not unit.up else "it is as assigned"
         elif word == "failed" and not wrong and target is not ...:
             false = "it is as assigned"
-        elif word == "pending" and self.world.rollout in ("idle", "done"):
+        elif word == "pending" and self.world.rollout == "idle":
             false = "nothing holds it"
         elif word in NEVER_AT_REST:
             false = "it does not rest"
@@ -412,7 +415,7 @@ class Judge:
         if self.world.state is not None:
             try:
                 state = parse_settings(self.world.state)
-                if state.get("flights") and self.world.rollout in ("idle", "done"):
+                if state.get("flights") and self.world.rollout == "idle" and not self.wanted.unsaved:
                     self.object("state", "", f"flights at rest: {state['flights']}")
             except ValueError as error:
                 self.object("state", "", f"its state file is damaged: {error}")
@@ -423,6 +426,22 @@ class Judge:
                         + " or ".join(sorted(self.wanted.holds)))
         if not self.wanted.valid and not self.world.refused:
             self.object("save", "", "the file on disk is not valid, and nothing says so")
+        if self.wanted.valid and self.world.refused:
+            self.object("save", "", f"the file on disk is valid, and refused: {self.world.refused}")
+
+    def sampled(self):
+        """A process has one allocator from its beginning to its end, so all its samples name the same."""
+        for (relay, since), libraries in self.world.samples.items():
+            if len(libraries) > 1:
+                self.object("sample", relay, f"one process, since {since}, was sampled with {sorted(libraries)}")
+
+
+def compare(rows, others):
+    """What two lists of a host at rest tell otherwise, one of them with the daemon and one without it: [Broken]."""
+    keys = ("group", "assigned", "running", "version", "state")
+    told = [{(relay, key): row[key] for relay, row in some.items() for key in keys} for some in (rows, others)]
+    return [Broken("offline", relay, f"{key} is {told[0].get((relay, key))}, and {told[1].get((relay, key))} without the daemon")
+            for relay, key in sorted({*told[0], *told[1]}) if told[0].get((relay, key)) != told[1].get((relay, key))]
 
 
 def judge(world, wanted):

@@ -41,7 +41,7 @@ def process(name):
 
 
 def row(group, assigned, running, state):
-    return {"group": group, "assigned": assigned, "running": running, "state": state}
+    return {"group": group, "assigned": assigned, "running": running, "version": running and "1.0", "state": state}
 
 
 def true_world():
@@ -320,6 +320,11 @@ def invalid_file_that_nobody_speaks_of(w, want):
     want.valid = False
 
 
+@false("save")
+def valid_file_that_is_refused(w, want):
+    w.refused = "/etc/relayalloc.conf: Input/output error"
+
+
 @false("listed")
 def folder_that_is_no_relay(w, want):
     w.rows["notes"] = row("A", "jemalloc", None, "stopped")
@@ -333,6 +338,11 @@ def relay_that_is_not_listed(w, want):
 @false("daemon")
 def daemon_that_does_not_run(w, want):
     w.daemon = False
+
+
+@false("sample")
+def samples_of_a_process_that_changed_its_allocator(w, want):
+    w.samples = {("r1", "1000"): {JEMALLOC}, ("r1", "2000"): {JEMALLOC, ""}}
 
 
 @pytest.mark.parametrize("name", FALSE)
@@ -355,7 +365,18 @@ def test_what_is_held_or_overridden_is_not_objected_to():
     wanted.reverted["r3"] = True
     world.rows["r3"]["state"] = "reverted"
     del world.drop_ins["r3"]
+    world.rows["r4"]["state"], world.reasons["r4"] = "failed", "its drop-in cannot be removed"
+    world.drop_ins["r4"], wanted.texts["r4"] = drop_in("A", "jemalloc"), {("A", "jemalloc")}
     assert oracle.judge(world, wanted) == []
+
+
+def test_lists_that_differ():
+    world, _ = true_world()
+    assert oracle.compare(world.rows, world.rows) == []
+    offline = {**world.rows, "r1": row("A", "jemalloc", "glibc", "drifted")}
+    del offline["r4"]
+    assert {(b.relay, b.what.split()[0]) for b in oracle.compare(world.rows, offline)} == {
+        ("r1", "running"), ("r1", "state"), ("r4", "running"), ("r4", "version"), ("r4", "state")}
 
 
 # ---- the readers it stands on ----
