@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 
 import oracle
-from machine import REPO
+from machine import DROPIN, REPO, CommandFailed
 
 LIBRARIES = "/usr/local/lib/relay-test"
 CONTROL = "/run/relay-test/faults"
@@ -22,13 +22,25 @@ MOST_BROKEN = 5  # rounds, after which no more are begun
 # What is not done at present, and why: acts in whose line all these words stand. They are drawn all the same, so that a
 # seed stays what it is.
 EXCLUDED = {
-    "stray": "a folder without a torrc, and a copy that nobody runs, take places of size and share",
-    "save never": "a full disk between write and put-back leaves the relay down",
-    "faults OPEN": "a process that could not be opened once is never looked at again",
-    "faults READ": "a process that could not be read once is never looked at again",
+    "faults OPEN": "what hindered a look at a library refuses its allocator until the next reload",
+    "faults READ": "the same",
+    "save late": "a flight that a restart of the daemon interrupts fails under the name of what is assigned then",
+    "unsaved fill": "what could not be saved is not saved when there is room again",
+    "unsaved read": "the same of a read-only file system",
+    "unsaved faults": "the same of a write that failed",
+    "offline fill": "what was not saved is forgotten by a start of the daemon",
+    "offline read": "the same",
+    "offline faults": "the same",
+    "offline pause": "who is down and waits in a paused rollout is pending until the daemon starts again",
+    "start never": "who is stopped gets the file of an allocator that nobody has proved, and starts with it",
     "pause halted": "a pause while the rollout is halted is gone when a new file ends the halt",
-    "save alone": "systemd's path unit forgets its watch when systemd reloads, so a save may be missed",
 }
+
+
+def excluded(words):
+    """Why what these words describe is not done at present."""
+    return next((why for key, why in EXCLUDED.items() if set(key.split()) <= set(words.split())), None)
+
 
 # ---- a round, drawn ----
 
@@ -89,7 +101,7 @@ WEIGHTS = {
     "save": 26, "kill daemon": 9, "restart daemon": 6, "freeze daemon": 6, "stop daemon": 3, "reload daemon": 2,
     "fill": 8, "read only": 3, "faults": 9, "reloads": 5, "reexecs": 3, "stop": 4, "start": 3, "restart": 4, "kill": 5,
     "restart tor": 2, "stop tor": 2, "foreign": 5, "systemctl revert": 2, "pause": 2, "resume": 4, "abort": 1,
-    "revert": 2, "verify": 1, "stray": 3, "replace": 2,
+    "revert": 2, "verify": 1, "stray": 3, "replace": 2, "mask": 2, "delete ours": 2, "restart bus": 2, "restart journald": 1,
 }
 
 
@@ -140,7 +152,8 @@ def draw_act(chance, name, number, relays, sound):
         "stop tor": lambda: (long,),
         "foreign": lambda: (relay, chance.choice(("harmless", "earlier", "later", "empty", "unset", "file")),
                             chance.choice(("/etc", "/run"))),
-        "systemctl revert": lambda: (relay,),
+        "systemctl revert": lambda: (relay,), "delete ours": lambda: (relay,), "mask": lambda: (relay, long),
+        "verify": lambda: (short, long),
         "revert": lambda: tuple(sorted(chance.sample(relays, chance.choice((1, 2, len(relays)))))),
         "stray": lambda: (chance.choice(("notes", "relay1.bak", "backup")),),
         "replace": lambda: (chance.choice(sound[:3]),),
@@ -154,8 +167,9 @@ def draw(seed, relays, sound):
     while first.style in ("damaged", "late", "never"):
         first = draw_conf(chance, 1, relays, sound)
     at, acts, touched = 0.0, [], {}
-    for number in range(2, chance.randint(7, 12)):
-        at += min(chance.expovariate(1 / 1.1), 4)
+    most, gap = chance.choice(((11, 1.1), (11, 1.1), (20, 0.4)))  # some are dense
+    for number in range(2, chance.randint(most // 2, most) + 2):
+        at += min(chance.expovariate(1 / gap), 4)
         name = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         arguments = draw_act(chance, name, number, relays, sound)
         # systemd gives up on a unit that starts five times in ten seconds; who brings that about is not judged here
@@ -251,7 +265,7 @@ class Host:
         self.texts = {r: set() for r in self.relays}
         self.reverted, self.holds = {}, {"idle"}
         self.foreign, self.kinds, self.replaced = {}, {}, set()
-        self.disturbed, self.strays = set(), set()
+        self.disturbed, self.strays, self.masked, self.stopped = set(), set(), set(), set()
         self.conf = self.valid = None
         self.frozen = 0
         self.m.write("/etc/relay-test/env", f"LD_PRELOAD={self.allocators['tcmalloc'].library}\n")
@@ -300,8 +314,6 @@ class Host:
             if "paused" not in self.holds:
                 self.holds |= {"idle"}
         self.m.write_conf(conf.text())
-        if "save alone" in EXCLUDED:
-            self.systemctl("reload", "--no-block", "relayallocd")
         return conf.damage or ", ".join(f"{g['name']} {g['allocator']}" for g in conf.groups)
 
     def do_kill_daemon(self):
@@ -321,7 +333,7 @@ class Host:
         return self.systemctl("start", "--no-block", "relayallocd")
 
     def do_freeze_daemon(self, seconds):
-        pid = int(self.m.prop("relayallocd", "MainPID"))
+        pid = int(self.m.run("systemctl show -P MainPID relayallocd").stdout.strip() or 0)
         if pid:
             self.m.run(f"kill -STOP {pid}")
             self.after(seconds, "thaw daemon", pid)
@@ -396,10 +408,13 @@ class Host:
         """While systemd re-executes itself, it may be asked and give no answer: an operator asks again."""
         self.touch(relays)
         status = self.systemctl(*arguments)
-        if status:
+        if status and not self.masked & set(relays):
             self.touch(relays)
             status = self.systemctl(*arguments)
         self.up.update(dict.fromkeys(relays, None if status else up))
+        if not up:
+            self.stopped |= set(relays)
+        self.up.update(dict.fromkeys(self.masked & set(relays)))
         return status
 
     def do_stop(self, relay):
@@ -413,6 +428,8 @@ class Host:
 
     def do_kill(self, relay, signal):
         self.disturbed.add(relay)
+        if relay in self.masked:
+            self.up[relay] = None
         return self.m.run(f"systemctl kill -s {signal} {self.m.unit(relay)}").returncode
 
     def do_restart_tor(self):
@@ -444,7 +461,8 @@ class Host:
                 return error.strerror
             self.foreign[path], self.kinds[path] = text, (relay, kind)
             what = "added"
-        self.systemctl("daemon-reload")
+        if self.systemctl("daemon-reload"):
+            self.systemctl("daemon-reload")
         return what
 
     def do_systemctl_revert(self, relay):
@@ -459,7 +477,7 @@ class Host:
 
     def do_pause(self):
         done = self.ctl("pause")
-        sure = done == 0 and not ("pause halted" in EXCLUDED and self.m.events("rollout-halted"))
+        sure = done == 0 and not (excluded("pause halted") and self.m.events("rollout-halted"))
         self.holds = (self.holds - {"idle"} if sure else self.holds) | {"paused"}
         return done
 
@@ -481,8 +499,32 @@ class Host:
         self.explain(relays)
         return done
 
-    def do_verify(self):
-        return self.ctl("verify")
+    def do_verify(self, pause, seconds):
+        """As monitoring does."""
+        self.loop("timeout 10 relayallocctl verify", pause, seconds)
+
+    def do_delete_ours(self, relay):
+        self.touch([relay])
+        return self.m.run(["rm", "-f", DROPIN.format(relay)]).returncode
+
+    def do_mask(self, relay, seconds):
+        """A process that is killed while its unit is masked is not started again."""
+        self.touch([relay])
+        self.masked.add(relay)
+        self.after(seconds, "unmask", relay)
+        return self.systemctl("mask", self.m.unit(relay))
+
+    def do_unmask(self, relay):
+        self.masked.discard(relay)
+        return self.systemctl("unmask", self.m.unit(relay)) and self.systemctl("unmask", self.m.unit(relay))
+
+    def do_restart_bus(self):
+        """As a package upgrade that goes wrong does."""
+        return self.m.run("kill -KILL $(systemctl show -P MainPID dbus); systemctl reset-failed dbus; "
+                          "systemctl start dbus").returncode
+
+    def do_restart_journald(self):
+        return self.systemctl("restart", "systemd-journald")
 
     def do_stray(self, name):
         """A folder among the instances that is no relay; a copy of one when it has a dot in its name."""
@@ -510,6 +552,8 @@ class Host:
             self.carry_out(act.name, act.arguments)
         self.calm()
         broken = self.rest()
+        if not broken and not excluded("offline " + " ".join(self.done)):
+            broken = self.offline()
         if not broken:
             self.heal(drawn.heal)
             broken = self.rest()
@@ -518,10 +562,9 @@ class Host:
 
     def carry_out(self, name, arguments):
         words = " ".join(map(str, arguments))
-        for key, why in EXCLUDED.items():
-            if set(key.split()) <= {*name.split(), *words.split()}:
-                self.say(f"not done: {name} {words}: {why}")
-                return
+        if why := excluded(f"{name} {words}"):
+            self.say(f"not done: {name} {words}: {why}")
+            return
         self.done.append(name)
         note = getattr(self, "do_" + name.replace(" ", "_"))(*arguments)
         self.say(f"{name} {words}".rstrip() + (f": {note}" if note not in (None, 0) else ""))
@@ -565,7 +608,7 @@ class Host:
         self.explain(self.relays)
         self.do_save(conf)
         m.run("systemctl reload relayallocd; timeout 30 relayallocctl resume")
-        self.reverted, self.holds, self.disturbed = {}, {"idle"}, set()
+        self.reverted, self.holds, self.disturbed, self.stopped = {}, {"idle"}, set(), set()
         self.say("healed")
 
     # --- judging ---
@@ -575,13 +618,18 @@ class Host:
         for e in self.m.events("relay-failed"):
             failed[e["RELAYALLOC_RELAY"]] = failed.get(e["RELAYALLOC_RELAY"], 0) + 1
         halted = {"halted"} if failed or self.disturbed else set()
+        up = dict(self.up)
+        if excluded("start never"):
+            bad = {r for r, (_, name) in self.targets(self.valid).items() if not self.allocators[name].good}
+            up.update(dict.fromkeys(self.stopped & bad))
         explained = {r: n + min(failed.get(r, 0), n) for r, n in self.explained.items()}
         return oracle.Wanted(
-            allocators=self.allocators, assigned=self.targets(self.valid), relays=self.relays, up=self.up,
+            allocators=self.allocators, assigned=self.targets(self.valid), relays=self.relays, up=up,
             texts=self.texts, reverted=self.reverted, holds=frozenset(self.holds | halted), foreign=self.foreign,
             overridden=frozenset(r for r, kind in self.kinds.values() if kind not in HARMLESS),
             replaced=frozenset(self.replaced), disturbed=frozenset(self.disturbed), valid=not self.conf.damage,
-            starts=self.m.asked_starts(), explained=explained)
+            starts=self.m.asked_starts(), explained=explained,
+            unsaved=bool(excluded("unsaved " + " ".join(self.done))))
 
     def observe(self):
         """The machine as it is in one moment: again, when something moved while it was looked at."""
@@ -612,8 +660,33 @@ class Host:
             state=state.read_text(errors="replace") if state.exists() else None,
             rows={r: row for r, row in rows.items() if r not in extra},
             words=frozenset(row["state"] for row in rows.values()), list_status=listed.returncode, reasons=reasons,
-            rollout=(about.get("rollout") or {}).get("state", "?"), refused=about.get("refused") or "",
-            daemon=m.is_active("relayallocd"))
+            rollout=(about.get("rollout") or {}).get("state", "?"),
+            refused=about.get("refused") or ("not read" if about.get("unread") else ""),
+            daemon=m.is_active("relayallocd"), samples=self.samples())
+
+    def samples(self):
+        told = {}
+        for e in self.m.events("sample-relay"):
+            key = (e["RELAYALLOC_RELAY"], e.get("RELAYALLOC_SINCE"))
+            told.setdefault(key, set()).add(e.get("RELAYALLOC_LIBRARY", ""))
+        return told
+
+    def rows(self):
+        return {row["relay"]: row for row in json.loads(self.m.run("timeout 30 relayallocctl list --json=short").stdout or "[]")}
+
+    def offline(self):
+        """The list without the daemon against the list with it; and its stop and start move nobody."""
+        m = self.m
+        rows, units = self.rows(), self.units()
+        m.run("systemctl stop relayallocd")
+        broken = oracle.compare(rows, self.rows())
+        m.run("timeout 90 systemctl start relayallocd")
+        deadline = time.monotonic() + 30
+        while (after := oracle.compare(self.rows(), rows)) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        if units != self.units():
+            broken.append(oracle.Broken("offline", "", "stopping and starting the daemon moved a relay"))
+        return broken + after
 
     def units(self):
         shown = self.m.show_all([self.m.unit(r) for r in self.relays], "Id", "ActiveState", "SubState", "Result", "MainPID",
@@ -634,8 +707,11 @@ class Host:
         """What is still broken after two minutes; nothing, as soon as two looks apart find nothing and nothing moved."""
         deadline, good = time.monotonic() + REST, None
         while True:
-            world = self.observe()
-            broken = oracle.judge(world, self.wanted())
+            try:
+                world = self.observe()
+                broken = oracle.judge(world, self.wanted())
+            except (CommandFailed, ValueError) as error:  # no answer, or half of one
+                broken = [oracle.Broken("answer", "", str(error))]
             now = time.monotonic()
             if broken:
                 good = None
