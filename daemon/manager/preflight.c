@@ -13,7 +13,7 @@
 #define PREFLIGHT_TIMEOUT (60 * USEC_PER_SEC)
 #define OUTPUT_MAX ((size_t)64 * 1024)
 #define LOOK_AGAIN (50 * USEC_PER_MSEC) /* how it ended: systemd may learn of it later than we do, … */
-#define LOG_TRIES 20                    /* …and journald even later */
+#define LOG_TRIES 100                   /* …and journald even later: seconds, on a busy host */
 #define LOG_LINES 12
 
 /* Two tries: the library preloaded, as a relay would have it; then, for a relay that AppArmor confines,

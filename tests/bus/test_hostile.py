@@ -18,6 +18,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 TOO_MUCH = "org.freedesktop.DBus.Error.LimitsExceeded"
 DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 MIB = 1 << 20
+# ASan copies a message each time that it grows, and keeps what is freed: less is sent then, and memory tells nothing.
+SANITIZED = b"libasan" in (BUILD / "relayallocd").read_bytes()
+LARGE = (3 if SANITIZED else 30) * MIB
 OTHER = 2  # an ordinary user as well; the bus takes only those that the host knows
 
 
@@ -70,6 +73,10 @@ def peak(world):
     return int(re.search(r"VmHWM:\s*(\d+)", open(f"/proc/{world.daemon.pid}/status").read())[1]) * 1024
 
 
+def assert_peak_below(world, limit):
+    assert SANITIZED or peak(world) < limit
+
+
 def cpu(world):
     """Seconds that it has used so far."""
     return int(open(f"/proc/{world.daemon.pid}/schedstat").read().split()[0]) / 1e9
@@ -100,10 +107,10 @@ def test_large_calls_do_not_wait_for_polkit(world):
     settled(world, "a")
     polkit = Polkit(world, "never")
     try:
-        user = User(world, "Revert", size=30 * MIB, calls=6, in_flight=6, interactive=1, seconds=60)
+        user = User(world, "Revert", size=LARGE, calls=6, in_flight=6, interactive=1, seconds=60)
         assert user.end()[TOO_MUCH] == 6
         assert polkit.asked() == []
-        assert peak(world) < 120 * MIB
+        assert_peak_below(world, 120 * MIB)
         # What fits is asked about, and kept without the message.
         user = User(world, "Revert", size=65000, calls=2, in_flight=2, interactive=1, seconds=600)
         wait_until(lambda: len(polkit.asked()) == 2, "the questions")
@@ -164,9 +171,9 @@ def test_the_policy_of_the_bus(world):
     assert world.owner("org.relayalloc1.Control") != world.owner("org.relayalloc1")
     before = peak(world)
     assert User(world, "ListRelays", signal=20 * MIB, control=1, calls=2, seconds=60).end()["ok"] == 2
-    assert peak(world) < before + 10 * MIB
+    assert_peak_below(world, before + 10 * MIB)
     assert User(world, "ListRelays", signal=20 * MIB, calls=2, seconds=60).end()["ok"] == 2
-    assert peak(world) > before + 10 * MIB  # these came through
+    assert SANITIZED or peak(world) > before + 10 * MIB  # these came through
     polkit = Polkit(world, "yes", uid=OTHER)
     try:
         assert User(world, "Pause", calls=1).end()["ok"] == 1 and len(polkit.asked()) == 1
@@ -179,11 +186,11 @@ def test_the_policy_of_the_bus(world):
 @pytest.mark.parametrize("method", ["ListRelays", "GetRelay", "GetRelays", "Plan", "Verify", "Pause", "Reload", "Revert", "NoSuch"])
 def test_large_arguments_are_refused(world, method):
     settled(world, "a")
-    came = User(world, method, size=8 * MIB, calls=3, seconds=60).end()
+    came = User(world, method, size=LARGE // 3, calls=3, seconds=60).end()
     assert came.get(TOO_MUCH, 0) + came.get("org.freedesktop.DBus.Error.InvalidArgs", 0) == 3, came
     came = User(world, method, uid=OTHER, texts=500000, calls=3, seconds=60).end()
     assert came.get(TOO_MUCH, 0) + came.get("org.freedesktop.DBus.Error.InvalidArgs", 0) == 3, came
-    assert peak(world) < 60 * MIB
+    assert_peak_below(world, 60 * MIB)
 
 
 # ---- floods ----
@@ -204,7 +211,7 @@ def test_a_flood_of_large_calls_holds_nobody_up(world):
         assert slowest < 2
     finally:
         flood.kill()
-    assert peak(world) < 60 * MIB
+    assert_peak_below(world, 60 * MIB)
 
 
 def test_a_user_has_a_budget(world):
