@@ -89,10 +89,10 @@ static Axis measure(const Report *report)
             const Slice *s = &t->slices[k];
             if (s->seconds <= 0)
                 continue;
-            double time = local_seconds(s->moment / (double)s->seconds);
+            double time = local_seconds(s->moment / s->seconds);
             axis.first = fmin(axis.first, time);
             axis.last = fmax(axis.last, time);
-            axis.most = fmax(axis.most, s->sum / (double)s->seconds);
+            axis.most = fmax(axis.most, s->sum / s->seconds);
         }
     }
     return axis;
@@ -234,7 +234,7 @@ static void put_relays(FILE *f, const Report *report, size_t row, double unit, s
                  taken++, k++) {
                 sum += t->slices[k].sum;
                 moment += t->slices[k].moment;
-                seconds += (double)t->slices[k].seconds;
+                seconds += t->slices[k].seconds;
             }
             if (!(seconds > 0))
                 continue;

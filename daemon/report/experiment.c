@@ -35,9 +35,9 @@ static bool halves(const Track *track, double *ret_first, double *ret_second)
         const Slice *s = &track->slices[i];
         if (s->warm || s->seconds <= 0)
             continue;
-        size_t half = s->moment / (double)s->seconds >= middle;
+        size_t half = s->moment / s->seconds >= middle;
         sums[half] += s->sum;
-        weights[half] += (double)s->seconds;
+        weights[half] += s->seconds;
     }
     if (weights[0] <= 0 || weights[1] <= 0)
         return false;

@@ -27,11 +27,10 @@ static int growth_of_track(const Track *track, usec_t from, double *ret)
 
     for (size_t i = 0; i < track->n_slices; i++) {
         const Slice *s = &track->slices[i];
-        if (s->warm || s->seconds <= 0 || s->moment / (double)s->seconds < begin)
+        if (s->warm || s->seconds <= 0 || s->moment / s->seconds < begin)
             continue;
-        points[n++] = (Point){ .x = (s->moment / (double)s->seconds - begin) / 86400,
-                               .y = s->sum / (double)s->seconds,
-                               .run = s->run };
+        points[n++] =
+            (Point){ .x = (s->moment / s->seconds - begin) / 86400, .y = s->sum / s->seconds, .run = s->run };
     }
     return n < 3 ? -ENODATA : stats_theil_sen(points, n, ret, NULL);
 }

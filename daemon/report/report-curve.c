@@ -31,7 +31,7 @@ CurvePoint *report_curve(const Report *report, const ReportRow *row, size_t *ret
             if (s->seconds <= 0)
                 continue;
             GROW(pieces, capacity, n);
-            pieces[n++] = (Piece){ s->index, t->relay, s->sum, s->moment, (double)s->seconds };
+            pieces[n++] = (Piece){ s->index, t->relay, s->sum, s->moment, s->seconds };
         }
     }
     if (n > 0)

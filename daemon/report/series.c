@@ -344,7 +344,7 @@ static void add_slice(const Series *series, Track *track, const SeriesRelay *rel
     }
     slice->sum += (double)relay->rss * seconds;
     slice->moment += (double)relay->time / (double)USEC_PER_SEC * seconds;
-    slice->seconds += (float)seconds;
+    slice->seconds += seconds;
 }
 
 /* The relay's last sample stands for the time until `end`; from there to `next` there is none. */

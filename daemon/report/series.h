@@ -38,10 +38,10 @@ typedef struct SeriesKey {
 } SeriesKey;
 
 typedef struct Slice {
-    double sum;    /* bytes · s */
-    double moment; /* Σ of (time of the sample, in s) · s: sum of weights times when */
-    float seconds; /* that samples in it stand for */
-    uint32_t run;  /* changes when the process does */
+    double sum;     /* bytes · s */
+    double moment;  /* Σ of (time of the sample, in s) · s: sum of weights times when */
+    double seconds; /* that samples in it stand for; a double, because it divides times since 1970 */
+    uint32_t run;   /* changes when the process does */
     uint32_t index;
     bool warm; /* within the warm-up */
 } Slice;

@@ -440,6 +440,29 @@ static void test_curve(void **state)
     }
 }
 
+/* Samples are never exactly a minute apart. What weighs a slice is divided into times since 1970, so it has
+ * to be as exact as they are: points stand where their samples do, and none before the one before. */
+static void test_curve_of_minutes(void **state)
+{
+    (void)state;
+    _cleanup_(fixture_clear) Fixture f = { 0 };
+    const usec_t step = 59987654;
+    size_t n = 0;
+
+    series_init(&f.series,
+                &(SeriesOptions){ .until = USEC_INFINITY, .step = step, .slice = USEC_PER_MINUTE });
+    const FeedRelay one = { .name = "a", .allocator = "glibc", .start = 100, .per_day = 50, .to = 5 * HOUR };
+    feed(&f.series, &one, 1, step);
+    assert_int_equal(report_build(&f.series, &seeded, &f.report, &f.error), 0);
+    _cleanup_(freep) CurvePoint *curve = report_curve(&f.report, &f.report.rows[0], &n);
+    assert_true(n >= 299);
+    for (size_t i = 0; i < n; i++) {
+        const double sampled = (curve[i].mean / MIB - 100) / 50 * (double)DAY; /* as its memory tells */
+        assert_true(fabs((double)curve[i].time - (double)T0 - sampled) < (double)USEC_PER_SEC / 100);
+        assert_true(i == 0 || curve[i].time > curve[i - 1].time);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_choices),
         cmocka_unit_test(test_short_warmup_is_said),
         cmocka_unit_test(test_curve),
+        cmocka_unit_test(test_curve_of_minutes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
