@@ -7,14 +7,15 @@ bindir ?= $(prefix)/bin
 sbindir ?= $(prefix)/sbin
 libexecdir ?= $(prefix)/libexec
 mandir ?= $(prefix)/share/man
-unitdir ?= $(if $(filter /usr,$(prefix)),/usr/lib,/etc)/systemd/system
 
 VERSION := 0.1.0
 
 CC ?= gcc
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
-HARDENING := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fno-omit-frame-pointer
+# Only where nobody has chosen another level: distributions do by their flags, Ubuntu's compiler by itself (hence -U).
+FORTIFY = $(if $(findstring _FORTIFY_SOURCE,$(CC) $(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+HARDENING = -fstack-protector-strong $(FORTIFY) -fPIE -fno-omit-frame-pointer
 ifdef SANITIZE
   HARDENING := -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
   LINK_SANITIZE := -fsanitize=address,undefined
@@ -26,6 +27,11 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -Idaemon -I$(BUILD) $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LINK_SANITIZE) $(LDFLAGS)
 PKG_CONFIG ?= pkg-config
+
+# Where the system's own units are; debhelper of Debian 12 sees them only there.
+ifeq ($(origin unitdir),undefined)
+  unitdir := $(if $(filter /usr,$(prefix)),$(or $(shell $(PKG_CONFIG) --variable=systemdsystemunitdir systemd 2>/dev/null),/usr/lib/systemd/system),/etc/systemd/system)
+endif
 
 # The programs find each other under the prefix they were installed with; run from $(BUILD) they find each other there.
 PATHS = -DLIBEXECDIR='"$(libexecdir)/relayalloc"' -DSYSCONFDIR='"$(sysconfdir)"' -DVERSION='"$(VERSION)"'
@@ -75,7 +81,8 @@ $(BUILD)/relayallocctl: $(call obj,$(CTL_SRC)) $(IO_LIB) $(CORE_LIB)
 # Never sanitized: it is started with other allocators preloaded, which a sanitizer's own malloc would hide.
 $(BUILD)/relayalloc-probe: $(PROBE_SRC)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(PATHS) -std=gnu11 $(WARNINGS) -fPIE -fstack-protector-strong $(CFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $<
+	$(CC) $(ALL_CPPFLAGS) $(PATHS) -std=gnu11 $(WARNINGS) -fPIE -fstack-protector-strong $(FORTIFY) $(CFLAGS) \
+		-pie -Wl,-z,relro,-z,now $(LDFLAGS) -o $@ $<
 
 # ---- unit tests, in the folders of what they test: those that are not of io link with nothing but libc and cmocka, so that
 # the linker keeps what they test pure ----
@@ -124,8 +131,10 @@ format: ## clang-format in place
 	clang-format -i $(SOURCES)
 
 .PHONY: clean
-clean: ## remove what was built, keep build/cache
-	rm -rf $(BUILD)/obj $(BUILD)/tests $(BUILD)/asan $(BUILD)/clang $(PROGRAMS)
+MADE = obj paths man tests asan clang fuzz results deb repo vm check.log bookworm bookworm-asan trixie trixie-asan noble noble-asan
+clean: ## remove what was built; keep build/cache, and build/machines as long as machines run
+	rm -rf $(PROGRAMS) $(addprefix $(BUILD)/,$(MADE)) $(wildcard $(BUILD)/.lock-*)
+	-@rmdir $(BUILD)/machines $(BUILD) 2>/dev/null || true
 
 .PHONY: help
 help: ## this list

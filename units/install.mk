@@ -20,7 +20,10 @@ FORMER_UNIT_FILES := relayalloc-reload.path relayalloc-reload.service # of ours,
 MAN_PAGES := relayallocctl.1 relayallocd.8 relayalloc.conf.5
 BUILT_MAN := $(addprefix $(BUILD)/man/,$(MAN_PAGES))
 DOC_FILES := $(wildcard README.md docs/*.md)
+IMAGE_FILES := $(wildcard docs/images/*)
 EXAMPLE_FILES := $(wildcard conf/examples/*.conf)
+# In docdir all documents lie side by side.
+link_flat = sed -e 's|](docs/|](|g' -e 's|](conf/examples|](examples|g' -e 's|](\.\./|](|g'
 
 # Replaces the @names@ in units/ for this prefix.
 expand = sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g'
@@ -73,7 +76,10 @@ install-docs: $(if $(shell command -v $(SCDOC)),man)
 	done
 	$(INSTALL) -D -m 0644 units/completion/bash '$(DESTDIR)$(bashcompletiondir)/relayallocctl'
 	$(INSTALL) -D -m 0644 units/completion/zsh '$(DESTDIR)$(zshcompletiondir)/_relayallocctl'
-	$(if $(DOC_FILES),$(INSTALL) -d '$(DESTDIR)$(docdir)' && $(INSTALL) -m 0644 $(DOC_FILES) '$(DESTDIR)$(docdir)')
+	$(INSTALL) -d '$(DESTDIR)$(docdir)/images'
+	set -e; for file in $(DOC_FILES); do \
+		$(link_flat) "$$file" >'$(DESTDIR)$(docdir)'/"$${file##*/}"; chmod 0644 '$(DESTDIR)$(docdir)'/"$${file##*/}"; done
+	$(INSTALL) -m 0644 $(IMAGE_FILES) '$(DESTDIR)$(docdir)/images'
 	$(if $(EXAMPLE_FILES),$(INSTALL) -d '$(DESTDIR)$(docdir)/examples' && \
 		$(INSTALL) -m 0644 $(EXAMPLE_FILES) '$(DESTDIR)$(docdir)/examples')
 
@@ -93,6 +99,7 @@ endif
 		$(foreach page,$(MAN_PAGES),'$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(page)') \
 		'$(DESTDIR)$(bashcompletiondir)/relayallocctl' '$(DESTDIR)$(zshcompletiondir)/_relayallocctl' \
 		$(foreach file,$(DOC_FILES),'$(DESTDIR)$(docdir)/$(notdir $(file))') \
+		$(foreach file,$(IMAGE_FILES),'$(DESTDIR)$(docdir)/images/$(notdir $(file))') \
 		$(foreach file,$(EXAMPLE_FILES),'$(DESTDIR)$(docdir)/examples/$(notdir $(file))')
-	-@rmdir '$(DESTDIR)$(libexecdir)/relayalloc' '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)' 2>/dev/null || true
+	-@rmdir '$(DESTDIR)$(libexecdir)/relayalloc' '$(DESTDIR)$(docdir)/images' '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)' 2>/dev/null || true
 	@[ ! -e '$(DESTDIR)$(sysconfdir)/relayalloc.conf' ] || echo 'kept $(DESTDIR)$(sysconfdir)/relayalloc.conf'

@@ -19,8 +19,10 @@ static const struct {
     { "libjemalloc.so.2", "libjemalloc2", NULL },
     { "libmimalloc.so.2", "libmimalloc2.0", "Debian 13 has libmimalloc.so.3 instead, in libmimalloc3" },
     { "libmimalloc.so.3", "libmimalloc3", "Debian 12 has libmimalloc.so.2 instead, in libmimalloc2.0" },
-    { "libtcmalloc.so.4", "libgoogle-perftools4", NULL },
-    { "libtcmalloc_minimal.so.4", "libtcmalloc-minimal4", NULL },
+    { "libtcmalloc.so.4", "libgoogle-perftools4",
+      "since Debian 13 and Ubuntu 24.04 libgoogle-perftools4t64" },
+    { "libtcmalloc_minimal.so.4", "libtcmalloc-minimal4",
+      "since Debian 13 and Ubuntu 24.04 libtcmalloc-minimal4t64" },
 };
 
 const char *library_package(const char *name)

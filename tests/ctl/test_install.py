@@ -36,7 +36,7 @@ class Tree:
         return {"/" + str(path.relative_to(self.root)) for path in self.root.rglob("*") if not path.is_dir()}
 
     def text(self, path):
-        return (self.root / path.lstrip("/")).read_text()
+        return (self.root / path.lstrip("/")).read_text(errors="replace")
 
 
 @pytest.fixture
@@ -44,9 +44,16 @@ def tree(tmp_path):
     return Tree(tmp_path)
 
 
+def systemd_says(variable, otherwise):
+    done = subprocess.run(["pkg-config", f"--variable={variable}", "systemd"], capture_output=True, text=True)
+    return done.stdout.strip() or otherwise
+
+
+SYSTEM_UNITS = systemd_says("systemdsystemunitdir", "/usr/lib/systemd/system")
+
 PLACES = {
     "/usr": ["/usr/sbin/relayallocd", "/usr/bin/relayallocctl", "/usr/libexec/relayalloc/relayalloc-probe",
-             *(f"/usr/lib/systemd/system/{unit}" for unit in UNITS), "/usr/share/dbus-1/system.d/org.relayalloc1.conf",
+             *(f"{SYSTEM_UNITS}/{unit}" for unit in UNITS), "/usr/share/dbus-1/system.d/org.relayalloc1.conf",
              "/usr/share/polkit-1/actions/org.relayalloc1.policy", "/usr/lib/systemd/catalog/relayalloc.catalog",
              "/usr/share/man/man1/relayallocctl.1", "/usr/share/man/man5/relayalloc.conf.5",
              "/usr/share/man/man8/relayallocd.8", "/usr/share/bash-completion/completions/relayallocctl",
@@ -77,6 +84,81 @@ def test_places(tree, prefix):
 def test_another_prefix_is_kept_to(tree):
     tree.make("install", "prefix=/opt/relayalloc", "sysconfdir=/opt/etc", "unitdir=/opt/units")
     assert all(path.startswith(("/opt/relayalloc/", "/opt/etc/", "/opt/units/")) for path in tree.files)
+
+
+def test_units_go_where_systemd_says(tree, tmp_path):
+    """debhelper of Debian 12 sees units only in that folder, and else makes a package that starts nothing."""
+    pkg_config = tmp_path / "pkg-config"
+    pkg_config.write_text('#!/bin/sh\n[ "$1" != --variable=systemdsystemunitdir ] || echo /lib/here/system\n')
+    pkg_config.chmod(0o755)
+    tree.make("install", "prefix=/usr", f"PKG_CONFIG={pkg_config}")
+    assert "/lib/here/system/relayallocd.service" in tree.files
+    tree.make("install", "prefix=/usr", "PKG_CONFIG=false")
+    assert "/usr/lib/systemd/system/relayallocd.service" in tree.files
+
+
+@pytest.mark.parametrize("prefix", PLACES)
+def test_documents_link_to_what_is_installed(tree, prefix):
+    tree.make("install", f"prefix={prefix}")
+    folder = f"{prefix}/share/doc/relayalloc/"
+    pages = [path for path in tree.files if path.startswith(folder) and path.endswith(".md")]
+    assert len(pages) > 4
+    linked = {(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", tree.text(page))}
+    assert len(linked) > 5
+    assert [(page, link) for page, link in linked if not (tree.root / folder.lstrip("/") / link).exists()] == []
+
+
+# ---- what make calls the compiler with ----
+
+def compiled(tree, *variables):
+    """{name of the file: command} of all programs and their objects; nothing is run."""
+    done = tree.make("all", "-n", "PROGRAMS=" + " ".join(f"{tree.root}/built/{name}" for name in PROGRAMS),
+                     f"BUILD={tree.root}/built", *variables)
+    lines = [line for line in done.stdout.replace("\\\n", " ").splitlines() if line.startswith("my-cc ")]
+    assert len(lines) > 50
+    return {line.split(" -o ")[1].split()[0].rsplit("/", 1)[1]: line for line in lines}
+
+
+def levels(command):
+    return [word for word in command.split() if "_FORTIFY_SOURCE" in word]
+
+
+def test_a_level_of_fortification_that_somebody_chose_is_kept(tree):
+    for command in compiled(tree, "CC=my-cc").values():
+        if "-c" in command.split() or command.split()[-1].endswith("relayalloc-probe.c"):
+            assert levels(command) == ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"], command
+    for where in ("CPPFLAGS", "CFLAGS"):
+        for chosen in ("-D_FORTIFY_SOURCE=2", "-D_FORTIFY_SOURCE=3", "-U_FORTIFY_SOURCE"):
+            for command in compiled(tree, "CC=my-cc", f"{where}={chosen}").values():
+                assert set(levels(command)) <= {chosen}, command
+
+
+def test_all_programs_are_linked_with_what_is_asked_for(tree):
+    commands = compiled(tree, "CC=my-cc", "LDFLAGS=-Wl,--mine", "CFLAGS=-fmine", "CPPFLAGS=-Dmine")
+    for name in PROGRAMS:
+        assert "-Wl,--mine" in commands[name].split() and "-fmine" in commands[name].split(), name
+    assert "-Dmine" in commands["relayalloc-probe"].split()
+
+
+def test_clean_removes_all_that_was_made(tree):
+    (tree.build / "cache").mkdir()
+    for name in ("fake-cc", "fake-ar"):
+        # the file after -o, or the archive: cc … -o FILE …, ar rcs FILE …
+        (tree.root.parent / name).write_text('#!/bin/sh\n[ "$1" != rcs ] || : >"$2"\n'
+                                             'while [ $# -gt 1 ]; do [ "$1" != -o ] || : >"$2"; shift; done\n')
+        (tree.root.parent / name).chmod(0o755)
+    for name in PROGRAMS:
+        (tree.build / name).unlink()
+    tree.make("all", "man", f"CC={tree.root.parent}/fake-cc", f"AR={tree.root.parent}/fake-ar",
+              "PROGRAMS=" + " ".join(f"{tree.build}/{name}" for name in PROGRAMS))
+    assert {*PROGRAMS, "obj", "paths", "man"} <= {path.name for path in tree.build.iterdir()}
+    for name in ("results", "trixie", "bookworm-asan", "deb", "repo", "vm", "fuzz", "tests"):
+        (tree.build / name).mkdir()
+    for name in (".lock-trixie", "check.log"):
+        (tree.build / name).touch()
+    (tree.build / "mine").touch()
+    tree.make("clean", "PROGRAMS=" + " ".join(f"{tree.build}/{name}" for name in PROGRAMS))
+    assert {path.name for path in tree.build.iterdir()} == {"cache", "mine"}
 
 
 def test_units_of_earlier_versions_go_and_others_stay(tree):

@@ -163,16 +163,21 @@ static void test_names_refused(void **state)
     expect_refusal(longest, -EINVAL, "too long");
 }
 
-/* Which of the two is missing here depends on the release: the hint names its package, and the other's. */
+/* Which of them is missing here depends on the release: the hint names its package, and the other releases'.
+ */
 static void test_package_hint(void **state)
 {
     (void)state;
-    static const char *const names[] = { "libmimalloc.so.2", "libmimalloc.so.3" };
+    static const char *const names[] = { "libmimalloc.so.2", "libmimalloc.so.3", "libtcmalloc.so.4",
+                                         "libtcmalloc_minimal.so.4" };
+    static const char *const others[] = { "Debian 13 has libmimalloc.so.3", "Debian 12 has libmimalloc.so.2",
+                                          "since Debian 13 and Ubuntu 24.04 libgoogle-perftools4t64",
+                                          "since Debian 13 and Ubuntu 24.04 libtcmalloc-minimal4t64" };
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++) {
         _cleanup_(library_clear) Library library = { 0 };
         _cleanup_(freep) char *absolute = xasprintf("/usr/lib/nowhere/%s", names[i]), *reason = NULL;
-        _cleanup_(freep) char *hint = xasprintf("(apt install %s; Debian 1", library_package(names[i]));
+        _cleanup_(freep) char *hint = xasprintf("(apt install %s; %s", library_package(names[i]), others[i]);
 
         expect_refusal(absolute, -ENOENT, hint);
         if (library_resolve(names[i], PROBE, &library, &reason) < 0)
