@@ -2,6 +2,8 @@
 /* Owns the text of our drop-in. Whatever strings come in, must never write a line that is not one of ours. */
 #include "core/dropin.h"
 
+#include "core/preload.h"
+
 /* In a comment nothing is quoted, so nothing may end the line. */
 static void print_in_comment(FILE *f, const char *s)
 {
@@ -42,8 +44,9 @@ static void print_environment(FILE *f, const char *name, const char *value)
 }
 
 char *dropin_render(const char *config_path, const char *group, const Allocator *allocator,
-                    const char *library)
+                    const char *library, char *const *kept)
 {
+    _cleanup_(freep) char *preload = preload_join(library, kept);
     char *text = NULL;
     size_t length = 0;
     FILE *f = open_memstream(&text, &length);
@@ -57,7 +60,7 @@ char *dropin_render(const char *config_path, const char *group, const Allocator 
     fputs(", allocator ", f);
     print_in_comment(f, allocator->name);
     fputs("; changes made here are lost\n[Service]\n", f);
-    print_environment(f, "LD_PRELOAD", library ? library : "");
+    print_environment(f, "LD_PRELOAD", preload);
     for (size_t i = 0; i < allocator->n_environment; i++)
         print_environment(f, allocator->environment[i].name, allocator->environment[i].value);
     if (fclose(f) != 0)

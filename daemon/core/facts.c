@@ -3,6 +3,7 @@
 
 #include "core/dropin.h"
 #include "core/identify.h"
+#include "core/preload.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -57,6 +58,9 @@ void relay_facts_clear(RelayFacts *r)
     free(r->dropin);
     free(r->present);
     free(r->foreign);
+    strv_free(r->others);
+    strv_free(r->kept);
+    free(r->kept_from);
     free(r->running);
     free(r->version);
     free(r->reason);
@@ -190,7 +194,7 @@ char *facts_wanted(const HostFacts *h, const RelayFacts *r)
 
     if (!g)
         return NULL;
-    return dropin_render(h->config_path, g->name, facts_allocator(h, r), facts_resolved(h, r)->path);
+    return dropin_render(h->config_path, g->name, facts_allocator(h, r), facts_resolved(h, r)->path, r->kept);
 }
 
 uint64_t facts_sandbox(const RelayFacts *r)
@@ -198,6 +202,8 @@ uint64_t facts_sandbox(const RelayFacts *r)
     _cleanup_(freep) char *profile = verdict_denying_profile(r->process.label);
     uint64_t sandbox = r->info ? r->info->sandbox : 0;
 
+    STRV_FOREACH (library, r->kept)
+        sandbox = hash_bytes(sandbox, *library, strlen(*library) + 1);
     return profile ? hash_bytes(sandbox, profile, strlen(profile)) : sandbox;
 }
 
@@ -215,6 +221,62 @@ void facts_take_dropin(RelayFacts *r, char *take_path, int error, char *take_tex
         r->foreign = xasprintf("%s is not ours, so it is left alone; remove or rename it", r->dropin);
     else if (error < 0 && error != -ENOENT)
         r->foreign = xasprintf("cannot read %s: %s", r->dropin, strerror(-error));
+}
+
+/* ---- what others set for it ---- */
+
+char *facts_take_settings(const HostFacts *h, RelayFacts *r, const SettingFile *files, size_t n_files)
+{
+    const VerdictFacts facts = {
+        .manager_environment = h->manager_environment,
+        .files = files,
+        .n_files = n_files,
+        .own_dropin = r->present ? r->dropin : NULL,
+    };
+    const char *from;
+    char *preload = verdict_inherited_preload(&facts, &from);
+
+    strv_free(r->others);
+    free(r->kept_from);
+    r->others = verdict_others(&facts);
+    r->kept_from = xstrdup(from);
+    return preload;
+}
+
+void facts_take_kept(RelayFacts *r, char **take)
+{
+    strv_free(r->kept);
+    r->kept = take;
+}
+
+char *facts_kept_words(const RelayFacts *r, const char *entry)
+{
+    return xasprintf("%s preloads %s", r->kept_from ? r->kept_from : "the environment of systemd", entry);
+}
+
+static bool set_by_others(const RelayFacts *r, const char *assignment)
+{
+    static const char preload[] = "LD_PRELOAD=";
+    const size_t n = strlen(preload);
+
+    if (strv_contains(r->others, assignment))
+        return true;
+    if (strncmp(assignment, preload, n) != 0)
+        return false;
+    STRV_FOREACH (other, r->others) /* other separators make no difference */
+        if (strncmp(*other, preload, n) == 0 && preload_same(*other + n, assignment + n))
+            return true;
+    return false;
+}
+
+const char *facts_carried(const RelayFacts *r, char *const *ours)
+{
+    STRV_FOREACH (e, ours) {
+        const char *equals = strchr(*e, '=');
+        if (equals && equals[1] && strv_contains(r->process.environ, *e) && !set_by_others(r, *e))
+            return *e;
+    }
+    return NULL;
 }
 
 /* ---- what it runs ---- */
@@ -296,8 +358,16 @@ void facts_take_process(const HostFacts *h, RelayFacts *r, ProcessFacts *take)
     }
 }
 
-static VerdictFacts verdict_facts(const HostFacts *h, const RelayFacts *r, const SettingFile *files,
-                                  size_t n_files, const char *own_dropin)
+/* LD_PRELOAD as its drop-in should say it. Owned by the caller. */
+static char *wanted_preload(const HostFacts *h, const RelayFacts *r)
+{
+    const AllocatorFacts *resolved = facts_resolved(h, r);
+
+    return preload_join(resolved->path ? resolved->path : facts_allocator(h, r)->library, r->kept);
+}
+
+static VerdictFacts verdict_facts(const HostFacts *h, const RelayFacts *r, const char *preload,
+                                  const SettingFile *files, size_t n_files, const char *own_dropin)
 {
     const Allocator *a = facts_allocator(h, r);
     const AllocatorFacts *resolved = facts_resolved(h, r);
@@ -306,6 +376,8 @@ static VerdictFacts verdict_facts(const HostFacts *h, const RelayFacts *r, const
     return (VerdictFacts){
         .allocator = a->name,
         .library = resolved->path ? resolved->path : a->library,
+        .preload = preload,
+        .kept = r->kept,
         .realpath = resolved->realpath,
         .refusal = resolved->unsafe ? resolved->refusal : NULL,
         .environment = a->environment,
@@ -331,7 +403,8 @@ void facts_judge(const HostFacts *h, RelayFacts *r, const SettingFile *files, si
     r->conflicts = strv_free(r->conflicts);
     if (!unit_up(r->info) || !facts_target(h, r))
         return;
-    const VerdictFacts facts = verdict_facts(h, r, files, n_files, r->present ? r->dropin : NULL);
+    _cleanup_(freep) char *preload = wanted_preload(h, r);
+    const VerdictFacts facts = verdict_facts(h, r, preload, files, n_files, r->present ? r->dropin : NULL);
     r->verdict = verdict_judge(&facts);
     if (r->present)
         r->conflicts = verdict_conflicts(&facts);
@@ -355,7 +428,8 @@ char **facts_conflicts(const HostFacts *h, const RelayFacts *r, const SettingFil
 {
     if (!facts_target(h, r) || !r->info)
         return NULL;
-    const VerdictFacts facts = verdict_facts(h, r, files, n_files, r->dropin);
+    _cleanup_(freep) char *preload = wanted_preload(h, r);
+    const VerdictFacts facts = verdict_facts(h, r, preload, files, n_files, r->dropin);
     return verdict_conflicts(&facts);
 }
 
@@ -375,6 +449,11 @@ char **facts_notes(const RelayFacts *r)
     const ProcessFacts *p = &r->process;
     char **notes = NULL;
 
+    if (r->group != GROUP_NONE && !r->reverted)
+        STRV_FOREACH (entry, r->kept) {
+            _cleanup_(freep) char *words = facts_kept_words(r, *entry);
+            add_note(&notes, xasprintf("%s, which is kept behind its allocator", words));
+        }
     STRV_FOREACH (conflict, r->conflicts)
         add_note(&notes, xasprintf("%s as well", *conflict));
     if (p->readable && p->running.unread)
@@ -392,12 +471,7 @@ static bool carries(const RelayFacts *r, const char *dropin)
 {
     _cleanup_(strv_freep) char **ours = dropin ? dropin_environment(dropin) : NULL;
 
-    STRV_FOREACH (e, ours) {
-        const char *equals = strchr(*e, '=');
-        if (equals && equals[1] && strv_contains(r->process.environ, *e))
-            return true;
-    }
-    return false;
+    return facts_carried(r, ours) != NULL;
 }
 
 /* Comes and goes right now: what its unit says in a moment is what counts. */

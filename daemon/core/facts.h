@@ -77,9 +77,12 @@ typedef struct RelayFacts {
     bool has_file;     /* a unit file of its own, or enabled */
     UnitInfo *info;    /* NULL: not read yet */
     ProcessFacts process;
-    char *dropin;  /* path of our drop-in, whether it is there or not */
-    char *present; /* its text; NULL: none of ours */
-    char *foreign; /* why the file that is there must not be touched; NULL */
+    char *dropin;    /* path of our drop-in, whether it is there or not */
+    char *present;   /* its text; NULL: none of ours */
+    char *foreign;   /* why the file that is there must not be touched; NULL */
+    char **others;   /* strv of NAME=VALUE that other files set for it, and systemd's own environment */
+    char **kept;     /* strv of what these preload besides an allocator: our drop-in keeps it */
+    char *kept_from; /* the file that says so; NULL: systemd's own environment */
     /* as concluded */
     size_t group;  /* by the file; GROUP_NONE */
     bool reverted; /* an operator took it out: treated as if no group took it */
@@ -131,6 +134,19 @@ uint64_t facts_sandbox(const RelayFacts *relay);
 /* What reading our drop-in at `path` gave: 0 and its text, or a negative errno (-ENOENT: none; -EEXIST: a
  * file that is not ours). */
 void facts_take_dropin(RelayFacts *relay, char *take_path, int error, char *take_text);
+
+/* ---- what others set for it ---- */
+
+/* Takes over what the files say (all that set its environment, as in VerdictFacts), and returns what others
+ * preload: which of that brings no allocator, the files of those entries tell. Owned by the caller; NULL:
+ * nothing. */
+char *facts_take_settings(const HostFacts *host, RelayFacts *relay, const SettingFile *files, size_t n_files);
+void facts_take_kept(RelayFacts *relay, char **take_kept);
+/* Of an entry of relay->kept: "FILE preloads LIBRARY". Owned by the caller. */
+char *facts_kept_words(const RelayFacts *relay, const char *entry);
+/* What its process has of our drop-in's variables (`ours`, a strv of NAME=VALUE) that others do not set just
+ * so; NULL: nothing. Belongs to `ours`. */
+const char *facts_carried(const RelayFacts *relay, char *const *ours);
 
 /* ---- what it runs ---- */
 

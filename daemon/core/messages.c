@@ -23,6 +23,7 @@ static const struct {
     [MESSAGE_DROPIN_WRITTEN] = { "c369e64e535441ad97a3dbfd0a338c17", "dropin-written", LOG_INFO },
     [MESSAGE_DROPIN_REMOVED] = { "4f43d5d31e7b44fdb7075aecae644e7e", "dropin-removed", LOG_INFO },
     [MESSAGE_DROPIN_CONFLICT] = { "a41ce286cdc94d869eeb37c3f1e3eb56", "dropin-conflict", LOG_WARNING },
+    [MESSAGE_PRELOAD_KEPT] = { "dcadffbbe4a241b498f07ff7cec5a183", "preload-kept", LOG_INFO },
     [MESSAGE_ROLLOUT_STARTED] = { "5c54def2d2814ed291041e534f27543f", "rollout-started", LOG_NOTICE },
     [MESSAGE_ROLLOUT_FINISHED] = { "a1d6997ed9c64a1f80419136c5242d7d", "rollout-finished", LOG_NOTICE },
     [MESSAGE_ROLLOUT_HALTED] = { "3b6e0e7be0a2494f85c91b56b872deb0", "rollout-halted", LOG_ERR },

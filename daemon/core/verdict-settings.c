@@ -2,19 +2,21 @@
 /* Weighs the files that set a relay's environment as systemd does: which is read after which, and what wins.
  * Reads no file, and knows nothing of what the relay really runs. */
 #include "core/verdict-settings.h"
+
 #include "core/dropin.h"
+#include "core/preload.h"
 
 bool settings_same_value(const char *name, const char *a, const char *b)
 {
     if (streq(name, PRELOAD_VARIABLE)) /* empty and unset are the same to ld.so */
-        return streq(a ? a : "", b ? b : "");
+        return preload_same(a, b);
     return streq_null(a, b);
 }
 
 const char *settings_assigned(const VerdictFacts *f, const char *name)
 {
     if (streq(name, PRELOAD_VARIABLE))
-        return f->library ? f->library : "";
+        return f->preload ? f->preload : f->library ? f->library : "";
     for (size_t i = 0; i < f->n_environment; i++)
         if (streq(f->environment[i].name, name))
             return f->environment[i].value;
@@ -140,6 +142,52 @@ Override settings_find_override(const VerdictFacts *f, const char *name)
     return by_dropin;
 }
 
+char **verdict_others(const VerdictFacts *f)
+{
+    bool complete;
+
+    return settings_of_others(f, &complete);
+}
+
+char *verdict_inherited_preload(const VerdictFacts *f, const char **ret_from)
+{
+    const SettingFile *own = settings_own_file(f);
+    const char *systemds = strv_env_get(f->manager_environment, PRELOAD_VARIABLE);
+    _cleanup_(freep) char *value = xstrdup(systemds);
+
+    *ret_from = NULL;
+    for (const SettingFile *file = f->files; file < f->files + f->n_files; file++) {
+        if (file == own || !file->text)
+            continue;
+        if (unsets(file, PRELOAD_VARIABLE))
+            return NULL;
+        if (read_after_own(file, own))
+            continue;
+
+        _cleanup_(strv_freep) char **environment = settings_of_file(file);
+        const char *set = strv_env_get(environment, PRELOAD_VARIABLE);
+        if (!set && !resets(file))
+            continue;
+        free(value);
+        value = xstrdup(set ? set : systemds); /* "Environment=" leaves systemd's own as it is */
+        *ret_from = set ? file->path : NULL;
+    }
+    return TAKE_PTR(value);
+}
+
+/* Does the file preload nothing but what our drop-in preloads, too? */
+static bool all_kept(const VerdictFacts *f, const SettingFile *file, const char *value)
+{
+    _cleanup_(strv_freep) char **entries = preload_split(value);
+
+    if (file->environment_file || !entries) /* an empty value has a meaning of its own */
+        return false;
+    STRV_FOREACH (entry, entries)
+        if (!strv_contains(f->kept, *entry))
+            return false;
+    return true;
+}
+
 char **verdict_conflicts(const VerdictFacts *f)
 {
     char **conflicts = NULL;
@@ -151,7 +199,10 @@ char **verdict_conflicts(const VerdictFacts *f)
         _cleanup_(strv_freep) char **environment = settings_of_file(file);
         for (size_t j = 0; j <= f->n_environment; j++) {
             const char *name = j == 0 ? PRELOAD_VARIABLE : f->environment[j - 1].name;
-            if (strv_env_get(environment, name))
+            const char *value = strv_env_get(environment, name);
+            if (value && j == 0 && all_kept(f, file, value))
+                continue;
+            if (value)
                 strv_push(&conflicts, xasprintf("%s sets %s", file->path, name));
             else if (unsets(file, name))
                 strv_push(&conflicts, xasprintf("%s unsets %s", file->path, name));

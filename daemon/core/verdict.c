@@ -3,6 +3,8 @@
  * difference. Quotes nothing of the process's own environment in its sentences: a relay writes that itself.
  */
 #include "core/verdict.h"
+
+#include "core/preload.h"
 #include "core/verdict-settings.h"
 
 #include <assert.h>
@@ -117,21 +119,6 @@ static Verdict not_restarted(const VerdictFacts *f, const char *name, const char
 
 /* ---- the library ---- */
 
-static bool preload_names(const char *preload, const char *library)
-{
-    static const char separators[] = " :"; /* ld.so(8) */
-    size_t length = strlen(library);
-
-    while (preload && *preload) {
-        size_t n = strcspn(preload, separators);
-        if (n == length && strncmp(preload, library, n) == 0)
-            return true;
-        preload += n;
-        preload += strspn(preload, separators);
-    }
-    return false;
-}
-
 /* A newer or older file behind the same link: in the same folder, libmimalloc.so.2.0 for libmimalloc.so.2. */
 static bool is_version_of(const char *path, const char *library)
 {
@@ -152,7 +139,7 @@ static bool runs_right_library(const VerdictFacts *f, const char *preload)
         return true;
     if (preload_names(preload, f->library) && is_version_of(path, f->library))
         return true;
-    return preload && streq(preload, f->library) && f->running->origin != ORIGIN_SYSTEM_PRELOAD &&
+    return preload_begins(preload, f->library) && f->running->origin != ORIGIN_SYSTEM_PRELOAD &&
            f->running->family != FAMILY_OTHER &&
            f->running->family == family_of_library(f->realpath ? f->realpath : f->library);
 }
@@ -258,7 +245,7 @@ static Verdict judge_library(const VerdictFacts *f, const char *preload)
     if (f->library && f->secure != SECURE_NONE)
         return ignored(f, "the dynamic linker ignores " PRELOAD_VARIABLE);
     /* With others before it in LD_PRELOAD, one of those may serve malloc although ours was loaded too. */
-    if (told && (!f->running->path || streq(preload, f->library)))
+    if (told && (!f->running->path || preload_begins(preload, f->library)))
         return not_loaded(f);
     if (judge_override(f, PRELOAD_VARIABLE, &v))
         return v;

@@ -42,6 +42,8 @@ typedef struct VerdictFacts {
     const char *allocator; /* its name in the configuration */
     const char *library;   /* path that our drop-in names; NULL: none (glibc), never because it was not found:
                               then   the name as configured */
+    const char *preload;   /* the whole LD_PRELOAD of our drop-in; NULL: the library alone */
+    char *const *kept;     /* strv of what it preloads for others */
     const char *realpath;  /* the same with symbolic links resolved now; NULL: the file is missing */
     const char *refusal;   /* why it must not be used although it is there; NULL: it may be */
     const EnvVar *environment;
@@ -95,5 +97,15 @@ char *verdict_denying_profile(const char *label);
 
 /* Files that are not ours and set one of the variables that the allocator sets (LD_PRELOAD included), or
  * remove it, for the warning when our drop-in is written: a strv of "PATH sets NAME" and "PATH unsets NAME".
- * An own_dropin and files equal to it are left out. NULL: none. */
+ * An own_dropin and files equal to it are left out, and a file of whose preloads all are kept. NULL: none. */
 char **verdict_conflicts(const VerdictFacts *facts);
+
+/* LD_PRELOAD as a process would get it without our drop-in, from what systemd reads before that: its own
+ * environment, the unit and the drop-ins that sort before ours. *ret_from: the file that sets it, which
+ * belongs to `facts`; NULL: systemd's own environment. NULL: nothing sets it, or it is unset in the end. What
+ * an EnvironmentFile= sets, or a drop-in that sorts after ours, overrides ours, and is not inherited. Of the
+ * facts only manager_environment, files and own_dropin are used. Owned by the caller. */
+char *verdict_inherited_preload(const VerdictFacts *facts, const char **ret_from);
+
+/* All that files other than our drop-in set, and systemd's own environment: a strv of NAME=VALUE. */
+char **verdict_others(const VerdictFacts *facts);

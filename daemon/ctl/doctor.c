@@ -222,11 +222,39 @@ static void look_at_allocators(Doctor *d)
     }
 }
 
+/* Does the library define malloc? false also for one that cannot be read: *ret_found. */
+static bool serves_malloc(const Doctor *d, const char *library, bool *ret_found)
+{
+    _cleanup_(object_facts_clear) ObjectFacts facts = { 0 };
+    _cleanup_(freep) char *found = host_find_library(d->root, library);
+    _cleanup_(freep) char *full = found ? xasprintf("%s%s", d->root, found) : NULL;
+
+    *ret_found = full && elf_file_read(full, &facts) >= 0;
+    return *ret_found && facts.serves;
+}
+
+/* What the file preloads besides an allocator, and our drop-in keeps: a strv. */
+static char **preloads_kept(const Doctor *d, const SettingFile *file)
+{
+    _cleanup_(strv_freep) char **environment = dropin_environment(file->text);
+    _cleanup_(preloads_clear) Preloads preloads =
+        preloads_parse(strv_env_get(environment, "LD_PRELOAD"), NULL);
+    char **kept = NULL;
+    bool found;
+
+    for (size_t i = 0; i < preloads.n; i++)
+        if (!serves_malloc(d, preloads.items[i].name, &found) && found)
+            strv_push(&kept, xstrdup(preloads.items[i].name));
+    return kept;
+}
+
 static void look_at_file(Doctor *d, const DoctorRelay *relay, const SettingFile *file, const char *own)
 {
     const Allocator *allocator = &d->config->allocators[d->config->groups[relay->facts.group].allocator];
     const char *name = strrchr(file->path, '/');
+    _cleanup_(strv_freep) char **kept = preloads_kept(d, file);
     const VerdictFacts facts = {
+        .kept = kept,
         .environment = allocator->environment,
         .n_environment = allocator->n_environment,
         .files = file,
@@ -350,10 +378,8 @@ static void look_at_system_preload(Doctor *d)
 
     for (size_t i = 0; i < preloads.n; i++) {
         PreloadEntry *entry = &preloads.items[i];
-        _cleanup_(object_facts_clear) ObjectFacts facts = { 0 };
-        _cleanup_(freep) char *found = host_find_library(d->root, entry->name);
-        _cleanup_(freep) char *full = found ? xasprintf("%s%s", d->root, found) : NULL;
-        entry->serves = full && elf_file_read(full, &facts) >= 0 && facts.serves;
+        bool found;
+        entry->serves = serves_malloc(d, entry->name, &found);
     }
     const PreloadEntry *allocator = preloads_system_allocator(&preloads);
     Finding f = { 0 };

@@ -4,6 +4,8 @@
  * keeps a bounded number of answers. */
 #include "io/elf-file.h"
 
+#include "core/preload.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -131,6 +133,56 @@ int elf_file_names(const char *path, Elf *ret)
 
     input.userdata = (void *)&fd;
     return fd < 0 ? fd : elf_parse(&input, ret);
+}
+
+/* ---- preloads of others ---- */
+
+/* The path of an entry of LD_PRELOAD; NULL: not found. Owned by the caller. */
+static char *find_preload(const char *entry, char *const *libraries)
+{
+    static const char *const usual[] = { "/lib", "/usr/lib", "/usr/local/lib" };
+
+    if (strchr(entry, '/'))
+        return xstrdup(entry);
+    STRV_FOREACH (library, libraries) {
+        const char *slash = strrchr(*library, '/');
+        char *path = xasprintf("%.*s/%s", (int)(slash ? slash - *library : 0), *library, entry);
+        if (slash && access(path, F_OK) == 0)
+            return path;
+        free(path);
+    }
+    for (size_t i = 0; i < ELEMENTSOF(usual); i++) {
+        char *path = xasprintf("%s/%s", usual[i], entry);
+        if (access(path, F_OK) == 0)
+            return path;
+        free(path);
+    }
+    return NULL;
+}
+
+static bool brings_allocator(const char *entry, char *const *libraries)
+{
+    _cleanup_(freep) char *path = find_preload(entry, libraries);
+    _cleanup_(freep) char *real = path ? realpath(path, NULL) : NULL;
+    _cleanup_(object_facts_clear) ObjectFacts facts = { 0 };
+    const char *slash = strrchr(entry, '/');
+
+    if (real && strv_contains(libraries, real))
+        return true;
+    if (path && elf_file_read(path, &facts) >= 0)
+        return facts.serves;
+    return family_of_library(entry) != FAMILY_OTHER || strstr(slash ? slash : entry, "malloc");
+}
+
+char **elf_preloads_kept(const char *preload, char *const *libraries)
+{
+    _cleanup_(strv_freep) char **entries = preload_split(preload);
+    char **kept = NULL;
+
+    STRV_FOREACH (entry, entries)
+        if (!strchr(*entry, '%') && !brings_allocator(*entry, libraries))
+            strv_push(&kept, xstrdup(*entry));
+    return kept;
 }
 
 /* Reads a regular file that is open. */

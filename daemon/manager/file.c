@@ -46,6 +46,20 @@ static void log_change(const RunItem *i, const char *text)
         eventlog_write(MESSAGE_DROPIN_REMOVED, &e, "%s: removed %s.", i->relay->facts.name, path);
 }
 
+static void log_kept(const RunItem *i)
+{
+    const RelayFacts *facts = &i->relay->facts;
+
+    STRV_FOREACH (entry, facts->kept) {
+        _cleanup_(freep) char *words = facts_kept_words(facts, *entry);
+        Event e = relay_event(i->relay);
+
+        e.reason = words;
+        eventlog_write(MESSAGE_PRELOAD_KEPT, &e, "%s: %s, which is kept behind %s.", facts->name, words,
+                       item_allocator_name(i));
+    }
+}
+
 bool file_write(RunItem *i)
 {
     Manager *m = i->run->manager;
@@ -67,8 +81,10 @@ bool file_write(RunItem *i)
     }
     if (r > 0)
         log_change(i, i->wanted);
-    if (i->wanted)
+    if (i->wanted) {
+        log_kept(i);
         relay_tell_conflicts(i->relay);
+    }
     return true;
 }
 

@@ -254,13 +254,10 @@ static Proof proof_of_assigned(RunItem *i)
             item_set_reason(i, xstrdup("its process could not be read, so nothing is proved"));
             return PROOF_WRONG;
         }
-        STRV_FOREACH (e, i->carried) {
-            if (!strv_contains(relay->facts.process.environ, *e))
-                continue;
-            item_set_reason(i, xasprintf("it still runs with %s", *e));
-            return PROOF_WRONG;
-        }
-        return PROOF_OK;
+        const char *carried = facts_carried(&relay->facts, i->carried);
+        if (carried)
+            item_set_reason(i, xasprintf("it still runs with %s", carried));
+        return carried ? PROOF_WRONG : PROOF_OK;
     }
     if (relay->facts.verdict.cause == CAUSE_NONE)
         return PROOF_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "manager/preflight.h"
 
+#include "core/preload.h"
 #include "core/sandbox.h"
 #include "io/probe.h"
 #include "io/unit-log.h"
@@ -285,7 +286,8 @@ static void fill(const Preflight *p, char ***argv, char ***environment)
         strv_push(argv, xasprintf("--dlopen=%s", resolved_of(p)->path));
         return;
     }
-    strv_push(environment, xasprintf("LD_PRELOAD=%s", resolved_of(p)->path));
+    _cleanup_(freep) char *preload = preload_join(resolved_of(p)->path, p->relay->facts.kept);
+    strv_push(environment, xasprintf("LD_PRELOAD=%s", preload));
     for (size_t i = 0; i < a->n_environment; i++)
         strv_push(environment, xasprintf("%s=%s", a->environment[i].name, a->environment[i].value));
 }

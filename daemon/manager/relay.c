@@ -147,10 +147,14 @@ void relay_prove(Relay *relay)
                      &process);
         facts_take_process(&host, &relay->facts, &process);
     }
-    if (relay_up(relay) && facts_target(&host, &relay->facts))
+    if (relay->facts.info &&
+        (facts_target(&host, &relay->facts) || relay->facts.present || relay->run_item != SIZE_MAX)) {
         setting_files_read(relay->facts.info, &files);
+        _cleanup_(freep) char *preload = facts_take_settings(&host, &relay->facts, files.files, files.n);
+        facts_take_kept(&relay->facts, elf_preloads_kept(preload, relay->manager->setup->libraries));
+    }
     facts_judge(&host, &relay->facts, files.files, files.n);
-    if (files.n > 0 && relay->facts.present)
+    if (files.n > 0 && relay_up(relay) && facts_target(&host, &relay->facts) && relay->facts.present)
         tell_conflicts(relay, strv_copy(relay->facts.conflicts));
 }
 

@@ -362,6 +362,8 @@ class Control(dbus.service.Object):
             fake.systemd.read_units()
         elif what == "reloading":
             fake.systemd.Reloading(True)
+            for u in fake.units.values():
+                u.read_dropin()
             fake.systemd.Reloading(False)
         elif what == "list-errors":
             fake.list_errors = r["errors"]

@@ -31,7 +31,7 @@ static void check_environment(char **environment)
         else
             variables[allocator.n_environment++] = (EnvVar){ name, (char *)value + 1 };
     }
-    _cleanup_(freep) char *text = dropin_render("/etc/relayalloc.conf", "g", &allocator, NULL);
+    _cleanup_(freep) char *text = dropin_render("/etc/relayalloc.conf", "g", &allocator, NULL, NULL);
     _cleanup_(strv_freep) char **again = dropin_environment(text);
     must(dropin_is_ours(text));
     must(strv_length(again) >= allocator.n_environment);

@@ -342,11 +342,16 @@ static Verdict guess(const HostFacts *host, const RelayFacts *r)
                : (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("its drop-in is going to change") };
 }
 
-static void judge(const Survey *s, RelayFacts *r)
+static void judge(const Survey *s, RelayFacts *r, char *const *libraries)
 {
     _cleanup_(setting_files_clear) SettingFiles files = { 0 };
     const HostFacts host = survey_host(s);
 
+    if (r->info && s->asked_systemd) {
+        setting_files_read(r->info, &files);
+        _cleanup_(freep) char *preload = facts_take_settings(&host, r, files.files, files.n);
+        facts_take_kept(r, elf_preloads_kept(preload, libraries));
+    }
     if (!unit_up(r->info) || !facts_target(&host, r))
         return;
     if (!s->asked_systemd) {
@@ -354,7 +359,6 @@ static void judge(const Survey *s, RelayFacts *r)
     } else if (!r->process.readable) {
         r->verdict = guess(&host, r);
     } else {
-        setting_files_read(r->info, &files);
         facts_judge(&host, r, files.files, files.n);
     }
 }
@@ -372,7 +376,7 @@ static void look_at_relays(Survey *s)
 
         if (s->asked_systemd)
             read_process(s, s->relays[i], cache, libraries);
-        judge(s, r);
+        judge(s, r, libraries);
     }
     strv_free(libraries);
 }

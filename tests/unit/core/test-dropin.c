@@ -21,11 +21,19 @@ static void test_text(void **state)
     Allocator plain = { .name = (char *)"mimalloc" },
               tuned = { .name = (char *)"mimalloc-tuned", .environment = variables, .n_environment = 2 },
               glibc = { .name = (char *)"glibc" };
-    _cleanup_(freep) char *a =
-                              dropin_render("/etc/relayalloc.conf", "B", &plain, "/usr/lib/libmimalloc.so.2"),
-                          *b =
-                              dropin_render("/etc/relayalloc.conf", "B", &tuned, "/usr/lib/libmimalloc.so.2"),
-                          *c = dropin_render("/etc/relayalloc.conf", "A", &glibc, NULL);
+    _cleanup_(freep) char *a = dropin_render("/etc/relayalloc.conf", "B", &plain, "/usr/lib/libmimalloc.so.2",
+                                             NULL),
+                          *b = dropin_render("/etc/relayalloc.conf", "B", &tuned, "/usr/lib/libmimalloc.so.2",
+                                             NULL),
+                          *c = dropin_render("/etc/relayalloc.conf", "A", &glibc, NULL, NULL);
+    char *kept[] = { (char *)"/usr/lib/libmptcpwrap.so.0.0.1", (char *)"lib%.so", NULL };
+    _cleanup_(freep) char *d = dropin_render("/etc/relayalloc.conf", "B", &plain, "/usr/lib/libmimalloc.so.2",
+                                             kept),
+                          *e = dropin_render("/etc/relayalloc.conf", "A", &glibc, NULL, kept);
+
+    assert_non_null(strstr(d, "\nEnvironment=\"LD_PRELOAD=/usr/lib/libmimalloc.so.2:"
+                              "/usr/lib/libmptcpwrap.so.0.0.1:lib%%.so\"\n"));
+    assert_non_null(strstr(e, "\nEnvironment=\"LD_PRELOAD=/usr/lib/libmptcpwrap.so.0.0.1:lib%%.so\"\n"));
 
     assert_string_equal(a, HEAD("B", "mimalloc") "Environment=\"LD_PRELOAD=/usr/lib/libmimalloc.so.2\"\n");
     assert_string_equal(b,
@@ -62,7 +70,8 @@ static void test_escapes(void **state)
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         EnvVar variable = { (char *)"V", (char *)rows[i].value };
         Allocator allocator = { .name = (char *)"a", .environment = &variable, .n_environment = 1 };
-        _cleanup_(freep) char *text = dropin_render("/etc/relayalloc.conf", "g", &allocator, rows[i].value),
+        _cleanup_(freep) char *text =
+                                  dropin_render("/etc/relayalloc.conf", "g", &allocator, rows[i].value, NULL),
                               *expected = xasprintf("%sEnvironment=\"LD_PRELOAD=%s\"\nEnvironment=\"V=%s\"\n",
                                                     HEAD("g", "a"), rows[i].written, rows[i].written);
         assert_string_equal(text, expected);
@@ -76,7 +85,7 @@ static void test_comment_shows_no_control_characters(void **state)
 
     for (int c = 1; c < 0x80; c++) {
         char group[] = { (char)c, '\0' }, shown[] = { c < ' ' || c == 0x7f ? '?' : (char)c, '\0' };
-        _cleanup_(freep) char *text = dropin_render("/etc/relayalloc.conf", group, &allocator, NULL),
+        _cleanup_(freep) char *text = dropin_render("/etc/relayalloc.conf", group, &allocator, NULL, NULL),
                               *expected =
                                   xasprintf("# relayalloc: written from /etc/relayalloc.conf, group %s, "
                                             "allocator a; changes made here are lost\n"
@@ -92,7 +101,7 @@ static void test_comment_keeps_to_its_line(void **state)
 {
     (void)state;
     Allocator allocator = { .name = (char *)"x\r\n[Service]\nUser=root\\" };
-    _cleanup_(freep) char *text = dropin_render("/etc/a\n.conf", "\xff\xc3\xa4\n\\", &allocator, NULL);
+    _cleanup_(freep) char *text = dropin_render("/etc/a\n.conf", "\xff\xc3\xa4\n\\", &allocator, NULL, NULL);
 
     assert_string_equal(text, "# relayalloc: written from /etc/a?.conf, group ?\xc3\xa4?\\, allocator "
                               "x??[Service]?User=root\\; changes made here are lost\n"
@@ -135,7 +144,7 @@ static void test_property_round_trip(void **state)
         for (size_t v = 0; v < 3; v++)
             for (uint64_t n = random_next(&seed) % 12; n > 0; n--)
                 strcat(values[v], pieces[random_next(&seed) % ELEMENTSOF(pieces)]);
-        _cleanup_(freep) char *text = dropin_render(values[1], values[2], &allocator, values[0]);
+        _cleanup_(freep) char *text = dropin_render(values[1], values[2], &allocator, values[0], NULL);
         _cleanup_(strv_freep) char **read = dropin_environment(text);
         size_t lines = 0;
         for (const char *p = text; (p = strpbrk(p, "\n\r")); p++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One relay as found: by which name what it runs goes, and what else is told of its process. */
+/* One relay as found: by which name what it runs goes, what others set for it, and what else is told of it.
+ */
 #include "test.h"
 
 #include "core/facts.h"
@@ -71,11 +72,172 @@ static void test_notes(void **state)
     assert_null(facts_notes(&r));
 }
 
+/* ---- what others set for it ---- */
+
+#define OWN "/etc/systemd/system/tor@a.service.d/zz-relayalloc.conf"
+#define FRAGMENT "/lib/systemd/system/tor@.service"
+#define WRAP "/usr/lib/libmptcpwrap.so.0.0.1"
+#define LIBRARY "/usr/lib/libmimalloc.so.2"
+
+static const Group groups[] = { { .name = (char *)"A", .allocator = 0 },
+                                { .name = (char *)"G", .allocator = 1 } };
+static const Allocator allocators[] = { { .name = (char *)"mimalloc", .library = (char *)"libmimalloc.so.2" },
+                                        { .name = (char *)"glibc" } };
+static const AllocatorFacts resolved[] = { { .path = (char *)LIBRARY, .realpath = (char *)LIBRARY ".0" },
+                                           { 0 } };
+static State nothing_remembered;
+
+static HostFacts host(const Config *config)
+{
+    return (HostFacts){ .config = config,
+                        .config_path = "/etc/relayalloc.conf",
+                        .allocators = resolved,
+                        .state = &nothing_remembered };
+}
+
+static const Config config = {
+    .groups = (Group *)groups, .n_groups = 2, .allocators = (Allocator *)allocators, .n_allocators = 2
+};
+
+static RelayFacts relay_in(size_t group)
+{
+    RelayFacts r = relay_facts_new("a", "tor@a.service");
+
+    r.group = group;
+    r.dropin = xstrdup(OWN);
+    return r;
+}
+
+static void take(RelayFacts *r, const char *preload_of_fragment, const char *kept)
+{
+    const HostFacts h = host(&config);
+    _cleanup_(freep) char *text =
+        xasprintf("[Service]\nEnvironment=\"LD_PRELOAD=%s\"\n", preload_of_fragment);
+    const SettingFile files[] = { { FRAGMENT, text, false } };
+    char **strv = NULL;
+    _cleanup_(freep) char *preload = facts_take_settings(&h, r, files, 1);
+
+    assert_string_equal(preload, preload_of_fragment);
+    strv_push(&strv, xstrdup(kept));
+    facts_take_kept(r, strv);
+}
+
+static void assert_wanted(const RelayFacts *r, const char *line)
+{
+    const HostFacts h = host(&config);
+    _cleanup_(freep) char *wanted = facts_wanted(&h, r);
+
+    if (!strstr(wanted, line))
+        fail_msg("%s", wanted);
+}
+
+static void test_preload_of_others_is_kept(void **state)
+{
+    (void)state;
+    RelayFacts a = relay_in(0), g = relay_in(1);
+
+    assert_wanted(&a, "\nEnvironment=\"LD_PRELOAD=" LIBRARY "\"\n");
+    take(&a, "/usr/lib/libjemalloc.so.2 " WRAP, WRAP);
+    assert_wanted(&a, "\nEnvironment=\"LD_PRELOAD=" LIBRARY ":" WRAP "\"\n");
+    take(&g, WRAP, WRAP);
+    assert_wanted(&g, "\nEnvironment=\"LD_PRELOAD=" WRAP "\"\n");
+    relay_facts_clear(&a);
+    relay_facts_clear(&g);
+}
+
+static void test_kept_preload_is_told(void **state)
+{
+    (void)state;
+    RelayFacts a = relay_in(0), out = relay_in(GROUP_NONE);
+
+    take(&a, WRAP, WRAP);
+    _cleanup_(strv_freep) char **notes = facts_notes(&a);
+    assert_int_equal(strv_length(notes), 1);
+    assert_string_equal(notes[0], FRAGMENT " preloads " WRAP ", which is kept behind its allocator");
+    take(&out, WRAP, WRAP);
+    assert_null(facts_notes(&out)); /* nothing of ours stands in its way */
+    relay_facts_clear(&a);
+    relay_facts_clear(&out);
+}
+
+static void test_preload_of_systemd_itself(void **state)
+{
+    (void)state;
+    static const char *const environment[] = { "LD_PRELOAD=" WRAP, NULL };
+    RelayFacts a = relay_in(0);
+    HostFacts h = host(&config);
+    char **kept = NULL;
+
+    h.manager_environment = (char *const *)environment;
+    _cleanup_(freep) char *preload = facts_take_settings(&h, &a, NULL, 0);
+    assert_string_equal(preload, WRAP);
+    strv_push(&kept, xstrdup(WRAP));
+    facts_take_kept(&a, kept);
+    _cleanup_(freep) char *words = facts_kept_words(&a, WRAP);
+    assert_string_equal(words, "the environment of systemd preloads " WRAP);
+    relay_facts_clear(&a);
+}
+
+/* What others set just so is no trace of ours. */
+static void test_carried(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *others, *ours, *process, *carried;
+    } rows[] = {
+        { WRAP, "LD_PRELOAD=" LIBRARY ":" WRAP, "LD_PRELOAD=" LIBRARY ":" WRAP,
+          "LD_PRELOAD=" LIBRARY ":" WRAP },
+        { WRAP, "LD_PRELOAD=" LIBRARY ":" WRAP, "LD_PRELOAD=" WRAP, NULL },
+        { WRAP, "LD_PRELOAD=" WRAP, "LD_PRELOAD=" WRAP, NULL },
+        { WRAP " /b.so", "LD_PRELOAD=" WRAP ":/b.so", "LD_PRELOAD=" WRAP ":/b.so", NULL },
+        { "/b.so", "LD_PRELOAD=" WRAP, "LD_PRELOAD=" WRAP, "LD_PRELOAD=" WRAP },
+        { WRAP, "MALLOC_CONF=x", "MALLOC_CONF=x", "MALLOC_CONF=x" },
+        { WRAP, "LD_PRELOAD=", "LD_PRELOAD=", NULL }, /* as unset */
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        RelayFacts a = relay_in(0);
+        char *ours[] = { (char *)rows[i].ours, NULL };
+        print_message("row %zu\n", i);
+        take(&a, rows[i].others, WRAP);
+        strv_push(&a.process.environ, xstrdup(rows[i].process));
+        const char *carried = facts_carried(&a, ours);
+        assert_true(streq_null(carried, rows[i].carried));
+        relay_facts_clear(&a);
+    }
+}
+
+/* Each thing that decides what can be loaded makes another sandbox. */
+static void test_sandbox(void **state)
+{
+    (void)state;
+    RelayFacts a = relay_in(0);
+    uint64_t seen[4];
+
+    seen[0] = facts_sandbox(&a);
+    a.info = xcalloc(1, sizeof(*a.info));
+    a.info->sandbox = 7;
+    seen[1] = facts_sandbox(&a);
+    a.process.label = xstrdup("system_tor (enforce)");
+    seen[2] = facts_sandbox(&a);
+    take(&a, WRAP, WRAP);
+    seen[3] = facts_sandbox(&a);
+    for (size_t i = 0; i < ELEMENTSOF(seen); i++)
+        for (size_t k = 0; k < i; k++)
+            assert_true(seen[i] != seen[k]);
+    relay_facts_clear(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_notes),
+        cmocka_unit_test(test_preload_of_others_is_kept),
+        cmocka_unit_test(test_kept_preload_is_told),
+        cmocka_unit_test(test_preload_of_systemd_itself),
+        cmocka_unit_test(test_carried),
+        cmocka_unit_test(test_sandbox),
     };
 
     return cmocka_run_group_tests_name("facts", tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include "core/dropin.h"
+#include "core/preload.h"
 #include "core/verdict.h"
 
 #define DIR "/etc/systemd/system/tor@x.service.d/"
@@ -25,6 +26,7 @@ typedef struct Row {
     /* assigned; by default mimalloc without variables */
     const char *allocator, *library, *realpath; /* "" for NULL */
     EnvVar set[2];
+    const char *kept; /* preloaded for others, behind it */
     /* running; by default what is assigned */
     const char *path; /* "": glibc */
     bool deleted, unreadable, no_environ;
@@ -68,14 +70,16 @@ static Verdict judge(const Row *row)
     Allocator allocator = { .name = (char *)(row->allocator ? row->allocator : "mimalloc"),
                             .environment = (EnvVar *)row->set,
                             .n_environment = n_set };
-    snprintf(buffer[2], sizeof(buffer[2]), "LD_PRELOAD=%s", library ? library : "");
+    char *kept[] = { (char *)row->kept, NULL };
+    _cleanup_(freep) char *preload = preload_join(library, kept);
+    snprintf(buffer[2], sizeof(buffer[2]), "LD_PRELOAD=%s", preload);
     assigned[0] = buffer[2];
     for (size_t i = 0; i < n_set; i++) {
         snprintf(buffer[i], sizeof(buffer[i]), "%s=%s", row->set[i].name, row->set[i].value);
         assigned[i + 1] = buffer[i];
     }
 
-    _cleanup_(freep) char *text = dropin_render("/etc/relayalloc.conf", "A", &allocator, library);
+    _cleanup_(freep) char *text = dropin_render("/etc/relayalloc.conf", "A", &allocator, library, kept);
     size_t extra = 0;
     if (row->first_file_is_before)
         files[n++] = row->files[extra++];
@@ -94,6 +98,8 @@ static Verdict judge(const Row *row)
     VerdictFacts facts = {
         .allocator = allocator.name,
         .library = library,
+        .preload = row->kept ? preload : NULL,
+        .kept = kept,
         .realpath = realpath,
         .environment = row->set,
         .n_environment = n_set,
@@ -129,6 +135,7 @@ static void check_rows(const Row *rows, size_t n)
     }
 }
 
+#define WRAP "/usr/lib/libmptcpwrap.so.0.0.1"
 #define SERVICE(lines) "[Service]\n" lines
 #define PURGE                                                                                                \
     {                                                                                                        \
@@ -161,6 +168,14 @@ static void test_right(void **state)
           .allocator = "glibc",
           .library = "",
           .process = { "LD_PRELOAD=/usr/lib/libz.so" } },
+        { .what = "with what others preload", .kept = WRAP },
+        { .what = "others' preload is gone since", .process = { "LD_PRELOAD=" MIMALLOC ":" WRAP } },
+        { .what = "others' preload came since", .kept = WRAP, .process = { "LD_PRELOAD=" MIMALLOC } },
+        { .what = "glibc with what others preload", .allocator = "glibc", .library = "", .kept = WRAP },
+        { .what = "a later file that says just the same",
+          .kept = WRAP,
+          .files = { { DIR "zzz.conf", SERVICE("Environment=\"LD_PRELOAD=" MIMALLOC " " WRAP "\"\n"),
+                       false } } },
         { .what = "with its variables", .set = PURGE },
         { .what = "the path of the drop-in itself", .path = MIMALLOC },
         { .what = "told by another name", .process = { "LD_PRELOAD=libmimalloc.so.2" } },
@@ -188,6 +203,51 @@ static void test_right(void **state)
           .files = { { "/etc/default/tor", NULL, true } } },
         { .what = "variables of no allocator",
           .process = { "LD_PRELOAD=" MIMALLOC, "MALLOCX=1", "TZ=UTC", "MALLOC_a b=1" } },
+    };
+
+    (void)state;
+    check_rows(rows, ELEMENTSOF(rows));
+}
+
+/* A list is no less of an order to load ours than it alone. */
+static void test_wrong_with_preloads_of_others(void **state)
+{
+    static const Row rows[] = {
+        { .what = "told and not loaded",
+          .kept = WRAP,
+          .path = "",
+          .cause = CAUSE_DENIED,
+          .reason = "the library " MIMALLOC " exists but was not loaded: hidden or denied by the unit's "
+                    "sandbox, or it was missing when the relay started" },
+        { .what = "told first, and another one serves",
+          .kept = JEMALLOC,
+          .path = JEMALLOC,
+          .cause = CAUSE_DENIED,
+          .reason = "the library " MIMALLOC " exists but was not loaded: hidden or denied by the unit's "
+                    "sandbox, or it was missing when the relay started" },
+        { .what = "what others preload alone",
+          .kept = WRAP,
+          .path = "",
+          .process = { "LD_PRELOAD=" WRAP },
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason =
+              "runs glibc, not mimalloc: started before the drop-in was written, so it needs a restart" },
+        { .what = "a later file that says less",
+          .kept = WRAP,
+          .path = "",
+          .process = { "LD_PRELOAD=" WRAP },
+          .unit = { "LD_PRELOAD=" WRAP },
+          .files = { { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=" WRAP "\n"), false } },
+          .cause = CAUSE_OVERRIDDEN,
+          .reason = "LD_PRELOAD is overridden by " DIR "zzz.conf" },
+        { .what = "a drop-in from before others preloaded anything",
+          .kept = WRAP,
+          .path = "",
+          .process = NOTHING,
+          .unit = { "LD_PRELOAD=" MIMALLOC },
+          .own_text = SERVICE("Environment=LD_PRELOAD=" MIMALLOC "\n"),
+          .cause = CAUSE_NOT_RESTARTED,
+          .reason = "runs glibc, not mimalloc: its drop-in is from an earlier assignment" },
     };
 
     (void)state;
@@ -971,6 +1031,110 @@ static void test_secure_execution(void **state)
     check_rows(rows, ELEMENTSOF(rows));
 }
 
+static void test_inherited_preload(void **state)
+{
+    (void)state;
+    static const char *const manager[] = { "LD_PRELOAD=/of/systemd.so", NULL };
+#define UNIT_FILE "/lib/systemd/system/tor@.service"
+    static const struct {
+        const char *what;
+        bool manager;
+        SettingFile files[4];
+        const char *value, *from;
+    } rows[] = {
+        { .what = "nothing" },
+        { .what = "the unit",
+          .files = { { UNIT_FILE, SERVICE("Environment=LD_PRELOAD=" WRAP "\n"), false } },
+          .value = WRAP,
+          .from = UNIT_FILE },
+        { .what = "a drop-in over the unit",
+          .files = { { UNIT_FILE, SERVICE("Environment=LD_PRELOAD=/a.so\n"), false },
+                     { DIR "override.conf", SERVICE("Environment=LD_PRELOAD=" WRAP "\n"), false } },
+          .value = WRAP,
+          .from = DIR "override.conf" },
+        { .what = "two in a list",
+          .files = { { DIR "a.conf", SERVICE("Environment=\"LD_PRELOAD=/a.so /b.so\"\n"), false } },
+          .value = "/a.so /b.so",
+          .from = DIR "a.conf" },
+        { .what = "our own says nothing",
+          .files = { { DIR "a.conf", SERVICE("Environment=LD_PRELOAD=/a.so\n"), false },
+                     { OWN, SERVICE("Environment=LD_PRELOAD=" MIMALLOC ":/old.so\n"), false } },
+          .value = "/a.so",
+          .from = DIR "a.conf" },
+        { .what = "what comes after ours overrides it, and is not inherited",
+          .files = { { OWN, SERVICE("Environment=LD_PRELOAD=" MIMALLOC "\n"), false },
+                     { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=/z.so\n"), false },
+                     { "/etc/default/tor", "LD_PRELOAD=/e.so\n", true } } },
+        { .what = "nor does it when ours is not written yet",
+          .files = { { DIR "a.conf", SERVICE("Environment=LD_PRELOAD=/a.so\n"), false },
+                     { DIR "zzz.conf", SERVICE("Environment=LD_PRELOAD=/z.so\n"), false } },
+          .value = "/a.so",
+          .from = DIR "a.conf" },
+        { .what = "reset",
+          .files = { { UNIT_FILE, SERVICE("Environment=LD_PRELOAD=/a.so\n"), false },
+                     { DIR "a.conf", SERVICE("Environment=\n"), false } } },
+        { .what = "reset and set again",
+          .files = { { UNIT_FILE, SERVICE("Environment=LD_PRELOAD=/a.so\n"), false },
+                     { DIR "a.conf", SERVICE("Environment=\nEnvironment=LD_PRELOAD=/b.so\n"), false } },
+          .value = "/b.so",
+          .from = DIR "a.conf" },
+        { .what = "emptied",
+          .files = { { UNIT_FILE, SERVICE("Environment=LD_PRELOAD=/a.so\n"), false },
+                     { DIR "a.conf", SERVICE("Environment=LD_PRELOAD=\n"), false } },
+          .value = "",
+          .from = DIR "a.conf" },
+        { .what = "unset in the end",
+          .files = { { DIR "a.conf", SERVICE("UnsetEnvironment=LD_PRELOAD\n"), false },
+                     { DIR "b.conf", SERVICE("Environment=LD_PRELOAD=/a.so\n"), false } } },
+        { .what = "of systemd itself", .manager = true, .value = "/of/systemd.so" },
+        { .what = "of systemd itself, which no reset takes away",
+          .manager = true,
+          .files = { { UNIT_FILE, SERVICE("Environment=LD_PRELOAD=/a.so\n"), false },
+                     { DIR "a.conf", SERVICE("Environment=\n"), false } },
+          .value = "/of/systemd.so" },
+        { .what = "a file that cannot be read",
+          .files = { { UNIT_FILE, SERVICE("Environment=LD_PRELOAD=/a.so\n"), false },
+                     { DIR "a.conf", NULL, false } },
+          .value = "/a.so",
+          .from = UNIT_FILE },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        VerdictFacts facts = { .files = rows[i].files, .own_dropin = OWN };
+        const char *from = "?";
+        while (facts.n_files < 4 && rows[i].files[facts.n_files].path)
+            facts.n_files++;
+        if (rows[i].manager)
+            facts.manager_environment = (char *const *)manager;
+        _cleanup_(freep) char *value = verdict_inherited_preload(&facts, &from);
+        print_message("%s\n", rows[i].what);
+        assert_true(streq_null(value, rows[i].value));
+        if (value)
+            assert_true(streq_null(from, rows[i].from));
+    }
+}
+
+/* A file is no conflict when all that it preloads is kept. */
+static void test_conflicts_of_kept_preloads(void **state)
+{
+    (void)state;
+    char *kept[] = { (char *)WRAP, (char *)"/b.so", NULL };
+    static const SettingFile files[] = {
+        { DIR "a.conf", SERVICE("Environment=LD_PRELOAD=" WRAP "\n"), false },
+        { DIR "b.conf", SERVICE("Environment=\"LD_PRELOAD=/b.so " WRAP "\"\n"), false },
+        { DIR "c.conf", SERVICE("Environment=LD_PRELOAD=" WRAP ":" JEMALLOC "\n"), false },
+        { DIR "d.conf", SERVICE("Environment=LD_PRELOAD=\n"), false },
+        { "/etc/default/tor", "LD_PRELOAD=" WRAP "\n", true }, /* which overrides ours */
+    };
+    const VerdictFacts facts = { .kept = kept, .files = files, .n_files = ELEMENTSOF(files) };
+    _cleanup_(strv_freep) char **conflicts = verdict_conflicts(&facts);
+
+    assert_int_equal(strv_length(conflicts), 3);
+    assert_string_equal(conflicts[0], DIR "c.conf sets LD_PRELOAD");
+    assert_string_equal(conflicts[1], DIR "d.conf sets LD_PRELOAD");
+    assert_string_equal(conflicts[2], "/etc/default/tor sets LD_PRELOAD");
+}
+
 static void test_conflicts(void **state)
 {
     static const EnvVar environment[] = { { "MALLOC_CONF", "background_thread:true" } };
@@ -1008,6 +1172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_right),
+        cmocka_unit_test(test_wrong_with_preloads_of_others),
         cmocka_unit_test(test_unreadable),
         cmocka_unit_test(test_not_restarted),
         cmocka_unit_test(test_overridden),
@@ -1017,6 +1182,8 @@ int main(void)
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_other_ways),
         cmocka_unit_test(test_secure_execution),
+        cmocka_unit_test(test_inherited_preload),
+        cmocka_unit_test(test_conflicts_of_kept_preloads),
         cmocka_unit_test(test_conflicts),
     };
 

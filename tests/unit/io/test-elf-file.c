@@ -4,6 +4,7 @@
  */
 #include "test.h"
 
+#include "core/preload.h"
 #include "io/elf-file.h"
 
 #include "scratch.h"
@@ -397,6 +398,44 @@ static void test_odd_files(void **state)
     mapped_library_clear(&m);
 }
 
+/* ---- preloads of others ---- */
+
+static void assert_kept(const char *preload, const char *expected)
+{
+    _cleanup_(freep) char *beside = xasprintf("%s/libours.so", folder);
+    char *libraries[] = { beside, nothing, NULL }; /* the second is an allocator because we say so */
+    _cleanup_(strv_freep) char **kept = elf_preloads_kept(preload, libraries);
+    _cleanup_(freep) char *joined = preload_join(NULL, kept);
+
+    if (!streq(joined, expected))
+        fail_msg("of \"%s\": \"%s\"", preload ? preload : "NULL", joined);
+}
+
+/* What is an allocator its content tells, whatever it is called. */
+static void test_preloads_kept(void **state)
+{
+    (void)state;
+    _cleanup_(freep) char *wrap =
+        compile("libwrap_malloc.so", "int connect(void) { return 2; }", "-shared", NULL, NULL, NULL);
+    _cleanup_(freep) char *both = xasprintf("%s:%s", other, wrap), *second = xasprintf("%s %s", wrap, heap);
+    _cleanup_(freep) char *missing = xasprintf("/gone/libjemalloc.so.2:/gone/libmy_malloc.so:/gone/libx.so");
+    _cleanup_(freep) char *specifier = xasprintf("%s:/lib/%%i.so", wrap);
+
+    assert_kept(NULL, "");
+    assert_kept("", "");
+    assert_kept(wrap, wrap);
+    assert_kept(both, wrap);
+    assert_kept(second, wrap);
+    assert_kept(nothing, "");
+    assert_kept("libwrap_malloc.so", "libwrap_malloc.so"); /* by its name alone */
+    assert_kept("libother.so", "");
+    assert_kept("libheap-2.so", "");
+    assert_kept(missing, "/gone/libx.so");
+    assert_kept(specifier, wrap);
+    free(scratch_write(folder, "libbad.so", "\177ELF", 4, 0644));
+    assert_kept("libbad.so", "libbad.so");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_system_preload),
         cmocka_unit_test(test_odd_files),
+        cmocka_unit_test(test_preloads_kept),
     };
 
     return cmocka_run_group_tests_name("elf-file", tests, setup, teardown);

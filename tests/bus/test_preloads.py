@@ -1,0 +1,94 @@
+"""What others preload besides an allocator: kept behind ours, told, and forgotten with its file."""
+import subprocess
+
+from conftest import wait_until
+from test_jobs import LIBRARY, begin, restarts
+from test_relays import relay_properties
+
+
+def wrapper(world, name="libwrap.so"):
+    """A library that is no allocator, as mptcpize(8) preloads one."""
+    path = world.path / name
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-o", path, "-"], input="int wrapped(void) { return 1; }", text=True, check=True)
+    return str(path)
+
+
+def put(world, relay, preload, name="50-wrap.conf"):
+    """A drop-in of its operator, loaded by systemd; None takes it away."""
+    path = world.root / f"tor@{relay}.service.d" / name
+    path.parent.mkdir(exist_ok=True)
+    if preload is None:
+        path.unlink()
+    else:
+        path.write_text(f'[Service]\nEnvironment="LD_PRELOAD={preload}"\n')
+    world.do("reloading")
+
+
+def preload_line(world, relay):
+    dropin = world.dropin(relay)
+    return next((line for line in dropin.splitlines() if "LD_PRELOAD" in line), None) if dropin else None
+
+
+def test_preload_of_others_is_kept(world):
+    begin(world, "a", "b")
+    wrap = wrapper(world)
+    put(world, "a", wrap)
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    assert preload_line(world, "a").endswith(f':{wrap}"') and wrap not in world.dropin("b")
+    assert world.runs("a", LIBRARY) and world.runs("a", wrap) and world.states() == {"a": "ok", "b": "ok"}
+    path = world.root / "tor@a.service.d/50-wrap.conf"
+    assert world.said(f"a: {path} preloads {wrap}, which is kept behind jemalloc")
+    assert not world.said("a: .* as well"), "it is no conflict"
+    assert relay_properties(world, "a")["Notes"] == [f"{path} preloads {wrap}, which is kept behind its allocator"]
+    assert relay_properties(world, "b")["Notes"] == []
+
+
+def test_preload_of_others_is_kept_without_an_allocator_of_ours(world):
+    begin(world, "a")
+    wrap = wrapper(world)
+    put(world, "a", wrap)
+    world.write_config('{ name = "G"; allocator = "glibc"; relays = [ "*" ]; }')
+    world.start()
+    wait_until(lambda: preload_line(world, "a") == f'Environment="LD_PRELOAD={wrap}"', "the drop-in")
+    wait_until(lambda: world.states() == {"a": "ok"}, "ok")
+    assert restarts(world, "a") == (0, 0), "what it runs is right already"
+
+
+def test_allocator_of_others_is_not_kept(world):
+    begin(world, "a")
+    wrap = wrapper(world)
+    put(world, "a", f"libmimalloc.so.2 {wrap}")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert "mimalloc" not in preload_line(world, "a") and wrap in preload_line(world, "a")
+    assert world.said("a: .*50-wrap.conf sets LD_PRELOAD as well")
+
+
+def test_preload_that_comes_and_goes_costs_no_restart(world):
+    begin(world, "a")
+    wrap = wrapper(world)
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    put(world, "a", wrap)
+    wait_until(lambda: wrap in preload_line(world, "a"), "the drop-in to name it")
+    wait_until(lambda: world.states() == {"a": "ok"}, "ok")
+    put(world, "a", None)
+    wait_until(lambda: wrap not in preload_line(world, "a"), "the drop-in to forget it")
+    wait_until(lambda: world.states() == {"a": "ok"}, "ok")
+    assert restarts(world, "a") == (1, 0)
+
+
+def test_revert_leaves_what_others_preload(world):
+    begin(world, "a", "b")
+    wrap = wrapper(world)
+    put(world, "a", wrap)
+    put(world, "b", wrap)
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "a" ]; }, { name = "G"; allocator = "glibc"; relays = [ "b" ]; }')
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    world.manager("Revert", ["a", "b"])
+    world.wait_said("Rollout 2 finished: 2 done, 0 failed")
+    assert world.runs("a", wrap) and not world.runs("a", LIBRARY)
+    assert [restarts(world, r) for r in "ab"] == [(2, 0), (0, 0)], "b runs just what it would without us"
+    assert world.dropin("a") is None and (world.root / "tor@a.service.d/50-wrap.conf").exists()
