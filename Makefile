@@ -53,7 +53,7 @@ PROGRAMS := $(BUILD)/relayallocd $(BUILD)/relayallocctl $(BUILD)/relayalloc-prob
 .PHONY: all
 all: $(PROGRAMS) ## build the programs into build/
 
-# Rewritten only when it changes, so that `make install prefix=/usr` after `make` compiles anew what knows the prefix.
+# Rewritten only when it changes, so that `make install prefix=/usr` after `make` compiles again what knows the prefix.
 $(BUILD)/paths: always
 	@mkdir -p $(@D)
 	@printf '%s\n' $(PATHS) | cmp -s - $@ || printf '%s\n' $(PATHS) >$@

@@ -424,7 +424,7 @@ static int on_reopen(sd_event_source *source, uint64_t usec, void *userdata)
     (void)usec;
     m->api->reopen = sd_event_source_unref(m->api->reopen);
     close_everybody(m);
-    /* Without m->bus nobody could be asked who calls; when it is back, all of this begins anew. */
+    /* Without m->bus the caller could not be looked up; when it is back, all of this starts again. */
     if (sd_bus_is_open(m->bus) > 0 && open_everybody(m) < 0)
         bus_api_reopen(m);
     return 0;
@@ -455,7 +455,7 @@ static void stop(Manager *m)
     m->api = NULL;
 }
 
-/* Where changes are told; NULL: nowhere at the moment. */
+/* Where changes are announced; NULL: nowhere at the moment. */
 static sd_bus *bus_to_tell(const Manager *m)
 {
     return m->api && m->api->everybody.bus && !door_stalled(&m->api->everybody) ? m->api->everybody.bus
@@ -505,7 +505,7 @@ static int on_manager_changed(sd_event_source *source, uint64_t usec, void *user
     return 0;
 }
 
-/* A rollout changes many things at once: told together, a little later. */
+/* A rollout changes many things at once: announced together, a little later. */
 static void manager_changed(Manager *m)
 {
     if (m->api)

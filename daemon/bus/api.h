@@ -2,7 +2,7 @@
 /* The daemon's own D-Bus interface: names shared by the daemon, which serves them, and relayallocctl, which
  * calls them.
  *
- * Bus name org.relayalloc1 on the system bus. Reading is open to everybody; methods that change something
+ * Bus name org.relayalloc1 on the system bus. Reading is open to all users; methods that change something
  * require root, or authorization by polkit (action org.relayalloc1.manage).
  *
  * The same is served as org.relayalloc1.Control, which only root can reach: others can fill the queue of the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* May this caller change something? Root may; others when polkit lets them. Knows nothing of what is asked
- * for. */
+/* May this caller change something? Root may; others when polkit lets them. Knows nothing of what is
+ * requested. */
 #pragma once
 
 #include "bus/request.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who calls over one connection, and how much of our time each user has left. The bus is asked for the user
- * of a sender, and not waited for: meanwhile the sender is a stranger, and all strangers share one budget.
- * Root, and whoever runs the daemon, have no budget: they may do more than call too often. */
+ * of a sender, and not waited for: until it answers the sender is a stranger, and all strangers share one
+ * budget. Root, and the user that the daemon runs as, have no budget: they may do more than call too often.
+ */
 #pragma once
 
 #include "core/util.h"

@@ -11,7 +11,7 @@
 
 /* Of the texts that a call brings: the names of some thousand relays. */
 #define ARGUMENTS_MAX ((size_t)64 * 1024)
-/* Messages that wait to be sent, while dbus-daemon takes none from us; each may tell of hundreds of relays.
+/* Messages that wait to be sent, while dbus-daemon takes none from us; each may be about hundreds of relays.
  */
 #define UNSENT_MAX 64
 /* What a call costs that libsystemd answers, in µs. */
@@ -122,7 +122,7 @@ static int let_in(Door *door, sd_bus_message *m, sd_bus_error *error)
         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "%s does not take such arguments.",
                                  member);
     if (streq(interface, "org.freedesktop.DBus.Properties") && streq(member, "Set"))
-        return bus_log_set(door, m, error); /* libsystemd would wait for the bus to tell who calls */
+        return bus_log_set(door, m, error); /* libsystemd would wait for the bus to say who calls */
     return 0;
 }
 

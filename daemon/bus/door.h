@@ -26,7 +26,7 @@ int door_open(Door *door, Manager *m, sd_bus *bus, const char *name);
 void door_close(Door *door);
 
 /* Nothing can be sent: others do not read what we sent before, and dbus-daemon, which keeps it for them,
- * takes no more from us. It passes when they read or go. Whoever has a change to tell keeps it. */
+ * takes no more from us. It passes when they read or go. Changes are kept until then. */
 bool door_stalled(const Door *door);
 
 /* CPU time of this process in µs, and so much of it for the account of the caller. */

@@ -42,9 +42,9 @@ int bus_relay_enumerate(sd_bus *bus, const char *prefix, void *userdata, char **
 int bus_relay_append(sd_bus_message *m, Relay *relay); /* as ListRelays gives it */
 /* As GetRelays gives them: with the properties of these names (a strv; none: with all). */
 int bus_relays_append(sd_bus_message *m, Relay *const *relays, size_t n, char *const *names);
-/* The values of all properties whose changes are told, to be compared; owned by the caller. */
+/* The values of all properties whose changes are announced, to be compared; owned by the caller. */
 char *bus_relay_texts(const Relay *relay);
-int bus_relay_emit_texts(sd_bus *bus, const Relay *relay); /* tells that they changed */
+int bus_relay_emit_texts(sd_bus *bus, const Relay *relay); /* announces that they changed */
 /* "" for none */
 const char *bus_group_name(const Relay *relay);
 const char *bus_assigned_name(const Relay *relay);

@@ -132,9 +132,9 @@ static int put_notes(sd_bus_message *m, View *v)
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
 #define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
 
-/* All that is told of a relay, a line each: its name, type and flags, and its value of the View `v` or the
- * function that appends it. TEXT changes, and others are told so. The object's properties, its signals and
- * the dictionary of GetRelays are made of this; bus/api.h describes them. */
+/* All that is served of a relay, a line each: its name, type and flags, and its value of the View `v` or the
+ * function that appends it. TEXT changes, and the change is announced. The object's properties, its signals
+ * and the dictionary of GetRelays are made of this; bus/api.h describes them. */
 #define PROPERTIES(TEXT, VALUE, OTHER)                                                                       \
     VALUE(Name, "s", CONST, v->relay->facts.name)                                                            \
     VALUE(Unit, "s", CONST, v->relay->facts.unit)                                                            \

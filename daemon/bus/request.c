@@ -81,7 +81,7 @@ static int refuse(sd_bus_error *error)
                             "Too many calls are waiting for an answer already; try again later.");
 }
 
-/* ---- begin ---- */
+/* ---- start ---- */
 
 /* A message like the call, but without its body, and so without the memory of it. */
 static int copy_head(sd_bus_message *call, sd_bus_message **ret)
@@ -151,7 +151,7 @@ void requests_known(Requests *requests, const char *sender, int error, uid_t uid
         request->known = true;
         request->uid = uid;
         if (error < 0)
-            request_free(request); /* there is nobody to be answered */
+            request_free(request); /* there is no caller to answer */
         else if (too_many(request))
             request_fail(request, refuse(&refusal), &refusal);
         else

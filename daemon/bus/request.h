@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A call that cannot be answered at once: it must be known who calls, or polkit be asked. The message that
- * brought it is not kept, because it may be large and wait for as long as somebody types a password; only
- * what it takes to answer it, and its arguments. Only so many may wait of one user, and in all. */
+/* A call that cannot be answered at once: the caller has to be looked up, or polkit asked. The message that
+ * brought it is not kept, because it may be large and wait while somebody types a password; only what is
+ * needed to answer it, and its arguments. There is a limit for one user, and for all. */
 #pragma once
 
 #include "bus/callers.h"
@@ -9,7 +9,7 @@
 typedef struct Request Request;
 typedef struct Requests Requests;
 
-/* What is to be done next; it ends the request (below), or leaves it to wait for something else. */
+/* What is done next; it ends the request (below), or leaves it waiting for something else. */
 typedef void (*RequestReady)(Request *request);
 
 typedef struct RequestKind {
@@ -22,7 +22,7 @@ struct Request {
     Request *next;
     sd_bus_message *call; /* as it came, without its arguments: only to be answered */
     char **arguments;     /* its texts */
-    bool may_ask;         /* the caller has somebody who can be asked for a password */
+    bool may_ask;         /* the caller can be asked for a password */
     bool known;           /* `uid` is */
     uid_t uid;
     const RequestKind *kind;

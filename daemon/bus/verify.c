@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Verify: a look at every relay's process, for whoever asks, and so often that nobody can keep us busy with
- * it: calls that come together share a look, and users other than root get what the last one found for a
+/* Verify: a look at every relay's process, for any caller, but not so often that a user could keep us busy
+ * with it: calls that come together share a look, and users other than root get what the last one found for a
  * while. */
 #include "bus/private.h"
 

@@ -14,9 +14,10 @@ typedef struct Candidate {
     uint64_t score;
 } Candidate;
 
-/* The score of a relay in a group. Stable for ever: another function here would move relays, and so restart
- * them, on the day of an upgrade. FNV-1a (64 bits) over seed, NUL, group, NUL, relay; its upper bits differ
- * too little for names that differ in the last character, so the finaliser of splitmix64 mixes them. */
+/* The score of a relay in a group. It must never change: another function here would move relays, and so
+ * restart them, on the day of an upgrade. FNV-1a (64 bits) over seed, NUL, group, NUL, relay; its upper bits
+ * differ too little for names that differ in the last character, so the finaliser of splitmix64 mixes them.
+ */
 static uint64_t rendezvous_score(const char *seed, const char *group, const char *relay)
 {
     const char *const parts[] = { seed, group, relay };

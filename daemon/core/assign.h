@@ -15,7 +15,7 @@
  * A share is of the relays that are free and match, rounded to the nearest, halves up.
  *
  * "At most one other" holds as long as no more than one share group has patterns of its own. Overlapping ones
- * can round up together for one relay, and then each draws one more from a group behind them. */
+ * can round up together for one relay, and then each draws one more from a group after them. */
 void assign_groups(const Config *config, const char *const *relays, size_t n, size_t *ret);
 
 /* The first group without `size` and `share` that names the relay; GROUP_NONE. */

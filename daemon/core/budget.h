@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What somebody may spend: so much at once, and so much a second (a token bucket). Pure. */
+/* What a user may spend: so much at once, and so much a second (a token bucket). Pure. */
 #pragma once
 
 #include "core/util.h"
 
 typedef struct BudgetRule {
-    uint32_t most;       /* that a budget holds, and begins with */
+    uint32_t most;       /* that a budget holds, and starts with */
     uint32_t per_second; /* that it gets back, 1 or more */
     uint32_t debt;       /* how far it can be overdrawn; what is spent beyond that is forgotten */
 } BudgetRule;

@@ -217,7 +217,7 @@ static void read_relays(Load *l, const ConfNode *node, const char *setting)
     }
     if (!value_is(l, node, setting, CONF_LIST, "a list of names and patterns such as [ \"guard*\" ]"))
         return;
-    /* An empty list in a Group means all, which is the last thing that somebody who wrote [ ] wants. */
+    /* An empty list in a Group means all, which is the last thing that whoever wrote [ ] wants. */
     if (node->n_children == 0)
         value_complain(l, node, setting, "is empty; write [ \"*\" ] for all relays, or remove the group");
     if (node->n_children > CONFIG_PATTERNS_MAX) {

@@ -23,8 +23,8 @@ const char *word_library_problem(const char *s);
  * the relay is refused. */
 const char *word_variable_problem(const char *s);
 
-/* A name or glob(7) pattern. fnmatch(3) reads a bracket that is never closed as a plain character, which
- * nobody intends. */
+/* A name or glob(7) pattern. fnmatch(3) reads a bracket that is never closed as a plain character, which is
+ * never intended. */
 const char *word_pattern_problem(const char *s);
 
 /* "HH:MM-HH:MM", or "" for always open: 0 or -EINVAL. */

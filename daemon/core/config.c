@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
-/* A file with more problems than this is not the file that somebody meant to write. */
+/* A file with more problems than this is some other file. */
 #define PROBLEMS_MAX 500
 
 /* ---- the parsed file ---- */

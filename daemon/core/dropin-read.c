@@ -323,7 +323,7 @@ char **environment_file_parse(const char *text)
         *w++ = '=';
         p += name + 1;
         *write_value(&p, w) = '\0';
-        if (!utf8_valid(assignment)) { /* then systemd takes nothing of the file */
+        if (!utf8_valid(assignment)) { /* then systemd ignores the whole file */
             strings_clear(&list);
             break;
         }

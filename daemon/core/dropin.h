@@ -32,7 +32,7 @@ bool dropin_is_ours(const char *text);
 char **dropin_environment(const char *text);
 
 /* The strv of NAME=VALUE, each name once, of an EnvironmentFile (systemd.exec(5)): comments (# ;), quotes and
- * continuation lines handled. NULL when it is not UTF-8: systemd takes nothing of it then. */
+ * continuation lines handled. NULL when it is not UTF-8: systemd ignores the whole file then. */
 char **environment_file_parse(const char *text);
 
 /* The strv of the values that `key` is given in the sections of that name, in the text's order and as they

@@ -366,7 +366,7 @@ static int is_glibc_version(Elf *elf, unsigned index)
     return 0;
 }
 
-/* As check_match() of glibc's dl-lookup.c has it, for somebody who asks for a version of glibc's. */
+/* As check_match() of glibc's dl-lookup.c has it, for a request for one of glibc's versions. */
 static int has_right_version(Elf *elf, uint64_t index)
 {
     uint16_t version;

@@ -41,9 +41,9 @@ typedef struct Elf {
     uint64_t symbols, strings, strings_size, hash, gnu_hash, versions, version_names, n_version_names;
 } Elf;
 
-/* Reads what stands above. 0: `ret` is to be cleared, and input.userdata must live as long as it is asked;
- * -ENOEXEC: no ELF file; -EOPNOTSUPP: of the other byte order, or of a class or version that nobody knows;
- * -EBADMSG: damaged, or beyond all bounds; else the callback's error. */
+/* Reads the above. 0: `ret` is to be cleared, and input.userdata must live as long as it is asked; -ENOEXEC:
+ * no ELF file; -EOPNOTSUPP: of the other byte order, or of an unknown class or version; -EBADMSG: damaged, or
+ * beyond all bounds; else the callback's error. */
 int elf_parse(const ElfInput *input, Elf *ret);
 void elf_clear(Elf *elf);
 
@@ -54,8 +54,8 @@ typedef struct ElfSymbol {
 
 /* For each of the `n` names, whether the dynamic linker would take it from this object for a program that is
  * linked with glibc: a function (or what has no type, or an indirect function) that is defined, global or
- * weak, not hidden, and that has either no version or one of glibc's own (a "malloc" of version FOO_1 serves
- * nobody who asks for malloc@GLIBC_2.2.5). Found as the dynamic linker does, by the hash table; an object
+ * weak, not hidden, and that has either no version or one of glibc's own (a "malloc" of version FOO_1 does
+ * not serve a request for malloc@GLIBC_2.2.5). Found as the dynamic linker does, by the hash table; an object
  * without one is searched by its section headers. 0; -EBADMSG, or the callback's error. */
 int elf_exports(Elf *elf, const char *const *names, size_t n, ElfSymbol *ret);
 

@@ -525,7 +525,7 @@ static char *refusal_of(const HostFacts *h, const RelayFacts *r)
     return NULL;
 }
 
-typedef struct PlanTexts { /* what a PlanRelay refers to and nobody else owns */
+typedef struct PlanTexts { /* what a PlanRelay refers to and nothing else owns */
     char *wanted, *refusal;
 } PlanTexts;
 
@@ -536,7 +536,7 @@ static void plan_texts_clear(PlanTexts *t)
 }
 
 /* A file with our mark that no group asks for, and that this installation does not remember as its work: what
- * an earlier one left. It is nobody's to take away but an operator's. */
+ * an earlier one left. Only an operator may remove it. */
 static bool is_left_over(const HostFacts *h, const RelayFacts *r)
 {
     return !facts_target(h, r) && !r->reverted && r->present && !strv_contains(h->state->written, r->name);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One relay as it was found, and what follows from it: does it count, whose is it, what did it fail before,
- * does it run what it should, what is to be done, how does it stand. The daemon and the command line without
- * the daemon fill in the same facts and ask the same questions, so that what one announces is what the other
- * does. Pure: whoever fills in the facts has read them. */
+/* One relay as it was found, and what follows from it: does it count, which group takes it, what did it fail
+ * before, does it run what it should, what has to be done, which state is it in. The daemon and the command
+ * line without the daemon fill in the same facts and ask the same questions, so that what one announces is
+ * what the other does. Pure: whoever fills in the facts has read them. */
 #pragma once
 
 #include "core/assign.h"
@@ -37,7 +37,7 @@ void allocator_facts_clear(AllocatorFacts *facts);
 /* Everything here belongs to others and outlives the call that it is handed to. */
 typedef struct HostFacts {
     const Config *config;
-    const char *config_path;          /* as drop-ins name it: that of the file, or where a draft is to lie */
+    const char *config_path; /* as drop-ins name it: that of the file, or where a draft is going to be */
     const AllocatorFacts *allocators; /* one for each of config->allocators */
     const State *state;
     char *const
@@ -88,7 +88,7 @@ typedef struct RelayFacts {
     bool reverted; /* an operator took it out: treated as if no group took it */
     char *running; /* the allocator that runs as the configuration calls it, or its family; "" not known */
     char *version; /* of what runs; "" not known */
-    char *fresh_invocation; /* one that is known to have begun after our drop-in was loaded; NULL */
+    char *fresh_invocation; /* one that is known to have started after our drop-in was loaded; NULL */
     Verdict verdict;
     char **conflicts; /* strv of verdict_conflicts() while our drop-in is there; NULL: none, or not known */
     Action action;
@@ -103,13 +103,13 @@ void relay_facts_clear(RelayFacts *relay);
 
 /* ---- who counts, and whose it is ---- */
 
-/* Debian ships tor@default.service: as long as nobody runs it, it is a unit file and no relay, and takes no
- * place that `size` or `share` means for one; who names it means it, and what has our drop-in was a relay
- * once. A masked unit that does not run is none in any case. */
+/* Debian ships tor@default.service: while it does not run, it is a unit file and not a relay, and takes no
+ * place of `size` or `share`; but one that the configuration names is meant, and one that has our drop-in was
+ * a relay once. A masked unit that does not run is never a relay. */
 bool facts_counts(const Config *config, const RelayFacts *relay);
 /* May it take a place of `size` or `share`? Not when it has never run since the host was started, nothing
- * wants it, and nothing of ours tells of it (a copy of an instance's directory): it must not push out one
- * that runs. */
+ * wants it, and it has nothing of ours (a copy of an instance's directory): it must not push out one that
+ * runs. */
 bool facts_draws(const Config *config, const RelayFacts *relay);
 /* The group of each of the n relays, into ret[]; GROUP_NONE also for those that do not count. */
 void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret);
@@ -175,7 +175,7 @@ const char *facts_proof(const RelayFacts *relay);
 char **facts_notes(const RelayFacts *relay);
 
 /* Is it down so that its turn must wait until it is up again: stopped by somebody, or failed by itself? (Not
- * with a drop-in of ours that is to be replaced: that may be what made it fail.) */
+ * with a drop-in of ours that has to be replaced: that may be what made it fail.) */
 bool facts_down(const RelayFacts *relay);
 
 /* ---- what is to be done, and how it stands ---- */

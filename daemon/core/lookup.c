@@ -38,7 +38,7 @@ static Family family_of_symbols(const ElfSymbol *found)
     return FAMILY_OTHER;
 }
 
-/* Of old glibc the dynamic linker has a malloc of its own, which serves nobody once libc is there. */
+/* Old glibc's dynamic linker has a malloc of its own, which is not used once libc is loaded. */
 static bool is_dynamic_linker(const char *soname)
 {
     return soname && (strncmp(soname, "ld-linux", 8) == 0 || strncmp(soname, "ld64.so", 7) == 0 ||
@@ -264,7 +264,7 @@ static void put_in_order(Lookup *l, Preloads *preloads)
         preloads->items[i].object = find_preload(l, &preloads->items[i]);
         reach(l, preloads->items[i].object);
     }
-    for (size_t i = 0; i < l->n; i++) { /* which grows meanwhile */
+    for (size_t i = 0; i < l->n; i++) { /* which grows in the meantime */
         const ObjectFacts *facts = facts_of(l, l->order[i]);
         STRV_FOREACH (needed, facts ? facts->needed : NULL)
             reach(l, find_needed(l, *needed));
@@ -323,7 +323,7 @@ static size_t choose(const Lookup *l)
 }
 
 /* A file that could not be read and that the dynamic linker asks before the chosen one, or, when libc or
- * nothing was chosen, at any place. libc itself is told well enough by its name. */
+ * nothing was chosen, at any place. libc itself is known well enough by its name. */
 static const char *find_unread(const Lookup *l, size_t chosen)
 {
     const bool glibc = chosen == SIZE_MAX || family_of(l, chosen) == FAMILY_GLIBC;

@@ -4,7 +4,7 @@
  * elsewhere.
  *
  * The order: the program, the entries of LD_PRELOAD, those of /etc/ld.so.preload, then what all of these need
- * (DT_NEEDED), then what that needs, and so on. What is mapped and comes in nowhere was loaded later
+ * (DT_NEEDED), then what that needs, and so on. What is mapped and is not in this order was loaded later
  * (dlopen(3)), or by an /etc/ld.so.preload that has been changed since. It counts as serving malloc when
  * nothing but libc does otherwise: of the latter that is true, and of the former, which serves nobody but
  * itself, none is known that tor would load and that defines malloc. */
@@ -17,11 +17,10 @@
 
 /* What one file says. */
 typedef struct ObjectFacts {
-    bool serves; /* defines malloc, for others, or as the program itself */
-    Family
-        family;   /* whose malloc that is, by other functions beside it; FAMILY_OTHER: of none that we know */
-    bool silent;  /* a program that is linked statically and stripped: it cannot be seen */
-    char *soname; /* NULL: none */
+    bool serves;   /* defines malloc, for others, or as the program itself */
+    Family family; /* whose malloc that is, by other functions beside it; FAMILY_OTHER: an unknown one */
+    bool silent;   /* a program that is linked statically and stripped: it cannot be seen */
+    char *soname;  /* NULL: none */
     char **needed;
 } ObjectFacts;
 
@@ -56,7 +55,7 @@ const PreloadEntry *preloads_system_allocator(const Preloads *preloads);
 char **preloads_not_loaded(const Preloads *preloads);
 
 typedef enum Origin {
-    ORIGIN_LIBC,           /* nobody but glibc */
+    ORIGIN_LIBC,           /* none but glibc */
     ORIGIN_PROGRAM,        /* linked into the program itself */
     ORIGIN_PRELOAD,        /* by LD_PRELOAD */
     ORIGIN_SYSTEM_PRELOAD, /* by /etc/ld.so.preload */
@@ -86,8 +85,8 @@ typedef struct LookupFacts {
 
 /* A mapped file belongs to a preload entry when it is where the entry leads, when its soname or its file name
  * is the entry's, or the file name is the entry's followed by "." and more: libmimalloc.so.2 is a link to
- * libmimalloc.so.2.0, and maps shows the latter. Folders are not compared (an entry may be a bare name or
- * hold $LIB), but the nearest match counts.
+ * libmimalloc.so.2.0, and maps shows the latter. Directories are not compared (an entry may be a bare name or
+ * contain $LIB), but the nearest match counts.
  *
  * A file that could not be read counts as an allocator when it is one by its name (family_of_library()), is
  * in `ours`, or is preloaded and its name contains "malloc". */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The files that a process runs code of, from the text of its /proc/PID/maps (proc(5)), and what their names
- * tell of allocators. Pure. The text may be hostile: lines that are no mapping are passed over. */
+ * say about allocators. Pure. The text may be hostile: lines that are no mapping are passed over. */
 #pragma once
 
 #include "core/util.h"
@@ -43,5 +43,5 @@ void mapped_objects_clear(MappedObjects *objects);
  * kernel thread).
  *
  * The kernel writes a newline in a path as "\012" and nothing else so; a name that holds these four
- * characters, or that ends in " (deleted)" by itself, cannot be told apart (proc(5)). */
+ * characters, or that ends in " (deleted)" by itself, cannot be distinguished (proc(5)). */
 int maps_objects(const char *maps, MappedObjects *ret);

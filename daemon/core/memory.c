@@ -158,7 +158,7 @@ bool memory_adopt(State *s, const char *id)
     bool new_file = !s->config_id || strncmp(s->config_id, id, n) != 0;
     free(s->config_id);
     s->config_id = xstrdup(id);
-    if (new_file) { /* else they are told apart by the build of the library */
+    if (new_file) { /* else they are distinguished by the build of the library */
         memory_clear_refusals(s);
         s->reverted = strv_free(s->reverted);
     }

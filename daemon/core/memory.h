@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What must outlive a crash or a restart of the daemon because the world cannot tell it: who is on its way,
- * what failed and is not tried again, what an operator asked for. Pure; io/state-file reads and writes it. */
+/* What must outlive a crash or a restart of the daemon because it cannot be read back: which relays are in
+ * progress, what failed and is not tried again, what an operator requested. Pure; io/state-file reads and
+ * writes it. */
 #pragma once
 
 #include "core/util.h"
@@ -29,8 +30,8 @@ typedef struct Flight {
  * build are "" for one that was to lose our drop-in. */
 typedef struct Refusal {
     char *relay, *allocator, *build, *reason;
-    bool untouched; /* a gate stopped it before anything was done to the relay: to look again costs nobody
-                       anything, so it is not saved, and forgotten at each reload */
+    bool untouched; /* a gate stopped it before anything was done to the relay: looking again costs nothing,
+                       so it is not saved, and forgotten at each reload */
 } Refusal;
 
 typedef struct State {
@@ -65,9 +66,9 @@ void memory_remove_refusal(State *state, const char *relay, const char *allocato
 void memory_clear_refusals(State *state);
 void memory_clear_untouched(State *state); /* those of relays that nothing was done to */
 
-/* Of a relay that was up when its turn was still to come, and that somebody has stopped since. Nothing is
- * written ahead for it: else a fleet that is stopped in mid-rollout would come up on what nobody has proved.
- * true: that is new. */
+/* For a relay that was up before its turn, and that somebody has stopped since. Nothing is written ahead for
+ * it: else a fleet that is stopped in mid-rollout would come up on what has not been proved. true: that is
+ * new. */
 bool memory_set_waiting(State *state, const char *relay, bool waiting);
 
 /* Whether the relay's drop-in is this installation's work. true: that is new. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the mapping between units, folders and relay names (see the header). Must never let two units share a
- * name, or a name become a path. */
+/* Owns the mapping between units, directories and relay names (see the header). Must never let two units
+ * share a name, or a name become a path. */
 #include "core/relay.h"
 
 #include <assert.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Names of relays and of their units. A name is for people; whatever becomes a file name is made of the unit
- * name, whose characters systemd restricts, so that no name can leave the drop-in folder. Pure.
+ * name, whose characters systemd restricts, so that no name can leave the drop-in directory. Pure.
  *
  * Three things are named alike:
  *
@@ -37,6 +37,6 @@ int relay_name_from_unit(const char *unit_template, const char *unit, char **ret
 /* The shell pattern of all instances: "tor@*.service" of "tor@.service". Owned by the caller. */
 char *relay_unit_pattern(const char *unit_template);
 
-/* The unit of a folder in instances_dir, which is called like the instance. 0; -EINVAL: no instance can be
- * called like that ("a b", "..", ""); -ENAMETOOLONG. */
+/* The unit of a directory in instances_dir, which is named like the instance. 0; -EINVAL: no instance can
+ * have that name ("a b", "..", ""); -ENAMETOOLONG. */
 int relay_unit_of_folder(const char *unit_template, const char *folder, char **ret);

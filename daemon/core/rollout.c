@@ -188,8 +188,8 @@ static void end_item(Rollout *r, Item *i, Step step)
     emit_item(r, NOTE_ENDED, i);
 }
 
-/* Halts, aborts or hands over to a successor: who has been restarted is seen through, and nobody else is
- * restarted. A halt is the strongest word: it is what an operator must hear of. */
+/* Halts, aborts or hands over to a successor: relays already restarted are finished, no others are started. A
+ * halt overrides the others: an operator must hear of it. */
 static void begin_end(Rollout *r, RolloutState end)
 {
     if (rollout_halts(r))
@@ -204,7 +204,7 @@ static void take_back(Rollout *r, Item *i)
     emit_item(r, COMMAND_RESTORE, i);
 }
 
-/* Nobody was touched, so the others go on: no strike. */
+/* No relay was touched, so the others continue: no strike. */
 static void refuse_item(Rollout *r, Item *i, Gate gate)
 {
     i->gate = gate;
@@ -216,8 +216,8 @@ static void fail_item(Rollout *r, Item *i, Gate gate)
     i->gate = gate;
     r->strikes++;
     emit_item(r, NOTE_FAILED_GATE, i);
-    /* A folder that takes no file and a systemd that does not reload are the host's trouble and not this
-     * relay's: no next one. */
+    /* A directory that takes no file and a systemd that does not reload are faults of the host and not of
+     * this relay: no other relay is started. */
     if (gate == GATE_WRITE || gate == GATE_RELOAD || r->strikes >= r->policy.max_failed ||
         !r->policy.put_back)
         begin_end(r, ROLLOUT_HALTED);
@@ -284,7 +284,7 @@ static void on_verified(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
     } else if (e->n_restarts > i->n_restarts) {
         fail_item(r, i, GATE_SETTLE); /* systemd restarted it by itself: it crashed */
     } else if (e->pid != i->pid) {
-        /* Somebody restarted it, and it runs what it should: it settles anew, but not for ever. */
+        /* Somebody restarted it, and it runs what it should: it settles again, but not without end. */
         if (++i->resettled > ROLLOUT_RESETTLE_MAX)
             fail_item(r, i, GATE_SETTLE);
         else
@@ -354,8 +354,8 @@ static void on_written(Rollout *r, Item *i, bool ok)
         i->step = STEP_BACK_RESTARTING;
         emit_item(r, COMMAND_START, i);
     } else {
-        /* Where the new file could not be written, the old one stands; else a disk that takes no file is no
-         * reason to go on. */
+        /* If the new file could not be written, the old one is still there; else a disk that takes no file is
+         * no reason to continue. */
         if (i->gate != GATE_WRITE)
             begin_end(r, ROLLOUT_HALTED);
         end_item(r, i, i->gate == GATE_WRITE ? STEP_FAILED : STEP_LOST);
@@ -420,7 +420,7 @@ static void on_preflight(Rollout *r, const Item *asked, bool ok)
     t->preflight = ok ? PREFLIGHT_OK : PREFLIGHT_REFUSED;
     if (ok)
         return;
-    /* Nobody was touched, so the others go on: a refusal is no strike. */
+    /* No relay was touched, so the others continue: a refusal is no strike. */
     for (size_t n = 0; n < r->n_items; n++) {
         Item *i = &r->items[n];
 
@@ -496,7 +496,7 @@ static size_t pick(const Rollout *r, size_t *picked, size_t limit, Turn turn, si
     return n_picked;
 }
 
-/* Nobody may join while it is under way. */
+/* None may join while it is in progress. */
 static bool goes_alone(const Item *i)
 {
     return i->item.recover || i->canary || turn_of(&i->item) == TURN_UNTOUCHED;
@@ -573,8 +573,8 @@ static void skip_stopped(Rollout *r)
 }
 
 /* The next wave begins when half of the places are free, so that none has to wait for the slowest of the wave
- * before. Never while a reload is out: places that become free meanwhile share the next, and whatever is
- * WRITTEN is in this one. */
+ * before. Never while a reload is pending: places that become free in the meantime share the next, and
+ * whatever is WRITTEN is in this one. */
 static void advance(Rollout *r, RolloutNow now)
 {
     bool waiting = false, busy;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The rollout as a pure state machine: events and the time go in, commands come out. It owns the order of
- * things (waves, canaries, gates, put-backs, halting) and never touches the world: whoever runs it carries
- * each command out and answers with exactly one event. Item indices are those of the array given to
+ * things (waves, canaries, gates, put-backs, halting) and never touches the world: its caller carries out
+ * each command and answers with exactly one event. Item indices are those of the array given to
  * rollout_new().
  *
  * A relay's way:   WRITE → (one RELOAD for all that is written) → CHECK → RESTART → VERIFY → settle → VERIFY
@@ -59,7 +59,7 @@ typedef enum Step {
     STEP_BACK_VERIFYING,
     /* from here on: ended */
     STEP_DONE,
-    STEP_SKIPPED, /* stopped by somebody else, or gone, or recovered but to be moved: not a failure */
+    STEP_SKIPPED, /* stopped by somebody else, or gone, or recovered but still to be moved: not a failure */
     STEP_FAILED,  /* put back, or never touched */
     STEP_LOST,    /* could not be put back, or was left as it is by policy */
     _STEP_MAX,
@@ -101,7 +101,7 @@ typedef enum Proof {
     PROOF_OK,      /* up, and runs what it should */
     PROOF_WRONG,   /* up, runs something else */
     PROOF_FAILED,  /* not up, and not because somebody stopped it */
-    PROOF_STOPPED, /* cleanly stopped: somebody's will */
+    PROOF_STOPPED, /* cleanly stopped: by request */
     PROOF_GONE,    /* the unit does not exist any more */
 } Proof;
 
@@ -161,7 +161,7 @@ typedef enum RolloutState {
     ROLLOUT_RUNNING,
     ROLLOUT_WAITING, /* outside its window */
     ROLLOUT_PAUSED,
-    ROLLOUT_ENDING, /* aborted, halted or superseded: who has been restarted is seen through first */
+    ROLLOUT_ENDING, /* aborted, halted or superseded: relays already restarted are finished first */
     /* from here on: over */
     ROLLOUT_DONE,
     ROLLOUT_HALTED,
@@ -197,7 +197,7 @@ static inline bool rollout_over(const Rollout *r)
 {
     return rollout_state(r) >= ROLLOUT_DONE;
 }
-bool rollout_halts(const Rollout *r); /* it has halted, or will when what is under way has been finished */
+bool rollout_halts(const Rollout *r); /* it has halted, or will when the relays in progress are finished */
 Step rollout_step(const Rollout *r, size_t item);
 Gate rollout_gate(const Rollout *r, size_t item);     /* where it failed; GATE_NONE */
 usec_t rollout_settle(const Rollout *r, size_t item); /* how long it must stay up; a canary perhaps longer */
@@ -207,7 +207,7 @@ size_t rollout_wave_of(const Rollout *r, size_t item); /* in which it went; 0: i
 typedef struct RolloutCounts {
     size_t total;
     size_t done;    /* as planned, and proved */
-    size_t skipped; /* stopped by somebody, gone, or to be planned anew */
+    size_t skipped; /* stopped by somebody, gone, or to be planned again */
     size_t failed;  /* and lost */
 } RolloutCounts;
 RolloutCounts rollout_counts(const Rollout *r);

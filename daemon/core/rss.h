@@ -7,9 +7,9 @@
 /* As fresh as the kernel's counters: from Linux 6.2 on they may lag behind on machines with many cores. */
 typedef struct Memory {
     uint64_t rss;  /* bytes, VmRSS */
-    uint64_t anon; /* bytes, RssAnon; 0 where the kernel does not tell (before Linux 4.5) */
-    uint64_t swap; /* bytes, VmSwap; 0 where the kernel does not tell */
-    uint64_t hwm;  /* bytes, VmHWM: the peak of rss; rss where the kernel does not tell */
+    uint64_t anon; /* bytes, RssAnon; 0 where the kernel does not say (before Linux 4.5) */
+    uint64_t swap; /* bytes, VmSwap; 0 where the kernel does not say */
+    uint64_t hwm;  /* bytes, VmHWM: the peak of rss; rss where the kernel does not say */
 } Memory;
 
 /* From the text of /proc/PID/status; what follows the last of the four lines need not be complete. 0;

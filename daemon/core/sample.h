@@ -27,7 +27,7 @@ usec_t sample_next_beat(usec_t now, usec_t interval);
 void sample_write_row(FILE *f, const Sample *sample);
 
 /* Parses the row at *cursor in text that ends at `end`, without copying: the strings are spans of the text.
- * Made to be fast: 200 relays × 30 days are 8.6 million rows. 1: a row, *cursor after it; 0: no more;
+ * Made to be fast: 200 relays × 30 days are 8.6 million rows. 1: a row, *cursor after it; 0: the end;
  * -EINVAL: malformed, *cursor after that line. */
 typedef struct SampleRow {
     Span relay, group, allocator, version; /* n == 0: none */

@@ -4,7 +4,7 @@
 
 #include <signal.h>
 
-/* systemd sets a unit's root up here before it changes into it; its messages tell paths with that. */
+/* systemd sets up a unit's root here before it changes into it; paths in its messages start with this. */
 #define UNIT_ROOT "/run/systemd/unit-root"
 
 enum { STATUS_EXEC = 203, STATUS_FIRST = 200 };

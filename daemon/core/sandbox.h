@@ -14,5 +14,5 @@ const char *exec_step_to_string(int status);
  * (io/unit-log), which name the path that is missing. */
 char *sandbox_fault(const UnitInfo *end, const char *program, const char *like, const char *log);
 
-/* Does the log tell yet what sandbox_fault() would quote of it? It may come a moment later than the end. */
+/* Does the log already contain what sandbox_fault() would quote? It may come a moment later than the end. */
 bool sandbox_log_complete(const UnitInfo *end, const char *log);

@@ -13,7 +13,7 @@ typedef enum RelayState {
     RELAY_DRIFTED,    /* runs something else than assigned, and nothing will be done about it by itself */
     RELAY_DOWN,    /* systemd wants it up, and it is not: it failed, reached its start limit, or crashes again
                       and    again */
-    RELAY_STOPPED, /* has no process, by somebody's will */
+    RELAY_STOPPED, /* has no process, by request */
     RELAY_OBSERVED, /* in no group */
     RELAY_REVERTED, /* an operator took it out of its group */
     _RELAY_STATE_MAX,

@@ -302,7 +302,7 @@ static int named_time(const char *s, usec_t now, usec_t *ret)
         if (streq(s, names[i].name)) {
             Civil c = day_of(now, names[i].days);
             int r = civil_to_realtime(&c, 0, ret);
-            c.hour = 1; /* where the clocks change at midnight, the day begins at one */
+            c.hour = 1; /* where the clocks change at midnight, the day starts at one */
             return r == -EDOM ? civil_to_realtime(&c, 0, ret) : r;
         }
     return -ENOENT;

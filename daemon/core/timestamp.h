@@ -12,8 +12,8 @@
 int timestamp_parse(const char *s, usec_t now, usec_t *ret);
 
 /* One date and time of a table, n bytes. Of a local time that the clocks show twice the first is taken, but
- * the second when the first lies before `after` (the row before): rows are in order. *ret_offset: did it have
- * a UTC offset? Errors as above. */
+ * the second when the first is before `after` (the row before): rows are in order. *ret_offset: did it have a
+ * UTC offset? Errors as above. */
 int timestamp_parse_row(const char *s, size_t n, usec_t after, usec_t *ret, bool *ret_offset);
 
 /* "48h", "2 days 12h", "90min", "30" (seconds), as systemd.time(7), whole numbers only. 0; -EINVAL; -ERANGE.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What tunables.c and tunables-table.c share, and nobody else needs. */
+/* Shared by tunables.c and tunables-table.c alone. */
 #pragma once
 
 #include "core/util.h"

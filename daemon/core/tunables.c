@@ -344,7 +344,7 @@ static void judge_tcmalloc_value(const Look *l, const Tunable *t)
 
 /* ---- all of them ---- */
 
-/* Whose setting a variable is; FAMILY_OTHER: nobody's that we know, or everybody's. */
+/* The allocator that reads a variable; FAMILY_OTHER: none that we know, or all of them. */
 static Family owner_of(const char *name)
 {
     if (has_prefix(name, MIMALLOC_PREFIX))

@@ -38,7 +38,7 @@ DEFINE_CLEANUP(UnitInfo, unit_info_free)
 
 /* Is the unit masked: linked to /dev/null, so that nothing can start it? */
 bool unit_masked(const UnitInfo *info);
-/* Did somebody stop it, or is just doing so? (not: it failed, or it is on its way up) */
+/* Was it stopped by request, or is it stopping? (not: it failed, or it is starting) */
 bool unit_stopped(const UnitInfo *info);
 /* Does systemd want it up, and it is not: failed, waiting to be started again after a crash, or reloading
  * without a main process (systemd 257 stays so for minutes when a reload of the unit fails)? */

@@ -110,7 +110,7 @@ static inline void strv_freep(char ***strv)
 /* Value of NAME in a strv of NAME=VALUE; the last one wins, as in systemd. NULL when unset. */
 const char *strv_env_get(char *const *strv, const char *name);
 
-/* A piece of a text that somebody else owns; n == 0: nothing. */
+/* A piece of a text that it does not own; n == 0: nothing. */
 typedef struct Span {
     const char *p;
     size_t n;
@@ -119,7 +119,7 @@ typedef struct Span {
 /* Whole-string decimal, no sign, no blanks: 0, -EINVAL or -ERANGE. */
 int parse_u64(const char *s, uint64_t *ret);
 
-/* Length (1 to 4) of the UTF-8 character that `s` begins with; 0 at its end and where it is not valid UTF-8
+/* Length (1 to 4) of the UTF-8 character that `s` starts with; 0 at its end and where it is not valid UTF-8
  * as systemd sees it (no overlong forms, surrogates or noncharacters). */
 size_t utf8_character(const char *s);
 

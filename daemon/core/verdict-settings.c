@@ -96,7 +96,7 @@ char **settings_of_others(const VerdictFacts *f, bool *ret_complete)
     return all;
 }
 
-/* Drop-ins of all folders are read in the order of their file names (systemd.unit(5)); while ours is not
+/* Drop-ins of all directories are read in the order of their file names (systemd.unit(5)); while ours is not
  * among them, its place follows from its name. */
 static bool read_after_own(const SettingFile *file, const SettingFile *own)
 {

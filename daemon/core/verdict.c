@@ -96,7 +96,7 @@ static bool says_what_is_assigned(const VerdictFacts *f, char *const *environmen
     return true;
 }
 
-/* `what` is wrong with the variable `name`, and nobody overrides it: so far nothing has made it right. */
+/* `what` is wrong with the variable `name`, and nothing overrides it: so far nothing has corrected it. */
 static Verdict not_restarted(const VerdictFacts *f, const char *name, const char *what)
 {
     const SettingFile *own = settings_own_file(f);
@@ -119,7 +119,7 @@ static Verdict not_restarted(const VerdictFacts *f, const char *name, const char
 
 /* ---- the library ---- */
 
-/* A newer or older file behind the same link: in the same folder, libmimalloc.so.2.0 for libmimalloc.so.2. */
+/* A newer or older file of the same link: in the same directory, libmimalloc.so.2.0 for libmimalloc.so.2. */
 static bool is_version_of(const char *path, const char *library)
 {
     size_t n = strlen(library);
@@ -127,8 +127,8 @@ static bool is_version_of(const char *path, const char *library)
     return strncmp(path, library, n) == 0 && path[n] == '.' && !strchr(path + n, '/');
 }
 
-/* The library that our drop-in names, be it an earlier file behind the same link: ld.so was told to load
- * nothing else. (Links of quite another name and family cannot be followed back.) */
+/* The library that our drop-in names, perhaps an earlier file of the same link: LD_PRELOAD names nothing
+ * else. (Links of quite another name and family cannot be followed back.) */
 static bool runs_right_library(const VerdictFacts *f, const char *preload)
 {
     const char *path = f->running->path;
@@ -144,7 +144,7 @@ static bool runs_right_library(const VerdictFacts *f, const char *preload)
            f->running->family == family_of_library(f->realpath ? f->realpath : f->library);
 }
 
-/* The allocator that runs, as briefly as it can be told from the one assigned. */
+/* The allocator that runs, as briefly as it can be distinguished from the one assigned. */
 static const char *running_name(const VerdictFacts *f)
 {
     const MappedLibrary *m = f->running;

@@ -15,7 +15,7 @@ typedef enum Cause {
     CAUSE_SECURE,     /* started in secure-execution mode: what we set is ignored */
     CAUSE_REFUSED,    /* the library is there, and must not be used: others than root could change it */
     CAUSE_MISSING,    /* the library is not there (any more); ld.so ignores that silently */
-    CAUSE_DENIED,     /* it is there, the process was told to load it, and did not: AppArmor or a sandbox */
+    CAUSE_DENIED,     /* it exists, LD_PRELOAD names it, and it is not loaded: AppArmor or a sandbox */
     CAUSE_REPLACED,   /* it runs a build of the library that has since been replaced on disk */
     CAUSE_UNREADABLE, /* /proc could not be read: nothing is proved */
     CAUSE_UNKNOWN,    /* runs something else, and nothing above explains it */
@@ -74,13 +74,13 @@ void verdict_clear(Verdict *v);
 
 /* What counts is what the process really has: the right library mapped (and for glibc, none), and the
  * allocator's variables in its environment as assigned, with none left over from an earlier assignment. An
- * override that would only strike at the next restart is no fault yet. An empty LD_PRELOAD equals an unset
- * one.
+ * override that would only take effect at the next restart is no fault yet. An empty LD_PRELOAD equals an
+ * unset one.
  *
- * What explains a fault, the first that holds:
- * 0. what is set is ignored: SECURE; or malloc is linked into the program itself: OVERRIDDEN;
- * 1. the process was told to load the library and has not: MISSING, or DENIED when the file is there;
- * 2. something else decides a variable at every start: OVERRIDDEN, by EnvironmentFile= (read after all
+ * What explains a fault, the first that holds: 0. what is set is ignored: SECURE; or malloc is linked into
+ * the program itself: OVERRIDDEN; 1. LD_PRELOAD names the library and the process has not loaded it: MISSING,
+ * or DENIED when the file is there; 2. something else decides a variable at every start: OVERRIDDEN, by
+ * EnvironmentFile= (read after all
  *    Environment=), by a drop-in that systemd reads after ours, or by UnsetEnvironment=; or, where glibc is
  * assigned, by /etc/ld.so.preload, or the libraries that the program is linked with;
  * 3. the library is not there, or refused: MISSING, REFUSED (a restart would not help);

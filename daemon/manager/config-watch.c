@@ -14,7 +14,7 @@
 /* So long it must stay as it is: most editors and tools save in several steps. */
 #define SETTLED_AFTER (100 * USEC_PER_MSEC)
 #define SETTLED_AFTER_INCOMPLETE (2 * USEC_PER_SEC)
-/* Who writes a file in place and has not closed it may have more to write. */
+/* A file that is open for writing may not be complete yet. */
 #define WRITING_AT_MOST (5 * USEC_PER_SEC)
 #define LINKS_MAX 8
 #define FOLDERS_MAX 256
@@ -37,7 +37,7 @@ struct ConfigWatch {
     uint64_t read;      /* ConfigOnDisk.digest when it was last read */
     uint64_t seen;      /* what it was at the last look */
     usec_t seen_since;  /* monotonic */
-    usec_t write_until; /* monotonic: somebody is writing it; 0: nobody */
+    usec_t write_until; /* monotonic: since when it is open for writing; 0: it is not */
     sd_event_source *timer;
     int error; /* of the last try to watch: logged once */
 };
@@ -60,7 +60,7 @@ static void forget_folders(ConfigWatch *w)
     w->n_folders = 0;
 }
 
-/* The folder of `path`, and its name in *ret_name. */
+/* The directory of `path`, and its name in *ret_name. */
 static char *folder_of(const char *path, const char **ret_name)
 {
     const char *slash = strrchr(path, '/');
@@ -79,7 +79,7 @@ static void add_name(char ***folders, char ***names, char *take_folder, const ch
         strv_push(names, xstrdup(name));
 }
 
-/* What the link at `path`, which is in `folder`, leads to; NULL: it is none. */
+/* The target of the link at `path`, which is in `folder`; NULL: it is not a link. */
 static char *link_target(const char *path, const char *folder)
 {
     char target[PATH_MAX];
@@ -90,8 +90,8 @@ static char *link_target(const char *path, const char *folder)
     return *target == '/' ? xstrndup(target, (size_t)n) : xasprintf("%s/%.*s", folder, (int)n, target);
 }
 
-/* Where something of that path may change: its folder, or as much of it as there is, and those of links that
- * it is. */
+/* The directories in which a part of that path may change: its own, or as much of it as exists, and those of
+ * its links. */
 static void add_path(char ***folders, char ***names, const char *path)
 {
     char *at = xstrdup(path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Notices that the configuration on disk is not what was last read: by inotify(7), and whenever somebody asks
- * for a look, so that no save is missed. Reports config_saved once what is there stays as it is for a moment
- * and nobody is writing it; what is the same text again, is no save. */
+/* Notices that the configuration on disk is not what was last read: by inotify(7), and whenever it is asked
+ * to look, so that no save is missed. Reports config_saved when the file has not changed for a moment and is
+ * not open for writing; the same text again is not a save. */
 #pragma once
 
 #include "manager/model.h"
@@ -11,7 +11,7 @@ ConfigWatch *config_watch_free(ConfigWatch *w);
 
 /* It is about to be read: what is there now is no news any more, whatever comes of it. */
 void config_watch_read(ConfigWatch *w);
-void config_watch_start(ConfigWatch *w); /* begins to watch; m->event is there */
+void config_watch_start(ConfigWatch *w); /* starts watching; m->event exists */
 void config_watch_look(ConfigWatch *w);  /* soon */
 /* Is what is on disk not what was read last? */
 bool config_watch_changed(const ConfigWatch *w);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The drop-in of a relay in a rollout: written, and put back from what is kept until then. Each function
- * tells whether it came to be; the reason is the item's. */
+ * returns whether it succeeded; the reason is in the item. */
 #include "manager/relay.h"
 #include "manager/run-item.h"
 

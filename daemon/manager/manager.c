@@ -151,7 +151,7 @@ static int on_replan(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-/* A fact has changed: who asks for the plan before then gets a new one. */
+/* A fact has changed: a request for the plan before then gets a new one. */
 static void plan_soon(Manager *m)
 {
     m->plan = plan_free(m->plan);
@@ -199,7 +199,7 @@ static void on_unit_changed(void *userdata, const char *unit)
 }
 
 /* Units come and go all the time on a busy host, and a list of unit files costs systemd a walk through its
- * folders: only what may be a relay is worth it. */
+ * directories: only what may be a relay is worth it. */
 static void on_units_changed(void *userdata, const char *unit)
 {
     Manager *m = userdata;
@@ -344,8 +344,8 @@ int manager_reload(Manager *m)
     m->status = NULL;
     int r = load_config(m, &setup);
     if (r >= 0 && m->run) {
-        /* What is under way was begun by the old file and is ended by it; then all is planned anew from what
-         * is true. */
+        /* Relays in progress were started under the old file and are finished under it; then everything is
+         * planned again from the state at that time. */
         bool same = !m->next_setup && streq(setup->id, m->setup->id);
 
         setup_free(m->next_setup);
@@ -364,7 +364,7 @@ int manager_reload(Manager *m)
 }
 
 /* Reloads when a library of the configuration was installed, removed or replaced since, or when others can
- * change it now, or no more. */
+ * change it now, or can no longer. */
 static void check_libraries(Manager *m)
 {
     char *stamp = setup_changed(m->setup);
@@ -374,7 +374,7 @@ static void check_libraries(Manager *m)
         return;
     }
     free(m->tried_stamp);
-    m->tried_stamp = stamp; /* once, even if the file is refused meanwhile */
+    m->tried_stamp = stamp; /* once, even if the file is refused in the meantime */
     eventlog_line(LOG_INFO, "A library, or who can change it, has changed; checking all of them again.");
     (void)manager_reload(m);
 }
@@ -413,7 +413,7 @@ static void on_relay_changed(Relay *relay, bool was_up)
         relays_scan(m); /* it may take a place now, or not any more */
     run_unit_changed(relay);
     note_stopped(relay, was_up);
-    /* It has mapped what is there now, so that is what it is to be called by. */
+    /* It has mapped what is on disk now, so it is named after that. */
     if (relay_up(relay) && process_is_new(relay->facts.process.started, loop_realtime()))
         m->look_at_libraries = true;
     plan_soon(m);
@@ -474,7 +474,7 @@ static void on_run_over(Manager *m)
         relays_assign(m);
         relays_scan(m);
     }
-    manager_plan(m); /* what has changed meanwhile, and relays that came */
+    manager_plan(m); /* what has changed in the meantime, and new relays */
 }
 
 /* Before relays are proved by them. */
@@ -541,7 +541,7 @@ int manager_abort(Manager *m)
 {
     if (!m->run)
         return -ENOENT;
-    /* Now, and not when what is under way has been finished: neither a crash nor a new plan may undo it. */
+    /* Now, and not after the relays in progress are finished: neither a crash nor a new plan may undo it. */
     if (m->state->hold != HOLD_HALTED) {
         memory_hold(m->state, HOLD_ABORTED, NULL);
         (void)memory_save(m);

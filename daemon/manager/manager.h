@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The daemon's middle: owns the event loop, the bus, the configuration in force, the table of relays and the
- * rollout under way, and conducts what follows from what. It decides nothing that core decides, and touches
+ * rollout in progress, and conducts what follows from what. It decides nothing that core decides, and touches
  * the world only through io. See manager/model.h for its parts. */
 #pragma once
 
@@ -23,8 +23,9 @@ void manager_plan(Manager *m);
 /* ---- what operators ask for ---- */
 
 void manager_pause(Manager *m);
-int manager_resume(Manager *m); /* goes on; unless it was paused, what failed is tried again. -ENOENT: nothing
-                                   is held, and nothing failed */
-int manager_abort(Manager *m);  /* -ENOENT: no rollout under way */
+int manager_resume(Manager *m); /* continues; unless it was paused, what failed is tried again. -ENOENT:
+                                 * nothing
+                                 *                                    is held, and nothing failed */
+int manager_abort(Manager *m);  /* -ENOENT: no rollout in progress */
 int manager_revert(Manager *m, char *const *relays,
                    size_t *ret_n); /* none named: all. -ENOENT: no such relay */

@@ -17,8 +17,8 @@
  *   sampler.c    measures the relays
  *   manager.c    conducts: start, bus, reload, stop, and what follows from what the parts report
  *
- * A part calls those that stand before it in this list, and reports to manager.c by `reports`. bus/ stands
- * above all of them and is told by `view`. */
+ * A part calls those before it in this list, and reports to manager.c by `reports`. bus/ is above all of them
+ * and is notified by `view`. */
 #pragma once
 
 #include "core/facts.h"
@@ -51,7 +51,7 @@ typedef struct Setup { /* replaced as a whole by a reload */
 struct Relay {
     Manager *manager;
     RelayFacts facts;
-    bool found;        /* by the scan under way */
+    bool found;        /* by the scan in progress */
     unsigned standing; /* when the groups were last formed: 1 it counts, 2 and draws; else 0 */
 
     /* its unit */
@@ -60,7 +60,7 @@ struct Relay {
     bool refresh_again;
     bool unread;      /* reading its unit failed; it is tried again */
     bool look_again;  /* what is read next is proved even if it says nothing new */
-    bool read_by_run; /* an operation of the rollout is under way, which ends by reading its unit */
+    bool read_by_run; /* an operation of the rollout is in progress, which ends by reading its unit */
 
     /* its process */
     Process *process;       /* NULL: none, or not active */
@@ -73,10 +73,10 @@ struct Relay {
 
     /* how it stands */
     RelayState state;
-    RelayState shown; /* what the bus was last told, and the properties with it */
+    RelayState shown; /* what was last sent to the bus, and the properties with it */
     char *shown_properties;
 
-    /* the rollout under way, as far as it concerns this relay */
+    /* the rollout in progress, as far as it concerns this relay */
     size_t run_item;        /* its index there; SIZE_MAX: it is not in it */
     Step step;              /* with a run_item */
     const char *run_reason; /* why it failed; belongs to the rollout; NULL */
@@ -98,7 +98,7 @@ typedef struct ManagerReports {
     void (*table_read)(Manager *m);     /* systemd and the directories were looked through */
     void (*table_complete)(Manager *m); /* the same for the first time, and every unit was read */
     void (*plan_outdated)(
-        Manager *m); /* what the rollout under way is doing is not what the table asks for any more */
+        Manager *m); /* what the rollout in progress is doing is no longer what the table asks for */
     void (*run_moved)(Manager *m); /* the rollout has come further */
     void (*run_over)(Manager *m);  /* not from within the rollout's own calls */
     void (*sampled)(Manager *m);
@@ -129,14 +129,14 @@ struct Manager {
     sd_event_source *instances_watch, *clock_watch;
     bool ready; /* READY=1 was sent */
     bool stopping;
-    bool bus_lost;          /* and nobody found on it since */
+    bool bus_lost;          /* and nothing found on it since */
     char *status;           /* what systemd was last shown */
     bool scanned;           /* the table is complete */
-    bool look_at_libraries; /* before the next plan: a process has begun, and may have mapped other ones */
+    bool look_at_libraries; /* before the next plan: a process has started, and may have mapped other ones */
     bool look_at_groups;    /* the configuration is new: say which groups take no relay */
     /* what is in force */
     Setup *setup;
-    Setup *next_setup; /* comes into force when the rollout under way has ended; NULL */
+    Setup *next_setup; /* comes into force when the rollout in progress is over; NULL */
     char *tried_stamp; /* of the libraries, when they were last found changed */
     ConfigWatch *config_watch;
     char *config_error; /* problems of the last refused file; NULL */
@@ -152,7 +152,7 @@ struct Manager {
     char **scan_units, **scan_files;
     bool scan_again, scan_done, table_changed;
     usec_t looked_again;       /* monotonic: when all units were last read again; 0: never */
-    bool look_again_after_run; /* systemd read all unit files for the rollout under way */
+    bool look_again_after_run; /* systemd read all unit files for the rollout in progress */
     unsigned scan_failures;    /* in a row */
     int instances_error, dropins_error, watch_error; /* of the last try: each is logged once */
     /* the rollout */
@@ -162,7 +162,7 @@ struct Manager {
     char *last_reason;
     RunCounts last_counts;
     usec_t run_started;    /* realtime */
-    usec_t not_before;     /* monotonic: no rollout begins earlier */
+    usec_t not_before;     /* monotonic: no rollout starts earlier */
     int metrics_error;     /* of the last write */
     uint64_t n_preflights; /* started so far */
     /* the view */

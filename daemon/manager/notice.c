@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is told of a rollout (journal) and remembered of it (state): nothing here changes its course. */
+/* What is logged of a rollout (journal) and remembered of it (state): nothing here changes its course. */
 #include "manager/memory.h"
 #include "manager/plan.h"
 #include "manager/relay.h"
@@ -49,8 +49,8 @@ static char *first_failure(const Run *run)
 }
 
 /* What must not be tried again. A disk or a reload that fails is the host's trouble, and not this relay's
- * with this library. But one that an operator reverts would be tried again at once, a halt or not, and so for
- * ever. */
+ * with this library. But one that an operator reverts would be tried again at once, with or without a halt,
+ * without end. */
 static void remember_failure(RunItem *i, Gate gate)
 {
     Manager *m = i->run->manager;

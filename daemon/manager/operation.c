@@ -68,7 +68,7 @@ static bool past_deadline(const RunItem *i)
     return loop_monotonic(i->run->manager) >= i->deadline;
 }
 
-/* The same after an answer that was an error: while systemd is not there at all, it is nobody's failure. */
+/* The same after an answer that was an error: while systemd is not there at all, no relay has failed. */
 static bool gave_up(const RunItem *i, int error)
 {
     return error != -ENOTCONN && past_deadline(i);
@@ -273,9 +273,9 @@ static Proof proof_of_before(RunItem *i)
                : PROOF_WRONG;
 }
 
-/* Is the unit on its way to another state? A job of somebody's counts, too: its end is what tells. A relay
- * that crashed and waits for systemd to start it again is not: that is a failure, unless it is being put
- * back or did so before its turn. */
+/* Is the unit on its way to another state? A job that others requested counts, too: its end shows the result.
+ * A relay that crashed and waits for systemd to start it again is not: that is a failure, unless it is being
+ * put back or did so before its turn. */
 static bool on_its_way(const RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
@@ -286,10 +286,9 @@ static bool on_its_way(const RunItem *i)
                                                  !streq_null(info->sub_state, "auto-restart"));
 }
 
-/* Our restart has set systemd's count to 0, unless the unit was waiting to be started again (then it goes on
- * counting): what is there at the first look came after it, and without anybody's doing. What is added while
- * it settles, core/rollout sees.
- */
+/* Our restart has set systemd's count to 0, unless the unit was waiting to be started again (then it
+ * continues counting): what is there at the first look came after it, and by no request. What is added while
+ * it settles, core/rollout sees. */
 static bool crashed_since_restart(const RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
@@ -316,7 +315,7 @@ static void verify_looked(RunItem *i)
         Proof proof = back ? proof_of_before(i) : proof_of_assigned(i);
 
         i->was_down = false;
-        if (proof == PROOF_OK && !back) { /* what was said when it was too young */
+        if (proof == PROOF_OK && !back) { /* the reason logged when it was too new */
             item_set_reason(i, NULL);
         }
         if (proof == PROOF_WRONG && facts_too_new(&host, &i->relay->facts))
@@ -359,8 +358,8 @@ static void answer_checked(RunItem *i, bool ok)
     run_send(i->run, (RolloutEvent){ .kind = EVENT_CHECKED, .item = i->index, .ok = ok });
 }
 
-/* What systemd has loaded now is what the relay would be started with: something else may have been lying
- * there that nobody had loaded before. */
+/* What systemd has loaded now is what the relay would be started with: there may have been something else on
+ * disk that was not loaded before. */
 static void on_check_read(void *userdata, int error, const char *message, UnitInfo *info)
 {
     RunItem *i = userdata;
@@ -442,7 +441,7 @@ void operation_bus_back(RunItem *i)
 {
     if (i->operation == OPERATION_NONE)
         return;
-    i->deadline = unit_deadline(i); /* the time without systemd was nobody's fault */
+    i->deadline = unit_deadline(i); /* the time without systemd does not count */
     if (i->call)
         return;
     free(i->job); /* a signal of its end may be lost */

@@ -31,7 +31,8 @@ bool plan_prove_new(Manager *m)
         const ProcessFacts *process = &relay->facts.process;
         const bool is_new = process->pid != 0 && process_is_new(process->started, host.now);
 
-        /* Once more when it is not new any more: what it has mapped since, no change of its unit tells. */
+        /* Once more when it is no longer new: what it has mapped since is not announced by any change of its
+         * unit. */
         if (!relay->is_new && !is_new)
             continue;
         relay_prove(relay);

@@ -110,7 +110,7 @@ static char *judge_confined(const Preflight *p, const char *text, const UnitInfo
     if (strstr(text, "loadable=no"))
         return xasprintf("AppArmor profile %s of %s does not let it load %s: %s", p->profile,
                          p->relay->facts.unit, library, why);
-    if (!strstr(text, "loadable=yes")) /* no verdict: the canary will tell */
+    if (!strstr(text, "loadable=yes")) /* no verdict: the canary will show it */
         eventlog_line(LOG_WARNING, "Cannot test %s under AppArmor profile %s: %s.", library, p->profile, why);
     return NULL;
 }
@@ -190,7 +190,7 @@ static void on_end(void *userdata, int error, const char *message, UnitInfo *tak
     (void)message;
     p->call = NULL;
     if (error == -ENOTCONN) {
-        close_try(p); /* all is started anew when the bus is back */
+        close_try(p); /* all is started again when the bus is back */
         return;
     }
     if (error == 0 && end->active != ACTIVE_INACTIVE && end->active != ACTIVE_FAILED) {
@@ -271,7 +271,7 @@ static void on_started(void *userdata, int error, const char *message, const cha
     (void)job;
     p->call = NULL;
     if (error == -ENOTCONN)
-        close_try(p); /* all is started anew when the bus is back */
+        close_try(p); /* all is started again when the bus is back */
     else if (error < 0)
         answer(p, xasprintf("the preflight could not be started: %s", message ? message : strerror(-error)));
 }

@@ -268,7 +268,7 @@ void relay_unit_changed(Relay *relay)
     if (!m->systemd || relay->read_by_run)
         return;
     if (relay->refresh) {
-        relay->refresh_again = true; /* the answer that is under way may be older than this */
+        relay->refresh_again = true; /* the pending answer may be older than this */
         return;
     }
     int r = systemd1_get_unit(m->systemd, relay->facts.unit, on_refreshed, relay, &relay->refresh);

@@ -11,7 +11,7 @@
 #include <syslog.h>
 
 #define SCAN_DELAY (200 * USEC_PER_MSEC)
-#define SCAN_DELAY_IN_RUN (5 * USEC_PER_SEC) /* each of its reloads announces all units anew */
+#define SCAN_DELAY_IN_RUN (5 * USEC_PER_SEC) /* each of its reloads announces all units again */
 #define SCAN_RETRY (2 * USEC_PER_SEC)
 #define LOOK_AGAIN_INTERVAL (5 * USEC_PER_SEC) /* while others reload systemd without end */
 
@@ -77,8 +77,8 @@ static void add_instances(Manager *m)
     if (e < 0 && e != m->instances_error)
         eventlog_line(LOG_WARNING, "Cannot read %s: %s.", m->setup->config->instances_dir, strerror(-e));
     m->instances_error = e;
-    /* A folder that cannot be read for a moment must not make relays vanish, and others change their groups.
-     */
+    /* A directory that cannot be read for a moment must not remove relays from the table, and so change the
+     * groups of others. */
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *relay = m->relays[i];
 

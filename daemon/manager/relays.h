@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of relays: which there are, and which group takes them. A relay is there when systemd has its
- * unit loaded or knows a unit file of its own, when it has a directory among the instances, or when a drop-in
- * of ours lies for it. */
+ * unit loaded or knows a unit file of its own, when it has a directory among the instances, or when there is
+ * a drop-in of ours for it. */
 #pragma once
 
 #include "manager/model.h"
@@ -9,17 +9,17 @@
 Relay *relays_find(Manager *m, const char *name);
 Relay *relays_find_unit(Manager *m, const char *unit);
 
-void relays_scan(Manager *m); /* looks for relays anew; debounced */
+void relays_scan(Manager *m); /* looks for relays again; debounced */
 /* systemd has read all unit files again: reads and proves all that it says, paced. `by_run`: for the rollout
- * under way, which reads what it moves by itself; the others wait for its end. */
+ * in progress, which reads what it moves by itself; the others wait for its end. */
 void relays_look_again(Manager *m, bool by_run);
 void relays_watch_instances(Manager *m);
 void relays_check_scanned(Manager *m);            /* one more unit was read: is the table complete now? */
 bool relays_standing_changed(const Relay *relay); /* since the groups were last formed */
 void relays_drop_vanished(Manager *m); /* those that the last look did not find, and no rollout holds */
 
-/* Groups by the configuration in force, then proves all. Relays in the rollout under way keep what they have
- * until it has ended; if theirs would change, the plan is outdated. */
+/* Groups by the configuration in force, then proves all. Relays in the rollout in progress keep what they
+ * have until it is over; if theirs would change, the plan is outdated. */
 void relays_assign(Manager *m);
 void relays_prove_all(Manager *m);
 void relays_verify(Manager *m); /* drop-ins on disk, too */

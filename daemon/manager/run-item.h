@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The inside of the rollout under way, shared by the files that carry it out: run.c (the commands), file.c
- * (drop-ins), operation.c (restarts and proofs), notice.c (what is logged and remembered of it). Nobody else
- * includes this. */
+/* The inside of the rollout in progress, shared by the files that carry it out: run.c (the commands), file.c
+ * (drop-ins), operation.c (restarts and proofs), notice.c (what is logged and remembered of it). No other
+ * file includes this. */
 #pragma once
 
 #include "manager/preflight.h"
@@ -30,13 +30,13 @@ typedef struct RunItem {
     char *reason;     /* why it failed */
     char *unit_log;
     Preflight *preflight;
-    bool preflight_again; /* the bus went while it was under way */
-    /* the operation under way */
+    bool preflight_again; /* the bus was lost while it was in progress */
+    /* the operation in progress */
     Operation operation;
     Systemd1Call *call;
     sd_event_source *timer;
     usec_t deadline;
-    char *job;       /* object path, once systemd has told it */
+    char *job;       /* object path, once systemd has sent it */
     char *early_job; /* a job of its unit that ended before we knew ours */
     JobResult early_result;
     bool asked;          /* systemd may have been asked for it */
@@ -45,7 +45,7 @@ typedef struct RunItem {
     uint32_t
         n_restarts; /* then: systemd does not count from 0 again for a unit that waits to be started again */
     bool crashing;  /* then it crashed again and again with a drop-in of ours: that is no way back */
-    bool failed_up; /* it was up when it failed: whoever it is that stops it then, we did not */
+    bool failed_up; /* it was up when it failed: if it is stopped then, that was not us */
 } RunItem;
 
 struct Run {
@@ -69,7 +69,7 @@ void run_send(Run *run, RolloutEvent e);
 
 /* Also shown as the relay's; NULL: none. */
 void item_set_reason(RunItem *i, char *take_reason);
-/* While it is put back, what goes wrong is told behind what went wrong before. */
+/* While it is put back, what goes wrong is appended to what went wrong before. */
 void item_add_reason(RunItem *i, char *take_reason);
 /* Its allocator for people: "jemalloc", or "the settings of its own unit". */
 const char *item_allocator_name(const RunItem *i);
@@ -87,8 +87,8 @@ void operation_bus_back(RunItem *i);
 /* ---- notice.c ---- */
 void notice_wave(Run *run, const RolloutCommand *c);
 void notice_failed_gate(Run *run, const RolloutCommand *c);
-/* The preflight of `asked` refuses it, and all that share its allocator and sandbox: told and remembered.
- * Where no relay is left for which the allocator may do, it is the allocator that is refused. */
+/* The preflight of `asked` refuses it, and all that share its allocator and sandbox: logged and remembered.
+ * When no relay is left that could use the allocator, the allocator itself is refused. */
 void notice_refused(RunItem *asked, const char *reason);
 void notice_ended(Run *run, const RolloutCommand *c);
 void notice_over(Run *run);

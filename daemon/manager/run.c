@@ -32,7 +32,7 @@ uint64_t run_id(const Manager *m)
     return m->state->rollout_id;
 }
 
-/* Sentences of ours go on behind it, and systemd's words may be of any length. */
+/* Our own sentences follow it, and systemd's words may be of any length. */
 static char *shortened(char *take_text)
 {
     size_t n = strlen(take_text), end = 0;
@@ -354,7 +354,7 @@ static bool needs_recovery(const Relay *relay)
     return info && info->exists && (info->active == ACTIVE_DEACTIVATING || !unit_stopped(info));
 }
 
-/* Flights of relays that need nothing any more; of one that is too young to be judged, nobody knows yet. */
+/* Removes the flights of relays that need nothing any more; one that is too new cannot be judged yet. */
 static int end_flights(Manager *m)
 {
     size_t before = m->state->n_flights;
@@ -369,8 +369,8 @@ static int end_flights(Manager *m)
     return before == m->state->n_flights ? 0 : memory_save(m);
 }
 
-/* While the rollout is halted or aborted, what an operator reverts goes on; while it is paused, nothing does.
- */
+/* While the rollout is halted or aborted, what an operator reverts continues; while it is paused, nothing
+ * does. */
 static bool on_hold(const Relay *relay)
 {
     Hold hold = relay->manager->state->hold;
@@ -536,7 +536,7 @@ const char *run_reason(const Manager *m)
 {
     bool over = !m->run || rollout_over(m->run->rollout);
 
-    /* A revert goes on in spite of a halt, and what failed before it is no news of it. */
+    /* A revert continues in spite of a halt, and what failed before it is not reported again. */
     if (!over && rollout_state(m->run->rollout) != ROLLOUT_ENDING)
         return "";
     const char *reason = m->state->hold_reason ? m->state->hold_reason : over ? m->last_reason : NULL;

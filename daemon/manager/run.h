@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The rollout under way: carries out the commands of core/rollout and answers each with one event. It decides
- * nothing of the rollout's order. */
+/* The rollout in progress: carries out the commands of core/rollout and answers each with one event. It
+ * decides nothing of the rollout's order. */
 #pragma once
 
 #include "manager/model.h"
@@ -15,15 +15,15 @@ void run_unit_changed(Relay *relay);
 void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result);
 bool run_reloads(const Manager *m); /* is systemd reading all unit files because the rollout asked for it? */
 void run_forget_bus(Manager *m);
-void run_bus_back(Manager *m); /* what was under way when the bus went is asked again */
+void run_bus_back(Manager *m); /* what was in progress when the bus was lost is requested again */
 const Rollout *run_rollout(const Run *run);
 uint64_t run_id(const Manager *m);
-/* "idle", "running", "waiting", "paused", "ending" (what is under way is seen through, nothing else begins),
- * "halted", "aborted": of the rollout under way, or of what holds the next. */
+/* "idle", "running", "waiting", "paused", "ending" (relays in progress are finished, no others are started),
+ * "halted", "aborted": of the rollout in progress, or of what holds the next. */
 const char *run_word(const Manager *m);
 const char *run_reason(const Manager *m); /* why it ended or ends, or the last one did; "" while one goes */
-RunCounts run_counts(const Manager *m);   /* of the rollout under way, else of the last one */
+RunCounts run_counts(const Manager *m);   /* of the rollout in progress, else of the last one */
 usec_t run_ends(const Manager *m);        /* estimate, realtime; 0: none */
-/* The wave of a new plan, counted as the rollout under way counts: that of the relay's turn in it, or, when
- * it is not in it, one behind its end. 0 stays: no turn. */
+/* The wave of a new plan, counted as the rollout in progress counts: that of the relay's turn in it, or, when
+ * it is not in it, one after its end. 0 stays: no turn. */
 size_t run_plan_wave(const Relay *relay, size_t planned);

@@ -129,10 +129,11 @@ static void write_metrics(Manager *m)
         _cleanup_(freep) char *sentence = metrics_failure(path, e);
         eventlog_line(LOG_WARNING, "Metrics: %s.", sentence);
     }
-    m->metrics_error = e; /* told once, not every minute */
+    m->metrics_error = e; /* logged once, not every minute */
 }
 
-/* Prometheus would take its last numbers for the present ones for ever; without it their series end. */
+/* Prometheus would take its last numbers for the current ones without end; without the file their series end.
+ */
 static void remove_metrics(Manager *m)
 {
     if (!m->state->metrics)
@@ -159,7 +160,7 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
     sample_all(m);
     write_metrics(m);
     m->reports->sampled(m);
-    source = m->sampling; /* a reload makes it anew */
+    source = m->sampling; /* a reload makes it again */
     int r = sd_event_source_set_time(source, next_beat(m));
     return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

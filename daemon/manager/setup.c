@@ -95,7 +95,7 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
 {
     _cleanup_(setup_freep) Setup *s = xcalloc(1, sizeof(*s));
     _cleanup_(problems_clear) Problems problems = { 0 };
-    /* Who is not root, as in a test, has nothing that others would want. */
+    /* A daemon that is not root, as in a test, has nothing that others would want. */
     int r = geteuid() == 0 ? config_file_load_judged(path, path, &problems, NULL, &s->config)
                            : config_file_load(path, &problems, &s->config);
 

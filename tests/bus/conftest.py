@@ -64,7 +64,7 @@ class World:
         self.address = self.bus_process.stdout.readline().strip().split(",")[0]
 
     def restart_bus(self):
-        """The bus goes with everything that is under way on it; systemd comes back to the new one by itself."""
+        """The bus disappears with everything in progress on it; systemd comes back to the new one by itself."""
         self.bus_process.kill()
         self.bus_process.wait()
         (self.path / "bus").unlink(missing_ok=True)

@@ -130,7 +130,7 @@ class Unit:
 
 
 class Transient:
-    """A transient unit: a program that runs or has ended, or one that systemd itself gave up before (status 226, say)."""
+    """A transient unit: a program that runs or has exited, or one that systemd itself gave up before (status 226, say)."""
 
     def __init__(self, program=None, status=None):
         self.program, self.status = program, status
@@ -428,7 +428,7 @@ class Fake:
         def run():
             try:
                 what()
-            except dbus.DBusException as e:  # an answer for a connection that has been closed meanwhile
+            except dbus.DBusException as e:  # an answer for a connection that has been closed in the meantime
                 print(f"lost: {e}", file=sys.stderr)
             return False
 

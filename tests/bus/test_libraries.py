@@ -11,7 +11,7 @@ import pytest
 from conftest import wait_until
 from test_jobs import begin, restarts
 from test_relays import samples, sampling
-from test_wishes import relay_property
+from test_operator import relay_property
 
 INSTALLED = pathlib.Path(f"/usr/lib/{os.uname().machine}-linux-gnu")
 GARBAGE = b"no library any more"
@@ -28,7 +28,7 @@ def configure(world, library, relays):
 
 
 def test_library_that_changes_beside_a_bad_file_is_looked_at_once(world):
-    """It is found with a sample; the file that is refused meanwhile must not make each sample find it anew."""
+    """It is found with a sample; the file that is refused in the meantime must not make each sample find it again."""
     begin(world, "a")
     with world.config.open("a") as f:
         f.write(f'allocators = {{ own = {{ library = "{world.path}/libown.so"; }}; }};\n')

@@ -139,7 +139,7 @@ def test_systemd_takes_no_reload_for_long(world):
 
 @pytest.mark.slow
 def test_systemd_away_for_longer_than_the_unit_allows(world):
-    """Nobody can be asked meanwhile: that is not the relay's failure."""
+    """systemd cannot be asked in the meantime: that is not the relay's failure."""
     begin(world, "a", "b")
     for relay in "ab":
         world.do("timeout", unit=f"tor@{relay}.service", usec=100_000)
@@ -153,7 +153,7 @@ def test_systemd_away_for_longer_than_the_unit_allows(world):
 
 @pytest.mark.slow
 def test_start_that_goes_on_after_systemd_was_away_for_longer_than_the_unit_allows(world):
-    """Its time begins anew: nobody could see what it did meanwhile."""
+    """Its time starts again: what it did in the meantime could not be seen."""
     begin(world, "a", "b")
     for relay in "ab":
         world.do("timeout", unit=f"tor@{relay}.service", usec=100_000)

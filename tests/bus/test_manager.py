@@ -1,4 +1,4 @@
-"""Reloads of systemd, owners of names, lost buses, and an operator's wishes."""
+"""Reloads of systemd, owners of names, lost buses, and an operator's requests."""
 import os
 import subprocess
 
@@ -77,7 +77,7 @@ def test_pause_resume_abort(world):
     world.start()
     wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
     world.manager("Pause")
-    wait_until(lambda: world.states()["a"] == "ok", "what is under way is finished")
+    wait_until(lambda: world.states()["a"] == "ok", "relays in progress are finished")
     assert world.property("Rollout") == "paused" and restarts(world, "b") == (0, 0)
     # What is left has the waves of this rollout, not of a new one.
     assert [(p[0], p[1]) for p in world.manager("Plan")] == [(2, "b"), (3, "c")]

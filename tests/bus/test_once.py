@@ -36,7 +36,7 @@ def test_relay_in_a_restart_of_its_own_before_its_turn(world):
     world.start()
     wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
     world.do("set", unit="tor@b.service", values={"active": "activating", "sub": "auto-restart", "result": "exit-code", "n_restarts": 4})
-    world.script("b", {"n_restarts": 4})  # systemd has nothing to restart, and goes on counting
+    world.script("b", {"n_restarts": 4})  # systemd has nothing to restart, and continues counting
     wait_until(lambda: restarts(world, "b")[0] == 1, "its turn")
     world.do("crash", unit="tor@b.service")  # comes up by itself, with the new file
     world.wait_said("Rollout 1 finished: 2 done, 0 failed")
@@ -71,7 +71,7 @@ def test_process_that_is_about_to_be_executed_is_not_judged(world):
 
 
 def test_foreign_file_in_the_place_of_one_that_is_to_go(world):
-    """After a crash: it runs with a file of ours that somebody has replaced by his own meanwhile."""
+    """After a crash: it runs with a file of ours that somebody has replaced by his own in the meantime."""
     begin(world, "a")
     world.start()
     world.wait_said("Rollout 1 finished: 1 done")
@@ -102,7 +102,7 @@ def test_relay_that_cannot_be_reverted_is_not_restarted_for_ever(world):
     stays(world, lambda: restarts(world, "a") == (2, 1))
     assert world.states()["a"] == "failed"
     world.do("forget-scripts")
-    world.manager("Revert", ["a"])  # the operator has mended it
+    world.manager("Revert", ["a"])  # the operator has fixed it
     world.wait_said("Rollout 3 finished: 1 done")
     assert world.states() == {"a": "reverted", "b": "ok"}
 

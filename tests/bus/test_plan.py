@@ -197,7 +197,7 @@ def what_happened(before, after):
 
 
 def settled(world):
-    """Nothing goes on, and nothing is about to: a relay that is just being restarted is in no plan."""
+    """Nothing is in progress, and nothing is about to start: a relay that is just being restarted is in no plan."""
     rollouts = world.property("RolloutID")
     quiet = world.property("Rollout") == "halted" or (
         world.property("Rollout") == "idle" and all(row[2] == "refused" for row in world.manager("Plan")))

@@ -366,7 +366,7 @@ def test_instances_that_cannot_be_read_for_a_moment(world):
 
 @pytest.mark.parametrize("active, sub, job", [("inactive", "dead", 7), ("activating", "start", 0), ("deactivating", "stop-sigterm", 0)])
 def test_relay_that_comes_or_goes_is_planned_when_it_has_come(world, active, sub, job):
-    """A file that is written meanwhile would be taken for that of a stopped relay: never restarted, or too late."""
+    """A file that is written in the meantime would be taken for that of a stopped relay: never restarted, or too late."""
     begin(world, "a", "b")
     world.do("set", unit="tor@b.service", values={"active": active, "sub": sub, "job": job})
     world.start()

@@ -121,7 +121,7 @@ def test_invalid_file_is_told_once(world):
     assert world.property("ConfigChanged") == 0
     world.config.touch()
     by_rename(world.config, text(world, 2))
-    wait_until(lambda: loads(world) == [1, 2], "the mended file", 3)
+    wait_until(lambda: loads(world) == [1, 2], "the fixed file", 3)
     assert not world.property("ConfigError")
 
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Stands in for relayallocd on a private bus, for what is hard to provoke on real relays: every state,
- * hundreds of them, rollouts that halt, errors. Tells what its script says, read anew for every call, and
+ * hundreds of them, rollouts that halt, errors. Tells what its script says, read again for every call, and
  * judges nothing.
  *
  * mock SCRIPT: lines, their fields separated by tabs:
@@ -221,7 +221,7 @@ static int append_properties(const Script *s, const char *path, sd_bus_message *
     return -ENOENT;
 }
 
-/* Notes the call, with the names that it has, and goes on to the next script. */
+/* Notes the call, with the names that it has, and continues with the next script. */
 static int note(Script *s, sd_bus_message *m, const char *method, uint32_t *ret_names)
 {
     _cleanup_(freep) char *calls = xasprintf("%s.calls", s->path),

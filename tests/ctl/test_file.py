@@ -335,8 +335,8 @@ def test_edit_with_yes_does_not_ask_for_another_try(no_bus, conf, editor):
 
 
 def test_edit_again_after_a_slip(no_bus, conf, editor):
-    slip = f'if [ -e {conf}.once ]; then sed -i "/nonsense/d; s/size = 1/size = 2/" "$1"; else touch {conf}.once; echo "nonsense = ;" >>"$1"; fi'
-    done = no_bus.on_terminal("edit", f"--config={conf}", keys=["y\n", "y\n"], **editor(slip))
+    typo = f'if [ -e {conf}.once ]; then sed -i "/nonsense/d; s/size = 1/size = 2/" "$1"; else touch {conf}.once; echo "nonsense = ;" >>"$1"; fi'
+    done = no_bus.on_terminal("edit", f"--config={conf}", keys=["y\n", "y\n"], **editor(typo))
     assert done.status == 0 and "Edit it again?" in done.out and "size = 2" in conf.read_text(), done
 
 

@@ -212,7 +212,7 @@ class Follower:
         if not select.select([out], [], [], timeout)[0]:
             return False
         piece = os.read(out.fileno(), 65536)
-        assert piece, "it has ended"
+        assert piece, "it has exited"
         self.buffer += piece
         return True
 

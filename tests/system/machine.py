@@ -138,7 +138,7 @@ class Machine:
                               timeout=timeout)
 
     def start(self, command):
-        """One that goes on beside the test; its Popen."""
+        """One that runs beside the test; its Popen."""
         return subprocess.Popen(self.command(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL)
 

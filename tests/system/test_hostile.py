@@ -1,4 +1,4 @@
-"""Users who mean ill, on a real bus with our policy: a rollout goes on, and root can steer it."""
+"""Users who mean ill, on a real bus with our policy: a rollout continues, and root can control it."""
 
 import json
 import subprocess
@@ -54,7 +54,7 @@ def test_a_flood_stops_neither_root_nor_the_rollout(small_queue, hostile):
     m.sh("relayallocctl reload")
     for _ in range(5):
         assert m.run("timeout 5 relayallocctl pause").returncode == 0
-        assert m.run("timeout 5 relayallocctl resume").returncode in (0, 1)  # 1: it has ended
+        assert m.run("timeout 5 relayallocctl resume").returncode in (0, 1)  # 1: it is over
         assert m.run("timeout 5 relayallocctl list").returncode in (0, 3)
     m.wait_all("ok")
     assert {m.allocator_in_maps(relay) for relay in m.names} == {"jemalloc"}

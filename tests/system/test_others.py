@@ -1,4 +1,4 @@
-"""Others act while a rollout is under way, or the host fails around it: each has one outcome (docs/design.md)."""
+"""Others act while a rollout is in progress, or the host fails around it: each has one outcome (docs/design.md)."""
 
 import json
 

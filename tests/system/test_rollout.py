@@ -94,7 +94,7 @@ def test_drop_ins_are_written_only_in_their_turn(fresh):
 
     m.wait_until(poll, 60, "six relays to be restarted one after the other")
     assert not failures, failures[0]
-    assert any(0 < written < 6 for written, _ in seen), "the rollout was never seen under way"
+    assert any(0 < written < 6 for written, _ in seen), "the rollout was never seen in progress"
 
 
 def test_second_start_changes_nothing(fresh):
@@ -192,7 +192,7 @@ def test_daemon_stopped_and_started_in_mid_rollout(fresh):
     m.systemctl("stop", "relayallocd")
     moved = {r for r in m.names[2:] if m.allocator_in_maps(r) != "glibc"}
     assert 2 <= len(moved) < 6, moved
-    # systemd goes on with a restart that was just asked for
+    # systemd continues a restart that was just requested
     m.wait_until(lambda: all(m.is_active(m.unit(r)) for r in m.names), 30, "stopping the daemon leaves the relays alone")
     times = m.drop_in_times()
     m.write_conf(conf(m, wanted, parallel=2, settle=0))

@@ -81,7 +81,7 @@ def test_a_stopped_daemon_stays_stopped(fresh):
 
 
 def test_a_call_on_the_bus_does_not_start_a_stopped_daemon(fresh):
-    """Or any user could make a rollout go on that root has stopped. Root goes on by starting the daemon."""
+    """Or any user could continue a rollout that root has stopped. Root continues it by starting the daemon."""
     m = fresh
     m.systemctl("enable", "relayallocd")
     try:

@@ -418,8 +418,8 @@ static void test_why_empty(void **state)
 {
     (void)state;
     _cleanup_(strv_freep) char **names = fleet_new(3), **nobody = fleet_new(0);
-    char *slip[] = { (char *)"relya*", (char *)"x", NULL }, *three[] = { (char *)"relay*", NULL };
-    Group groups[] = { all("A", slip), share("S", 10, ""), all("B", three), all("C", three),
+    char *typo[] = { (char *)"relya*", (char *)"x", NULL }, *three[] = { (char *)"relay*", NULL };
+    Group groups[] = { all("A", typo), share("S", 10, ""), all("B", three), all("C", three),
                        size("D", 2, "") };
     static const char *const expected[] = {
         "Group A takes no relay: no name matches \"relya*\", \"x\"",

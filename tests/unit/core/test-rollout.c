@@ -343,7 +343,7 @@ static void test_nobody_joins_what_a_crash_left(void **state)
     world_free(w);
 }
 
-/* While one is under way, the others' places stay empty when they should. */
+/* While one is in progress, the others' places stay empty when they should. */
 static void joins_nobody(RolloutEventKind kind, bool window_open)
 {
     World *w = one_slow(0);
@@ -1015,7 +1015,7 @@ static void test_pause_during_a_reload(void **state)
     tell(w, COMMAND_VERIFY, 3);
     run(w);
     assert_int_equal(rollout_state(w->r), ROLLOUT_PAUSED);
-    assert_int_equal(count_steps(w, STEP_DONE), 6); /* nothing is wrong: what is under way is finished */
+    assert_int_equal(count_steps(w, STEP_DONE), 6); /* nothing is wrong: relays in progress are finished */
     assert_int_equal(w->writes[6] + w->writes[7], 0);
     world_free(w);
 }

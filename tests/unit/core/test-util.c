@@ -196,8 +196,8 @@ static void test_did_you_mean(void **state)
         { "MIMALLOC3", "mimalloc3" }, /* case does not count */
         { "mimalloc", "mimalloc" },
         { "hoard", NULL },
-        { "snmall", NULL }, /* four slips in six letters */
-        { "y", NULL },      /* any other letter is one slip away */
+        { "snmall", NULL }, /* four typos in six letters */
+        { "y", NULL },      /* any other letter is one typo away */
         { "X", "x" },
         { "", NULL },
         { "a-word-longer-than-anything-that-could-be-meant-by-it", NULL },

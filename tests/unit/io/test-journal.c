@@ -327,7 +327,7 @@ static void test_stop(void **state)
     assert_int_equal(got.n, 3);
 }
 
-/* A day of a fleet of 40 in one file: more than is kept mapped, so that the file is opened anew on the way.
+/* A day of a fleet of 40 in one file: more than is kept mapped, so that the file is opened again on the way.
  */
 static size_t big_journal(Fixture *f, const char *name)
 {

@@ -489,14 +489,14 @@ static void test_search_path_of_needed(void **state)
     after = library_guard(library.looked);
     assert_string_not_equal(before, after);
 
-    /* So it is with one that is refused: when it is mended, that is seen. */
+    /* So it is with one that is refused: when it is fixed, that is seen. */
     library_clear(&library);
     assert_int_equal(library_resolve(outer, PROBE, &library, &reason), -EPERM);
-    _cleanup_(freep) char *refused = library_guard(library.looked), *mended = NULL;
+    _cleanup_(freep) char *refused = library_guard(library.looked), *fixed = NULL;
     assert_string_equal(library.path, outer); /* it is known, and refused */
     assert_int_equal(chmod("/mnt/evil2", 0755), 0);
-    mended = library_guard(library.looked);
-    assert_string_not_equal(refused, mended);
+    fixed = library_guard(library.looked);
+    assert_string_not_equal(refused, fixed);
 }
 
 int main(void)

@@ -326,7 +326,7 @@ static void test_half_an_allocator(void **state)
     expect_words(reason, words);
 }
 
-/* ld.so goes on without a library that it cannot load: nothing that follows is true of it. */
+/* ld.so continues without a library that it cannot load: nothing that follows is true of it. */
 static void test_ignored(void **state)
 {
     (void)state;

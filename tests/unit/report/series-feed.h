@@ -15,7 +15,7 @@ typedef struct FeedRelay {
     double start, per_day; /* MiB at T0, MiB a day */
     usec_t from, to;       /* offsets from T0 of the first sample and behind the last */
     usec_t up;             /* how long it had run at `from` */
-    usec_t restart;        /* so long after `from` it restarts, and its memory begins anew; 0: never */
+    usec_t restart;        /* so long after `from` it restarts, and its memory starts again; 0: never */
 } FeedRelay;
 
 static inline Span feed_span(const char *s)

@@ -408,7 +408,7 @@ static void test_moved(void **state)
     assert_int_equal(s.relays[0].run, 1); /* one restart in all */
 }
 
-/* Back under a former allocator the old track goes on; where starts are unknown the change is a restart. */
+/* Back under a former allocator the old track continues; where starts are unknown the change is a restart. */
 static void test_moved_and_back(void **state)
 {
     (void)state;

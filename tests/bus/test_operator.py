@@ -48,8 +48,8 @@ def test_halt_survives_a_crash_in_the_put_back(world):
 def test_relay_that_joins_does_not_undo_an_abort(world):
     begin_settling(world, "a", "b", seconds=3)
     world.manager("Abort")
-    world.manager("Revert", ["b"])  # supersedes what is under way
-    wait_until(lambda: world.states()["a"] == "ok", "what was under way to be finished")
+    world.manager("Revert", ["b"])  # supersedes the rollout in progress
+    wait_until(lambda: world.states()["a"] == "ok", "relays in progress to be finished")
     assert world.property("Rollout") == "aborted"
     assert restarts(world, "b") == (0, 0) and world.property("RolloutID") == 1
 
@@ -147,9 +147,9 @@ def test_wish_that_cannot_be_saved_is_not_called_done(world):
     begin_settling(world, "a", "b")
     shutil.rmtree(world.state)
     world.state.write_text("no folder")
-    for wish in ("Pause", "Resume", "Abort"):
+    for method in ("Pause", "Resume", "Abort"):
         with pytest.raises(dbus.DBusException, match="cannot be saved .*it is lost when relayallocd restarts"):
-            world.manager(wish)
+            world.manager(method)
     assert world.property("Rollout") == "ending"  # it holds nevertheless
 
 
@@ -179,7 +179,7 @@ def test_pause_holds_what_is_to_be_reverted(world):
 
 
 def test_pause_holds_what_a_crash_left_to_be_done(world):
-    """Written and not restarted yet: what is under way is finished, but a crash ended that."""
+    """Written and not restarted yet: relays in progress are finished, but a crash ended that."""
     begin(world, "a", "b")
     world.do("reload-script", steps=[{"delay": 60}])
     world.start()
@@ -194,7 +194,7 @@ def test_pause_holds_what_a_crash_left_to_be_done(world):
 
 
 def test_pause_leaves_nobody_down(world):
-    """A relay that a crash left in mid-restart is under way, and so is finished."""
+    """A relay that a crash left in mid-restart is in progress, and so is finished."""
     begin(world, "a", "b")
     world.script("a", {"delay": 1, "result": "failed", "then": "failed"})
     world.start()
