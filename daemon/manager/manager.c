@@ -26,6 +26,7 @@
 
 #define PLAN_DELAY (50 * USEC_PER_MSEC)
 #define FAILURE_PAUSE USEC_PER_MINUTE
+#define LOG_LATER (5 * USEC_PER_SEC)
 
 HostFacts manager_host(const Manager *m)
 {
@@ -81,9 +82,12 @@ static void tell_ready(Manager *m)
 
 /* ---- planning ---- */
 
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata);
+
 static void update_states(Manager *m)
 {
-    plan_update_states(m);
+    if (plan_update_states(m)) /* something is to be logged later */
+        loop_schedule(m, &m->retry, LOG_LATER, on_retry);
     for (size_t i = 0; i < m->n_relays; i++)
         m->view->relay_changed(m->relays[i]);
     show_status(m);
@@ -195,7 +199,7 @@ static void on_unit_changed(void *userdata, const char *unit)
     Relay *relay = relays_find_unit(userdata, unit);
 
     if (relay)
-        relay_unit_changed(relay);
+        relay_unit_signalled(relay);
 }
 
 /* Units come and go all the time on a busy host, and a list of unit files costs systemd a walk through its

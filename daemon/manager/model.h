@@ -21,6 +21,7 @@
  * and is notified by `view`. */
 #pragma once
 
+#include "core/budget.h"
 #include "core/facts.h"
 #include "core/rss.h"
 #include "io/dropin-store.h"
@@ -58,9 +59,12 @@ struct Relay {
     sd_bus_slot *watch;
     Systemd1Call *refresh;
     bool refresh_again;
-    bool unread;      /* reading its unit failed; it is tried again */
-    bool look_again;  /* what is read next is proved even if it says nothing new */
-    bool read_by_run; /* an operation of the rollout is in progress, which ends by reading its unit */
+    bool unread;                 /* reading its unit failed; it is tried again */
+    bool look_again;             /* what is read next is proved even if it says nothing new */
+    usec_t signalled;            /* monotonic: when it was last read because it said that it changed */
+    usec_t signal_pause;         /* so long it is not read again for that */
+    sd_event_source *signal_due; /* and is then; NULL: nothing has changed since */
+    bool read_by_run;            /* an operation of the rollout is in progress, which ends by reading its unit */
 
     /* its process */
     Process *process;       /* NULL: none, or not active */
@@ -70,6 +74,9 @@ struct Relay {
     unsigned open_failures; /* of this one, in a row */
     char *logged;           /* what was last logged of its proof, so that it is logged once */
     char **conflicts_told;  /* likewise of files of others that set what ours sets */
+    Budget log_budget;      /* for that; a relay can change as often as it likes */
+    char *unlogged;         /* what was found instead and too soon to be logged; NULL */
+    unsigned n_unlogged;    /* how often since the last time */
 
     /* how it stands */
     RelayState state;

@@ -13,6 +13,11 @@
 #define REREAD_DELAY (5 * USEC_PER_SEC)
 #define REOPEN_DELAY USEC_PER_SEC
 #define REOPEN_TRIES 5 /* then with each sample */
+/* How long a unit is not read again because it says that it has changed: longer and longer while that goes
+ * on. */
+#define SIGNAL_PAUSE_MIN (50 * USEC_PER_MSEC)
+#define SIGNAL_PAUSE_MAX USEC_PER_SEC
+#define SIGNAL_QUIET (2 * USEC_PER_SEC)
 
 Relay *relay_free(Relay *relay)
 {
@@ -22,8 +27,10 @@ Relay *relay_free(Relay *relay)
     sd_bus_slot_unref(relay->watch);
     process_free(relay->process);
     relay_facts_clear(&relay->facts);
+    sd_event_source_disable_unref(relay->signal_due);
     free(relay->logged);
     strv_free(relay->conflicts_told);
+    free(relay->unlogged);
     free(relay->shown_properties);
     free(relay);
     return NULL;
@@ -280,6 +287,42 @@ void relay_look_again(Relay *relay)
 {
     relay->look_again = true;
     relay_unit_changed(relay);
+}
+
+static void read_for_signal(Relay *relay)
+{
+    relay->signalled = loop_monotonic(relay->manager);
+    relay->signal_pause = relay->signal_pause == 0 ? SIGNAL_PAUSE_MIN : 2 * relay->signal_pause;
+    if (relay->signal_pause > SIGNAL_PAUSE_MAX)
+        relay->signal_pause = SIGNAL_PAUSE_MAX;
+    relay_unit_changed(relay);
+}
+
+static int on_signal_due(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Relay *relay = userdata;
+
+    (void)source;
+    (void)usec;
+    relay->signal_due = sd_event_source_unref(relay->signal_due);
+    read_for_signal(relay);
+    return 0;
+}
+
+/* A service can make systemd say that its unit has changed a thousand times a second (sd_notify(3)). */
+void relay_unit_signalled(Relay *relay)
+{
+    const usec_t now = loop_monotonic(relay->manager);
+
+    if (relay->signal_due)
+        return;
+    if (now - relay->signalled >= SIGNAL_QUIET)
+        relay->signal_pause = 0;
+    const usec_t due = relay->signalled + relay->signal_pause;
+    if (now < due && sd_event_add_time(relay->manager->event, &relay->signal_due, CLOCK_MONOTONIC, due,
+                                       USEC_PER_MSEC, on_signal_due, relay) >= 0)
+        return;
+    read_for_signal(relay);
 }
 
 void relay_watch(Relay *relay)

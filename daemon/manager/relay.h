@@ -10,9 +10,10 @@ Relay *relay_free(Relay *relay);
 bool relay_up(const Relay *relay);
 const Group *relay_target(const Relay *relay); /* facts_target() */
 
-void relay_watch(Relay *relay);                          /* reads its unit, now and whenever it changes */
-void relay_unit_changed(Relay *relay);                   /* reads its unit again */
-void relay_look_again(Relay *relay);                     /* the same, and proves even if nothing is new */
+void relay_watch(Relay *relay);          /* reads its unit, now and whenever it changes */
+void relay_unit_changed(Relay *relay);   /* reads its unit again */
+void relay_look_again(Relay *relay);     /* the same, and proves even if nothing is new */
+void relay_unit_signalled(Relay *relay); /* the same, at once or soon: it says so as often as it likes */
 void relay_take_info(Relay *relay, UnitInfo *take_info); /* what was read; notices new processes */
 void relay_read_dropin(Relay *relay);                    /* from disk, into its facts */
 void relay_prove(Relay *relay);                          /* reads the process again and judges */

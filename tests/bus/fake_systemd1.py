@@ -57,6 +57,7 @@ class Unit:
         self.file_only = False  # it has a unit file of its own and is not loaded
         self.listed = True  # False: neither that nor loaded; it could be
         self.reads = self.read_delay = 0
+        self.alternate = None  # two processes, each of which is the main one at every other read
         self.read_dropin()
         self.up()
 
@@ -164,6 +165,8 @@ class Units(dbus.service.FallbackObject):
             ok({"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"})
             return
         unit.reads += 1
+        if unit.alternate:
+            unit.process = unit.alternate[unit.reads % 2]
         if unit.error:
             error(dbus.DBusException("scripted error of a read", name=unit.error))
         elif unit.read_delay:  # what was true when it was asked
@@ -356,6 +359,8 @@ class Control(dbus.service.Object):
                 fake.systemd.UnitRemoved(f"session-{i}.scope", f"{UNIT_PREFIX}/session_2d{i}_2escope")
                 for u in fake.units.values():
                     fake.changed(u)
+        elif what == "flap":  # the relay tells of one main process and of another, again and again (sd_notify, MAINPID=)
+            fake.flap(unit, r["seconds"], r["every"])
         elif what == "set-environment":  # systemctl set-environment: nobody is told
             fake.environment = r["environment"]
         elif what == "daemon-reload":  # by somebody else
@@ -445,6 +450,23 @@ class Fake:
         if bus is self.bus:  # not one that reconnect() has closed
             self.bus = None
             self.later(0.1, self.serve)
+
+    def flap(self, unit, seconds, every):
+        """Signals without end, and each time that it is read another main process."""
+        unit.alternate = [unit.process, subprocess.Popen(["sleep", "infinity"], env={"PATH": "/usr/bin:/bin"})]
+        end = time.monotonic() + seconds
+
+        def turn():
+            over = time.monotonic() >= end
+            if over:
+                unit.process, other = unit.alternate
+                unit.alternate = None
+                other.kill()
+                other.wait()
+            self.changed(unit)
+            return not over
+
+        GLib.timeout_add(int(every * 1000), turn)
 
     def changed(self, unit):
         if self.bus:

@@ -283,3 +283,30 @@ def test_verify_of_a_user_is_no_older_than_a_second(world):
         assert User(world, "Verify", calls=1, seconds=60).end()["ok"] == 1
         assert looks(world) == n
         time.sleep(1.1)
+
+
+# ---- relays that mean ill ----
+
+@pytest.mark.slow
+def test_a_relay_that_tells_of_changes_without_end(world):
+    settled(world, "a", "b")
+    told = lambda relay: len(re.findall(rf"^{relay} (?:runs|drifted) ", world.text(), re.M))
+    reads, before = world.unit("a")["reads"], told("a")
+    world.do("flap", unit="tor@a.service", seconds=13, every=0.001)
+    time.sleep(2)
+    assert world.unit("a")["reads"] - reads < 12
+    time.sleep(1)
+    # Another one is read at once in the meantime.
+    world.do("restart-by-hand", unit="tor@b.service", environment=["X=1"])
+    wait_until(lambda: world.states()["b"] != "ok", "b to be read", 0.7)
+    time.sleep(10)
+    assert world.unit("a")["reads"] - reads < 24
+    assert told("a") - before <= 7
+    # How it ends is seen, and logged when its turn comes, with what was left out.
+    wait_until(lambda: world.states()["a"] == "ok", "the last change to be read", 1.5)
+    assert relay_pid(world, "a") == world.unit("a")["pid"]
+    world.wait_said(r"(?m)^a runs jemalloc .*; \d+ changes before that came too fast to be logged\.$", 30)
+
+
+def relay_pid(world, relay):
+    return next(int(r["MainPID"]) for path, r in world.manager("GetRelays", ["MainPID"]) if path.endswith("/" + relay))
