@@ -76,3 +76,60 @@ def test_nobody_but_root_reaches_the_name_for_root(fresh):
     assert m.run(NOBODY + CALL + "ListRelays").returncode == 0
     own = "busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus RequestName su org.relayalloc1.Control 0"
     assert "denied" in m.run(NOBODY + own).stderr.lower()
+
+
+# A process of the relay's own unit that tells systemd of one main process and of another, as fast as it can.
+FLAP = """
+use Socket;
+my ($seconds, $tor) = @ARGV;
+my $to = sockaddr_un($ENV{NOTIFY_SOCKET});
+socket(my $s, PF_UNIX, SOCK_DGRAM, 0) or die;
+my $end = time + $seconds;
+while (time < $end) {
+    foreach my $pid ($$, $tor) {
+        send($s, "MAINPID=$pid\\nSTATUS=" . ++$n, 0, $to);
+        select(undef, undef, undef, 0.001);
+    }
+}
+"""
+
+
+def cpu_seconds(m, unit):
+    fields = m.read(f"/proc/{m.prop(unit, 'MainPID')}/stat").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+@pytest.fixture
+def flapping(fresh):
+    """relay1 flaps for 15 s when /run/flap-now comes to be."""
+    m = fresh
+    m.write("/run/flap.pl", FLAP)
+    m.write("/run/flap", "while [ ! -e /run/flap-now ]; do sleep 0.2; done\nexec env -u LD_PRELOAD perl /run/flap.pl 15 $1\n")
+    m.write("/etc/systemd/system/tor@relay1.service.d/flap.conf",
+            "[Service]\nNotifyAccess=all\nExecStartPost=/bin/sh -c 'sh /run/flap $MAINPID >/dev/null 2>&1 &'\n")
+    m.systemctl("daemon-reload")
+    yield m
+    m.run("rm -f /run/flap-now; pkill -x perl")
+
+
+def test_a_relay_that_flaps_its_notify_messages(flapping, figures):
+    m = flapping
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], interval=60))
+    m.start_daemon()
+    m.wait_all("ok", timeout=90)
+    tor, seen = m.pid("relay1"), set()
+    m.mark()
+    ours, systemd = cpu_seconds(m, "relayallocd"), m.path("/proc/1/stat")
+    before = sum(map(int, systemd.read_text().rsplit(")", 1)[1].split()[11:13]))
+    m.sh("touch /run/flap-now")
+    m.wait_until(lambda: seen.add(m.pid("relay1")) or len(seen) > 1, 10, "relay1 to flap")
+    m.wait_until(lambda: not m.run("pgrep -x perl").stdout, 40, "relay1 to be quiet again")
+    ours = cpu_seconds(m, "relayallocd") - ours
+    theirs = (sum(map(int, systemd.read_text().rsplit(")", 1)[1].split()[11:13])) - before) / 100
+    told = len(m.events("relay-verified", "relay-drifted", relay="relay1"))
+    figures(f"a relay flaps for 15 s: {told} entries about it, {ours:.2f} s of CPU (systemd: {theirs:.2f} s)")
+    assert told <= 7 and (ours < 0.6 or m.sanitize)
+    # How it ends is what is shown, and the other relay is as ever.
+    m.wait_all("ok")
+    assert m.pid("relay1") == tor and m.allocator_in_maps("relay1") == "jemalloc"
+    assert all(m.starts(relay) == 0 for relay in m.names)
