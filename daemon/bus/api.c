@@ -105,17 +105,21 @@ static int method_read(sd_bus_message *call, void *userdata, sd_bus_error *error
 
 /* ---- the manager ---- */
 
-static int get_config_changed(sd_bus *bus, const char *path, const char *interface, const char *property,
-                              sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int get_manager_flag(sd_bus *bus, const char *path, const char *interface, const char *property,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     const Manager *m = userdata;
+    bool value = false;
 
     (void)bus;
     (void)path;
     (void)interface;
-    (void)property;
     (void)error;
-    return sd_bus_message_append(reply, "b", config_watch_changed(m->config_watch));
+    if (streq(property, "ConfigChanged"))
+        value = config_watch_changed(m->config_watch);
+    else if (streq(property, "RolloutPaused"))
+        value = m->state->paused;
+    return sd_bus_message_append(reply, "b", (int)value);
 }
 
 static int get_manager_text(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -325,6 +329,8 @@ static int method_change(sd_bus_message *call, void *userdata, sd_bus_error *err
     SD_BUS_PROPERTY(name, "s", get_manager_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
 #define MANAGER_TIME(name)                                                                                   \
     SD_BUS_PROPERTY(name, "t", get_manager_time, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
+#define MANAGER_FLAG(name)                                                                                   \
+    SD_BUS_PROPERTY(name, "b", get_manager_flag, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
 #define OPEN SD_BUS_VTABLE_UNPRIVILEGED
 
 const sd_bus_vtable bus_manager_vtable[] = {
@@ -346,7 +352,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
     SD_BUS_PROPERTY("ConfigPath", "s", get_manager_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     MANAGER_TIME("ConfigLoaded"),
     MANAGER_TEXT("ConfigError"),
-    SD_BUS_PROPERTY("ConfigChanged", "b", get_config_changed, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    MANAGER_FLAG("ConfigChanged"),
     MANAGER_COUNT("Relays"),
     MANAGER_COUNT("RelaysOk"),
     MANAGER_COUNT("RelaysPending"),
@@ -357,6 +363,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
     MANAGER_COUNT("RelaysStopped"),
     MANAGER_COUNT("RelaysObserved"),
     MANAGER_TEXT("Rollout"),
+    MANAGER_FLAG("RolloutPaused"),
     MANAGER_TIME("RolloutID"),
     MANAGER_TEXT("RolloutReason"),
     MANAGER_TEXT("RolloutResult"),
@@ -494,12 +501,12 @@ static int on_manager_changed(sd_event_source *source, uint64_t usec, void *user
         manager_changed(m);
         return 0;
     }
-    (void)sd_bus_emit_properties_changed(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError",
-                                         "ConfigChanged", "Relays", "RelaysOk", "RelaysPending", "RelaysBusy",
-                                         "RelaysFailed", "RelaysDrifted", "RelaysDown", "RelaysStopped",
-                                         "RelaysObserved", "Rollout", "RolloutID", "RolloutReason",
-                                         "RolloutResult", "RolloutWave", "RolloutWaves", "RolloutTotal",
-                                         "RolloutDone", "RolloutFailed", "RolloutStarted", NULL);
+    (void)sd_bus_emit_properties_changed(
+        bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError", "ConfigChanged", "Relays",
+        "RelaysOk", "RelaysPending", "RelaysBusy", "RelaysFailed", "RelaysDrifted", "RelaysDown",
+        "RelaysStopped", "RelaysObserved", "Rollout", "RolloutPaused", "RolloutID", "RolloutReason",
+        "RolloutResult", "RolloutWave", "RolloutWaves", "RolloutTotal", "RolloutDone", "RolloutFailed",
+        "RolloutStarted", NULL);
     (void)sd_bus_emit_signal(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RolloutChanged", "tsuuu", run_id(m),
                              run_word(m), (uint32_t)c.done, (uint32_t)c.failed, (uint32_t)c.total);
     return 0;

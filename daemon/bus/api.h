@@ -47,6 +47,7 @@
  *     RelaysDrifted u, RelaysDown u, RelaysStopped u, RelaysObserved u
  *     Rollout s: idle | running | waiting (outside its window) | paused | halted | aborted |
  *         ending (relays already restarted are finished; no others are started)
+ *     RolloutPaused b: by an operator, also while it is halted or aborted
  *     RolloutID t: counts up, 0: none yet
  *     RolloutReason s: why it halted or waits; ""
  *     RolloutResult s: of the last one that ended: none | done | halted | aborted

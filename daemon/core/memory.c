@@ -3,7 +3,6 @@
 
 static const char *const hold_names[_HOLD_MAX] = {
     [HOLD_NONE] = "none",
-    [HOLD_PAUSED] = "paused",
     [HOLD_HALTED] = "halted",
     [HOLD_ABORTED] = "aborted",
 };

@@ -6,9 +6,9 @@
 
 #include "core/util.h"
 
+/* A pause is another thing: it neither ends a hold nor ends with one. */
 typedef enum Hold {
     HOLD_NONE,
-    HOLD_PAUSED,  /* by an operator; until resume */
     HOLD_HALTED,  /* by failures; until the configuration or a library changes, or resume */
     HOLD_ABORTED, /* by an operator; the same */
     _HOLD_MAX,
@@ -36,6 +36,7 @@ typedef struct Refusal {
 
 typedef struct State {
     Hold hold;
+    bool paused; /* by an operator; until resume */
     char *hold_reason;
     char *config_id; /* of the configuration that hold, refusals and reverted belong to */
     uint64_t rollout_id;
@@ -76,6 +77,10 @@ bool memory_set_written(State *state, const char *relay, bool written);
 
 /* Replaces the hold and its reason (copied; NULL: none). */
 void memory_hold(State *state, Hold hold, const char *reason);
+static inline bool memory_held(const State *state)
+{
+    return state->paused || state->hold != HOLD_NONE;
+}
 
 /* Replaces the path of the metrics file (copied; NULL: none). true: it was another. */
 bool memory_metrics(State *state, const char *path);

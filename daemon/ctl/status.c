@@ -55,6 +55,8 @@ static void print_rollout(FILE *f, const CtlOptions *options, const ManagerStatu
                      painted, m->id, m->wave, m->waves, m->done, m->total, m->failed);
     if (!isempty(m->reason))
         status_field(f, "Reason", "%s", m->reason);
+    if (m->paused && !streq(m->rollout, "paused"))
+        status_field(f, "Paused", "by an operator, until \"relayallocctl resume\"");
     if (idle)
         return;
     _cleanup_(freep) char *started = status_moment(m->started);

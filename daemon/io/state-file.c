@@ -33,7 +33,10 @@ static void read_state(const config_t *file, State *s)
     _cleanup_(freep) char *hold = get(root, "hold");
     Hold h = hold ? hold_from_string(hold) : HOLD_NONE;
     long long id = 0;
+    int paused = 0;
 
+    (void)config_setting_lookup_bool(root, "paused", &paused);
+    s->paused = paused || streq_null(hold, "paused"); /* so it was saved before it was a thing of its own */
     s->hold = h == _HOLD_INVALID ? HOLD_NONE : h;
     s->hold_reason = get(root, "hold_reason");
     s->config_id = get(root, "config_id");
@@ -112,6 +115,7 @@ static void write_state(config_t *file, const State *s)
     config_setting_t *root = config_root_setting(file), *list, *e;
 
     put(root, "hold", hold_to_string(s->hold));
+    config_setting_set_bool(config_setting_add(root, "paused", CONFIG_TYPE_BOOL), s->paused);
     put(root, "hold_reason", s->hold_reason);
     put(root, "config_id", s->config_id);
     put(root, "metrics", s->metrics);

@@ -55,12 +55,13 @@ static void show_status(Manager *m)
         rollout = xasprintf("; rollout %s, wave %zu, %zu of %zu relays",
                             rollout_state_to_string(rollout_state(run_rollout(m->run))),
                             rollout_wave(run_rollout(m->run)), c.done + c.skipped + c.failed, c.total);
-    } else if (m->state->hold != HOLD_NONE) {
-        rollout = xasprintf("; rollout %s", hold_to_string(m->state->hold));
+    } else if (memory_held(m->state)) {
+        rollout = xasprintf("; rollout %s", run_word(m));
     }
     _cleanup_(freep) char *summary = relay_states_summary(m->n_relays, "", counts);
     _cleanup_(freep) char *status =
-        xasprintf("STATUS=%s%s%s", summary, rollout ? rollout : "",
+        xasprintf("STATUS=%s%s%s%s", summary, rollout ? rollout : "",
+                  m->state->paused && m->state->hold != HOLD_NONE ? ", and paused" : "",
                   m->config_error ? "; the new configuration file is invalid" : "");
     /* Only what is new: sd_notify(3) waits while systemd reads none, as in a reload of its own. */
     if (m->scanned && !streq_null(status, m->status)) {
@@ -513,8 +514,7 @@ void manager_pause(Manager *m)
 {
     const Event e = { .rollout = run_id(m) };
 
-    if (m->state->hold == HOLD_NONE) /* a halt and an abort hold more than a pause does */
-        memory_hold(m->state, HOLD_PAUSED, NULL);
+    m->state->paused = true;
     (void)memory_save(m);
     run_event(m, EVENT_PAUSE);
     eventlog_write(
@@ -527,10 +527,11 @@ int manager_resume(Manager *m)
 {
     const Event e = { .rollout = run_id(m) };
 
-    if (m->state->hold == HOLD_NONE && m->state->n_refusals == 0)
+    if (!memory_held(m->state) && m->state->n_refusals == 0)
         return -ENOENT;
-    if (m->state->hold != HOLD_PAUSED)
+    if (m->state->hold != HOLD_NONE || !m->state->paused)
         memory_clear_refusals(m->state); /* the operator has looked at it: a new chance */
+    m->state->paused = false;
     memory_hold(m->state, HOLD_NONE, NULL);
     (void)memory_save(m);
     m->not_before = 0;

@@ -373,9 +373,9 @@ static int end_flights(Manager *m)
  * does. */
 static bool on_hold(const Relay *relay)
 {
-    Hold hold = relay->manager->state->hold;
+    const State *s = relay->manager->state;
 
-    return hold == HOLD_PAUSED || (hold != HOLD_NONE && !relay->facts.reverted);
+    return s->paused || (s->hold != HOLD_NONE && !relay->facts.reverted);
 }
 
 int run_start(Manager *m)
@@ -525,11 +525,11 @@ void run_bus_back(Manager *m)
 
 const char *run_word(const Manager *m)
 {
-    bool held = m->state->hold != HOLD_NONE;
-
-    if (m->run && !rollout_over(m->run->rollout) && !(held && m->run->recovery))
+    if (m->run && !rollout_over(m->run->rollout) && !(memory_held(m->state) && m->run->recovery))
         return rollout_state_to_string(rollout_state(m->run->rollout));
-    return m->state->hold == HOLD_NONE ? "idle" : hold_to_string(m->state->hold);
+    if (m->state->hold != HOLD_NONE) /* what an operator must hear of first */
+        return hold_to_string(m->state->hold);
+    return m->state->paused ? "paused" : "idle";
 }
 
 const char *run_reason(const Manager *m)

@@ -79,8 +79,50 @@ def test_pause_does_not_weaken_a_halt(world):
     world.wait_said("Rollout 1 halted")
     world.manager("Pause")
     assert world.property("Rollout") == "halted" and "a: " in world.property("RolloutReason")
+    assert world.property("RolloutPaused")
     world.manager("Resume")
     wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "a new chance for all")
+    assert not world.property("RolloutPaused")
+
+
+OTHER = GROUP.replace("jemalloc", "mimalloc")
+
+
+def test_what_ends_a_halt_does_not_end_a_pause(world):
+    begin(world, "a", "b")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 halted")
+    world.manager("Pause")
+    start_again(world)
+    assert world.property("Rollout") == "halted" and world.property("RolloutPaused")
+    world.write_config(OTHER)
+    wait_until(lambda: world.property("Rollout") == "paused", "the halt to end")
+    wait_until(lambda: world.states() == {"a": "pending", "b": "pending"}, "the new plan")
+    assert world.property("RolloutID") == 1
+    world.manager("Resume")
+    wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "the new file to be carried out")
+
+
+def test_pause_outlives_an_abort(world):
+    begin_settling(world, "a", "b", seconds=2)
+    world.manager("Pause")
+    world.manager("Abort")
+    wait_until(lambda: world.property("Rollout") == "aborted", "its end")
+    world.write_config(OTHER)
+    wait_until(lambda: world.property("Rollout") == "paused", "the new file")
+    wait_until(lambda: set(world.states().values()) == {"pending"}, "the new plan")
+    assert restarts(world, "b") == (0, 0)
+
+
+def test_halt_of_what_is_under_way_does_not_end_a_pause(world):
+    begin(world, "a", "b")
+    world.script("a", {"delay": 1, "result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("a: restarting")
+    world.manager("Pause")
+    world.wait_said("Rollout 1 halted")
+    assert world.property("Rollout") == "halted" and world.property("RolloutPaused")
 
 
 def test_stopped_by_its_operator_before_it_is_put_back(world):

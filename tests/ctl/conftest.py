@@ -123,7 +123,7 @@ class Daemon:
                                "RelaysDown", "RelaysStopped", "RelaysObserved", "RolloutWave", "RolloutWaves", "RolloutTotal",
                                "RolloutDone", "RolloutFailed"], 0)
         lines = []
-        flags = {"ConfigChanged": 0}
+        flags = {"ConfigChanged": 0, "RolloutPaused": 0}
         for kind, values in (("s", known), ("t", numbers), ("u", small), ("b", flags)):
             for name, value in values.items():
                 value = str(properties.pop(name, value)).replace("\n", "\\n")

@@ -294,7 +294,7 @@ def test_status_of_the_daemon(ctl, daemon):
     assert "Rollout: running (7): wave 2 of 5, 6 of 20 relays moved, 1 failed" in done.out
     assert re.search(r"Left: about 9h 5\dmin", done.out), done
     json = ctl("status", "--json=pretty").json
-    assert json["rollout"] == {"state": "running", "id": 7, "reason": None, "result": "none", "wave": 2, "waves": 5,
+    assert json["rollout"] == {"state": "running", "paused": False, "id": 7, "reason": None, "result": "none", "wave": 2, "waves": 5,
                                "total": 20, "done": 6, "failed": 1, "started": NOW - HOUR, "ends": NOW + 10 * HOUR}
     assert json["relays"]["pending"] == 1 and json["loaded"] == NOW - HOUR and json["refused"] is None
 
@@ -328,6 +328,14 @@ def test_status_tells_a_refused_file_and_why_a_rollout_halted(ctl, daemon):
     json = ctl("status", "--json=short").json
     assert json["refused"] == "/etc/relayalloc.conf:1: x: y\n/etc/relayalloc.conf:2: z"
     assert json["rollout"]["started"] is None and json["rollout"]["reason"] == "a: it crashed"
+
+
+def test_status_tells_that_a_halted_rollout_is_paused_as_well(ctl, daemon):
+    daemon.says([relay("a")], Rollout="halted", RolloutPaused=1, RolloutID=3, RolloutResult="halted")
+    assert '\n      Paused: by an operator, until "relayallocctl resume"\n' in ctl("status").out
+    assert ctl("status", "--json=short").json["rollout"]["paused"] is True
+    daemon.says([relay("a")], Rollout="paused", RolloutPaused=1, RolloutID=3)
+    assert "Paused:" not in ctl("status").out  # it is what "Rollout" says already
 
 
 def test_status_tells_a_file_that_was_not_read_yet(ctl, daemon):

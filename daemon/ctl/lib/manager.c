@@ -33,6 +33,7 @@ static const Property manager_properties[] = {
     MANAGER("RelaysStopped", 'u', stopped, "relays.stopped"),
     MANAGER("RelaysObserved", 'u', observed, "relays.observed"),
     MANAGER("Rollout", 's', rollout, "rollout.state"),
+    MANAGER("RolloutPaused", 'b', paused, "rollout.paused"),
     MANAGER("RolloutID", 't', id, "rollout.id"),
     MANAGER("RolloutReason", 's', reason, "rollout.reason"),
     MANAGER("RolloutResult", 's', result, "rollout.result"),

@@ -11,6 +11,7 @@ typedef struct ManagerStatus {
     bool config_changed;    /* on disk since, not read */
     uint32_t relays, ok, pending, busy, failed_relays, drifted, down, stopped, observed;
     char *rollout; /* idle, running, waiting, paused, ending, halted, aborted */
+    bool paused;   /* also while it is halted or aborted */
     char *reason;
     char *result; /* none, done, halted, aborted */
     uint64_t id;  /* 0: there was none yet */

@@ -38,6 +38,7 @@ static void test_round_trip(void **state)
     const char *text = "# relayalloc: written\n[Service]\nEnvironment=\"A=b\\\\c \\\"quoted\\\" %% ä\"\n";
 
     s->hold = HOLD_HALTED;
+    s->paused = true;
     s->hold_reason = xstrdup("relay \"x\" failed");
     s->config_id = xstrdup("abc");
     s->rollout_id = 7000000000;
@@ -66,6 +67,7 @@ static void test_round_trip(void **state)
 
     assert_int_equal(state_file_load(dir, &t), 0);
     assert_int_equal(t->hold, HOLD_HALTED);
+    assert_true(t->paused);
     assert_string_equal(t->hold_reason, s->hold_reason);
     assert_string_equal(t->config_id, "abc");
     assert_string_equal(t->metrics, "/x/b.prom");
@@ -88,6 +90,21 @@ static void test_round_trip(void **state)
     memory_remove_flight(t, "one");
     assert_null(memory_find_flight(t, "one"));
     assert_non_null(memory_find_flight(t, "two"));
+}
+
+/* An earlier version held for one reason at a time. */
+static void test_paused_by_an_earlier_version(void **state)
+{
+    (void)state;
+    _cleanup_(memory_freep) State *s = NULL;
+    _cleanup_(freep) char *file = xasprintf("%s/state", dir);
+    _cleanup_(fclosep) FILE *f = fopen(file, "w");
+
+    fputs("hold = \"paused\";\nconfig_id = \"abc\";\n", f);
+    fflush(f);
+    assert_int_equal(state_file_load(dir, &s), 0);
+    assert_true(s->paused);
+    assert_int_equal(s->hold, HOLD_NONE);
 }
 
 static void test_damaged(void **state)
@@ -116,6 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_none_yet),
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_paused_by_an_earlier_version),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_no_folder),
     };
