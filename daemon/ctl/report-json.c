@@ -45,8 +45,9 @@ static struct json_object *growth_json(const Growth *growth)
 {
     struct json_object *o = json_object_new_object();
 
-    add(o, "bytes_per_day", ctl_json_real(growth->per_day));
-    add(o, "interval", ctl_json_interval(growth->interval));
+    const bool told = growth_is_told(growth);
+    add(o, "bytes_per_day", told ? ctl_json_real(growth->per_day) : NULL);
+    add(o, "interval", told ? ctl_json_interval(growth->interval) : NULL);
     add(o, "relays", number(growth->relays));
     add(o, "from", time_or_null(growth->from));
     add(o, "to", time_or_null(growth->to));

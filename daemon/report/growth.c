@@ -17,11 +17,25 @@ const char *trend_to_string(Trend trend)
     return trend >= 0 && trend < _TREND_MAX ? trend_names[trend] : NULL;
 }
 
-/* Bytes a day of one track between `from` and the end. 0; -ENODATA: fewer than three slices, or none in one
- * process. */
+/* Do the points of one process cover most of a day? Memory follows the time of day, and what a few hours of
+ * it do is no growth. `seconds`: what each point stands for. */
+static bool covers_a_day(const Point *points, const double *seconds, size_t n)
+{
+    for (size_t i = 0, first = 0; i < n; i++) {
+        if (points[i].run != points[first].run)
+            first = i;
+        if (i > first && points[i].x - points[first].x + seconds[i] / 86400 >= GROWTH_RUN_MIN)
+            return true;
+    }
+    return false;
+}
+
+/* Bytes a day of one track between `from` and the end. 0; -ENODATA: no process has two slices that cover most
+ * of a day. Two are enough: how much a slope can be trusted shows in how much those of the relays differ. */
 static int growth_of_track(const Track *track, usec_t from, double *ret)
 {
     _cleanup_(freep) Point *points = xcalloc(track->n_slices, sizeof(*points));
+    _cleanup_(freep) double *seconds = xcalloc(track->n_slices, sizeof(*seconds));
     const double begin = (double)from / (double)USEC_PER_SEC;
     size_t n = 0;
 
@@ -29,10 +43,11 @@ static int growth_of_track(const Track *track, usec_t from, double *ret)
         const Slice *s = &track->slices[i];
         if (s->warm || s->seconds <= 0 || s->moment / s->seconds < begin)
             continue;
+        seconds[n] = s->seconds;
         points[n++] =
             (Point){ .x = (s->moment / s->seconds - begin) / 86400, .y = s->sum / s->seconds, .run = s->run };
     }
-    return n < 3 ? -ENODATA : stats_theil_sen(points, n, ret, NULL);
+    return covers_a_day(points, seconds, n) ? stats_theil_sen(points, n, ret, NULL) : -ENODATA;
 }
 
 static void judge(Growth *g, double average)

@@ -231,7 +231,7 @@ char **report_notes(const Report *report)
     bool at = series->options.at > 0, growth = false;
 
     for (size_t i = 0; i < report->n_rows; i++)
-        growth = growth || !isnan(report->rows[i].growth.per_day);
+        growth = growth || growth_is_told(&report->rows[i].growth);
     push(&notes, at ? collection(report) : basis(report));
     if (!at && !report->warmup_given && series->options.warmup < REPORT_WARMUP)
         push(&notes, xasprintf("The warm-up is %s, half of the time covered by samples; the usual 48h need "

@@ -78,7 +78,7 @@ static char *interval_text(Interval interval)
 
 static char *growth_text(const ReportRow *row)
 {
-    if (isnan(row->growth.per_day) || !(row->average > 0))
+    if (!growth_is_told(&row->growth) || !(row->average > 0))
         return xstrdup("");
     _cleanup_(freep) char *bytes = report_signed_bytes(row->growth.per_day);
     _cleanup_(freep) char *percent = percent_text(row->growth.per_day / row->average, 1);
@@ -199,9 +199,10 @@ void report_write_csv(FILE *f, const Report *report)
         put_number(f, row->comparison.reduction, 6);
         put_number(f, row->comparison.interval.low, 6);
         put_number(f, row->comparison.interval.high, 6);
-        put_number(f, row->growth.per_day, 0);
-        put_number(f, row->growth.interval.low, 0);
-        put_number(f, row->growth.interval.high, 0);
+        const bool told = growth_is_told(&row->growth);
+        put_number(f, told ? row->growth.per_day : (double)NAN, 0);
+        put_number(f, told ? row->growth.interval.low : (double)NAN, 0);
+        put_number(f, told ? row->growth.interval.high : (double)NAN, 0);
         fprintf(f, ",%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%u,%zu,%zu\n",
                 trend_to_string(row->growth.trend), row->samples, row->counted / USEC_PER_SEC,
                 row->warm / USEC_PER_SEC, row->gap / USEC_PER_SEC, row->restarts, row->left_out, row->mixed);

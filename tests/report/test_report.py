@@ -6,7 +6,7 @@ import math
 import statistics
 
 import pytest
-from conftest import DAY, HOUR, KIB, MIB, SAMPLE_RELAY, START, Fleet, Relay
+from conftest import DAY, GIB, HOUR, KIB, MIB, SAMPLE_RELAY, START, Fleet, Relay
 
 
 def row_of(report, name, by="allocator"):
@@ -337,3 +337,41 @@ def test_without_gnuplot(ctl, table, fleet, tmp_path):
     done = ctl("report", f"--file={path}", "--format=html", PATH=str(empty))
     assert done.status == 0 and "gnuplot is not installed" in done.err
     assert "<table>" in done.out and "No charts: gnuplot is not installed" in done.out and "<svg" not in done.out
+
+
+def test_few_samples_of_many_relays(ctl, table):
+    """Two samples of each relay that count say little, twenty relays that all rise say it all."""
+    relays = [Relay(f"r{i}", "A", None, 4 * GIB // KIB + 1000 * i, per_day=GIB // KIB) for i in range(20)]
+    done = ctl("report", f"--file={table(Fleet(relays, 6, step=DAY).csv())}", "--json=short")
+    (row,) = done.json["rows"]
+    assert row["verdict"] == "growing" and row["growth"]["relays"] == 20, done
+    assert row["growth"]["bytes_per_day"] == pytest.approx(GIB, rel=0.01)
+
+
+def test_too_short_has_no_figure(ctl, table):
+    relays = [Relay(f"r{i}", "A", None, 1000000 + 1000 * i, per_day=50000) for i in range(5)]
+    path = table(Fleet(relays, 0.75).csv())
+    (row,) = ctl("report", f"--file={path}", "--warmup=0", "--json=short").json["rows"]
+    assert row["verdict"] == "too short" and row["growth"]["bytes_per_day"] is None and row["growth"]["interval"] is None
+    assert "MiB (" not in ctl("report", f"--file={path}", "--warmup=0").out
+    header, line = ctl("report", f"--file={path}", "--warmup=0", "--format=csv").out.splitlines()
+    assert dict(zip(header.split(","), line.split(",")))["growth_bytes_per_day"] == ""
+
+
+@pytest.mark.parametrize("kind", ["table", "journal"])
+def test_since_knows_what_came_before(ctl, table, journal, kind):
+    """The last two and a half days of ten: the relays are old, which only the rows before --since say."""
+    relays = [Relay(f"r{i}", "A", "glibc", 1000000 + 1000 * i, started=START) for i in range(4)]
+    young = Relay("young", "A", "glibc", 5000000, begin=START + 9 * DAY, started=START + 9 * DAY)
+    fleet = Fleet(relays + [young], 10, step=HOUR)
+    if kind == "table":
+        source = f"--file={table(fleet.csv())}"
+    else:
+        journal.fleet(fleet)
+        journal.write()
+        source = f"--directory={journal.directory}"
+    report = ctl("report", source, "--since=2026-01-08 12:00", "--json=short").json
+    assert report["warmup"] == 48 * HOUR * 10 ** 6  # by all ten days, not by those asked for
+    assert report["left_out_as_warmup"] == 24 * HOUR * 10 ** 6  # the young one's alone
+    assert report["counted"] == 4 * 60 * HOUR * 10 ** 6
+    assert report["rows"][0]["relays"] == 4 and report["rows"][0]["verdict"] == "steady"

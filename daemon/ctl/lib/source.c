@@ -164,15 +164,17 @@ int ctl_source_check(CtlSource *source)
     return check_place(source);
 }
 
-/* The choices that depend on all samples. */
+/* The choices that depend on all samples. Those before --since count for the warm-up: they tell how old the
+ * relays are. */
 static SeriesOptions choose(const CtlSource *source, SourceBy by, usec_t first, usec_t last, usec_t step)
 {
-    first = source->since > first ? source->since : first;
     last = source->until < last ? source->until : last;
+    const usec_t warmup = source->warmup_given ? source->warmup : report_warmup(first, last);
+    first = source->since > first ? source->since : first;
     SeriesOptions options = {
         .since = source->since,
         .until = source->until,
-        .warmup = source->warmup_given ? source->warmup : report_warmup(first, last),
+        .warmup = warmup,
         .step = step,
         .slice = report_slice(first, last),
         .at = source->at,
@@ -482,6 +484,8 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
     r = journal_survey(reader, source->since, until, &first, &last);
     if (r >= 0)
         r = survey_journal(source, reader, &step);
+    if (r >= 0 && source->since > 0)
+        r = journal_survey(reader, 0, until, &first, &last);
     if (r < 0) {
         ctl_source_complain(reader);
         if (r != -ENODATA)

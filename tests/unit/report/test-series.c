@@ -542,10 +542,10 @@ static void test_slices(void **state)
     const Track *t = track_of(&s, "r", "glibc");
     assert_int_equal(t->n_slices, 3);
     assert_int_equal(t->slices[1].index, hour / HOUR + 1);
-    assert_true(fabsf(t->slices[1].seconds - 3600) < 1e-3F);
+    assert_true(fabs(t->slices[1].seconds - 3600) < 1e-9);
     assert_true(fabs(t->slices[1].sum / 3600 - 89.5) < 1e-9);
     assert_true(fabs(t->slices[1].moment / 3600 - ((double)hour / 1e6 + 3600 + 29.5 * 60)) < 1e-3);
-    assert_true(fabsf(t->slices[2].seconds - 1800) < 1e-3F);
+    assert_true(fabs(t->slices[2].seconds - 1800) < 1e-9);
 }
 
 /* Many relays, in changing order: each is found again. */
