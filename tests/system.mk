@@ -10,6 +10,6 @@ check: ## all tests, on every release; ends with "N passed, N failed"
 check-system: ## the system tests alone (RELEASES="bookworm trixie", TESTS=pattern, SANITIZE=1)
 	@RELEASES='$(RELEASES)' TESTS='$(TESTS)' SANITIZE='$(SANITIZE)' tests/system/run
 
-chaos: ## rounds of chaos alone (ROUNDS=500 SEED=n RELEASES=bookworm FLEET=8); as it goes: build/results/chaos-*.txt
-	@CHAOS_ROUNDS='$(ROUNDS)' CHAOS_SEED='$(or $(SEED),random)' FLEET='$(or $(FLEET),8)' \
+chaos: ## rounds of chaos alone (ROUNDS=500 SEED=n RELEASES=bookworm FLEET=8 MACHINES=1); as it goes: build/results/chaos-*.txt
+	@CHAOS_ROUNDS='$(ROUNDS)' CHAOS_MACHINES='$(MACHINES)' CHAOS_SEED='$(or $(SEED),random)' FLEET='$(or $(FLEET),8)' \
 		RELEASES='$(or $(RELEASES),$(shell . /etc/os-release && echo $$VERSION_CODENAME))' TESTS=test_chaos.py tests/system/run

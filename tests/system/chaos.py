@@ -6,9 +6,12 @@ the machine at rest. Every act is one that happens on hosts: an operator, a pack
 
 import json
 import os
+import queue
 import random
 import struct
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import oracle
@@ -743,25 +746,60 @@ def first_seed(otherwise):
     return random.randrange(1 << 32) if asked == "random" else int(asked)
 
 
-def run_rounds(host, first, rounds):
-    """The stories of the rounds that broke something, and figures. Each round is told at once in a file of its own."""
+class Tally:
+    """What came of the rounds so far; each is told at once in a file of its own."""
+
+    def __init__(self, machines, report):
+        self.lock, self.report = threading.Lock(), report
+        self.stories, self.tried, self.acts, self.broken = [], 0, 0, 0
+        m = machines[0]
+        self.title = f"Chaos with {len(m.names)} relays ({m.release})"
+
+    @property
+    def enough(self):
+        return len(self.stories) >= MOST_BROKEN
+
+    def add(self, host, drawn, broken):
+        story = host.story(drawn, broken) if broken else ""
+        with self.lock:
+            self.tried, self.acts, self.broken = self.tried + 1, self.acts + len(host.done), self.broken + len(broken)
+            self.stories += [story] if broken else []
+            self.report.write(f"round {self.tried}, seed {drawn.seed}, acts {len(host.done)}, {host.took:.0f} s: "
+                              + (f"broken\n{story}\n" if broken else "nothing broken\n"))
+
+
+def run_some(host, seeds, tally):
+    """Rounds on this host, until there are no more seeds."""
+    for seed in seeds:
+        if tally.enough:
+            break
+        drawn = draw(seed, host.m.names, host.sound)
+        broken = host.run(drawn)
+        broken += [oracle.Broken("crash", "", text) for text in host.m.crashes() + host.m.sanitizer_reports()]
+        tally.add(host, drawn, broken)
+
+
+def run_rounds(machines, first, rounds):
+    """The stories of the rounds that broke something, and figures. Most of a round is waiting, so each of the machines has
+    one of its own at the same time."""
     chance = random.Random(first)
-    seeds = [first] + [chance.randrange(1 << 32) for _ in range(rounds - 1)]
-    stories, acts, tried, broken_in_all = [], 0, 0, 0
-    m, folder = host.m, REPO / "build/results"
+    seeds = queue.SimpleQueue()
+    for seed in [first] + [chance.randrange(1 << 32) for _ in range(rounds - 1)]:
+        seeds.put(seed)
+    m, folder = machines[0], REPO / "build/results"
     folder.mkdir(parents=True, exist_ok=True)
     name = f"chaos-{m.release}{'-asan' if m.sanitize else ''}-{len(m.names)}.txt"
-    with (folder / name).open("w", buffering=1) as report:
-        for seed in seeds:
-            drawn = draw(seed, m.names, host.sound)
-            broken = host.run(drawn)
-            broken += [oracle.Broken("crash", "", text) for text in m.crashes() + m.sanitizer_reports()]
-            tried, acts, broken_in_all = tried + 1, acts + len(host.done), broken_in_all + len(broken)
-            report.write(f"round {tried}, seed {seed}, acts {len(host.done)}, {host.took:.0f} s: ")
-            if broken:
-                stories.append(host.story(drawn, broken))
-            report.write(f"broken\n{stories[-1]}\n" if broken else "nothing broken\n")
-            if len(stories) == MOST_BROKEN:
-                break
-    return stories, (f"Chaos with {len(m.names)} relays ({m.release}): rounds {tried}, acts {acts}, "
-                     f"invariants broken {broken_in_all}, seed {first}")
+    hosts = [Host(m) for m in machines]
+
+    def left():
+        while not seeds.empty():
+            try:
+                yield seeds.get_nowait()
+            except queue.Empty:
+                return
+
+    with (folder / name).open("w", buffering=1) as report, ThreadPoolExecutor(len(hosts)) as pool:
+        tally = Tally(machines, report)
+        for done in [pool.submit(run_some, host, left(), tally) for host in hosts]:
+            done.result()
+    return tally.stories, f"{tally.title}: rounds {tally.tried}, acts {tally.acts}, invariants broken {tally.broken}, seed {first}"

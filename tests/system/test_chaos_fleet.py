@@ -6,6 +6,6 @@ RELAYS = 40
 
 
 def test_one_round(machine, figures):
-    stories, told = chaos.run_rounds(chaos.Host(machine), chaos.first_seed(40), 1)
+    stories, told = chaos.run_rounds([machine], chaos.first_seed(40), 1)
     figures(told)
     assert not stories, "\n\n".join(stories)
