@@ -49,11 +49,12 @@ char *relay_states_summary(size_t n, const char *noun, const size_t counts[_RELA
 
 RelayState relay_state(const StateFacts *f)
 {
-    if (f->under_way && !step_ended(f->step)) {
-        if (f->step == STEP_SETTLING)
-            return RELAY_SETTLING;
-        return f->step == STEP_WAITING ? RELAY_PENDING : RELAY_RESTARTING;
-    }
+    const bool waits = f->under_way && f->step == STEP_WAITING;
+
+    if (f->under_way && !waits && !step_ended(f->step))
+        return f->step == STEP_SETTLING ? RELAY_SETTLING : RELAY_RESTARTING;
+    if (waits && f->up)
+        return RELAY_PENDING;
     if (f->down) /* whatever else is wrong with it */
         return RELAY_DOWN;
     if (f->remembered_failure)

@@ -323,3 +323,18 @@ def test_halt_does_not_outlive_a_file_that_waited_for_its_end(world):
     world.wait_said("a was put back and runs as before")
     world.wait_said("Rollout 2 finished: 2 done, 0 failed")
     assert world.states() == {"a": "failed", "b": "ok", "c": "ok"} and world.property("Rollout") == "idle"
+
+
+@pytest.mark.parametrize("as_found, word", [
+    ({"active": "failed", "sub": "failed", "result": "exit-code"}, "down"),
+    ({"active": "activating", "sub": "auto-restart", "result": "signal"}, "down"),
+    ({"active": "inactive", "sub": "dead", "result": "success"}, "stopped"),
+])
+def test_relay_that_waits_its_turn_is_called_what_it_is(world, as_found, word):
+    """A rollout that is paused, and a new start of the daemon, tell the same of it."""
+    begin_settling(world, "a", "b", seconds=2)
+    world.manager("Pause")
+    world.do("set", unit="tor@b.service", values=as_found)
+    wait_until(lambda: world.states() == {"a": "ok", "b": word}, "states")
+    start_again(world)
+    assert world.property("Rollout") == "paused" and world.states() == {"a": "ok", "b": word}
