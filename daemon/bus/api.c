@@ -122,6 +122,21 @@ static int get_manager_flag(sd_bus *bus, const char *path, const char *interface
     return sd_bus_message_append(reply, "b", (int)value);
 }
 
+static int get_state_error(sd_bus *bus, const char *path, const char *interface, const char *property,
+                           sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const Manager *m = userdata;
+    _cleanup_(freep) char *text =
+        m->state_error < 0 ? xasprintf("%s/state: %s", m->state_dir, strerror(-m->state_error)) : xstrdup("");
+
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)property;
+    (void)error;
+    return sd_bus_message_append(reply, "s", text);
+}
+
 static int get_manager_text(sd_bus *bus, const char *path, const char *interface, const char *property,
                             sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -229,8 +244,9 @@ static int answer_saved(const Manager *m, Request *request, sd_bus_error *error)
     if (m->state_error < 0)
         return sd_bus_error_setf(
             error, BUS_ERROR_NOT_SAVED,
-            "Done, but %s/state cannot be saved (%s): it is lost when relayallocd restarts.", m->state_dir,
-            strerror(-m->state_error));
+            "Done, but %s/state cannot be saved (%s): it is lost when relayallocd restarts before that is "
+            "fixed.",
+            m->state_dir, strerror(-m->state_error));
     request_answer(request, NULL);
     return 1;
 }
@@ -353,6 +369,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
     MANAGER_TIME("ConfigLoaded"),
     MANAGER_TEXT("ConfigError"),
     MANAGER_FLAG("ConfigChanged"),
+    SD_BUS_PROPERTY("StateError", "s", get_state_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     MANAGER_COUNT("Relays"),
     MANAGER_COUNT("RelaysOk"),
     MANAGER_COUNT("RelaysPending"),
@@ -502,8 +519,8 @@ static int on_manager_changed(sd_event_source *source, uint64_t usec, void *user
         return 0;
     }
     (void)sd_bus_emit_properties_changed(
-        bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError", "ConfigChanged", "Relays",
-        "RelaysOk", "RelaysPending", "RelaysBusy", "RelaysFailed", "RelaysDrifted", "RelaysDown",
+        bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError", "ConfigChanged", "StateError",
+        "Relays", "RelaysOk", "RelaysPending", "RelaysBusy", "RelaysFailed", "RelaysDrifted", "RelaysDown",
         "RelaysStopped", "RelaysObserved", "Rollout", "RolloutPaused", "RolloutID", "RolloutReason",
         "RolloutResult", "RolloutWave", "RolloutWaves", "RolloutTotal", "RolloutDone", "RolloutFailed",
         "RolloutStarted", NULL);

@@ -43,6 +43,7 @@
  * Properties; times are µs realtime, 0: none
  *     Version s, ConfigPath s, ConfigLoaded t, ConfigError s (the problems of the last refused file; "")
  *     ConfigChanged b: what is on disk was not read yet
+ *     StateError s: why what must outlive a restart cannot be saved at present; ""
  *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u,
  *     RelaysDrifted u, RelaysDown u, RelaysStopped u, RelaysObserved u
  *     Rollout s: idle | running | waiting (outside its window) | paused | halted | aborted |

@@ -158,6 +158,11 @@ static int print_manager(const CtlOptions *options, const ManagerStatus *m, cons
         status_field(f, "Changed", "on disk since, not read yet");
     if (!isempty(m->config_error))
         print_refused(f, options, m->config_error);
+    if (!isempty(m->state_error))
+        status_field(
+            f, "Not saved",
+            "%s; tried again with each sample (a restart of relayallocd would forget what has changed)",
+            m->state_error);
     print_fleet(f, options, fleet);
     print_rollout(f, options, m);
     print_under_way(f, fleet);

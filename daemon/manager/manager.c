@@ -60,9 +60,10 @@ static void show_status(Manager *m)
     }
     _cleanup_(freep) char *summary = relay_states_summary(m->n_relays, "", counts);
     _cleanup_(freep) char *status =
-        xasprintf("STATUS=%s%s%s%s", summary, rollout ? rollout : "",
+        xasprintf("STATUS=%s%s%s%s%s", summary, rollout ? rollout : "",
                   m->state->paused && m->state->hold != HOLD_NONE ? ", and paused" : "",
-                  m->config_error ? "; the new configuration file is invalid" : "");
+                  m->config_error ? "; the new configuration file is invalid" : "",
+                  m->state_error < 0 ? "; the state cannot be saved" : "");
     /* Only what is new: sd_notify(3) waits while systemd reads none, as in a reload of its own. */
     if (m->scanned && !streq_null(status, m->status)) {
         sd_notify(0, status);
@@ -489,6 +490,15 @@ static void look_at_files(Manager *m)
     check_libraries(m);
 }
 
+static void on_sampled(Manager *m)
+{
+    if (m->state_error < 0) { /* the disk was full, say */
+        (void)memory_save(m);
+        show_status(m);
+    }
+    look_at_files(m);
+}
+
 static void on_config_saved(Manager *m)
 {
     (void)manager_reload(m);
@@ -502,7 +512,7 @@ static const ManagerReports reports = {
     .plan_outdated = on_plan_outdated,
     .run_moved = update_states,
     .run_over = on_run_over,
-    .sampled = look_at_files,
+    .sampled = on_sampled,
     .looks_again = look_at_files,
     .config_changed = show_status,
     .config_saved = on_config_saved,

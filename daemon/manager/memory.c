@@ -10,10 +10,15 @@
 
 int memory_save(Manager *m)
 {
-    int r = state_file_save(m->state_dir, m->state);
+    const int before = m->state_error, r = state_file_save(m->state_dir, m->state);
 
-    if (r < 0)
-        eventlog_line(LOG_ERR, "Cannot save %s/state: %s.", m->state_dir, strerror(-r));
+    if (r < 0 && r != before) /* told once, however often it is tried */
+        eventlog_line(LOG_ERR,
+                      "Cannot save %s/state: %s. It is tried again with each sample; until then a restart of "
+                      "relayallocd would forget what has changed.",
+                      m->state_dir, strerror(-r));
+    else if (r >= 0 && before < 0)
+        eventlog_line(LOG_NOTICE, "%s/state is saved again.", m->state_dir);
     m->state_error = r;
     m->saving = sd_event_source_unref(m->saving);
     return r;
@@ -34,6 +39,6 @@ void memory_save_soon(Manager *m)
 
 void memory_save_pending(Manager *m)
 {
-    if (m->saving)
+    if (m->saving || m->state_error < 0)
         (void)memory_save(m);
 }

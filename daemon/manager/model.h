@@ -64,7 +64,7 @@ struct Relay {
     usec_t signalled;            /* monotonic: when it was last read because it said that it changed */
     usec_t signal_pause;         /* so long it is not read again for that */
     sd_event_source *signal_due; /* and is then; NULL: nothing has changed since */
-    bool read_by_run;            /* an operation of the rollout is in progress, which ends by reading its unit */
+    bool read_by_run; /* an operation of the rollout is in progress, which ends by reading its unit */
 
     /* its process */
     Process *process;       /* NULL: none, or not active */

@@ -193,6 +193,44 @@ def test_wish_that_cannot_be_saved_is_not_called_done(world):
         with pytest.raises(dbus.DBusException, match="cannot be saved .*it is lost when relayallocd restarts"):
             world.manager(method)
     assert world.property("Rollout") == "ending"  # it holds nevertheless
+    assert len(re.findall("Cannot save", world.text())) == 1 and "Not a directory" in world.property("StateError")
+
+
+SAMPLES = "settle = 0; canary = 0; };\nsample = { interval = 1;"
+
+
+def test_state_that_could_not_be_saved_is_saved_with_a_later_sample(world):
+    begin(world, "a", "b", rollout=SAMPLES)
+    world.script("a", {"result": "failed", "then": "failed"}, {"delay": 1})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 1), "the put-back")
+    kept = world.state.with_name("kept")
+    world.state.rename(kept)
+    world.state.write_text("no folder")
+    world.wait_said("Rollout 1 halted")
+    wait_until(lambda: "Not a directory" in world.property("StateError"), "it to be told")
+    assert "; the state cannot be saved" in [n for n in world.notified if n.startswith("STATUS=")][-1]
+    world.state.unlink()
+    kept.rename(world.state)
+    world.wait_said("/state is saved again")
+    assert world.property("StateError") == ""
+    start_again(world)
+    assert world.property("Rollout") == "halted" and restarts(world, "b") == (0, 0)
+
+
+def test_state_that_could_not_be_saved_is_saved_at_the_stop(world):
+    begin_settling(world, "a", "b")
+    kept = world.state.with_name("kept")
+    world.state.rename(kept)
+    world.state.write_text("no folder")
+    with pytest.raises(dbus.DBusException, match="cannot be saved"):
+        world.manager("Pause")
+    world.state.unlink()
+    kept.rename(world.state)
+    world.stop()
+    world.start()
+    world.wait_ready(times=2)
+    assert world.property("Rollout") == "paused"
 
 
 def test_empty_file_takes_no_relay_out(world):

@@ -338,6 +338,14 @@ def test_status_tells_that_a_halted_rollout_is_paused_as_well(ctl, daemon):
     assert "Paused:" not in ctl("status").out  # it is what "Rollout" says already
 
 
+def test_status_tells_a_state_that_cannot_be_saved(ctl, daemon):
+    daemon.says([relay("a")], StateError="/var/lib/relayalloc/state: No space left on device")
+    assert "\n   Not saved: /var/lib/relayalloc/state: No space left on device; tried again " in ctl("status").out
+    assert ctl("status", "--json=short").json["unsaved"] == "/var/lib/relayalloc/state: No space left on device"
+    daemon.says([relay("a")])
+    assert "Not saved" not in ctl("status").out
+
+
 def test_status_tells_a_file_that_was_not_read_yet(ctl, daemon):
     daemon.says([relay("a")], ConfigChanged=1)
     assert "\n     Changed: on disk since, not read yet\n" in ctl("status").out

@@ -23,6 +23,7 @@ static const Property manager_properties[] = {
     MANAGER("ConfigLoaded", 'T', config_loaded, "loaded"),
     MANAGER("ConfigError", 's', config_error, "refused"),
     MANAGER("ConfigChanged", 'b', config_changed, "unread"),
+    MANAGER("StateError", 's', state_error, "unsaved"),
     MANAGER("Relays", 'u', relays, "relays.total"),
     MANAGER("RelaysOk", 'u', ok, "relays.ok"),
     MANAGER("RelaysPending", 'u', pending, "relays.pending"),

@@ -9,6 +9,7 @@ typedef struct ManagerStatus {
     char *version, *config_path, *config_error;
     uint64_t config_loaded; /* µs realtime */
     bool config_changed;    /* on disk since, not read */
+    char *state_error;      /* "": the state is saved */
     uint32_t relays, ok, pending, busy, failed_relays, drifted, down, stopped, observed;
     char *rollout; /* idle, running, waiting, paused, ending, halted, aborted */
     bool paused;   /* also while it is halted or aborted */
