@@ -153,6 +153,8 @@ static int get_manager_text(sd_bus *bus, const char *path, const char *interface
         value = m->config_path;
     else if (streq(property, "ConfigError"))
         value = m->config_error ? m->config_error : "";
+    else if (streq(property, "ConfigWarnings"))
+        value = m->config_warnings ? m->config_warnings : "";
     else if (streq(property, "Rollout"))
         value = run_word(m);
     else if (streq(property, "RolloutReason"))
@@ -368,6 +370,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
     SD_BUS_PROPERTY("ConfigPath", "s", get_manager_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     MANAGER_TIME("ConfigLoaded"),
     MANAGER_TEXT("ConfigError"),
+    MANAGER_TEXT("ConfigWarnings"),
     MANAGER_FLAG("ConfigChanged"),
     SD_BUS_PROPERTY("StateError", "s", get_state_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     MANAGER_COUNT("Relays"),
@@ -519,11 +522,11 @@ static int on_manager_changed(sd_event_source *source, uint64_t usec, void *user
         return 0;
     }
     (void)sd_bus_emit_properties_changed(
-        bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError", "ConfigChanged", "StateError",
-        "Relays", "RelaysOk", "RelaysPending", "RelaysBusy", "RelaysFailed", "RelaysDrifted", "RelaysDown",
-        "RelaysStopped", "RelaysObserved", "Rollout", "RolloutPaused", "RolloutID", "RolloutReason",
-        "RolloutResult", "RolloutWave", "RolloutWaves", "RolloutTotal", "RolloutDone", "RolloutFailed",
-        "RolloutStarted", NULL);
+        bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError", "ConfigWarnings",
+        "ConfigChanged", "StateError", "Relays", "RelaysOk", "RelaysPending", "RelaysBusy", "RelaysFailed",
+        "RelaysDrifted", "RelaysDown", "RelaysStopped", "RelaysObserved", "Rollout", "RolloutPaused",
+        "RolloutID", "RolloutReason", "RolloutResult", "RolloutWave", "RolloutWaves", "RolloutTotal",
+        "RolloutDone", "RolloutFailed", "RolloutStarted", NULL);
     (void)sd_bus_emit_signal(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RolloutChanged", "tsuuu", run_id(m),
                              run_word(m), (uint32_t)c.done, (uint32_t)c.failed, (uint32_t)c.total);
     return 0;

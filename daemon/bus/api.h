@@ -42,6 +42,7 @@
  *
  * Properties; times are µs realtime, 0: none
  *     Version s, ConfigPath s, ConfigLoaded t, ConfigError s (the problems of the last refused file; "")
+ *     ConfigWarnings s: names in the file in force that mean no relay, one a line; ""
  *     ConfigChanged b: what is on disk was not read yet
  *     StateError s: why what must outlive a restart cannot be saved at present; ""
  *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u,

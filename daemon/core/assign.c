@@ -41,12 +41,17 @@ static int candidate_compare(const void *a, const void *b)
 }
 
 /* A name may look like a pattern ("my\x2drelay"), so it also matches itself. */
+static bool matches(const char *pattern, const char *relay)
+{
+    return streq(pattern, relay) || fnmatch(pattern, relay, 0) == 0;
+}
+
 static bool group_names(const Group *group, const char *relay)
 {
     if (!group->patterns || !group->patterns[0])
         return true;
     STRV_FOREACH (pattern, group->patterns)
-        if (streq(*pattern, relay) || fnmatch(*pattern, relay, 0) == 0)
+        if (matches(*pattern, relay))
             return true;
     return false;
 }
@@ -128,43 +133,122 @@ size_t assign_without_quota(const Config *config, const char *relay)
     return found;
 }
 
-static char *patterns_quoted(char *const *patterns)
-{
-    char *text = NULL;
+/* ---- names that mean nobody ---- */
 
-    STRV_FOREACH (pattern, patterns) {
-        char *longer = xasprintf("%s%s\"%s\"", text ? text : "", text ? ", " : "", *pattern);
-        free(text);
-        text = longer;
-    }
-    return text;
+typedef struct Judging {
+    const Config *config;
+    const char *const *relays; /* n of them, then NULL */
+    size_t n;
+    const size_t *assigned;
+    Problems *problems;
+} Judging;
+
+static bool is_fingerprint(const char *s)
+{
+    return strlen(s) == 40 && strspn(s, "0123456789abcdefABCDEF") == 40;
 }
 
-char *assign_why_empty(const Config *config, size_t group, const char *const *relays, size_t n,
-                       const size_t *assigned)
+static bool is_pattern(const char *s)
 {
-    const Group *g = &config->groups[group];
-    size_t matching = 0, eligible = 0;
+    return strpbrk(s, "*?[") != NULL;
+}
 
-    for (size_t i = 0; i < n; i++)
-        if (assigned[i] == group)
-            return NULL;
-    if (n == 0)
-        return NULL;
-    locale_t before = locale_enter();
-    for (size_t i = 0; i < n; i++)
-        if (group_names(g, relays[i])) {
+/* "guard*" for "gaurd*": as many letters of some relay's name as stand before the first special one. */
+static char *pattern_meant(const Judging *j, const char *pattern)
+{
+    size_t n = strcspn(pattern, "*?[\\");
+    _cleanup_(freep) char *begins = xstrndup(pattern, n);
+    _cleanup_(strv_freep) char **starts = NULL;
+
+    for (size_t i = 0; i < j->n; i++)
+        strv_push(&starts, xstrndup(j->relays[i], n));
+    const char *near = n > 1 ? did_you_mean(begins, (const char *const *)starts) : NULL;
+    return near ? xasprintf("%s%s", near, pattern + n) : NULL;
+}
+
+/* What to do about a name or pattern that no relay has, to follow in the sentence; owned by the caller. */
+static char *advice(const Judging *j, const char *pattern, const Wording *w)
+{
+    if (w->pieces)
+        return xasprintf(": a comma is missing between %s", w->pieces);
+    if (is_fingerprint(pattern))
+        return xstrdup(
+            ": this is a fingerprint, and relays go by the names that \"relayallocctl list\" shows");
+    if (is_pattern(pattern)) {
+        _cleanup_(freep) char *meant = pattern_meant(j, pattern);
+        return meant ? xasprintf(" (did you mean \"%s\"?)", meant) : xstrdup("");
+    }
+    const char *at = strrchr(pattern, '@'), *near = did_you_mean(pattern, j->relays);
+    if (!near && at)
+        near = did_you_mean(at + 1, j->relays);
+    return near ? xasprintf(" (did you mean \"%s\"?)", near) : xstrdup("");
+}
+
+static void judge_name(const Judging *j, size_t group, size_t i)
+{
+    const char *pattern = j->config->groups[group].patterns[i];
+    const Wording *w = &j->config->groups[group].wordings[i];
+    _cleanup_(freep) char *setting = xasprintf("groups[%zu].relays[%zu]", group, i);
+    size_t matching = 0, taken = 0, by = GROUP_NONE;
+
+    for (size_t k = 0; k < j->n; k++)
+        if (matches(pattern, j->relays[k])) {
             matching++;
-            eligible += assigned[i] == GROUP_NONE || assigned[i] > group;
+            taken += j->assigned[k] < group;
+            by = j->assigned[k];
         }
-    locale_leave(before);
+    if (matching > taken)
+        return;
     if (matching == 0) {
-        _cleanup_(freep) char *patterns = patterns_quoted(g->patterns);
-        return xasprintf("Group %s takes no relay: no name matches %s", g->name, patterns);
+        _cleanup_(freep) char *then = advice(j, pattern, w);
+        problems_add(j->problems, w->place.file, w->place.line, setting, "no relay of this host %s \"%s\"%s",
+                     is_pattern(pattern) ? "matches" : "is called", w->text, then);
+    } else if (matching > 1) {
+        problems_add(j->problems, w->place.file, w->place.line, setting,
+                     "earlier groups take all %zu relays that match \"%s\"", matching, w->text);
+    } else {
+        problems_add(j->problems, w->place.file, w->place.line, setting,
+                     "group %s comes before and takes \"%s\"", j->config->groups[by].name, w->text);
+    }
+}
+
+static void judge_group(const Judging *j, size_t group)
+{
+    const Group *g = &j->config->groups[group];
+    _cleanup_(freep) char *setting = xasprintf("groups[%zu]", group);
+    size_t eligible = 0;
+
+    for (size_t i = 0; i < j->n; i++) {
+        if (j->assigned[i] == group)
+            return;
+        eligible += j->assigned[i] > group && group_names(g, j->relays[i]);
     }
     if (g->quota == QUOTA_SHARE && eligible > 0)
-        return xasprintf("Group %s takes no relay: its share of %zu is less than half a relay", g->name,
-                         eligible);
-    return xasprintf("Group %s takes no relay: earlier groups take every relay%s", g->name,
-                     g->patterns && g->patterns[0] ? " that matches" : "");
+        problems_add(j->problems, g->place.file, g->place.line, setting,
+                     "group %s takes no relay: its share of %zu is less than half a relay", g->name,
+                     eligible);
+    else
+        problems_add(j->problems, g->place.file, g->place.line, setting,
+                     "group %s takes no relay: earlier groups take them all", g->name);
+}
+
+void assign_judge(const Config *config, const char *const *relays, size_t n, const size_t *assigned,
+                  Problems *problems)
+{
+    const Judging j = {
+        .config = config, .relays = relays, .n = n, .assigned = assigned, .problems = problems
+    };
+
+    if (n == 0)
+        return;
+    locale_t before = locale_enter();
+    for (size_t g = 0; g < config->n_groups; g++) {
+        const size_t told = problems->n;
+
+        for (size_t i = 0; i < strv_length(config->groups[g].patterns); i++)
+            judge_name(&j, g, i);
+        if (problems->n == told)
+            judge_group(&j, g);
+    }
+    locale_leave(before);
 }

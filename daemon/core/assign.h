@@ -21,8 +21,8 @@ void assign_groups(const Config *config, const char *const *relays, size_t n, si
 /* The first group without `size` and `share` that names the relay; GROUP_NONE. */
 size_t assign_without_quota(const Config *config, const char *relay);
 
-/* Why the group takes none of these relays: `Group A takes no relay: no name matches "relya*"`; owned by the
- * caller. `assigned` is what assign_groups() made of the same relays. NULL: it takes some, or there are no
- * relays at all. */
-char *assign_why_empty(const Config *config, size_t group, const char *const *relays, size_t n,
-                       const size_t *assigned);
+/* Notes each name and pattern that none of these relays has, or of which an earlier group leaves nothing, and
+ * each group that gets no relay for another reason, with where it stands. `relays` ends with NULL behind the
+ * n names; `assigned` is what assign_groups() made of them. Of a host without relays nothing is noted. */
+void assign_judge(const Config *config, const char *const *relays, size_t n, const size_t *assigned,
+                  Problems *problems);

@@ -206,6 +206,33 @@ static void read_group_allocator(Load *l, const ConfNode *node, const char *sett
         value_complain(l, node, setting, "no allocator named \"%s\"; define it under \"allocators\"", s);
 }
 
+static FilePlace place_of(const Load *l, const ConfNode *node)
+{
+    return (FilePlace){ .file = xstrdup(node->file ? node->file : l->config->path), .line = node->line };
+}
+
+static void add_pattern(const Load *l, const ConfNode *node, Group *group)
+{
+    group->wordings[strv_length(group->patterns)] = (Wording){
+        .text = xstrdup(node->string),
+        .pieces = xstrdup(node->pieces),
+        .place = place_of(l, node),
+    };
+    strv_push(&group->patterns, xstrdup(node->string));
+}
+
+/* `unit` may stand below the groups, so this comes last. */
+static void understand_names(Config *config)
+{
+    for (size_t g = 0; g < config->n_groups; g++)
+        for (char **name = config->groups[g].patterns; name && *name; name++) {
+            char *typed = *name;
+
+            *name = relay_name_typed(config->unit, typed);
+            free(typed);
+        }
+}
+
 static void read_relays(Load *l, const ConfNode *node, const char *setting)
 {
     Group *group = l->group;
@@ -224,6 +251,7 @@ static void read_relays(Load *l, const ConfNode *node, const char *setting)
         value_complain(l, node, setting, "has more than %d names and patterns", CONFIG_PATTERNS_MAX);
         return;
     }
+    group->wordings = xcalloc(node->n_children, sizeof(*group->wordings));
     for (size_t i = 0; i < node->n_children; i++) {
         _cleanup_(freep) char *dotted = xasprintf("%s[%zu]", setting, i);
         const char *s = value_string(l, &node->children[i], dotted);
@@ -232,7 +260,7 @@ static void read_relays(Load *l, const ConfNode *node, const char *setting)
         if (problem)
             value_complain(l, &node->children[i], dotted, "%s", problem);
         else if (s)
-            strv_push(&group->patterns, xstrdup(s));
+            add_pattern(l, &node->children[i], group);
     }
 }
 
@@ -298,6 +326,7 @@ static void read_groups(Load *l, const ConfNode *node, const char *setting)
         }
         l->group = &l->config->groups[i];
         l->group->seed = xstrdup("");
+        l->group->place = place_of(l, child);
         read_members(l, child, "groups[].", dotted);
         l->config->n_groups = i + 1;
     }
@@ -497,6 +526,7 @@ int config_from_tree(const ConfNode *root, const char *path, Problems *problems,
         config->rollout.canary_settle = config->rollout.settle;
     if (problems->n > before)
         return -EINVAL;
+    understand_names(config);
     *ret = TAKE_PTR(config);
     return 0;
 }

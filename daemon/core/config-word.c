@@ -94,10 +94,42 @@ static const char *skip_bracket(const char *p)
     return *p ? p + 1 : NULL;
 }
 
+/* What stands in no relay's name (systemd would escape it), but in what is taken for one by mistake. */
+static const char *foreign_problem(const char *s)
+{
+    static const char regular[] = "is a regular expression; write a shell pattern such as \"relay[0-9]*\"";
+    static const struct {
+        const char *characters, *problem;
+    } foreign[] = {
+        { "{}",
+          "has braces, which mean nothing here; write each name in quotes of its own, or a pattern such "
+          "as \"relay[12]\"" },
+        { ",; ", "must be one name; write each in quotes of its own: \"relay1\", \"relay2\"" },
+        { "|()$+", regular },
+        { "/", "must be a name or a pattern of names, not a path: \"relay1\", not "
+               "\"/etc/tor/instances/relay1\"" },
+        { "'\"", "must not have quotes within the quotes" },
+    };
+
+    if (*s == '!')
+        return "must not begin with \"!\"; list what to leave out in \"except\"";
+    if (*s == '$')
+        return "must be a relay's name, not a fingerprint";
+    if (*s == '^')
+        return regular;
+    for (size_t i = 0; i < ELEMENTSOF(foreign); i++)
+        if (strpbrk(s, foreign[i].characters))
+            return foreign[i].problem;
+    return NULL;
+}
+
 const char *word_pattern_problem(const char *s)
 {
     if (!*s)
         return "must not be empty";
+    const char *foreign = foreign_problem(s);
+    if (foreign)
+        return foreign;
     for (const char *p = s; *p;) {
         if (*p == '\\') {
             if (!p[1])

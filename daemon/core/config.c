@@ -18,6 +18,7 @@ void conf_node_clear(ConfNode *node)
     free(node->children);
     free(node->name);
     free(node->string);
+    free(node->pieces);
     *node = (ConfNode){ 0 };
 }
 
@@ -67,6 +68,22 @@ char *problem_to_string(const Problem *problem)
     if (isempty(problem->setting))
         return xasprintf("%s: %s", place, problem->message);
     return xasprintf("%s: %s: %s", place, problem->setting, problem->message);
+}
+
+char *problems_to_string(const Problems *problems)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        abort();
+    for (size_t i = 0; i < problems->n; i++) {
+        _cleanup_(freep) char *line = problem_to_string(&problems->items[i]);
+        fprintf(f, "%s%s", i ? "\n" : "", line);
+    }
+    fclose(f);
+    return text;
 }
 
 /* ---- words and amounts ---- */
@@ -177,17 +194,33 @@ void allocator_clear(Allocator *allocator)
     *allocator = (Allocator){ 0 };
 }
 
+static void wordings_free(Wording *wordings, char *const *patterns)
+{
+    for (size_t i = 0; wordings && i < strv_length(patterns); i++) {
+        free(wordings[i].text);
+        free(wordings[i].pieces);
+        free(wordings[i].place.file);
+    }
+    free(wordings);
+}
+
+static void group_clear(Group *group)
+{
+    wordings_free(group->wordings, group->patterns);
+    strv_free(group->patterns);
+    free(group->name);
+    free(group->seed);
+    free(group->place.file);
+}
+
 Config *config_free(Config *config)
 {
     if (!config)
         return NULL;
     for (size_t i = 0; i < config->n_allocators; i++)
         allocator_clear(&config->allocators[i]);
-    for (size_t i = 0; i < config->n_groups; i++) {
-        free(config->groups[i].name);
-        free(config->groups[i].seed);
-        strv_free(config->groups[i].patterns);
-    }
+    for (size_t i = 0; i < config->n_groups; i++)
+        group_clear(&config->groups[i]);
     free(config->allocators);
     free(config->groups);
     free(config->path);

@@ -33,6 +33,7 @@ typedef struct ConfNode {
     int64_t integer; /* CONF_INT, CONF_BOOL */
     double real;     /* CONF_FLOAT */
     char *string;    /* CONF_STRING */
+    char *pieces;    /* of a string in a list that stands there as several without a comma: "a", "b"; NULL */
     struct ConfNode *children;
     size_t n_children;
 } ConfNode;
@@ -58,6 +59,8 @@ void problems_add(Problems *problems, const char *file, unsigned line, const cha
 void problems_clear(Problems *problems);
 /* "/etc/relayalloc.conf:12: groups[1].allocator: no allocator named …"; owned by the caller. */
 char *problem_to_string(const Problem *problem);
+/* All of them, a line each. Owned by the caller. */
+char *problems_to_string(const Problems *problems);
 
 /* ---- the configuration ---- */
 
@@ -80,10 +83,25 @@ typedef enum Quota {
     QUOTA_SHARE, /* `amount` percent, rounded to the nearest relay */
 } Quota;
 
+/* Where something stands in a file. */
+typedef struct FilePlace {
+    char *file;
+    unsigned line;
+} FilePlace;
+
+/* A name or pattern as the file has it, for messages about it. */
+typedef struct Wording {
+    char *text;
+    char *pieces; /* as in ConfNode; NULL */
+    FilePlace place;
+} Wording;
+
 typedef struct Group {
     char *name;
-    size_t allocator; /* index into Config.allocators */
-    char **patterns;  /* strv of names and shell patterns; empty: all */
+    FilePlace place;
+    size_t allocator;  /* index into Config.allocators */
+    char **patterns;   /* strv of names and shell patterns; empty: all */
+    Wording *wordings; /* of each of them, in this order */
     Quota quota;
     double amount; /* relays or percent; 0 with QUOTA_ALL */
     char *seed;    /* never NULL; "" by default */

@@ -153,20 +153,20 @@ void facts_assign(const Config *config, const RelayFacts *const *relays, size_t 
                 facts_counts(config, relays[i]) ? assign_without_quota(config, relays[i]->name) : GROUP_NONE;
 }
 
-char *facts_why_empty(const Config *config, size_t group, const RelayFacts *const *relays, size_t n,
-                      const size_t *groups)
+void facts_judge_names(const Config *config, const RelayFacts *const *relays, size_t n, Problems *problems)
 {
-    _cleanup_(freep) const char **names = xcalloc(n, sizeof(char *));
-    _cleanup_(freep) size_t *counted = xcalloc(n, sizeof(size_t));
+    _cleanup_(freep) const char **names = xcalloc(n + 1, sizeof(char *));
+    _cleanup_(freep) size_t *groups = xcalloc(n, sizeof(size_t));
     size_t k = 0;
 
+    facts_assign(config, relays, n, groups);
     for (size_t i = 0; i < n; i++) {
         if (!facts_counts(config, relays[i]))
             continue;
         names[k] = relays[i]->name;
-        counted[k++] = groups[i];
+        groups[k++] = groups[i];
     }
-    return assign_why_empty(config, group, names, k, counted);
+    assign_judge(config, names, k, groups, problems);
 }
 
 const Group *facts_target(const HostFacts *h, const RelayFacts *r)

@@ -113,10 +113,8 @@ bool facts_counts(const Config *config, const RelayFacts *relay);
 bool facts_draws(const Config *config, const RelayFacts *relay);
 /* The group of each of the n relays, into ret[]; GROUP_NONE also for those that do not count. */
 void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret);
-/* Why the group takes none of those that count, with ret[] of facts_assign(); NULL: it takes some, or there
- * are none. Owned by the caller. */
-char *facts_why_empty(const Config *config, size_t group, const RelayFacts *const *relays, size_t n,
-                      const size_t *groups);
+/* assign_judge() of those that count. */
+void facts_judge_names(const Config *config, const RelayFacts *const *relays, size_t n, Problems *problems);
 
 /* The group whose allocator it should run now, its allocator, and that as it is here: NULL when no group
  * takes it or an operator took it out. */

@@ -136,3 +136,23 @@ char *relay_unit_pattern(const char *unit_template)
     assert(at);
     return xasprintf("%.*s@*%s", (int)(at - unit_template), unit_template, at + 1);
 }
+
+char *relay_name_typed(const char *unit_template, const char *typed)
+{
+    size_t prefix = strlen(unit_template) - strlen(SUFFIX), suffix = strlen(SUFFIX);
+    const bool with_prefix = strncmp(typed, unit_template, prefix) == 0 && typed[prefix];
+    const char *name = with_prefix ? typed + prefix : typed;
+    size_t n = strlen(name);
+    const bool with_suffix = n > suffix && streq(name + n - suffix, SUFFIX);
+    char *found = NULL;
+
+    if (with_suffix)
+        n -= suffix;
+    if (with_prefix || with_suffix) {
+        _cleanup_(freep) char *unit =
+            xasprintf("%.*s%.*s%s", (int)prefix, unit_template, (int)n, name, SUFFIX);
+        if (relay_name_from_unit(unit_template, unit, &found) == 0)
+            return found;
+    }
+    return xstrndup(name, n);
+}

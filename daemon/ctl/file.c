@@ -5,6 +5,7 @@
 #include "bus/api.h"
 #include "core/metrics.h"
 #include "ctl/lib/fleet.h"
+#include "ctl/lib/manager.h"
 #include "ctl/lib/survey.h"
 #include "io/allocators.h"
 #include "io/config-file.h"
@@ -57,20 +58,37 @@ static void warn_of_metrics(const char *as, const Config *config, Problems *warn
     problems_add(warnings, as, 0, "metrics.textfile", "%s", failure);
 }
 
+/* Names that no relay has, while the relays that are meant leave their group. */
+static void warn_of_names(const Config *config, Problems *warnings)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+
+    if (ctl_bus_open(&(CtlOptions){ 0 }, true, &bus) < 0)
+        bus = NULL;
+    survey_judge_names(config, bus, warnings);
+}
+
+static void rename_file(Problems *problems, const char *file, const char *as)
+{
+    for (size_t i = 0; i < problems->n; i++) {
+        Problem *p = &problems->items[i];
+        if (streq(p->file, file)) {
+            free(p->file);
+            p->file = xstrdup(as);
+        }
+    }
+}
+
 void file_judge(const char *file, const char *as, bool draft, FileVerdict *ret)
 {
     *ret = (FileVerdict){ 0 };
     if (config_file_load_judged(file, as, &ret->problems, draft ? &ret->warnings : NULL, &ret->config) >= 0) {
         warn_of_libraries(as, ret->config, &ret->warnings);
         warn_of_metrics(as, ret->config, &ret->warnings);
+        warn_of_names(ret->config, &ret->warnings);
     }
-    for (size_t i = 0; i < ret->problems.n; i++) {
-        Problem *p = &ret->problems.items[i];
-        if (streq(p->file, file)) {
-            free(p->file);
-            p->file = xstrdup(as);
-        }
-    }
+    rename_file(&ret->problems, file, as);
+    rename_file(&ret->warnings, file, as);
 }
 
 bool file_is_installed(const CtlOptions *options, const char *file)
@@ -87,7 +105,8 @@ void file_verdict_print(const FileVerdict *verdict)
     ctl_print_problems(&verdict->problems);
     for (size_t i = 0; i < verdict->warnings.n; i++) {
         const Problem *p = &verdict->warnings.items[i];
-        _cleanup_(freep) char *line = xasprintf("%s: %s%swarning: %s", p->file, p->setting ? p->setting : "",
+        _cleanup_(freep) char *place = p->line > 0 ? xasprintf("%s:%u", p->file, p->line) : xstrdup(p->file);
+        _cleanup_(freep) char *line = xasprintf("%s: %s%swarning: %s", place, p->setting ? p->setting : "",
                                                 p->setting ? ": " : "", p->message);
         ctl_complain(line);
     }
@@ -191,6 +210,31 @@ static int by_wave(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
+#define NAMES_SHOWN 12
+
+/* Whom the file takes out of all groups: by a slip, most often. NULL: nobody. Owned by the caller. */
+static char *going_home(const PlanRows *rows)
+{
+    char *text = NULL;
+    size_t size = 0, n = 0;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        abort();
+    for (size_t i = 0; i < rows->n; i++) {
+        const PlanRow *row = &rows->items[i];
+        if (!streq(row->action, "restart") || !isempty(row->group))
+            continue;
+        if (++n <= NAMES_SHOWN)
+            fprintf(f, "%s%s", n > 1 ? ", " : "", row->relay);
+    }
+    if (n > NAMES_SHOWN)
+        fprintf(f, " and %zu more", n - NAMES_SHOWN);
+    fclose(f);
+    _cleanup_(freep) char *names = text;
+    return n == 0 ? NULL : xasprintf("%zu relay%s back to glibc: %s.", n, n == 1 ? " goes" : "s go", names);
+}
+
 /* Of rows that are sorted. */
 static char *plan_legend(const PlanRows *rows)
 {
@@ -215,6 +259,9 @@ static char *plan_legend(const PlanRows *rows)
         fprintf(f, ", in %zu wave%s", waves, waves == 1 ? "" : "s");
     if (refused > 0)
         fprintf(f, "; %zu refused", refused);
+    _cleanup_(freep) char *home = going_home(rows);
+    if (home)
+        fprintf(f, "\n%s", home);
     fclose(f);
     return text;
 }
@@ -246,46 +293,18 @@ static int print_rows(const CtlOptions *options, PlanRows *rows)
     return ctl_table_print_legend(table, legend) < 0 ? EXIT_FAILED : 0;
 }
 
-/* A typo in a pattern shows in no row. */
-static void hint_empty_groups(const Config *config, const char *const *relays, size_t n, const size_t *groups)
+/* What the file says of relays that nobody is shows in no row. */
+static void print_warnings_of_daemon(const CtlOptions *options, sd_bus *bus)
 {
-    for (size_t g = 0; g < config->n_groups; g++) {
-        _cleanup_(freep) char *why = assign_why_empty(config, g, relays, n, groups), *line = NULL;
-        if (!why)
-            continue;
-        line = xasprintf("%s.", why);
-        ctl_complain(line);
-    }
-}
+    _cleanup_(manager_status_clear) ManagerStatus m = { 0 };
 
-static void hint_groups_of_daemon(const CtlOptions *options, sd_bus *bus)
-{
-    _cleanup_(config_freep) Config *config = NULL;
-    _cleanup_(fleet_clear) Fleet fleet = { 0 };
-
-    if (!ctl_chatty(options) || !(config = fleet_config(options, bus, false)) ||
-        fleet_from_daemon(bus, SAY_NOTHING, &fleet) < 0)
+    if (!ctl_chatty(options) || manager_status_get(bus, SAY_NOTHING, &m) < 0)
         return;
-    _cleanup_(freep) const char **names = xcalloc(fleet.n, sizeof(char *));
-    _cleanup_(freep) size_t *groups = xcalloc(fleet.n, sizeof(size_t));
-    for (size_t i = 0; i < fleet.n; i++) {
-        names[i] = fleet.rows[i].relay;
-        groups[i] = GROUP_NONE;
-        for (size_t g = 0; g < config->n_groups; g++)
-            if (streq(config->groups[g].name, fleet.rows[i].group))
-                groups[i] = g;
-    }
-    hint_empty_groups(config, names, fleet.n, groups);
-}
-
-static void hint_groups_of_file(const CtlOptions *options, const Survey *survey)
-{
-    for (size_t g = 0; ctl_chatty(options) && g < survey->config->n_groups; g++) {
-        _cleanup_(freep) char *why = survey_why_empty(survey, g), *line = NULL;
-        if (!why)
-            continue;
-        line = xasprintf("%s.", why);
+    for (const char *p = m.config_warnings; !isempty(p);) {
+        size_t n = strcspn(p, "\n");
+        _cleanup_(freep) char *line = xstrndup(p, n);
         ctl_complain(line);
+        p += n + (p[n] == '\n');
     }
 }
 
@@ -311,7 +330,7 @@ static int plan_of_daemon(const CtlOptions *options, sd_bus *bus)
         ctl_bus_unreadable("Plan", r);
         return EXIT_FAILED;
     }
-    hint_groups_of_daemon(options, bus);
+    print_warnings_of_daemon(options, bus);
     return print_rows(options, &rows);
 }
 
@@ -354,7 +373,6 @@ static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file
     const HostFacts host = survey_host(&survey);
     plan = survey_plan(&survey);
     hint_unreadable(options, &survey);
-    hint_groups_of_file(options, &survey);
     for (size_t i = 0; i < plan->n; i++) {
         const PlanItem *item = &plan->items[i];
         const RelayFacts *relay = &survey.relays[item->relay]->facts;

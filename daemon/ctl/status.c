@@ -129,17 +129,24 @@ static void print_fleet(FILE *f, const CtlOptions *options, const Fleet *fleet)
     print_relays_of(f, options, fleet, "Drifted", "drifted");
 }
 
+/* The first beside the title, the others below it. */
+static void print_lines(FILE *f, const char *title, const char *lines)
+{
+    while (*lines) {
+        size_t n = strcspn(lines, "\n");
+        status_field(f, title, "%.*s", (int)n, lines);
+        lines += n + (lines[n] == '\n');
+        title = "";
+    }
+}
+
 static void print_refused(FILE *f, const CtlOptions *options, const char *problems)
 {
     _cleanup_(freep) char *first =
         ctl_paint(options, "1;31", "the file has changed, but the new version is not in force:");
 
     status_field(f, "Refused", "%s", first);
-    while (*problems) {
-        size_t n = strcspn(problems, "\n");
-        status_field(f, "", "%.*s", (int)n, problems);
-        problems += n + (problems[n] == '\n');
-    }
+    print_lines(f, "", problems);
 }
 
 static int print_manager(const CtlOptions *options, const ManagerStatus *m, const Fleet *fleet)
@@ -163,6 +170,8 @@ static int print_manager(const CtlOptions *options, const ManagerStatus *m, cons
             f, "Not saved",
             "%s; tried again with each sample (a restart of relayallocd would forget what has changed)",
             m->state_error);
+    if (!isempty(m->config_warnings))
+        print_lines(f, "Warnings", m->config_warnings);
     print_fleet(f, options, fleet);
     print_rollout(f, options, m);
     print_under_way(f, fleet);

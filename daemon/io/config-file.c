@@ -24,6 +24,9 @@
 #define INCLUDE_DEPTH_MAX 8
 #define SETTINGS_MAX 10000 /* libconfig compares each name with all others: 75000 take it two minutes */
 #define NESTING_MAX 16     /* groups in lists in groups; a valid file has 4 */
+/* Stands in the assembled text where a string in a list follows another without a comma. libconfig makes one
+ * string of them, as C does, and would not tell. */
+#define JOINED '\x1f'
 
 /* Where a line of the assembled text comes from. */
 typedef struct Place {
@@ -47,6 +50,10 @@ typedef struct Source {
     bool draft;        /* not at the place from which it will be read */
     enum { IN_CODE, IN_COMMENT, IN_STRING } state; /* of libconfig's scanner: continues across files */
     Place opened;                                  /* where that comment or string begins */
+    char open[NESTING_MAX + 1];                    /* the brackets around it; deeper ones are not kept */
+    size_t depth;
+    bool after_string; /* nothing but blanks and comments stands between it and the string before */
+    bool has_joined;   /* some file has that character itself: nothing can be told from it */
 } Source;
 
 static const char *source_add_file(Source *s, const char *path, unsigned depth);
@@ -161,6 +168,22 @@ static const char *copy_number(Source *s, const char *p)
     return p + n;
 }
 
+static void note_bracket(Source *s, char c)
+{
+    if (strchr("([{", c)) {
+        if (s->depth < sizeof(s->open))
+            s->open[s->depth] = c;
+        s->depth++;
+    } else if (strchr(")]}", c) && s->depth > 0) {
+        s->depth--;
+    }
+}
+
+static bool in_list(const Source *s)
+{
+    return s->depth > 0 && s->depth <= sizeof(s->open) && s->open[s->depth - 1] != '{';
+}
+
 /* Copies `text` up to the end, following libconfig's scanner closely enough to know where a directive or a
  * number is one and where it is part of a comment or a string. */
 static void source_add_text(Source *s, const char *text, size_t file, unsigned depth)
@@ -170,6 +193,7 @@ static void source_add_text(Source *s, const char *text, size_t file, unsigned d
 
     if (strncmp(text, "\xef\xbb\xbf", 3) == 0) /* a byte order mark: some editors begin UTF-8 with it */
         text += 3;
+    s->has_joined = s->has_joined || strchr(text, JOINED);
     begin_line(s, file, line);
     for (const char *p = text; *p;) {
         size_t n = 1; /* how much of it to copy */
@@ -192,25 +216,41 @@ static void source_add_text(Source *s, const char *text, size_t file, unsigned d
         } else if (s->state == IN_STRING) {
             if (*p == '\\' && (p[1] == '"' || p[1] == '\\'))
                 n = 2;
-            else if (*p == '"')
+            else if (*p == '"') {
                 s->state = IN_CODE;
+                s->after_string = true;
+            }
         } else if (*p == '"') {
             s->state = IN_STRING;
             s->opened = s->lines[s->n_lines - 1];
+            if (s->after_string && in_list(s)) {
+                fprintf(s->out, "\"%c", JOINED);
+                line_start = false;
+                p++;
+                continue;
+            }
         } else if (strncmp(p, "/*", 2) == 0) {
             s->state = IN_COMMENT;
             s->opened = s->lines[s->n_lines - 1];
             n = 2;
         } else if (*p == '#' || strncmp(p, "//", 2) == 0) {
             n = strcspn(p, "\n");
+        } else if (isspace((unsigned char)*p)) {
+            ;                                    /* copied below */
         } else if (isalpha((unsigned char)*p)) { /* a name: digits in it are no number */
+            s->after_string = false;
             n = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_*");
         } else if (*p == '=' || *p == ':') {
+            s->after_string = false;
             s->settings++;
         } else if (isdigit((unsigned char)*p)) {
+            s->after_string = false;
             p = copy_number(s, p);
             n = 0;
             line_start = false;
+        } else {
+            s->after_string = false;
+            note_bracket(s, *p);
         }
         if (n > 0) {
             fwrite(p, 1, n, s->out);
@@ -325,6 +365,33 @@ static const char *source_add_file(Source *s, const char *path, unsigned depth)
 
 /* ---- from libconfig's tree to ours ---- */
 
+/* A string that stands there in several pieces. */
+static void take_pieces(ConfNode *node)
+{
+    const char joined[] = { JOINED, '\0' };
+    char *text = NULL, *pieces = NULL;
+    size_t text_size = 0, pieces_size = 0;
+
+    if (!strchr(node->string, JOINED))
+        return;
+    FILE *whole = open_memstream(&text, &text_size), *list = open_memstream(&pieces, &pieces_size);
+    if (!whole || !list)
+        abort();
+    for (const char *p = node->string;; p++) {
+        size_t n = strcspn(p, joined);
+        fwrite(p, 1, n, whole);
+        fprintf(list, "%s\"%.*s\"", p > node->string ? ", " : "", (int)n, p);
+        p += n;
+        if (!*p)
+            break;
+    }
+    fclose(whole);
+    fclose(list);
+    free(node->string);
+    node->string = text;
+    node->pieces = pieces;
+}
+
 static void convert(Source *s, const config_setting_t *setting, unsigned depth, ConfNode *node)
 {
     Place place = place_of(s, config_setting_source_line(setting));
@@ -356,6 +423,8 @@ static void convert(Source *s, const config_setting_t *setting, unsigned depth, 
         node->string = xstrdup(config_setting_get_string(setting));
         if (!node->string)
             node->string = xstrdup("");
+        if (!s->has_joined)
+            take_pieces(node);
         return;
     case CONFIG_TYPE_GROUP:
         node->kind = CONF_GROUP;

@@ -309,6 +309,8 @@ static void adopt(Manager *m, Setup *take)
     m->setup = take;
     m->not_before = 0;
     m->look_at_groups = true;
+    free(m->config_warnings);
+    m->config_warnings = NULL;
     forget_old_failures(m, take);
     memory_clear_untouched(m->state);
     eventlog_write(MESSAGE_CONFIG_LOADED, &(Event){ 0 }, "Loaded %s: %zu group%s.", m->config_path,
@@ -714,6 +716,7 @@ Manager *manager_free(Manager *m)
     setup_free(m->setup);
     setup_free(m->next_setup);
     free(m->last_reason);
+    free(m->config_warnings);
     free(m->config_error);
     free(m->status);
     free(m->tried_stamp);

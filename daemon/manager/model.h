@@ -140,13 +140,14 @@ struct Manager {
     char *status;           /* what systemd was last shown */
     bool scanned;           /* the table is complete */
     bool look_at_libraries; /* before the next plan: a process has started, and may have mapped other ones */
-    bool look_at_groups;    /* the configuration is new: say which groups take no relay */
+    bool look_at_groups;    /* the configuration is new: say which names in it match no relay */
     /* what is in force */
     Setup *setup;
     Setup *next_setup; /* comes into force when the rollout in progress is over; NULL */
     char *tried_stamp; /* of the libraries, when they were last found changed */
     ConfigWatch *config_watch;
-    char *config_error; /* problems of the last refused file; NULL */
+    char *config_error;    /* problems of the last refused file; NULL */
+    char *config_warnings; /* assign_judge() of the one in force, lines; NULL: nothing */
     ElfCache *elf_cache;
     DropinStore *dropins;
     State *state;

@@ -164,19 +164,20 @@ bool relays_standing_changed(const Relay *relay)
     return standing(relay) != relay->standing;
 }
 
-/* A typo in a pattern would show nowhere else. */
-static void log_empty_groups(const Manager *m)
+/* What the file says of relays that nobody is: kept for who asks, and logged of a file that is new. */
+static void judge_names(Manager *m)
 {
-    const Config *c = m->setup->config;
     _cleanup_(freep) const RelayFacts **facts = facts_of_all(m);
-    _cleanup_(freep) size_t *groups = xcalloc(m->n_relays, sizeof(size_t));
+    _cleanup_(problems_clear) Problems problems = { 0 };
 
-    facts_assign(c, facts, m->n_relays, groups);
-    for (size_t g = 0; g < c->n_groups; g++) {
-        _cleanup_(freep) char *why = facts_why_empty(c, g, facts, m->n_relays, groups);
-        if (why)
-            eventlog_line(LOG_WARNING, "%s.", why);
-    }
+    facts_judge_names(m->setup->config, facts, m->n_relays, &problems);
+    free(m->config_warnings);
+    m->config_warnings = problems.n > 0 ? problems_to_string(&problems) : NULL;
+    if (m->look_at_groups)
+        for (size_t i = 0; i < problems.n; i++) {
+            _cleanup_(freep) char *line = problem_to_string(&problems.items[i]);
+            eventlog_line(LOG_WARNING, "%s.", line);
+        }
 }
 
 void relays_assign(Manager *m)
@@ -200,6 +201,8 @@ void relays_assign(Manager *m)
         relay_read_dropin(relay);
         relay_prove(relay);
     }
+    if (!m->look_at_groups)
+        judge_names(m);
     if (outdated)
         m->reports->plan_outdated(m);
 }
@@ -259,7 +262,7 @@ void relays_check_scanned(Manager *m)
         if (!m->relays[i]->facts.info && !m->relays[i]->unread)
             return;
     if (m->look_at_groups && !m->rescan) {
-        log_empty_groups(m);
+        judge_names(m);
         m->look_at_groups = false;
     }
     if (m->scanned)

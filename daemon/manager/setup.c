@@ -38,21 +38,6 @@ char *setup_changed(const Setup *s)
     return NULL;
 }
 
-static char *problems_text(const Problems *problems)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *f = open_memstream(&text, &size);
-
-    for (size_t i = 0; f && i < problems->n; i++) {
-        _cleanup_(freep) char *line = problem_to_string(&problems->items[i]);
-        fprintf(f, "%s%s", i ? "\n" : "", line);
-    }
-    if (f)
-        fclose(f);
-    return text;
-}
-
 /* A library that hangs costs some of the time that systemd gives us, ten of them all of it. */
 static void on_progress(void *userdata)
 {
@@ -100,7 +85,7 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
                            : config_file_load(path, &problems, &s->config);
 
     if (r < 0) {
-        *ret_problems = problems_text(&problems);
+        *ret_problems = problems_to_string(&problems);
         return -EINVAL;
     }
     s->allocators = allocators_look(&(AllocatorsAsk){

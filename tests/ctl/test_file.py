@@ -206,21 +206,73 @@ def test_plan_of_the_daemon(ctl, daemon, conf):
     assert "guard1" in ctl("plan", conf).out
 
 
-def test_plan_tells_of_groups_that_take_no_relay(ctl, no_bus, daemon, conf, instances):
-    conf.write_text(f'instances_dir = "{instances}";\n'
-                    'groups = ( { name = "A"; allocator = "glibc"; relays = [ "gaurd*" ]; },\n'
-                    '  { name = "B"; allocator = "glibc"; relays = [ "*" ]; }, { name = "C"; allocator = "glibc"; size = 1; } );\n')
-    said = 'Group A takes no relay: no name matches "gaurd*".\nGroup C takes no relay: earlier groups take every relay.\n'
-    assert no_bus("plan", conf).err.endswith(said)
-    assert "takes no relay" not in no_bus("plan", conf, "-q").err + no_bus("plan", conf, "--json=short").err
-    daemon.says([relay("guard1", group="B")])
-    long_ago = time.time() - 86400  # the file that the daemon has read
-    os.utime(conf, (long_ago, long_ago))
-    assert ctl("plan", f"--config={conf}").err == said
-    assert ctl("plan", f"--config={conf}", "-q").err == ctl("plan", f"--config={conf}", "--json=short").err == ""
+SLIPS_IN_NAMES = """instances_dir = "{instances}";
+groups = (
+  {{ name = "A"; allocator = "glibc"; relays = [ "gaurd1", "tor@guard2.service", "zz.service", "guard1" "x-y.z_1" ]; }},
+  {{ name = "B"; allocator = "glibc"; relays = [ "*" ]; }},
+  {{ name = "C"; allocator = "glibc"; relays = [ "guard1" ]; }}, {{ name = "D"; allocator = "glibc"; size = 1; }}
+);
+"""
+
+
+def test_names_that_no_relay_has_are_told_before_anything_happens(no_bus, conf, instances, editor):
+    conf.write_text(SLIPS_IN_NAMES.format(instances=instances))
+    said = [f'{conf}:3: groups[0].relays[0]: warning: no relay of this host is called "gaurd1" (did you mean "guard1"?)',
+            f'{conf}:3: groups[0].relays[3]: warning: no relay of this host is called "guard1x-y.z_1": a comma is missing '
+            'between "guard1", "x-y.z_1"',
+            f'{conf}:5: groups[2].relays[0]: warning: group B comes before and takes "guard1"',
+            f'{conf}:5: groups[3]: warning: group D takes no relay: earlier groups take them all']
+    changed = editor('echo >>"$1"')
+    for done in (no_bus("check", conf), no_bus("plan", conf), no_bus("edit", f"--config={conf}", stdin="y\n", **changed)):
+        assert done.status == 0 and [line for line in done.err.splitlines() if "groups[" in line] == said, done
+    question = no_bus("edit", f"--config={conf}", stdin="y\n", **changed).err
+    assert question.index(said[-1]) < question.index("[y/N]")
+    assert "; 4 warnings" in no_bus("check", conf).out
+    warned = no_bus("check", conf, "--json=short").json
+    assert warned[0] == {"file": str(conf), "line": 3, "setting": "groups[0].relays[0]", "severity": "warning",
+                         "message": 'no relay of this host is called "gaurd1" (did you mean "guard1"?)'}
+    groups = {row["relay"]: row["group"] for row in no_bus("plan", conf, "--json=short").json}
+    assert groups == {"guard1": "B", "guard2": "A", "x-y.z_1": "B", "zz": "A"}
     # Where nobody is, nobody is missing.
-    daemon.says([])
-    assert ctl("plan", f"--config={conf}").err == ""
+    conf.write_text(SLIPS_IN_NAMES.format(instances=instances.with_name("nowhere")))
+    assert "groups[" not in no_bus("check", conf).err
+
+
+@pytest.mark.parametrize("name, why", [
+    ("guard1,guard2", "each in quotes of its own"), ("guard{1,2}", "has braces"), ("/etc/tor/instances/guard1", "not a path"),
+    ("/^guard[0-9]+$/", "is a regular expression"), ("!guard1", '"except"')])
+def test_a_name_that_can_never_be_a_relays_is_an_error(no_bus, conf, name, why):
+    conf.write_text(f'groups = ( {{ name = "A"; allocator = "glibc"; relays = [ "x",\n "{name}" ]; }} );\n')
+    for verb in ("check", "plan"):
+        done = no_bus(verb, conf)
+        assert done.status == 2 and done.out == "" and done.err.startswith(f"{conf}:2: groups[0].relays[1]: ") and why in done.err, done
+
+
+def test_plan_of_the_daemon_and_status_tell_of_names_that_no_relay_has(ctl, daemon):
+    lines = ['/etc/x.conf:3: groups[0].relays[1]: no relay of this host is called "realy1" (did you mean "relay1"?)',
+             "/etc/x.conf:4: groups[1]: group B takes no relay: earlier groups take them all"]
+    daemon.says([relay("relay1")], ConfigWarnings="\n".join(lines))
+    assert ctl("plan").err == "\n".join(lines) + "\n"
+    assert ctl("plan", "-q").err == ctl("plan", "--json=short").err == ""
+    status = ctl("status")
+    assert status.status == 0 and f"    Warnings: {lines[0]}\n              {lines[1]}\n" in status.out
+    assert ctl("status", "--json=short").json["warnings"] == "\n".join(lines)
+    daemon.says([relay("relay1")])
+    assert ctl("plan").err == "" and "Warnings" not in ctl("status").out
+
+
+def test_plan_says_who_goes_back_to_glibc(ctl, daemon):
+    """In a sentence of its own: a slip in a name looks like any other row."""
+    home = [(i + 1, f"relay{i}", "restart", "", "", "no group takes it any more") for i in range(3)]
+    others = [(9, "a", "restart", "A", "jemalloc", "x"), (9, "b", "remove", "", "", "no group takes it any more")]
+    daemon.says([relay("a")], [*home, *others])
+    assert ctl("plan").out.splitlines()[-1] == "3 relays go back to glibc: relay0, relay1, relay2."
+    daemon.says([relay("a")], [home[0], *others])
+    assert ctl("plan").out.splitlines()[-1] == "1 relay goes back to glibc: relay0."
+    daemon.says([relay("a")], others)
+    assert "glibc" not in ctl("plan").out
+    daemon.says([relay("a")], [(1, f"r{i}", "restart", "", "", "x") for i in range(20)])
+    assert ctl("plan").out.splitlines()[-1].endswith(", r11 and 8 more.")
 
 
 def test_nothing_to_do(ctl, daemon):

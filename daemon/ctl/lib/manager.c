@@ -22,6 +22,7 @@ static const Property manager_properties[] = {
     MANAGER("ConfigPath", 's', config_path, "config"),
     MANAGER("ConfigLoaded", 'T', config_loaded, "loaded"),
     MANAGER("ConfigError", 's', config_error, "refused"),
+    MANAGER("ConfigWarnings", 's', config_warnings, "warnings"),
     MANAGER("ConfigChanged", 'b', config_changed, "unread"),
     MANAGER("StateError", 's', state_error, "unsaved"),
     MANAGER("Relays", 'u', relays, "relays.total"),

@@ -6,7 +6,7 @@
 
 /* Strings are NULL if the daemon's version does not have them; use them with isempty(). */
 typedef struct ManagerStatus {
-    char *version, *config_path, *config_error;
+    char *version, *config_path, *config_error, *config_warnings;
     uint64_t config_loaded; /* µs realtime */
     bool config_changed;    /* on disk since, not read */
     char *state_error;      /* "": the state is saved */

@@ -304,16 +304,6 @@ static void assign(Survey *s)
     }
 }
 
-char *survey_why_empty(const Survey *s, size_t group)
-{
-    _cleanup_(freep) size_t *groups = xcalloc(s->n, sizeof(size_t));
-    _cleanup_(freep) const RelayFacts **relays = facts_of(s);
-
-    for (size_t i = 0; i < s->n; i++)
-        groups[i] = relays[i]->group;
-    return facts_why_empty(s->config, group, relays, s->n, groups);
-}
-
 /* ---- what they run ---- */
 
 static void read_process(const Survey *s, SurveyRelay *r, ElfCache *cache, char *const *libraries)
@@ -416,6 +406,23 @@ int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret)
     *ret = s;
     s = (Survey){ 0 };
     return 0;
+}
+
+void survey_judge_names(const Config *config, sd_bus *bus, Problems *problems)
+{
+    Survey s = { .config = (Config *)config }; /* lent: nothing of it is changed */
+    _cleanup_(dropin_store_freep) DropinStore *store = NULL;
+    _cleanup_(freep) char *dropin_root = path_of_dropins();
+
+    if (dropin_store_new(dropin_root, &store) < 0)
+        store = NULL;
+    find_relays(&s, bus, store, dropin_root);
+    for (size_t i = 0; store && i < s.n; i++)
+        dropin_store_look(store, &s.relays[i]->facts);
+    _cleanup_(freep) const RelayFacts **relays = facts_of(&s);
+    facts_judge_names(config, relays, s.n, problems);
+    s.config = NULL;
+    survey_clear(&s);
 }
 
 Plan *survey_plan(Survey *s)

@@ -35,5 +35,6 @@ HostFacts survey_host(const Survey *survey);
 Plan *survey_plan(Survey *survey);
 /* How a relay stands after survey_plan(); "" when that was not seen. */
 const char *survey_state(const Survey *survey, const SurveyRelay *relay);
-/* Why the group takes none of the relays that count (facts_why_empty()). Owned by the caller. */
-char *survey_why_empty(const Survey *survey, size_t group);
+
+/* What in the file means no relay of this host (facts_judge_names()). `bus` as in survey_load(). */
+void survey_judge_names(const Config *config, sd_bus *bus, Problems *problems);

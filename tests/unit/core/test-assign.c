@@ -401,37 +401,75 @@ static void test_uniform(void **state)
     assert_true(chi_square > 26 && chi_square < 153);
 }
 
-static void check_why_empty(Group *groups, size_t n_groups, char *const *names, const char *const *expected)
+/* Each name that means nobody, and each group that gets nobody for another reason, with its place. */
+static void check_judged(const char *const *relays, Group *groups, size_t n_groups, const char *expected)
 {
+    Wording wordings[2][4] = { 0 };
+    _cleanup_(problems_clear) Problems problems = { 0 };
     Config config = { .groups = groups, .n_groups = n_groups };
-    size_t assigned[FLEET_MAX], n = strv_length(names);
+    size_t assigned[FLEET_MAX], n = 0;
 
-    assign(groups, n_groups, names, n, assigned);
+    while (relays[n])
+        n++;
     for (size_t g = 0; g < n_groups; g++) {
-        _cleanup_(freep) char *why = assign_why_empty(&config, g, (const char *const *)names, n, assigned);
-        if (!streq_null(why, expected[g]))
-            fail_msg("group %zu: %s", g, why ? why : "takes some");
+        groups[g].place = (FilePlace){ (char *)"f", (unsigned)g + 1 };
+        groups[g].wordings = wordings[g];
+        for (size_t i = 0; i < strv_length(groups[g].patterns); i++)
+            wordings[g][i] = (Wording){ .text = groups[g].patterns[i], .place = groups[g].place };
     }
+    if (groups[0].patterns && streq(groups[0].patterns[0], "relay1relay2"))
+        wordings[0][0].pieces = (char *)"\"relay1\", \"relay2\"";
+    assign_groups(&config, relays, n, assigned);
+    assign_judge(&config, relays, n, assigned, &problems);
+    _cleanup_(freep) char *text = problems_to_string(&problems);
+    assert_string_equal(text, expected);
 }
 
-static void test_why_empty(void **state)
+#define NAMES(...) ((char *[]){ __VA_ARGS__, NULL })
+#define JUDGED(relays, expected, ...)                                                                        \
+    check_judged((relays), (Group[]){ __VA_ARGS__ }, ELEMENTSOF(((Group[]){ __VA_ARGS__ })), (expected))
+
+static void test_names_that_no_relay_has(void **state)
 {
     (void)state;
-    _cleanup_(strv_freep) char **names = fleet_new(3), **nobody = fleet_new(0);
-    char *typo[] = { (char *)"relya*", (char *)"x", NULL }, *three[] = { (char *)"relay*", NULL };
-    Group groups[] = { all("A", typo), share("S", 10, ""), all("B", three), all("C", three),
-                       size("D", 2, "") };
-    static const char *const expected[] = {
-        "Group A takes no relay: no name matches \"relya*\", \"x\"",
-        "Group S takes no relay: its share of 3 is less than half a relay",
-        NULL,
-        "Group C takes no relay: earlier groups take every relay that matches",
-        "Group D takes no relay: earlier groups take every relay",
-    };
-    static const char *const silence[ELEMENTSOF(groups)] = { NULL };
+    static const char *const relays[] = { "guard1", "guard2", "relay1", "relay2", NULL };
 
-    check_why_empty(groups, ELEMENTSOF(groups), names, expected);
-    check_why_empty(groups, ELEMENTSOF(groups), nobody, silence);
+    JUDGED(relays, "", all("A", NAMES((char *)"relay1", (char *)"guard*")), size("B", 2, ""));
+    JUDGED(relays,
+           "f:1: groups[0].relays[0]: no relay of this host is called \"realy1\" (did you mean \"relay1\"?)\n"
+           "f:1: groups[0].relays[1]: no relay of this host matches \"gaurd*\" (did you mean \"guard*\"?)\n"
+           "f:1: groups[0].relays[2]: no relay of this host is called \"zzzz\"",
+           all("A", NAMES((char *)"realy1", (char *)"gaurd*", (char *)"zzzz")), size("B", 2, ""));
+    JUDGED(relays,
+           "f:1: groups[0].relays[0]: no relay of this host is called \"relay1relay2\": a comma is missing "
+           "between \"relay1\", \"relay2\"",
+           all("A", NAMES((char *)"relay1relay2", (char *)"relay2")));
+    JUDGED(relays,
+           "f:1: groups[0].relays[0]: no relay of this host is called "
+           "\"FC06B52C9F6F114921EF0D82009A180BDE662022\": this is a fingerprint, and relays go by the names "
+           "that "
+           "\"relayallocctl list\" shows",
+           all("A", NAMES((char *)"FC06B52C9F6F114921EF0D82009A180BDE662022", (char *)"relay2")));
+    JUDGED(relays,
+           "f:1: groups[0].relays[0]: no relay of this host is called \"relays@relay1\" (did you mean "
+           "\"relay1\"?)",
+           all("A", NAMES((char *)"relays@relay1", (char *)"relay2")));
+}
+
+static void test_names_of_which_earlier_groups_leave_nothing(void **state)
+{
+    (void)state;
+    static const char *const relays[] = { "guard1", "guard2", "relay1", NULL }, *nobody[] = { NULL };
+
+    JUDGED(relays,
+           "f:2: groups[1].relays[0]: group A comes before and takes \"relay1\"\n"
+           "f:2: groups[1].relays[1]: earlier groups take all 2 relays that match \"guard*\"",
+           all("A", NAMES((char *)"*")), all("B", NAMES((char *)"relay1", (char *)"guard*")));
+    JUDGED(relays, "f:2: groups[1]: group B takes no relay: earlier groups take them all",
+           all("A", NAMES((char *)"*")), share("B", 50, ""));
+    JUDGED(relays, "f:1: groups[0]: group A takes no relay: its share of 3 is less than half a relay",
+           share("A", 10, ""));
+    JUDGED(nobody, "", all("A", NAMES((char *)"*")), all("B", NAMES((char *)"relay1")));
 }
 
 int main(void)
@@ -449,7 +487,8 @@ int main(void)
         cmocka_unit_test(test_stability),
         cmocka_unit_test(test_stability_of_overlapping_shares),
         cmocka_unit_test(test_uniform),
-        cmocka_unit_test(test_why_empty),
+        cmocka_unit_test(test_names_that_no_relay_has),
+        cmocka_unit_test(test_names_of_which_earlier_groups_leave_nothing),
     };
 
     return cmocka_run_group_tests_name("assign", tests, NULL, NULL);

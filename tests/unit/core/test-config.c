@@ -103,6 +103,30 @@ static void check_cases(const Case *cases, size_t n)
     }
 }
 
+/* ---- names of relays ---- */
+
+/* As people write them, and with the template that stands below them. */
+static void test_names_of_units(void **state)
+{
+    (void)state;
+    const ConfNode root =
+        FILE_OF(LIST(1, "groups",
+                     GROUP(1, NULL, STR(1, "name", "A"), STR(1, "allocator", "glibc"),
+                           LIST(1, "relays", STR(2, NULL, "onion@a.service"), STR(3, NULL, "b.service"),
+                                STR(4, NULL, "onion@c*"), STR(5, NULL, "tor@d")))),
+                STR(9, "unit", "onion@.service"));
+    _cleanup_(config_freep) Config *c = load(&root);
+    const Group *g = &c->groups[0];
+
+    assert_string_equal(g->patterns[0], "a");
+    assert_string_equal(g->patterns[1], "b");
+    assert_string_equal(g->patterns[2], "c*");
+    assert_string_equal(g->patterns[3], "tor@d");
+    assert_string_equal(g->wordings[0].text, "onion@a.service");
+    assert_string_equal(g->wordings[0].place.file, "f");
+    assert_int_equal(g->wordings[2].place.line, 4);
+}
+
 /* ---- defaults ---- */
 
 static void test_empty_file_is_the_defaults(void **state)
@@ -702,6 +726,7 @@ static void test_window(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_of_units),
         cmocka_unit_test(test_empty_file_is_the_defaults),
         cmocka_unit_test(test_everything_set),
         cmocka_unit_test(test_canary_settle_follows_settle),

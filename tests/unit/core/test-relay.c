@@ -257,12 +257,45 @@ static void test_property_units(void **state)
     }
 }
 
+/* What people type for a relay, and what is meant. */
+static void test_typed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *typed, *name;
+    } rows[] = {
+        { "relay1", "relay1" },
+        { "relay1.service", "relay1" },
+        { "tor@relay1", "relay1" },
+        { "tor@relay1.service", "relay1" },
+        { "tor@relay*.service", "relay*" },
+        { "tor@*", "*" },
+        { "*", "*" },
+        { "1.2.3.4_9000", "1.2.3.4_9000" },
+        { "tor@a\\x20b.service", "a b" }, /* as "list" shows it */
+        { "tor@my\\x2drelay", "my\\x2drelay" },
+        { "my-relay", "my-relay" },
+        { ".service", ".service" },
+        { "tor@", "tor@" },
+        { "onion@relay1", "onion@relay1" }, /* another template's */
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        _cleanup_(freep) char *name = relay_name_typed(TEMPLATE, rows[i].typed);
+        assert_string_equal(name, rows[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_template_valid), cmocka_unit_test(test_unit_is_instance),
-        cmocka_unit_test(test_names),          cmocka_unit_test(test_units_refused),
-        cmocka_unit_test(test_length),         cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_typed),
+        cmocka_unit_test(test_template_valid),
+        cmocka_unit_test(test_unit_is_instance),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_units_refused),
+        cmocka_unit_test(test_length),
+        cmocka_unit_test(test_folder),
         cmocka_unit_test(test_property_units),
     };
 

@@ -207,6 +207,38 @@ static void test_values_arrive(void **state)
     assert_int_equal(c->sample_interval, 60000000);
 }
 
+/* libconfig makes one string of two that no comma separates; in a list nobody means that. */
+static void test_missing_commas(void **state)
+{
+    static const char text[] = "groups = ( { name = \"A\" \"1\"; allocator = \"glibc\";\n"
+                               "  relays = [ \"a\", \"b\" \"c\" # why\n"
+                               "    /* not */ \"d\", \"e\" ]; } );\n";
+    _cleanup_(freep) char *path = write_file(*state, "c", text, strlen(text));
+    _cleanup_(config_freep) Config *c = NULL;
+    _cleanup_(freep) char *problems = load(*state, path, &c);
+
+    assert_string_equal(problems, "");
+    const Group *g = &c->groups[0];
+    assert_string_equal(g->name, "A1");
+    assert_int_equal(g->place.line, 1);
+    assert_int_equal(strv_length(g->patterns), 3);
+    assert_string_equal(g->patterns[1], "bcd");
+    assert_string_equal(g->wordings[1].pieces, "\"b\", \"c\", \"d\"");
+    assert_null(g->wordings[0].pieces);
+    assert_null(g->wordings[2].pieces);
+    assert_string_equal(g->wordings[0].place.file, path);
+    assert_int_equal(g->wordings[0].place.line, 2);
+    assert_int_equal(g->wordings[2].place.line, 3);
+
+    /* A file that has the mark itself is refused for it, joined or not. */
+    put(*state, "a",
+        "groups = ( { name = \"A\"; allocator = \"glibc\"; relays = [ \"a\" \"b\", \"\x1f\" ]; } );\n");
+    _cleanup_(freep) char *other = xasprintf("%s/a", (char *)*state), *refused = load(*state, other, NULL);
+    assert_string_equal(
+        refused, "a:1: groups[0].relays[0]: must not contain a control character such as a newline or a tab\n"
+                 "a:1: groups[0].relays[1]: must not contain a control character such as a newline or a tab");
+}
+
 static void test_files_that_cannot_be_read(void **state)
 {
     static char large[1024 * 1024 + 1];
@@ -545,6 +577,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_problems_of_one_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_literal_example, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values_arrive, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_missing_commas, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_that_cannot_be_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_could_change_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_include, setup, teardown),
