@@ -140,6 +140,6 @@ clean: ## remove what was built; keep build/cache, and build/machines as long as
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-include units/install.mk
+include units/install.mk packaging/packaging.mk
 -include $(wildcard tests/*.mk)
 -include $(wildcard $(BUILD)/obj/*.d $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d $(BUILD)/tests/*.d $(BUILD)/tests/*/*.d)
