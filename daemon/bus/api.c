@@ -137,6 +137,20 @@ static int get_state_error(sd_bus *bus, const char *path, const char *interface,
     return sd_bus_message_append(reply, "s", text);
 }
 
+static int get_host_settings(sd_bus *bus, const char *path, const char *interface, const char *property,
+                             sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const Manager *m = userdata;
+    _cleanup_(strv_freep) char **settings = verdict_host_settings(m->environment);
+
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)property;
+    (void)error;
+    return sd_bus_message_append_strv(reply, settings);
+}
+
 static int get_manager_text(sd_bus *bus, const char *path, const char *interface, const char *property,
                             sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -373,6 +387,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
     MANAGER_TEXT("ConfigWarnings"),
     MANAGER_FLAG("ConfigChanged"),
     SD_BUS_PROPERTY("StateError", "s", get_state_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("HostSettings", "as", get_host_settings, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     MANAGER_COUNT("Relays"),
     MANAGER_COUNT("RelaysOk"),
     MANAGER_COUNT("RelaysPending"),

@@ -45,6 +45,7 @@
  *     ConfigWarnings s: names in the file in force that mean no relay, one a line; ""
  *     ConfigChanged b: what is on disk was not read yet
  *     StateError s: why what must outlive a restart cannot be saved at present; ""
+ *     HostSettings as: NAME=VALUE of what systemd gives to every service and an allocator reads
  *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u,
  *     RelaysDrifted u, RelaysDown u, RelaysStopped u, RelaysObserved u
  *     Rollout s: idle | running | waiting (outside its window) | paused | halted | aborted |

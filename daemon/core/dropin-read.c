@@ -262,6 +262,11 @@ char **dropin_environment(const char *text)
     return read_settings(text, &(Wanted){ "Service", "Environment", assign_environment });
 }
 
+char **system_conf_environment(const char *text)
+{
+    return read_settings(text, &(Wanted){ "Manager", "DefaultEnvironment", assign_environment });
+}
+
 char **settings_values(const char *text, const char *section, const char *key)
 {
     return read_settings(text, &(Wanted){ section, key, assign_value });

@@ -31,6 +31,10 @@ bool dropin_is_ours(const char *text);
  * files before this one is not to be seen here. */
 char **dropin_environment(const char *text);
 
+/* The same of DefaultEnvironment= in [Manager] of system.conf (systemd-system.conf(5)) and its drop-ins, one
+ * after the other in one text. */
+char **system_conf_environment(const char *text);
+
 /* The strv of NAME=VALUE, each name once, of an EnvironmentFile (systemd.exec(5)): comments (# ;), quotes and
  * continuation lines handled. NULL when it is not UTF-8: systemd ignores the whole file then. */
 char **environment_file_parse(const char *text);

@@ -36,6 +36,20 @@ static bool is_allocator_variable(const char *name)
            strncmp(name, "TCMALLOC_", 9) == 0 || streq(name, "GLIBC_TUNABLES");
 }
 
+char **verdict_host_settings(char *const *manager_environment)
+{
+    char **settings = NULL;
+
+    STRV_FOREACH (e, manager_environment) {
+        size_t n = strcspn(*e, "=");
+        _cleanup_(freep) char *name = xstrndup(*e, n);
+        bool preload = streq(name, PRELOAD_VARIABLE) && (*e)[n] && (*e)[n + 1]; /* empty is as unset */
+        if (preload || is_allocator_variable(name))
+            strv_push(&settings, xstrdup(*e));
+    }
+    return settings;
+}
+
 static bool judge_override(const VerdictFacts *f, const char *name, Verdict *ret)
 {
     Override o = settings_find_override(f, name);

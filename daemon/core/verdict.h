@@ -107,5 +107,9 @@ char **verdict_conflicts(const VerdictFacts *facts);
  * facts only manager_environment, files and own_dropin are used. Owned by the caller. */
 char *verdict_inherited_preload(const VerdictFacts *facts, const char **ret_from);
 
+/* What of systemd's own environment, which every service gets, changes which allocator a relay runs or what
+ * it does: a strv of NAME=VALUE; NULL: nothing. Owned by the caller. */
+char **verdict_host_settings(char *const *manager_environment);
+
 /* All that files other than our drop-in set, and systemd's own environment: a strv of NAME=VALUE. */
 char **verdict_others(const VerdictFacts *facts);

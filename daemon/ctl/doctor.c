@@ -6,6 +6,7 @@
 #include "core/relay.h"
 #include "ctl/doctor-print.h"
 #include "ctl/host.h"
+#include "ctl/lib/survey.h"
 #include "doctor/doctor-text.h"
 #include "io/allocators.h"
 #include "io/config-file.h"
@@ -386,6 +387,23 @@ static void look_at_system_preload(Doctor *d)
     report_if(d, doctor_system_preload(allocator ? allocator->name : NULL, &f), NULL, &f);
 }
 
+/* By systemd itself, and by its files, which count from its next start on. */
+static void look_at_environment(Doctor *d, const CtlOptions *options)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(strv_freep) char **asked = NULL, **filed = host_default_environment(d->root);
+    Finding f = { 0 };
+
+    if (isempty(d->root) && ctl_bus_open(options, true, &bus) >= 0)
+        (void)survey_environment(bus, &asked);
+    STRV_FOREACH (variable, filed)
+        if (!strv_contains(asked, *variable))
+            strv_push(&asked, xstrdup(*variable));
+    _cleanup_(strv_freep) char **settings = verdict_host_settings(asked);
+    STRV_FOREACH (setting, settings)
+        report_if(d, doctor_host_setting(*setting, &f), NULL, &f);
+}
+
 static void look_at_host(Doctor *d)
 {
     _cleanup_(freep) char *huge = host_read(d->root, "/sys/kernel/mm/transparent_hugepage/enabled");
@@ -453,6 +471,7 @@ int ctl_doctor(int argc, char *argv[], const CtlOptions *options)
     read_libraries(&d);
     look_at_allocators(&d);
     look_at_relays(&d);
+    look_at_environment(&d, options);
     look_at_host(&d);
     if (doctor_print(options, &d.findings) < 0)
         return EXIT_FAILED;

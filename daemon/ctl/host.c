@@ -155,14 +155,15 @@ void host_unit_files(const char *root, const char *unit, HostFiles *ret)
     *ret = files;
 }
 
-static void journald_files(const char *root, HostFiles *ret)
+/* The main file of a daemon of systemd ("journald.conf") and its drop-ins. */
+static void conf_files(const char *root, const char *name, HostFiles *ret)
 {
     static const char *const folders[] = { "/etc/systemd", "/run/systemd", "/usr/local/lib/systemd",
                                            "/usr/lib/systemd" };
     HostFiles files = { 0 };
 
     for (size_t i = 0; i < ELEMENTSOF(folders) && files.n == 0; i++) {
-        char *path = xasprintf("%s/journald.conf", folders[i]);
+        char *path = xasprintf("%s/%s", folders[i], name);
         if (exists(root, path))
             files_add(&files, root, path);
         else
@@ -170,7 +171,7 @@ static void journald_files(const char *root, HostFiles *ret)
     }
     size_t from = files.n;
     for (size_t i = 0; i < ELEMENTSOF(folders); i++) {
-        _cleanup_(freep) char *folder = xasprintf("%s/journald.conf.d", folders[i]);
+        _cleanup_(freep) char *folder = xasprintf("%s/%s.d", folders[i], name);
         add_folder(root, folder, ".conf", from, &files);
     }
     sort_from(&files, from);
@@ -402,7 +403,7 @@ void host_journal(const char *root, JournalFacts *facts)
     const uint64_t most = UINT64_C(4) << 30; /* journald's own bound, see SystemMaxUse= */
     struct statvfs fs;
 
-    journald_files(root, &files);
+    conf_files(root, "journald.conf", &files);
     _cleanup_(freep) char *storage = last_value(&files, "Journal", "Storage");
     _cleanup_(freep) char *use = last_value(&files, "Journal", "SystemMaxUse");
     _cleanup_(freep) char *retention = last_value(&files, "Journal", "MaxRetentionSec");
@@ -420,6 +421,22 @@ void host_journal(const char *root, JournalFacts *facts)
     }
     if (isempty(retention) || timespan_parse(retention, &facts->retention) < 0 || facts->retention == 0)
         facts->retention = USEC_INFINITY;
+}
+
+char **host_default_environment(const char *root)
+{
+    _cleanup_(host_files_clear) HostFiles files = { 0 };
+    _cleanup_(freep) char *all = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&all, &size);
+
+    if (!f)
+        abort();
+    conf_files(root, "system.conf", &files);
+    for (size_t i = 0; i < files.n; i++)
+        fprintf(f, "%s\n", files.items[i].text);
+    fclose(f);
+    return system_conf_environment(all);
 }
 
 /* Ubuntu made 'a' its default with 24.04; elsewhere it is 'i', which asks. */

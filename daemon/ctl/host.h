@@ -44,6 +44,9 @@ UnitSetting *host_sandbox(const HostFiles *files, char ***ret_values, size_t *re
  * caller. */
 char *host_apparmor_profile(const char *root, const HostFiles *unit_files);
 
+/* The strv of NAME=VALUE that systemd gives to every service, by its files (DefaultEnvironment=). */
+char **host_default_environment(const char *root);
+
 /* What journald may take and keep; `facts` has relays, interval and fleet already. */
 void host_journal(const char *root, JournalFacts *facts);
 /* needrestart's mode, '\0' when it is not installed, and whether `unit` is spared. */

@@ -149,6 +149,14 @@ static void print_refused(FILE *f, const CtlOptions *options, const char *proble
     print_lines(f, "", problems);
 }
 
+static void print_host_settings(FILE *f, char *const *settings)
+{
+    STRV_FOREACH (setting, settings) {
+        _cleanup_(freep) char *text = printable(*setting, SIZE_MAX);
+        status_field(f, "Host sets", "%s for every service (\"relayallocctl doctor\" says more)", text);
+    }
+}
+
 static int print_manager(const CtlOptions *options, const ManagerStatus *m, const Fleet *fleet)
 {
     _cleanup_(freep) char *loaded = status_moment(m->config_loaded);
@@ -172,6 +180,7 @@ static int print_manager(const CtlOptions *options, const ManagerStatus *m, cons
             m->state_error);
     if (!isempty(m->config_warnings))
         print_lines(f, "Warnings", m->config_warnings);
+    print_host_settings(f, m->host_settings);
     print_fleet(f, options, fleet);
     print_rollout(f, options, m);
     print_under_way(f, fleet);
@@ -182,10 +191,13 @@ static int print_manager(const CtlOptions *options, const ManagerStatus *m, cons
 /* Without the daemon: only what the file and systemd say. */
 static int print_offline(const CtlOptions *options, const Fleet *fleet)
 {
+    _cleanup_(strv_freep) char **settings = verdict_host_settings(fleet->survey->manager_environment);
+
     if (options->json != JSON_OFF) {
         struct json_object *o = json_object_new_object(), *relays = json_object_new_object();
         json_object_object_add(o, "version", NULL);
         json_object_object_add(o, "config", ctl_json_text(fleet->survey->config->path));
+        json_object_object_add(o, "host_settings", ctl_json_strv(settings));
         json_object_object_add(relays, "total", json_object_new_uint64(fleet->n));
         json_object_object_add(o, "relays", relays);
         json_object_object_add(o, "rollout", NULL);
@@ -198,6 +210,7 @@ static int print_offline(const CtlOptions *options, const Fleet *fleet)
         abort();
     fprintf(f, "%s relayallocd (not running)\n", ctl_utf8() ? "○" : "*");
     status_field(f, "Config", "%s", fleet->survey->config->path);
+    print_host_settings(f, settings);
     print_fleet(f, options, fleet);
     fclose(f);
     return ctl_print(options, text);

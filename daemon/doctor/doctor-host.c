@@ -22,6 +22,27 @@ bool doctor_system_preload(const char *entry, Finding *ret)
     return true;
 }
 
+bool doctor_host_setting(const char *setting, Finding *ret)
+{
+    int n = (int)strcspn(setting, "=");
+
+    *ret = (Finding){
+        .id = "host-environment",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("systemd gives %s to every service", setting),
+        .why =
+            xstrdup("Every relay gets it whose group does not set the same variable. It changes what an "
+                    "allocator does, so that groups are not compared as the configuration describes them."),
+        .advice =
+            xasprintf("Remove it now with\n  systemctl unset-environment %.*s\n"
+                      "and from DefaultEnvironment= in /etc/systemd/system.conf and system.conf.d, if it "
+                      "is there, followed by\n  systemctl daemon-reexec\n"
+                      "It takes effect for each relay at its next restart.",
+                      n, setting),
+    };
+    return true;
+}
+
 bool doctor_hugepages(const char *enabled, Finding *ret)
 {
     if (!enabled || !strstr(enabled, "[always]"))

@@ -18,6 +18,7 @@ const char *const finding_ids[] = {
     "preload-missing",
     "secure-execution",
     "system-preload",
+    "host-environment",
     "huge-pages",
     "queues-too-big",
     "journal-in-memory",

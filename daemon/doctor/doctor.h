@@ -81,6 +81,9 @@ bool doctor_secure(const char *program, bool has_capabilities, const char *user,
 /* The entry of /etc/ld.so.preload that brings an allocator; NULL: none does. */
 bool doctor_system_preload(const char *entry, Finding *ret);
 
+/* A NAME=VALUE of verdict_host_settings(). */
+bool doctor_host_setting(const char *setting, Finding *ret);
+
 /* The text of /sys/kernel/mm/transparent_hugepage/enabled. */
 bool doctor_hugepages(const char *enabled, Finding *ret);
 

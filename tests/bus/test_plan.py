@@ -10,13 +10,13 @@ from conftest import BUILD, wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
 
 
-def ctl(world, *arguments):
+def ctl(world, *arguments, fine=(0, 3)):
     env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "DBUS_SYSTEM_BUS_ADDRESS": world.address,
            "RELAYALLOC_DROPIN_ROOT": str(world.root), "RELAYALLOC_STATE_DIR": str(world.state),
            "ASAN_OPTIONS": "detect_leaks=1"}
     done = subprocess.run([BUILD / "relayallocctl", f"--config={world.config}", "--json=short", *map(str, arguments)],
                           env=env, capture_output=True, text=True, timeout=60)
-    assert done.returncode in (0, 3), done.stderr
+    assert done.returncode in fine, done.stderr
     return json.loads(done.stdout)
 
 
@@ -148,6 +148,34 @@ def test_what_systemd_gives_to_all_services_is_nobodys_leftover(world, when):
     assert [restarts(world, r) for r in world.relays] == [(1, 0), (1, 0)]
     world.stop()
     assert set(listed(world).values()) == {"ok"} and planned(world) == {}
+
+
+def host_settings(world, fine=(0, 3)):
+    return ctl(world, "status", fine=fine)["host_settings"]
+
+
+def doctors_settings(world):
+    return [f["what"] for f in ctl(world, "doctor", fine=(0, 1)) if f["finding"] == "host-environment"]
+
+
+def test_settings_of_the_host_are_named(world):
+    """What systemd gives to every service and an allocator reads: in status and doctor, with and without the daemon."""
+    settings = ["MALLOC_CONF=narenas:1", "MALLOC_ARENA_MAX=2"]
+    advised = [f"systemd gives {setting} to every service" for setting in settings]
+    begin(world, "a")
+    world.do("set-environment", environment=["LANG=C", *settings, "LD_PRELOAD="])
+    assert host_settings(world, fine=[1]) == settings and doctors_settings(world) == advised
+    world.start()
+    world.wait_ready()
+    assert host_settings(world) == settings and doctors_settings(world) == advised
+    world.do("set-environment", environment=["GLIBC_TUNABLES=glibc.malloc.arena_max=1"])
+    world.manager("Reload")
+    wait_until(lambda: host_settings(world) == ["GLIBC_TUNABLES=glibc.malloc.arena_max=1"], "the new one")
+    world.do("set-environment", environment=[])
+    world.manager("Reload")
+    wait_until(lambda: host_settings(world) == [], "none any more")
+    world.stop()
+    assert host_settings(world, fine=[1]) == [] and doctors_settings(world) == []
 
 
 # ---- any file, any fleet ----

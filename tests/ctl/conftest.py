@@ -124,8 +124,8 @@ class Daemon:
                                "RelaysDown", "RelaysStopped", "RelaysObserved", "RolloutWave", "RolloutWaves", "RolloutTotal",
                                "RolloutDone", "RolloutFailed"], 0)
         lines = []
-        flags = {"ConfigChanged": 0, "RolloutPaused": 0}
-        for kind, values in (("s", known), ("t", numbers), ("u", small), ("b", flags)):
+        flags, lists = {"ConfigChanged": 0, "RolloutPaused": 0}, {"HostSettings": ""}
+        for kind, values in (("s", known), ("t", numbers), ("u", small), ("b", flags), ("a", lists)):
             for name, value in values.items():
                 value = str(properties.pop(name, value)).replace("\n", "\\n")
                 lines.append(["property", name, kind, value])

@@ -113,6 +113,8 @@ static int append_property(sd_bus_message *reply, const char *name, const char *
         return sd_bus_message_append(reply, "{sv}", name, "b", (int)number(value));
     if (*type == 't')
         return sd_bus_message_append(reply, "{sv}", name, "t", number(value));
+    if (*type == 'a')
+        return sd_bus_message_append(reply, "{sv}", name, "as", *value ? 1 : 0, value);
     _cleanup_(freep) char *text = xstrdup(value);
     for (char *p; (p = strstr(text, "\\n"));) {
         *p = '\n';

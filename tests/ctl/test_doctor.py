@@ -88,6 +88,19 @@ def test_silent_on_a_clean_host(doctor):
     doctor()
 
 
+def test_settings_for_every_service(doctor, host):
+    """DefaultEnvironment= is a list that grows with each line, and an empty one throws away what was before."""
+    host.write("/etc/systemd/system.conf", "[Manager]\nDefaultEnvironment=LANG=C MALLOC_CONF=narenas:1\n")
+    finding = doctor("host-environment")
+    assert finding["what"] == "systemd gives MALLOC_CONF=narenas:1 to every service"
+    assert "DefaultEnvironment=" in finding["advice"] and "\n  systemctl unset-environment MALLOC_CONF\n" in finding["advice"]
+    host.write("/run/systemd/system.conf.d/x.conf", '[Manager]\nDefaultEnvironment="LD_PRELOAD=/l/x.so" MALLOC_CONF=a:b\n')
+    assert [f["what"].split()[2] for f in doctor("host-environment", "host-environment")] == \
+        ["MALLOC_CONF=a:b", "LD_PRELOAD=/l/x.so"]
+    host.write("/etc/systemd/system.conf.d/y.conf", "[Manager]\nDefaultEnvironment=\nDefaultEnvironment=TZ=UTC\n")
+    doctor()
+
+
 def test_silent_without_a_configuration_and_without_relays(doctor, host):
     (host.root / "etc/relayalloc.conf").unlink()
     doctor()
@@ -396,7 +409,7 @@ def test_all_findings_are_provoked_here():
     """Who adds a finding adds its test and names it in the manual."""
     ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/doctor/doctor.c").read_text(), re.S)[1]
     ids = re.findall(r'"([a-z0-9-]+)"', ids)
-    assert len(ids) == 18
+    assert len(ids) == 19
     mine = pathlib.Path(__file__).read_text()
     manual = (REPO / "docs/man/relayallocctl.1.scd").read_text()
     for each in ids:

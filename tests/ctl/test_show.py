@@ -355,6 +355,13 @@ def test_status_tells_a_file_that_was_not_read_yet(ctl, daemon):
     assert ctl("status", "--json=short").json["unread"] is False
 
 
+def test_status_names_what_the_host_sets(ctl, daemon):
+    daemon.says([relay("a")], HostSettings="MALLOC_CONF=narenas:1")
+    assert '\n   Host sets: MALLOC_CONF=narenas:1 for every service ("relayallocctl doctor" says more)\n' in ctl("status").out
+    daemon.says([relay("a")])
+    assert "Host sets" not in ctl("status").out and ctl("status", "--json=short").json["host_settings"] == []
+
+
 def test_status_of_a_relay(ctl, fleet):
     done = ctl("status", "drifter")
     assert done.status == 3

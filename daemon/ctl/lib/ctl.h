@@ -101,6 +101,7 @@ struct json_object;
 int ctl_print_json(const CtlOptions *options, struct json_object *take);
 /* A JSON string; NULL and "" give null. Bytes that are not UTF-8 become U+FFFD. */
 struct json_object *ctl_json_text(const char *text);
+struct json_object *ctl_json_strv(char *const *strv); /* an array of texts */
 /* The text in a colour ("31"; NULL: none) where colours are wanted, else as it is; owned by the caller. */
 char *ctl_paint(const CtlOptions *options, const char *sgr, const char *text);
 /* Are characters of all kinds understood where we write? */

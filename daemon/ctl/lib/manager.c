@@ -25,6 +25,7 @@ static const Property manager_properties[] = {
     MANAGER("ConfigWarnings", 's', config_warnings, "warnings"),
     MANAGER("ConfigChanged", 'b', config_changed, "unread"),
     MANAGER("StateError", 's', state_error, "unsaved"),
+    MANAGER("HostSettings", 'a', host_settings, "host_settings"),
     MANAGER("Relays", 'u', relays, "relays.total"),
     MANAGER("RelaysOk", 'u', ok, "relays.ok"),
     MANAGER("RelaysPending", 'u', pending, "relays.pending"),
@@ -225,12 +226,8 @@ static struct json_object *value_json(const Property *p, const void *object)
         return json_object_new_uint64(*(const uint64_t *)value);
     case 'T':
         return *(const uint64_t *)value > 0 ? json_object_new_uint64(*(const uint64_t *)value) : NULL;
-    default: {
-        struct json_object *array = json_object_new_array();
-        STRV_FOREACH (s, *(char **const *)value)
-            json_object_array_add(array, ctl_json_text(*s));
-        return array;
-    }
+    default:
+        return ctl_json_strv(*(char **const *)value);
     }
 }
 

@@ -260,6 +260,15 @@ struct json_object *ctl_json_text(const char *text)
     return string;
 }
 
+struct json_object *ctl_json_strv(char *const *strv)
+{
+    struct json_object *array = json_object_new_array();
+
+    STRV_FOREACH (s, strv)
+        json_object_array_add(array, ctl_json_text(*s));
+    return array;
+}
+
 bool ctl_utf8(void)
 {
     return streq(nl_langinfo(CODESET), "UTF-8");

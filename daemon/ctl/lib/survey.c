@@ -54,16 +54,16 @@ HostFacts survey_host(const Survey *s)
 /* ---- asking systemd, and waiting for its answers ---- */
 
 typedef struct Asking {
-    Survey *survey;
     size_t waiting; /* calls without an answer */
     int error;      /* of the first that failed */
-    char **units, **files;
+    char **units, **files, **environment;
 } Asking;
 
 static void asking_clear(Asking *a)
 {
     strv_free(a->units);
     strv_free(a->files);
+    strv_free(a->environment);
 }
 
 static void answered(Asking *a, int error)
@@ -95,7 +95,7 @@ static void on_environment(void *userdata, int error, const char *message, char 
     Asking *a = userdata;
 
     (void)message;
-    a->survey->manager_environment = environment;
+    a->environment = environment;
     answered(a, error < 0 ? 0 : error); /* it is only one more fact */
 }
 
@@ -153,9 +153,25 @@ static int ask_lists(sd_bus *bus, const char *pattern, Asking *a)
     return wait_for_answers(bus, a);
 }
 
+int survey_environment(sd_bus *bus, char ***ret)
+{
+    _cleanup_(asking_clear) Asking a = { 0 };
+    _cleanup_(systemd1_freep) Systemd1 *systemd = NULL;
+    Systemd1Call *call;
+    int r = systemd1_new(bus, NULL, NULL, &systemd);
+
+    if (r < 0)
+        return r;
+    asked(&a, systemd1_get_environment(systemd, on_environment, &a, &call));
+    r = wait_for_answers(bus, &a);
+    if (r == 0)
+        *ret = TAKE_PTR(a.environment);
+    return r;
+}
+
 static int ask_units(sd_bus *bus, Survey *s)
 {
-    Asking a = { .survey = s };
+    Asking a = { 0 };
     _cleanup_(freep) UnitQuestion *questions = xcalloc(s->n, sizeof(*questions));
     _cleanup_(systemd1_freep) Systemd1 *systemd = NULL; /* goes before the questions do */
     Systemd1Call *call;
@@ -252,12 +268,13 @@ static void assume_up(Survey *s)
 
 static void find_relays(Survey *s, sd_bus *bus, DropinStore *store, const char *dropin_root)
 {
-    _cleanup_(asking_clear) Asking asking = { .survey = s };
+    _cleanup_(asking_clear) Asking asking = { 0 };
     _cleanup_(freep) char *pattern = relay_unit_pattern(s->config->unit);
 
     s->asked_systemd = bus && ask_lists(bus, pattern, &asking) >= 0;
     if (s->asked_systemd)
         add_asked(s, &asking);
+    s->manager_environment = TAKE_PTR(asking.environment);
     find_instances(s);
     if (store)
         find_dropins(s, dropin_root, store);

@@ -30,6 +30,9 @@ void survey_clear(Survey *survey);
  * 0, or an ExitStatus after a message. */
 int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret);
 
+/* What systemd gives to every service, a strv of NAME=VALUE; 0, or an errno without a message. */
+int survey_environment(sd_bus *bus, char ***ret);
+
 HostFacts survey_host(const Survey *survey);
 /* The plan; action and reason of each relay are set as well. */
 Plan *survey_plan(Survey *survey);

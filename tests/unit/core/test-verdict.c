@@ -1114,6 +1114,23 @@ static void test_inherited_preload(void **state)
     }
 }
 
+static void test_host_settings(void **state)
+{
+    char *environment[] = { (char *)"PATH=/bin",          (char *)"MALLOC_ARENA_MAX=2",
+                            (char *)"LD_PRELOAD=",        (char *)"MALLOC=1",
+                            (char *)"GLIBC_TUNABLES=a=b", (char *)"TCMALLOC_X=",
+                            (char *)"MIMALLOC_VERBOSE=1", (char *)"LD_PRELOAD=/l/x.so",
+                            (char *)"LD_PRELOAD",         NULL };
+    (void)state;
+    _cleanup_(strv_freep) char **found = verdict_host_settings(environment);
+    char *expected[] = {
+        environment[1], environment[4], environment[5], environment[6], environment[7], NULL
+    };
+    assert_true(strv_equal(found, expected));
+    assert_null(verdict_host_settings(NULL));
+    assert_null(verdict_host_settings(&environment[9]));
+}
+
 /* A file is no conflict when all that it preloads is kept. */
 static void test_conflicts_of_kept_preloads(void **state)
 {
@@ -1185,6 +1202,7 @@ int main(void)
         cmocka_unit_test(test_inherited_preload),
         cmocka_unit_test(test_conflicts_of_kept_preloads),
         cmocka_unit_test(test_conflicts),
+        cmocka_unit_test(test_host_settings),
     };
 
     return cmocka_run_group_tests_name("verdict", tests, NULL, NULL);

@@ -236,6 +236,16 @@ static void test_preloads(void **state)
                    "/etc/ld.so.preload loads /l/x.so");
 }
 
+static void test_host_setting(void **state)
+{
+    (void)state;
+    Finding f = { 0 };
+    const Finding *found = take(doctor_host_setting("LD_PRELOAD=/l/x.so", &f), &f);
+    assert_finding(found, "host-environment", SEVERITY_WARNING,
+                   "systemd gives LD_PRELOAD=/l/x.so to every service");
+    assert_non_null(strstr(found->advice, "\n  systemctl unset-environment LD_PRELOAD\n"));
+}
+
 static void test_secure(void **state)
 {
     (void)state;
@@ -379,9 +389,9 @@ int main(void)
         cmocka_unit_test(test_sandbox),       cmocka_unit_test(test_apparmor),
         cmocka_unit_test(test_tor_sandbox),   cmocka_unit_test(test_override),
         cmocka_unit_test(test_preloads),      cmocka_unit_test(test_secure),
-        cmocka_unit_test(test_hugepages),     cmocka_unit_test(test_queues),
-        cmocka_unit_test(test_journal),       cmocka_unit_test(test_restarts),
-        cmocka_unit_test(test_findings),
+        cmocka_unit_test(test_host_setting),  cmocka_unit_test(test_hugepages),
+        cmocka_unit_test(test_queues),        cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_restarts),      cmocka_unit_test(test_findings),
     };
     return cmocka_run_group_tests_name("doctor", tests, NULL, clear);
 }
