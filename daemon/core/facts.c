@@ -58,7 +58,7 @@ void relay_facts_clear(RelayFacts *r)
     free(r->dropin);
     free(r->present);
     free(r->foreign);
-    strv_free(r->others);
+    strv_free(r->own_settings);
     strv_free(r->kept);
     free(r->kept_from);
     free(r->running);
@@ -228,17 +228,19 @@ void facts_take_dropin(RelayFacts *r, char *take_path, int error, char *take_tex
 char *facts_take_settings(const HostFacts *h, RelayFacts *r, const SettingFile *files, size_t n_files)
 {
     const VerdictFacts facts = {
+        /* As long as our drop-in lies there, the unit's own view holds it, or is older. */
+        .unit_environment = r->info && !r->present ? r->info->environment : NULL,
         .manager_environment = h->manager_environment,
         .files = files,
         .n_files = n_files,
-        .own_dropin = r->present ? r->dropin : NULL,
+        .own_dropin = r->dropin,
     };
     const char *from;
     char *preload = verdict_inherited_preload(&facts, &from);
 
-    strv_free(r->others);
+    strv_free(r->own_settings);
     free(r->kept_from);
-    r->others = verdict_others(&facts);
+    r->own_settings = verdict_own_settings(&facts);
     r->kept_from = xstrdup(from);
     return preload;
 }
@@ -254,26 +256,14 @@ char *facts_kept_words(const RelayFacts *r, const char *entry)
     return xasprintf("%s preloads %s", r->kept_from ? r->kept_from : "the environment of systemd", entry);
 }
 
-static bool set_by_others(const RelayFacts *r, const char *assignment)
-{
-    static const char preload[] = "LD_PRELOAD=";
-    const size_t n = strlen(preload);
-
-    if (strv_contains(r->others, assignment))
-        return true;
-    if (strncmp(assignment, preload, n) != 0)
-        return false;
-    STRV_FOREACH (other, r->others) /* other separators make no difference */
-        if (strncmp(*other, preload, n) == 0 && preload_same(*other + n, assignment + n))
-            return true;
-    return false;
-}
-
 const char *facts_carried(const RelayFacts *r, char *const *ours)
 {
     STRV_FOREACH (e, ours) {
-        const char *equals = strchr(*e, '=');
-        if (equals && equals[1] && strv_contains(r->process.environ, *e) && !set_by_others(r, *e))
+        _cleanup_(freep) char *name = xstrndup(*e, strcspn(*e, "="));
+        const char *value = strv_env_get(ours, name), *has = strv_env_get(r->process.environ, name);
+
+        if (verdict_same_value(name, has, value) &&
+            !verdict_same_value(name, has, strv_env_get(r->own_settings, name)))
             return *e;
     }
     return NULL;
@@ -466,7 +456,6 @@ char **facts_notes(const RelayFacts *r)
 
 /* ---- what is to be done ---- */
 
-/* Does its process have what a drop-in of ours sets? */
 static bool carries(const RelayFacts *r, const char *dropin)
 {
     _cleanup_(strv_freep) char **ours = dropin ? dropin_environment(dropin) : NULL;
@@ -563,6 +552,7 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
     } else {
         p.carries_ours = p.up && r->process.readable &&
                          (carries(r, r->present) || carries(r, flight ? flight->previous : NULL));
+        p.keeps = p.up && r->process.readable && !p.carries_ours;
     }
     p.refusal = texts->refusal = refusal_of(h, r);
     return p;

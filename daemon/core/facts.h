@@ -77,12 +77,12 @@ typedef struct RelayFacts {
     bool has_file;     /* a unit file of its own, or enabled */
     UnitInfo *info;    /* NULL: not read yet */
     ProcessFacts process;
-    char *dropin;    /* path of our drop-in, whether it is there or not */
-    char *present;   /* its text; NULL: none of ours */
-    char *foreign;   /* why the file that is there must not be touched; NULL */
-    char **others;   /* strv of NAME=VALUE that other files set for it, and systemd's own environment */
-    char **kept;     /* strv of what these preload besides an allocator: our drop-in keeps it */
-    char *kept_from; /* the file that says so; NULL: systemd's own environment */
+    char *dropin;        /* path of our drop-in, whether it is there or not */
+    char *present;       /* its text; NULL: none of ours */
+    char *foreign;       /* why the file that is there must not be touched; NULL */
+    char **own_settings; /* strv of verdict_own_settings(); NULL: none, or not known */
+    char **kept;         /* strv of what others preload besides an allocator: our drop-in keeps it */
+    char *kept_from;     /* the file that says so; NULL: systemd's own environment */
     /* as concluded */
     size_t group;  /* by the file; GROUP_NONE */
     bool reverted; /* an operator took it out: treated as if no group took it */
@@ -142,8 +142,8 @@ char *facts_take_settings(const HostFacts *host, RelayFacts *relay, const Settin
 void facts_take_kept(RelayFacts *relay, char **take_kept);
 /* Of an entry of relay->kept: "FILE preloads LIBRARY". Owned by the caller. */
 char *facts_kept_words(const RelayFacts *relay, const char *entry);
-/* What its process has of our drop-in's variables (`ours`, a strv of NAME=VALUE) that others do not set just
- * so; NULL: nothing. Belongs to `ours`. */
+/* The first of our drop-in's variables (`ours`, a strv of NAME=VALUE) that its process has as ours sets it,
+ * and that its unit's own settings would give it otherwise, or not at all; NULL: none. Belongs to `ours`. */
 const char *facts_carried(const RelayFacts *relay, char *const *ours);
 
 /* ---- what it runs ---- */

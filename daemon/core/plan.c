@@ -58,7 +58,9 @@ Action plan_relay(const PlanRelay *r, char **ret_reason)
         action = r->up && r->carries_ours ? ACTION_RESTART : ACTION_REMOVE;
         reason = xstrdup(action == ACTION_RESTART
                              ? "no group takes it any more, and it still runs with our drop-in"
-                             : "no group takes it any more");
+                         : r->keeps ? "no group takes it any more; it runs what its own settings say, so no "
+                                      "restart is needed"
+                                    : "no group takes it any more");
     } else if (r->up && restart_helps(r, same_file)) {
         action = ACTION_RESTART;
         reason = xstrdup(r->verdict->reason);

@@ -28,7 +28,9 @@ typedef struct PlanRelay {
     const char *present;    /* text of our drop-in on disk; NULL: none */
     bool up;                /* it has a process */
     const Verdict *verdict; /* with a group and up: on what it runs; else NULL */
-    bool carries_ours;      /* without a group: its process was started with what our drop-in sets */
+    bool carries_ours;      /* without a group: its process was started with what our drop-in sets, and its
+                               unit's other settings do not give it the same */
+    bool keeps;             /* without a group and up: it runs what it would without our drop-in */
 } PlanRelay;
 
 typedef struct PlanItem {

@@ -394,11 +394,13 @@ static void on_reloaded(Rollout *r, bool ok)
     }
 }
 
-static void on_checked(Rollout *r, Item *i, bool ok)
+static void on_checked(Rollout *r, Item *i, const RolloutEvent *e)
 {
-    if (r->state == ROLLOUT_ENDING) {
+    if (e->ok && e->needless) {
+        end_item(r, i, STEP_DONE);
+    } else if (r->state == ROLLOUT_ENDING) {
         take_back(r, i);
-    } else if (ok) {
+    } else if (e->ok) {
         i->step = STEP_RESTARTING;
         emit_item(r, COMMAND_RESTART, i);
     } else {
@@ -637,7 +639,7 @@ void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
         break;
     case EVENT_CHECKED:
         if (i && i->step == STEP_CHECKING)
-            on_checked(r, i, e->ok);
+            on_checked(r, i, e);
         break;
     case EVENT_JOB:
         if (i && (i->step == STEP_RESTARTING || i->step == STEP_BACK_RESTARTING))

@@ -11,7 +11,7 @@
  *
  * What always holds (tests/unit/core/test-rollout.c drives random sequences of events against it):
  * - at most `parallel` relays are between RESTART and the end of their settling;
- * - a relay gets RESTART at most once, and START at most once;
+ * - a relay gets RESTART at most once, and START at most once; none when CHECK shows that it is needless;
  * - once the rollout ends (halted, aborted, superseded), nobody gets RESTART any more: who was only written
  *   gets RESTORE, and waits again;
  * - nothing is written for a relay whose wave has not come, or whose allocator is not known to work in its
@@ -109,7 +109,7 @@ typedef enum RolloutEventKind {
     EVENT_PREFLIGHT, /* item, ok: holds for all items of the same allocator and sandbox */
     EVENT_WRITTEN,   /* item, ok: answers WRITE and RESTORE */
     EVENT_RELOADED,  /* ok */
-    EVENT_CHECKED,   /* item, ok: answers CHECK */
+    EVENT_CHECKED,   /* item, ok, needless: answers CHECK */
     EVENT_JOB,       /* item, job: answers RESTART and START */
     EVENT_VERIFIED,  /* item, proof, pid, n_restarts, age, crashing: answers VERIFY and VERIFY_BACK */
     EVENT_UNIT,      /* item, down: its unit changed, by itself or by somebody else */
@@ -130,6 +130,7 @@ typedef struct RolloutEvent {
     usec_t age;    /* of its process */
     bool crashing; /* it crashed again and again before it was restarted: no way back leads to anything better
                     */
+    bool needless; /* it runs what a restart would give it */
     bool down;     /* somebody has stopped it: its turn does not come until it is up again */
 } RolloutEvent;
 

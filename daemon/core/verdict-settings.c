@@ -6,7 +6,7 @@
 #include "core/dropin.h"
 #include "core/preload.h"
 
-bool settings_same_value(const char *name, const char *a, const char *b)
+bool verdict_same_value(const char *name, const char *a, const char *b)
 {
     if (streq(name, PRELOAD_VARIABLE)) /* empty and unset are the same to ld.so */
         return preload_same(a, b);
@@ -125,7 +125,7 @@ Override settings_find_override(const VerdictFacts *f, const char *name)
 
         _cleanup_(strv_freep) char **environment = settings_of_file(file);
         const char *value = strv_env_get(environment, name);
-        bool differs = !settings_same_value(name, value, assigned);
+        bool differs = !verdict_same_value(name, value, assigned);
         if (file->environment_file && value) {
             file_decides = true;
             by_file = differs ? (Override){ file, "is overridden by EnvironmentFile" } : (Override){ 0 };
@@ -137,16 +137,60 @@ Override settings_find_override(const VerdictFacts *f, const char *name)
     if (file_decides)
         return by_file;
     /* The unit's own view decides: a drop-in may be newer than what systemd has loaded. */
-    if (settings_same_value(name, strv_env_get(f->unit_environment, name), assigned))
+    if (verdict_same_value(name, strv_env_get(f->unit_environment, name), assigned))
         return (Override){ 0 };
     return by_dropin;
 }
 
-char **verdict_others(const VerdictFacts *f)
+static void append(char ***all, char *const *environment)
 {
-    bool complete;
+    STRV_FOREACH (e, environment)
+        strv_push(all, xstrdup(*e));
+}
 
-    return settings_of_others(f, &complete);
+/* Environment= of all unit files but our drop-in. */
+static char **merged_environment(const VerdictFacts *f)
+{
+    char **all = NULL;
+
+    for (const SettingFile *file = f->files; file < f->files + f->n_files; file++) {
+        if (file->environment_file || !file->text || is_own(f, file))
+            continue;
+        _cleanup_(strv_freep) char **environment = settings_of_file(file);
+        if (resets(file))
+            all = strv_free(all);
+        append(&all, environment);
+    }
+    return all;
+}
+
+static bool anybody_unsets(const VerdictFacts *f, const char *name)
+{
+    for (size_t i = 0; i < f->n_files; i++)
+        if (f->files[i].text && !is_own(f, &f->files[i]) && unsets(&f->files[i], name))
+            return true;
+    return false;
+}
+
+char **verdict_own_settings(const VerdictFacts *f)
+{
+    _cleanup_(strv_freep) char **all = strv_copy(f->manager_environment);
+    _cleanup_(strv_freep) char **merged =
+        settings_own_file(f) || !f->unit_environment ? merged_environment(f) : strv_copy(f->unit_environment);
+    char **left = NULL;
+
+    append(&all, merged);
+    for (size_t i = 0; i < f->n_files; i++) {
+        _cleanup_(strv_freep) char **environment =
+            f->files[i].environment_file ? settings_of_file(&f->files[i]) : NULL;
+        append(&all, environment);
+    }
+    STRV_FOREACH (e, all) {
+        _cleanup_(freep) char *name = xstrndup(*e, strcspn(*e, "="));
+        if (!anybody_unsets(f, name))
+            strv_push(&left, xstrdup(*e));
+    }
+    return left;
 }
 
 char *verdict_inherited_preload(const VerdictFacts *f, const char **ret_from)

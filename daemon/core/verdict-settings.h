@@ -6,9 +6,6 @@
 
 #define PRELOAD_VARIABLE "LD_PRELOAD"
 
-/* Are two values of `name` (NULL: unset) the same to the process? */
-bool settings_same_value(const char *name, const char *a, const char *b);
-
 /* The value that `name` is assigned: NULL when the allocator does not set it. Our drop-in always sets
  * LD_PRELOAD. */
 const char *settings_assigned(const VerdictFacts *f, const char *name);

@@ -96,8 +96,8 @@ static char *find_leftover(const VerdictFacts *f)
 
 static bool says_what_is_assigned(const VerdictFacts *f, char *const *environment)
 {
-    if (!settings_same_value(PRELOAD_VARIABLE, strv_env_get(environment, PRELOAD_VARIABLE),
-                             settings_assigned(f, PRELOAD_VARIABLE)))
+    if (!verdict_same_value(PRELOAD_VARIABLE, strv_env_get(environment, PRELOAD_VARIABLE),
+                            settings_assigned(f, PRELOAD_VARIABLE)))
         return false;
     for (size_t i = 0; i < f->n_environment; i++)
         if (!streq_null(strv_env_get(environment, f->environment[i].name), f->environment[i].value))
@@ -120,7 +120,7 @@ static Verdict not_restarted(const VerdictFacts *f, const char *name, const char
         return because(CAUSE_NOT_RESTARTED, "%s: its drop-in is not written yet", what);
     if (own && own->text && !says_what_is_assigned(f, environment))
         return because(CAUSE_NOT_RESTARTED, "%s: its drop-in is from an earlier assignment", what);
-    if (!settings_same_value(name, strv_env_get(f->unit_environment, name), settings_assigned(f, name)))
+    if (!verdict_same_value(name, strv_env_get(f->unit_environment, name), settings_assigned(f, name)))
         return because(CAUSE_NOT_RESTARTED, "%s: systemd has not loaded the drop-in yet", what);
     if (f->started_since)
         return because(

@@ -111,5 +111,12 @@ char *verdict_inherited_preload(const VerdictFacts *facts, const char **ret_from
  * it does: a strv of NAME=VALUE; NULL: nothing. Owned by the caller. */
 char **verdict_host_settings(char *const *manager_environment);
 
-/* All that files other than our drop-in set, and systemd's own environment: a strv of NAME=VALUE. */
-char **verdict_others(const VerdictFacts *facts);
+/* Are two values of the variable `name` (NULL: unset) the same to the process? */
+bool verdict_same_value(const char *name, const char *a, const char *b);
+
+/* What systemd gives to a new process of this unit when our drop-in is gone, a strv of NAME=VALUE of which
+ * the last counts, owned by the caller; NULL: nothing. Of the facts only own_dropin, files, unit_environment
+ * and manager_environment count. While our drop-in is among the files, or the unit's own view is not known,
+ * the others are merged here and specifiers other than "%%" stand as they were written; else that view
+ * counts. */
+char **verdict_own_settings(const VerdictFacts *facts);

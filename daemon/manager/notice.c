@@ -179,6 +179,17 @@ static const char *skipped_text(const RunItem *i, size_t wave)
                        : "was stopped by somebody else; its drop-in is unchanged";
 }
 
+static void tell_moved(const RunItem *i, Event e)
+{
+    const RelayFacts *f = &i->relay->facts;
+    usec_t settle = rollout_settle(i->run->rollout, i->index);
+    char span[FORMAT_SPAN_MAX];
+
+    eventlog_write(MESSAGE_RELAY_MOVED, &e, "%s runs %s%s%s, %s%s%s.", f->name, f->running,
+                   *f->version ? " " : "", f->version, facts_proof(f), settle > 0 ? " and settled for " : "",
+                   settle > 0 ? format_span(span, settle) : "");
+}
+
 void notice_ended(Run *run, const RolloutCommand *c)
 {
     RunItem *i = &run->items[c->item];
@@ -193,16 +204,11 @@ void notice_ended(Run *run, const RolloutCommand *c)
     switch (rollout_step(run->rollout, c->item)) {
     case STEP_DONE:
         e.reason = NULL;
-        if (i->item.restart) {
-            usec_t settle = rollout_settle(run->rollout, c->item);
-            char span[FORMAT_SPAN_MAX];
-
-            eventlog_write(MESSAGE_RELAY_MOVED, &e, "%s runs %s%s%s, %s%s%s.", i->relay->facts.name,
-                           i->relay->facts.running, *i->relay->facts.version ? " " : "",
-                           i->relay->facts.version, facts_proof(&i->relay->facts),
-                           settle > 0 ? " and settled for " : "",
-                           settle > 0 ? format_span(span, settle) : "");
-        }
+        if (i->needless)
+            eventlog_line(LOG_INFO, "%s runs what its own settings say, and is not restarted.",
+                          i->relay->facts.name);
+        else if (i->item.restart)
+            tell_moved(i, e);
         break;
     case STEP_FAILED:
         if (c->gate != GATE_PREFLIGHT && c->gate != GATE_WRITE)

@@ -355,7 +355,17 @@ static void on_verify_read(void *userdata, int error, const char *message, UnitI
 static void answer_checked(RunItem *i, bool ok)
 {
     operation_end(i);
-    run_send(i->run, (RolloutEvent){ .kind = EVENT_CHECKED, .item = i->index, .ok = ok });
+    run_send(i->run,
+             (RolloutEvent){ .kind = EVENT_CHECKED, .item = i->index, .ok = ok, .needless = i->needless });
+}
+
+/* One that loses our drop-in, and whose own settings say what it runs. */
+static bool is_needless(const RunItem *i)
+{
+    const RelayFacts *f = &i->relay->facts;
+
+    return i->allocator == ROLLOUT_NO_ALLOCATOR && relay_up(i->relay) && f->process.readable &&
+           !facts_carried(f, i->carried);
 }
 
 /* What systemd has loaded now is what the relay would be started with: there may have been something else on
@@ -372,6 +382,7 @@ static void on_check_read(void *userdata, int error, const char *message, UnitIn
         bool hopeless = v->cause == CAUSE_OVERRIDDEN || v->cause == CAUSE_MISSING;
         if (hopeless)
             item_set_reason(i, xstrdup(v->reason));
+        i->needless = !hopeless && is_needless(i);
         answer_checked(i, !hopeless);
     } else if (gave_up(i, error)) {
         item_set_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));

@@ -45,6 +45,7 @@ typedef struct RunItem {
     uint32_t
         n_restarts; /* then: systemd does not count from 0 again for a unit that waits to be started again */
     bool crashing;  /* then it crashed again and again with a drop-in of ours: that is no way back */
+    bool needless;  /* it ran what a restart would have given it */
     bool failed_up; /* it was up when it failed: if it is stopped then, that was not us */
 } RunItem;
 

@@ -1,6 +1,9 @@
 """What others do while the daemon runs: to unit files, to what a relay is started with, to the table of processes."""
-from conftest import wait_until
-from test_jobs import GROUP, begin, restarts
+import json
+import subprocess
+
+from conftest import BUILD, wait_until
+from test_jobs import GROUP, LIBRARY, begin, restarts
 from test_relays import relay_properties
 
 GLIBC = '{ name = "A"; allocator = "glibc"; relays = [ "*" ]; }'
@@ -102,3 +105,70 @@ def test_process_that_cannot_be_opened_at_first(world):
     wait_until(lambda: world.states() == {"a": "ok"}, "it to be proved", 10)
     assert restarts(world, "a") == (0, 0)
     assert relay_properties(world, "a")["MainPID"] == world.unit("a")["pid"]
+
+
+def take_over(world, name, text=None, allocator="jemalloc"):
+    """A fleet whose own files set an allocator before it is assigned one. Returns that library as our drop-in names it."""
+    world.write_config(GROUP)
+    listed = subprocess.run([BUILD / "relayallocctl", f"--config={world.config}", "--json=short", "allocators"], text=True,
+                            capture_output=True, check=True).stdout
+    path = next(a["library"] for a in json.loads(listed) if a["allocator"] == "jemalloc")
+    for relay in ("a", "b"):
+        foreign(world, relay, name, text or f'Environment="LD_PRELOAD={path}"')
+    world.write_config(f'{{ name = "A"; allocator = "{allocator}"; relays = [ "a" ]; }}')
+    world.start_fake("a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    return path
+
+
+def test_revert_of_a_relay_whose_own_settings_say_the_same(world):
+    """What its unit says without our drop-in is what is wanted, and its process runs that."""
+    take_over(world, "override.conf")
+    assert restarts(world, "a") == (0, 0) and world.dropin("a") is not None
+    world.manager("Revert", ["a"])
+    wait_until(lambda: world.dropin("a") is None and world.property("Rollout") == "idle", "it to be taken back")
+    world.wait_said("Rollout 2 finished: 1 done")
+    wait_until(lambda: world.states() == {"a": "reverted", "b": "observed"}, "states")
+    assert restarts(world, "a") == (0, 0) and world.runs("a", LIBRARY)
+    assert not world.said("halted")
+
+
+def test_relay_that_leaves_its_group_and_whose_own_settings_say_the_same(world):
+    take_over(world, "override.conf")
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "b" ]; }')
+    world.manager("Reload")
+    wait_until(lambda: world.states() == {"a": "observed", "b": "ok"}, "states")
+    assert world.dropin("a") is None and restarts(world, "a") == (0, 0)
+
+
+def test_revert_finds_at_the_reload_that_its_own_settings_say_the_same(world):
+    """The file of others was not loaded before, so that only our reload shows that no restart is needed."""
+    path = take_over(world, "override.conf", "Environment=UNIMPORTANT=1")
+    assert restarts(world, "a") == (1, 0)
+    foreign(world, "a", "allocator.conf", f"Environment=LD_PRELOAD={path}")
+    world.manager("Revert", ["a"])
+    world.wait_said("Rollout 2 finished: 1 done")
+    wait_until(lambda: world.states()["a"] == "reverted", "its state")
+    assert restarts(world, "a") == (1, 0) and world.dropin("a") is None
+    assert world.said("a runs what its own settings say, and is not restarted")
+
+
+def test_revert_to_what_its_own_settings_say(world):
+    """It is restarted onto that, also where that is another allocator than glibc, or our drop-in kept it off."""
+    path = take_over(world, "override.conf", allocator="glibc")
+    assert restarts(world, "a") == (1, 0) and not world.runs("a", LIBRARY)
+    world.manager("Revert", ["a"])
+    world.wait_said("Rollout 2 finished: 1 done")
+    wait_until(lambda: world.states()["a"] == "reverted", "its state")
+    assert restarts(world, "a") == (2, 0) and world.runs("a", LIBRARY)
+    foreign(world, "b", "override.conf", "Environment=LD_PRELOAD=" + TCMALLOC)
+    world.do("daemon-reload")
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "b" ]; }')
+    world.manager("Reload")
+    wait_until(lambda: world.states()["b"] == "ok", "it to be taken over")
+    assert path in world.dropin("b") and restarts(world, "b") == (0, 0)
+    world.manager("Revert", ["b"])
+    world.wait_said("Rollout 4 finished: 1 done")
+    wait_until(lambda: world.states()["b"] == "reverted", "it to be put onto its own")
+    assert restarts(world, "b") == (1, 0) and world.runs("b", "tcmalloc") and not world.said("halted")

@@ -192,7 +192,9 @@ static void test_carried(void **state)
         { WRAP " /b.so", "LD_PRELOAD=" WRAP ":/b.so", "LD_PRELOAD=" WRAP ":/b.so", NULL },
         { "/b.so", "LD_PRELOAD=" WRAP, "LD_PRELOAD=" WRAP, "LD_PRELOAD=" WRAP },
         { WRAP, "MALLOC_CONF=x", "MALLOC_CONF=x", "MALLOC_CONF=x" },
-        { WRAP, "LD_PRELOAD=", "LD_PRELOAD=", NULL }, /* as unset */
+        { WRAP, "LD_PRELOAD=", "LD_PRELOAD=", "LD_PRELOAD=" }, /* ours keeps it off what others ask for */
+        { "", "LD_PRELOAD=", "LD_PRELOAD=", NULL },            /* as unset */
+        { "", "LD_PRELOAD=", "A=b", NULL },
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {

@@ -87,6 +87,18 @@ static void test_each_case(void **state)
     }
 }
 
+/* One that keeps what it runs without our drop-in is told so. */
+static void test_no_restart_is_needed(void **state)
+{
+    const PlanRelay r = { .name = "r", .group = GROUP_NONE, .present = "T", .up = true, .keeps = true };
+    _cleanup_(freep) char *reason = NULL;
+
+    (void)state;
+    assert_int_equal(plan_relay(&r, &reason), ACTION_REMOVE);
+    assert_string_equal(
+        reason, "no group takes it any more; it runs what its own settings say, so no restart is needed");
+}
+
 static void test_order_and_waves(void **state)
 {
     (void)state;
@@ -209,9 +221,8 @@ static void test_summary_of_states(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_case),
-        cmocka_unit_test(test_order_and_waves),
-        cmocka_unit_test(test_state_words),
+        cmocka_unit_test(test_each_case),         cmocka_unit_test(test_no_restart_is_needed),
+        cmocka_unit_test(test_order_and_waves),   cmocka_unit_test(test_state_words),
         cmocka_unit_test(test_summary_of_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1185,6 +1185,50 @@ static void test_conflicts(void **state)
     assert_null(verdict_conflicts(&facts));
 }
 
+static void test_own_settings(void **state)
+{
+    static char unit_home[] = "HOME=/", unit_preload[] = "LD_PRELOAD=/x", ours[] = "LD_PRELOAD=/y",
+                host[] = "A=1";
+    static const SettingFile files[] = {
+        { "/usr/lib/systemd/system/tor@.service", SERVICE("Environment=HOME=/ GONE=1\n"), false },
+        { DIR "10-reset.conf", SERVICE("Environment=\nEnvironment=HOME=/home\n"), false },
+        { DIR "override.conf", SERVICE("Environment=LD_PRELOAD=/x MALLOC_CONF=y\n"), false },
+        { DIR "unreadable.conf", NULL, false },
+        { OWN, SERVICE("Environment=LD_PRELOAD=/y MALLOC_CONF=z\nUnsetEnvironment=HOME\n"), false },
+        { DIR "zzz.conf", SERVICE("UnsetEnvironment=MALLOC_CONF\n"), false },
+        { "/etc/default/tor", "LD_PRELOAD=/file\n", true },
+    };
+    char *unit[] = { unit_home, ours, NULL }, *unit_without[] = { unit_home, unit_preload, NULL },
+         *manager[] = { host, NULL };
+    VerdictFacts facts = { .files = files,
+                           .n_files = ELEMENTSOF(files) - 1,
+                           .own_dropin = OWN,
+                           .unit_environment = unit,
+                           .manager_environment = manager };
+    char **own = verdict_own_settings(&facts);
+
+    (void)state;
+    assert_string_equal(strv_env_get(own, "LD_PRELOAD"), "/x");
+    assert_string_equal(strv_env_get(own, "HOME"), "/home"); /* what ours unsets would be set without it */
+    assert_string_equal(strv_env_get(own, "A"), "1");
+    assert_null(strv_env_get(own, "GONE"));
+    assert_null(strv_env_get(own, "MALLOC_CONF"));
+    strv_free(own);
+
+    facts.n_files++;
+    own = verdict_own_settings(&facts);
+    assert_string_equal(strv_env_get(own, "LD_PRELOAD"), "/file");
+    strv_free(own);
+
+    facts.files += 5; /* ours is not loaded: systemd's own view counts, specifiers and all */
+    facts.n_files = 1;
+    facts.unit_environment = unit_without;
+    own = verdict_own_settings(&facts);
+    assert_string_equal(strv_env_get(own, "LD_PRELOAD"), "/x");
+    assert_string_equal(strv_env_get(own, "HOME"), "/");
+    strv_free(own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1203,6 +1247,7 @@ int main(void)
         cmocka_unit_test(test_conflicts_of_kept_preloads),
         cmocka_unit_test(test_conflicts),
         cmocka_unit_test(test_host_settings),
+        cmocka_unit_test(test_own_settings),
     };
 
     return cmocka_run_group_tests_name("verdict", tests, NULL, NULL);
