@@ -25,6 +25,8 @@ static void flight_clear(Flight *f)
     free(f->relay);
     free(f->previous);
     free(f->before);
+    free(f->allocator);
+    free(f->build);
 }
 
 State *memory_free(State *s)
@@ -54,13 +56,17 @@ Flight *memory_find_flight(const State *s, const char *relay)
     return NULL;
 }
 
-void memory_add_flight(State *s, const char *relay, const char *previous, const char *before, bool canary)
+void memory_add_flight(State *s, const Flight *flight)
 {
-    memory_remove_flight(s, relay);
+    memory_remove_flight(s, flight->relay);
     GROW(s->flights, s->c_flights, s->n_flights);
-    s->flights[s->n_flights++] = (Flight){
-        .relay = xstrdup(relay), .previous = xstrdup(previous), .before = xstrdup(before), .canary = canary
-    };
+    Flight *f = &s->flights[s->n_flights++];
+    *f = *flight;
+    f->relay = xstrdup(flight->relay);
+    f->previous = xstrdup(flight->previous);
+    f->before = xstrdup(flight->before);
+    f->allocator = xstrdup(flight->allocator);
+    f->build = xstrdup(flight->build);
 }
 
 void memory_remove_flight(State *s, const char *relay)

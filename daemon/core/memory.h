@@ -20,10 +20,12 @@ Hold hold_from_string(const char *s);
 /* A relay between its first write and the end of its settling. */
 typedef struct Flight {
     char *relay;
-    char *previous; /* text of the drop-in before; NULL: there was none */
-    char *before;   /* library that it ran before; NULL: glibc */
-    bool canary;    /* it goes as one */
-    bool left;      /* by an earlier run of the daemon, and not looked at since */
+    char *previous;          /* text of the drop-in before; NULL: there was none */
+    char *before;            /* library that it ran before; NULL: glibc */
+    char *allocator, *build; /* what it is moved to, "" for one that loses our drop-in; NULL: not known, saved
+                                by a version that did not say */
+    bool canary;             /* it goes as one */
+    bool left;               /* by an earlier run of the daemon, and not looked at since */
 } Flight;
 
 /* A move that failed: not tried again while relay, allocator and library build are the same. Allocator and
@@ -55,8 +57,8 @@ State *memory_free(State *state);
 DEFINE_CLEANUP(State, memory_free)
 
 Flight *memory_find_flight(const State *state, const char *relay);
-void memory_add_flight(State *state, const char *relay, const char *previous, const char *before,
-                       bool canary);
+/* Its texts are copied; it replaces the one of the same relay. */
+void memory_add_flight(State *state, const Flight *flight);
 void memory_remove_flight(State *state, const char *relay);
 
 const Refusal *memory_find_refusal(const State *state, const char *relay, const char *allocator,

@@ -214,12 +214,12 @@ static void refuse_item(Rollout *r, Item *i, Gate gate)
 static void fail_item(Rollout *r, Item *i, Gate gate)
 {
     i->gate = gate;
-    r->strikes++;
+    r->strikes += !i->item.outdated;
     emit_item(r, NOTE_FAILED_GATE, i);
     /* A directory that takes no file and a systemd that does not reload are faults of the host and not of
      * this relay: no other relay is started. */
-    if (gate == GATE_WRITE || gate == GATE_RELOAD || r->strikes >= r->policy.max_failed ||
-        !r->policy.put_back)
+    if (gate == GATE_WRITE || gate == GATE_RELOAD ||
+        (!i->item.outdated && (r->strikes >= r->policy.max_failed || !r->policy.put_back)))
         begin_end(r, ROLLOUT_HALTED);
     if ((!r->policy.put_back || i->no_way_back) && i->touched)
         end_item(r, i, STEP_LOST);

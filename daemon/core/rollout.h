@@ -43,6 +43,9 @@ typedef struct RolloutItem {
                      plan has it like any other. When it runs what it should, it settles for what is left of
                      its time. */
     bool canary;  /* with recover: it went as one, and settles as one */
+    bool outdated; /* with recover: it was on its way to something that it is not assigned any more. When it
+                      fails, it is put back as any other, but that speaks against nothing that is planned now:
+                      it is no strike, and halts nothing. */
 } RolloutItem;
 
 typedef enum Step {

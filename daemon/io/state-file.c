@@ -46,14 +46,20 @@ static void read_state(const config_t *file, State *s)
     list = config_setting_get_member(root, "flights");
     for (unsigned i = 0; list && (e = config_setting_get_elem(list, i)); i++) {
         _cleanup_(freep) char *relay = get(e, "relay"), *previous = get(e, "previous"),
-                              *before = get(e, "before");
+                              *before = get(e, "before"), *allocator = get(e, "allocator"),
+                              *build = get(e, "build");
 
         if (!relay)
             continue;
         int canary = 0;
         (void)config_setting_lookup_bool(e, "canary", &canary);
-        memory_add_flight(s, relay, previous, before, canary);
-        s->flights[s->n_flights - 1].left = true;
+        memory_add_flight(s, &(Flight){ .relay = relay,
+                                        .previous = previous,
+                                        .before = before,
+                                        .allocator = allocator,
+                                        .build = build,
+                                        .canary = canary,
+                                        .left = true });
     }
     list = config_setting_get_member(root, "refusals");
     for (unsigned i = 0; list && (e = config_setting_get_elem(list, i)); i++) {
@@ -127,6 +133,8 @@ static void write_state(config_t *file, const State *s)
         put(e, "relay", s->flights[i].relay);
         put(e, "previous", s->flights[i].previous);
         put(e, "before", s->flights[i].before);
+        put(e, "allocator", s->flights[i].allocator);
+        put(e, "build", s->flights[i].build);
         config_setting_set_bool(config_setting_add(e, "canary", CONFIG_TYPE_BOOL), s->flights[i].canary);
     }
     list = config_setting_add(root, "refusals", CONFIG_TYPE_LIST);

@@ -472,7 +472,7 @@ static void on_run_over(Manager *m)
 {
     /* Whatever failed without halting is remembered; should anything not be, it must not be tried in a tight
      * loop. */
-    if (rollout_state(run_rollout(m->run)) == ROLLOUT_DONE && run_counts(m).failed > 0)
+    if (rollout_state(run_rollout(m->run)) == ROLLOUT_DONE && run_failed(m))
         m->not_before = loop_monotonic(m) + FAILURE_PAUSE;
     m->run = run_free(m->run);
     if (m->look_again_after_run)

@@ -30,8 +30,12 @@ void notice_wave(Run *run, const RolloutCommand *c)
         if (step == STEP_WRITING && i->wanted)
             memory_set_written(m->state, i->relay->facts.name, true);
         if (step == STEP_WRITING && i->item.restart)
-            memory_add_flight(m->state, i->relay->facts.name, i->previous, i->before,
-                              rollout_canary(run->rollout, n));
+            memory_add_flight(m->state, &(Flight){ .relay = i->relay->facts.name,
+                                                   .previous = i->previous,
+                                                   .before = i->before,
+                                                   .allocator = i->moves_to,
+                                                   .build = i->build,
+                                                   .canary = rollout_canary(run->rollout, n) });
     }
     run->unsafe = memory_save(m) < 0;
     eventlog_write(MESSAGE_WAVE_STARTED, &e, "Rollout %" PRIu64 ", wave %zu: %zu relay%s.", run_id(m),
@@ -55,11 +59,8 @@ static void remember_failure(RunItem *i, Gate gate)
 {
     Manager *m = i->run->manager;
 
-    if (i->allocator == ROLLOUT_NO_ALLOCATOR)
-        memory_add_refusal(m->state, i->relay->facts.name, "", "", i->reason, false);
-    else if (gate != GATE_WRITE && gate != GATE_RELOAD)
-        memory_add_refusal(m->state, i->relay->facts.name, item_allocator_name(i),
-                           m->setup->allocators[i->allocator].build, i->reason, false);
+    if (!*i->moves_to || (gate != GATE_WRITE && gate != GATE_RELOAD))
+        memory_add_refusal(m->state, i->relay->facts.name, i->moves_to, i->build, i->reason, false);
 }
 
 static bool shares_preflight(const RunItem *i, const RunItem *asked)
@@ -99,8 +100,7 @@ static void refuse_relays(const RunItem *asked, const char *reason)
 
         if (!shares_preflight(i, asked))
             continue;
-        memory_add_refusal(m->state, i->relay->facts.name, item_allocator_name(i),
-                           m->setup->allocators[i->allocator].build, reason, true);
+        memory_add_refusal(m->state, i->relay->facts.name, i->moves_to, i->build, reason, true);
         others += i != asked;
     }
     _cleanup_(freep) char *more =

@@ -21,13 +21,15 @@ typedef struct RunItem {
     size_t index;
     Relay *relay;
     RolloutItem item;
-    size_t allocator; /* index in the configuration; ROLLOUT_NO_ALLOCATOR */
-    size_t wave;      /* in which its turn comes, as forecast at the start */
-    char *wanted;     /* text to write; NULL: remove */
-    char *previous;   /* text to put back; NULL: there was none */
-    char *before;     /* library that it ran before; NULL: glibc */
-    char **carried;   /* strv of what the old drop-in set */
-    char *reason;     /* why it failed */
+    size_t allocator;       /* index in the configuration; ROLLOUT_NO_ALLOCATOR */
+    char *moves_to, *build; /* what it is moved to and its build, as in Refusal; with item.outdated those of
+                               the flight, and not what it is assigned now */
+    size_t wave;            /* in which its turn comes, as forecast at the start */
+    char *wanted;           /* text to write; NULL: remove */
+    char *previous;         /* text to put back; NULL: there was none */
+    char *before;           /* library that it ran before; NULL: glibc */
+    char **carried;         /* strv of what the old drop-in set */
+    char *reason;           /* why it failed */
     char *unit_log;
     Preflight *preflight;
     bool preflight_again; /* the bus was lost while it was in progress */

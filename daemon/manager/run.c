@@ -65,9 +65,7 @@ void item_add_reason(RunItem *i, char *take_reason)
 
 const char *item_allocator_name(const RunItem *i)
 {
-    return i->allocator == ROLLOUT_NO_ALLOCATOR
-               ? "the settings of its own unit"
-               : i->run->manager->setup->config->allocators[i->allocator].name;
+    return *i->moves_to ? i->moves_to : "the settings of its own unit";
 }
 
 /* ---- time ---- */
@@ -327,15 +325,39 @@ static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- start ---- */
 
+/* What the relay is assigned now, as in Refusal. */
+static void name_target(const Relay *relay, const char **ret_allocator, const char **ret_build)
+{
+    const HostFacts host = manager_host(relay->manager);
+    const Allocator *a = facts_allocator(&host, &relay->facts);
+
+    *ret_allocator = a ? a->name : "";
+    *ret_build = a ? facts_resolved(&host, &relay->facts)->build : "";
+}
+
+/* Is what the relay is moved to not what it is assigned any more? */
+static bool is_outdated(const Relay *relay, const Flight *flight)
+{
+    const char *allocator, *build;
+
+    name_target(relay, &allocator, &build);
+    return flight->allocator && flight->build &&
+           !(streq(flight->allocator, allocator) && streq(flight->build, build));
+}
+
 static void add_item(Run *run, Relay *relay, RolloutItem item)
 {
     Manager *m = run->manager;
     const HostFacts host = manager_host(m);
     RunItem *i = &run->items[run->n];
     const Flight *flight = memory_find_flight(m->state, relay->facts.name);
+    const char *moves_to, *build;
 
     *i = (RunItem){ .run = run, .index = run->n, .relay = relay, .item = item, .allocator = item.allocator };
     i->wanted = facts_wanted(&host, &relay->facts);
+    name_target(relay, &moves_to, &build);
+    i->moves_to = xstrdup(item.outdated ? flight->allocator : moves_to);
+    i->build = xstrdup(item.outdated ? flight->build : build);
     /* After a crash in mid-move the way back is the one from before it. */
     i->previous = xstrdup(flight ? flight->previous : relay->facts.present);
     i->before = xstrdup(flight ? flight->before : relay->facts.process.running.path);
@@ -399,7 +421,8 @@ int run_start(Manager *m)
             items[n] = (RolloutItem){ .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
                                       .restart = true,
                                       .recover = true,
-                                      .canary = canary };
+                                      .canary = canary,
+                                      .outdated = is_outdated(relay, flight) };
             add_item(run, relay, items[n++]);
         }
     }
@@ -451,6 +474,8 @@ Run *run_free(Run *run)
         preflight_free(i->preflight);
         i->relay->run_item = SIZE_MAX;
         i->relay->run_reason = NULL;
+        free(i->moves_to);
+        free(i->build);
         free(i->wanted);
         free(i->previous);
         free(i->before);
@@ -567,6 +592,18 @@ size_t run_plan_wave(const Relay *relay, size_t planned)
         return planned;
     return relay->run_item != SIZE_MAX ? run->items[relay->run_item].wave
                                        : run_counts(relay->manager).waves + planned;
+}
+
+bool run_failed(const Manager *m)
+{
+    const Run *run = m->run;
+
+    for (size_t n = 0; n < run->n; n++) {
+        Step step = rollout_step(run->rollout, n);
+        if ((step == STEP_FAILED || step == STEP_LOST) && !run->items[n].item.outdated)
+            return true;
+    }
+    return false;
 }
 
 usec_t run_ends(const Manager *m)

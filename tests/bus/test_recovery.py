@@ -100,3 +100,27 @@ def test_relay_that_is_stopped_while_the_daemon_is_away_stays_so(world):
     world.start()
     world.wait_said("Rollout 2 finished: 1 done, 0 failed")
     assert restarts(world, "a") == (1, 0) and world.states() == {"a": "stopped", "b": "ok"}
+
+
+@pytest.mark.parametrize("new, word", [
+    ('{ name = "A"; allocator = "mimalloc"; relays = [ "*" ]; }', "ok"),
+    ("", "observed"),
+])
+def test_failure_of_what_a_crash_interrupted_is_not_the_new_plans(world, new, word):
+    """It was being moved to jemalloc and crashes on it; a file that wants something else was saved before the daemon was back.
+    What fails is jemalloc, and what is wanted now has not been tried."""
+    begin(world, "a", "b")
+    world.script("a", {"stuck": True})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.stop(9)
+    world.do("set", unit="tor@a.service", values={"job": 0, "active": "activating", "sub": "auto-restart", "result": "signal"})
+    world.write_config(new)
+    world.start()
+    world.wait_said("a could not be moved to jemalloc")
+    world.wait_said("a was put back and runs as before")
+    wait_until(lambda: world.states() == {"a": word, "b": word}, "states")
+    assert world.property("Rollout") == "idle" and not world.said("halted")
+    assert not world.said("moved to (mimalloc|the settings)")
+    # and it is still remembered, should that file come back before anything has changed
+    assert 'allocator = "jemalloc"' in (world.state / "state").read_text()

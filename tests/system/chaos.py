@@ -27,14 +27,12 @@ MOST_BROKEN = 5  # rounds, after which no more are begun
 EXCLUDED = {
     "faults OPEN": "what hindered a look at a library refuses its allocator until the next reload",
     "faults READ": "the same",
-    "save late": "a flight that a restart of the daemon interrupts fails under the name of what is assigned then",
     "unsaved fill": "what could not be saved is not saved when there is room again",
     "unsaved read": "the same of a read-only file system",
     "unsaved faults": "the same of a write that failed",
     "offline fill": "what was not saved is forgotten by a start of the daemon",
     "offline read": "the same",
     "offline faults": "the same",
-    "offline pause": "who is down and waits in a paused rollout is pending until the daemon starts again",
     "start never": "who is stopped gets the file of an allocator that nobody has proved, and starts with it",
     "pause halted": "a pause while the rollout is halted is gone when a new file ends the halt",
 }

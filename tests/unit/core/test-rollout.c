@@ -1250,6 +1250,28 @@ static void test_recover_after_crash(void **state)
     world_free(w);
 }
 
+/* It was on its way to what nobody wants any more: put back, and the new plan goes on. */
+static void test_outdated_flight_is_no_strike(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[2];
+    all_restart(items, 2);
+    items[0].recover = items[0].outdated = true;
+    for (unsigned back = 0; back < 2; back++) {
+        policy.put_back = back;
+        World *w = world_new(&policy, items, 2);
+        w->proof[0] = PROOF_FAILED;
+
+        run(w);
+        assert_int_equal(rollout_step(w->r, 0), back ? STEP_FAILED : STEP_LOST);
+        assert_int_equal(w->starts[0], back);
+        assert_int_equal(rollout_step(w->r, 1), STEP_DONE);
+        assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+        world_free(w);
+    }
+}
+
 static void test_recovered_relay_that_then_fails(void **state)
 {
     (void)state;
@@ -1508,6 +1530,7 @@ int main(void)
         cmocka_unit_test(test_time_left_after_files),
         cmocka_unit_test(test_recover_after_crash),
         cmocka_unit_test(test_recovered_relay_that_then_fails),
+        cmocka_unit_test(test_outdated_flight_is_no_strike),
         cmocka_unit_test(test_forecast),
         cmocka_unit_test(test_stopped_before_their_turn),
         cmocka_unit_test(test_check_refuses_only_its_own),

@@ -42,9 +42,10 @@ static void test_round_trip(void **state)
     s->hold_reason = xstrdup("relay \"x\" failed");
     s->config_id = xstrdup("abc");
     s->rollout_id = 7000000000;
-    memory_add_flight(s, "one", text, "/usr/lib/libx.so", false);
-    memory_add_flight(s, "two", NULL, NULL, true);
-    memory_add_flight(s, "one", text, NULL, false); /* replaces */
+    memory_add_flight(s, &(Flight){ .relay = "one", .previous = text, .before = "/usr/lib/libx.so" });
+    memory_add_flight(s, &(Flight){ .relay = "two", .canary = true });
+    memory_add_flight(
+        s, &(Flight){ .relay = "one", .previous = text, .allocator = "mimalloc", .build = "1:2:3" });
     assert_true(memory_set_waiting(s, "four", true) && memory_set_waiting(s, "five", true));
     assert_false(memory_set_waiting(s, "five", true));
     assert_true(memory_set_waiting(s, "four", false));
@@ -76,6 +77,9 @@ static void test_round_trip(void **state)
     assert_string_equal(memory_find_flight(t, "one")->previous, text);
     assert_null(memory_find_flight(t, "one")->before);
     assert_null(memory_find_flight(t, "two")->previous);
+    assert_string_equal(memory_find_flight(t, "one")->allocator, "mimalloc");
+    assert_string_equal(memory_find_flight(t, "one")->build, "1:2:3");
+    assert_null(memory_find_flight(t, "two")->allocator); /* by a version that did not say */
     /* What an earlier run of the daemon left is told from what this one begins. */
     assert_true(memory_find_flight(t, "one")->left && memory_find_flight(t, "two")->left);
     assert_false(memory_find_flight(s, "one")->left);
