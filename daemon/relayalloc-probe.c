@@ -7,7 +7,7 @@
  *   family=glibc|jemalloc|mimalloc|tcmalloc|other   who serves malloc
  *   version=2.0.9                                   may be empty
  *   library=/usr/lib/…/libmimalloc.so.2.0           real path of the object that serves malloc
- *   warning=a sentence                              works for a relay, but has a fault
+ *   remark=a sentence                               has a fault that no relay meets
  *   confined=PROFILE, or empty                      with --apparmor; empty: AppArmor is not in use
  *   loadable=yes|no                                 with --dlopen
  *   error=a sentence                                with every exit status but 0 and 2 */
@@ -313,7 +313,7 @@ static int report_allocator(void)
     print_family(base);
     printf("library=%s\n", real);
     if (misaligned != SIZE_MAX)
-        printf("warning=blocks requested at a multiple of %zu bytes are not aligned to it (no relay needs "
+        printf("remark=blocks requested at a multiple of %zu bytes are not aligned to it (no relay needs "
                "that)\n",
                misaligned);
     free(real);

@@ -19,7 +19,7 @@ static const Verb verbs[] = {
     { "list", "[PATTERN…]", "relays, what they are assigned and what they run (the default)", ctl_list },
     { "status", "[RELAY…]", "the daemon and the rollout, or relays in full", ctl_status },
     { "groups", "", "relays and memory by group", ctl_groups },
-    { "allocators", "", "library, version and relays by allocator", ctl_allocators },
+    { "allocators", "[-v]", "library, version and relays by allocator", ctl_allocators },
     { "top", "", "relays and their memory, live", ctl_top },
     { "verify", "", "prove what every relay runs now", ctl_verify },
     { "Configuration", NULL, NULL, NULL },

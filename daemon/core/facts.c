@@ -21,6 +21,7 @@ void allocator_facts_clear(AllocatorFacts *a)
     strv_free(a->looked);
     free(a->guard);
     free(a->warnings);
+    free(a->remark);
     strv_free(a->settings);
     *a = (AllocatorFacts){ 0 };
 }

@@ -29,6 +29,7 @@ typedef struct AllocatorFacts {
     char **looked;  /* strv: the paths that decided whether the library is safe */
     char *guard;    /* library_guard() of them when they were looked at */
     char *warnings; /* what it or ld.so printed when it was tried, lines; NULL */
+    char *remark;   /* a fault of it that no relay meets; NULL */
     char **settings; /* strv: what it does not understand of its environment, sentences without full stop */
     bool tried;      /* the probe ran with it and its environment */
 } AllocatorFacts;

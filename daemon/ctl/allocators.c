@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verb allocators: what each of them is on this host, and how many relays run it. Changes nothing. */
 #include "io/allocators.h"
+#include "core/known.h"
 #include "ctl/lib/fleet.h"
 #include "io/config-file.h"
 #include "io/library.h"
 #include "io/paths.h"
 
 #include <errno.h>
+#include <getopt.h>
 
 enum {
     ALLOCATORS_ALLOCATOR,
@@ -50,6 +52,7 @@ typedef struct Note {
 typedef struct Notes {
     Note *items;
     size_t n, capacity;
+    bool remarks; /* those as well that matter to no relay */
 } Notes;
 
 static void notes_clear(Notes *notes)
@@ -91,16 +94,33 @@ static char *notes_text(const Notes *notes)
     return text;
 }
 
-/* What it does not understand of its settings, and what it printed, on one line; NULL: nothing. Owned by the
- * caller. */
+static void append(char **text, const char *sentence)
+{
+    _cleanup_(freep) char *before = *text;
+
+    *text =
+        sentence ? xasprintf("%s%s%s", before ? before : "", before ? "; " : "", sentence) : TAKE_PTR(before);
+}
+
+/* What is known against it, what it printed, and what it does not understand of its settings, on one line;
+ * NULL: nothing. Owned by the caller. */
 static char *warning_of(const AllocatorFacts *facts)
 {
-    char *text = facts->warnings ? ctl_one_line(facts->warnings) : NULL;
+    char *text = known_warning(facts->family, facts->version);
+    _cleanup_(freep) char *printed = facts->warnings ? ctl_one_line(facts->warnings) : NULL;
 
-    STRV_FOREACH (setting, facts->settings) {
-        _cleanup_(freep) char *before = text;
-        text = xasprintf("%s%s%s", before ? before : "", before ? "; " : "", *setting);
-    }
+    append(&text, printed);
+    STRV_FOREACH (setting, facts->settings)
+        append(&text, *setting);
+    return text;
+}
+
+/* What matters to no relay; NULL: nothing. Owned by the caller. */
+static char *remark_of(const AllocatorFacts *facts)
+{
+    char *text = known_remark(facts->family, facts->version);
+
+    append(&text, facts->remark);
     return text;
 }
 
@@ -132,6 +152,9 @@ static void add_row(CtlTable *table, const char *name, const Allocator *allocato
         ctl_table_text(table, ALLOCATORS_WARNING, warning);
         if (warning)
             add_note(notes, name, warning);
+        _cleanup_(freep) char *remark = notes->remarks ? remark_of(facts) : NULL;
+        if (remark)
+            add_note(notes, name, remark);
         if (assigned > 0 && warning)
             ctl_table_color(table, ALLOCATORS_ALLOCATOR, facts->refusal ? "1;31" : "33");
     }
@@ -162,6 +185,24 @@ static void add_others(CtlTable *table, const Config *config, const Fleet *fleet
     strv_free(done);
 }
 
+static int take_options(int argc, char *argv[], Notes *notes)
+{
+    static const struct option options[] = { { "verbose", no_argument, NULL, 'v' }, { 0 } };
+
+    optind = 0;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":v", options, NULL)) != -1;) {
+        if (c != 'v')
+            return ctl_bad_option(c, argv);
+        notes->remarks = true;
+    }
+    if (optind < argc) {
+        ctl_error("%s takes no operand \"%s\"", argv[0], argv[optind]);
+        return EXIT_USAGE;
+    }
+    return 0;
+}
+
 int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
 {
     static const size_t droppable[] = { ALLOCATORS_LIBRARY, ALLOCATORS_PACKAGE, ALLOCATORS_RSS,
@@ -171,12 +212,11 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(config_freep) Config *config = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
     _cleanup_(notes_clear) Notes notes = { 0 };
-    char *const *none = NULL;
     bool local = !options->host && !options->machine;
     /* Below the table for people, where there is room to read it. */
     bool below = ctl_chatty(options) && !options->no_legend;
 
-    int status = ctl_operands(argc, argv, 0, &none);
+    int status = take_options(argc, argv, &notes);
     if (status == 0 &&
         ctl_table_new(options, columns, ELEMENTSOF(columns), ELEMENTSOF(columns) - below, &table) < 0)
         status = EXIT_USAGE;

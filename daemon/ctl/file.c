@@ -3,6 +3,7 @@
 #include "ctl/file.h"
 
 #include "bus/api.h"
+#include "core/known.h"
 #include "core/metrics.h"
 #include "ctl/lib/fleet.h"
 #include "ctl/lib/manager.h"
@@ -35,8 +36,11 @@ static void warn_of_libraries(const char *as, const Config *config, Problems *wa
             problems_add(warnings, as, 0, setting, "%s", *warning);
         if (!facts_allocator_in_use(config, i))
             continue;
+        _cleanup_(freep) char *known = known_warning(facts[i].family, facts[i].version);
         if (facts[i].refusal)
             problems_add(warnings, as, 0, setting, "%s", facts[i].refusal);
+        else if (known)
+            problems_add(warnings, as, 0, setting, "%s", known);
         if (facts[i].refusal || !facts[i].warnings)
             continue;
         _cleanup_(freep) char *printed = ctl_one_line(facts[i].warnings);

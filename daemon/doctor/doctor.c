@@ -3,6 +3,8 @@
  * doctor-host.c. Must never report anything about a host on which all is well. */
 #include "doctor/doctor.h"
 
+#include "core/known.h"
+
 #include "doctor/doctor-text.h"
 
 const char *const finding_ids[] = {
@@ -129,34 +131,35 @@ bool doctor_setting(const char *allocator, const char *warning, Finding *ret)
     return true;
 }
 
-/* The first number in the file's name after "libmimalloc": "libmimalloc.so.3.0",
- * "libmimalloc-secure-2.0.9.so". */
-static unsigned long major_of_name(const char *path)
+/* "3.0" of "libmimalloc.so.3.0", "2.0.9" of "libmimalloc-secure-2.0.9.so"; "" when the name has none. */
+static char *version_of_name(const char *path)
 {
     const char *name = strrchr(path, '/'), *version = NULL;
 
     name = name ? name + 1 : path;
     version = strpbrk(name, "0123456789");
-    return version ? strtoul(version, NULL, 10) : 0;
+    size_t n = version ? strspn(version, "0123456789.") : 0;
+    while (n > 0 && version[n - 1] == '.')
+        n--;
+    return n > 0 ? xstrndup(version, n) : xstrdup("");
 }
 
-bool doctor_mimalloc3(const char *allocator, const char *realpath, const char *version, Finding *ret)
+bool doctor_known(const char *allocator, const char *realpath, const char *version, Finding *ret)
 {
-    if (!realpath || family_of_library(realpath) != FAMILY_MIMALLOC)
-        return false;
-    if ((isempty(version) ? major_of_name(realpath) : strtoul(version, NULL, 10)) != 3)
+    _cleanup_(freep) char *named = realpath && isempty(version) ? version_of_name(realpath) : NULL;
+    _cleanup_(freep) char *known =
+        realpath ? known_warning(family_of_library(realpath), named ? named : version) : NULL;
+
+    if (!known)
         return false;
     *ret = (Finding){
         .id = "mimalloc3-grows",
         .severity = SEVERITY_WARNING,
-        .what = xasprintf("allocator \"%s\" is mimalloc 3, which is known to grow without bound under tor",
-                          allocator),
-        .why = xstrdup(
-            "The operators of 1AEO measured 10.4 GB per relay after ten days; the first days look harmless. "
-            "MIMALLOC_PURGE_DELAY=0 (mimalloc3-tuned) helps for hours; nobody has shown that it helps for "
-            "weeks."),
-        .advice = xstrdup("Prefer mimalloc 2 or jemalloc. To measure mimalloc 3 anyway, give it only a few "
-                          "relays and watch \"relayallocctl report\", which says whether they still grow."),
+        .what = xasprintf("allocator \"%s\": %s", allocator, known),
+        .why = xstrdup("The first days look harmless; what it holds after weeks is what counts."),
+        .advice = xstrdup(
+            "Prefer \"jemalloc\", which every release has. To measure mimalloc 3 anyway, give it only a few "
+            "relays and watch \"relayallocctl report\", which says whether they still grow."),
     };
     return true;
 }

@@ -45,8 +45,9 @@ bool doctor_library(const char *allocator, const char *reason, Finding *ret);
 /* A setting that the allocator does not understand, in a sentence of tunables_judge(). */
 bool doctor_setting(const char *allocator, const char *warning, Finding *ret);
 
-/* mimalloc 3, by the library's file name, or its version where it could be asked (else NULL). */
-bool doctor_mimalloc3(const char *allocator, const char *realpath, const char *version, Finding *ret);
+/* What is known against this version of an allocator (core/known), by the library's file name where it could
+ * not be asked (`version` NULL). */
+bool doctor_known(const char *allocator, const char *realpath, const char *version, Finding *ret);
 
 /* A setting of the relay's unit, in the order in which systemd reads them. */
 typedef struct UnitSetting {

@@ -56,6 +56,7 @@ static AllocatorFacts copy(const AllocatorFacts *f)
     c.looked = strv_copy(f->looked);
     c.guard = xstrdup(f->guard);
     c.warnings = xstrdup(f->warnings);
+    c.remark = xstrdup(f->remark);
     c.settings = strv_copy(f->settings);
     return c;
 }
@@ -120,6 +121,7 @@ static void try_out(const AllocatorsAsk *ask, const Allocator *a, AllocatorFacts
     free(f->version);
     f->version = xstrdup(probe.version);
     f->warnings = isempty(probe.warnings) ? NULL : xstrdup(probe.warnings);
+    f->remark = xstrdup(probe.remark);
     if (a->library && !streq_null(probe.library, f->realpath))
         f->refusal = xasprintf("%s was preloaded, but %s serves malloc", f->path,
                                probe.library ? probe.library : "something else");

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "io/library.h"
 
+#include "core/release.h"
 #include "io/library-private.h"
 #include "io/subprocess.h"
+#include "io/text-file.h"
 #include "io/trust.h"
 
 #include <elf.h>
@@ -13,34 +15,21 @@
 
 #define TRACE_TIMEOUT (10 * USEC_PER_SEC)
 
-static const struct {
-    const char *library, *package, *else_where;
-} packages[] = {
-    { "libjemalloc.so.2", "libjemalloc2", NULL },
-    { "libmimalloc.so.2", "libmimalloc2.0", "Debian 13 has libmimalloc.so.3 instead, in libmimalloc3" },
-    { "libmimalloc.so.3", "libmimalloc3", "Debian 12 has libmimalloc.so.2 instead, in libmimalloc2.0" },
-    { "libtcmalloc.so.4", "libgoogle-perftools4",
-      "since Debian 13 and Ubuntu 24.04 libgoogle-perftools4t64" },
-    { "libtcmalloc_minimal.so.4", "libtcmalloc-minimal4",
-      "since Debian 13 and Ubuntu 24.04 libtcmalloc-minimal4t64" },
-};
-
 const char *library_package(const char *name)
 {
-    for (size_t i = 0; i < ELEMENTSOF(packages); i++)
-        if (streq(packages[i].library, name))
-            return packages[i].package;
-    return NULL;
+    _cleanup_(freep) char *os_release = NULL;
+
+    (void)text_file_read("/etc/os-release", &os_release);
+    return release_package(os_release, name);
 }
 
-/* " (apt install …)" for a library of a known package, else "". */
+/* release_advice() for this system. */
 static char *package_hint(const char *name)
 {
-    for (size_t i = 0; i < ELEMENTSOF(packages); i++)
-        if (streq(packages[i].library, name))
-            return xasprintf(" (apt install %s%s%s)", packages[i].package, packages[i].else_where ? "; " : "",
-                             packages[i].else_where ? packages[i].else_where : "");
-    return xstrdup("");
+    _cleanup_(freep) char *os_release = NULL;
+
+    (void)text_file_read("/etc/os-release", &os_release);
+    return release_advice(os_release, name);
 }
 
 void library_clear(Library *library)

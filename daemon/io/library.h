@@ -39,8 +39,7 @@ char *library_guard(char *const *looked);
  * realpath where they are known. Blocks for some ms: used at load time, not in the loop. */
 int library_resolve(const char *name, const char *probe_path, Library *ret, char **ret_reason);
 
-/* The Debian/Ubuntu package that ships a bare library name, or NULL. (The names before Debian 13's t64 ones,
- * which its packages still provide on 64-bit machines.) */
+/* The package of this release of Debian or Ubuntu that has a bare library name, or NULL. */
 const char *library_package(const char *name);
 
 /* ---- the steps of library_resolve(), apart for the tests; errors and *ret_reason as above ---- */

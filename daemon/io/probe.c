@@ -9,6 +9,7 @@ void probe_result_clear(ProbeResult *result)
 {
     free(result->version);
     free(result->library);
+    free(result->remark);
     free(result->warnings);
     *result = (ProbeResult){ 0 };
 }
@@ -30,7 +31,7 @@ static char *find_value(const char *output, const char *name)
 int probe_parse(const char *output, ProbeResult *ret)
 {
     _cleanup_(freep) char *family = find_value(output, "family"), *version = find_value(output, "version");
-    _cleanup_(freep) char *library = find_value(output, "library"), *warning = find_value(output, "warning");
+    _cleanup_(freep) char *library = find_value(output, "library"), *remark = find_value(output, "remark");
     Family f = family ? family_from_string(family) : _FAMILY_INVALID;
 
     if (f < 0 || !library || library[0] != '/')
@@ -39,7 +40,7 @@ int probe_parse(const char *output, ProbeResult *ret)
         .family = f,
         .version = version ? TAKE_PTR(version) : xstrdup(""),
         .library = TAKE_PTR(library),
-        .warnings = isempty(warning) ? NULL : TAKE_PTR(warning),
+        .remark = isempty(remark) ? NULL : TAKE_PTR(remark),
     };
     return 0;
 }
@@ -52,9 +53,7 @@ static void add_warnings(ProbeResult *result, const char *err)
         n--;
     if (n == 0)
         return;
-    _cleanup_(freep) char *printed = printable(err, n);
-    _cleanup_(freep) char *found = TAKE_PTR(result->warnings);
-    result->warnings = found ? xasprintf("%s\n%s", found, printed) : TAKE_PTR(printed);
+    result->warnings = printable(err, n);
 }
 
 /* ---- what came of it ---- */

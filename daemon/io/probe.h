@@ -14,8 +14,9 @@ typedef struct ProbeResult {
     char *version; /* "2.0.9", "5.3.0", "2.10", "2.36"; "" when the library does not tell */
     char *library; /* real path of the object that serves malloc: the C library itself when nothing else does,
                       so the caller compares it with the real path of the library that should */
-    char *warnings; /* faults that the probe found but that a relay can tolerate, then what the library
-                       printed on stderr (a bad MALLOC_CONF); lines without the last newline; or NULL */
+    char *remark;  /* a fault that the probe found, and that no relay meets; NULL */
+    char *warnings; /* what the library printed on stderr (a bad MALLOC_CONF); lines without the last newline;
+                       or NULL */
 } ProbeResult;
 void probe_result_clear(ProbeResult *result);
 

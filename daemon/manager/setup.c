@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "manager/setup.h"
 
+#include "core/known.h"
 #include "io/allocators.h"
 #include "io/config-file.h"
 #include "manager/loop.h"
@@ -68,6 +69,9 @@ static void log_allocators(const Manager *m, const Setup *s)
             const Event e = { .allocator = a->name, .library = a->library, .reason = f->refusal };
             eventlog_write(MESSAGE_LIBRARY_REFUSED, &e, "Allocator %s is refused: %s.", a->name, f->refusal);
         } else if (!warned_before(m->setup, a, f)) {
+            _cleanup_(freep) char *known = known_warning(f->family, f->version);
+            if (known)
+                eventlog_line(LOG_WARNING, "Allocator %s: %s.", a->name, known);
             if (f->warnings)
                 eventlog_line(LOG_INFO, "Allocator %s: %s", a->name, f->warnings);
             STRV_FOREACH (warning, f->settings)

@@ -9,7 +9,9 @@ import time
 
 import pytest
 
-from conftest import CTL, relay
+from conftest import CTL, Done, relay
+
+root = pytest.mark.skipif(os.geteuid() != 0, reason="nothing of ours is root's")
 
 FINE = """instances_dir = "{instances}";
 groups = (
@@ -106,6 +108,62 @@ def test_check_and_plan_warn_of_settings_that_are_not_understood(no_bus, conf, i
     assert "mmap_treshold" in warnings["typo"] and not warnings["fine"] and not warnings["glibc-tuned"]
 
 
+# An allocator by name and version only: it hands everything to that of the C library.
+NEW_MIMALLOC = """#include <errno.h>
+#include <stddef.h>
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
+extern void __libc_free(void *);
+void *malloc(size_t n) { return __libc_malloc(n); }
+void *calloc(size_t n, size_t m) { return __libc_calloc(n, m); }
+void *realloc(void *p, size_t n) { return __libc_realloc(p, n); }
+void *aligned_alloc(size_t a, size_t n) { return __libc_memalign(a, n); }
+void *memalign(size_t a, size_t n) { return __libc_memalign(a, n); }
+int posix_memalign(void **p, size_t a, size_t n) { *p = __libc_memalign(a, n); return *p ? 0 : ENOMEM; }
+void free(void *p) { __libc_free(p); }
+int mi_version(void) { return 301; }
+"""
+
+
+@root
+def test_what_is_known_of_a_version_is_said_everywhere(no_bus, conf, instances, editor, tmp_path):
+    """Check, plan, edit, allocators and doctor say the same; the tuned allocator of the same library is no exception."""
+    library = tmp_path / "libmimalloc.so.3"
+    subprocess.run(["cc", "-shared", "-fPIC", "-fno-builtin", "-x", "c", "-o", library, "-"], input=NEW_MIMALLOC, text=True, check=True)
+    conf.write_text(f"""instances_dir = "{instances}";
+allocators = {{ new = {{ library = "/mnt/libmimalloc.so.3"; }};
+  new-tuned = {{ library = "/mnt/libmimalloc.so.3"; environment = {{ MIMALLOC_PURGE_DELAY = "0"; }}; }}; }};
+groups = ( {{ name = "A"; allocator = "new"; relays = [ "guard1" ]; }}, {{ name = "B"; allocator = "new-tuned"; relays = [ "*" ]; }} );
+""")
+    script = f'mount -t tmpfs -o mode=0755 tmpfs /mnt && cp {library} /mnt && exec "$@"'
+
+    def run(*arguments, stdin="", **environment):
+        done = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", CTL, *map(str, arguments)],
+                              input=stdin, capture_output=True, text=True, timeout=60, env={**no_bus.environment, **environment})
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    known = "mimalloc 3.0.1 grows without bound under tor"
+    for done in (run("check", conf), run("plan", conf), run("edit", f"--config={conf}", stdin="y\n", **editor('echo >>"$1"'))):
+        assert done.status == 0 and f"allocators.new: warning: {known}" in done.err and f"allocators.new-tuned: warning: {known}" in done.err, done
+    assert f"new, new-tuned: {known}" in " ".join(run("allocators", f"--config={conf}").out.split())
+    assert run("allocators", f"--config={conf}", "--json=short").json[-1]["warning"].startswith(known)
+    doctor = " ".join(run("doctor", f"--config={conf}").out.split())
+    assert f'allocator "new": {known}' in doctor and f'allocator "new-tuned": {known}' in doctor, doctor
+
+
+def test_remarks_that_matter_to_no_relay_are_shown_on_request(no_bus, conf):
+    """jemalloc and mimalloc 2 come without a remark, where they are installed; with -v what is known of them is told."""
+    plain, verbose = no_bus("allocators", f"--config={conf}"), no_bus("allocators", "-v", f"--config={conf}")
+    assert plain.status == verbose.status == 0 and "are not aligned" not in plain.out and "was measured" not in plain.out
+    table = no_bus("allocators", f"--config={conf}", "--json=short").json
+    versions = {row["allocator"]: row["version"] for row in table}
+    assert not [row for row in table if row["version"] and row["warning"] and not row["version"].startswith("3")], table
+    if versions.get("jemalloc") == "5.3.0":
+        assert "jemalloc 5.3.0 was measured under tor" in " ".join(verbose.out.split())
+    if versions.get("mimalloc") == "2.0.9":
+        assert "256 bytes are not aligned" in " ".join(verbose.out.split())
+    assert no_bus("allocators", "-x", f"--config={conf}").status == no_bus("allocators", "x", f"--config={conf}").status == 2
+
+
 def test_check_warns_of_a_metrics_directory_that_is_not_there(no_bus, conf, tmp_path):
     conf.write_text(f'metrics = {{ textfile = "{tmp_path}/later/relayalloc.prom"; }};\n')
     done = no_bus("check", conf)
@@ -118,9 +176,6 @@ def test_check_warns_of_a_metrics_directory_that_is_not_there(no_bus, conf, tmp_
 
 
 # ---- what others than root can change ----
-
-root = pytest.mark.skipif(os.geteuid() != 0, reason="nothing of ours is root's")
-
 
 @root
 def test_check_of_what_others_can_change(no_bus, conf):

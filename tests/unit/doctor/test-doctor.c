@@ -71,7 +71,7 @@ static void test_setting(void **state)
                    "\"tuned\": TCMALLOC_X: tcmalloc 2.10 has no such setting");
 }
 
-static void test_mimalloc3(void **state)
+static void test_known(void **state)
 {
     (void)state;
     static const struct {
@@ -92,7 +92,7 @@ static void test_mimalloc3(void **state)
     };
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
         Finding f = { 0 };
-        const Finding *found = take(doctor_mimalloc3("m", cases[i].path, cases[i].version, &f), &f);
+        const Finding *found = take(doctor_known("m", cases[i].path, cases[i].version, &f), &f);
         if (!!found != cases[i].found)
             fail_msg("%s %s", cases[i].path, cases[i].version);
         if (found)
@@ -385,7 +385,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_configuration), cmocka_unit_test(test_library),
-        cmocka_unit_test(test_setting),       cmocka_unit_test(test_mimalloc3),
+        cmocka_unit_test(test_setting),       cmocka_unit_test(test_known),
         cmocka_unit_test(test_sandbox),       cmocka_unit_test(test_apparmor),
         cmocka_unit_test(test_tor_sandbox),   cmocka_unit_test(test_override),
         cmocka_unit_test(test_preloads),      cmocka_unit_test(test_secure),
