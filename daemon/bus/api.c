@@ -278,13 +278,13 @@ static int do_reload(Manager *m, Request *request, sd_bus_error *error)
 
 static int do_pause(Manager *m, Request *request, sd_bus_error *error)
 {
-    manager_pause(m);
+    operator_pause(m);
     return answer_saved(m, request, error);
 }
 
 static int do_resume(Manager *m, Request *request, sd_bus_error *error)
 {
-    if (manager_resume(m) < 0)
+    if (operator_resume(m) < 0)
         return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT,
                                  "No rollout is paused, halted or aborted, and no relay has failed.");
     return answer_saved(m, request, error);
@@ -292,7 +292,7 @@ static int do_resume(Manager *m, Request *request, sd_bus_error *error)
 
 static int do_abort(Manager *m, Request *request, sd_bus_error *error)
 {
-    if (manager_abort(m) < 0)
+    if (operator_abort(m) < 0)
         return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT, "No rollout is in progress.");
     return answer_saved(m, request, error);
 }
@@ -304,7 +304,7 @@ static int do_revert(Manager *m, Request *request, sd_bus_error *error)
     STRV_FOREACH (name, request->arguments)
         if (!relays_find(m, *name))
             return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_RELAY, "No relay named \"%s\".", *name);
-    int r = manager_revert(m, request->arguments, &n);
+    int r = operator_revert(m, request->arguments, &n);
     if (r >= 0 && m->state_error >= 0) {
         request_answer(request, "u", (uint32_t)n);
         return 1;

@@ -6,6 +6,7 @@
 #include "manager/config-watch.h"
 #include "manager/loop.h"
 #include "manager/manager.h"
+#include "manager/operator.h"
 #include "manager/plan.h"
 #include "manager/relay.h"
 #include "manager/relays.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The daemon's life: start, bus, reload, stop. Whatever happens around it, it keeps running: a lost bus is
- * opened again, a bad file changes nothing. */
+/* The daemon's life: start, reload, stop, and what follows from what its parts report. Whatever happens
+ * around it, it keeps running: a bad file changes nothing. */
 #include "manager/manager.h"
 
-#include "core/relay.h"
 #include "io/paths.h"
 #include "io/state-file.h"
 #include "manager/config-watch.h"
+#include "manager/connection.h"
 #include "manager/loop.h"
 #include "manager/memory.h"
 #include "manager/plan.h"
@@ -15,14 +15,13 @@
 #include "manager/run.h"
 #include "manager/sampler.h"
 #include "manager/setup.h"
+#include "manager/status.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
-
-#define RECONNECT_DELAY (2 * USEC_PER_SEC)
 
 #define PLAN_DELAY (50 * USEC_PER_MSEC)
 #define FAILURE_PAUSE USEC_PER_MINUTE
@@ -40,46 +39,13 @@ HostFacts manager_host(const Manager *m)
     };
 }
 
-/* ---- what systemd and the bus are shown ---- */
-
-static void show_status(Manager *m)
-{
-    size_t counts[_RELAY_STATE_MAX] = { 0 };
-    _cleanup_(freep) char *rollout = NULL;
-
-    for (size_t i = 0; i < m->n_relays; i++)
-        counts[m->relays[i]->state]++;
-    if (m->run) {
-        RolloutCounts c = rollout_counts(run_rollout(m->run));
-
-        rollout = xasprintf("; rollout %s, wave %zu, %zu of %zu relays",
-                            rollout_state_to_string(rollout_state(run_rollout(m->run))),
-                            rollout_wave(run_rollout(m->run)), c.done + c.skipped + c.failed, c.total);
-    } else if (memory_held(m->state)) {
-        rollout = xasprintf("; rollout %s", run_word(m));
-    }
-    _cleanup_(freep) char *summary = relay_states_summary(m->n_relays, "", counts);
-    _cleanup_(freep) char *status =
-        xasprintf("STATUS=%s%s%s%s%s", summary, rollout ? rollout : "",
-                  m->state->paused && m->state->hold != HOLD_NONE ? ", and paused" : "",
-                  m->config_error ? "; the new configuration file is invalid" : "",
-                  m->state_error < 0 ? "; the state cannot be saved" : "");
-    /* Only what is new: sd_notify(3) waits while systemd reads none, as in a reload of its own. */
-    if (m->scanned && !streq_null(status, m->status)) {
-        sd_notify(0, status);
-        free(m->status);
-        m->status = TAKE_PTR(status);
-    }
-    m->view->manager_changed(m);
-}
-
 static void tell_ready(Manager *m)
 {
     if (m->ready)
         return;
     m->ready = true;
     sd_notify(0, "READY=1");
-    show_status(m);
+    status_show(m);
 }
 
 /* ---- planning ---- */
@@ -92,7 +58,7 @@ static void update_states(Manager *m)
         loop_schedule(m, &m->retry, LOG_LATER, on_retry);
     for (size_t i = 0; i < m->n_relays; i++)
         m->view->relay_changed(m->relays[i]);
-    show_status(m);
+    status_show(m);
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
@@ -162,117 +128,6 @@ static void plan_soon(Manager *m)
 {
     m->plan = plan_free(m->plan);
     loop_schedule(m, &m->replan, PLAN_DELAY, on_replan);
-}
-
-/* ---- the bus ---- */
-
-static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata);
-
-static void disconnect(Manager *m)
-{
-    run_forget_bus(m);
-    relays_forget_bus(m);
-    m->view->stop(m);
-    m->systemd = systemd1_free(m->systemd);
-    if (m->bus)
-        sd_bus_detach_event(m->bus);
-    m->bus = sd_bus_close_unref(m->bus);
-}
-
-static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-    Manager *m = userdata;
-
-    (void)message;
-    (void)error;
-    if (m->stopping)
-        return 0;
-    if (!m->bus_lost)
-        eventlog_write(MESSAGE_BUS_LOST, &(Event){ 0 },
-                       "Lost the connection to the system bus; reconnecting.");
-    /* Not from within the bus's own callback; and not at once when that was tried already. */
-    loop_schedule(m, &m->reconnect, m->bus_lost ? RECONNECT_DELAY : 0, on_reconnect);
-    m->bus_lost = true;
-    return 0;
-}
-
-static void on_unit_changed(void *userdata, const char *unit)
-{
-    Relay *relay = relays_find_unit(userdata, unit);
-
-    if (relay)
-        relay_unit_signalled(relay);
-}
-
-/* Units come and go all the time on a busy host, and a list of unit files costs systemd a walk through its
- * directories: only what may be a relay is worth it. */
-static void on_units_changed(void *userdata, const char *unit)
-{
-    Manager *m = userdata;
-
-    if (!unit) {
-        config_watch_look(m->config_watch);
-        relays_look_again(m, run_reloads(m));
-    }
-    if (!unit || unit_is_instance(m->setup->config->unit, unit))
-        relays_scan(m);
-}
-
-static void on_job_removed(void *userdata, const char *job, const char *unit, JobResult result)
-{
-    run_job_removed(userdata, job, unit, result);
-}
-
-static void on_owner_changed(void *userdata, bool present)
-{
-    Manager *m = userdata;
-
-    if (!present)
-        return;
-    if (m->bus_lost)
-        eventlog_line(LOG_INFO, "Reconnected to the system bus.");
-    m->bus_lost = false;
-    relays_bus_back(m);
-    run_bus_back(m);
-}
-
-static const Systemd1Events systemd_events = {
-    .unit_changed = on_unit_changed,
-    .units_changed = on_units_changed,
-    .job_removed = on_job_removed,
-    .owner_changed = on_owner_changed,
-};
-
-static int connect_bus(Manager *m)
-{
-    int r = sd_bus_open_system(&m->bus);
-
-    if (r >= 0)
-        r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL);
-    if (r >= 0)
-        r = sd_bus_match_signal_async(m->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
-                                      "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, m);
-    if (r >= 0)
-        r = systemd1_new(m->bus, &systemd_events, m, &m->systemd);
-    if (r >= 0)
-        r = m->view->start(m);
-    if (r < 0)
-        disconnect(m);
-    return r;
-}
-
-static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata)
-{
-    Manager *m = userdata;
-
-    (void)source;
-    (void)usec;
-    m->reconnect = sd_event_source_unref(m->reconnect);
-    disconnect(m);
-    int r = connect_bus(m);
-    if (r < 0)
-        loop_schedule(m, &m->reconnect, RECONNECT_DELAY, on_reconnect);
-    return 0;
 }
 
 /* ---- reload ---- */
@@ -367,7 +222,7 @@ int manager_reload(Manager *m)
     }
     if (m->ready)
         sd_notify(0, "READY=1");
-    show_status(m);
+    status_show(m);
     return r;
 }
 
@@ -496,7 +351,7 @@ static void on_sampled(Manager *m)
 {
     if (m->state_error < 0) { /* the disk was full, say */
         (void)memory_save(m);
-        show_status(m);
+        status_show(m);
     }
     look_at_files(m);
 }
@@ -516,85 +371,10 @@ static const ManagerReports reports = {
     .run_over = on_run_over,
     .sampled = on_sampled,
     .looks_again = look_at_files,
-    .config_changed = show_status,
+    .asked = plan_soon,
+    .config_changed = status_show,
     .config_saved = on_config_saved,
 };
-
-/* ---- what operators ask for ---- */
-
-void manager_pause(Manager *m)
-{
-    const Event e = { .rollout = run_id(m) };
-
-    m->state->paused = true;
-    (void)memory_save(m);
-    run_event(m, EVENT_PAUSE);
-    eventlog_write(
-        MESSAGE_ROLLOUT_PAUSED, &e,
-        "Paused by an operator: relays in progress are finished, no others are started until it is resumed.");
-    show_status(m);
-}
-
-int manager_resume(Manager *m)
-{
-    const Event e = { .rollout = run_id(m) };
-
-    if (!memory_held(m->state) && m->state->n_refusals == 0)
-        return -ENOENT;
-    if (m->state->hold != HOLD_NONE || !m->state->paused)
-        memory_clear_refusals(m->state); /* the operator has looked at it: a new chance */
-    m->state->paused = false;
-    memory_hold(m->state, HOLD_NONE, NULL);
-    (void)memory_save(m);
-    m->not_before = 0;
-    eventlog_write(MESSAGE_ROLLOUT_RESUMED, &e, "Resumed by an operator.");
-    run_event(m, EVENT_RESUME);
-    plan_soon(m);
-    show_status(m);
-    return 0;
-}
-
-int manager_abort(Manager *m)
-{
-    if (!m->run)
-        return -ENOENT;
-    /* Now, and not after the relays in progress are finished: neither a crash nor a new plan may undo it. */
-    if (m->state->hold != HOLD_HALTED) {
-        memory_hold(m->state, HOLD_ABORTED, NULL);
-        (void)memory_save(m);
-    }
-    run_event(m, EVENT_ABORT);
-    show_status(m);
-    return 0;
-}
-
-int manager_revert(Manager *m, char *const *relays, size_t *ret_n)
-{
-    size_t n = 0;
-
-    STRV_FOREACH (name, relays)
-        if (!relays_find(m, *name))
-            return -ENOENT;
-    for (size_t i = 0; i < m->n_relays; i++) {
-        const Relay *relay = m->relays[i];
-        bool wanted = relays && *relays ? strv_contains(relays, relay->facts.name)
-                                        : relay->facts.group != GROUP_NONE || relay->facts.present;
-
-        if (!wanted)
-            continue;
-        if (!strv_contains(m->state->reverted, relay->facts.name))
-            strv_push(&m->state->reverted, xstrdup(relay->facts.name));
-        memory_remove_refusal(m->state, relay->facts.name, "", ""); /* asked for again, tried again */
-        n++;
-    }
-    (void)memory_save(m);
-    m->not_before = 0;
-    run_event(m, EVENT_SUPERSEDE);
-    relays_assign(m);
-    plan_soon(m);
-    *ret_n = n;
-    return 0;
-}
 
 /* ---- life ---- */
 
@@ -676,7 +456,7 @@ int manager_new(const char *config_path, const ManagerView *view, Manager **ret)
         eventlog_line(LOG_ERR, "Cannot set up the event loop: %s.", strerror(-r));
         return r;
     }
-    r = connect_bus(m);
+    r = connection_open(m);
     if (r < 0) {
         eventlog_line(LOG_ERR, "Cannot connect to the system bus: %s.", strerror(-r));
         return r;
@@ -693,7 +473,7 @@ Manager *manager_free(Manager *m)
         return NULL;
     m->stopping = true;
     m->run = run_free(m->run);
-    disconnect(m);
+    connection_close(m);
     relays_free(m);
     plan_free(m->plan);
     sd_event_source_unref(m->reconnect);

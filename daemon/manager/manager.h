@@ -19,13 +19,3 @@ int manager_reload(Manager *m);
 void manager_verify(Manager *m);
 /* Makes the plan, updates states, starts a rollout when there is something to do. */
 void manager_plan(Manager *m);
-
-/* ---- what operators ask for ---- */
-
-void manager_pause(Manager *m);
-int manager_resume(Manager *m); /* continues; unless it was paused, what failed is tried again. -ENOENT:
-                                 * nothing
-                                 *                                    is held, and nothing failed */
-int manager_abort(Manager *m);  /* -ENOENT: no rollout in progress */
-int manager_revert(Manager *m, char *const *relays,
-                   size_t *ret_n); /* none named: all. -ENOENT: no such relay */

@@ -15,7 +15,10 @@
  *     preflight.c  tries a library in a relay's sandbox
  *     notice.c     what is logged and remembered of a rollout
  *   sampler.c    measures the relays
- *   manager.c    conducts: start, bus, reload, stop, and what follows from what the parts report
+ *   status.c     shows systemd and the view how the daemon stands
+ *   operator.c   what operators request
+ *   connection.c the bus: opened, lost, opened again; what systemd announces
+ *   manager.c    conducts: start, reload, stop, and what follows from what the parts report
  *
  * A part calls those before it in this list, and reports to manager.c by `reports`. bus/ is above all of them
  * and is notified by `view`. */
@@ -106,6 +109,7 @@ typedef struct ManagerReports {
     void (*table_complete)(Manager *m); /* the same for the first time, and every unit was read */
     void (*plan_outdated)(
         Manager *m); /* what the rollout in progress is doing is no longer what the table asks for */
+    void (*asked)(Manager *m);     /* an operator's request is remembered; a plan follows */
     void (*run_moved)(Manager *m); /* the rollout has come further */
     void (*run_over)(Manager *m);  /* not from within the rollout's own calls */
     void (*sampled)(Manager *m);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "manager/operator.h"
+
+#include "manager/memory.h"
+#include "manager/relays.h"
+#include "manager/run.h"
+#include "manager/status.h"
+
+#include <errno.h>
+
+void operator_pause(Manager *m)
+{
+    const Event e = { .rollout = run_id(m) };
+
+    m->state->paused = true;
+    (void)memory_save(m);
+    run_event(m, EVENT_PAUSE);
+    eventlog_write(
+        MESSAGE_ROLLOUT_PAUSED, &e,
+        "Paused by an operator: relays in progress are finished, no others are started until it is resumed.");
+    status_show(m);
+}
+
+int operator_resume(Manager *m)
+{
+    const Event e = { .rollout = run_id(m) };
+
+    if (!memory_held(m->state) && m->state->n_refusals == 0)
+        return -ENOENT;
+    if (m->state->hold != HOLD_NONE || !m->state->paused)
+        memory_clear_refusals(m->state); /* the operator has looked at it: a new chance */
+    m->state->paused = false;
+    memory_hold(m->state, HOLD_NONE, NULL);
+    (void)memory_save(m);
+    m->not_before = 0;
+    eventlog_write(MESSAGE_ROLLOUT_RESUMED, &e, "Resumed by an operator.");
+    run_event(m, EVENT_RESUME);
+    m->reports->asked(m);
+    status_show(m);
+    return 0;
+}
+
+int operator_abort(Manager *m)
+{
+    if (!m->run)
+        return -ENOENT;
+    /* Now, and not after the relays in progress are finished: neither a crash nor a new plan may undo it. */
+    if (m->state->hold != HOLD_HALTED) {
+        memory_hold(m->state, HOLD_ABORTED, NULL);
+        (void)memory_save(m);
+    }
+    run_event(m, EVENT_ABORT);
+    status_show(m);
+    return 0;
+}
+
+int operator_revert(Manager *m, char *const *relays, size_t *ret_n)
+{
+    size_t n = 0;
+
+    STRV_FOREACH (name, relays)
+        if (!relays_find(m, *name))
+            return -ENOENT;
+    for (size_t i = 0; i < m->n_relays; i++) {
+        const Relay *relay = m->relays[i];
+        bool wanted = relays && *relays ? strv_contains(relays, relay->facts.name)
+                                        : relay->facts.group != GROUP_NONE || relay->facts.present;
+
+        if (!wanted)
+            continue;
+        if (!strv_contains(m->state->reverted, relay->facts.name))
+            strv_push(&m->state->reverted, xstrdup(relay->facts.name));
+        memory_remove_refusal(m->state, relay->facts.name, "", ""); /* asked for again, tried again */
+        n++;
+    }
+    (void)memory_save(m);
+    m->not_before = 0;
+    run_event(m, EVENT_SUPERSEDE);
+    relays_assign(m);
+    m->reports->asked(m);
+    *ret_n = n;
+    return 0;
+}

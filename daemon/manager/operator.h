@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What operators request: remembered at once, so that neither a crash nor a new plan undoes it. */
+#pragma once
+
+#include "manager/model.h"
+
+void operator_pause(Manager *m);
+/* Continues; unless it was only paused, what failed is tried again. -ENOENT: nothing is on hold, and nothing
+ * failed. */
+int operator_resume(Manager *m);
+/* -ENOENT: no rollout in progress. */
+int operator_abort(Manager *m);
+/* None named: all. -ENOENT: no such relay. */
+int operator_revert(Manager *m, char *const *relays, size_t *ret_n);
