@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/plan.h"
 
+#include "core/forecast.h"
+
 #include <assert.h>
 
 static const char *const action_names[_ACTION_MAX] = {
@@ -127,7 +129,7 @@ Plan *plan_new(const PlanRelay *relays, size_t n, const RolloutPolicy *policy)
         plan->items[i] = sorted[i].item;
 
     size_t n_items = plan_rollout_items(plan, relays, items, index);
-    rollout_forecast(policy, items, n_items, waves);
+    forecast_waves(policy, items, n_items, waves);
     for (size_t i = 0; i < n_items; i++)
         plan->items[index[i]].wave = waves[i];
     return plan;

@@ -72,25 +72,6 @@ const char *gate_to_string(Gate gate)
     return gate_names[gate];
 }
 
-static const char *const job_result_names[_JOB_RESULT_MAX] = {
-    [JOB_DONE] = "done",       [JOB_CANCELED] = "canceled", [JOB_SKIPPED] = "skipped",
-    [JOB_TIMEOUT] = "timeout", [JOB_FAILED] = "failed",     [JOB_DEPENDENCY] = "dependency",
-    [JOB_REFUSED] = "refused",
-};
-
-const char *job_result_to_string(JobResult r)
-{
-    return job_result_names[r];
-}
-
-JobResult job_result_from_string(const char *s)
-{
-    for (int i = 0; i < _JOB_RESULT_MAX; i++)
-        if (streq(s, job_result_names[i]))
-            return (JobResult)i;
-    return _JOB_RESULT_INVALID;
-}
-
 static const char *const state_names[_ROLLOUT_STATE_MAX] = {
     [ROLLOUT_RUNNING] = "running", [ROLLOUT_WAITING] = "waiting",
     [ROLLOUT_PAUSED] = "paused",   [ROLLOUT_ENDING] = "ending",
@@ -781,54 +762,4 @@ usec_t rollout_left(const Rollout *r, usec_t monotonic)
     usec_t as_before = ended > 0 ? ran_until(r, monotonic) / ended * left : 0;
     usec_t at_least = settles / r->policy.parallel;
     return as_before > at_least ? as_before : at_least;
-}
-
-size_t rollout_forecast(const RolloutPolicy *policy, const RolloutItem *items, size_t n, size_t *ret_waves)
-{
-    _cleanup_(rollout_freep) Rollout *r = rollout_new(policy, items, n);
-    RolloutNow now = { .window_open = true };
-    RolloutEvent answer = { .kind = EVENT_TICK };
-    RolloutCommand c;
-
-    for (size_t i = 0; i < n; i++)
-        ret_waves[i] = items[i].recover ? 1 : 0;
-    rollout_event(r, &answer, now);
-    while (!rollout_over(r)) {
-        bool any = false;
-
-        while (rollout_next(r, &c)) {
-            answer = (RolloutEvent){ .item = c.item, .ok = true, .pid = 1 };
-            switch (c.kind) {
-            case COMMAND_PREFLIGHT:
-                answer.kind = EVENT_PREFLIGHT;
-                break;
-            case COMMAND_WRITE:
-                ret_waves[c.item] = r->items[c.item].wave;
-                answer.kind = EVENT_WRITTEN;
-                break;
-            case COMMAND_RELOAD:
-                answer.kind = EVENT_RELOADED;
-                break;
-            case COMMAND_CHECK:
-                answer.kind = EVENT_CHECKED;
-                break;
-            case COMMAND_RESTART:
-                answer.kind = EVENT_JOB;
-                break;
-            case COMMAND_VERIFY:
-                answer.kind = EVENT_VERIFIED;
-                break;
-            default:
-                continue;
-            }
-            any = true;
-            rollout_event(r, &answer, now);
-        }
-        if (!any && !rollout_over(r)) {
-            now.monotonic = rollout_deadline(r);
-            assert(now.monotonic != USEC_INFINITY);
-            rollout_event(r, &(RolloutEvent){ .kind = EVENT_TICK }, now);
-        }
-    }
-    return r->wave;
 }

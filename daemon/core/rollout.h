@@ -19,7 +19,7 @@
  * - with an answer to every command and a tick at every deadline, it ends. */
 #pragma once
 
-#include "core/util.h"
+#include "core/unit.h"
 
 #define ROLLOUT_NO_ALLOCATOR SIZE_MAX /* a relay that loses our drop-in: no canary, no preflight */
 #define ROLLOUT_RESETTLE_MAX 3        /* restarts by somebody else that one settling bears */
@@ -85,20 +85,6 @@ typedef enum Gate {
     _GATE_MAX,
 } Gate;
 const char *gate_to_string(Gate gate);
-
-typedef enum JobResult {
-    JOB_DONE,
-    JOB_CANCELED, /* somebody else's job took its place */
-    JOB_SKIPPED,
-    JOB_TIMEOUT,
-    JOB_FAILED,
-    JOB_DEPENDENCY,
-    JOB_REFUSED, /* systemd took no job at all: the unit was not touched */
-    _JOB_RESULT_MAX,
-    _JOB_RESULT_INVALID = -1,
-} JobResult;
-const char *job_result_to_string(JobResult r);
-JobResult job_result_from_string(const char *s); /* systemd's words: "done", "canceled", … */
 
 typedef enum Proof {
     PROOF_OK,      /* up, and runs what it should */
@@ -218,7 +204,3 @@ RolloutCounts rollout_counts(const Rollout *r);
 /* How long the rest takes, a guess: as fast as so far, but all that are left have to settle. USEC_INFINITY:
  * not running, or nothing to guess from. */
 usec_t rollout_left(const Rollout *r, usec_t monotonic);
-
-/* The wave (1…) in which each item would go if all goes well: the machine run on successes. Returns the
- * waves. */
-size_t rollout_forecast(const RolloutPolicy *policy, const RolloutItem *items, size_t n, size_t *ret_waves);

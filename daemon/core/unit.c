@@ -1,6 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/unit.h"
 
+static const char *const job_result_names[_JOB_RESULT_MAX] = {
+    [JOB_DONE] = "done",       [JOB_CANCELED] = "canceled", [JOB_SKIPPED] = "skipped",
+    [JOB_TIMEOUT] = "timeout", [JOB_FAILED] = "failed",     [JOB_DEPENDENCY] = "dependency",
+    [JOB_REFUSED] = "refused",
+};
+
+const char *job_result_to_string(JobResult r)
+{
+    return job_result_names[r];
+}
+
+JobResult job_result_from_string(const char *s)
+{
+    for (int i = 0; i < _JOB_RESULT_MAX; i++)
+        if (streq(s, job_result_names[i]))
+            return (JobResult)i;
+    return _JOB_RESULT_INVALID;
+}
+
 UnitInfo *unit_info_free(UnitInfo *info)
 {
     if (info) {

@@ -14,6 +14,21 @@ typedef enum ActiveState {
     ACTIVE_OTHER,
 } ActiveState;
 
+/* How a job of a unit ended. */
+typedef enum JobResult {
+    JOB_DONE,
+    JOB_CANCELED, /* somebody else's job took its place */
+    JOB_SKIPPED,
+    JOB_TIMEOUT,
+    JOB_FAILED,
+    JOB_DEPENDENCY,
+    JOB_REFUSED, /* systemd took no job at all: the unit was not touched */
+    _JOB_RESULT_MAX,
+    _JOB_RESULT_INVALID = -1,
+} JobResult;
+const char *job_result_to_string(JobResult r);
+JobResult job_result_from_string(const char *s); /* systemd's words: "done", "canceled", … */
+
 typedef struct UnitInfo {
     char *unit;
     bool exists; /* LoadState is neither "not-found" nor "error" nor "bad-setting" */

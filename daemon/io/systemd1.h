@@ -7,7 +7,6 @@
  * everybody may send signals to everybody. */
 #pragma once
 
-#include "core/rollout.h"
 #include "core/unit.h"
 
 #include <systemd/sd-bus.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/dropin.h"
+#include "core/forecast.h"
 #include "io/systemd1.h"
 #include "manager/loop.h"
 #include "manager/memory.h"
@@ -453,7 +454,7 @@ int run_start(Manager *m)
     m->run_started = loop_realtime();
     run->rollout = rollout_new(&policy, items, n);
     _cleanup_(freep) size_t *waves = xcalloc(n, sizeof(*waves));
-    run->waves = rollout_forecast(&policy, items, n, waves);
+    run->waves = forecast_waves(&policy, items, n, waves);
     for (size_t i = 0; i < n; i++)
         run->items[i].wave = waves[i];
     const Event e = { .rollout = run_id(m) };

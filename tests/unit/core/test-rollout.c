@@ -2,6 +2,7 @@
 /* The rollout driven by simulated time: worked cases one by one, then a randomised model. */
 #include "test.h"
 
+#include "core/forecast.h"
 #include "core/rollout.h"
 
 /* ---- a small world that answers the machine's commands as it is told to ---- */
@@ -1344,7 +1345,7 @@ static void test_forecast(void **state)
     all_restart(items, 6);
     items[5].restart = false;
 
-    assert_int_equal(rollout_forecast(&policy, items, 6, waves), 5);
+    assert_int_equal(forecast_waves(&policy, items, 6, waves), 5);
     size_t expected[] = { 2, 3, 3, 4, 5, 1 };
     for (size_t i = 0; i < 6; i++)
         assert_int_equal(waves[i], expected[i]);
