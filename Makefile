@@ -113,7 +113,7 @@ asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) BUILD=$(BUILD)/asan SANITIZE=1 check-unit
 
 .PHONY: lint
-SOURCES = $(wildcard daemon/*.[ch] daemon/*/*.[ch] daemon/*/*/*.[ch] tests/unit/*.[ch] tests/unit/*/*.[ch] tests/bus/*.[ch] tests/fuzz/*.[ch])
+SOURCES = $(wildcard daemon/*.[ch] daemon/*/*.[ch] daemon/*/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 SCRIPTS = $(shell git ls-files -z .ci tests units packaging | xargs -0 grep -lE '^\#!/bin/(ba)?sh')
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, who includes whom, and clang's warnings
 	clang-format --dry-run -Werror $(SOURCES)

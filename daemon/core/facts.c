@@ -591,7 +591,7 @@ static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *
             "removes it",
             r->dropin, r->name);
     free(r->down);
-    r->down = unit_failed(r->info) ? down_text(r) : NULL;
+    r->down = r->info && unit_failed(r->info) ? down_text(r) : NULL;
 }
 
 void facts_plan_one(const HostFacts *h, RelayFacts *r)

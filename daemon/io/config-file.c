@@ -184,6 +184,60 @@ static bool in_list(const Source *s)
     return s->depth > 0 && s->depth <= sizeof(s->open) && s->open[s->depth - 1] != '{';
 }
 
+/* Each says how much of what `p` begins with is to be copied as it stands. */
+static size_t scan_comment(Source *s, const char *p)
+{
+    if (strncmp(p, "*/", 2) != 0)
+        return 1;
+    s->state = IN_CODE;
+    return 2;
+}
+
+static size_t scan_string(Source *s, const char *p)
+{
+    if (*p == '\\' && (p[1] == '"' || p[1] == '\\'))
+        return 2;
+    if (*p == '"') {
+        s->state = IN_CODE;
+        s->after_string = true;
+    }
+    return 1;
+}
+
+/* 0: *p has been copied in another form, and passed. */
+static size_t scan_code(Source *s, const char **p)
+{
+    const char c = **p;
+
+    if (isspace((unsigned char)c))
+        return 1;
+    if (c == '#' || strncmp(*p, "//", 2) == 0)
+        return strcspn(*p, "\n");
+    if (c == '"' || strncmp(*p, "/*", 2) == 0) {
+        s->state = c == '"' ? IN_STRING : IN_COMMENT;
+        s->opened = s->lines[s->n_lines - 1];
+        if (c != '"')
+            return 2;
+        if (!s->after_string || !in_list(s))
+            return 1;
+        fprintf(s->out, "\"%c", JOINED);
+        (*p)++;
+        return 0;
+    }
+    s->after_string = false;
+    if (isalpha((unsigned char)c)) /* a name: digits in it are no number */
+        return strspn(*p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_*");
+    if (isdigit((unsigned char)c)) {
+        *p = copy_number(s, *p);
+        return 0;
+    }
+    if (c == '=' || c == ':')
+        s->settings++;
+    else
+        note_bracket(s, c);
+    return 1;
+}
+
 /* Copies `text` up to the end, following libconfig's scanner closely enough to know where a directive or a
  * number is one and where it is part of a comment or a string. */
 static void source_add_text(Source *s, const char *text, size_t file, unsigned depth)
@@ -196,8 +250,6 @@ static void source_add_text(Source *s, const char *text, size_t file, unsigned d
     s->has_joined = s->has_joined || strchr(text, JOINED);
     begin_line(s, file, line);
     for (const char *p = text; *p;) {
-        size_t n = 1; /* how much of it to copy */
-
         if (s->state == IN_CODE && line_start) {
             _cleanup_(freep) char *name = NULL;
             const char *rest = parse_include(p, &name);
@@ -208,55 +260,12 @@ static void source_add_text(Source *s, const char *text, size_t file, unsigned d
                 continue;
             }
         }
-        if (s->state == IN_COMMENT) {
-            if (strncmp(p, "*/", 2) == 0) {
-                s->state = IN_CODE;
-                n = 2;
-            }
-        } else if (s->state == IN_STRING) {
-            if (*p == '\\' && (p[1] == '"' || p[1] == '\\'))
-                n = 2;
-            else if (*p == '"') {
-                s->state = IN_CODE;
-                s->after_string = true;
-            }
-        } else if (*p == '"') {
-            s->state = IN_STRING;
-            s->opened = s->lines[s->n_lines - 1];
-            if (s->after_string && in_list(s)) {
-                fprintf(s->out, "\"%c", JOINED);
-                line_start = false;
-                p++;
-                continue;
-            }
-        } else if (strncmp(p, "/*", 2) == 0) {
-            s->state = IN_COMMENT;
-            s->opened = s->lines[s->n_lines - 1];
-            n = 2;
-        } else if (*p == '#' || strncmp(p, "//", 2) == 0) {
-            n = strcspn(p, "\n");
-        } else if (isspace((unsigned char)*p)) {
-            ;                                    /* copied below */
-        } else if (isalpha((unsigned char)*p)) { /* a name: digits in it are no number */
-            s->after_string = false;
-            n = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_*");
-        } else if (*p == '=' || *p == ':') {
-            s->after_string = false;
-            s->settings++;
-        } else if (isdigit((unsigned char)*p)) {
-            s->after_string = false;
-            p = copy_number(s, p);
-            n = 0;
-            line_start = false;
-        } else {
-            s->after_string = false;
-            note_bracket(s, *p);
-        }
-        if (n > 0) {
-            fwrite(p, 1, n, s->out);
-            line_start = *p == '\n';
-            p += n;
-        }
+        size_t n = s->state == IN_COMMENT  ? scan_comment(s, p)
+                   : s->state == IN_STRING ? scan_string(s, p)
+                                           : scan_code(s, &p);
+        fwrite(p, 1, n, s->out);
+        line_start = n > 0 && *p == '\n';
+        p += n;
         if (line_start)
             begin_line(s, file, ++line);
     }

@@ -17,7 +17,6 @@
 #define RELOAD_RETRY_FIRST (USEC_PER_SEC / 2) /* systemd's rate limit counts in seconds */
 #define RELOAD_RETRY_LONGEST (20 * USEC_PER_SEC)
 #define RELOAD_TRIES 20
-#define FAILURE_PAUSE USEC_PER_MINUTE
 #define REASON_LONGEST 1000
 
 static void pump(Run *run);
@@ -246,6 +245,56 @@ static void do_restart(RunItem *i)
     operation_start(i, OPERATION_RESTART);
 }
 
+static void carry_out(Run *run, const RolloutCommand *c)
+{
+    RunItem *i = &run->items[c->item]; /* item 0 in commands that are about none */
+
+    switch (c->kind) {
+    case COMMAND_PREFLIGHT:
+        do_preflight(i);
+        break;
+    case COMMAND_WRITE:
+        answer_written(i, file_write(i));
+        break;
+    case COMMAND_RESTORE:
+        answer_written(i, file_put_back(i));
+        break;
+    case COMMAND_RELOAD:
+        run->reloading = true;
+        run->reload_tries = 0;
+        run->reload_wait = RELOAD_RETRY_FIRST;
+        ask_reload(run);
+        break;
+    case COMMAND_CHECK:
+        operation_start(i, OPERATION_CHECK);
+        break;
+    case COMMAND_RESTART:
+        do_restart(i);
+        break;
+    case COMMAND_START:
+        operation_start(i, OPERATION_START);
+        break;
+    case COMMAND_VERIFY:
+        operation_start(i, OPERATION_VERIFY);
+        break;
+    case COMMAND_VERIFY_BACK:
+        operation_start(i, OPERATION_VERIFY_BACK);
+        break;
+    case NOTE_WAVE:
+        notice_wave(run, c);
+        break;
+    case NOTE_ENDED:
+        notice_ended(run, c);
+        break;
+    case NOTE_FAILED_GATE:
+        notice_failed_gate(run, c);
+        break;
+    case NOTE_OVER:
+        notice_over(run);
+        break;
+    }
+}
+
 /* Carries out all commands that are out. Answers may come at once and bring new commands: no recursion. */
 static void pump(Run *run)
 {
@@ -255,54 +304,8 @@ static void pump(Run *run)
     if (run->pumping)
         return;
     run->pumping = true;
-    while (rollout_next(run->rollout, &c)) {
-        RunItem *i = &run->items[c.item]; /* item 0 in commands that are about none */
-
-        switch (c.kind) {
-        case COMMAND_PREFLIGHT:
-            do_preflight(i);
-            break;
-        case COMMAND_WRITE:
-            answer_written(i, file_write(i));
-            break;
-        case COMMAND_RESTORE:
-            answer_written(i, file_put_back(i));
-            break;
-        case COMMAND_RELOAD:
-            run->reloading = true;
-            run->reload_tries = 0;
-            run->reload_wait = RELOAD_RETRY_FIRST;
-            ask_reload(run);
-            break;
-        case COMMAND_CHECK:
-            operation_start(i, OPERATION_CHECK);
-            break;
-        case COMMAND_RESTART:
-            do_restart(i);
-            break;
-        case COMMAND_START:
-            operation_start(i, OPERATION_START);
-            break;
-        case COMMAND_VERIFY:
-            operation_start(i, OPERATION_VERIFY);
-            break;
-        case COMMAND_VERIFY_BACK:
-            operation_start(i, OPERATION_VERIFY_BACK);
-            break;
-        case NOTE_WAVE:
-            notice_wave(run, &c);
-            break;
-        case NOTE_ENDED:
-            notice_ended(run, &c);
-            break;
-        case NOTE_FAILED_GATE:
-            notice_failed_gate(run, &c);
-            break;
-        case NOTE_OVER:
-            notice_over(run);
-            break;
-        }
-    }
+    while (rollout_next(run->rollout, &c))
+        carry_out(run, &c);
     run->pumping = false;
     for (size_t n = 0; n < run->n; n++)
         run->items[n].relay->step = rollout_step(run->rollout, n);

@@ -97,12 +97,12 @@ static Outcome simulate(const Fleet *fleet, unsigned rounds)
         o.held += g.interval.low <= truth && truth <= g.interval.high;
     }
     gsl_rng_free(r);
-    print_message("%2zu relays, %3zu samples each %4.1f h apart, %-9s %4.1f %% a day ± %.1f: growing %5.1f %%, "
-                  "shrinking %4.1f, steady %5.1f, too short %5.1f; interval holds %5.1f\n",
-                  fleet->relays, fleet->samples, (double)fleet->step / (double)USEC_PER_HOUR,
-                  noise_names[fleet->noise], 100 * fleet->per_day, 100 * fleet->spread,
-                  100.0 * o.growing / rounds, 100.0 * o.shrinking / rounds, 100.0 * o.steady / rounds,
-                  100.0 * o.short_ / rounds, 100.0 * o.held / rounds);
+    print_message(
+        "%2zu relays, %3zu samples each %4.1f h apart, %-9s %4.1f %% a day ± %.1f: growing %5.1f %%, "
+        "shrinking %4.1f, steady %5.1f, too short %5.1f; interval holds %5.1f\n",
+        fleet->relays, fleet->samples, (double)fleet->step / (double)USEC_PER_HOUR, noise_names[fleet->noise],
+        100 * fleet->per_day, 100 * fleet->spread, 100.0 * o.growing / rounds, 100.0 * o.shrinking / rounds,
+        100.0 * o.steady / rounds, 100.0 * o.short_ / rounds, 100.0 * o.held / rounds);
     return o;
 }
 
@@ -115,8 +115,8 @@ static void test_false_alarms(void **state)
         size_t relays, samples;
         usec_t step;
     } sizes[] = {
-        { 3, 4, USEC_PER_DAY },         { 3, 6, 6 * USEC_PER_HOUR },  { 5, 6, USEC_PER_DAY },
-        { 20, 6, USEC_PER_DAY },        { 20, 6, 6 * USEC_PER_HOUR }, { 10, 40, 6 * USEC_PER_HOUR },
+        { 3, 4, USEC_PER_DAY },       { 3, 6, 6 * USEC_PER_HOUR },  { 5, 6, USEC_PER_DAY },
+        { 20, 6, USEC_PER_DAY },      { 20, 6, 6 * USEC_PER_HOUR }, { 10, 40, 6 * USEC_PER_HOUR },
         { 4, 96, 2 * USEC_PER_HOUR },
     };
 

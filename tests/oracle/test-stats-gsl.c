@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* report/stats against the GNU Scientific Library, which shares no code with it, on fixed and random data; and
- * the one thing that no library can tell: how often the 95 % interval holds the truth. */
+/* report/stats against the GNU Scientific Library, which shares no code with it, on fixed and random data;
+ * and the one thing that no library can tell: how often the 95 % interval holds the truth. */
 #include "report/rng.h"
 #include "report/stats.h"
 #include "test.h"

@@ -15,13 +15,15 @@ static char lock;
 
 static void *take(size_t size, size_t align)
 {
-    while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE)) { }
+    while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE)) {
+    }
     if (align < 16)
         align = 16;
     uintptr_t at = ((uintptr_t)arena + 16 + align - 1) / align * align;
     if (!arena || at + size > (uintptr_t)arena_end) {
         size_t length = ((size + align + 4096) / (64U << 20) + 1) * (64U << 20);
-        arena = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        arena =
+            mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (arena == MAP_FAILED)
             _exit(1);
         arena_end = arena + length;

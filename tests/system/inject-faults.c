@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Preloaded into relayallocd alone: lets its calls into the system fail, as often as a file says that both sides map.
- * RELAY_TEST_FAULTS names that file (struct control; without it nothing fails). A kind of call has one rate; which call
- * fails is drawn from the seed there, so that the same calls in the same order fail alike.
+/* Preloaded into relayallocd alone: lets its calls into the system fail, as often as a file says that both
+ * sides map. RELAY_TEST_FAULTS names that file (struct control; without it nothing fails). A kind of call has
+ * one rate; which call fails is drawn from the seed there, so that the same calls in the same order fail
+ * alike.
  *
  * Calls that the C library makes within itself are not seen; those of libsystemd and libconfig are. */
 #include <dirent.h>
@@ -56,7 +57,8 @@ __attribute__((constructor)) static void map_control(void)
 /* A number for the n-th call (splitmix64). */
 static uint64_t draw(void)
 {
-    uint64_t z = control->seed + __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z =
+        control->seed + __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) * UINT64_C(0x9e3779b97f4a7c15);
 
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
@@ -91,27 +93,27 @@ static const int of_bus[] = { ENOMEM, ENOBUFS, EIO, 0 };
 static const int of_event[] = { ENOMEM, ENOSPC, 0 };
 
 /* The C library's own function behind the name. */
-#define REAL(name) \
-    static __typeof__(name) *real; \
-    if (!real) \
-        real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
+#define REAL(name)                                                                                           \
+    static __typeof__(name) *real;                                                                           \
+    if (!real)                                                                                               \
+    real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
 
-#define WRAP(kind, errors, failed, type, name, parameters, ...) \
-    type name parameters \
-    { \
-        REAL(name); \
-        return fails(kind, errors) ? (failed) : real(__VA_ARGS__); \
+#define WRAP(kind, errors, failed, type, name, parameters, ...)                                              \
+    type name parameters                                                                                     \
+    {                                                                                                        \
+        REAL(name);                                                                                          \
+        return fails(kind, errors) ? (failed) : real(__VA_ARGS__);                                           \
     }
 
 /* ---- opening: a mode follows only where something may be made ---- */
 
-#define MODE(flags) \
-    mode_t mode = 0; \
-    if ((flags) & (O_CREAT | O_TMPFILE)) { \
-        va_list ap; \
-        va_start(ap, flags); \
-        mode = va_arg(ap, mode_t); \
-        va_end(ap); \
+#define MODE(flags)                                                                                          \
+    mode_t mode = 0;                                                                                         \
+    if ((flags) & (O_CREAT | O_TMPFILE)) {                                                                   \
+        va_list ap;                                                                                          \
+        va_start(ap, flags);                                                                                 \
+        mode = va_arg(ap, mode_t);                                                                           \
+        va_end(ap);                                                                                          \
     }
 
 static bool open_fails(int flags)
@@ -119,19 +121,19 @@ static bool open_fails(int flags)
     return flags & O_CREAT ? fails(WRITE, of_create) : fails(OPEN, of_open);
 }
 
-#define WRAP_OPEN(name) \
-    int name(const char *path, int flags, ...) \
-    { \
-        REAL(name); \
-        MODE(flags) \
-        return open_fails(flags) ? -1 : real(path, flags, mode); \
+#define WRAP_OPEN(name)                                                                                      \
+    int name(const char *path, int flags, ...)                                                               \
+    {                                                                                                        \
+        REAL(name);                                                                                          \
+        MODE(flags)                                                                                          \
+        return open_fails(flags) ? -1 : real(path, flags, mode);                                             \
     }
-#define WRAP_OPENAT(name) \
-    int name(int dir, const char *path, int flags, ...) \
-    { \
-        REAL(name); \
-        MODE(flags) \
-        return open_fails(flags) ? -1 : real(dir, path, flags, mode); \
+#define WRAP_OPENAT(name)                                                                                    \
+    int name(int dir, const char *path, int flags, ...)                                                      \
+    {                                                                                                        \
+        REAL(name);                                                                                          \
+        MODE(flags)                                                                                          \
+        return open_fails(flags) ? -1 : real(dir, path, flags, mode);                                        \
     }
 
 WRAP_OPEN(open)
@@ -153,7 +155,8 @@ WRAP(READ, of_read, -1, ssize_t, read, (int fd, void *to, size_t n), fd, to, n)
 WRAP(READ, of_read, -1, ssize_t, pread, (int fd, void *to, size_t n, off_t at), fd, to, n, at)
 WRAP(READ, of_read, -1, ssize_t, readv, (int fd, const struct iovec *to, int n), fd, to, n)
 WRAP(READ, of_read, -1, ssize_t, readlink, (const char *path, char *to, size_t n), path, to, n)
-WRAP(READ, of_read, -1, ssize_t, readlinkat, (int dir, const char *path, char *to, size_t n), dir, path, to, n)
+WRAP(READ, of_read, -1, ssize_t, readlinkat, (int dir, const char *path, char *to, size_t n), dir, path, to,
+     n)
 
 ssize_t write(int fd, const void *from, size_t n)
 {
@@ -163,14 +166,15 @@ ssize_t write(int fd, const void *from, size_t n)
     return errno == EINTR && n > 1 ? real(fd, from, n / 2) : -1;
 }
 
-WRAP(WRITE, of_write, EOF, int, fflush, (FILE *f), f)
+WRAP(WRITE, of_write, EOF, int, fflush, (FILE * f), f)
 WRAP(SYNC, of_sync, -1, int, fsync, (int fd), fd)
 
 /* ---- names ---- */
 
 WRAP(NAME, of_name, -1, int, rename, (const char *a, const char *b), a, b)
 WRAP(NAME, of_name, -1, int, renameat, (int a, const char *b, int c, const char *d), a, b, c, d)
-WRAP(NAME, of_name, -1, int, renameat2, (int a, const char *b, int c, const char *d, unsigned f), a, b, c, d, f)
+WRAP(NAME, of_name, -1, int, renameat2, (int a, const char *b, int c, const char *d, unsigned f), a, b, c, d,
+     f)
 WRAP(NAME, of_name, -1, int, linkat, (int a, const char *b, int c, const char *d, int f), a, b, c, d, f)
 WRAP(NAME, of_name, -1, int, unlink, (const char *path), path)
 WRAP(NAME, of_name, -1, int, unlinkat, (int dir, const char *path, int flags), dir, path, flags)
@@ -182,12 +186,13 @@ WRAP(NAME, of_name, -1, int, fchmod, (int fd, mode_t mode), fd, mode)
 
 WRAP(LIST, of_open, NULL, DIR *, opendir, (const char *path), path)
 WRAP(LIST, of_open, NULL, DIR *, fdopendir, (int fd), fd)
-WRAP(LIST, of_list, NULL, struct dirent *, readdir, (DIR *d), d)
-WRAP(LIST, of_list, NULL, struct dirent64 *, readdir64, (DIR *d), d)
+WRAP(LIST, of_list, NULL, struct dirent *, readdir, (DIR * d), d)
+WRAP(LIST, of_list, NULL, struct dirent64 *, readdir64, (DIR * d), d)
 WRAP(STAT, of_list, -1, int, stat, (const char *path, struct stat *st), path, st)
 WRAP(STAT, of_list, -1, int, lstat, (const char *path, struct stat *st), path, st)
 WRAP(STAT, of_list, -1, int, fstat, (int fd, struct stat *st), fd, st)
-WRAP(STAT, of_list, -1, int, fstatat, (int dir, const char *path, struct stat *st, int flags), dir, path, st, flags)
+WRAP(STAT, of_list, -1, int, fstatat, (int dir, const char *path, struct stat *st, int flags), dir, path, st,
+     flags)
 
 /* ---- processes ---- */
 
@@ -204,7 +209,7 @@ WRAP(BUS, of_open, -1, int, socket, (int domain, int type, int protocol), domain
 WRAP(BUS, of_bus, -1, int, connect, (int fd, const struct sockaddr *to, socklen_t n), fd, to, n)
 WRAP(EVENT, of_event, -1, int, epoll_ctl, (int ep, int op, int fd, struct epoll_event *e), ep, op, fd, e)
 WRAP(EVENT, of_open, -1, int, timerfd_create, (int clock, int flags), clock, flags)
-WRAP(EVENT, of_event, -1, int, timerfd_settime, (int fd, int flags, const struct itimerspec *t, struct itimerspec *old), fd,
-     flags, t, old)
+WRAP(EVENT, of_event, -1, int, timerfd_settime,
+     (int fd, int flags, const struct itimerspec *t, struct itimerspec *old), fd, flags, t, old)
 WRAP(EVENT, of_open, -1, int, inotify_init1, (int flags), flags)
 WRAP(EVENT, of_event, -1, int, inotify_add_watch, (int fd, const char *path, uint32_t mask), fd, path, mask)
