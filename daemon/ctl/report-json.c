@@ -66,7 +66,8 @@ static struct json_object *member_json(const Report *report, const ReportMember 
     add(o, "counted", number(track->counted));
     add(o, "warmup", number(track->warm));
     add(o, "gap", number(track->gap));
-    add(o, "restarts", number(track->restarts));
+    add(o, "restarts", number(track->restarts + track->moves));
+    add(o, "moves", number(track->moves));
     add(o, "mixed", json_object_new_boolean(member->mixed));
     add(o, "left_out", ctl_json_text(member->left_out));
     return o;
@@ -86,14 +87,17 @@ static struct json_object *row_json(const Report *report, const ReportRow *row)
     add(o, "baseline", json_object_new_boolean(row->baseline));
     add(o, "reduction", ctl_json_real(row->comparison.reduction));
     add(o, "reduction_interval", ctl_json_interval(row->comparison.interval));
+    add(o, "reduction_reason", ctl_json_text(row->why));
+    add(o, "waiting", json_object_new_boolean(row->waiting));
     add(o, "growth", growth_json(&row->growth));
-    add(o, "verdict", json_object_new_string(trend_to_string(row->growth.trend)));
+    add(o, "verdict", row->waiting ? NULL : json_object_new_string(trend_to_string(row->growth.trend)));
     add(o, "verdict_reason", ctl_json_text(row->growth.reason));
     add(o, "samples", number(row->samples));
     add(o, "counted", number(row->counted));
     add(o, "warmup", number(row->warm));
     add(o, "gap", number(row->gap));
-    add(o, "restarts", number(row->restarts));
+    add(o, "restarts", number(row->restarts + row->moves));
+    add(o, "moves", number(row->moves));
     add(o, "left_out", number(row->left_out));
     add(o, "mixed", number(row->mixed));
     for (size_t i = 0; i < row->n_members; i++)
@@ -126,7 +130,11 @@ struct json_object *ctl_report_json(const CtlSource *source, const Report *repor
     add(o, "counted", number(report->counted));
     add(o, "left_out_as_warmup", number(report->warm));
     add(o, "gap", number(report->gap));
-    add(o, "restarts", number(report->restarts));
+    add(o, "restarts", number(report->restarts + report->moves));
+    add(o, "moves", number(report->moves));
+    add(o, "compare", json_object_new_string(report->beside ? "beside" : "all"));
+    add(o, "compared", number(report->compared));
+    add(o, "confidence", ctl_json_real(1 - report->error));
     if (report->baseline >= 0) {
         _cleanup_(freep) char *name = report_row_name(report, &report->rows[report->baseline]);
         add(o, "baseline", ctl_json_text(name));

@@ -68,14 +68,6 @@ static int event_compare(const void *a, const void *b)
     return x->time < y->time ? -1 : x->time > y->time;
 }
 
-static const ReportRow *row_of_track(const Report *report, size_t track)
-{
-    for (size_t i = 0; i < report->n_rows; i++)
-        if (report->rows[i].key == report->series->tracks[track].key)
-            return &report->rows[i];
-    return NULL;
-}
-
 /* What the samples show, and what the daemon told. */
 static ReportEvent *gather_events(const Report *report, const ReportEvents *told, size_t *ret_n)
 {
@@ -85,7 +77,7 @@ static ReportEvent *gather_events(const Report *report, const ReportEvents *told
 
     for (size_t i = 0; i < series->n_events; i++) {
         const SeriesEvent *e = &series->events[i];
-        const ReportRow *row = row_of_track(report, e->track);
+        const ReportRow *row = report_row_of_track(report, e->track);
         _cleanup_(freep) char *relay = series_relay_name(series, e->relay);
         _cleanup_(freep) char *name = row ? report_row_name(report, row) : xstrdup("something else");
         events[n++] = (ReportEvent){ e->time, e->moved ? xasprintf("%s moved to %s", relay, name)

@@ -56,6 +56,17 @@ static int take_report_option(int c, const char *value, void *userdata)
         report->baseline = value;
         return 0;
     }
+    if (c == REPORT_OPTION_UNCORRECTED) {
+        report->uncorrected = true;
+        return 0;
+    }
+    if (c == REPORT_OPTION_COMPARE) {
+        report->whenever = streq(value, "all");
+        if (report->whenever || streq(value, "beside"))
+            return 0;
+        ctl_error("--compare=%s: must be \"beside\" or \"all\"", value);
+        return EXIT_USAGE;
+    }
     if (parse_u64(value, &report->seed) == 0)
         return 0;
     ctl_error("--seed=%s: not a whole number", value);
@@ -166,7 +177,7 @@ static const Column table_columns[_TABLE_COLUMN_MAX] = {
     [REPORT_RELAYS] = { "RELAYS", COLUMN_NUMBER, "relays counted" },
     [REPORT_AVERAGE] = { "AVERAGE", COLUMN_REAL, "mean over relays of each one's mean memory" },
     [REPORT_REDUCTION] = { "REDUCTION", COLUMN_REAL, "how much less than the baseline" },
-    [REPORT_INTERVAL] = { "INTERVAL", COLUMN_REAL, "95 % interval of the reduction" },
+    [REPORT_INTERVAL] = { "INTERVAL", COLUMN_REAL, "95 % interval of the reduction, or why there is none" },
     [REPORT_GROWTH] = { "GROWTH/DAY", COLUMN_REAL, "growth of the average per day" },
     [REPORT_VERDICT] = { "VERDICT", COLUMN_TEXT, "steady, growing, shrinking or too short to tell" },
     [TABLE_DEVIATION] = { "DEVIATION", COLUMN_BYTES, "standard deviation between relays" },
@@ -174,7 +185,7 @@ static const Column table_columns[_TABLE_COLUMN_MAX] = {
     [TABLE_HOURS] = { "HOURS", COLUMN_REAL, "relay-hours counted" },
     [TABLE_WARMUP] = { "WARMUP", COLUMN_REAL, "relay-hours left out as warm-up" },
     [TABLE_GAPS] = { "GAPS", COLUMN_REAL, "relay-hours without samples" },
-    [TABLE_RESTARTS] = { "RESTARTS", COLUMN_NUMBER, "restarts" },
+    [TABLE_RESTARTS] = { "RESTARTS", COLUMN_NUMBER, "restarts, moves included" },
     [TABLE_LEFT_OUT] = { "LEFTOUT", COLUMN_NUMBER, "relays left out" },
 };
 
@@ -205,14 +216,15 @@ static void fill_row(CtlTable *table, const size_t *place, const ReportRow *row)
         else
             ctl_table_show(table, place[c], text);
     }
-    ctl_table_color(table, place[REPORT_VERDICT], trend_color(row->growth.trend));
+    if (!row->waiting)
+        ctl_table_color(table, place[REPORT_VERDICT], trend_color(row->growth.trend));
     if (!isnan(row->deviation))
         ctl_table_number(table, place[TABLE_DEVIATION], (uint64_t)llround(row->deviation));
     ctl_table_number(table, place[TABLE_SAMPLES], row->samples);
     ctl_table_real(table, place[TABLE_HOURS], hours(row->counted), 1);
     ctl_table_real(table, place[TABLE_WARMUP], hours(row->warm), 1);
     ctl_table_real(table, place[TABLE_GAPS], hours(row->gap), 1);
-    ctl_table_number(table, place[TABLE_RESTARTS], row->restarts);
+    ctl_table_number(table, place[TABLE_RESTARTS], row->restarts + row->moves);
     ctl_table_number(table, place[TABLE_LEFT_OUT], row->left_out);
 }
 

@@ -10,10 +10,14 @@
 enum {
     REPORT_OPTION_BASELINE = SOURCE_OPTION_END,
     REPORT_OPTION_SEED,
+    REPORT_OPTION_COMPARE,
+    REPORT_OPTION_UNCORRECTED,
     REPORT_OPTION_END,
 };
 #define REPORT_LONG_OPTIONS                                                                                  \
     SOURCE_LONG_OPTIONS, { "baseline", required_argument, NULL, REPORT_OPTION_BASELINE },                    \
+        { "compare", required_argument, NULL, REPORT_OPTION_COMPARE },                                       \
+        { "uncorrected", no_argument, NULL, REPORT_OPTION_UNCORRECTED },                                     \
     {                                                                                                        \
         "seed", required_argument, NULL, REPORT_OPTION_SEED                                                  \
     }

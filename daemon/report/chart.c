@@ -250,14 +250,6 @@ static void put_relays(FILE *f, const Report *report, size_t row, double unit, s
     fputs("EOD\n", f);
 }
 
-static ssize_t row_of_track(const Report *report, size_t track)
-{
-    for (size_t i = 0; i < report->n_rows; i++)
-        if (report->rows[i].key == report->series->tracks[track].key)
-            return (ssize_t)i;
-    return -1;
-}
-
 static bool put_events(FILE *f, const Report *report, bool moved, const char *name)
 {
     bool any = false;
@@ -265,11 +257,12 @@ static bool put_events(FILE *f, const Report *report, bool moved, const char *na
     fprintf(f, "$%s << EOD\n", name);
     for (size_t i = 0; i < report->series->n_events; i++) {
         const SeriesEvent *e = &report->series->events[i];
-        ssize_t row = row_of_track(report, e->track);
-        if (e->moved != moved || row < 0)
+        const ReportRow *row = e->moved == moved ? report_row_of_track(report, e->track) : NULL;
+        if (!row)
             continue;
         any = true;
-        fprintf(f, "%.0f 0 0x%s\n", local_seconds(time_seconds(e->time)), chart_color((size_t)row) + 1);
+        fprintf(f, "%.0f 0 0x%s\n", local_seconds(time_seconds(e->time)),
+                chart_color((size_t)(row - report->rows)) + 1);
     }
     fputs("EOD\n", f);
     return any;

@@ -112,7 +112,7 @@ static void look_forward(const Experiment *experiment, ExperimentGroup *group)
         return;
     }
     PowerSide a = side_of(report, group->row), b = side_of(report, experiment->baseline);
-    group->power = power_needed(&a, &b);
+    group->power = power_needed(&a, &b, report->error);
     /* What the report itself says takes precedence over what might be expected of it. */
     const Interval interval = group->row->comparison.interval;
     if (interval_is_set(interval) && (interval.low > 0 || interval.high < 0))

@@ -22,12 +22,13 @@ PowerSide power_side(const double *means, const double *first_halves, const doub
     return side;
 }
 
-Power power_needed(const PowerSide *a, const PowerSide *b)
+Power power_needed(const PowerSide *a, const PowerSide *b, double error)
 {
     if (a->n < STATS_SUBJECTS_MIN || b->n < STATS_SUBJECTS_MIN)
         return (Power){ .kind = POWER_UNKNOWN };
     const double n_a = (double)a->n, n_b = (double)b->n, difference = a->mean - b->mean;
-    const double allowed = difference * difference / (POWER_ERRORS * POWER_ERRORS);
+    const double errors = stats_t_quantile(1 - error / 2, 1e6) + POWER_ERRORS;
+    const double allowed = difference * difference / (errors * errors);
     const double lasting = a->between / n_a + b->between / n_b, passing = a->within / n_a + b->within / n_b;
 
     if (!(allowed > 0))

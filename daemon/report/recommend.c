@@ -26,7 +26,7 @@ static const char *objection(const ReportRow *row)
         break;
     }
     if (!interval_is_set(row->comparison.interval))
-        return "no interval";
+        return row->why ? row->why : "no interval";
     return row->comparison.interval.low > 0 ? NULL : "not significantly less than the baseline";
 }
 
@@ -37,12 +37,16 @@ static const ReportRow *choose(const Report *report, const char **ret_reason)
 
     *ret_reason = NULL;
     if (report->baseline < 0) {
-        *ret_reason = "there is nothing to compare with: no relay ran glibc in that time (see --baseline)";
+        *ret_reason =
+            report->without_control
+                ? "there is nothing to compare with: no relay ran glibc beside the others; "
+                  "--compare=all compares with what they used before they were moved"
+                : "there is nothing to compare with: no relay ran glibc in that time (see --baseline)";
         return NULL;
     }
     for (size_t i = 0; i < report->n_rows; i++) {
         const ReportRow *row = &report->rows[i];
-        if (row->baseline)
+        if (row->baseline || row->waiting)
             continue;
         const char *against = objection(row);
         judged = judged || (row->growth.trend != TREND_TOO_SHORT && row->relays >= STATS_SUBJECTS_MIN);
@@ -64,16 +68,6 @@ static bool in_fleet(const Series *series, const SeriesRelay *relay)
     return series->last == 0 || relay->time + slack >= series->last;
 }
 
-static const ReportRow *row_of(const Report *report, const SeriesRelay *relay)
-{
-    if (relay->track == SERIES_NONE)
-        return NULL;
-    for (size_t i = 0; i < report->n_rows; i++)
-        if (report->rows[i].key == report->series->tracks[relay->track].key)
-            return &report->rows[i];
-    return NULL;
-}
-
 /* Each relay counts with the average of what it runs, so that a recent restart changes nothing. */
 static void add_up_fleet(const Report *report, Recommendation *r)
 {
@@ -83,12 +77,12 @@ static void add_up_fleet(const Report *report, Recommendation *r)
         const SeriesRelay *relay = &series->relays[i];
         if (!in_fleet(series, relay))
             continue;
-        const ReportRow *row = row_of(report, relay);
+        const ReportRow *row = report_row_of_track(report, relay->track);
         r->fleet++;
         r->running += row == r->row;
         r->present += row && row->average > 0 ? row->average : (double)relay->rss;
     }
-    const double all_on_baseline = (double)r->fleet * report->rows[report->baseline].average;
+    const double all_on_baseline = (double)r->fleet * r->row->comparison.mean_b;
     const Interval reduction = r->row->comparison.interval;
     r->with_it = all_on_baseline * (1 - r->row->comparison.reduction);
     r->saving = r->present - r->with_it;
@@ -184,7 +178,7 @@ static void put_others(FILE *f, const Report *report, const Recommendation *r)
 
     for (size_t i = 0; i < report->n_rows; i++) {
         const ReportRow *row = &report->rows[i];
-        if (row == r->row || row->baseline || row->relays == 0)
+        if (row == r->row || row->baseline || row->waiting || row->relays == 0)
             continue;
         const char *against = objection(row);
         if (!against && r->row && row->comparison.interval.high < r->row->comparison.interval.low)

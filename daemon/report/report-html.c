@@ -197,7 +197,7 @@ static void put_members(FILE *f, const Report *report)
                     "data-label=\"Growth/day\">%s</td><td class=\"n\" data-label=\"Hours\">%.1f</td><td "
                     "class=\"n\" data-label=\"Restarts\">%u</td></tr>\n",
                     isnan(m->mean) ? "-" : format_bytes(bytes, (uint64_t)llround(m->mean)), growth,
-                    (double)track->counted / (double)USEC_PER_HOUR, track->restarts);
+                    (double)track->counted / (double)USEC_PER_HOUR, track->restarts + track->moves);
         }
     }
     fputs("</tbody>\n</table>\n</details>\n", f);
@@ -232,7 +232,8 @@ static const char method[] =
     "mean over relays.</p>\n"
     "<p>The reduction is one minus the ratio of two averages. Its 95 % interval is a symmetric studentised "
     "bootstrap of the logarithm of that ratio over relays: it tells how far the result could have differed "
-    "with other relays of the same kind, not with another network or in another month.</p>\n"
+    "with other relays of the same kind, not with another network or in another month. With several rows the "
+    "intervals are wider, so that all of them hold together in 95 of 100 cases.</p>\n"
     "<p>Growth is, for each relay, the Theil–Sen slope over the later half of the time counted, within one "
     "process; then the mean over relays with Student's 95 % interval. It is called growing when it is above "
     "1 % of the average a day and its interval is above zero, and too short when less than a day was "

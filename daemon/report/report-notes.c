@@ -75,7 +75,11 @@ static char *basis(const Report *report)
                 warmup_text(warmup, series->options.warmup));
     }
     put_hours(f, report->gap);
-    fprintf(f, " without samples; %u restart%s.", report->restarts, report->restarts == 1 ? "" : "s");
+    const unsigned starts = report->restarts + report->moves;
+    fprintf(f, " without samples; %u restart%s", starts, starts == 1 ? "" : "s");
+    if (report->moves > 0)
+        fprintf(f, ", %u of them to move", report->moves);
+    fputc('.', f);
     fclose(f);
     return text;
 }
@@ -104,20 +108,68 @@ static char *collection(const Report *report)
     return text;
 }
 
+/* What the intervals hold. */
+static void put_confidence(FILE *f, const Report *report)
+{
+    fprintf(f, "; its 95 %% interval is a studentised bootstrap over relays (%d draws, seed %" PRIu64 ")",
+            STATS_DRAWS, report->seed);
+    if (report->compared < 2)
+        fputc('.', f);
+    else if (report->error < 0.05)
+        fprintf(f,
+                ", made wider so that all %zu hold together (Bonferroni: %.2f %% each; --uncorrected leaves "
+                "it out).",
+                report->compared, 100 * (1 - report->error));
+    else
+        fprintf(f, ", each for its row alone: of %zu together, more than 5 %% miss.", report->compared);
+}
+
 static char *comparison(const Report *report)
 {
+    char *text = NULL;
+    size_t size = 0;
+
+    if (report->without_control)
+        return xasprintf("No reduction, because nothing ran %s beside the others: what there is of it is the "
+                         "time before relays were moved, which --compare=all compares with.",
+                         report->without_control);
     if (report->baseline < 0)
         return xasprintf("No reduction, because none of these is known to be glibc; --baseline=NAME sets "
                          "what to compare with.");
     _cleanup_(freep) char *name = report_row_name(report, &report->rows[report->baseline]);
-    return xasprintf("Reduction against %s; its 95 %% interval is a studentised bootstrap over relays (%d "
-                     "draws, seed %" PRIu64 ").",
-                     name, STATS_DRAWS, report->seed);
+    FILE *f = sentence_open(&text, &size);
+    fprintf(f, "Reduction against %s%s", name,
+            report->series->options.at > 0 ? ""
+            : report->beside               ? ", over the time that both ran"
+                                           : " at whatever time it ran, before relays were moved, too");
+    put_confidence(f, report);
+    fclose(f);
+    return text;
+}
+
+/* What the line of the waiting time is. */
+static char *waiting(const Report *report)
+{
+    for (size_t i = 0; i < report->n_rows; i++) {
+        const ReportRow *row = &report->rows[i];
+        if (!row->waiting)
+            continue;
+        char *text = NULL;
+        size_t size = 0;
+        FILE *f = sentence_open(&text, &size);
+        fprintf(f, "Waiting: %zu relay%s on %s before %s turn came, ", row->relays,
+                row->relays == 1 ? "" : "s", row->allocator, row->relays == 1 ? "its" : "their");
+        put_hours(f, row->counted);
+        fputs(" relay-hours; that is another time, so nothing is compared with it (--compare=all does).", f);
+        fclose(f);
+        return text;
+    }
+    return NULL;
 }
 
 static const char *why_too_short(const ReportRow *row)
 {
-    if (row->growth.trend != TREND_TOO_SHORT)
+    if (row->growth.trend != TREND_TOO_SHORT || row->waiting)
         return NULL;
     return row->counted == 0 && row->warm > 0 ? "all of it is warm-up; --warmup=0 counts it"
                                               : row->growth.reason;
@@ -177,7 +229,7 @@ static char *left_out(const Report *report)
 
     for (size_t i = 0; i < report->n_rows; i++) {
         const ReportRow *row = &report->rows[i];
-        if (row->relays == 0)
+        if (row->relays == 0 || row->waiting)
             continue; /* said above, for the row as a whole */
         for (size_t k = 0; k < row->n_members; k++) {
             const char *reason = row->members[k].left_out;
@@ -238,6 +290,7 @@ char **report_notes(const Report *report)
                                "four days of samples.",
                                warmup_text(warmup, series->options.warmup)));
     push(&notes, comparison(report));
+    push(&notes, waiting(report));
     if (growth)
         push(&notes, xasprintf("Growth is measured over the later half of the time counted; more than %.0f "
                                "%% of the average per day is called growing.",

@@ -101,15 +101,15 @@ char *report_cell(const ReportRow *row, ReportColumn column)
     case REPORT_AVERAGE:
         return xstrdup(isnan(row->average) ? "" : format_bytes(buf, (uint64_t)llround(row->average)));
     case REPORT_REDUCTION:
-        if (row->baseline)
-            return xstrdup("baseline");
+        if (row->baseline || row->waiting)
+            return xstrdup(row->baseline ? "baseline" : "waiting");
         return isnan(row->comparison.reduction) ? xstrdup("") : percent_text(row->comparison.reduction, 0);
     case REPORT_INTERVAL:
-        return interval_text(row->comparison.interval);
+        return row->why ? xstrdup(row->why) : interval_text(row->comparison.interval);
     case REPORT_GROWTH:
         return growth_text(row);
     case REPORT_VERDICT:
-        return xstrdup(trend_to_string(row->growth.trend));
+        return xstrdup(row->waiting ? "" : trend_to_string(row->growth.trend));
     case _REPORT_COLUMN_MAX:
         break;
     }
@@ -158,8 +158,9 @@ char *report_headline(const Report *report)
     _cleanup_(freep) char *name = report_row_subject(report, best);
     _cleanup_(freep) char *reduction = report_cell(best, REPORT_REDUCTION);
     _cleanup_(freep) char *interval = report_cell(best, REPORT_INTERVAL);
-    _cleanup_(freep) char *average = report_cell(best, REPORT_AVERAGE);
-    _cleanup_(freep) char *base_average = report_cell(base, REPORT_AVERAGE);
+    char average[FORMAT_BYTES_MAX], base_average[FORMAT_BYTES_MAX];
+    format_bytes(average, (uint64_t)llround(best->comparison.mean_a));
+    format_bytes(base_average, (uint64_t)llround(best->comparison.mean_b));
     const char *doubt = but[best->growth.trend];
     char *text =
         xasprintf("%s uses %s less memory than %s (95 %% interval %s): %s per relay instead of %s.%s", name,
@@ -183,7 +184,7 @@ void report_write_csv(FILE *f, const Report *report)
 {
     fputs("group,allocator,version,relays,average_bytes,deviation_bytes,baseline,reduction,reduction_low,"
           "reduction_high,growth_bytes_per_day,growth_low,growth_high,verdict,samples,counted_seconds,"
-          "warmup_seconds,gap_seconds,restarts,left_out,mixed\n",
+          "warmup_seconds,gap_seconds,restarts,left_out,mixed,moves,waiting,reason\n",
           f);
     for (size_t i = 0; i < report->n_rows; i++) {
         const ReportRow *row = &report->rows[i];
@@ -203,9 +204,12 @@ void report_write_csv(FILE *f, const Report *report)
         put_number(f, told ? row->growth.per_day : (double)NAN, 0);
         put_number(f, told ? row->growth.interval.low : (double)NAN, 0);
         put_number(f, told ? row->growth.interval.high : (double)NAN, 0);
-        fprintf(f, ",%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%u,%zu,%zu\n",
-                trend_to_string(row->growth.trend), row->samples, row->counted / USEC_PER_SEC,
-                row->warm / USEC_PER_SEC, row->gap / USEC_PER_SEC, row->restarts, row->left_out, row->mixed);
+        fprintf(f, ",%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%u,%zu,%zu,%u,%d,",
+                row->waiting ? "" : trend_to_string(row->growth.trend), row->samples,
+                row->counted / USEC_PER_SEC, row->warm / USEC_PER_SEC, row->gap / USEC_PER_SEC,
+                row->restarts + row->moves, row->left_out, row->mixed, row->moves, row->waiting);
+        csv_write(f, row->why);
+        fputc('\n', f);
     }
 }
 

@@ -23,7 +23,8 @@ const char *report_column_title(ReportColumn column);
 bool report_column_is_number(ReportColumn column);
 /* Is there anything to show in it? */
 bool report_has_column(const Report *report, ReportColumn column);
-/* "1.16 GiB", "79 to 81 %"; "" : nothing. Owned by the caller. */
+/* "1.16 GiB", "79 to 81 %", in the place of the interval why there is none; "" : nothing. Owned by the
+ * caller. */
 char *report_cell(const ReportRow *row, ReportColumn column);
 /* What an empty cell shows where there is space for words. */
 const char *report_empty_cell(ReportColumn column);

@@ -21,6 +21,9 @@ typedef struct ReportOptions {
     const char *baseline; /* group or allocator ("glibc", "glibc 2.36"); NULL: glibc where there is one */
     uint64_t seed;
     bool warmup_given; /* the warm-up was asked for, not chosen by report_warmup() */
+    bool whenever;     /* compare with all time of the baseline, that before the moves included, not only with
+                          what ran beside */
+    bool uncorrected;  /* each interval for its row alone */
 } ReportOptions;
 
 typedef struct ReportMember {
@@ -42,12 +45,15 @@ typedef struct ReportRow {
     double average;   /* bytes; NAN */
     double deviation; /* standard deviation between relays; NAN */
     bool baseline;
+    bool waiting;          /* the one line of what relays ran before they were moved: of several keys, of no
+                              group, not judged and not compared; a relay may be a member more than once */
     Comparison comparison; /* with the baseline; all NAN without one, and for it itself */
+    const char *why; /* there is no reduction or no interval, a constant; NULL: there are, or none is due */
     Growth growth;
     usec_t counted, warm, gap; /* relay time */
     uint64_t samples;
-    unsigned restarts;
-    ReportMember *members; /* by name */
+    unsigned restarts, moves; /* moves: starts that changed the key */
+    ReportMember *members;    /* by name */
     size_t n_members;
 } ReportRow;
 
@@ -58,17 +64,24 @@ typedef struct Report {
     ssize_t baseline; /* index of the row; -1: none */
     uint64_t seed;
     bool warmup_given;
+    bool beside;              /* each row is compared over the time that both it and the baseline ran */
+    char *without_control;    /* what the baseline would have been, if anything had run it beside; NULL */
+    size_t compared;          /* rows with an interval */
+    double error;             /* of each interval: 0.05, or the part of it that each of them gets */
     usec_t at_first, at_last; /* times of the collection; 0 without at */
     size_t relays;            /* different ones, in all rows */
     size_t mixed, left_out;
     usec_t counted, warm, gap;
-    unsigned restarts;
+    unsigned restarts, moves;
 } Report;
 
 /* The series is finished, and outlives the report. 0; with a message in *ret_error: -ENODATA: no samples (or
  * none near to at); -ENOENT: no such baseline. */
 int report_build(const Series *series, const ReportOptions *options, Report *ret, char **ret_error);
 void report_clear(Report *report);
+
+/* The row that counts it; NULL: none. */
+const ReportRow *report_row_of_track(const Report *report, size_t track);
 
 /* "B", "mimalloc 2.0.9", "no group", "B (glibc 2.36)" if group B has several rows: the name of a row in a
  * sentence. Owned by the caller. */

@@ -449,10 +449,14 @@ static void step_over(Series *series, size_t index, usec_t time, const SampleRow
         return;
     relay->run++;
     relay->start = row->since > 0 ? row->since : time;
-    if (!new_track && track != SERIES_NONE && in_window(series, time)) {
-        series->tracks[track].restarts++;
-        add_event(series, time, index, track, false);
+    if (track == SERIES_NONE || !in_window(series, time))
+        return;
+    if (new_track) {
+        series->tracks[track].moves++;
+        return;
     }
+    series->tracks[track].restarts++;
+    add_event(series, time, index, track, false);
 }
 
 static void note_at(const Series *series, SeriesRelay *relay, usec_t time)

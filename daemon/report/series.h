@@ -55,7 +55,8 @@ typedef struct Track {
     usec_t warm;         /* left out as warm-up */
     usec_t gap;          /* without samples */
     usec_t first, last;  /* begin and end of what was counted; 0: nothing */
-    unsigned restarts;   /* without those that changed the key */
+    unsigned restarts;   /* without those that changed the key: */
+    unsigned moves;      /* starts of a process that began it, or came back to it */
     usec_t began;        /* its first sample */
     bool has_before;     /* the relay ran under another key before: */
     uint64_t before_rss; /* its memory then, */

@@ -231,9 +231,18 @@ static double studentised(double difference, double variance)
     return fabs(difference) > 0 ? (double)INFINITY : 0;
 }
 
+/* Few relays drawn anew show nothing of the far tail that a small error needs: an outlier makes it endless.
+ * So how much wider than at 95 % the interval is comes from Student's t, for the smaller side. */
+static double widening(const Estimate *e, double error)
+{
+    const double df = (double)(e->n_a < e->n_b ? e->n_a : e->n_b) - 1;
+
+    return error < 0.05 ? stats_t_quantile(1 - error / 2, df) / stats_t_quantile(0.975, df) : 1;
+}
+
 /* Resampling needs sets that are drawn as a whole: either all relays are on one side only (each side is a
  * set, and keeps its number), or all are on both (one set: a relay's two means stay together). */
-static Interval bootstrap(const Subject *subjects, size_t n, uint64_t seed, const Estimate *e)
+static Interval bootstrap(const Subject *subjects, size_t n, uint64_t seed, double error, const Estimate *e)
 {
     _cleanup_(freep) unsigned *times = xcalloc(n, sizeof(*times));
     _cleanup_(freep) size_t *order = xcalloc(n, sizeof(*order));
@@ -260,14 +269,14 @@ static Interval bootstrap(const Subject *subjects, size_t n, uint64_t seed, cons
     double half = e->var_log > 0 ? stats_select(t, STATS_DRAWS, (STATS_DRAWS + 1) * 95 / 100 - 1) : 0;
     if (!isfinite(half))
         return INTERVAL_NONE;
-    half *= sqrt(e->var_log);
+    half *= sqrt(e->var_log) * widening(e, error);
     return (Interval){ 1 - exp(log_ratio + half), 1 - exp(log_ratio - half) };
 }
 
 /* Some relays on both sides, others on one: the few that are on one side can make most of the error, and no
  * set of them is large enough to draw from. Student's t then, with the degrees of freedom of as many relays
  * as really carry the error. */
-static Interval by_influence(const Subject *subjects, size_t n, const Estimate *e)
+static Interval by_influence(const Subject *subjects, size_t n, double error, const Estimate *e)
 {
     const double n_a = (double)e->n_a, n_b = (double)e->n_b, log_ratio = log(e->mean_a / e->mean_b);
     double squares = 0, fourths = 0;
@@ -279,11 +288,11 @@ static Interval by_influence(const Subject *subjects, size_t n, const Estimate *
         fourths += pow(a - b, 4);
     }
     double df = fourths > 0 ? 2 * squares * squares / fourths : 1, half = sqrt(squares);
-    half *= stats_t_quantile(0.975, df);
+    half *= stats_t_quantile(1 - error / 2, df);
     return (Interval){ 1 - exp(log_ratio + half), 1 - exp(log_ratio - half) };
 }
 
-Comparison stats_compare(const Subject *subjects, size_t n, uint64_t seed)
+Comparison stats_compare(const Subject *subjects, size_t n, uint64_t seed, double error)
 {
     Comparison c = { .interval = INTERVAL_NONE };
     double sum_a = 0, sum_b = 0;
@@ -310,7 +319,7 @@ Comparison stats_compare(const Subject *subjects, size_t n, uint64_t seed)
     for (size_t i = 0; i < n; i++)
         once[i] = 1;
     Estimate e = estimate(subjects, once, n);
-    c.interval =
-        n_both == 0 || n_both == n ? bootstrap(subjects, n, seed, &e) : by_influence(subjects, n, &e);
+    c.interval = n_both == 0 || n_both == n ? bootstrap(subjects, n, seed, error, &e)
+                                            : by_influence(subjects, n, error, &e);
     return c;
 }

@@ -56,12 +56,13 @@ typedef struct Comparison {
     size_t n_a, n_b;
     double mean_a, mean_b;
     double reduction;  /* 1 - mean_a / mean_b; NAN where it has no meaning */
-    Interval interval; /* of the reduction, 95 % */
+    Interval interval; /* of the reduction */
 } Comparison;
 
 /* How much less a is than b. The interval is the symmetric studentised bootstrap interval of the logarithm of
  * the ratio, over relays: it contains the true value in 94 to 96 % of simulated fleets of ten relays per
  * side, skewed ones included, where the percentile and BCa intervals contain it in 89 to 92 %. If some relays
  * are on both sides and others are not, it is Student's t on their influence, too wide rather than too
- * narrow. The outcome depends on the values, their order and the seed alone. Values are positive. */
-Comparison stats_compare(const Subject *subjects, size_t n, uint64_t seed);
+ * narrow. `error` is how often it may miss the true value: 0.05, or less where several intervals are to hold
+ * together. The outcome depends on the values, their order and the seed alone. Values are positive. */
+Comparison stats_compare(const Subject *subjects, size_t n, uint64_t seed, double error);

@@ -123,7 +123,7 @@ static void check_interval(gsl_rng *r, uint64_t seed, bool paired)
             subjects[n++] = (Subject){ .b = b[i], .in_b = true };
         }
     }
-    Comparison c = stats_compare(subjects, n, seed);
+    Comparison c = stats_compare(subjects, n, seed, 0.05);
     double ratio = gsl_stats_mean(a, 1, N) / gsl_stats_mean(b, 1, N);
     for (size_t d = 0; d < DRAWS; d++) {
         for (size_t i = 0; i < N; i++) {
@@ -196,7 +196,7 @@ static void check_coverage(const char *name, Draw *draw, size_t n, size_t n_both
             subjects[n_subjects++] = (Subject){ .a = (1 - truth) * draw(r), .in_a = true };
             subjects[n_subjects++] = (Subject){ .b = draw(r), .in_b = true };
         }
-        Comparison c = stats_compare(subjects, n_subjects, round);
+        Comparison c = stats_compare(subjects, n_subjects, round, 0.05);
         held += c.interval.low <= truth && truth <= c.interval.high;
     }
     gsl_rng_free(r);
@@ -226,12 +226,62 @@ static void test_coverage(void **state)
     check_coverage("mild", draw_mild, 3, 0);
 }
 
+/* `rows` groups of n relays against one control of n: in how many of 100 fleets do all intervals hold? */
+static void check_family(const char *name, Draw *draw, size_t rows, size_t n)
+{
+    enum { ROUNDS = 200 };
+    gsl_rng *r = gsl_rng_alloc(gsl_rng_mt19937);
+    const double truth = 0.7;
+    unsigned held = 0, alone = 0;
+
+    gsl_rng_set(r, 20260109);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        bool all[2] = { true, true };
+        double control[64];
+        for (size_t i = 0; i < n; i++)
+            control[i] = draw(r);
+        for (size_t row = 0; row < rows; row++) {
+            Subject subjects[64];
+            for (size_t i = 0; i < n; i++) {
+                subjects[i] = (Subject){ .a = (1 - truth) * draw(r), .in_a = true };
+                subjects[n + i] = (Subject){ .b = control[i], .in_b = true };
+            }
+            for (size_t corrected = 0; corrected < 2; corrected++) {
+                Comparison c =
+                    stats_compare(subjects, 2 * n, round, corrected ? 0.05 / (double)rows : 0.05);
+                all[corrected] = all[corrected] && c.interval.low <= truth && truth <= c.interval.high;
+            }
+        }
+        alone += all[0];
+        held += all[1];
+    }
+    gsl_rng_free(r);
+    double percent = 100.0 * held / ROUNDS;
+    print_message("all of %2zu rows, %-12s n = %2zu: %.1f %%, uncorrected %.1f %%\n", rows, name, n, percent,
+                  100.0 * alone / ROUNDS);
+    if (percent < 92)
+        fail_msg("all intervals hold in %.1f %%", percent);
+}
+
+static void test_families(void **state)
+{
+    (void)state;
+
+    check_family("mild", draw_mild, 9, 10);
+    check_family("skewed", draw_skewed, 9, 10);
+    check_family("exponential", draw_exponential, 9, 10);
+    check_family("normal", draw_normal, 9, 10);
+    check_family("mild", draw_mild, 3, 10);
+    check_family("skewed", draw_skewed, 3, 5);
+    check_family("mild", draw_mild, 9, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_t_quantile), cmocka_unit_test(test_moments_and_order),
         cmocka_unit_test(test_theil_sen),  cmocka_unit_test(test_interval_twice),
-        cmocka_unit_test(test_coverage),
+        cmocka_unit_test(test_coverage),   cmocka_unit_test(test_families),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

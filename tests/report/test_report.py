@@ -186,20 +186,80 @@ def test_nothing_counts_without_proof(ctl, journal):
 
 
 def test_moved_relays(ctl, journal):
+    """All of them, so nothing ran beside: that is said, and what there is instead is an option."""
     move = START + 3 * DAY
     before = [Relay(f"r{i}", None, "glibc", 1000000 + i * 50000, end=move) for i in range(5)]
     after = [Relay(f"r{i}", "B", "mimalloc", 200000 + i * 10000, begin=move, started=move - 5) for i in range(5)]
     journal.fleet(Fleet(before + after, 8))
     journal.write()
-    report = ctl("report", "-D", journal.directory, "--json=short").json
+    done = ctl("report", "-D", journal.directory)
+    assert "no control beside it" in done.out and "nothing ran glibc 1.0 beside the others" in done.out, done
+    assert "5 restarts, 5 of them to move." in done.out
+    report = ctl("report", "-D", journal.directory, "--compare=all", "--json=short").json
     row = row_of(report, "mimalloc")
     assert row["mixed"] == 5 and report["mixed"] == 5
-    assert row["restarts"] == 0
+    assert row["restarts"] == row["moves"] == report["restarts"] == 5
     # The two days after the restart are warm-up: five seconds of them had gone by.
     assert row["warmup"] == pytest.approx(5 * (2 * DAY - 5) * 10 ** 6)
     assert row["counted"] == pytest.approx(5 * (3 * DAY + 5) * 10 ** 6)
     low, high = row["reduction_interval"]
     assert low <= 0.8 <= high and high - low < 0.001  # pairs: what differs between relays falls out
+
+
+def trial(turn_after=HOUR):
+    """All relays ran glibc for weeks; then each group was restarted, Z onto glibc, B onto mimalloc."""
+    begin, move = START + 4 * DAY, START + 4 * DAY + turn_after
+    relays = []
+    for i in range(10):
+        group, allocator, level = ("B", "mimalloc", 300000) if i < 5 else ("Z", "glibc", 400000)
+        relays.append(Relay(f"r{i}", None, "glibc", 900000 + 5000 * i, end=begin))
+        relays.append(Relay(f"r{i}", group, "glibc", 900000 + 5000 * i, begin=begin, end=move))
+        relays.append(Relay(f"r{i}", group, allocator, level + 5000 * (i % 5), begin=move, started=move))
+    return Fleet(relays, 14)
+
+
+@pytest.mark.parametrize("by", ["allocator", "group"])
+def test_report_and_experiment_compare_the_same(ctl, journal, by):
+    """A quarter less than the control beside, not two thirds less than weeks ago; what came before is one line."""
+    journal.fleet(trial())
+    journal.write()
+    report = ctl("report", "-D", journal.directory, f"--by={by}", "--json=short").json
+    assert [(r["allocator"], r["waiting"]) for r in report["rows"]] == [("mimalloc", False), ("glibc", False), ("glibc", True)]
+    row, control, waiting = report["rows"]
+    assert control["baseline"] and control["average"] == pytest.approx(410000 * KIB, rel=0.01)
+    assert row["reduction"] == pytest.approx(1 - 310 / 410, abs=0.005)
+    assert waiting["reduction"] is None and waiting["verdict"] is None and waiting["restarts"] == 0
+    state = ctl("experiment", "-D", journal.directory, "--json=short").json
+    assert next(g for g in state["groups"] if g["group"] == "B")["reduction"] == pytest.approx(row["reduction"], abs=1e-5)
+    done = ctl("report", "-D", journal.directory, f"--by={by}")
+    assert "over the time that both ran" in done.out and "on glibc before their turn came" in done.out, done
+    assert "10 restarts, " in done.out
+    old = ctl("report", "-D", journal.directory, f"--by={by}", "--compare=all", "--json=short").json
+    reduction = next(r for r in old["rows"] if r["allocator"] == "mimalloc")["reduction"]
+    assert reduction > 0.4 if by == "allocator" else old["compare"] == "all"
+
+
+def test_why_there_is_no_number(ctl, table):
+    relays = [Relay(f"z{i}", "Z", None, 1000 + i) for i in range(4)] + [Relay(f"b{i}", "B", None, 500 + i) for i in range(2)]
+    relays += [Relay(f"w{i}", "W", None, 500 + i, begin=START + 5 * DAY, started=None) for i in range(3)]
+    path = table(Fleet(relays, 6).csv())
+    done = ctl("report", f"--file={path}", "--baseline=Z")
+    rows = {line.split()[0]: line for line in done.out.splitlines() if line[:2] in ("Z ", "B ", "W ")}
+    assert "only two relays" in rows["B"] and "50 %" in rows["B"] and "all of it warm-up" in rows["W"], done
+    reasons = {r["group"]: r["reduction_reason"] for r in ctl("report", f"--file={path}", "--baseline=Z", "--json=short").json["rows"]}
+    assert reasons == {"B": "only two relays", "Z": None, "W": "all of it warm-up"}
+    assert 'reason' in ctl("report", f"--file={path}", "--baseline=Z", "--format=csv").out.splitlines()[0].split(",")
+
+
+def test_intervals_of_several_rows(ctl, table, fleet):
+    path = table(fleet.csv())
+    wide = ctl("report", f"--file={path}", "--baseline=Z", "--json=short").json
+    narrow = ctl("report", f"--file={path}", "--baseline=Z", "--uncorrected", "--json=short").json
+    assert wide["compared"] == narrow["compared"] == 3
+    assert wide["confidence"] == pytest.approx(1 - 0.05 / 3, abs=1e-6) and narrow["confidence"] == 0.95
+    width = lambda report: [i[1] - i[0] for i in (r["reduction_interval"] for r in report["rows"]) if i]
+    assert all(w > 1.2 * n for w, n in zip(width(wide), width(narrow))) and len(width(wide)) == 3
+    assert "so that all 3 hold together (Bonferroni: 98.33 % each; --uncorrected" in ctl("report", f"--file={path}", "--baseline=Z").out
 
 
 def test_same_seed_same_report(ctl, table, fleet):
@@ -224,6 +284,7 @@ def test_columns(ctl, table, fleet):
     (["--at=now", "--until=now"], "cannot be combined"),
     (["--warmup=long"], "not a time span"),
     (["--seed=x"], "not a whole number"),
+    (["--compare=now"], 'must be "beside" or "all"'),
     (["--merge"], "cannot be combined"),
     (["operand"], "no operand"),
     (["--json=short", "--format=html"], "cannot be combined"),

@@ -59,7 +59,7 @@ static void test_rows(void **state)
     assert_int_equal(count(script, "with lines"), 3);
     assert_int_equal(count(script, "title 'A (glibc)'"), 1);
     assert_int_equal(count(script, "title 'A (mimalloc)'"), 1);
-    assert_int_equal(count(script, "title 'B'"), 1);
+    assert_int_equal(count(script, "title 'glibc before the moves'"), 1);
     assert_int_equal(count(script, "title 'restart'"), 1);
     assert_int_equal(count(script, "title 'moved to it'"), 1);
     /* 1 and 3 GiB: 2 ± 12.7, cut at 0; the clock of Berlin in summer, two hours ahead of that of the samples.

@@ -200,7 +200,23 @@ static void test_relay_that_moved(void **state)
         relays[4 + i].to = 10 * DAY;
         relays[4 + i].up = 0;
     }
+    /* By default what everybody did before is not compared with, and it is said why there is no number. */
     build(&f, relays, 8, (SeriesOptions){ .warmup = 2 * DAY }, &seeded);
+    assert_int_equal(f.report.baseline, -1);
+    const ReportRow *waiting = row_of(&f.report, "glibc 2.36 before the moves");
+    assert_true(waiting->waiting && waiting == &f.report.rows[1]);
+    assert_int_equal(waiting->relays, 4);
+    assert_true(fabs(waiting->average / MIB - 415) < 1e-6);
+    assert_string_equal(row_of(&f.report, "mimalloc 2.0.9")->why, "no control beside it");
+    assert_true(isnan(row_of(&f.report, "mimalloc 2.0.9")->comparison.reduction));
+    ASSERT_NOTED(&f.report, "nothing ran glibc 2.36 beside the others");
+    ASSERT_NOTED(&f.report, "--compare=all");
+    ASSERT_NOTED(&f.report, "none without samples; 4 restarts, 4 of them to move.");
+    fixture_clear(&f);
+    f = (Fixture){ 0 };
+    build(&f, relays, 8, (SeriesOptions){ .warmup = 2 * DAY },
+          &(ReportOptions){ .seed = 1, .whenever = true });
+    ASSERT_NOTED(&f.report, "at whatever time it ran");
     const ReportRow *m = row_of(&f.report, "mimalloc 2.0.9"), *g = row_of(&f.report, "glibc 2.36");
     assert_int_equal(m->relays, 4);
     assert_int_equal(g->relays, 4);
@@ -210,10 +226,135 @@ static void test_relay_that_moved(void **state)
     assert_int_equal(g->counted, 4 * 5 * DAY);
     assert_int_equal(f.report.relays, 4);
     assert_int_equal(f.report.mixed, 4);
-    assert_int_equal(m->restarts, 0); /* the move itself is none */
+    assert_int_equal(m->restarts, 0); /* the move itself is counted apart */
+    assert_int_equal(m->moves, 4);
     /* Pairs: what the relays share falls out, so four of them are nearly exact. */
     assert_true(m->comparison.interval.high - m->comparison.interval.low < 0.01);
     ASSERT_NOTED(&f.report, "4 relays ran more than one");
+}
+
+/* An experiment: all ran glibc for weeks, at 1000 MiB; then half was restarted onto mimalloc and half onto
+ * glibc, and is at 200 and 400. It saves a half, not four fifths: by allocator and by group, with the waiting
+ * time in one line, whatever groups the relays were in then. */
+static void test_compared_with_what_ran_beside(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "a", "b", "c", "d", "e", "f", "g", "h" };
+    FeedRelay relays[24];
+
+    for (size_t i = 0; i < 8; i++) {
+        const bool moved = i < 4;
+        relays[3 * i] = relay(names[i], NULL, "glibc", 990 + 2.5 * (double)i);
+        relays[3 * i].to = 5 * DAY;
+        relays[3 * i + 1] = relay(names[i], moved ? "B" : "Z", "glibc", 1000); /* until its turn comes */
+        relays[3 * i + 1].from = 5 * DAY;
+        relays[3 * i + 1].to = 5 * DAY + HOUR;
+        relays[3 * i + 1].up = 10 * DAY;
+        relays[3 * i + 2] = relay(names[i], moved ? "B" : "Z", moved ? "mimalloc" : "glibc",
+                                  (moved ? 200 : 400) + (double)(i % 4));
+        relays[3 * i + 2].from = 5 * DAY + HOUR;
+        relays[3 * i + 2].to = 15 * DAY;
+        relays[3 * i + 2].up = 0;
+    }
+    for (int by_group = 0; by_group < 2; by_group++) {
+        _cleanup_(fixture_clear) Fixture f = { 0 };
+        const SeriesOptions options = { .warmup = 2 * DAY, .by_group = by_group };
+        build(&f, relays, ELEMENTSOF(relays), options, &seeded);
+        assert_int_equal(f.report.n_rows, 3);
+        const ReportRow *m = &f.report.rows[0], *z = &f.report.rows[1], *waiting = &f.report.rows[2];
+        assert_string_equal(m->allocator, "mimalloc");
+        assert_true(z->baseline && f.report.baseline == 1);
+        assert_string_equal(z->group, by_group ? "Z" : "");
+        assert_int_equal(z->relays, 4);
+        assert_true(fabs(z->average / MIB - 401.5) < 0.5);
+        assert_true(fabs(m->comparison.reduction - 0.5) < 0.01);
+        assert_true(m->comparison.interval.low > 0.49 && m->comparison.interval.high < 0.51);
+        assert_true(waiting->waiting && isnan(waiting->comparison.reduction));
+        /* Of group Z's relays by group, too: they were in none before. */
+        assert_int_equal(waiting->relays, by_group ? 8 : 4);
+        assert_true(waiting->average / MIB > 980);
+        assert_null(m->why);
+        ASSERT_NOTED(&f.report, "over the time that both ran");
+        ASSERT_NOTED(&f.report, by_group ? "Waiting: 8 relays" : "Waiting: 4 relays");
+        assert_false(noted(&f.report, "Too short to judge growth: glibc 2.36 before"));
+    }
+}
+
+/* Everybody is moved to the best when the experiment is over: the control that it had is still one. */
+static void test_control_that_was_moved_later(void **state)
+{
+    (void)state;
+    _cleanup_(fixture_clear) Fixture f = { 0 };
+    static const char *const names[] = { "a", "b", "c", "d", "e", "f" };
+    FeedRelay relays[9];
+    size_t n = 0;
+
+    for (size_t i = 0; i < 6; i++) {
+        const bool control = i >= 3;
+        relays[n] =
+            relay(names[i], NULL, control ? "glibc" : "mimalloc", (control ? 400 : 200) + (double)(i % 3));
+        relays[n].to = control ? 10 * DAY : 20 * DAY;
+        relays[n++].up = 10 * DAY;
+        if (!control)
+            continue;
+        relays[n] = relay(names[i], NULL, "mimalloc", 200);
+        relays[n].from = 10 * DAY;
+        relays[n].to = 20 * DAY;
+        relays[n++].up = 0;
+    }
+    build(&f, relays, n, (SeriesOptions){ .warmup = 2 * DAY }, &seeded);
+    assert_int_equal(f.report.n_rows, 2);
+    assert_int_equal(f.report.baseline, 1);
+    assert_int_equal(f.report.rows[1].relays, 3);
+    assert_true(fabs(f.report.rows[0].comparison.reduction - 0.5) < 0.01);
+    assert_int_equal(f.report.rows[0].comparison.n_a, 3); /* over the ten days that both ran */
+}
+
+/* A group that came late is compared with what the control used then, not with what it used before. */
+static void test_late_group(void **state)
+{
+    (void)state;
+    _cleanup_(fixture_clear) Fixture f = { 0 };
+    FeedRelay relays[] = { relay("i1", "I", "mimalloc", 500), relay("i2", "I", "mimalloc", 510),
+                           relay("i3", "I", "mimalloc", 520), relay("z1", "Z", "glibc", 400),
+                           relay("z2", "Z", "glibc", 410),    relay("z3", "Z", "glibc", 420) };
+
+    for (size_t i = 0; i < 6; i++) {
+        relays[i].to = 10 * DAY;
+        if (i < 3)
+            relays[i].from = 8 * DAY;
+        else
+            relays[i].per_day = 100; /* 1300 to 1400 when the others come */
+    }
+    build(&f, relays, 6, (SeriesOptions){ .by_group = true }, &seeded);
+    assert_true(fabs(f.report.rows[0].comparison.mean_b / MIB - 1310) < 5);
+    assert_true(fabs(f.report.rows[1].average / MIB - 1310) < 5); /* and so is the row of the control */
+}
+
+/* Ten rows that are all alike: each interval is wider than one alone, and says how. */
+static void test_intervals_of_many_rows(void **state)
+{
+    (void)state;
+    FeedRelay relays[44];
+    char names[44][4], groups[11][3];
+    double width[2];
+
+    for (size_t i = 0; i < 44; i++) {
+        snprintf(names[i], sizeof(names[i]), "r%zu", i);
+        snprintf(groups[i / 4], sizeof(groups[0]), "%c", (char)('A' + i / 4));
+        relays[i] = relay(names[i], groups[i / 4], i < 4 ? "glibc" : "mimalloc", 400 + (double)(i * 7 % 11));
+    }
+    for (int uncorrected = 0; uncorrected < 2; uncorrected++) {
+        _cleanup_(fixture_clear) Fixture f = { 0 };
+        const ReportOptions options = { .seed = 1, .uncorrected = uncorrected };
+        build(&f, relays, 44, (SeriesOptions){ .by_group = true }, &options);
+        const ReportRow *row = row_of(&f.report, "C");
+        assert_int_equal(f.report.compared, 10);
+        width[uncorrected] = row->comparison.interval.high - row->comparison.interval.low;
+        ASSERT_NOTED(&f.report,
+                     uncorrected ? "each for its row alone" : "all 10 hold together (Bonferroni: 99.50 %");
+    }
+    assert_true(width[0] > 1.2 * width[1]);
 }
 
 /* A relay that was seen for an hour does not weigh as much as one of six days: it does not weigh. */
@@ -471,6 +612,10 @@ int main(void)
         cmocka_unit_test(test_versions_are_kept_apart),
         cmocka_unit_test(test_counts_what_ran),
         cmocka_unit_test(test_relay_that_moved),
+        cmocka_unit_test(test_compared_with_what_ran_beside),
+        cmocka_unit_test(test_control_that_was_moved_later),
+        cmocka_unit_test(test_late_group),
+        cmocka_unit_test(test_intervals_of_many_rows),
         cmocka_unit_test(test_short_relays_are_left_out),
         cmocka_unit_test(test_all_warm),
         cmocka_unit_test(test_growing_is_said),

@@ -77,7 +77,7 @@ static void test_compare(void **state)
     Comparison c, again;
 
     fill(subjects, 10, 10, 2, 8, 0.02);
-    c = stats_compare(subjects, 20, 7);
+    c = stats_compare(subjects, 20, 7, 0.05);
     assert_int_equal(c.n_a, 10);
     assert_int_equal(c.n_b, 10);
     assert_true(fabs(c.mean_a - 2) < 1e-12 && fabs(c.mean_b - 8) < 1e-12);
@@ -85,9 +85,9 @@ static void test_compare(void **state)
     assert_true(c.interval.low < 0.75 && c.interval.high > 0.75);
     /* Standard errors of 1.9 % on both sides: 2.7 % of the ratio, about 2.1 of them each way. */
     assert_true(c.interval.high - c.interval.low > 0.026 && c.interval.high - c.interval.low < 0.032);
-    again = stats_compare(subjects, 20, 7);
+    again = stats_compare(subjects, 20, 7, 0.05);
     assert_memory_equal(&c, &again, sizeof(c));
-    again = stats_compare(subjects, 20, 8);
+    again = stats_compare(subjects, 20, 8, 0.05);
     assert_true(again.interval.low < c.interval.low || again.interval.low > c.interval.low);
     assert_true(fabs(again.interval.low - c.interval.low) < 0.002);
 }
@@ -101,7 +101,7 @@ static void test_compare_is_symmetric(void **state)
     fill(subjects, 10, 10, 2, 8, 0.02);
     for (size_t i = 0; i < 20; i++)
         swapped[i] = (Subject){ subjects[i].b, subjects[i].a, subjects[i].in_b, subjects[i].in_a };
-    Comparison c = stats_compare(subjects, 20, 1), s = stats_compare(swapped, 20, 1);
+    Comparison c = stats_compare(subjects, 20, 1, 0.05), s = stats_compare(swapped, 20, 1, 0.05);
     assert_true(fabs((1 - c.interval.low) * (1 - s.interval.high) - 1) < 0.01);
     assert_true(s.reduction < 0 && s.interval.high < 0); /* b needs four times as much */
 }
@@ -113,25 +113,25 @@ static void test_compare_at_the_edges(void **state)
     Comparison c;
 
     fill(subjects, 2, 10, 2, 8, 0.1);
-    c = stats_compare(subjects, 12, 1);
+    c = stats_compare(subjects, 12, 1, 0.05);
     assert_true(fabs(c.reduction - 0.75) < 1e-12);
     assert_false(interval_is_set(c.interval)); /* two relays show no spread */
     fill(subjects, 3, 3, 2, 8, 0);
-    c = stats_compare(subjects, 6, 1);
+    c = stats_compare(subjects, 6, 1, 0.05);
     assert_true(fabs(c.interval.low - 0.75) < 1e-12 && fabs(c.interval.high - 0.75) < 1e-12);
     fill(subjects, 3, 3, 2, 8, 0);
     subjects[0].a = 1.9; /* one resample in nine sees no spread at all: nothing can be said */
-    c = stats_compare(subjects, 6, 1);
+    c = stats_compare(subjects, 6, 1, 0.05);
     assert_false(interval_is_set(c.interval));
     fill(subjects, 5, 0, 2, 8, 0.1);
-    c = stats_compare(subjects, 5, 1);
+    c = stats_compare(subjects, 5, 1, 0.05);
     assert_true(isnan(c.reduction));
     assert_false(interval_is_set(c.interval));
     fill(subjects, 5, 5, 2, 0, 0.1);
-    c = stats_compare(subjects, 10, 1);
+    c = stats_compare(subjects, 10, 1, 0.05);
     assert_true(isnan(c.reduction));
     assert_false(interval_is_set(c.interval));
-    c = stats_compare(NULL, 0, 1);
+    c = stats_compare(NULL, 0, 1, 0.05);
     assert_int_equal(c.n_a, 0);
 }
 
@@ -149,11 +149,12 @@ static void test_compare_pairs(void **state)
     }
     for (size_t i = 0; i < 8; i++) /* the same part of each: nothing is left that could be otherwise */
         exact[i] = (Subject){ 0.3 * (double)(i + 1), (double)(i + 1), true, true };
-    Comparison e = stats_compare(exact, 8, 1);
+    Comparison e = stats_compare(exact, 8, 1, 0.05);
     assert_true(fabs(e.interval.low - 0.7) < 1e-6 && fabs(e.interval.high - 0.7) < 1e-6);
     memcpy(mixed, both, sizeof(both));
     mixed[8] = (Subject){ .a = 2.2, .in_a = true };
-    Comparison p = stats_compare(both, 8, 1), s = stats_compare(sides, 16, 1), m = stats_compare(mixed, 9, 1);
+    Comparison p = stats_compare(both, 8, 1, 0.05), s = stats_compare(sides, 16, 1, 0.05),
+               m = stats_compare(mixed, 9, 1, 0.05);
     assert_true(fabs(p.reduction - s.reduction) < 1e-12);
     assert_true(p.interval.high - p.interval.low < (s.interval.high - s.interval.low) / 10);
     assert_true(interval_is_set(m.interval));
@@ -172,7 +173,7 @@ static void test_compare_pinned(void **state)
                              { 3.0, 6.0, true, true }, { 2.2, 5.9, true, true }, { 2.8, 7.1, true, true } };
 
     fill(sides, 10, 10, 2, 8, 0.02);
-    Comparison s = stats_compare(sides, 20, 7), b = stats_compare(both, ELEMENTSOF(both), 1);
+    Comparison s = stats_compare(sides, 20, 7, 0.05), b = stats_compare(both, ELEMENTSOF(both), 1, 0.05);
     assert_true(fabs(s.interval.low - 0.735337997208) < 1e-9);
     assert_true(fabs(s.interval.high - 0.763849742915) < 1e-9);
     assert_true(fabs(b.interval.low - 0.519838890704) < 1e-9);
