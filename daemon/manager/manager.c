@@ -27,18 +27,6 @@
 #define FAILURE_PAUSE USEC_PER_MINUTE
 #define LOG_LATER (5 * USEC_PER_SEC)
 
-HostFacts manager_host(const Manager *m)
-{
-    return (HostFacts){
-        .config = m->setup->config,
-        .config_path = m->config_path,
-        .allocators = m->setup->allocators,
-        .state = m->state,
-        .manager_environment = m->environment,
-        .now = loop_realtime(),
-    };
-}
-
 static void tell_ready(Manager *m)
 {
     if (m->ready)

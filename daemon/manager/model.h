@@ -180,6 +180,3 @@ struct Manager {
     /* the view */
     struct Api *api; /* what bus/ holds; NULL: stopped */
 };
-
-/* The facts that all relays have in common, as of now. */
-HostFacts manager_host(const Manager *m);

@@ -4,6 +4,7 @@
 #include "manager/plan.h"
 #include "manager/relay.h"
 #include "manager/run-item.h"
+#include "manager/setup.h"
 
 #include <inttypes.h>
 #include <syslog.h>
@@ -73,7 +74,7 @@ static bool shares_preflight(const RunItem *i, const RunItem *asked)
 static bool works_elsewhere(const RunItem *asked)
 {
     const Manager *m = asked->run->manager;
-    const HostFacts host = manager_host(m);
+    const HostFacts host = setup_host(m);
 
     for (size_t n = 0; n < m->n_relays; n++) {
         const Relay *relay = m->relays[n];

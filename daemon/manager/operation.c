@@ -6,6 +6,7 @@
 #include "manager/relay.h"
 #include "manager/relays.h"
 #include "manager/run-item.h"
+#include "manager/setup.h"
 
 #include <errno.h>
 #include <syslog.h>
@@ -301,7 +302,7 @@ static bool crashed_since_restart(const RunItem *i)
 static void verify_looked(RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
-    const HostFacts host = manager_host(i->run->manager);
+    const HostFacts host = setup_host(i->run->manager);
     bool back = i->operation == OPERATION_VERIFY_BACK;
 
     if (!info->exists) {

@@ -3,10 +3,11 @@
 
 #include "manager/loop.h"
 #include "manager/relay.h"
+#include "manager/setup.h"
 
 void plan_one(Relay *relay)
 {
-    const HostFacts host = manager_host(relay->manager);
+    const HostFacts host = setup_host(relay->manager);
 
     facts_plan_one(&host, &relay->facts);
 }
@@ -14,7 +15,7 @@ void plan_one(Relay *relay)
 void plan_make(Manager *m)
 {
     _cleanup_(freep) RelayFacts **facts = xcalloc(m->n_relays, sizeof(*facts));
-    const HostFacts host = manager_host(m);
+    const HostFacts host = setup_host(m);
 
     for (size_t i = 0; i < m->n_relays; i++)
         facts[i] = &m->relays[i]->facts;
@@ -28,7 +29,7 @@ bool plan_prove_new(Manager *m)
 
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *relay = m->relays[i];
-        const HostFacts host = manager_host(m);
+        const HostFacts host = setup_host(m);
         const ProcessFacts *process = &relay->facts.process;
         const bool is_new = process->pid != 0 && process_is_new(process->started, host.now);
 
@@ -119,7 +120,7 @@ static bool log_proof(Relay *relay)
 
 bool plan_update_states(Manager *m)
 {
-    const HostFacts host = manager_host(m);
+    const HostFacts host = setup_host(m);
     bool left = false;
 
     for (size_t i = 0; i < m->n_relays; i++) {

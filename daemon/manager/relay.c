@@ -55,7 +55,7 @@ bool relay_up(const Relay *relay)
 
 const Group *relay_target(const Relay *relay)
 {
-    const HostFacts host = manager_host(relay->manager);
+    const HostFacts host = setup_host(relay->manager);
 
     return facts_target(&host, &relay->facts);
 }
@@ -144,7 +144,7 @@ static void tell_conflicts(Relay *relay, char **take)
 void relay_prove(Relay *relay)
 {
     _cleanup_(setting_files_clear) SettingFiles files = { 0 };
-    const HostFacts host = manager_host(relay->manager);
+    const HostFacts host = setup_host(relay->manager);
     ProcessFacts process;
 
     if (unopened(relay))
@@ -168,7 +168,7 @@ void relay_prove(Relay *relay)
 void relay_tell_conflicts(Relay *relay)
 {
     _cleanup_(setting_files_clear) SettingFiles files = { 0 };
-    const HostFacts host = manager_host(relay->manager);
+    const HostFacts host = setup_host(relay->manager);
 
     if (!relay->facts.info)
         return;
@@ -180,7 +180,7 @@ void relay_tell_conflicts(Relay *relay)
 
 static void forget_process(Relay *relay)
 {
-    const HostFacts host = manager_host(relay->manager);
+    const HostFacts host = setup_host(relay->manager);
     ProcessFacts none = { 0 };
 
     relay->process = process_free(relay->process);

@@ -8,6 +8,7 @@
 #include "manager/relay.h"
 #include "manager/relays.h"
 #include "manager/run-item.h"
+#include "manager/setup.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -332,7 +333,7 @@ static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata)
 /* What the relay is assigned now, as in Refusal. */
 static void name_target(const Relay *relay, const char **ret_allocator, const char **ret_build)
 {
-    const HostFacts host = manager_host(relay->manager);
+    const HostFacts host = setup_host(relay->manager);
     const Allocator *a = facts_allocator(&host, &relay->facts);
 
     *ret_allocator = a ? a->name : "";
@@ -352,7 +353,7 @@ static bool is_outdated(const Relay *relay, const Flight *flight)
 static void add_item(Run *run, Relay *relay, RolloutItem item)
 {
     Manager *m = run->manager;
-    const HostFacts host = manager_host(m);
+    const HostFacts host = setup_host(m);
     RunItem *i = &run->items[run->n];
     const Flight *flight = memory_find_flight(m->state, relay->facts.name);
     const char *moves_to, *build;

@@ -110,3 +110,15 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
     *ret = TAKE_PTR(s);
     return 0;
 }
+
+HostFacts setup_host(const Manager *m)
+{
+    return (HostFacts){
+        .config = m->setup->config,
+        .config_path = m->config_path,
+        .allocators = m->setup->allocators,
+        .state = m->state,
+        .manager_environment = m->environment,
+        .now = loop_realtime(),
+    };
+}

@@ -13,3 +13,6 @@ DEFINE_CLEANUP(Setup, setup_free)
  * owned by the caller; else NULL. Costs a stat(2) for each. */
 char *setup_changed(const Setup *setup);
 const Group *setup_group(const Setup *setup, size_t group); /* NULL: GROUP_NONE */
+
+/* The facts that all relays have in common, as of now. */
+HostFacts setup_host(const Manager *m);
