@@ -371,6 +371,7 @@ static VerdictFacts verdict_facts(const HostFacts *h, const RelayFacts *r, const
         .kept = r->kept,
         .realpath = resolved->realpath,
         .refusal = resolved->unsafe ? resolved->refusal : NULL,
+        .untested = resolved->untested ? resolved->refusal : NULL,
         .environment = a->environment,
         .n_environment = a->n_environment,
         .running = p->readable ? &p->running : NULL,
@@ -503,7 +504,9 @@ static char *refusal_of(const HostFacts *h, const RelayFacts *r)
     const Refusal *failed = failed_before(h, r);
 
     if (a && facts_resolved(h, r)->refusal)
-        return xasprintf("allocator %s is refused: %s", a->name, facts_resolved(h, r)->refusal);
+        return xasprintf("allocator %s %s: %s", a->name,
+                         facts_resolved(h, r)->untested ? "could not be tested yet" : "is refused",
+                         facts_resolved(h, r)->refusal);
     if (r->foreign)
         return xstrdup(r->foreign);
     if (failed && failed->untouched)
@@ -645,6 +648,7 @@ RelayState facts_state(const HostFacts *h, const RelayFacts *r, const Step *step
         .under_way = step != NULL,
         .step = step ? *step : STEP_WAITING,
         .remembered_failure = r->failed_before,
+        .untested = facts_target(h, r) && facts_resolved(h, r)->untested,
         .action = r->action,
         .cause = r->verdict.cause,
     });

@@ -394,7 +394,7 @@ static Trial *item_trial(const Rollout *r, const Item *i)
     return i->item.allocator == ROLLOUT_NO_ALLOCATOR ? NULL : &r->trials[i->trial];
 }
 
-static void on_preflight(Rollout *r, const Item *asked, bool ok)
+static void on_preflight(Rollout *r, const Item *asked, bool ok, bool untested)
 {
     Trial *t = item_trial(r, asked);
 
@@ -408,8 +408,8 @@ static void on_preflight(Rollout *r, const Item *asked, bool ok)
         Item *i = &r->items[n];
 
         if (i->step == STEP_WAITING && item_trial(r, i) == t) {
-            i->gate = GATE_PREFLIGHT;
-            end_item(r, i, STEP_FAILED);
+            i->gate = untested ? GATE_NONE : GATE_PREFLIGHT;
+            end_item(r, i, untested ? STEP_SKIPPED : STEP_FAILED);
         }
     }
 }
@@ -609,7 +609,7 @@ void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
     switch (e->kind) {
     case EVENT_PREFLIGHT:
         if (i)
-            on_preflight(r, i, e->ok);
+            on_preflight(r, i, e->ok, e->untested);
         break;
     case EVENT_WRITTEN:
         if (i && (i->step == STEP_WRITING || i->step == STEP_BACK_WRITING))

@@ -95,7 +95,7 @@ typedef enum Proof {
 } Proof;
 
 typedef enum RolloutEventKind {
-    EVENT_PREFLIGHT, /* item, ok: holds for all items of the same allocator and sandbox */
+    EVENT_PREFLIGHT, /* item, ok, untested: holds for all items of the same allocator and sandbox */
     EVENT_WRITTEN,   /* item, ok: answers WRITE and RESTORE */
     EVENT_RELOADED,  /* ok */
     EVENT_CHECKED,   /* item, ok, needless: answers CHECK */
@@ -113,6 +113,7 @@ typedef struct RolloutEvent {
     RolloutEventKind kind;
     size_t item;
     bool ok;
+    bool untested; /* not ok, because it could not be tried: that is no failure of anybody */
     JobResult job;
     Proof proof;
     uint32_t pid, n_restarts;

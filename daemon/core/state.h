@@ -34,6 +34,7 @@ typedef struct StateFacts {
     bool under_way; /* in the rollout, at `step` */
     Step step;
     bool remembered_failure; /* this relay with this allocator failed before and was refused since */
+    bool untested;           /* its allocator could not be tested yet, which is no fault of it */
     Action action;           /* what the plan says */
     Cause cause;             /* the verdict; CAUSE_NONE when there is none */
 } StateFacts;

@@ -164,6 +164,21 @@ size_t utf8_character(const char *s)
     return code < smallest[length] || code > 0x10ffff || surrogate || noncharacter ? 0 : length;
 }
 
+bool error_is_passing(int error)
+{
+    switch (error) {
+    case -EMFILE:
+    case -ENFILE:
+    case -ENOMEM:
+    case -EAGAIN:
+    case -EIO:
+    case -ENOSPC:
+        return true;
+    default:
+        return false;
+    }
+}
+
 uint64_t hash_bytes(uint64_t hash, const void *data, size_t n)
 {
     for (const unsigned char *p = data, *end = p + n; p < end; p++)

@@ -128,6 +128,10 @@ size_t utf8_character(const char *s);
  * caller. */
 char *printable(const char *s, size_t n);
 
+/* Is that trouble of the host, which may be over in a moment, and so says nothing of what was to be looked
+ * at: no descriptor, memory, process or space, a disk that fails? */
+bool error_is_passing(int error);
+
 /* FNV-1a (64 bits) of `n` bytes, continuing from `hash`: to find things and to see that they changed. Its
  * result never changes with a version of ours; nothing may depend on its strength. */
 #define HASH_BEGIN UINT64_C(0xcbf29ce484222325)

@@ -343,6 +343,9 @@ Verdict verdict_judge(const VerdictFacts *f)
     if (!f->running || !f->process_environ)
         return because(CAUSE_UNREADABLE, "its files in /proc could not be read, so nothing is proved");
 
+    if (f->untested && !f->realpath)
+        return because(CAUSE_UNREADABLE, "allocator %s could not be tested yet: %s", f->allocator,
+                       f->untested);
     preload = strv_env_get(f->process_environ, PRELOAD_VARIABLE);
     if (!runs_right_library(f, preload))
         return judge_library(f, preload);

@@ -45,7 +45,9 @@ typedef struct VerdictFacts {
     const char *preload;   /* the whole LD_PRELOAD of our drop-in; NULL: the library alone */
     char *const *kept;     /* strv of what it preloads for others */
     const char *realpath;  /* the same with symbolic links resolved now; NULL: the file is missing */
-    const char *refusal;   /* why it must not be used although it is there; NULL: it may be */
+    const char
+        *untested; /* why it could not be looked at yet; then realpath NULL says nothing; NULL: it was */
+    const char *refusal; /* why it must not be used although it is there; NULL: it may be */
     const EnvVar *environment;
     size_t n_environment;
     /* what it does run */

@@ -80,12 +80,20 @@ static void take_library(const AllocatorFacts *same, AllocatorFacts *ret)
     ret->looked = strv_copy(same->looked);
     ret->guard = xstrdup(same->guard);
     ret->unsafe = same->unsafe;
-    if (same->unsafe || !same->path)
+    ret->untested = same->untested;
+    if (same->unsafe || same->untested || !same->path)
         ret->refusal = xstrdup(same->refusal);
     else {
         free(ret->build);
         ret->build = xstrdup(same->build);
     }
+}
+
+/* Trouble of the host: what was to be looked at may be as good as any. (ESTALE: it was just being replaced.)
+ */
+static bool is_passing(int error)
+{
+    return error_is_passing(error) || error == -ESTALE;
 }
 
 static void resolve(const AllocatorsAsk *ask, const char *name, AllocatorFacts *ret)
@@ -99,8 +107,11 @@ static void resolve(const AllocatorsAsk *ask, const char *name, AllocatorFacts *
         free(ret->build);
         ret->build = library_build_id(&library);
     }
-    ret->path = TAKE_PTR(library.path);
-    ret->realpath = TAKE_PTR(library.realpath);
+    ret->untested = is_passing(r);
+    if (!ret->untested) { /* else nothing of it is known for certain */
+        ret->path = TAKE_PTR(library.path);
+        ret->realpath = TAKE_PTR(library.realpath);
+    }
     ret->looked = TAKE_PTR(library.looked);
     ret->guard = library_guard(ret->looked);
     ret->unsafe = r < 0 && ret->path;
@@ -114,6 +125,7 @@ static void try_out(const AllocatorsAsk *ask, const Allocator *a, AllocatorFacts
     if (r < 0) {
         if (!f->refusal)
             f->refusal = xasprintf("cannot be tried: %s", strerror(-r));
+        f->untested = is_passing(r);
         return;
     }
     f->tried = true;
@@ -167,6 +179,14 @@ static AllocatorFacts look(const AllocatorsAsk *ask, const AllocatorFacts *facts
     if (f.tried || (same && same->tried))
         judge_settings(a, list, &f);
     return f;
+}
+
+bool allocators_untested(const Config *config, const AllocatorFacts *facts)
+{
+    for (size_t i = 0; i < config->n_allocators; i++)
+        if (facts[i].untested && facts_allocator_in_use(config, i))
+            return true;
+    return false;
 }
 
 AllocatorFacts *allocators_look(const AllocatorsAsk *ask)

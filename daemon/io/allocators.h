@@ -19,6 +19,8 @@ typedef struct AllocatorsAsk {
 
 /* An array of config->n_allocators; allocators_free() frees it. */
 AllocatorFacts *allocators_look(const AllocatorsAsk *ask);
+/* Could one that is in use not be tested yet, for trouble of the host? */
+bool allocators_untested(const Config *config, const AllocatorFacts *facts);
 AllocatorFacts *allocators_free(AllocatorFacts *facts, size_t n);
 
 /* What the libraries look like from outside: differs when one was installed, removed or replaced, and when

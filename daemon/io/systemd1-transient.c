@@ -175,6 +175,11 @@ int systemd1_run_like(Systemd1 *s, const char *name, const char *like, char *con
     call->argv = strv_copy(argv);
     call->environment = strv_copy(environment);
     call->output = dup(output);
+    if (call->output < 0) {
+        r = -errno;
+        systemd1_cancel(call);
+        return r;
+    }
     return systemd1_call_send(call, m, on_like, LONG_CALL, ret);
 }
 

@@ -122,7 +122,8 @@ static void plan_soon(Manager *m)
 
 static void forget_old_failures(Manager *m, const Setup *setup)
 {
-    if (memory_adopt(m->state, setup->id))
+    /* A build that could not be looked at is no other one. */
+    if (!setup_untested(setup) && memory_adopt(m->state, setup->id))
         (void)memory_save(m);
 }
 
@@ -220,6 +221,12 @@ static void check_libraries(Manager *m)
 {
     char *stamp = setup_changed(m->setup);
 
+    if (setup_untested(m->setup) && setup_can_be_tested(m)) {
+        eventlog_line(LOG_INFO, "An allocator that could not be tested before can be now.");
+        free(stamp);
+        (void)manager_reload(m);
+        return;
+    }
     if (!stamp || streq_null(stamp, m->tried_stamp)) {
         free(stamp);
         return;

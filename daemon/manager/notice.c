@@ -137,6 +137,18 @@ void notice_refused(RunItem *asked, const char *reason)
         refuse_allocator(asked, reason);
 }
 
+void notice_untested(RunItem *asked, const char *reason)
+{
+    AllocatorFacts *resolved = &asked->run->manager->setup->allocators[asked->allocator];
+
+    if (!resolved->refusal)
+        resolved->refusal = xstrdup(reason);
+    resolved->untested = true;
+    eventlog_line(LOG_WARNING,
+                  "Allocator %s could not be tested yet: %s. It is tried again with each sample.",
+                  item_allocator_name(asked), reason);
+}
+
 void notice_failed_gate(Run *run, const RolloutCommand *c)
 {
     RunItem *i = &run->items[c->item];
@@ -171,6 +183,9 @@ static const char *skipped_text(const RunItem *i, size_t wave)
 
     if (!info->exists)
         return "is gone; nothing is left to do";
+    if (i->allocator != ROLLOUT_NO_ALLOCATOR && wave == 0 &&
+        i->run->manager->setup->allocators[i->allocator].untested)
+        return "was not touched: its turn comes when its allocator could be tested";
     if (relay_up(i->relay))
         return "is up after the interruption; it is planned again";
     if (wave == 0)

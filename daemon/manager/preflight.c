@@ -82,8 +82,18 @@ Preflight *preflight_free(Preflight *p)
 static void answer(Preflight *p, char *reason)
 {
     close_try(p);
-    p->callback(p->userdata, reason == NULL, reason);
+    p->callback(p->userdata, reason ? PREFLIGHT_REFUSES : PREFLIGHT_FINE, reason);
     free(reason);
+}
+
+/* The same when it could not even be started. */
+static void answer_error(Preflight *p, int error, const char *message)
+{
+    _cleanup_(freep) char *reason =
+        xasprintf("the preflight could not be started: %s", message ? message : strerror(-error));
+
+    close_try(p);
+    p->callback(p->userdata, error_is_passing(error) ? PREFLIGHT_UNTESTED : PREFLIGHT_REFUSES, reason);
 }
 
 static int start_try(Preflight *p);
@@ -148,15 +158,19 @@ static char *judge(const Preflight *p, const UnitInfo *end, const char *log)
 
 static void try_over(Preflight *p, const UnitInfo *end, const char *log)
 {
+    if (end && streq_null(end->result, "resources")) { /* systemd could not even fork, say */
+        answer_error(p, -EAGAIN, "systemd is short of resources");
+        return;
+    }
     char *reason = judge(p, end, log);
 
     close_try(p);
     if (!reason && p->at == TRY_PRELOAD && p->profile) {
         p->at = TRY_CONFINED;
         int r = start_try(p);
-        if (r >= 0 || r == -ENOTCONN)
-            return;
-        reason = xasprintf("the preflight could not be started: %s", strerror(-r));
+        if (r < 0 && r != -ENOTCONN)
+            answer_error(p, r, NULL);
+        return;
     }
     answer(p, reason);
 }
@@ -273,7 +287,7 @@ static void on_started(void *userdata, int error, const char *message, const cha
     if (error == -ENOTCONN)
         close_try(p); /* all is started again when the bus is back */
     else if (error < 0)
-        answer(p, xasprintf("the preflight could not be started: %s", message ? message : strerror(-error)));
+        answer_error(p, error, message);
 }
 
 static void fill(const Preflight *p, char ***argv, char ***environment)

@@ -7,7 +7,12 @@
 #include "manager/model.h"
 
 typedef struct Preflight Preflight;
-typedef void (*PreflightCallback)(void *userdata, bool ok, const char *reason);
+typedef enum PreflightAnswer {
+    PREFLIGHT_FINE,
+    PREFLIGHT_REFUSES,
+    PREFLIGHT_UNTESTED, /* the host was short of something: nothing is known of the allocator */
+} PreflightAnswer;
+typedef void (*PreflightCallback)(void *userdata, PreflightAnswer answer, const char *reason);
 /* Tries the allocator in the sandbox of the relay's unit; answers once unless freed. -ENOTCONN: the bus is
  * gone; when it goes later, no answer comes. */
 int preflight_start(const Relay *relay, size_t allocator, PreflightCallback callback, void *userdata,

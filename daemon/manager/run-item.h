@@ -93,5 +93,7 @@ void notice_failed_gate(Run *run, const RolloutCommand *c);
 /* The preflight of `asked` refuses it, and all that share its allocator and sandbox: logged and remembered.
  * When no relay is left that could use the allocator, the allocator itself is refused. */
 void notice_refused(RunItem *asked, const char *reason);
+/* It could not be tried: their turn comes when it can. */
+void notice_untested(RunItem *asked, const char *reason);
 void notice_ended(Run *run, const RolloutCommand *c);
 void notice_over(Run *run);

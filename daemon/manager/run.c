@@ -199,14 +199,19 @@ static void ask_reload(Run *run)
 
 /* ---- preflight ---- */
 
-static void on_preflight(void *userdata, bool ok, const char *reason)
+static void on_preflight(void *userdata, PreflightAnswer answer, const char *reason)
 {
     RunItem *i = userdata;
 
     i->preflight = preflight_free(i->preflight);
-    if (!ok)
+    if (answer == PREFLIGHT_REFUSES)
         notice_refused(i, reason);
-    run_send(i->run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = i->index, .ok = ok });
+    else if (answer == PREFLIGHT_UNTESTED)
+        notice_untested(i, reason);
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_PREFLIGHT,
+                                     .item = i->index,
+                                     .ok = answer == PREFLIGHT_FINE,
+                                     .untested = answer == PREFLIGHT_UNTESTED });
 }
 
 static void do_preflight(RunItem *i)
@@ -215,14 +220,14 @@ static void do_preflight(RunItem *i)
 
     i->preflight = preflight_free(i->preflight);
     if (!m->setup->allocators[i->allocator].path) {
-        run_send(i->run, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = i->index, .ok = true });
+        on_preflight(i, PREFLIGHT_FINE, NULL);
         return;
     }
     if (m->systemd) {
         int r = preflight_start(i->relay, i->allocator, on_preflight, i, &i->preflight);
         if (r < 0 && r != -ENOTCONN) {
             _cleanup_(freep) char *reason = xasprintf("the preflight cannot be started: %s", strerror(-r));
-            on_preflight(i, false, reason);
+            on_preflight(i, error_is_passing(r) ? PREFLIGHT_UNTESTED : PREFLIGHT_REFUSES, reason);
             return;
         }
     }

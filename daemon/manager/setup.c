@@ -47,6 +47,35 @@ static void on_progress(void *userdata)
     sd_notify(0, m->ready ? "WATCHDOG=1" : "EXTEND_TIMEOUT_USEC=60000000");
 }
 
+bool setup_untested(const Setup *s)
+{
+    return allocators_untested(s->config, s->allocators);
+}
+
+static AllocatorFacts *look(const Manager *m, const Config *config)
+{
+    return allocators_look(&(AllocatorsAsk){
+        .config = config,
+        .probe = m->probe,
+        .known_config = m->setup ? m->setup->config : NULL,
+        .known = m->setup ? m->setup->allocators : NULL,
+        .progress = on_progress,
+        .userdata = (void *)m,
+    });
+}
+
+bool setup_can_be_tested(const Manager *m)
+{
+    const Setup *s = m->setup;
+    AllocatorFacts *facts = look(m, s->config);
+    bool tested = false;
+
+    for (size_t i = 0; i < s->config->n_allocators; i++)
+        tested = tested || (s->allocators[i].untested && !facts[i].untested);
+    allocators_free(facts, s->config->n_allocators);
+    return tested;
+}
+
 /* Was the same logged of this build for the configuration in force? */
 static bool warned_before(const Setup *s, const Allocator *a, const AllocatorFacts *f)
 {
@@ -65,7 +94,11 @@ static void log_allocators(const Manager *m, const Setup *s)
 
         if (!facts_allocator_in_use(s->config, i))
             continue;
-        if (f->refusal) {
+        if (f->untested) {
+            eventlog_line(LOG_WARNING,
+                          "Allocator %s could not be tested yet: %s. It is tried again with each sample.",
+                          a->name, f->refusal);
+        } else if (f->refusal) {
             const Event e = { .allocator = a->name, .library = a->library, .reason = f->refusal };
             eventlog_write(MESSAGE_LIBRARY_REFUSED, &e, "Allocator %s is refused: %s.", a->name, f->refusal);
         } else if (!warned_before(m->setup, a, f)) {
@@ -92,14 +125,7 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
         *ret_problems = problems_to_string(&problems);
         return -EINVAL;
     }
-    s->allocators = allocators_look(&(AllocatorsAsk){
-        .config = s->config,
-        .probe = m->probe,
-        .known_config = m->setup ? m->setup->config : NULL,
-        .known = m->setup ? m->setup->allocators : NULL,
-        .progress = on_progress,
-        .userdata = (void *)m,
-    });
+    s->allocators = look(m, s->config);
     for (size_t i = 0; i < s->config->n_allocators; i++)
         if (s->allocators[i].realpath)
             strv_push(&s->libraries, xstrdup(s->allocators[i].realpath));

@@ -12,6 +12,9 @@ DEFINE_CLEANUP(Setup, setup_free)
 /* Was one of its libraries installed, removed or replaced since it was loaded? Then what they look like now,
  * owned by the caller; else NULL. Costs a stat(2) for each. */
 char *setup_changed(const Setup *setup);
+/* Could an allocator in use not be tested, because the host was short of something; and can one be now? */
+bool setup_untested(const Setup *setup);
+bool setup_can_be_tested(const Manager *m);                 /* with m->setup; blocks as a load does */
 const Group *setup_group(const Setup *setup, size_t group); /* NULL: GROUP_NONE */
 
 /* The facts that all relays have in common, as of now. */

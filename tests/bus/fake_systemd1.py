@@ -137,6 +137,9 @@ class Transient:
         self.program, self.status = program, status
 
     def properties(self):
+        if self.status == "resources":  # systemd could not even start a process
+            return {"LoadState": "loaded", "ActiveState": "failed", "Result": "resources", "ExecMainCode": dbus.Int32(0),
+                    "ExecMainStatus": dbus.Int32(0)}
         code = self.status if self.status is not None else self.program.poll()
         ended = code is not None
         return {
@@ -282,7 +285,9 @@ class Systemd(dbus.service.Object):
         assert props["AddRef"]
         # As a unit of the relay whose sandbox this is; the sandbox is told apart by what stands in ReadWritePaths=.
         status = self.fake.broken_sandboxes.get(" ".join(props.get("ReadWritePaths", [])))
-        if status is not None:
+        if output == "resources":
+            self.fake.tried[name] = Transient(status=output)
+        elif status is not None:
             self.fake.tried[name] = Transient(status=status)
         elif output is not None:
             os.write(fd, output.encode())

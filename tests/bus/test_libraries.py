@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import resource
 import shutil
 import subprocess
 
@@ -192,3 +193,65 @@ def test_version_of_a_library_that_was_overwritten_in_place(world):
     wait_until(lambda: relay_property(world, "a", "Version") not in ("", old), "the new version", timeout=10)
     wait_until(lambda: re.search(r"a runs own \S+, group A, proved", world.text()[begun:]), "the proof")
     assert old not in world.text()[begun:] and world.states() == {"a": "ok"}
+
+
+# ---- the host is short of something ----
+
+def leave_descriptors(world, n):
+    """The daemon can open n more files, until the returned function is called."""
+    pid = world.daemon.pid
+    before, used, limit = resource.prlimit(pid, resource.RLIMIT_NOFILE), set(map(int, os.listdir(f"/proc/{pid}/fd"))), 0
+    while n > 0 or limit in used:
+        n -= limit not in used
+        limit += 1
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
+    return lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+TUNED = 'allocators = {{ jemalloc = {{ library = "libjemalloc.so.2"; environment = {{ MALLOC_CONF = "dirty_decay_ms:{}"; }}; }}; }};\n'
+
+
+def tune(world, ms):
+    text = world.config.read_text()
+    world.config.write_text(re.sub("(?m)^allocators = .*\n", "", text) + TUNED.format(ms))
+
+
+def test_a_library_that_cannot_be_tested_for_lack_of_descriptors_is_tested_later(world):
+    begin(world, "a", "b")
+    sampling(world, 1)
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.script("a", {"result": "failed", "then": "failed"})
+    tune(world, 1000)
+    world.wait_said("Rollout 2 halted")  # which what cannot be tested does not end
+    give_back = leave_descriptors(world, 5)
+    tune(world, 2000)
+    world.wait_said("Allocator jemalloc could not be tested yet: .*Too many open files")
+    wait_until(lambda: world.states() == {"a": "pending", "b": "pending"}, "what follows")
+    assert "allocator jemalloc could not be tested yet" in world.reason("a")
+    give_back()
+    world.wait_said("Rollout 3 finished: 2 done")
+    wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "all to be as assigned")
+    assert not world.said("is missing|is refused") and len(re.findall("could not be tested yet", world.text())) == 1
+    assert restarts(world, "b") == (2, 0)
+
+
+def test_a_preflight_that_cannot_be_started_for_lack_of_descriptors_is_started_later(world):
+    begin(world, "a", "b")
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "nobody*" ]; }')
+    sampling(world, 1)
+    world.start()
+    world.wait_ready()
+    world.manager("Pause")
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "*" ]; }')
+    sampling(world, 1)
+    wait_until(lambda: world.states() == {"a": "pending", "b": "pending"}, "the plan")
+    give_back = leave_descriptors(world, 2)
+    world.manager("Resume")
+    world.wait_said("Allocator jemalloc could not be tested yet: the preflight .*Too many open files")
+    wait_until(lambda: world.property("Rollout") == "idle", "its end")
+    assert world.states() == {"a": "pending", "b": "pending"}
+    assert "allocator jemalloc could not be tested yet: the preflight" in world.reason("a")
+    give_back()
+    wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "the next try")
+    assert not world.said(" is refused") and [restarts(world, r) for r in "ab"] == [(1, 0)] * 2

@@ -48,6 +48,19 @@ def test_confinement_that_cannot_be_tried_is_no_refusal(world):
     assert tries(world) == [False, True] and world.said(f"Cannot .* under AppArmor profile {PROFILE}: there is no")
 
 
+def test_preflight_for_which_systemd_is_short_of_resources_is_no_refusal(world):
+    begin(world, "a", "b", rollout="settle = 0; canary = 0; };\nsample = { interval = 1;")
+    world.do("transient-script", steps=[{"output": "resources"}, {"error": "org.freedesktop.DBus.Error.NoMemory"}])
+    world.start()
+    world.wait_said("Allocator jemalloc could not be tested yet: the preflight could not be started: systemd is short")
+    wait_until(lambda: world.property("Rollout") == "idle", "its end")
+    assert set(world.states().values()) == {"pending"}
+    world.wait_said("Rollout 3 finished: 2 done, 0 failed")
+    assert len(world.do("look")["argvs"]) == 2 and not world.said("is refused")
+    assert world.said("Rollout 1 finished: 0 done, 0 failed, 2 skipped")
+    assert [restarts(world, r) for r in "ab"] == [(1, 0)] * 2
+
+
 def test_refusal_of_the_sandbox_is_the_last_word(world):
     """That the profile would allow it does not make up for that."""
     begin_labelled(world, f"{PROFILE} (enforce)", "a", "b")

@@ -184,6 +184,16 @@ static void test_state_words(void **state)
         { { .assigned = true, .up = true, .action = ACTION_REFUSED, .cause = CAUSE_MISSING },
           "drifted",
           false },
+        /* For want of descriptors or memory: it is tried again. */
+        { { .assigned = true,
+            .up = true,
+            .untested = true,
+            .action = ACTION_REFUSED,
+            .cause = CAUSE_UNREADABLE },
+          "pending",
+          false },
+        { { .assigned = true, .up = true, .untested = true, .cause = CAUSE_UNREADABLE }, "pending", false },
+        { { .assigned = true, .up = true, .untested = true }, "ok", true },
         /* Nothing can be done with its file, and nothing need be: it runs what it should. */
         { { .assigned = true, .up = true, .action = ACTION_REFUSED }, "ok", true },
         /* It has our drop-in, or runs with it, and nothing can be done about that. */

@@ -686,6 +686,30 @@ static void test_no_preflight_for_a_file(void **state)
     world_free(w);
 }
 
+/* The host was short of something: nobody has failed, and the others continue. */
+static void test_preflight_that_could_not_be_tried(void **state)
+{
+    (void)state;
+    RolloutItem items[3];
+    all_restart(items, 3);
+    items[0].sandbox = items[2].sandbox = 1;
+    World *w = world_new(&plain, items, 3);
+
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    assert_true(next_is(w, COMMAND_PREFLIGHT, 0));
+    send(w, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = 0, .ok = false, .untested = true });
+    w->out[0] = false;
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_SKIPPED);
+    assert_int_equal(rollout_step(w->r, 1), STEP_DONE);
+    assert_int_equal(rollout_step(w->r, 2), STEP_SKIPPED);
+    assert_int_equal(rollout_gate(w->r, 0), GATE_NONE);
+    assert_int_equal(rollout_counts(w->r).failed, 0);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(w->writes[0] + w->writes[2], 0);
+    world_free(w);
+}
+
 /* An answer about another sandbox, or one that nobody asked for, says nothing. */
 static void test_stray_preflight(void **state)
 {
@@ -1511,6 +1535,7 @@ int main(void)
         cmocka_unit_test(test_preflight_refuses_only_its_own),
         cmocka_unit_test(test_preflight_of_each_sandbox),
         cmocka_unit_test(test_no_preflight_for_a_file),
+        cmocka_unit_test(test_preflight_that_could_not_be_tried),
         cmocka_unit_test(test_stray_preflight),
         cmocka_unit_test(test_crash_while_settling),
         cmocka_unit_test(test_stopped_while_settling),

@@ -35,6 +35,7 @@ typedef struct Row {
     Origin origin;
     bool started_since;
     const char *refusal; /* of the library */
+    const char *untested;
     const char *manager;
     Variables process; /* by default what our drop-in says */
     Variables unit;    /* the same */
@@ -107,6 +108,7 @@ static Verdict judge(const Row *row)
         .process_environ =
             row->no_environ ? NULL : (char *const *)(row->process[0] ? row->process : assigned),
         .refusal = row->refusal,
+        .untested = row->untested,
         .apparmor = row->apparmor,
         .system_allocator = row->system_allocator,
         .program = row->program,
@@ -654,6 +656,17 @@ static void test_library_gone_or_denied(void **state)
           .cause = CAUSE_MISSING,
           .reason = "runs glibc, not mimalloc: the library libmimalloc.so.2 is missing, so a restart would "
                     "not help" },
+        { .what = "not looked at for want of descriptors",
+          .realpath = "",
+          .path = "",
+          .untested = "Too many open files",
+          .cause = CAUSE_UNREADABLE,
+          .reason = "allocator mimalloc could not be tested yet: Too many open files" },
+        { .what = "the same of one that runs it",
+          .realpath = "",
+          .untested = "Too many open files",
+          .cause = CAUSE_UNREADABLE,
+          .reason = "allocator mimalloc could not be tested yet: Too many open files" },
         { .what = "missing, under AppArmor",
           .realpath = "",
           .path = "",
