@@ -107,19 +107,26 @@ int ctl_verify(int argc, char *argv[], const CtlOptions *options)
 
 /* ---- revert ---- */
 
-bool ctl_confirm(const CtlOptions *options, const char *question)
+bool ctl_ask(const CtlOptions *options, const char *question, bool usual)
 {
     _cleanup_(freep) char *line = NULL;
     size_t size = 0;
 
     if (options->yes)
         return true;
-    fprintf(stderr, "%s [y/N] ", question);
+    fprintf(stderr, "%s [%s] ", question, usual ? "Y/n" : "y/N");
     fflush(stderr);
     ssize_t n = getline(&line, &size, stdin);
     if (n <= 0)
         fputc('\n', stderr);
+    if (n > 0 && *line == '\n')
+        return usual;
     return n > 0 && (*line == 'y' || *line == 'Y');
+}
+
+bool ctl_confirm(const CtlOptions *options, const char *question)
+{
+    return ctl_ask(options, question, false);
 }
 
 static int call_revert(sd_bus *bus, char *const *relays, uint32_t *ret)

@@ -74,42 +74,52 @@ static int decide(const CtlOptions *options, const Draft *draft)
     return ctl_confirm(options, changes > 0 ? "Save the file and start this?" : "Save the file?");
 }
 
-/* Editor and check, repeated while the operator wants. EXIT_FINE with *ret_wanted: the candidate is to be
- * saved. */
+/* How one round ended: with a candidate to be saved, with a file that is as it was, or without success, and
+ * then with a question before the next round (NULL: there is no point in one). */
+typedef struct Round {
+    bool save, unchanged;
+    const char *question;
+    int status;
+} Round;
+
+/* Editor, check, plan and question. */
+static Round edit_once(const CtlOptions *options, Draft *draft)
+{
+    _cleanup_(file_verdict_clear) FileVerdict verdict = { 0 };
+    int r = edit_draft(draft_path(draft));
+
+    if (r < 0)
+        return (Round){ .status = EXIT_FAILED, .question = r == -ENOENT ? NULL : "Edit it again?" };
+    r = draft_take(draft);
+    if (r < 0)
+        return (Round){ .status = EXIT_FAILED, .question = "Edit it again?" };
+    if (r == 0)
+        return (Round){ .status = EXIT_FINE, .unchanged = true };
+    file_judge(draft_candidate(draft), draft_target(draft), !file_is_installed(options, draft_target(draft)),
+               &verdict);
+    file_verdict_print(&verdict);
+    if (!verdict.config)
+        return (Round){ .status = EXIT_USAGE, .question = "The file is invalid. Edit it again?" };
+    if (decide(options, draft) > 0)
+        return (Round){ .status = EXIT_FINE, .save = true };
+    return (Round){ .status = EXIT_FAILED, .question = "Edit it again?" };
+}
+
+/* As visudo: a draft that is not saved is edited again, or kept. With --yes, and where nobody answers, there
+ * is one round only. EXIT_FINE with *ret_wanted: the candidate is to be saved. */
 static int edit_until_valid(const CtlOptions *options, Draft *draft, bool *ret_wanted)
 {
-    *ret_wanted = false;
-    for (;;) {
-        _cleanup_(file_verdict_clear) FileVerdict verdict = { 0 };
-        if (edit_draft(draft_path(draft)) < 0) {
-            ctl_error("nothing was changed");
-            return EXIT_FAILED;
-        }
-        int r = draft_take(draft);
-        if (r < 0)
-            return EXIT_FAILED;
-        if (r == 0) {
-            if (!options->quiet)
-                printf("%s: unchanged.\n", draft_target(draft));
-            return EXIT_FINE;
-        }
-        file_judge(draft_candidate(draft), draft_target(draft),
-                   !file_is_installed(options, draft_target(draft)), &verdict);
-        file_verdict_print(&verdict);
-        if (verdict.config) {
-            r = decide(options, draft);
-            *ret_wanted = r > 0;
-            if (r <= 0)
-                ctl_error("nothing was changed");
-            return r > 0 ? EXIT_FINE : EXIT_FAILED;
-        }
-        /* --yes must not edit forever what nobody fixes */
-        if (options->yes || !isatty(STDIN_FILENO) ||
-            !ctl_confirm(options, "The file is invalid. Edit it again?")) {
-            ctl_error("nothing was changed");
-            return EXIT_USAGE;
-        }
-    }
+    Round round;
+
+    do
+        round = edit_once(options, draft);
+    while (round.question && !options->yes && isatty(STDIN_FILENO) && ctl_ask(options, round.question, true));
+    *ret_wanted = round.save;
+    if (round.unchanged && !options->quiet)
+        printf("%s: unchanged.\n", draft_target(draft));
+    if (!round.save && !round.unchanged)
+        draft_keep(draft);
+    return round.status;
 }
 
 int ctl_edit(int argc, char *argv[], const CtlOptions *options)

@@ -3,6 +3,8 @@
 import os
 import pty
 import re
+import select
+import shutil
 import signal
 import subprocess
 import time
@@ -211,7 +213,7 @@ def test_edit_of_what_others_can_change(no_bus, conf, editor):
     conf.chmod(0o666)
     done = no_bus("edit", f"--config={conf}", stdin="n\n", **editor(CHANGE))
     assert done.status == 2 and f"{conf}: can be changed by users other than root: it is " in done.err, done
-    assert "size = 1" in conf.read_text() and leftovers(conf) == []
+    assert "size = 1" in conf.read_text() and "size = 2" in kept_draft(conf, done.err)
     # what the message says to type is done while the editor is open, and stays done
     done = no_bus("edit", "--yes", f"--config={conf}", **editor(f"{CHANGE}; chmod o-w,g-w {conf}"))
     assert done.status == 0 and "size = 2" in conf.read_text() and conf.stat().st_mode & 0o777 == 0o644
@@ -392,6 +394,13 @@ def leftovers(conf):
     return [p.name for p in conf.parent.glob(".*")] + [p.name for p in (conf.parent / "tmp").iterdir()]
 
 
+def kept_draft(conf, said):
+    """The text of the draft that was kept, whose path was said; nothing else is left."""
+    (draft,) = (conf.parent / "tmp").rglob("relayalloc.conf")
+    assert f"nothing was changed; your draft is kept in {draft}\n" in said and len(leftovers(conf)) == 1, said
+    return draft.read_text()
+
+
 CHANGE = 'sed -i "s/size = 1/size = 2/" "$1"'
 
 
@@ -412,8 +421,21 @@ def test_edit_shows_the_plan_and_saves(no_bus, conf, editor):
 @pytest.mark.parametrize("answer", ["n\n", "", "\n", "maybe\n"])
 def test_edit_asks(no_bus, conf, editor, answer):
     done = no_bus("edit", f"--config={conf}", stdin=answer, **editor(CHANGE))
-    assert done.status == 1 and "nothing was changed" in done.err
-    assert "size = 1" in conf.read_text() and leftovers(conf) == []
+    assert done.status == 1 and "size = 1" in conf.read_text() and "size = 2" in kept_draft(conf, done.err)
+
+
+@pytest.mark.parametrize("keys", [["n\n", "\n", "y\n"], ["\n", "y\n", "y\n"]])
+def test_edit_goes_on_where_it_was_left(no_bus, conf, editor, keys):
+    """No at the plan, Enter at "Edit it again?": the editor has the draft as it was."""
+    line = f'grep -q "size = 2" "$1" && sed -i "s/size = 2/size = 3/" "$1"; {CHANGE}'
+    done = no_bus.on_terminal("edit", f"--config={conf}", keys=keys, **editor(line))
+    assert done.status == 0 and done.out.count("Edit it again? [Y/n]") == 1 and "size = 3" in conf.read_text(), done
+    assert leftovers(conf) == []
+
+
+def test_edit_again_is_declined(no_bus, conf, editor):
+    done = no_bus.on_terminal("edit", f"--config={conf}", keys=["n\n", "n\n"], columns=200, **editor(CHANGE))
+    assert done.status == 1 and "size = 1" in conf.read_text() and "size = 2" in kept_draft(conf, done.out)
 
 
 def test_edit_with_yes_asks_nothing(no_bus, conf, editor):
@@ -431,9 +453,9 @@ def test_edit_of_nothing(no_bus, conf, editor):
 def test_edit_that_breaks_the_file(no_bus, conf, editor):
     text = conf.read_text()
     done = no_bus("edit", f"--config={conf}", stdin="y\n", **editor('echo "nonsense = ;" >>"$1"'))
-    assert done.status == 2 and f"{conf}:6: " in done.err and "nothing was changed" in done.err
+    assert done.status == 2 and f"{conf}:6: " in done.err
     assert str(conf.parent / ".relayalloc") not in done.err
-    assert conf.read_text() == text and leftovers(conf) == []
+    assert conf.read_text() == text and "nonsense = ;" in kept_draft(conf, done.err)
 
 
 def test_edit_with_yes_does_not_ask_for_another_try(no_bus, conf, editor):
@@ -452,7 +474,17 @@ def test_edit_with_an_editor_that_fails_or_is_killed(no_bus, conf, editor, line)
     text = conf.read_text()
     done = no_bus("edit", "--yes", f"--config={conf}", **editor(line))
     assert done.status == 1 and "failed or was killed" in done.err and "nothing was changed" in done.err
-    assert conf.read_text() == text and leftovers(conf) == []
+    assert conf.read_text() == text
+    if "echo" in line:
+        assert kept_draft(conf, done.err) == text + "x\n"
+    else:
+        assert leftovers(conf) == []
+
+
+def test_edit_again_after_the_editor_failed(no_bus, conf, editor):
+    once = f'{CHANGE}; [ -e {conf}.once ] || {{ touch {conf}.once; exit 1; }}'
+    done = no_bus.on_terminal("edit", f"--config={conf}", keys=["\n", "y\n"], **editor(once))
+    assert done.status == 0 and "Edit it again? [Y/n]" in done.out and "size = 2" in conf.read_text(), done
 
 
 def test_edit_without_an_editor(no_bus, conf, editor):
@@ -508,5 +540,10 @@ def test_a_signal_at_the_question_leaves_nothing_behind(no_bus, conf, editor):
         assert [p.name for p in conf.parent.glob(".relayalloc*")] != []
         process.send_signal(number)
         assert process.wait(timeout=20) == -number
+        if select.select([leader], [], [], 5)[0]:
+            out += os.read(leader, 4096)
+        (draft,) = (conf.parent / "tmp").rglob("relayalloc.conf")
+        assert f"your draft is kept in {draft}".encode() in out and "size = 2" in draft.read_text()
+        shutil.rmtree(draft.parent)
         os.close(leader)
         assert [p.name for p in conf.parent.glob(".relayalloc*")] == [] and "size = 1" in conf.read_text()

@@ -131,6 +131,8 @@ int ctl_operands(int argc, char *argv[], size_t most, char *const **ret);
 
 /* Asks on stderr and reads the answer from stdin; true at once with --yes. */
 bool ctl_confirm(const CtlOptions *options, const char *question);
+/* The same; an empty answer is the usual one. No answer at all, where the input has ended, is no. */
+bool ctl_ask(const CtlOptions *options, const char *question, bool usual);
 
 /* May sentences for people go to stdout? Not with -q, nor if JSON is expected. */
 static inline bool ctl_chatty(const CtlOptions *options)

@@ -18,6 +18,7 @@ struct Draft {
     struct stat st;
     char *dir, *copy;
     char *candidate; /* NULL: none */
+    char *farewell;  /* what a signal says */
 };
 
 /* What a signal must remove; one draft at a time. */
@@ -37,11 +38,13 @@ static void remove_copy(const Draft *draft)
 }
 
 /* Only system calls that are safe in a signal handler: the candidate must not stay beside the file. The copy
- * in its private directory may, for an operator whose terminal was lost. */
+ * in its private directory does, for an operator whose terminal was lost or who has typed Ctrl-C too soon. */
 static void on_signal(int number)
 {
     if (at_risk && at_risk->candidate)
         unlink(at_risk->candidate);
+    if (at_risk)
+        (void)!write(STDERR_FILENO, at_risk->farewell, strlen(at_risk->farewell));
     signal(number, SIG_DFL);
     raise(number); /* is delivered when this returns, and ends us */
 }
@@ -70,6 +73,7 @@ Draft *draft_free(Draft *draft)
     free(draft->dir);
     free(draft->copy);
     free(draft->candidate);
+    free(draft->farewell);
     free(draft);
     return NULL;
 }
@@ -155,6 +159,8 @@ int draft_new(const char *path, Draft **ret)
         ctl_error("cannot create a copy of %s to edit: %s", path, strerror(-r));
         return r;
     }
+    draft->farewell =
+        xasprintf("\nrelayallocctl: nothing was changed; your draft is kept in %s\n", draft->copy);
     at_risk = draft;
     watch_signals(true);
     *ret = TAKE_PTR(draft);
@@ -220,6 +226,21 @@ int draft_take(Draft *draft)
     return 1;
 }
 
+void draft_keep(Draft *draft)
+{
+    _cleanup_(freep) char *text = NULL;
+    struct stat st;
+
+    int r = read_text(draft->copy, O_NOFOLLOW, &text, &st);
+    if (r == -ENOENT || (r == 0 && streq(text, draft->original))) {
+        ctl_error("nothing was changed");
+        return;
+    }
+    ctl_error("nothing was changed; your draft is kept in %s", draft->copy);
+    free(draft->dir);
+    draft->dir = NULL;
+}
+
 /* Is the file still the one that was copied? */
 static bool is_original(const Draft *draft)
 {
@@ -240,15 +261,14 @@ static int sync_folder(const char *path)
 int draft_save(Draft *draft)
 {
     if (!is_original(draft)) {
-        ctl_error("%s changed on disk while you were editing; left untouched, your version is in %s",
-                  draft->target, draft->copy);
-        free(draft->dir);
-        draft->dir = NULL; /* kept */
+        ctl_error("%s changed on disk while you were editing", draft->target);
+        draft_keep(draft);
         return -EBUSY;
     }
     if (rename(draft->candidate, draft->real) < 0) {
         int r = -errno;
         ctl_error("cannot replace %s: %s", draft->target, strerror(-r));
+        draft_keep(draft);
         return r;
     }
     free(draft->candidate);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A draft of a file: a private copy to edit, a candidate beside the original to judge (so that relative
- * includes hold), and the exchange of the two. Leaves nothing behind, also when a signal ends the program.
- * Messages are its own. */
+ * includes hold), and the exchange of the two. The candidate never stays behind, also when a signal ends the
+ * program; the copy stays if there is work in it that was not saved, and a message says where. Messages are
+ * its own. */
 #pragma once
 
 typedef struct Draft Draft;
@@ -22,7 +23,11 @@ const char *draft_candidate(const Draft *draft); /* after draft_take() */
  * message. */
 int draft_take(Draft *draft);
 
+/* Says that nothing was changed and, if the copy differs from the file, that it is kept, and where: it is
+ * then not removed any more. */
+void draft_keep(Draft *draft);
+
 /* Puts the candidate in the file's place, with the file's owner and mode. 0; -EBUSY after a message: somebody
- * else has changed the file in the meantime (then the copy is kept, and the message names it); other errno
- * after a message. */
+ * else has changed the file in the meantime; other errno after a message. Where the file was not replaced,
+ * the copy is kept. */
 int draft_save(Draft *draft);
