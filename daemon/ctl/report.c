@@ -32,6 +32,7 @@ typedef struct ReportArguments {
 enum {
     OPTION_BY = REPORT_OPTION_END,
     OPTION_FORMAT,
+    OPTION_GROUPS,
 };
 
 static int take_format(const char *value, Format *ret)
@@ -126,6 +127,10 @@ static int take_option(int c, const char *value, void *userdata)
 
     if (c == OPTION_BY)
         return take_by(value, &arguments->by);
+    if (c == OPTION_GROUPS) {
+        arguments->source.groups = value;
+        return 0;
+    }
     if (c == OPTION_FORMAT)
         return take_format(value, &arguments->format);
     return take_report_option(c, value, &arguments->report);
@@ -136,6 +141,7 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Rep
     static const struct option long_options[] = { REPORT_LONG_OPTIONS,
                                                   { "by", required_argument, NULL, OPTION_BY },
                                                   { "format", required_argument, NULL, OPTION_FORMAT },
+                                                  { "groups", required_argument, NULL, OPTION_GROUPS },
                                                   { 0 } };
 
     *ret = (ReportArguments){ .report = REPORT_OPTIONS_DEFAULT };
@@ -293,6 +299,11 @@ static void add_notes(const ReportArguments *arguments, char ***notes)
         strv_push(notes,
                   xasprintf("Allocators and groups are those that %s assigns; the table does not prove them.",
                             source->options->config));
+    else if (source->file && source->has_allocator && source->groups)
+        strv_push(notes, xasprintf("Groups, and allocators that the table does not name, are those of %s.",
+                                   source->groups));
+    else if (source->groups)
+        strv_push(notes, xasprintf("Groups are those of %s.", source->groups));
     else if (source->file && source->has_allocator)
         strv_push(notes, xstrdup("Allocators are those that the table names; it does not prove them."));
 }

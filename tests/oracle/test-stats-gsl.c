@@ -247,8 +247,7 @@ static void check_family(const char *name, Draw *draw, size_t rows, size_t n)
                 subjects[n + i] = (Subject){ .b = control[i], .in_b = true };
             }
             for (size_t corrected = 0; corrected < 2; corrected++) {
-                Comparison c =
-                    stats_compare(subjects, 2 * n, round, corrected ? 0.05 / (double)rows : 0.05);
+                Comparison c = stats_compare(subjects, 2 * n, round, corrected ? 0.05 / (double)rows : 0.05);
                 all[corrected] = all[corrected] && c.interval.low <= truth && truth <= c.interval.high;
             }
         }

@@ -436,3 +436,37 @@ def test_since_knows_what_came_before(ctl, table, journal, kind):
     assert report["left_out_as_warmup"] == 24 * HOUR * 10 ** 6  # the young one's alone
     assert report["counted"] == 4 * 60 * HOUR * 10 ** 6
     assert report["rows"][0]["relays"] == 4 and report["rows"][0]["verdict"] == "steady"
+
+
+def test_groups_of_a_table(ctl, table, journal):
+    """Columns as in 1AEO's relay_config.csv; by name here. Groups of a table of measurements, or of the journal."""
+    relays = [Relay(f"r{i}", "X", "glibc" if i < 4 else "mimalloc", 1000000 if i < 4 else 400000) for i in range(8)]
+    fleet = Fleet(relays, 6)
+    groups = table("fingerprint,nickname,group,dircache,maxmem,notes\n" +
+                   "".join(f",r{i},{'Z' if i < 4 else 'B'},0,2GB,\"a, b\"\n" for i in range(7)) + ",gone,B,,,\n", "groups.csv")
+    journal.fleet(fleet)
+    journal.write()
+    for source in (f"--file={table(fleet.csv())}", f"--directory={journal.directory}"):
+        done = ctl("report", source, f"--groups={groups}", "--baseline=Z", "--json=short")
+        assert done.status == 0 and done.err == f"{groups}:9: no sample is of gone\n", done
+        rows = {r["group"]: r for r in done.json["rows"]}
+        assert {g: r["relays"] for g, r in rows.items()} == {"Z": 4, "B": 3, None: 1}
+        assert rows["B"]["reduction"] == pytest.approx(0.6, abs=0.001)
+        assert f"Groups are those of {groups}." in done.json["notes"]
+    assert rows["B"]["allocator"] == "mimalloc"  # which of the two is proved, the group is not
+
+
+def test_groups_and_allocators_of_a_table(ctl, table):
+    relays = [Relay(f"r{i}", None, None, 1000000 if i < 4 else 400000) for i in range(8)]
+    groups = table("nickname,allocator,group\n" + "".join(f"r{i},{'glibc,Z' if i < 4 else 'jemalloc,A'}\n" for i in range(8)), "groups.csv")
+    report = ctl("report", f"--file={table(Fleet(relays, 6).csv())}", f"--groups={groups}", "--by=allocator", "--json=short").json
+    assert {r["allocator"]: r["relays"] for r in report["rows"]} == {"glibc": 4, "jemalloc": 4} and report["baseline"] == "glibc"
+
+
+def test_wrong_groups(ctl, table, fleet, tmp_path):
+    path = table(fleet.csv())
+    done = ctl("report", f"--file={path}", f"--groups={tmp_path}/missing")
+    assert done.status == 2 and "missing: No such file" in done.err and done.out == "", done
+    groups = table("nickname,group\na1,A\na1,B\n", "groups.csv")
+    done = ctl("report", f"--file={path}", f"--groups={groups}")
+    assert done.status == 2 and f"{groups}:3: a1 was on line 2 already" in done.err and done.out == "", done

@@ -5,11 +5,15 @@
 #include "core/timestamp.h"
 #include "io/config-file.h"
 #include "io/measurements-file.h"
+#include "io/text-file.h"
 #include "report/report.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <time.h>
+
+/* So many relays of a table of groups that have no samples are named. */
+#define GROUPS_UNUSED_MAX 10
 
 static void source_init(CtlSource *source, const CtlOptions *options)
 {
@@ -239,6 +243,17 @@ static void assign(const TableFeed *feed, size_t host, SampleRow *row)
     row->allocator = span_of(config->allocators[group->allocator].name);
 }
 
+/* The group by the table of groups; and the allocator, where a table of measurements names none. */
+static void regroup(CtlSource *source, SampleRow *row)
+{
+    if (!source->groups)
+        return;
+    const GroupingEntry *entry = grouping_find(&source->grouping, row);
+    row->group = span_of(entry ? entry->group : "");
+    if (source->file && row->allocator.n == 0 && entry)
+        row->allocator = span_of(entry->allocator);
+}
+
 /* Why a row does not count. */
 static char *why_not_added(const SampleRow *row, int r)
 {
@@ -259,11 +274,14 @@ static int feed_measurement(const Measurement *m, void *userdata, char **ret_err
     _cleanup_(freep) char *server = m->server.n > 0 ? xstrndup(m->server.p, m->server.n) : xstrdup("");
     size_t host = series_host(feed->series, feed->by_server ? server : "");
 
+    regroup(feed->source, &row);
     if (!feed->survey) {
         feed->source->has_group |= row.group.n > 0;
         feed->source->has_allocator |= row.allocator.n > 0;
     } else if (feed->assigned->config)
         assign(feed, series_host(feed->survey, server), &row);
+    if (feed->survey && feed->source->from_config)
+        regroup(feed->source, &row);
     int r = series_add(feed->series, host, m->time, &row);
     if (r == 0)
         return 0;
@@ -381,7 +399,8 @@ static int read_table(CtlSource *source, SourceBy by, Series *ret)
         return EXIT_USAGE;
     }
     SeriesOptions options = choose(source, by, survey.first, survey.last, survey_step(&survey));
-    options.allocator_required = source->has_allocator && !source->relays_only;
+    /* A table of groups need not name all relays. */
+    options.allocator_required = source->has_allocator && !source->relays_only && !source->groups;
     series_init(ret, &options);
     feed.series = ret;
     feed.survey = &survey;
@@ -398,6 +417,7 @@ static int read_table(CtlSource *source, SourceBy by, Series *ret)
 /* ---- the journal ---- */
 
 typedef struct JournalFeed {
+    CtlSource *source;
     Series *series;
     const char *host; /* as the reader last named it */
     size_t host_index;
@@ -411,9 +431,11 @@ static int feed_sample(const JournalSample *sample, void *userdata)
         feed->host = sample->host;
         feed->host_index = series_host(feed->series, sample->host);
     }
+    SampleRow row = sample->row;
+    regroup(feed->source, &row);
     /* What occurs twice was read from a copy of the file, or is beyond the bounds, which the Series counts.
      */
-    series_add(feed->series, feed->host_index, sample->time, &sample->row);
+    series_add(feed->series, feed->host_index, sample->time, &row);
     return 0;
 }
 
@@ -429,10 +451,10 @@ static int feed_survey(const JournalSample *sample, void *userdata)
 }
 
 /* The usual interval, from the first samples. */
-static int survey_journal(const CtlSource *source, JournalReader *reader, usec_t *ret_step)
+static int survey_journal(CtlSource *source, JournalReader *reader, usec_t *ret_step)
 {
     _cleanup_(series_clear) Series survey = { 0 };
-    JournalFeed feed = { .series = &survey };
+    JournalFeed feed = { .source = source, .series = &survey };
 
     series_init(&survey, &(SeriesOptions){ .until = USEC_INFINITY, .slice = USEC_PER_DAY });
     const JournalQuery query = { .since = source->since, .until = USEC_INFINITY };
@@ -495,7 +517,7 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
     SeriesOptions options = choose(source, by, first, last, step);
     options.allocator_required = !source->relays_only;
     series_init(ret, &options);
-    JournalFeed feed = { .series = ret };
+    JournalFeed feed = { .source = source, .series = ret };
     if (source->at > 0) /* no further than the next collection */
         until = source->at + step;
     JournalQuery query = { .since = source->since, .until = until };
@@ -512,9 +534,50 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
     return 0;
 }
 
+static int load_groups(CtlSource *source)
+{
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    _cleanup_(freep) char *text = NULL;
+
+    int r = text_file_read(source->groups, &text);
+    if (r < 0) {
+        ctl_error("--groups=%s: %s", source->groups, r == -EINVAL ? "not a regular file" : strerror(-r));
+        return EXIT_USAGE;
+    }
+    r = grouping_parse(text, source->groups, &problems, &source->grouping);
+    print_problems(&problems, 0);
+    return r < 0 ? EXIT_USAGE : 0;
+}
+
+/* A name that is misspelt there would silently be in no group. */
+static void tell_unused_groups(const CtlSource *source)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < source->grouping.n; i++) {
+        const GroupingEntry *e = &source->grouping.entries[i];
+        if (e->used)
+            continue;
+        if (n++ < GROUPS_UNUSED_MAX)
+            fprintf(stderr, "%s:%u: no sample is of %s\n", source->groups, e->line,
+                    e->name ? e->name : e->fingerprint);
+    }
+    if (n > GROUPS_UNUSED_MAX)
+        fprintf(stderr, "and %zu more.\n", n - GROUPS_UNUSED_MAX);
+}
+
 int ctl_source_read(CtlSource *source, SourceBy by, const SourceEvents *events, Series *ret)
 {
-    return source->file ? read_table(source, by, ret) : read_journal(source, by, events, ret);
+    int r = source->groups ? load_groups(source) : 0;
+
+    if (r == 0 && by == SOURCE_BY_DEFAULT && source->groups)
+        by = SOURCE_BY_GROUP;
+    if (r == 0)
+        r = source->file ? read_table(source, by, ret) : read_journal(source, by, events, ret);
+    if (r == 0 && source->groups && !source->quiet)
+        tell_unused_groups(source);
+    grouping_clear(&source->grouping);
+    return r;
 }
 
 int ctl_source_samples(const CtlSource *source, JournalSampleFunc *func, void *userdata)

@@ -5,6 +5,7 @@
 
 #include "ctl/lib/ctl.h"
 #include "io/journal.h"
+#include "report/grouping.h"
 #include "report/series.h"
 
 #include <getopt.h>
@@ -17,9 +18,11 @@ typedef struct CtlSource {
     usec_t warmup;
     bool warmup_given;
     bool quiet;
-    bool relays_only; /* which allocator ran does not matter */
+    bool relays_only;   /* which allocator ran does not matter */
+    const char *groups; /* a table of groups, in place of those of the samples; NULL */
     const CtlOptions *options;
     /* what reading found */
+    Grouping grouping;             /* while it reads */
     bool has_group, has_allocator; /* of a table: some row has one */
     bool from_config; /* allocators and groups are those of the configuration: assigned, not proved */
 } CtlSource;
