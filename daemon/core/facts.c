@@ -62,6 +62,7 @@ void relay_facts_clear(RelayFacts *r)
     strv_free(r->own_settings);
     strv_free(r->kept);
     free(r->kept_from);
+    free(r->config_fault);
     free(r->running);
     free(r->version);
     free(r->reason);
@@ -268,6 +269,13 @@ const char *facts_carried(const RelayFacts *r, char *const *ours)
             return *e;
     }
     return NULL;
+}
+
+void facts_take_config_fault(RelayFacts *r, const char *reason, uint64_t stamp)
+{
+    free(r->config_fault);
+    r->config_fault = xstrdup(reason);
+    r->config_stamp = stamp;
 }
 
 /* ---- what it runs ---- */
@@ -559,6 +567,7 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
         p.keeps = p.up && r->process.readable && !p.carries_ours;
     }
     p.refusal = texts->refusal = refusal_of(h, r);
+    p.no_restart = r->config_fault;
     return p;
 }
 
@@ -580,7 +589,7 @@ static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *
     const Refusal *failed = failed_before(h, r);
 
     r->action = action;
-    r->failed_before = failed && action == ACTION_REFUSED;
+    r->failed_before = action == ACTION_REFUSED && (failed || streq_null(take_reason, r->config_fault));
     free(r->reason);
     r->reason = take_reason;
     /* Left as it failed by rollout.on_failure: nothing is planned for it, but it is not just stopped. */

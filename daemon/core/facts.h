@@ -80,12 +80,14 @@ typedef struct RelayFacts {
     bool has_file;     /* a unit file of its own, or enabled */
     UnitInfo *info;    /* NULL: not read yet */
     ProcessFacts process;
-    char *dropin;        /* path of our drop-in, whether it is there or not */
-    char *present;       /* its text; NULL: none of ours */
-    char *foreign;       /* why the file that is there must not be touched; NULL */
-    char **own_settings; /* strv of verdict_own_settings(); NULL: none, or not known */
-    char **kept;         /* strv of what others preload besides an allocator: our drop-in keeps it */
-    char *kept_from;     /* the file that says so; NULL: systemd's own environment */
+    char *dropin;          /* path of our drop-in, whether it is there or not */
+    char *present;         /* its text; NULL: none of ours */
+    char *foreign;         /* why the file that is there must not be touched; NULL */
+    char **own_settings;   /* strv of verdict_own_settings(); NULL: none, or not known */
+    char **kept;           /* strv of what others preload besides an allocator: our drop-in keeps it */
+    char *kept_from;       /* the file that says so; NULL: systemd's own environment */
+    char *config_fault;    /* it would not come up again, whatever its allocator; NULL: not known to be so */
+    uint64_t config_stamp; /* with it: torrc_stamp() of the configuration that was verified */
     /* as concluded */
     size_t group;  /* by the file; GROUP_NONE */
     bool reverted; /* an operator took it out: treated as if no group took it */
@@ -148,6 +150,9 @@ char *facts_kept_words(const RelayFacts *relay, const char *entry);
 /* The first of our drop-in's variables (`ours`, a strv of NAME=VALUE) that its process has as ours sets it,
  * and that its unit's own settings would give it otherwise, or not at all; NULL: none. Belongs to `ours`. */
 const char *facts_carried(const RelayFacts *relay, char *const *ours);
+
+/* `reason` NULL: none any more. */
+void facts_take_config_fault(RelayFacts *relay, const char *reason, uint64_t stamp);
 
 /* ---- what it runs ---- */
 

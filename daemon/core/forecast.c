@@ -22,6 +22,9 @@ size_t forecast_waves(const RolloutPolicy *policy, const RolloutItem *items, siz
             case COMMAND_PREFLIGHT:
                 answer.kind = EVENT_PREFLIGHT;
                 break;
+            case COMMAND_VERIFY_CONFIG:
+                answer.kind = EVENT_CONFIG;
+                break;
             case COMMAND_WRITE:
                 ret_waves[c.item] = rollout_wave_of(r, c.item);
                 answer.kind = EVENT_WRITTEN;

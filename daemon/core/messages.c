@@ -32,6 +32,7 @@ static const struct {
     [MESSAGE_ROLLOUT_ABORTED] = { "f80a41c4d21547c79dfab63feadaf5b6", "rollout-aborted", LOG_WARNING },
     [MESSAGE_WAVE_STARTED] = { "d77433ad1b0c453c81bd730986703125", "wave-started", LOG_INFO },
     [MESSAGE_PREFLIGHT_FAILED] = { "8bae5d08d5254c42a6290a16a0c2bcc4", "preflight-failed", LOG_ERR },
+    [MESSAGE_CONFIG_FAULT] = { "73f934bbfd3142878f70838b73b8ebe6", "config-fault", LOG_ERR },
     [MESSAGE_RELAY_REFUSED] = { "1086af5c7392480aa5791b9008042ae9", "relay-refused", LOG_ERR },
     [MESSAGE_RELAY_RESTARTING] = { "3d1fe92d6c2e40c2991adb8d201eef14", "relay-restarting", LOG_INFO },
     [MESSAGE_RELAY_MOVED] = { "8fb15702d9ba444ab331a0cf15f5c39f", "relay-moved", LOG_INFO },

@@ -76,9 +76,10 @@ Action plan_relay(const PlanRelay *r, char **ret_reason)
                                    r->present ? "out of date" : "missing")
                        : xstrdup("is stopped; the drop-in takes effect at its next start");
     }
-    if (action != ACTION_NONE && r->refusal) {
+    const char *refusal = r->refusal ? r->refusal : action == ACTION_RESTART ? r->no_restart : NULL;
+    if (action != ACTION_NONE && refusal) {
         free(reason);
-        reason = xstrdup(r->refusal);
+        reason = xstrdup(refusal);
         action = ACTION_REFUSED;
     }
     if (action != ACTION_NONE)

@@ -24,6 +24,8 @@ typedef struct PlanRelay {
     size_t allocator_index;
     const char *refusal;    /* why nothing may be done now (library refused, a file that is not ours, failed
                                before); NULL */
+    const char *no_restart; /* why it would not come up again: its file may change, it must not be restarted;
+                               NULL */
     const char *wanted;     /* text that the drop-in should have; NULL: there should be none */
     const char *present;    /* text of our drop-in on disk; NULL: none */
     bool up;                /* it has a process */

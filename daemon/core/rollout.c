@@ -3,9 +3,18 @@
 
 #include <assert.h>
 
+/* To what is asked before anybody is touched. */
+typedef enum Answer {
+    ANSWER_NONE,
+    ANSWER_PENDING,
+    ANSWER_OK,
+    ANSWER_REFUSED,
+} Answer;
+
 typedef struct Item {
     RolloutItem item;
     size_t trial; /* index; of an item without an allocator nothing */
+    Answer config;
     Step step;
     Gate gate;
     bool touched;  /* systemd took a restart job for it: it may not be what it was */
@@ -21,13 +30,6 @@ typedef struct Item {
     usec_t settles_at;
 } Item;
 
-typedef enum PreflightState {
-    PREFLIGHT_UNKNOWN,
-    PREFLIGHT_ASKED,
-    PREFLIGHT_OK,
-    PREFLIGHT_REFUSED,
-} PreflightState;
-
 /* One allocator of this rollout. */
 typedef struct Kind {
     size_t allocator;
@@ -38,7 +40,7 @@ typedef struct Kind {
 typedef struct Trial {
     size_t allocator;
     uint64_t sandbox;
-    PreflightState preflight;
+    Answer preflight;
 } Trial;
 
 struct Rollout {
@@ -62,9 +64,10 @@ struct Rollout {
 };
 
 static const char *const gate_names[_GATE_MAX] = {
-    [GATE_NONE] = "none",     [GATE_PREFLIGHT] = "preflight", [GATE_WRITE] = "write",
-    [GATE_RELOAD] = "reload", [GATE_SETTINGS] = "settings",   [GATE_JOB] = "job",
-    [GATE_ACTIVE] = "active", [GATE_PROOF] = "proof",         [GATE_SETTLE] = "settle",
+    [GATE_NONE] = "none",     [GATE_PREFLIGHT] = "preflight", [GATE_VERIFY_CONFIG] = "verify-config",
+    [GATE_WRITE] = "write",   [GATE_RELOAD] = "reload",       [GATE_SETTINGS] = "settings",
+    [GATE_JOB] = "job",       [GATE_ACTIVE] = "active",       [GATE_PROOF] = "proof",
+    [GATE_SETTLE] = "settle",
 };
 
 const char *gate_to_string(Gate gate)
@@ -398,9 +401,9 @@ static void on_preflight(Rollout *r, const Item *asked, bool ok, bool untested)
 {
     Trial *t = item_trial(r, asked);
 
-    if (!t || t->preflight != PREFLIGHT_ASKED)
+    if (!t || t->preflight != ANSWER_PENDING)
         return;
-    t->preflight = ok ? PREFLIGHT_OK : PREFLIGHT_REFUSED;
+    t->preflight = ok ? ANSWER_OK : ANSWER_REFUSED;
     if (ok)
         return;
     /* No relay was touched, so the others continue: a refusal is no strike. */
@@ -412,6 +415,16 @@ static void on_preflight(Rollout *r, const Item *asked, bool ok, bool untested)
             end_item(r, i, untested ? STEP_SKIPPED : STEP_FAILED);
         }
     }
+}
+
+/* A refusal is no strike here either: it is the fault of no allocator, and the others go on. */
+static void on_config(Rollout *r, Item *i, bool ok)
+{
+    i->config = ok ? ANSWER_OK : ANSWER_REFUSED;
+    if (ok)
+        return;
+    i->gate = GATE_VERIFY_CONFIG;
+    end_item(r, i, STEP_FAILED);
 }
 
 static void on_tick(Rollout *r, usec_t now)
@@ -517,23 +530,50 @@ static bool in_preflight(Rollout *r, const size_t *picked, size_t n)
         Item *i = &r->items[picked[p]];
         Trial *t = turn_of(&i->item) == TURN_UNTOUCHED ? NULL : item_trial(r, i);
 
-        if (t && t->preflight == PREFLIGHT_UNKNOWN) {
-            t->preflight = PREFLIGHT_ASKED;
+        if (t && t->preflight == ANSWER_NONE) {
+            t->preflight = ANSWER_PENDING;
             emit_item(r, COMMAND_PREFLIGHT, i);
         }
-        asked = asked || (t && t->preflight == PREFLIGHT_ASKED);
+        asked = asked || (t && t->preflight == ANSWER_PENDING);
     }
     return asked;
 }
 
-/* Starts the next wave unless it wants a preflight first. */
+/* The same of what only the relay's own start depends on: last, for it is of this very moment. */
+static bool in_verification(Rollout *r, const size_t *picked, size_t n)
+{
+    bool asked = false;
+
+    for (size_t p = 0; p < n; p++) {
+        Item *i = &r->items[picked[p]];
+
+        if (!i->item.verifies || turn_of(&i->item) != TURN_RESTART)
+            continue;
+        if (i->config == ANSWER_NONE) {
+            i->config = ANSWER_PENDING;
+            emit_item(r, COMMAND_VERIFY_CONFIG, i);
+        }
+        asked = asked || i->config == ANSWER_PENDING;
+    }
+    return asked;
+}
+
+/* What was found of those whose turn does not come after all is not true for ever. */
+static void forget_verifications(Rollout *r)
+{
+    for (size_t n = 0; n < r->n_items; n++)
+        if (r->items[n].config == ANSWER_OK)
+            r->items[n].config = ANSWER_NONE;
+}
+
+/* Starts the next wave unless something about it is to be asked first. */
 static void start_wave(Rollout *r, size_t under_way)
 {
     _cleanup_(freep) size_t *picked = xcalloc(r->n_items, sizeof(size_t));
     bool canary;
     size_t n = choose_wave(r, under_way, picked, &canary);
 
-    if (n == 0 || in_preflight(r, picked, n))
+    if (n == 0 || in_preflight(r, picked, n) || in_verification(r, picked, n))
         return;
     r->wave++;
     emit(r, (RolloutCommand){ .kind = NOTE_WAVE, .wave = r->wave, .count = n });
@@ -569,13 +609,14 @@ static void advance(Rollout *r, RolloutNow now)
         const Item *i = &r->items[n];
 
         waiting = waiting || may_go(i);
+        busy = busy || (i->step == STEP_WAITING && i->config == ANSWER_PENDING);
         if (i->step != STEP_WAITING && !step_ended(i->step)) {
             under_way++;
             busy = busy || goes_alone(i);
         }
     }
     for (size_t t = 0; t < r->n_trials; t++)
-        busy = busy || r->trials[t].preflight == PREFLIGHT_ASKED;
+        busy = busy || r->trials[t].preflight == ANSWER_PENDING;
     if (busy || 2 * under_way > r->policy.parallel)
         return;
     if (under_way == 0) {
@@ -590,6 +631,8 @@ static void advance(Rollout *r, RolloutNow now)
     }
     if (r->state == ROLLOUT_RUNNING && now.window_open)
         start_wave(r, under_way);
+    else
+        forget_verifications(r);
 }
 
 /* Neither a pause nor a closed window says how fast it goes. */
@@ -610,6 +653,10 @@ void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
     case EVENT_PREFLIGHT:
         if (i)
             on_preflight(r, i, e->ok, e->untested);
+        break;
+    case EVENT_CONFIG:
+        if (i && i->step == STEP_WAITING && i->config == ANSWER_PENDING)
+            on_config(r, i, e->ok);
         break;
     case EVENT_WRITTEN:
         if (i && (i->step == STEP_WRITING || i->step == STEP_BACK_WRITING))

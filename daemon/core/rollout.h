@@ -15,7 +15,7 @@
  * - once the rollout ends (halted, aborted, superseded), nobody gets RESTART any more: who was only written
  *   gets RESTORE, and waits again;
  * - nothing is written for a relay whose wave has not come, or whose allocator is not known to work in its
- *   sandbox;
+ *   sandbox, or whose configuration is not known to be valid, as of when its turn came;
  * - with an answer to every command and a tick at every deadline, it ends. */
 #pragma once
 
@@ -35,8 +35,9 @@ typedef struct RolloutPolicy {
 typedef struct RolloutItem {
     size_t allocator; /* any numbering the caller likes, or ROLLOUT_NO_ALLOCATOR */
     uint64_t sandbox; /* likewise: what an allocator can do in it, it can do for all with the same number */
-    bool restart; /* false: only its file changes: its process already runs the right thing, or it is stopped
-                   */
+    bool restart;  /* false: only its file changes: its process already runs the right thing, or it is stopped
+                    */
+    bool verifies; /* with restart: its unit has a command that verifies its configuration before a start */
     bool stopped; /* it has no process: its turn comes last, when the allocator has proved itself on others */
     bool recover; /* an earlier run of the daemon has restarted it and not seen it settle: its first step is
                      VERIFY. When it is up by then, but does not run what it should, it is skipped: the next
@@ -75,6 +76,7 @@ static inline bool step_ended(Step s)
 typedef enum Gate {
     GATE_NONE,
     GATE_PREFLIGHT,
+    GATE_VERIFY_CONFIG, /* it would not come up again, whatever its allocator: its configuration is broken */
     GATE_WRITE,
     GATE_RELOAD,
     GATE_SETTINGS, /* what systemd has loaded would not give it what it is assigned */
@@ -96,6 +98,7 @@ typedef enum Proof {
 
 typedef enum RolloutEventKind {
     EVENT_PREFLIGHT, /* item, ok, untested: holds for all items of the same allocator and sandbox */
+    EVENT_CONFIG,    /* item, ok: answers VERIFY_CONFIG */
     EVENT_WRITTEN,   /* item, ok: answers WRITE and RESTORE */
     EVENT_RELOADED,  /* ok */
     EVENT_CHECKED,   /* item, ok, needless: answers CHECK */
@@ -125,8 +128,9 @@ typedef struct RolloutEvent {
 } RolloutEvent;
 
 typedef enum RolloutCommandKind {
-    COMMAND_PREFLIGHT, /* item: can its allocator be used in its sandbox? */
-    COMMAND_WRITE,     /* item: its new drop-in, or its removal */
+    COMMAND_PREFLIGHT,     /* item: can its allocator be used in its sandbox? */
+    COMMAND_VERIFY_CONFIG, /* item: would it start at all? */
+    COMMAND_WRITE,         /* item: its new drop-in, or its removal */
     COMMAND_RELOAD,
     COMMAND_CHECK,       /* item: would a restart give it what it is assigned, by what systemd has loaded? */
     COMMAND_RESTART,     /* item */

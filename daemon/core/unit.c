@@ -31,6 +31,7 @@ UnitInfo *unit_info_free(UnitInfo *info)
         strv_free(info->environment);
         strv_free(info->environment_files);
         strv_free(info->dropins);
+        strv_free(info->verify_config);
         free(info);
     }
     return NULL;

@@ -47,6 +47,7 @@ typedef struct UnitInfo {
     char **environment_files;           /* paths, "-" in front when it may be missing */
     char **dropins;                     /* DropInPaths, in systemd's order */
     char *fragment;                     /* FragmentPath */
+    char **verify_config; /* strv: its pre-start command that verifies its configuration; NULL: none */
 } UnitInfo;
 UnitInfo *unit_info_free(UnitInfo *info);
 DEFINE_CLEANUP(UnitInfo, unit_info_free)

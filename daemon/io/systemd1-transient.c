@@ -2,6 +2,7 @@
 #include "io/systemd1-private.h"
 
 #include <errno.h>
+#include <syslog.h>
 
 /* What decides which files a process sees and which it may map. Their types are the same for reading and
  * setting. AppArmor is not among them: the probe changes into the profile itself, whose rules seldom allow
@@ -31,39 +32,67 @@ static const char *const sandbox[] = {
     "ProtectKernelTunables",
     "User",
     "Group",
+    "SupplementaryGroups",
 };
 
-bool systemd1_in_sandbox(const char *name)
+/* What else a program finds that is started as the unit's own would be. */
+static const char *const surroundings[] = {
+    "Environment", "EnvironmentFiles", "PassEnvironment", "UnsetEnvironment", "AppArmorProfile",
+};
+
+static bool is_one_of(const char *name, const char *const *names, size_t n)
 {
-    for (size_t i = 0; i < ELEMENTSOF(sandbox); i++)
-        if (streq(sandbox[i], name))
+    for (size_t i = 0; i < n; i++)
+        if (streq(names[i], name))
             return true;
     return false;
 }
 
-static int copy_sandbox(sd_bus_message *from, sd_bus_message *to)
+bool systemd1_in_sandbox(const char *name)
 {
-    const char *name, *contents;
-    char type;
+    return is_one_of(name, sandbox, ELEMENTSOF(sandbox));
+}
+
+/* systemd tells "it may be missing" as "!" (252) and wants "-". */
+static int copy_working_directory(sd_bus_message *from, sd_bus_message *to)
+{
+    const char *path;
+    int r = sd_bus_message_read(from, "v", "s", &path);
+
+    if (r < 0 || isempty(path))
+        return r;
+    bool optional = *path == '!' || *path == '-';
+    _cleanup_(freep) char *text = xasprintf("%s%s", optional ? "-" : "", path + optional);
+    return sd_bus_message_append(to, "(sv)", "WorkingDirectory", "s", text);
+}
+
+static int copy_value(sd_bus_message *from, const char *name, sd_bus_message *to)
+{
+    int r = sd_bus_message_open_container(to, 'r', "sv");
+
+    if (r >= 0)
+        r = sd_bus_message_append(to, "s", name);
+    if (r >= 0)
+        r = sd_bus_message_copy(to, from, 0);
+    return r < 0 ? r : sd_bus_message_close_container(to);
+}
+
+/* `all`: with its surroundings. */
+static int copy_sandbox(sd_bus_message *from, bool all, sd_bus_message *to)
+{
+    const char *name;
     int r = sd_bus_message_enter_container(from, 'a', "{sv}");
 
     while (r >= 0 && (r = sd_bus_message_enter_container(from, 'e', "sv")) > 0) {
         r = sd_bus_message_read(from, "s", &name);
         if (r < 0)
             return r;
-        if (systemd1_in_sandbox(name)) {
-            r = sd_bus_message_peek_type(from, &type, &contents);
-            if (r >= 0)
-                r = sd_bus_message_open_container(to, 'r', "sv");
-            if (r >= 0)
-                r = sd_bus_message_append(to, "s", name);
-            if (r >= 0)
-                r = sd_bus_message_copy(to, from, 0);
-            if (r >= 0)
-                r = sd_bus_message_close_container(to);
-        } else {
+        if (systemd1_in_sandbox(name) || (all && is_one_of(name, surroundings, ELEMENTSOF(surroundings))))
+            r = copy_value(from, name, to);
+        else if (all && streq(name, "WorkingDirectory"))
+            r = copy_working_directory(from, to);
+        else
             r = sd_bus_message_skip(from, "v");
-        }
         if (r >= 0)
             r = sd_bus_message_exit_container(from);
     }
@@ -108,6 +137,15 @@ static int append_strv_property(sd_bus_message *m, const char *name, char *const
     return r;
 }
 
+/* Without the library that is to be replaced, perhaps because it lets nothing run. */
+static int append_environment(const Systemd1Call *call, sd_bus_message *m)
+{
+    static char *const preload[] = { "LD_PRELOAD", NULL };
+
+    return call->environment ? append_strv_property(m, "Environment", call->environment)
+                             : append_strv_property(m, "UnsetEnvironment", preload);
+}
+
 static int transient_message(Systemd1Call *call, sd_bus_message *like, sd_bus_message **ret)
 {
     sd_bus_message *m = NULL;
@@ -119,15 +157,16 @@ static int transient_message(Systemd1Call *call, sd_bus_message *like, sd_bus_me
     if (r >= 0)
         r = sd_bus_message_open_container(m, 'a', "(sv)");
     if (r >= 0)
-        r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)", "Type", "s", "oneshot", "CollectMode", "s",
+        r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)", "Type", "s", "oneshot", "CollectMode", "s",
                                   "inactive-or-failed", "AddRef", "b", true, "TimeoutStartUSec", "t",
-                                  30 * USEC_PER_SEC, "Description", "s", "relayalloc preflight");
+                                  30 * USEC_PER_SEC, "Description", "s", "relayalloc preflight",
+                                  "LogLevelMax", "i", LOG_NOTICE);
     if (r >= 0)
-        r = copy_sandbox(like, m);
+        r = copy_sandbox(like, !call->environment, m);
     if (r >= 0)
         r = append_exec(m, call->argv);
     if (r >= 0)
-        r = append_strv_property(m, "Environment", call->environment);
+        r = append_environment(call, m);
     if (r >= 0)
         r = sd_bus_message_append(m, "(sv)(sv)", "StandardOutputFileDescriptor", "h", call->output,
                                   "StandardErrorFileDescriptor", "h", call->output);
@@ -173,7 +212,7 @@ int systemd1_run_like(Systemd1 *s, const char *name, const char *like, char *con
     call->callback.job = callback;
     call->transient = xstrdup(name);
     call->argv = strv_copy(argv);
-    call->environment = strv_copy(environment);
+    call->environment = environment ? strv_copy(environment) : NULL;
     call->output = dup(output);
     if (call->output < 0) {
         r = -errno;

@@ -82,6 +82,37 @@ static int read_any(sd_bus_message *m, bool *target)
     return r;
 }
 
+/* Of the commands the first with --verify-config as an argument of its own: what a shell would run for it may
+ * do anything. */
+static int read_verify_config(sd_bus_message *m, char ***target)
+{
+    const char *path;
+    int r = sd_bus_message_enter_container(m, 'v', "a(sasbttttuii)");
+
+    if (r >= 0)
+        r = sd_bus_message_enter_container(m, 'a', "(sasbttttuii)");
+    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "sasbttttuii")) > 0) {
+        _cleanup_(strv_freep) char **argv = NULL;
+
+        r = sd_bus_message_read(m, "s", &path);
+        if (r >= 0)
+            r = sd_bus_message_read_strv(m, &argv);
+        if (r >= 0)
+            r = sd_bus_message_skip(m, "bttttuii");
+        if (r < 0)
+            return r;
+        if (!*target && strv_contains(argv, "--verify-config")) {
+            free(argv[0]); /* the program may be called by another name (systemd.service(5), "@") */
+            argv[0] = xstrdup(path);
+            *target = TAKE_PTR(argv);
+        }
+        r = sd_bus_message_exit_container(m);
+    }
+    if (r >= 0)
+        r = sd_bus_message_exit_container(m);
+    return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 static int read_invocation(sd_bus_message *m, char target[static 33])
 {
     const void *p;
@@ -147,6 +178,8 @@ static int read_property(sd_bus_message *m, const char *name, UnitInfo *info, ch
         return read_strv(m, &info->environment);
     if (streq(name, "EnvironmentFiles"))
         return read_environment_files(m, &info->environment_files);
+    if (streq(name, "ExecStartPre"))
+        return read_verify_config(m, &info->verify_config);
     if (streq(name, "WantedBy") || streq(name, "RequiredBy"))
         return read_any(m, &info->wanted);
     if (streq(name, "InvocationID"))

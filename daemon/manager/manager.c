@@ -152,6 +152,7 @@ static void adopt(Manager *m, Setup *take)
     setup_free(m->setup);
     m->setup = take;
     m->not_before = 0;
+    (void)relays_forget_config_faults(m, true);
     m->look_at_groups = true;
     free(m->config_warnings);
     m->config_warnings = NULL;
@@ -237,10 +238,20 @@ static void check_libraries(Manager *m)
     (void)manager_reload(m);
 }
 
-void manager_verify(Manager *m)
+/* Before relays are proved by them. */
+static void look_at_files(Manager *m)
 {
     config_watch_look(m->config_watch);
     check_libraries(m);
+    if (relays_forget_config_faults(m, false)) {
+        m->not_before = 0;
+        plan_soon(m);
+    }
+}
+
+void manager_verify(Manager *m)
+{
+    look_at_files(m);
     relays_verify(m);
     manager_plan(m);
 }
@@ -333,13 +344,6 @@ static void on_run_over(Manager *m)
         relays_scan(m);
     }
     manager_plan(m); /* what has changed in the meantime, and new relays */
-}
-
-/* Before relays are proved by them. */
-static void look_at_files(Manager *m)
-{
-    config_watch_look(m->config_watch);
-    check_libraries(m);
 }
 
 static void on_sampled(Manager *m)

@@ -14,6 +14,8 @@ static void end_flight(Run *run, size_t item)
 {
     const RunItem *i = &run->items[item];
 
+    if (rollout_gate(run->rollout, item) == GATE_VERIFY_CONFIG)
+        return;
     if (rollout_step(run->rollout, item) != STEP_SKIPPED || !i->item.recover || !relay_up(i->relay))
         memory_remove_flight(run->manager->state, i->relay->facts.name);
 }
@@ -149,6 +151,18 @@ void notice_untested(RunItem *asked, const char *reason)
                   item_allocator_name(asked), reason);
 }
 
+void notice_config_refused(RunItem *i, const char *reason)
+{
+    Event e = relay_event(i->relay);
+
+    item_set_reason(i, xstrdup(reason));
+    facts_take_config_fault(&i->relay->facts, i->reason, i->config_stamp);
+    e.reason = i->reason;
+    e.result = gate_to_string(GATE_VERIFY_CONFIG);
+    eventlog_write(MESSAGE_CONFIG_FAULT, &e, "%s is not moved to %s, and not touched (gate \"%s\"): %s.",
+                   i->relay->facts.name, item_allocator_name(i), e.result, i->reason);
+}
+
 void notice_failed_gate(Run *run, const RolloutCommand *c)
 {
     RunItem *i = &run->items[c->item];
@@ -227,7 +241,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
             tell_moved(i, e);
         break;
     case STEP_FAILED:
-        if (c->gate != GATE_PREFLIGHT && c->gate != GATE_WRITE)
+        if (c->gate != GATE_PREFLIGHT && c->gate != GATE_VERIFY_CONFIG && c->gate != GATE_WRITE)
             eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back and %s: %s.", i->relay->facts.name,
                            relay_up(i->relay) ? "runs as before"
                            : i->relay->facts.info->active == ACTIVE_FAILED

@@ -25,7 +25,7 @@ int operator_resume(Manager *m)
 {
     const Event e = { .rollout = run_id(m) };
 
-    if (!memory_held(m->state) && m->state->n_refusals == 0)
+    if (!relays_forget_config_faults(m, true) && !memory_held(m->state) && m->state->n_refusals == 0)
         return -ENOENT;
     if (m->state->hold != HOLD_NONE || !m->state->paused)
         memory_clear_refusals(m->state); /* the operator has looked at it: a new chance */

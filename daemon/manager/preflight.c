@@ -3,6 +3,7 @@
 
 #include "core/preload.h"
 #include "core/sandbox.h"
+#include "core/verify-config.h"
 #include "io/probe.h"
 #include "io/unit-log.h"
 
@@ -22,7 +23,7 @@
 typedef enum Try {
     TRY_PRELOAD,
     TRY_CONFINED,
-    _TRY_MAX,
+    TRY_CONFIG, /* another one: its configuration */
 } Try;
 
 struct Preflight {
@@ -32,6 +33,7 @@ struct Preflight {
     void *userdata;
     Try at;
     char *profile; /* AppArmor's, NULL: unconfined */
+    char **argv;   /* strv of the command that verifies its configuration */
     char *unit;
     Systemd1Call *call;
     sd_event_source *reader, *deadline, *look_again;
@@ -73,6 +75,7 @@ Preflight *preflight_free(Preflight *p)
     if (p) {
         close_try(p);
         free(p->profile);
+        strv_free(p->argv);
         free(p);
     }
     return NULL;
@@ -153,12 +156,15 @@ static char *judge(const Preflight *p, const UnitInfo *end, const char *log)
 {
     const char *text = p->text ? p->text : "";
 
+    if (p->at == TRY_CONFIG)
+        return verify_config_fault(end, p->argv[0], p->relay->facts.unit, text, log);
     return p->at == TRY_CONFINED ? judge_confined(p, text, end, log) : judge_preload(p, text, end, log);
 }
 
 static void try_over(Preflight *p, const UnitInfo *end, const char *log)
 {
-    if (end && streq_null(end->result, "resources")) { /* systemd could not even fork, say */
+    /* systemd could not even fork, say; or it did not find a file that the unit's own start needs, too */
+    if (p->at != TRY_CONFIG && end && streq_null(end->result, "resources")) {
         answer_error(p, -EAGAIN, "systemd is short of resources");
         return;
     }
@@ -236,6 +242,8 @@ static bool says_all(const Preflight *p)
 {
     const char *text = p->text ? p->text : "";
 
+    if (p->at == TRY_CONFIG)
+        return false; /* how it ends says it */
     return strstr(text, "error=") || strstr(text, p->at == TRY_CONFINED ? "loadable=" : "family=");
 }
 
@@ -272,10 +280,20 @@ static int on_output(sd_event_source *source, int fd, uint32_t revents, void *us
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
+    Preflight *p = userdata;
+
     (void)source;
     (void)usec;
-    answer(userdata, xstrdup("the preflight did not finish in time"));
+    answer(p, xstrdup(p->at == TRY_CONFIG ? "its configuration could not be verified in time"
+                                          : "the preflight did not finish in time"));
     return 0;
+}
+
+/* That says nothing of the relay. */
+static void log_not_verified(const Preflight *p, const char *why)
+{
+    eventlog_line(LOG_WARNING, "%s: its configuration cannot be verified before its restart: %s.",
+                  p->relay->facts.name, why);
 }
 
 static void on_started(void *userdata, int error, const char *message, const char *job)
@@ -286,14 +304,21 @@ static void on_started(void *userdata, int error, const char *message, const cha
     p->call = NULL;
     if (error == -ENOTCONN)
         close_try(p); /* all is started again when the bus is back */
-    else if (error < 0)
+    else if (error < 0 && p->at == TRY_CONFIG && !error_is_passing(error)) {
+        log_not_verified(p, message ? message : strerror(-error));
+        answer(p, NULL);
+    } else if (error < 0) {
         answer_error(p, error, message);
+    }
 }
 
 static void fill(const Preflight *p, char ***argv, char ***environment)
 {
+    if (p->at == TRY_CONFIG) {
+        *argv = strv_copy(p->argv);
+        return;
+    }
     const Allocator *a = allocator_of(p);
-
     strv_push(argv, xstrdup(p->relay->manager->probe));
     if (p->at == TRY_CONFINED) {
         strv_push(argv, xasprintf("--apparmor=%s", p->profile));
@@ -332,6 +357,18 @@ static int start_try(Preflight *p)
     return r;
 }
 
+static int begin(Preflight *take, Preflight **ret)
+{
+    int r = start_try(take);
+
+    if (r < 0) {
+        preflight_free(take);
+        return r;
+    }
+    *ret = take;
+    return 0;
+}
+
 int preflight_start(const Relay *relay, size_t allocator, PreflightCallback callback, void *userdata,
                     Preflight **ret)
 {
@@ -341,11 +378,16 @@ int preflight_start(const Relay *relay, size_t allocator, PreflightCallback call
         .relay = relay, .allocator = allocator, .callback = callback, .userdata = userdata, .output = -1
     };
     p->profile = verdict_denying_profile(relay->facts.process.label);
-    int r = start_try(p);
-    if (r < 0) {
-        preflight_free(p);
-        return r;
-    }
-    *ret = p;
-    return 0;
+    return begin(p, ret);
+}
+
+int preflight_start_config(const Relay *relay, PreflightCallback callback, void *userdata, Preflight **ret)
+{
+    Preflight *p = xcalloc(1, sizeof(*p));
+
+    *p = (Preflight){
+        .relay = relay, .callback = callback, .userdata = userdata, .output = -1, .at = TRY_CONFIG
+    };
+    p->argv = strv_copy(relay->facts.info->verify_config);
+    return begin(p, ret);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tries an allocator where it must work: in a transient unit with the sandbox of a relay's own unit, and
  * under the AppArmor profile that the relay's process really has. What would be refused there silently is
- * refused here, before anybody is restarted. */
+ * refused here, before anybody is restarted. And has the relay's configuration verified likewise. */
 #pragma once
 
 #include "manager/model.h"
@@ -17,4 +17,7 @@ typedef void (*PreflightCallback)(void *userdata, PreflightAnswer answer, const 
  * gone; when it goes later, no answer comes. */
 int preflight_start(const Relay *relay, size_t allocator, PreflightCallback callback, void *userdata,
                     Preflight **ret);
+/* The same of the relay's own configuration: runs the unit's command that verifies it (which there must be).
+ * PREFLIGHT_REFUSES: the relay would not come up again. */
+int preflight_start_config(const Relay *relay, PreflightCallback callback, void *userdata, Preflight **ret);
 Preflight *preflight_free(Preflight *p);

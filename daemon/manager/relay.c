@@ -219,6 +219,8 @@ void relay_take_info(Relay *relay, UnitInfo *take)
     unit_info_free(relay->facts.info);
     relay->facts.info = take;
     relay->look_again = false;
+    if (new_process) /* where there is one, its configuration was fine */
+        facts_take_config_fault(&relay->facts, NULL, 0);
     if (new_process || was_up != relay_up(relay)) {
         forget_process(relay);
         look = true;

@@ -3,6 +3,7 @@
 
 #include "core/relay.h"
 #include "io/instances.h"
+#include "io/torrc.h"
 #include "manager/loop.h"
 #include "manager/relay.h"
 
@@ -403,6 +404,21 @@ void relays_scan(Manager *m)
     usec_t delay = m->run ? SCAN_DELAY_IN_RUN : SCAN_DELAY;
 
     loop_schedule(m, &m->rescan, m->scanned ? delay : 0, on_rescan);
+}
+
+bool relays_forget_config_faults(Manager *m, bool all)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < m->n_relays; i++) {
+        RelayFacts *f = &m->relays[i]->facts;
+
+        if (!f->config_fault || (!all && f->info && torrc_stamp(f->info->verify_config) == f->config_stamp))
+            continue;
+        facts_take_config_fault(f, NULL, 0);
+        any = true;
+    }
+    return any;
 }
 
 static int on_instances(sd_event_source *source, const struct inotify_event *event, void *userdata)

@@ -13,6 +13,9 @@ void relays_scan(Manager *m); /* looks for relays again; debounced */
 /* systemd has read all unit files again: reads and proves all that it says, paced. `by_run`: for the rollout
  * in progress, which reads what it moves by itself; the others wait for its end. */
 void relays_look_again(Manager *m, bool by_run);
+/* Those whose configuration was found broken and has changed since, or `all`, may be restarted again. True:
+ * there were any. */
+bool relays_forget_config_faults(Manager *m, bool all);
 void relays_watch_instances(Manager *m);
 void relays_check_scanned(Manager *m);            /* one more unit was read: is the table complete now? */
 bool relays_standing_changed(const Relay *relay); /* since the groups were last formed */

@@ -32,7 +32,9 @@ typedef struct RunItem {
     char *reason;           /* why it failed */
     char *unit_log;
     Preflight *preflight;
-    bool preflight_again; /* the bus was lost while it was in progress */
+    bool preflight_config; /* it is of its configuration, and not of its allocator */
+    bool preflight_again;  /* the bus was lost while it was in progress */
+    uint64_t config_stamp; /* torrc_stamp() of what is being verified */
     /* the operation in progress */
     Operation operation;
     Systemd1Call *call;
@@ -95,5 +97,8 @@ void notice_failed_gate(Run *run, const RolloutCommand *c);
 void notice_refused(RunItem *asked, const char *reason);
 /* It could not be tried: their turn comes when it can. */
 void notice_untested(RunItem *asked, const char *reason);
+/* It would not come up again, whatever its allocator: logged, and remembered until its configuration changes.
+ */
+void notice_config_refused(RunItem *i, const char *reason);
 void notice_ended(Run *run, const RolloutCommand *c);
 void notice_over(Run *run);

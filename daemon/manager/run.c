@@ -2,6 +2,7 @@
 #include "core/dropin.h"
 #include "core/forecast.h"
 #include "io/systemd1.h"
+#include "io/torrc.h"
 #include "manager/loop.h"
 #include "manager/memory.h"
 #include "manager/plan.h"
@@ -214,11 +215,47 @@ static void on_preflight(void *userdata, PreflightAnswer answer, const char *rea
                                      .untested = answer == PREFLIGHT_UNTESTED });
 }
 
+static void on_config(void *userdata, PreflightAnswer answer, const char *reason)
+{
+    RunItem *i = userdata;
+
+    i->preflight = preflight_free(i->preflight);
+    if (answer == PREFLIGHT_UNTESTED)
+        i->config_stamp = 0; /* which none has: it is tried again with the next sample */
+    if (answer != PREFLIGHT_FINE)
+        notice_config_refused(i, reason);
+    run_send(i->run,
+             (RolloutEvent){ .kind = EVENT_CONFIG, .item = i->index, .ok = answer == PREFLIGHT_FINE });
+}
+
+static void do_verify_config(RunItem *i)
+{
+    Manager *m = i->run->manager;
+    char *const *argv = i->relay->facts.info->verify_config;
+    int r = 0;
+
+    i->preflight = preflight_free(i->preflight);
+    i->preflight_config = true;
+    if (argv && m->systemd) {
+        i->config_stamp = torrc_stamp(argv); /* before: what changes meanwhile is another one */
+        r = preflight_start_config(i->relay, on_config, i, &i->preflight);
+    }
+    i->preflight_again = argv && !i->preflight && (r == 0 || r == -ENOTCONN); /* run_bus_back() starts it */
+    if (!argv) {
+        on_config(i, PREFLIGHT_FINE, NULL);
+    } else if (r < 0 && r != -ENOTCONN) { /* short of descriptors, say */
+        _cleanup_(freep) char *reason =
+            xasprintf("its configuration could not be verified: %s", strerror(-r));
+        on_config(i, PREFLIGHT_UNTESTED, reason);
+    }
+}
+
 static void do_preflight(RunItem *i)
 {
     Manager *m = i->run->manager;
 
     i->preflight = preflight_free(i->preflight);
+    i->preflight_config = false;
     if (!m->setup->allocators[i->allocator].path) {
         on_preflight(i, PREFLIGHT_FINE, NULL);
         return;
@@ -258,6 +295,9 @@ static void carry_out(Run *run, const RolloutCommand *c)
     switch (c->kind) {
     case COMMAND_PREFLIGHT:
         do_preflight(i);
+        break;
+    case COMMAND_VERIFY_CONFIG:
+        do_verify_config(i);
         break;
     case COMMAND_WRITE:
         answer_written(i, file_write(i));
@@ -447,6 +487,7 @@ int run_start(Manager *m)
         items[n] = (RolloutItem){
             .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
             .restart = item->action == ACTION_RESTART,
+            .verifies = relay->facts.info && relay->facts.info->verify_config,
             .stopped = !relay_up(relay),
             .sandbox = facts_sandbox(&relay->facts),
         };
@@ -551,7 +592,11 @@ void run_bus_back(Manager *m)
         RunItem *i = &run->items[n];
 
         operation_bus_back(i);
-        if (i->preflight_again || i->preflight)
+        if (!i->preflight_again && !i->preflight)
+            continue;
+        if (i->preflight_config)
+            do_verify_config(i);
+        else
             do_preflight(i);
     }
     if (run->reloading && !run->reload && !run->reload_timer)

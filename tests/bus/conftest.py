@@ -20,7 +20,7 @@ HERE = pathlib.Path(__file__).parent
 BUILD = pathlib.Path(os.environ.get("BUILD", HERE.parent.parent / "build")).resolve()
 
 
-def wait_until(condition, what, timeout=20.0):
+def wait_until(condition, what, timeout=60.0):
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -148,7 +148,7 @@ class World:
     def said(self, pattern):
         return re.search(pattern, self.text())
 
-    def wait_said(self, pattern, timeout=20.0):
+    def wait_said(self, pattern, timeout=60.0):
         return wait_until(lambda: self.said(pattern), f"the log to say {pattern!r}", timeout)
 
     def manager(self, method, *arguments, **kw):

@@ -53,6 +53,7 @@ class Unit:
         self.restarts, self.starts, self.resets = 0, 0, 0
         self.timeout = 5_000_000
         self.read_write = []
+        self.verify_config = []  # its pre-start command that verifies its configuration
         self.error = None
         self.file_only = False  # it has a unit file of its own and is not loaded
         self.listed = True  # False: neither that nor loaded; it could be
@@ -127,7 +128,17 @@ class Unit:
             "DropInPaths": strings(self.dropins),
             "FragmentPath": "/nonexistent/tor@.service",
             "ReadWritePaths": strings(self.read_write),
+            "ExecStartPre": dbus.Array([self.command(argv) for argv in (["/usr/bin/install", "-d", "/run/tor"], self.verify_config) if argv],
+                                       signature="(sasbttttuii)"),
+            "UnsetEnvironment": strings(self.unset),
+            "WorkingDirectory": "",
         }
+
+
+    @staticmethod
+    def command(argv):
+        zero = dbus.UInt64(0)
+        return (argv[0], dbus.Array(argv, signature="s"), False, zero, zero, zero, zero, dbus.UInt32(0), dbus.Int32(0), dbus.Int32(0))
 
 
 class Transient:
@@ -279,6 +290,8 @@ class Systemd(dbus.service.Object):
         argv = [str(a) for a in props["ExecStart"][0][1]]
         self.fake.argvs.append(argv)
         env = dict(str(e).split("=", 1) for e in props["Environment"])
+        env = {k: v for k, v in env.items() if k not in props.get("UnsetEnvironment", [])}
+        self.fake.environments.append(env)
         if self.fake.hide_preload:
             env.pop("LD_PRELOAD", None)
         fd = props["StandardOutputFileDescriptor"].take()
@@ -392,6 +405,7 @@ class Control(dbus.service.Object):
             "lists": fake.lists,
             "transients": fake.transients,
             "argvs": fake.argvs,
+            "environments": fake.environments,
             "kept": list(fake.tried),
             "finished": len(fake.programs) > 0 and all(p.poll() is not None for p in fake.programs),
             "units": {u.name: {"restarts": u.restarts, "starts": u.starts, "resets": u.resets, "active": u.active,
@@ -407,7 +421,7 @@ class Fake:
         self.scripts, self.reload_script = {}, []
         self.reloads = self.subscriptions = self.jobs = self.lists = self.reset_delay = 0
         self.proc = self.label = None
-        self.argvs = []  # of the transient units
+        self.argvs, self.environments = [], []  # of the transient units
         self.list_errors, self.transient_script, self.transients, self.programs = [], [], [], []
         self.hide_preload = False
         self.environment = []

@@ -17,8 +17,8 @@ typedef struct World {
     size_t parallel;
     /* what to answer */
     bool allocator_bad[MAX_ITEMS], sandbox_bad[MAX_ITEMS]; /* by these numbers of the items */
-    bool check_bad[MAX_ITEMS], needless[MAX_ITEMS], spared[MAX_ITEMS], write_bad[MAX_ITEMS],
-        restore_bad[MAX_ITEMS], reload_bad;
+    bool config_bad[MAX_ITEMS], check_bad[MAX_ITEMS], needless[MAX_ITEMS], spared[MAX_ITEMS],
+        write_bad[MAX_ITEMS], restore_bad[MAX_ITEMS], reload_bad;
     JobResult job[MAX_ITEMS];
     Proof proof[MAX_ITEMS], back[MAX_ITEMS];
     uint32_t pid[MAX_ITEMS], n_restarts[MAX_ITEMS];
@@ -27,8 +27,8 @@ typedef struct World {
     bool slow[MAX_ITEMS]; /* its proof is not answered by pump() */
     unsigned slow_reload; /* nor is this one, counted from 1 */
     /* what was seen */
-    unsigned preflights, restarts[MAX_ITEMS], starts[MAX_ITEMS], writes[MAX_ITEMS], restores[MAX_ITEMS],
-        reloads;
+    unsigned preflights, verifications[MAX_ITEMS], restarts[MAX_ITEMS], starts[MAX_ITEMS], writes[MAX_ITEMS],
+        restores[MAX_ITEMS], reloads;
     bool away[MAX_ITEMS];
     size_t most_away, waves, wave_of[MAX_ITEMS], overs;
     /* what must hold of the order, whoever answers when; unless answers come that nobody asked for */
@@ -83,8 +83,14 @@ static void observe(World *w, const RolloutCommand *c)
     case COMMAND_PREFLIGHT:
         w->preflights++;
         break;
+    case COMMAND_VERIFY_CONFIG:
+        assert_true(w->items[c->item].verifies && w->items[c->item].restart);
+        w->verifications[c->item]++;
+        break;
     case COMMAND_WRITE:
         assert_false(w->down[c->item]); /* nothing is written ahead */
+        if (w->items[c->item].verifies && w->items[c->item].restart)
+            assert_true(w->verifications[c->item] > 0);
         w->writes[c->item]++;
         w->wave_of[c->item] = rollout_wave_of(w->r, c->item);
         break;
@@ -141,6 +147,10 @@ static RolloutEvent answer(World *w, const RolloutCommand *c)
     case COMMAND_PREFLIGHT:
         e.kind = EVENT_PREFLIGHT;
         e.ok = !preflight_bad(w, i);
+        break;
+    case COMMAND_VERIFY_CONFIG:
+        e.kind = EVENT_CONFIG;
+        e.ok = !w->config_bad[i];
         break;
     case COMMAND_WRITE:
         e.kind = EVENT_WRITTEN;
@@ -666,6 +676,84 @@ static void test_preflight_of_each_sandbox(void **state)
     }
     assert_int_equal(w->wave_of[1], 1); /* the canary */
     assert_int_equal(w->wave_of[2], 2);
+    world_free(w);
+}
+
+/* A relay whose configuration does not verify is left alone, is no canary and no strike; the others go on. */
+static void test_configuration_that_does_not_verify(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[6];
+    policy.canary = 1;
+    all_restart(items, 6);
+    for (size_t i = 0; i < 6; i++)
+        items[i].verifies = true;
+    items[3].allocator = ROLLOUT_NO_ALLOCATOR; /* one that is taken back comes up again no better */
+    items[4].restart = false;                  /* whose process stays as it is is none of this */
+    World *w = world_new(&policy, items, 6);
+    w->config_bad[0] = w->config_bad[3] = w->config_bad[4] = true;
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    for (size_t i = 0; i < 6; i++) {
+        bool bad = i == 0 || i == 3;
+        assert_int_equal(rollout_step(w->r, i), bad ? STEP_FAILED : STEP_DONE);
+        assert_int_equal(rollout_gate(w->r, i), bad ? GATE_VERIFY_CONFIG : GATE_NONE);
+        assert_int_equal(w->writes[i] + w->restarts[i], bad ? 0 : i == 4 ? 1 : 2);
+        assert_int_equal(w->verifications[i], i == 4 ? 0 : 1);
+    }
+    assert_true(rollout_canary(w->r, 1));
+    assert_string_equal(gate_to_string(GATE_VERIFY_CONFIG), "verify-config");
+    world_free(w);
+}
+
+/* What was found before a pause says nothing of the time after it. */
+static void test_verified_again_after_a_pause(void **state)
+{
+    (void)state;
+    RolloutItem items[2];
+    all_restart(items, 2);
+    items[0].verifies = items[1].verifies = true;
+    World *w = world_new(&plain, items, 2);
+
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    assert_true(next_is(w, COMMAND_PREFLIGHT, 0));
+    tell(w, COMMAND_PREFLIGHT, 0);
+    assert_true(next_is(w, COMMAND_VERIFY_CONFIG, 0));
+    assert_true(next_is(w, COMMAND_VERIFY_CONFIG, 1));
+    tell(w, COMMAND_VERIFY_CONFIG, 0);
+    assert_false(next_is(w, COMMAND_WRITE, 0)); /* the wave waits for both */
+    send(w, (RolloutEvent){ .kind = EVENT_PAUSE });
+    tell(w, COMMAND_VERIFY_CONFIG, 1);
+    assert_false(next_is(w, COMMAND_WRITE, 0));
+    w->config_bad[0] = true;
+    send(w, (RolloutEvent){ .kind = EVENT_RESUME });
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED);
+    assert_int_equal(rollout_step(w->r, 1), STEP_DONE);
+    assert_int_equal(w->verifications[0], 2);
+    assert_int_equal(w->restarts[0], 0);
+    world_free(w);
+}
+
+/* Nothing is written once the rollout is to end. */
+static void test_abort_while_it_is_verified(void **state)
+{
+    (void)state;
+    RolloutItem items[2];
+    all_restart(items, 2);
+    items[0].verifies = true;
+    items[0].allocator = items[1].allocator = ROLLOUT_NO_ALLOCATOR;
+    World *w = world_new(&plain, items, 2);
+
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    assert_true(next_is(w, COMMAND_VERIFY_CONFIG, 0));
+    send(w, (RolloutEvent){ .kind = EVENT_ABORT });
+    tell(w, COMMAND_VERIFY_CONFIG, 0);
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_ABORTED);
+    assert_int_equal(w->writes[0] + w->writes[1], 0);
     world_free(w);
 }
 
@@ -1395,6 +1483,7 @@ static void scramble(World *w, size_t i)
     w->write_bad[i] = rnd(30) == 0;
     w->check_bad[i] = rnd(20) == 0;
     w->needless[i] = rnd(10) == 0;
+    w->config_bad[i] = rnd(12) == 0;
 }
 
 static void model_once(uint64_t round)
@@ -1416,6 +1505,7 @@ static void model_once(uint64_t round)
             (RolloutItem){ .allocator = rnd(5) ? rnd(3) : ROLLOUT_NO_ALLOCATOR, .restart = rnd(4) != 0 };
         items[i].stopped = !items[i].restart && rnd(2);
         items[i].sandbox = rnd(3);
+        items[i].verifies = rnd(3) != 0;
         items[i].recover = items[i].restart && recover < policy.parallel && rnd(10) == 0;
         recover += items[i].recover;
     }
@@ -1458,7 +1548,7 @@ static void model_once(uint64_t round)
             w->down[some] = items[some].restart && rollout_step(w->r, some) == STEP_WAITING && rnd(3) == 0;
             send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = some, .down = w->down[some] });
         } else if (dice < 66 && n && w->strays) { /* answers that nobody asked for */
-            send(w, (RolloutEvent){ .kind = (RolloutEventKind)rnd(3), .item = some, .ok = rnd(2) });
+            send(w, (RolloutEvent){ .kind = (RolloutEventKind)rnd(4), .item = some, .ok = rnd(2) });
             send(w, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = rnd(30), .ok = rnd(2) });
         } else if (dice < 68) {
             w->now.window_open = rnd(2);
@@ -1494,6 +1584,10 @@ static void model_once(uint64_t round)
             assert_int_equal(w->restarts[i], 0);
         if (rollout_gate(w->r, i) == GATE_PREFLIGHT) /* never touched, and failed on its own account */
             assert_true(s == STEP_FAILED && w->writes[i] == 0 && (preflight_bad(w, i) || w->strays));
+        if (rollout_gate(w->r, i) == GATE_VERIFY_CONFIG)
+            assert_true(s == STEP_FAILED && w->writes[i] == 0 && (w->config_bad[i] || w->strays));
+        if (w->restarts[i] > 0 && !w->strays && items[i].verifies)
+            assert_false(w->config_bad[i]);
         if (w->restarts[i] > 0 && !w->strays)
             assert_false(preflight_bad(w, i));
         if (s == STEP_DONE && items[i].restart && !items[i].recover)
@@ -1534,6 +1628,9 @@ int main(void)
         cmocka_unit_test(test_left_as_is_by_policy),
         cmocka_unit_test(test_preflight_refuses_only_its_own),
         cmocka_unit_test(test_preflight_of_each_sandbox),
+        cmocka_unit_test(test_configuration_that_does_not_verify),
+        cmocka_unit_test(test_verified_again_after_a_pause),
+        cmocka_unit_test(test_abort_while_it_is_verified),
         cmocka_unit_test(test_no_preflight_for_a_file),
         cmocka_unit_test(test_preflight_that_could_not_be_tried),
         cmocka_unit_test(test_stray_preflight),

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* io/torrc: what changes the stamp of a configuration, and what does not. */
+#include "io/torrc.h"
+#include "scratch.h"
+#include "test.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *dir, *torrc;
+
+static int setup(void **state)
+{
+    (void)state;
+    dir = scratch_new();
+    torrc = xasprintf("%s/torrc", dir);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(torrc);
+    scratch_free(dir);
+    return 0;
+}
+
+static uint64_t stamp(void)
+{
+    char *argv[] = { (char *)"/bin/true", (char *)"-f", torrc, (char *)"--verify-config", NULL };
+
+    return torrc_stamp(argv);
+}
+
+static void put(const char *name, const char *text)
+{
+    free(scratch_write(dir, name, text, strlen(text), 0644));
+}
+
+static void put_include(const char *what)
+{
+    _cleanup_(freep) char *text = xasprintf("ORPort 1\n  %%Include \"%s/%s\" # more\nORPort 2\n", dir, what);
+
+    put("torrc", text);
+}
+
+static void assert_changed(uint64_t *before, bool changed)
+{
+    uint64_t now = stamp();
+
+    if (changed)
+        assert_int_not_equal(now, *before);
+    else
+        assert_int_equal(now, *before);
+    *before = now;
+}
+
+static void test_file(void **state)
+{
+    (void)state;
+    char *other[] = { (char *)"/bin/true", (char *)"-f", torrc, (char *)"--Nickname", (char *)"x", NULL };
+    uint64_t now = stamp(); /* it is missing */
+
+    put("torrc", "ORPort 1\n");
+    assert_changed(&now, true);
+    assert_changed(&now, false);
+    put("beside", "x");
+    assert_changed(&now, false);
+    put("torrc", "ORPort 10\n");
+    assert_changed(&now, true);
+    assert_int_equal(chmod(torrc, 0600), 0);
+    assert_changed(&now, true);
+    assert_int_not_equal(torrc_stamp(other), now);
+    assert_int_equal(torrc_stamp(NULL), torrc_stamp(NULL));
+}
+
+static void test_includes(void **state)
+{
+    (void)state;
+    uint64_t now;
+
+    put_include("one");
+    now = stamp();
+    put("one", "A 1\n");
+    assert_changed(&now, true);
+    put_include("d");
+    assert_changed(&now, true);
+    _cleanup_(freep) char *folder = xasprintf("%s/d", dir);
+    assert_int_equal(mkdir(folder, 0755), 0);
+    assert_changed(&now, true);
+    put("d/x.conf", "A 1\n");
+    assert_changed(&now, true);
+    put("d/x.conf", "A 10\n");
+    assert_changed(&now, true);
+    put_include("d/*.conf");
+    assert_changed(&now, true);
+    put("d/y.conf", "B 1\n");
+    assert_changed(&now, true);
+    put("d/z.other", "B 1\n");
+    now = stamp(); /* the folder's own time is not looked at for a pattern, but need not be ignored */
+    put("d/y.conf", "B 10\n");
+    assert_changed(&now, true);
+}
+
+/* It includes itself, or a pipe: bounded, and nobody waits. */
+static void test_bounds(void **state)
+{
+    (void)state;
+    uint64_t now;
+
+    put_include("torrc");
+    now = stamp();
+    assert_changed(&now, false);
+    put_include("*");
+    now = stamp();
+    assert_changed(&now, false);
+    _cleanup_(freep) char *fifo = xasprintf("%s/fifo", dir);
+    assert_int_equal(mkfifo(fifo, 0644), 0);
+    put_include("fifo");
+    now = stamp();
+    assert_changed(&now, false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_includes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
+    };
+
+    return cmocka_run_group_tests_name("torrc", tests, NULL, NULL);
+}
