@@ -3,3 +3,11 @@
 deb: ## Debian packages into build/deb/RELEASE (RELEASES="bookworm trixie")
 	@tests/install-deps machine
 	@packaging/deb build $(RELEASES)
+
+.PHONY: check-packaging
+check-packaging: ## the packages: what is in them, their life on booted hosts, a repository of them (RELEASES=, TESTS=pattern, SHORT=1)
+	@tests/install-deps build machine check repo
+	@mkdir -p $(BUILD)/results
+	@DEB_BUILD_OPTIONS=nocheck packaging/deb build $(RELEASES)
+	RELEASES='$(RELEASES)' /usr/bin/python3 -B -m pytest -p no:cacheprovider -q -ra --tb=short --durations=5 \
+		--junit-xml=$(BUILD)/results/packaging.xml $(if $(SHORT),-m 'not long') $(if $(TESTS),-k '$(TESTS)') tests/packaging
