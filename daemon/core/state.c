@@ -79,5 +79,6 @@ RelayState relay_state(const StateFacts *f)
 
 bool relay_state_fine(RelayState s)
 {
-    return s == RELAY_OK || s == RELAY_STOPPED || s == RELAY_OBSERVED || s == RELAY_REVERTED;
+    return s == RELAY_OK || s == RELAY_SETTLING || s == RELAY_STOPPED || s == RELAY_OBSERVED ||
+           s == RELAY_REVERTED;
 }

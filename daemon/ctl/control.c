@@ -73,7 +73,7 @@ int ctl_verify(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(ctl_table_freep) CtlTable *table = NULL;
     const char *relay, *state, *reason;
     char *const *none = NULL;
-    size_t differ = 0;
+    size_t differ = 0, settling = 0;
 
     int status = ctl_operands(argc, argv, 0, &none);
     if (status != 0)
@@ -90,16 +90,18 @@ int ctl_verify(int argc, char *argv[], const CtlOptions *options)
         ctl_table_text(table, VERIFY_STATE, state);
         ctl_table_color(table, VERIFY_STATE, state_color(state));
         ctl_table_text(table, VERIFY_REASON, reason);
-        differ += !state_is_fine(state);
+        differ += !state_is_fine(state) || (streq(state, "settling") && !isempty(reason));
+        settling += streq(state, "settling");
     }
     if (r < 0) {
         ctl_bus_unreadable("Verify", r);
         return EXIT_FAILED;
     }
     size_t n = ctl_table_rows(table);
+    _cleanup_(freep) char *more = settling > 0 ? xasprintf("; %zu still settling", settling) : xstrdup("");
     _cleanup_(freep) char *legend =
-        differ > 0 ? xasprintf("%zu of %zu relays are not as assigned.", differ, n)
-                   : xasprintf("%zu relay%s verified, all as assigned.", n, n == 1 ? "" : "s");
+        differ > 0 ? xasprintf("%zu of %zu relays are not as assigned%s.", differ, n, more)
+                   : xasprintf("%zu relay%s verified, all as assigned%s.", n, n == 1 ? "" : "s", more);
     if (ctl_table_print_legend(table, legend) < 0)
         return EXIT_FAILED;
     return differ > 0 ? EXIT_DIFFERS : EXIT_FINE;
@@ -146,29 +148,6 @@ static int call_revert(sd_bus *bus, char *const *relays, uint32_t *ret)
     return r;
 }
 
-/* The daemon leaves out relays that it cannot judge: one that keeps starting and stopping is in no plan, and
- * so in no rollout that could fail. Names those of `names` (none: of all) that were not put back; returns an
- * ExitStatus. */
-static int say_who_is_left(sd_bus *bus, char *const *names)
-{
-    static const char *const wanted[] = { "Reason", "DropIn", NULL };
-    _cleanup_(fleet_clear) Fleet fleet = { .properties = wanted };
-    int status = EXIT_FINE;
-
-    if (fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
-        return EXIT_FAILED;
-    for (size_t i = 0; i < fleet.n; i++) {
-        const FleetRow *row = &fleet.rows[i];
-        const FleetField *dropin = fleet_field(row, "DropIn");
-        if ((names && !strv_contains(names, row->relay)) || !dropin || isempty(dropin->text))
-            continue;
-        ctl_error("%s was not put back: it still has our drop-in (%s%s%s)", row->relay, row->state,
-                  isempty(row->reason) ? "" : ": ", isempty(row->reason) ? "" : row->reason);
-        status = EXIT_FAILED;
-    }
-    return status;
-}
-
 int ctl_revert(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -210,10 +189,7 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
         return r == -ENOENT ? EXIT_NO_RELAY : EXIT_FAILED;
     if (ctl_chatty(options))
         printf("%u relay%s to be put back.\n", count, count == 1 ? "" : "s");
-    if (!follow)
-        return EXIT_FINE;
-    status = follow_to_end(follow);
-    return status == EXIT_FINE ? say_who_is_left(bus, relays) : status;
+    return follow ? follow_to_end(follow) : EXIT_FINE;
 }
 
 /* ---- reload ---- */

@@ -292,7 +292,8 @@ static int on_done(sd_bus_message *reply, void *userdata, sd_bus_error *error)
     return 0;
 }
 
-int systemd1_reload(Systemd1 *s, Systemd1DoneCallback callback, void *userdata, Systemd1Call **ret)
+int systemd1_reload(Systemd1 *s, usec_t timeout, Systemd1DoneCallback callback, void *userdata,
+                    Systemd1Call **ret)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
     int r = systemd1_message(s, &m, "Reload");
@@ -301,7 +302,7 @@ int systemd1_reload(Systemd1 *s, Systemd1DoneCallback callback, void *userdata, 
         return r;
     Systemd1Call *call = systemd1_call_new(s, userdata);
     call->callback.done = callback;
-    return systemd1_call_send(call, m, on_done, LONG_CALL, ret);
+    return systemd1_call_send(call, m, on_done, timeout, ret);
 }
 
 int systemd1_restart(Systemd1 *s, const char *unit, bool only_if_up, Systemd1JobCallback callback,

@@ -55,7 +55,8 @@ int systemd1_get_environment(Systemd1 *s, Systemd1UnitsCallback callback, void *
 int systemd1_get_unit(Systemd1 *s, const char *unit, Systemd1UnitCallback callback, void *userdata,
                       Systemd1Call **ret);
 /* May take long: systemd answers when it is done. -EBUSY: refused by its rate limit; try again later. */
-int systemd1_reload(Systemd1 *s, Systemd1DoneCallback callback, void *userdata, Systemd1Call **ret);
+int systemd1_reload(Systemd1 *s, usec_t timeout, Systemd1DoneCallback callback, void *userdata,
+                    Systemd1Call **ret);
 /* TryRestartUnit (`only_if_up`) or RestartUnit, mode "replace". */
 int systemd1_restart(Systemd1 *s, const char *unit, bool only_if_up, Systemd1JobCallback callback,
                      void *userdata, Systemd1Call **ret);

@@ -175,7 +175,8 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
                            ? "it did not stay up while settling: it crashed or was restarted repeatedly"
                            : "reason unknown"));
     free(i->unit_log);
-    i->unit_log = relay_unit_log(i->relay);
+    /* What it said tells something only of what was done to it. */
+    i->unit_log = c->gate >= GATE_JOB ? relay_unit_log(i->relay) : NULL;
     e.reason = i->reason;
     e.result = gate_to_string(c->gate);
     e.unit_log = i->unit_log;

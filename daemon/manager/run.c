@@ -19,6 +19,8 @@
 #define RELOAD_RETRY_FIRST (USEC_PER_SEC / 2) /* systemd's rate limit counts in seconds */
 #define RELOAD_RETRY_LONGEST (20 * USEC_PER_SEC)
 #define RELOAD_TRIES 20
+#define RELOAD_TIMEOUT (10 * USEC_PER_MINUTE)
+#define RELOAD_LATE 20 /* after this part of it one is told that no answer comes */
 #define REASON_LONGEST 1000
 
 static void pump(Run *run);
@@ -128,9 +130,42 @@ static void set_timer(Run *run)
 
 static void ask_reload(Run *run);
 
+/* How long systemd has for an answer: it has been seen to need minutes. For tests it is shorter. */
+static usec_t reload_timeout(void)
+{
+    const char *seconds = getenv("RELAYALLOC_RELOAD_TIMEOUT"); /* NOLINT(concurrency-mt-unsafe) */
+    uint64_t n;
+
+    return seconds && parse_u64(seconds, &n) == 0 && n > 0 && n < 3600 ? n * USEC_PER_SEC : RELOAD_TIMEOUT;
+}
+
+static void reload_answered(Run *run)
+{
+    run->reload_late = sd_event_source_disable_unref(run->reload_late);
+    free(run->reload_trouble);
+    run->reload_trouble = NULL;
+}
+
+static int on_reload_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Run *run = userdata;
+    char span[FORMAT_SPAN_MAX], most[FORMAT_SPAN_MAX];
+
+    (void)source;
+    (void)usec;
+    reload_answered(run);
+    run->reload_trouble = xasprintf("systemd has not answered the request to reload for %s",
+                                    format_span(span, reload_timeout() / RELOAD_LATE));
+    eventlog_line(LOG_WARNING, "The rollout waits: %s. Without an answer within %s it halts.",
+                  run->reload_trouble, format_span(most, reload_timeout()));
+    run->manager->reports->run_moved(run->manager);
+    return 0;
+}
+
 static void reload_over(Run *run, bool ok, const char *message)
 {
     run->reloading = false;
+    reload_answered(run);
     for (size_t n = 0; !ok && n < run->n; n++)
         if (rollout_step(run->rollout, n) == STEP_WRITTEN)
             item_set_reason(&run->items[n], xasprintf("systemd did not reload: %s", message));
@@ -166,6 +201,13 @@ static void on_reloaded(void *userdata, int error, const char *message)
     Run *run = userdata;
 
     run->reload = NULL;
+    if (error == -ENOTCONN && loop_monotonic(run->manager) - run->reload_asked >= reload_timeout()) {
+        char span[FORMAT_SPAN_MAX];
+        _cleanup_(freep) char *late = xasprintf("it has not answered for %s", format_span(span, reload_timeout()));
+        reload_over(run, false, late);
+        return;
+    }
+    reload_answered(run);
     if (error == -ENOTCONN) { /* it is not there: waited for, as by every operation */
         (void)sd_event_add_time_relative(run->manager->event, &run->reload_timer, CLOCK_MONOTONIC,
                                          RELOAD_RETRY_FIRST, 0, on_reload_again, run);
@@ -193,7 +235,11 @@ static void ask_reload(Run *run)
 {
     if (!run->manager->systemd)
         return; /* run_bus_back() asks */
-    int r = systemd1_reload(run->manager->systemd, on_reloaded, run, &run->reload);
+    reload_answered(run);
+    run->reload_asked = loop_monotonic(run->manager);
+    (void)sd_event_add_time_relative(run->manager->event, &run->reload_late, CLOCK_MONOTONIC,
+                                     reload_timeout() / RELOAD_LATE, 0, on_reload_late, run);
+    int r = systemd1_reload(run->manager->systemd, reload_timeout(), on_reloaded, run, &run->reload);
     if (r < 0)
         on_reloaded(run, r, NULL);
 }
@@ -536,6 +582,7 @@ Run *run_free(Run *run)
     }
     systemd1_cancel(run->reload);
     sd_event_source_disable_unref(run->reload_timer);
+    reload_answered(run);
     sd_event_source_disable_unref(run->timer);
     rollout_free(run->rollout);
     free(run->items);
@@ -573,6 +620,7 @@ void run_forget_bus(Manager *m)
     if (!run)
         return;
     run->reload = systemd1_cancel(run->reload);
+    reload_answered(run);
     for (size_t n = 0; n < run->n; n++) {
         RunItem *i = &run->items[n];
 
@@ -616,6 +664,8 @@ const char *run_reason(const Manager *m)
 {
     bool over = !m->run || rollout_over(m->run->rollout);
 
+    if (m->run && m->run->reload_trouble)
+        return m->run->reload_trouble;
     /* A revert continues in spite of a halt, and what failed before it is not reported again. */
     if (!over && rollout_state(m->run->rollout) != ROLLOUT_ENDING)
         return "";

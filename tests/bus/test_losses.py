@@ -128,6 +128,20 @@ def test_bus_dies_at_the_very_moment_of_a_reload(world):
 
 
 @pytest.mark.slow
+def test_systemd_never_answers_a_reload(world):
+    world.environment["RELAYALLOC_RELOAD_TIMEOUT"] = "3"
+    begin(world, "a", "b")
+    world.do("reload-script", steps=[{"delay": 3600}])
+    world.start()
+    world.wait_said("The rollout waits: systemd has not answered the request to reload for .*Without an answer within 3s")
+    assert "systemd has not answered the request" in world.property("RolloutReason")
+    assert world.property("Rollout") == "running" and world.do("look")["reloads"] == 1
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed")
+    assert "systemd did not reload: it has not answered for 3s" in world.property("RolloutReason")
+    assert [restarts(world, r) for r in "ab"] == [(0, 0)] * 2 and world.dropin("a") is None
+    assert world.do("look")["reloads"] == 2  # the second for what was put back
+
+
 def test_systemd_takes_no_reload_for_long(world):
     """As while it is not there: that is no refusal, and the tries are not counted."""
     begin(world, "a")

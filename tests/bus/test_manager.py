@@ -220,12 +220,15 @@ def test_foreign_file_of_our_name_is_left_alone(world):
     assert world.states() == {"a": "drifted", "b": "ok"}
 
 
-def test_revert_leaves_out_one_that_comes_and_goes(world):
-    """It is in no plan, so that only its drop-in tells that it was not put back."""
+def test_revert_takes_in_one_that_comes_and_goes(world):
     begin(world, "a", "b", "c")
     world.start()
     world.wait_said("Rollout 1 finished: 3 done")
     world.do("set", unit="tor@c.service", values={"active": "activating", "sub": "auto-restart", "pid": 0})
+    wait_until(lambda: world.states()["c"] == "down", "it to be seen")
     assert world.manager("Revert", dbus.Array([], signature="s")) == 3
-    world.wait_said("Rollout 2 finished: 2 done, 0 failed")
-    assert [world.dropin(relay) is None for relay in "abc"] == [True, True, False]
+    world.wait_said("Rollout 2 finished: 3 done, 0 failed")
+    assert [world.dropin(relay) for relay in "abc"] == [None] * 3
+    world.do("restart-by-hand", unit="tor@c.service")  # it comes up
+    wait_until(lambda: set(world.states().values()) == {"reverted"}, "the end")
+    assert not world.runs("c", LIBRARY) and [restarts(world, r) for r in "ab"] == [(2, 0)] * 2

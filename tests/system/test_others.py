@@ -78,6 +78,7 @@ def test_full_etc_halts_and_nothing_is_truncated(fresh):
         m.start_daemon()
         m.wait_event("rollout-halted", timeout=60)
         assert "no space left on the device" in json.dumps(m.events("relay-failed", "rollout-halted"))
+        assert "last lines of its log" not in json.dumps(m.events("relay-failed"))  # which tell nothing of it
         assert m.invocations() == before and m.drop_in_times() == {}
         assert m.read(other) == "[Service]\nNice=3\n"
         assert m.sh("find /etc/systemd/system -name '.zz-relayalloc*'") == ""

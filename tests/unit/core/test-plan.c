@@ -175,7 +175,7 @@ static void test_state_words(void **state)
         { { .assigned = true, .up = true, .under_way = true, .step = STEP_BACK_VERIFYING },
           "restarting",
           false },
-        { { .assigned = true, .up = true, .under_way = true, .step = STEP_SETTLING }, "settling", false },
+        { { .assigned = true, .up = true, .under_way = true, .step = STEP_SETTLING }, "settling", true },
         { { .assigned = true, .up = true, .remembered_failure = true, .cause = CAUSE_NOT_RESTARTED },
           "failed",
           false },
