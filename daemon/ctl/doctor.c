@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define RELAYS_MAX 10000
 
@@ -404,6 +405,17 @@ static void look_at_environment(Doctor *d, const CtlOptions *options)
         report_if(d, doctor_host_setting(*setting, &f), NULL, &f);
 }
 
+static void look_at_unit_files(Doctor *d)
+{
+    static const char directory[] = "/etc/systemd/system";
+    _cleanup_(freep) char *path = xasprintf("%s%s", d->root, directory);
+    struct statvfs fs;
+    Finding f = { 0 };
+
+    if (statvfs(path, &fs) == 0)
+        report_if(d, doctor_unit_files(directory, fs.f_flag & ST_RDONLY, &f), NULL, &f);
+}
+
 static void look_at_host(Doctor *d)
 {
     _cleanup_(freep) char *huge = host_read(d->root, "/sys/kernel/mm/transparent_hugepage/enabled");
@@ -417,6 +429,7 @@ static void look_at_host(Doctor *d)
     Finding f = { 0 };
 
     report_if(d, doctor_hugepages(huge, &f), NULL, &f);
+    look_at_unit_files(d);
     look_at_queues(d);
     host_journal(d->root, &journal);
     report_if(d, doctor_journal(&journal, &f), NULL, &f);

@@ -85,6 +85,14 @@ static void put_relay(const Export *e, const char *time, const ExportRow *row)
     putchar('\n');
 }
 
+/* Only when there is something below it: a table without rows looks like a fleet without relays. */
+static void put_header(const Export *e)
+{
+    printf("timestamp,server,type,fingerprint,nickname,group,rss_kb,vmsize_kb,hwm_kb,frag_ratio,count,"
+           "total_kb,avg_kb,min_kb,max_kb%s\n",
+           e->all ? ",allocator,version,started" : "");
+}
+
 /* 0; -EPIPE and the like: nobody is reading any more. */
 static int flush_collection(Export *e)
 {
@@ -93,6 +101,8 @@ static int flush_collection(Export *e)
     if (e->n == 0)
         return 0;
     timestamp_format(time, e->time, e->style);
+    if (e->written == 0)
+        put_header(e);
     put_aggregate(e, time);
     for (size_t i = 0; i < e->n; i++)
         put_relay(e, time, &e->rows[i]);
@@ -188,9 +198,6 @@ int ctl_export(int argc, char *argv[], const CtlOptions *options)
     int r = read_arguments(argc, argv, options, &source, &e);
     if (r != 0)
         return r;
-    printf("timestamp,server,type,fingerprint,nickname,group,rss_kb,vmsize_kb,hwm_kb,frag_ratio,count,"
-           "total_kb,avg_kb,min_kb,max_kb%s\n",
-           e.all ? ",allocator,version,started" : "");
     r = ctl_source_samples(&source, take_sample, &e);
     if (r != 0)
         return r;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verb history: the samples of one relay, of both kinds of entries. Only reads. */
+#include "ctl/lib/fleet.h"
 #include "ctl/lib/last.h"
+
+#include <errno.h>
 
 /* An hour of the default interval; more is asked for. */
 #define LINES_DEFAULT 60
@@ -60,6 +63,40 @@ static int print_history(const CtlOptions *options, const JournalList *samples)
     return ctl_table_print(table) < 0 ? EXIT_FAILED : EXIT_FINE;
 }
 
+/* The daemon of this host knows the relay that its journal does not. 1: yes; 0: no; -ENXIO: it is not
+ * running; other errno: it cannot be asked. */
+static int is_known(const CtlOptions *options, const char *relay)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+
+    int r = ctl_bus_open(options, true, &bus);
+    if (r >= 0)
+        r = fleet_from_daemon(bus, SAY_NOTHING, &fleet);
+    return r < 0 ? r : fleet_find(&fleet, relay) != NULL;
+}
+
+static int say_nothing_found(const CtlOptions *options, const CtlLast *last, const char *relay)
+{
+    const bool bounded = last->source.since > 0 || last->source.until != USEC_INFINITY;
+    const int known = last->source.journal.directory || last->source.journal.machine || bounded
+                          ? -ENODATA
+                          : is_known(options, relay);
+
+    if (known > 0) {
+        ctl_error(
+            "there is no sample of %s yet; relayallocd takes the first of a relay within a minute, or when "
+            "sample.interval of its file has passed",
+            relay);
+        return EXIT_FAILED;
+    }
+    ctl_error("the journal has no samples of a relay named \"%s\"%s%s", relay, bounded ? " in that time" : "",
+              known == 0        ? "; \"relayallocctl list\" shows what relays there are"
+              : known == -ENXIO ? "; relayallocd, which logs them, is not running"
+                                : "");
+    return EXIT_NO_RELAY;
+}
+
 int ctl_history(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
@@ -84,10 +121,7 @@ int ctl_history(int argc, char *argv[], const CtlOptions *options)
     ctl_source_complain(reader);
     if (r < 0)
         return ctl_source_failed(&last.source, r);
-    if (samples.n == 0) {
-        ctl_error("the journal has no samples of a relay named \"%s\"%s", query.relay,
-                  query.since > 0 || query.until != USEC_INFINITY ? " in that time" : "");
-        return EXIT_NO_RELAY;
-    }
+    if (samples.n == 0)
+        return say_nothing_found(options, &last, query.relay);
     return print_history(options, &samples);
 }

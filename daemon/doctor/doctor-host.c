@@ -232,3 +232,25 @@ bool doctor_upgrades(bool enabled, char *const *blacklist, Finding *ret)
     };
     return true;
 }
+
+bool doctor_unit_files(const char *directory, bool read_only, Finding *ret)
+{
+    if (!read_only)
+        return false;
+    *ret = (Finding){
+        .id = "unit-files-read-only",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("%s is on a read-only file system", directory),
+        .why = xstrdup("The drop-ins that choose a relay's allocator are written there. As long as it is "
+                       "read-only, no relay can be moved or taken back, and a rollout halts at its first "
+                       "write."),
+        .advice =
+            xasprintf("See where it is mounted with\n  findmnt --target %s\nand make it writable with\n"
+                      "  mount -o remount,rw MOUNTPOINT\n"
+                      "If the kernel made it read-only after an error of the disk, the journal says so: "
+                      "\n  journalctl -k -g 'read-only'\n"
+                      "If /etc belongs to the system's image, this host cannot be managed that way.",
+                      directory),
+    };
+    return true;
+}

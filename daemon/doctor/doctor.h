@@ -110,3 +110,6 @@ bool doctor_needrestart(char mode, bool spared, Finding *ret);
 
 /* unattended-upgrades upgrades tor. */
 bool doctor_upgrades(bool enabled, char *const *blacklist, Finding *ret);
+
+/* The directory of unit files, where our drop-ins go, lies on a file system that cannot be written to. */
+bool doctor_unit_files(const char *directory, bool read_only, Finding *ret);

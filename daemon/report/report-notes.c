@@ -67,7 +67,10 @@ static char *basis(const Report *report)
     fprintf(f, " samples of %zu relay%s, %s to %s: ", report->relays, report->relays == 1 ? "" : "s",
             timestamp_format(first, series->first, TIMESTAMP_PEOPLE),
             timestamp_format(last, series->last, TIMESTAMP_PEOPLE));
-    put_hours(f, report->counted);
+    if (report->counted > 0)
+        put_hours(f, report->counted);
+    else
+        fputs("no", f);
     fputs(" relay-hours counted, ", f);
     if (series->options.warmup > 0) {
         put_hours(f, report->warm);
@@ -159,8 +162,13 @@ static char *waiting(const Report *report)
         FILE *f = sentence_open(&text, &size);
         fprintf(f, "Waiting: %zu relay%s on %s before %s turn came, ", row->relays,
                 row->relays == 1 ? "" : "s", row->allocator, row->relays == 1 ? "its" : "their");
-        put_hours(f, row->counted);
-        fputs(" relay-hours; that is another time, so nothing is compared with it (--compare=all does).", f);
+        if (row->counted > 0)
+            put_hours(f, row->counted);
+        else
+            fputs("no", f);
+        fputs(" relay-hours counted; that is another time, so nothing is compared with it (--compare=all "
+              "does).",
+              f);
         fclose(f);
         return text;
     }

@@ -1,15 +1,17 @@
 """doctor: each finding provoked in a prepared tree, and silence on a clean one."""
 
+import json
 import os
 import pathlib
 import re
 import shutil
 import struct
+import subprocess
 import tempfile
 
 import pytest
 
-from conftest import REPO
+from conftest import CTL, REPO
 
 LIB = "/usr/lib/x86_64-linux-gnu"
 TEMPLATE = """[Unit]
@@ -405,11 +407,25 @@ def test_unattended_upgrades(doctor, host):
     doctor()
 
 
+def test_read_only_unit_files(host, no_bus):
+    """In a mount namespace of its own, where the directory is read-only."""
+    host.write("/etc/systemd/system/.keep", "")
+    directory = f"{host.root}/etc/systemd/system"
+    command = [str(CTL), "doctor", f"--root={host.root}", "--json=short"]
+    script = f"mount --bind {directory} {directory} && mount -o remount,bind,ro {directory} && exec \"$@\""
+    done = subprocess.run(["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--mount", "sh", "-c", script, "sh", *command],
+                          capture_output=True, text=True, env=no_bus.environment)
+    assert done.returncode == 1 and done.stderr == "", done
+    (finding,) = json.loads(done.stdout)
+    assert finding["finding"] == "unit-files-read-only" and finding["severity"] == "warning"
+    assert "/etc/systemd/system is on a read-only file system" in finding["what"] and "remount,rw" in finding["advice"]
+
+
 def test_all_findings_are_provoked_here():
     """Who adds a finding adds its test and names it in the manual."""
     ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/doctor/doctor.c").read_text(), re.S)[1]
     ids = re.findall(r'"([a-z0-9-]+)"', ids)
-    assert len(ids) == 19
+    assert len(ids) == 20
     mine = pathlib.Path(__file__).read_text()
     manual = (REPO / "docs/man/relayallocctl.1.scd").read_text()
     for each in ids:

@@ -133,6 +133,20 @@ def test_history_of_nobody(run, journal):
     assert done.status == 4 and "in that time" in done.err
 
 
+def test_history_in_the_first_minute(ctl, fleet):
+    """The daemon knows the relay, the journal does not yet: that is no spelling mistake."""
+    done = ctl("history", "settler")
+    assert done.status == 1 and done.out == "", done
+    assert "there is no sample of settler yet; relayallocd takes the first of a relay within a minute" in done.err
+    done = ctl("history", "setler")
+    assert done.status == 4 and '"relayallocctl list" shows what relays there are' in done.err, done
+
+
+def test_history_without_a_daemon(ctl):
+    done = ctl("history", "nobody")
+    assert done.status == 4 and "relayallocd, which logs them, is not running" in done.err, done
+
+
 def test_only_root_is_believed(run, journal):
     journal.write(sample(T0, "r", 1),
                   entry(T0 + 1, uid=1000, MESSAGE_ID=IDS["sample-relay"], RELAYALLOC_RELAY="r", RELAYALLOC_RSS=666),

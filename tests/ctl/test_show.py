@@ -429,3 +429,14 @@ def test_a_plain_locale_gets_plain_characters(ctl, daemon):
         assert done.out.isascii(), done
     assert "xxxx.. " in ctl.on_terminal("list", columns=60, LC_ALL="C").out
     assert ctl("list", "--json=short", LC_ALL="C").json[0]["relay"] == "münchen"
+
+
+@pytest.mark.parametrize("verb", ["list", "status", "groups"])
+def test_no_daemon_and_an_invalid_file(no_bus, tmp_path, verb):
+    """What is, and what to do: the daemon does not start with such a file."""
+    config = tmp_path / "relayalloc.conf"
+    config.write_text('groups = ( { name = "A"; allocator = "jemaloc"; relays = [ "*" ]; } );\n')
+    done = no_bus(f"--config={config}", verb)
+    assert done.status == 2 and done.out == "", done
+    assert 'did you mean "jemalloc"' in done.err and "does not start; the relays run on as they are" in done.err
+    assert '"relayallocctl edit"' in done.err and '"systemctl start relayallocd"' in done.err

@@ -2,9 +2,12 @@
 
 import csv
 import io
+import os
+import shutil
+import subprocess
 
 import pytest
-from conftest import COLUMNS, DAY, HOUR, KIB, START, Fleet, Relay
+from conftest import COLUMNS, CTL, DAY, HOUR, KIB, START, Fleet, Relay
 
 
 def rows_of(done):
@@ -73,3 +76,24 @@ def test_names(ctl, journal, table):
 def test_wrong_usage(ctl, journal, table):
     for arguments in (["--file=x"], ["--at=now"], ["--warmup=0"], ["operand"], ["--json=short"], ["--nonsense"]):
         assert ctl("export", *arguments).status == 2
+
+
+def test_nothing_to_write_has_no_header(ctl, journal, tmp_path):
+    """A table with a header and no rows looks like a fleet without relays to what reads it."""
+    done = ctl("export", "-D", tmp_path / "missing")
+    assert done.status == 1 and done.out == "" and "No such file or directory" in done.err, done
+    done = ctl("export", "-D", journal.directory)
+    assert done.status == 1 and done.out == "" and "no samples" in done.err, done
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes nobody, who may not read the journal")
+def test_without_rights(ctl, journal, tmp_path):
+    journal.relays(Fleet([Relay("a", "A", "mimalloc", 1000)], 0.1, step=HOUR))
+    journal.write().chmod(0o600)
+    for parent in [journal.directory, *list(journal.directory.parents)[:-2]]:
+        parent.chmod(parent.stat().st_mode | 0o055)
+    program = shutil.copy(CTL, tmp_path / "relayallocctl")
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program, "export", "-D", journal.directory],
+                          capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == "", done
+    assert "not allowed to read it; run as root or as a member of the group systemd-journal" in done.stderr

@@ -470,3 +470,14 @@ def test_wrong_groups(ctl, table, fleet, tmp_path):
     groups = table("nickname,group\na1,A\na1,B\n", "groups.csv")
     done = ctl("report", f"--file={path}", f"--groups={groups}")
     assert done.status == 2 and f"{groups}:3: a1 was on line 2 already" in done.err and done.out == "", done
+
+
+def test_report_of_nothing(ctl, journal):
+    """Restarted every night: all of it is warm-up, and that is what the words say."""
+    relays = [Relay(f"r{i}", "A", "glibc", 1000, begin=START + d * DAY, end=START + (d + 1) * DAY, started=START + d * DAY)
+              for d in range(5) for i in range(3)]
+    journal.fleet(Fleet(relays, 5, step=HOUR))
+    journal.write()
+    done = ctl("report", "-D", journal.directory)
+    assert done.status == 0 and ": no relay-hours counted, 360 left out as warm-up" in done.out, done
+    assert "--warmup=0 counts it" in done.out

@@ -288,6 +288,10 @@ int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus)
         fleet_say_offline(options);
         _cleanup_(freep) Survey *survey = xcalloc(1, sizeof(*survey));
         r = survey_load(options->config, options->config, bus, survey);
+        if (r == EXIT_USAGE && !options->quiet)
+            ctl_complain(
+                "As long as the file is invalid relayallocd does not start; the relays run on as they "
+                "are. Fix it with \"relayallocctl edit\", then run \"systemctl start relayallocd\".");
         if (r != 0)
             return r;
         fleet_from_survey(survey, ret);

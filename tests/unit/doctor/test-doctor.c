@@ -356,6 +356,15 @@ static void test_restarts(void **state)
     assert_non_null(take(doctor_upgrades(true, broken, &f), &f));
 }
 
+static void test_unit_files(void **state)
+{
+    (void)state;
+    Finding f = { 0 };
+    assert_null(take(doctor_unit_files("/etc/systemd/system", false, &f), &f));
+    assert_finding(take(doctor_unit_files("/etc/systemd/system", true, &f), &f), "unit-files-read-only",
+                   SEVERITY_WARNING, "/etc/systemd/system is on a read-only file system");
+}
+
 static void test_findings(void **state)
 {
     (void)state;
@@ -392,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_host_setting),  cmocka_unit_test(test_hugepages),
         cmocka_unit_test(test_queues),        cmocka_unit_test(test_journal),
         cmocka_unit_test(test_restarts),      cmocka_unit_test(test_findings),
+        cmocka_unit_test(test_unit_files),
     };
     return cmocka_run_group_tests_name("doctor", tests, NULL, clear);
 }
