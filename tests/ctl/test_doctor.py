@@ -417,7 +417,7 @@ def test_read_only_unit_files(host, no_bus):
                           capture_output=True, text=True, env=no_bus.environment)
     assert done.returncode == 1 and done.stderr == "", done
     (finding,) = json.loads(done.stdout)
-    assert finding["finding"] == "unit-files-read-only" and finding["severity"] == "warning"
+    assert (finding["severity"], finding["finding"]) == ("warning", "unit-files-read-only")
     assert "/etc/systemd/system is on a read-only file system" in finding["what"] and "remount,rw" in finding["advice"]
 
 
