@@ -209,6 +209,27 @@ uint64_t facts_sandbox(const RelayFacts *r)
     return profile ? hash_bytes(sandbox, profile, strlen(profile)) : sandbox;
 }
 
+char *facts_recipe(const HostFacts *h, const RelayFacts *r)
+{
+    const Allocator *a = facts_allocator(h, r);
+
+    if (!a || (!a->library && a->n_environment == 0))
+        return NULL;
+    const AllocatorFacts *resolved = facts_resolved(h, r);
+    uint64_t hash = hash_bytes(HASH_BEGIN, resolved->build, strlen(resolved->build) + 1);
+    for (size_t i = 0; i < a->n_environment; i++) {
+        hash = hash_bytes(hash, a->environment[i].name, strlen(a->environment[i].name) + 1);
+        hash = hash_bytes(hash, a->environment[i].value, strlen(a->environment[i].value) + 1);
+    }
+    return xasprintf("%016" PRIx64, hash);
+}
+
+bool facts_proves(const HostFacts *h, const RelayFacts *r)
+{
+    return unit_up(r->info) && facts_target(h, r) && r->process.readable && r->verdict.cause == CAUSE_NONE &&
+           !memory_find_flight(h->state, r->name) && r->process.started + h->config->rollout.settle <= h->now;
+}
+
 /* ---- its drop-in ---- */
 
 void facts_take_dropin(RelayFacts *r, char *take_path, int error, char *take_text)
@@ -543,6 +564,18 @@ static bool is_left_over(const HostFacts *h, const RelayFacts *r)
     return !facts_target(h, r) && !r->reverted && r->present && !strv_contains(h->state->written, r->name);
 }
 
+/* It is stopped, and its file must not become what nobody has proved: nobody would see it come up, and there
+ * would be no way back. One that failed has nothing to lose. */
+static bool must_wait_for_proof(const HostFacts *h, const RelayFacts *r, const char *wanted)
+{
+    if (unit_up(r->info) || r->info->active == ACTIVE_FAILED)
+        return false;
+    _cleanup_(freep) char *recipe = facts_recipe(h, r);
+    _cleanup_(strv_freep) char **before = r->present ? dropin_environment(r->present) : NULL;
+    _cleanup_(strv_freep) char **then = dropin_environment(wanted);
+    return recipe && !strv_contains(h->state->proved, recipe) && !strv_equal(before, then);
+}
+
 static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *texts)
 {
     const Group *g = facts_target(h, r);
@@ -565,6 +598,7 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
         p.allocator_index = g->allocator;
         p.verdict = p.up ? &r->verdict : NULL;
         p.wanted = texts->wanted = facts_wanted(h, r);
+        p.unproved = must_wait_for_proof(h, r, p.wanted);
     } else {
         p.carries_ours = p.up && r->process.readable &&
                          (carries(r, r->present) || carries(r, flight ? flight->previous : NULL));
@@ -610,6 +644,16 @@ static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *
     r->down = r->info && unit_failed(r->info) ? down_text(r) : NULL;
 }
 
+/* Why nothing is planned for it, where that is not plain; NULL: it is. Owned by the caller. */
+static char *idle_reason(const PlanRelay *p)
+{
+    return p->unproved
+               ? xasprintf("is stopped, and no relay of this host has settled with %s yet: its drop-in is "
+                           "written when one has, or in its turn when it is up",
+                           p->allocator)
+               : NULL;
+}
+
 void facts_plan_one(const HostFacts *h, RelayFacts *r)
 {
     _cleanup_(plan_texts_clear) PlanTexts texts = { 0 };
@@ -617,7 +661,7 @@ void facts_plan_one(const HostFacts *h, RelayFacts *r)
     const PlanRelay facts = plan_facts(h, r, &texts);
     Action action = plan_relay(&facts, &reason);
 
-    take_action(h, r, action, reason);
+    take_action(h, r, action, action == ACTION_NONE ? idle_reason(&facts) : reason);
 }
 
 Plan *facts_plan(const HostFacts *h, RelayFacts *const *relays, size_t n)
@@ -630,7 +674,7 @@ Plan *facts_plan(const HostFacts *h, RelayFacts *const *relays, size_t n)
         facts[i] = plan_facts(h, relays[i], &texts[i]);
     Plan *plan = plan_new(facts, n, &policy);
     for (size_t i = 0; i < n; i++) {
-        take_action(h, relays[i], ACTION_NONE, NULL);
+        take_action(h, relays[i], ACTION_NONE, idle_reason(&facts[i]));
         plan_texts_clear(&texts[i]);
     }
     for (size_t i = 0; i < plan->n; i++) {

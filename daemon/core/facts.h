@@ -132,6 +132,12 @@ char *facts_wanted(const HostFacts *host, const RelayFacts *relay);
 /* The same for relays whose processes may see and load the same (RolloutItem.sandbox). */
 uint64_t facts_sandbox(const RelayFacts *relay);
 
+/* What a process gets by the allocator that is assigned to the relay: its library's build and its settings,
+ * as State.proved names them. NULL: nothing but what it has by itself. Owned by the caller. */
+char *facts_recipe(const HostFacts *host, const RelayFacts *relay);
+/* Has it settled with what it is assigned? */
+bool facts_proves(const HostFacts *host, const RelayFacts *relay);
+
 /* ---- its drop-in ---- */
 
 /* What reading our drop-in at `path` gave: 0 and its text, or a negative errno (-ENOENT: none; -EEXIST: a

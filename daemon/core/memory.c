@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/memory.h"
 
+#define PROVED_MAX 64 /* more than there are allocators, and some builds of each */
+
 static const char *const hold_names[_HOLD_MAX] = {
     [HOLD_NONE] = "none",
     [HOLD_HALTED] = "halted",
@@ -44,6 +46,7 @@ State *memory_free(State *s)
     free(s->metrics);
     strv_free(s->waiting);
     strv_free(s->written);
+    strv_free(s->proved);
     free(s);
     return NULL;
 }
@@ -191,4 +194,13 @@ bool memory_set_waiting(State *s, const char *relay, bool waiting)
 bool memory_set_written(State *s, const char *relay, bool written)
 {
     return set_in(&s->written, relay, written);
+}
+
+bool memory_set_proved(State *s, const char *recipe)
+{
+    if (strv_length(s->proved) == PROVED_MAX && !strv_contains(s->proved, recipe)) {
+        _cleanup_(freep) char *oldest = xstrdup(s->proved[0]);
+        strv_remove(s->proved, oldest);
+    }
+    return set_in(&s->proved, recipe, true);
 }

@@ -50,6 +50,7 @@ typedef struct State {
     bool from_before; /* saved by a version that had no such list: what is there is taken for its work */
     char **waiting;   /* strv of relays that somebody stopped before their turn in a rollout came */
     char **reverted;  /* strv of relays that an operator took out until the file changes */
+    char **proved;    /* strv of facts_recipe(): a relay of this host has settled with each */
     char *metrics;    /* the metrics file that was written last, and is to go; NULL */
 } State;
 
@@ -76,6 +77,10 @@ bool memory_set_waiting(State *state, const char *relay, bool waiting);
 
 /* Whether the relay's drop-in is this installation's work. true: that is new. */
 bool memory_set_written(State *state, const char *relay, bool written);
+
+/* A relay has settled with what this stands for (facts_recipe()); the oldest of many is forgotten. true: that
+ * is new. */
+bool memory_set_proved(State *state, const char *recipe);
 
 /* Replaces the hold and its reason (copied; NULL: none). */
 void memory_hold(State *state, Hold hold, const char *reason);

@@ -70,7 +70,7 @@ Action plan_relay(const PlanRelay *r, char **ret_reason)
                (r->verdict->cause == CAUSE_OVERRIDDEN || r->verdict->cause == CAUSE_SECURE)) {
         action = ACTION_REFUSED;
         reason = xstrdup(r->verdict->reason);
-    } else if (!same_file) {
+    } else if (!same_file && !r->unproved) {
         action = ACTION_WRITE;
         reason = r->up ? xasprintf("its drop-in is %s; no restart is needed",
                                    r->present ? "out of date" : "missing")
@@ -102,6 +102,37 @@ static int compare_items(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
+static bool is_restarted_with(const Sortable *items, size_t n, const PlanRelay *relays, size_t allocator)
+{
+    for (size_t i = 0; i < n; i++) {
+        const PlanRelay *r = &relays[items[i].item.relay];
+
+        if (items[i].item.action == ACTION_RESTART && r->group != GROUP_NONE &&
+            r->allocator_index == allocator)
+            return true;
+    }
+    return false;
+}
+
+/* What a relay of this plan is going to prove, the stopped ones get behind it. */
+static size_t add_stopped(const PlanRelay *relays, size_t n_relays, Sortable *items, size_t n)
+{
+    const size_t n_restarts = n;
+
+    for (size_t i = 0; i < n_relays; i++) {
+        PlanRelay r = relays[i];
+        Sortable s = { .item.relay = i, .item.unproved = true, .group = r.group, .name = r.name };
+
+        if (!r.unproved || !is_restarted_with(items, n_restarts, relays, r.allocator_index))
+            continue;
+        r.unproved = false;
+        s.item.action = plan_relay(&r, &s.item.reason);
+        items[n] = s;
+        n += s.item.action != ACTION_NONE;
+    }
+    return n;
+}
+
 static bool carried_out(const PlanItem *item)
 {
     return item->action != ACTION_REFUSED;
@@ -124,6 +155,7 @@ Plan *plan_new(const PlanRelay *relays, size_t n, const RolloutPolicy *policy)
         s->name = relays[i].name;
         plan->n += s->item.action != ACTION_NONE;
     }
+    plan->n = add_stopped(relays, n, sorted, plan->n);
     qsort(sorted, plan->n, sizeof(*sorted), compare_items);
     plan->items = xcalloc(plan->n, sizeof(*plan->items));
     for (size_t i = 0; i < plan->n; i++)
@@ -150,6 +182,7 @@ size_t plan_rollout_items(const Plan *plan, const PlanRelay *relays, RolloutItem
             .allocator = r->group == GROUP_NONE ? ROLLOUT_NO_ALLOCATOR : r->allocator_index,
             .restart = p->action == ACTION_RESTART,
             .stopped = !r->up,
+            .unproved = p->unproved,
         };
         ret_index[n++] = i;
     }

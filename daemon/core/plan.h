@@ -29,6 +29,8 @@ typedef struct PlanRelay {
     const char *wanted;     /* text that the drop-in should have; NULL: there should be none */
     const char *present;    /* text of our drop-in on disk; NULL: none */
     bool up;                /* it has a process */
+    bool unproved; /* it is stopped, and `wanted` is what no relay of this host is known to have settled with:
+                      it would come up with that and no way back */
     const Verdict *verdict; /* with a group and up: on what it runs; else NULL */
     bool carries_ours;      /* without a group: its process was started with what our drop-in sets, and its
                                unit's other settings do not give it the same */
@@ -38,7 +40,8 @@ typedef struct PlanRelay {
 typedef struct PlanItem {
     size_t relay; /* index in the array given */
     Action action;
-    size_t wave; /* 1…; 0: none (refused) */
+    size_t wave;   /* 1…; 0: none (refused) */
+    bool unproved; /* its relay's: its turn comes when another relay of this plan has settled with it */
     char *reason;
 } PlanItem;
 
@@ -50,7 +53,8 @@ typedef struct Plan {
 Plan *plan_free(Plan *plan);
 DEFINE_CLEANUP(Plan, plan_free)
 
-/* What must be done about one relay; *ret_reason (owned by the caller; NULL with ACTION_NONE) says why. */
+/* What must be done about one relay by itself; *ret_reason (owned by the caller; NULL with ACTION_NONE) says
+ * why. */
 Action plan_relay(const PlanRelay *relay, char **ret_reason);
 
 Plan *plan_new(const PlanRelay *relays, size_t n, const RolloutPolicy *policy);

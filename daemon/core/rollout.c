@@ -34,6 +34,7 @@ typedef struct Item {
 typedef struct Kind {
     size_t allocator;
     unsigned canaries_left;
+    bool proved; /* a relay of this rollout was restarted with it and has settled */
 } Kind;
 
 /* An allocator in a sandbox that some of its relays share. */
@@ -98,7 +99,7 @@ static void emit_item(Rollout *r, RolloutCommandKind kind, const Item *i)
     emit(r, (RolloutCommand){ .kind = kind, .item = (size_t)(i - r->items), .gate = i->gate });
 }
 
-static Kind *kind_of(Rollout *r, size_t allocator)
+static Kind *kind_of(const Rollout *r, size_t allocator)
 {
     for (size_t k = 0; k < r->n_kinds; k++)
         if (r->kinds[k].allocator == allocator)
@@ -163,10 +164,12 @@ Rollout *rollout_free(Rollout *r)
 
 static void end_item(Rollout *r, Item *i, Step step)
 {
+    Kind *k = step == STEP_DONE && i->item.restart ? kind_of(r, i->item.allocator) : NULL;
+
     i->step = step;
-    if (step == STEP_DONE && i->canary) {
-        Kind *k = kind_of(r, i->item.allocator);
-        if (k && k->canaries_left > 0)
+    if (k) {
+        k->proved = true;
+        if (i->canary && k->canaries_left > 0)
             k->canaries_left--;
     }
     emit_item(r, NOTE_ENDED, i);
@@ -473,9 +476,12 @@ static Turn turn_of(const RolloutItem *item)
 #define ANY_ALLOCATOR (SIZE_MAX - 1)
 
 /* Has its turn not come, and may it come? */
-static bool may_go(const Item *i)
+static bool may_go(const Rollout *r, const Item *i)
 {
-    return i->step == STEP_WAITING && !(i->down && turn_of(&i->item) == TURN_RESTART);
+    const Kind *k = kind_of(r, i->item.allocator);
+
+    return i->step == STEP_WAITING && !(i->down && turn_of(&i->item) == TURN_RESTART) &&
+           !(i->item.unproved && !(k && k->proved));
 }
 
 static size_t pick(const Rollout *r, size_t *picked, size_t limit, Turn turn, size_t allocator)
@@ -485,7 +491,7 @@ static size_t pick(const Rollout *r, size_t *picked, size_t limit, Turn turn, si
     for (size_t n = 0; n < r->n_items && n_picked < limit; n++) {
         const Item *i = &r->items[n];
 
-        if (may_go(i) && turn_of(&i->item) == turn &&
+        if (may_go(r, i) && turn_of(&i->item) == turn &&
             (allocator == ANY_ALLOCATOR || i->item.allocator == allocator))
             picked[n_picked++] = n;
     }
@@ -587,11 +593,11 @@ static void start_wave(Rollout *r, size_t under_way)
     }
 }
 
-/* Somebody has stopped them before their turn came: nothing is written ahead for them. */
+/* Nobody is up whose turn it still is. Nothing is written ahead for those that are stopped. */
 static void skip_stopped(Rollout *r)
 {
     for (size_t n = 0; n < r->n_items; n++)
-        if (r->items[n].step == STEP_WAITING && r->items[n].down)
+        if (r->items[n].step == STEP_WAITING && !may_go(r, &r->items[n]))
             end_item(r, &r->items[n], STEP_SKIPPED);
 }
 
@@ -608,7 +614,7 @@ static void advance(Rollout *r, RolloutNow now)
     for (size_t n = 0; n < r->n_items; n++) {
         const Item *i = &r->items[n];
 
-        waiting = waiting || may_go(i);
+        waiting = waiting || may_go(r, i);
         busy = busy || (i->step == STEP_WAITING && i->config == ANSWER_PENDING);
         if (i->step != STEP_WAITING && !step_ended(i->step)) {
             under_way++;

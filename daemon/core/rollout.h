@@ -39,11 +39,13 @@ typedef struct RolloutItem {
                     */
     bool verifies; /* with restart: its unit has a command that verifies its configuration before a start */
     bool stopped; /* it has no process: its turn comes last, when the allocator has proved itself on others */
-    bool recover; /* an earlier run of the daemon has restarted it and not seen it settle: its first step is
-                     VERIFY. When it is up by then, but does not run what it should, it is skipped: the next
-                     plan has it like any other. When it runs what it should, it settles for what is left of
-                     its time. */
-    bool canary;  /* with recover: it went as one, and settles as one */
+    bool unproved; /* with stopped: no relay of this host is known to have settled with its allocator. It has
+                      no turn before one of this rollout has. */
+    bool recover;  /* an earlier run of the daemon has restarted it and not seen it settle: its first step is
+                      VERIFY. When it is up by then, but does not run what it should, it is skipped: the next
+                      plan has it like any other. When it runs what it should, it settles for what is left of
+                      its time. */
+    bool canary;   /* with recover: it went as one, and settles as one */
     bool outdated; /* with recover: it was on its way to something that it is not assigned any more. When it
                       fails, it is put back as any other, but that speaks against nothing that is planned now:
                       it is no strike, and halts nothing. */

@@ -77,6 +77,21 @@ static void remember_written(Manager *m)
         (void)memory_save(m);
 }
 
+/* What stopped relays may come up with. */
+static void remember_proved(Manager *m)
+{
+    const HostFacts host = setup_host(m);
+    bool changed = false;
+
+    for (size_t i = 0; i < m->n_relays; i++) {
+        const RelayFacts *f = &m->relays[i]->facts;
+        _cleanup_(freep) char *recipe = facts_proves(&host, f) ? facts_recipe(&host, f) : NULL;
+        changed |= recipe && memory_set_proved(m->state, recipe);
+    }
+    if (changed)
+        (void)memory_save(m);
+}
+
 void manager_plan(Manager *m)
 {
     usec_t now = loop_monotonic(m);
@@ -86,6 +101,7 @@ void manager_plan(Manager *m)
     if (plan_prove_new(m))
         loop_schedule(m, &m->retry, PROCESS_NEW, on_retry);
     remember_written(m);
+    remember_proved(m);
     plan_make(m);
     if (now < m->not_before)
         loop_schedule(m, &m->retry, m->not_before - now, on_retry);

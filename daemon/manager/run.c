@@ -535,6 +535,7 @@ int run_start(Manager *m)
             .restart = item->action == ACTION_RESTART,
             .verifies = relay->facts.info && relay->facts.info->verify_config,
             .stopped = !relay_up(relay),
+            .unproved = item->unproved,
             .sandbox = facts_sandbox(&relay->facts),
         };
         add_item(run, relay, items[n++]);

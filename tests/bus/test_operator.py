@@ -376,3 +376,56 @@ def test_relay_that_waits_its_turn_is_called_what_it_is(world, as_found, word):
     wait_until(lambda: world.states() == {"a": "ok", "b": word}, "states")
     start_again(world)
     assert world.property("Rollout") == "paused" and world.states() == {"a": "ok", "b": word}
+
+
+STOPPED = {"active": "inactive", "sub": "dead", "result": "success"}
+MIMALLOC = '{ name = "A"; allocator = "mimalloc"; relays = [ "*" ]; }'
+
+
+def test_relays_stopped_all_together_get_no_file_of_what_nobody_has_proved(world):
+    """Else all of them would come up on it at once, with no way back."""
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    for relay in "ab":
+        world.do("set", unit=f"tor@{relay}.service", values=STOPPED)
+    wait_until(lambda: world.states() == {"a": "stopped", "b": "stopped"}, "the stop")
+    world.write_config(MIMALLOC)
+    world.manager("Reload")
+    wait_until(lambda: "no relay of this host has settled with mimalloc yet" in world.reason("b"), "the reason")
+    start_again(world)
+    assert "jemalloc" in world.dropin("a") and "jemalloc" in world.dropin("b") and world.property("RolloutID") == 1
+    assert world.states() == {"a": "stopped", "b": "stopped"}
+    world.do("restart-by-hand", unit="tor@a.service")  # on what it had; its turn comes
+    world.wait_said("Rollout 2 finished: 2 done, 0 failed")
+    assert restarts(world, "a") == (2, 0) and restarts(world, "b") == (1, 0)
+    assert "mimalloc" in world.dropin("a") and "mimalloc" in world.dropin("b"), "b gets what a has proved"
+
+
+def test_stopped_relay_gets_no_file_of_what_has_failed_on_another(world):
+    """One failure does not halt here, and still nobody has settled with it."""
+    begin(world, "a", "b", rollout="settle = 0; canary = 0; max_failed = 9;")
+    world.do("set", unit="tor@b.service", values=STOPPED)
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 finished: 0 done, 1 failed, 1 skipped")
+    assert world.dropin("b") is None and world.property("RolloutID") == 1
+
+
+def test_stopped_relay_gets_the_file_of_what_was_proved_before(world):
+    """The others need not be up for it, nor the daemon the same; and what changes no setting needs no proof."""
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.do("set", unit="tor@a.service", values=STOPPED)
+    world.write_config(MIMALLOC)
+    world.manager("Reload")
+    world.wait_said("Rollout 2 finished: 2 done")
+    world.do("set", unit="tor@b.service", values=STOPPED)
+    world.write_config(GROUP)
+    start_again(world)
+    wait_until(lambda: all("allocator jemalloc" in world.dropin(r) for r in "ab"), "the old allocator")
+    world.write_config(GROUP.replace('name = "A"', 'name = "Z"'))
+    world.manager("Reload")
+    wait_until(lambda: all("group Z" in world.dropin(r) for r in "ab"), "the new name")
+    assert restarts(world, "a") == (1, 0) and restarts(world, "b") == (2, 0)

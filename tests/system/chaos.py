@@ -24,18 +24,7 @@ MOST_BROKEN = 5  # rounds, after which no more are begun
 
 # What is not done at present, and why: acts in whose line all these words stand. They are drawn all the same, so that a
 # seed stays what it is.
-EXCLUDED = {
-    "faults OPEN": "what hindered a look at a library refuses its allocator until the next reload",
-    "faults READ": "the same",
-    "unsaved fill": "what could not be saved is not saved when there is room again",
-    "unsaved read": "the same of a read-only file system",
-    "unsaved faults": "the same of a write that failed",
-    "offline fill": "what was not saved is forgotten by a start of the daemon",
-    "offline read": "the same",
-    "offline faults": "the same",
-    "start never": "who is stopped gets the file of an allocator that nobody has proved, and starts with it",
-    "pause halted": "a pause while the rollout is halted is gone when a new file ends the halt",
-}
+EXCLUDED = {}
 
 
 def excluded(words):
@@ -266,7 +255,7 @@ class Host:
         self.texts = {r: set() for r in self.relays}
         self.reverted, self.holds = {}, {"idle"}
         self.foreign, self.kinds, self.replaced = {}, {}, set()
-        self.disturbed, self.strays, self.masked, self.stopped = set(), set(), set(), set()
+        self.disturbed, self.strays, self.masked = set(), set(), set()
         self.conf = self.valid = None
         self.frozen = 0
         self.m.write("/etc/relay-test/env", f"LD_PRELOAD={self.allocators['tcmalloc'].library}\n")
@@ -413,8 +402,6 @@ class Host:
             self.touch(relays)
             status = self.systemctl(*arguments)
         self.up.update(dict.fromkeys(relays, None if status else up))
-        if not up:
-            self.stopped |= set(relays)
         self.up.update(dict.fromkeys(self.masked & set(relays)))
         return status
 
@@ -478,8 +465,7 @@ class Host:
 
     def do_pause(self):
         done = self.ctl("pause")
-        sure = done == 0 and not (excluded("pause halted") and self.m.events("rollout-halted"))
-        self.holds = (self.holds - {"idle"} if sure else self.holds) | {"paused"}
+        self.holds = (self.holds - {"idle"} if done == 0 else self.holds) | {"paused"}
         return done
 
     def do_resume(self):
@@ -490,7 +476,7 @@ class Host:
 
     def do_abort(self):
         done = self.ctl("abort")
-        self.holds = {"aborted"} if done == 0 and self.is_read() else self.holds | {"aborted"}
+        self.holds = (self.holds & {"paused"} if done == 0 and self.is_read() else self.holds) | {"aborted"}
         return done
 
     def do_revert(self, *relays):
@@ -553,7 +539,7 @@ class Host:
             self.carry_out(act.name, act.arguments)
         self.calm()
         broken = self.rest()
-        if not broken and not excluded("offline " + " ".join(self.done)):
+        if not broken:
             broken = self.offline()
         if not broken:
             self.heal(drawn.heal)
@@ -609,7 +595,7 @@ class Host:
         self.explain(self.relays)
         self.do_save(conf)
         m.run("systemctl reload relayallocd; timeout 30 relayallocctl resume")
-        self.reverted, self.holds, self.disturbed, self.stopped = {}, {"idle"}, set(), set()
+        self.reverted, self.holds, self.disturbed = {}, {"idle"}, set()
         self.say("healed")
 
     # --- judging ---
@@ -619,18 +605,13 @@ class Host:
         for e in self.m.events("relay-failed"):
             failed[e["RELAYALLOC_RELAY"]] = failed.get(e["RELAYALLOC_RELAY"], 0) + 1
         halted = {"halted"} if failed or self.disturbed else set()
-        up = dict(self.up)
-        if excluded("start never"):
-            bad = {r for r, (_, name) in self.targets(self.valid).items() if not self.allocators[name].good}
-            up.update(dict.fromkeys(self.stopped & bad))
         explained = {r: n + min(failed.get(r, 0), n) for r, n in self.explained.items()}
         return oracle.Wanted(
-            allocators=self.allocators, assigned=self.targets(self.valid), relays=self.relays, up=up,
+            allocators=self.allocators, assigned=self.targets(self.valid), relays=self.relays, up=self.up,
             texts=self.texts, reverted=self.reverted, holds=frozenset(self.holds | halted), foreign=self.foreign,
             overridden=frozenset(r for r, kind in self.kinds.values() if kind not in HARMLESS),
             replaced=frozenset(self.replaced), disturbed=frozenset(self.disturbed), valid=not self.conf.damage,
-            starts=self.m.asked_starts(), explained=explained,
-            unsaved=bool(excluded("unsaved " + " ".join(self.done))))
+            starts=self.m.asked_starts(), explained=explained)
 
     def observe(self):
         """The machine as it is in one moment: again, when something moved while it was looked at."""

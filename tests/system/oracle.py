@@ -83,7 +83,6 @@ class Wanted:
     replaced: frozenset = frozenset()                # realpaths of libraries that were replaced on disk
     disturbed: frozenset = frozenset()               # relays that something else than the daemon may have made fail
     valid: bool = True                               # the file on disk is
-    unsaved: bool = False                            # the state file may be older than what is known
     starts: dict = field(default_factory=dict)       # {relay: starts that somebody asked systemd for}
     explained: dict = field(default_factory=dict)    # {relay: how many the acts and the files explain}
 
@@ -415,7 +414,7 @@ class Judge:
         if self.world.state is not None:
             try:
                 state = parse_settings(self.world.state)
-                if state.get("flights") and self.world.rollout == "idle" and not self.wanted.unsaved:
+                if state.get("flights") and self.world.rollout == "idle":
                     self.object("state", "", f"flights at rest: {state['flights']}")
             except ValueError as error:
                 self.object("state", "", f"its state file is damaged: {error}")

@@ -388,6 +388,19 @@ static void look_at_relays(Survey *s)
     strv_free(libraries);
 }
 
+/* As the daemon does before each plan. */
+static void remember_proved(Survey *s)
+{
+    const HostFacts host = survey_host(s);
+
+    for (size_t i = 0; i < s->n; i++) {
+        const RelayFacts *r = &s->relays[i]->facts;
+        _cleanup_(freep) char *recipe = facts_proves(&host, r) ? facts_recipe(&host, r) : NULL;
+        if (recipe)
+            (void)memory_set_proved(s->state, recipe);
+    }
+}
+
 /* ---- all of it ---- */
 
 static AllocatorFacts *look_at_allocators(const Config *config)
@@ -420,6 +433,7 @@ int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret)
         dropin_store_look(store, &s.relays[i]->facts);
     assign(&s);
     look_at_relays(&s);
+    remember_proved(&s);
     *ret = s;
     s = (Survey){ 0 };
     return 0;

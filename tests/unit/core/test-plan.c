@@ -148,6 +148,36 @@ static void test_order_and_waves(void **state)
     }
 }
 
+/* A stopped relay gets what nobody has proved yet behind those that are going to prove it, or not at all. */
+static void test_stopped_relay_waits_for_proof(void **state)
+{
+    (void)state;
+    Verdict differs = verdict(CAUSE_NOT_RESTARTED);
+    PlanRelay relays[] = {
+        { .name = "s", .allocator = "a", .wanted = "T", .present = "U", .unproved = true },
+        { .name = "u", .allocator = "a", .wanted = "T", .up = true, .verdict = &differs },
+    };
+    const RolloutPolicy policy = { .parallel = 1, .max_failed = 1, .put_back = true };
+    _cleanup_(plan_freep) Plan *both = plan_new(relays, 2, &policy), *alone = plan_new(relays, 1, &policy);
+    RolloutItem items[2];
+    size_t index[2];
+
+    assert_int_equal(alone->n, 0);
+    assert_int_equal(both->n, 2);
+    assert_int_equal(both->items[0].action, ACTION_WRITE);
+    assert_int_equal(both->items[0].wave, 2);
+    assert_int_equal(both->items[1].wave, 1);
+    assert_int_equal(plan_rollout_items(both, relays, items, index), 2);
+    assert_true(items[0].unproved && !items[1].unproved);
+    relays[1].refusal = "failed before"; /* so nobody is going to prove it */
+    _cleanup_(plan_freep) Plan *refused = plan_new(relays, 2, &policy);
+    assert_int_equal(refused->n, 1);
+    assert_int_equal(refused->items[0].action, ACTION_REFUSED);
+    relays[0].unproved = false;
+    _cleanup_(plan_freep) Plan *proved = plan_new(relays, 1, &policy);
+    assert_int_equal(proved->n, 1);
+}
+
 static void test_state_words(void **state)
 {
     (void)state;
@@ -231,9 +261,9 @@ static void test_summary_of_states(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_case),         cmocka_unit_test(test_no_restart_is_needed),
-        cmocka_unit_test(test_order_and_waves),   cmocka_unit_test(test_state_words),
-        cmocka_unit_test(test_summary_of_states),
+        cmocka_unit_test(test_each_case),       cmocka_unit_test(test_no_restart_is_needed),
+        cmocka_unit_test(test_order_and_waves), cmocka_unit_test(test_stopped_relay_waits_for_proof),
+        cmocka_unit_test(test_state_words),     cmocka_unit_test(test_summary_of_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -441,6 +441,32 @@ static void test_untouched_first_stopped_last(void **state)
     world_free(w);
 }
 
+/* Nothing is written ahead for a stopped relay of what no other has settled with. */
+static void test_stopped_waits_for_proof(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[] = {
+        { .allocator = 0, .stopped = true, .unproved = true },
+        { .allocator = 1, .stopped = true, .unproved = true },
+        { .allocator = 0, .restart = true },
+        { .allocator = 1, .restart = true },
+        { .allocator = 2, .stopped = true, .unproved = true }, /* nobody is up with it */
+    };
+    policy.max_failed = 9;
+    World *w = world_new(&policy, items, 5);
+    w->proof[3] = PROOF_FAILED;
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
+    assert_true(w->wave_of[0] > w->wave_of[2]);
+    assert_int_equal(rollout_step(w->r, 1), STEP_SKIPPED);
+    assert_int_equal(rollout_step(w->r, 4), STEP_SKIPPED);
+    assert_int_equal(w->writes[1] + w->writes[4], 0);
+    world_free(w);
+}
+
 static void test_canary_goes_alone(void **state)
 {
     (void)state;
@@ -1486,6 +1512,14 @@ static void scramble(World *w, size_t i)
     w->config_bad[i] = rnd(12) == 0;
 }
 
+static bool has_settled(const World *w, const RolloutItem *items, size_t n, size_t allocator)
+{
+    for (size_t i = 0; i < n; i++)
+        if (items[i].restart && items[i].allocator == allocator && rollout_step(w->r, i) == STEP_DONE)
+            return true;
+    return false;
+}
+
 static void model_once(uint64_t round)
 {
     RolloutPolicy policy = {
@@ -1504,9 +1538,11 @@ static void model_once(uint64_t round)
         items[i] =
             (RolloutItem){ .allocator = rnd(5) ? rnd(3) : ROLLOUT_NO_ALLOCATOR, .restart = rnd(4) != 0 };
         items[i].stopped = !items[i].restart && rnd(2);
+        items[i].unproved = items[i].stopped && items[i].allocator != ROLLOUT_NO_ALLOCATOR && rnd(2);
         items[i].sandbox = rnd(3);
         items[i].verifies = rnd(3) != 0;
         items[i].recover = items[i].restart && recover < policy.parallel && rnd(10) == 0;
+        items[i].outdated = items[i].recover && rnd(2);
         recover += items[i].recover;
     }
     World *w = world_new(&policy, items, n);
@@ -1582,6 +1618,8 @@ static void model_once(uint64_t round)
             assert_true(w->writes[i] == w->restores[i] && rollout_state(w->r) != ROLLOUT_DONE);
         if (!items[i].restart)
             assert_int_equal(w->restarts[i], 0);
+        if (items[i].unproved && w->writes[i] > 0)
+            assert_true(has_settled(w, items, n, items[i].allocator));
         if (rollout_gate(w->r, i) == GATE_PREFLIGHT) /* never touched, and failed on its own account */
             assert_true(s == STEP_FAILED && w->writes[i] == 0 && (preflight_bad(w, i) || w->strays));
         if (rollout_gate(w->r, i) == GATE_VERIFY_CONFIG)
@@ -1592,7 +1630,7 @@ static void model_once(uint64_t round)
             assert_false(preflight_bad(w, i));
         if (s == STEP_DONE && items[i].restart && !items[i].recover)
             assert_int_equal(w->restarts[i], w->spared[i] ? 0 : 1);
-        if (s == STEP_LOST && !policy.put_back && rollout_gate(w->r, i) != GATE_NONE)
+        if (s == STEP_LOST && !policy.put_back && rollout_gate(w->r, i) != GATE_NONE && !items[i].outdated)
             assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
     }
     world_free(w);
@@ -1619,6 +1657,7 @@ int main(void)
         cmocka_unit_test(test_nothing_to_do),
         cmocka_unit_test(test_settling_takes_its_time),
         cmocka_unit_test(test_untouched_first_stopped_last),
+        cmocka_unit_test(test_stopped_waits_for_proof),
         cmocka_unit_test(test_canary_goes_alone),
         cmocka_unit_test(test_bad_canary_halts_and_is_put_back),
         cmocka_unit_test(test_gates),

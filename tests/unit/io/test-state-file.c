@@ -58,6 +58,11 @@ static void test_round_trip(void **state)
     memory_remove_refusal(s, "two", "", "");
     memory_remove_refusal(s, "three", "", "");
     strv_push(&s->reverted, xstrdup("three"));
+    for (unsigned i = 0; i < 70; i++) { /* the oldest of many are forgotten */
+        _cleanup_(freep) char *recipe = xasprintf("%x", i);
+        assert_true(memory_set_proved(s, recipe));
+        assert_false(memory_set_proved(s, recipe));
+    }
     assert_true(memory_metrics(s, "/x/a.prom") && memory_metrics(s, "/x/b.prom"));
     assert_false(memory_metrics(s, "/x/b.prom"));
     assert_int_equal(state_file_save(dir, s), 0);
@@ -90,6 +95,8 @@ static void test_round_trip(void **state)
     assert_null(memory_find_refusal(t, "one", "mimalloc", "1:2:4"));
     assert_true(strv_contains(t->reverted, "three"));
     assert_true(strv_length(t->waiting) == 1 && strv_contains(t->waiting, "five"));
+    assert_int_equal(strv_length(t->proved), 64);
+    assert_true(strv_contains(t->proved, "45") && !strv_contains(t->proved, "5"));
     assert_true(memory_find_flight(t, "two")->canary && !memory_find_flight(t, "one")->canary);
     memory_remove_flight(t, "one");
     assert_null(memory_find_flight(t, "one"));
