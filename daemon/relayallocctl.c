@@ -49,6 +49,7 @@ enum {
     OPTION_NO_LEGEND,
     OPTION_CONFIG,
     OPTION_WAIT,
+    OPTION_NOW,
 };
 
 static const struct option long_options[] = {
@@ -64,6 +65,7 @@ static const struct option long_options[] = {
     { "config", required_argument, NULL, OPTION_CONFIG },
     { "yes", no_argument, NULL, 'y' },
     { "wait", no_argument, NULL, OPTION_WAIT },
+    { "now", no_argument, NULL, OPTION_NOW },
     { 0 },
 };
 
@@ -100,6 +102,7 @@ static int help(const CtlOptions *options)
           "          (" CONFIG_DEFAULT_PATH ")\n"
           "  -y --yes                 answer yes to every question\n"
           "     --wait                reload, revert: wait for the end of the rollout\n"
+          "     --now                 resume, reload, revert: do not wait for the window\n"
           "\nExit status: 0 fine, 1 failed, 2 wrong usage or invalid file, 3 something is not as assigned,\n"
           "4 no such relay. More in relayallocctl(1).\n",
           f);
@@ -172,6 +175,9 @@ static int take_option(int c, const char *value, CtlOptions *options, Asked *ask
         break;
     case OPTION_WAIT:
         options->wait = true;
+        break;
+    case OPTION_NOW:
+        options->now = true;
         break;
     default:
         break;

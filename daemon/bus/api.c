@@ -137,6 +137,20 @@ static int get_state_error(sd_bus *bus, const char *path, const char *interface,
     return sd_bus_message_append(reply, "s", text);
 }
 
+static int get_window(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const Manager *m = userdata;
+    char text[WINDOW_TEXT_MAX];
+
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)property;
+    (void)error;
+    return sd_bus_message_append(reply, "s", window_to_string(text, m->setup->config->rollout.window));
+}
+
 static int get_host_settings(sd_bus *bus, const char *path, const char *interface, const char *property,
                              sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -196,6 +210,8 @@ static int get_manager_time(sd_bus *bus, const char *path, const char *interface
         value = m->run_started;
     else if (streq(property, "RolloutEnds"))
         value = run_ends(m);
+    else if (streq(property, "WindowOpens"))
+        value = window_opens(m);
     return sd_bus_message_append(reply, "t", value);
 }
 
@@ -267,9 +283,22 @@ static int answer_saved(const Manager *m, Request *request, sd_bus_error *error)
     return 1;
 }
 
+/* "ResumeNow" and its like do not wait for the window. */
+static bool asks_now(const Request *request)
+{
+    const char *member = sd_bus_message_get_member(request->call);
+    size_t n = strlen(member);
+
+    return n > 3 && streq(member + n - 3, "Now");
+}
+
 static int do_reload(Manager *m, Request *request, sd_bus_error *error)
 {
-    if (manager_reload(m) < 0)
+    int r = manager_reload(m);
+
+    if (r >= 0 && asks_now(request))
+        (void)operator_ignore_window(m, OUTSIDE_ALL);
+    if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_INVALID_FILE, "%s",
                                  m->config_error ? m->config_error : "refused");
     request_answer(request, NULL);
@@ -284,7 +313,11 @@ static int do_pause(Manager *m, Request *request, sd_bus_error *error)
 
 static int do_resume(Manager *m, Request *request, sd_bus_error *error)
 {
-    if (operator_resume(m) < 0)
+    int r = operator_resume(m);
+
+    if (asks_now(request) && operator_ignore_window(m, OUTSIDE_ALL) >= 0)
+        r = 0;
+    if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT,
                                  "No rollout is paused, halted or aborted, and no relay has failed.");
     return answer_saved(m, request, error);
@@ -305,6 +338,8 @@ static int do_revert(Manager *m, Request *request, sd_bus_error *error)
         if (!relays_find(m, *name))
             return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_RELAY, "No relay named \"%s\".", *name);
     int r = operator_revert(m, request->arguments, &n);
+    if (r >= 0 && asks_now(request))
+        (void)operator_ignore_window(m, OUTSIDE_REVERTED);
     if (r >= 0 && m->state_error >= 0) {
         request_answer(request, "u", (uint32_t)n);
         return 1;
@@ -316,8 +351,9 @@ static const struct {
     const char *member;
     int (*run)(Manager *, Request *, sd_bus_error *);
 } changes[] = {
-    { "Reload", do_reload }, { "Pause", do_pause },   { "Resume", do_resume },
-    { "Abort", do_abort },   { "Revert", do_revert },
+    { "Reload", do_reload }, { "ReloadNow", do_reload }, { "Pause", do_pause },
+    { "Resume", do_resume }, { "ResumeNow", do_resume }, { "Abort", do_abort },
+    { "Revert", do_revert }, { "RevertNow", do_revert },
 };
 
 static void change_allowed(Request *request)
@@ -375,10 +411,14 @@ const sd_bus_vtable bus_manager_vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssss)", plan), method_read, OPEN),
     SD_BUS_METHOD_WITH_ARGS("Verify", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", verdicts), bus_verify, OPEN),
     SD_BUS_METHOD("Reload", NULL, NULL, method_change, OPEN),
+    SD_BUS_METHOD("ReloadNow", NULL, NULL, method_change, OPEN),
     SD_BUS_METHOD("Pause", NULL, NULL, method_change, OPEN),
     SD_BUS_METHOD("Resume", NULL, NULL, method_change, OPEN),
+    SD_BUS_METHOD("ResumeNow", NULL, NULL, method_change, OPEN),
     SD_BUS_METHOD("Abort", NULL, NULL, method_change, OPEN),
     SD_BUS_METHOD_WITH_ARGS("Revert", SD_BUS_ARGS("as", relays), SD_BUS_RESULT("u", count), method_change,
+                            OPEN),
+    SD_BUS_METHOD_WITH_ARGS("RevertNow", SD_BUS_ARGS("as", relays), SD_BUS_RESULT("u", count), method_change,
                             OPEN),
     SD_BUS_PROPERTY("Version", "s", get_manager_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("ConfigPath", "s", get_manager_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -409,6 +449,8 @@ const sd_bus_vtable bus_manager_vtable[] = {
     MANAGER_COUNT("RolloutFailed"),
     MANAGER_TIME("RolloutStarted"),
     SD_BUS_PROPERTY("RolloutEnds", "t", get_manager_time, 0, 0),
+    SD_BUS_PROPERTY("Window", "s", get_window, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("WindowOpens", "t", get_manager_time, 0, 0),
     SD_BUS_SIGNAL_WITH_ARGS("RelayChanged", SD_BUS_ARGS("s", relay, "s", state), 0),
     SD_BUS_SIGNAL_WITH_ARGS("RolloutChanged",
                             SD_BUS_ARGS("t", id, "s", state, "u", done, "u", failed, "u", total), 0),
@@ -541,7 +583,7 @@ static int on_manager_changed(sd_event_source *source, uint64_t usec, void *user
         "ConfigChanged", "StateError", "Relays", "RelaysOk", "RelaysPending", "RelaysBusy", "RelaysFailed",
         "RelaysDrifted", "RelaysDown", "RelaysStopped", "RelaysObserved", "Rollout", "RolloutPaused",
         "RolloutID", "RolloutReason", "RolloutResult", "RolloutWave", "RolloutWaves", "RolloutTotal",
-        "RolloutDone", "RolloutFailed", "RolloutStarted", NULL);
+        "RolloutDone", "RolloutFailed", "RolloutStarted", "Window", NULL);
     (void)sd_bus_emit_signal(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RolloutChanged", "tsuuu", run_id(m),
                              run_word(m), (uint32_t)c.done, (uint32_t)c.failed, (uint32_t)c.total);
     return 0;

@@ -37,6 +37,9 @@
  * Revert(as) → u
  *     Removes our drop-ins from these relays (none: from all), paced like a rollout; returns how many.
  *     org.relayalloc1.Error.NoSuchRelay
+ * ReloadNow(), ResumeNow(), RevertNow(as) → u
+ *     The same, and what they bring about does not wait for the window; with RevertNow only the relays that
+ *     are reverted. ResumeNow also lets a rollout go that does nothing but wait for it.
  * Pause, Resume, Abort and Revert also fail with org.relayalloc1.Error.NotSaved: the request was carried out,
  * but it is lost when the daemon restarts, because the state file cannot be written.
  *
@@ -56,7 +59,8 @@
  *     RolloutResult s: of the last one that ended: none | done | halted | aborted
  *     RolloutWave u, RolloutWaves u (forecast), RolloutTotal u, RolloutDone u, RolloutFailed u
  *     RolloutStarted t, RolloutEnds t (estimate)
- * Signals, besides PropertiesChanged of all but RolloutEnds
+ *     Window s: "02:00-06:00" local time; "": none; WindowOpens t: when it does if it is shut, 0
+ * Signals, besides PropertiesChanged of all but RolloutEnds and WindowOpens
  *     RelayChanged(ss): relay, state
  *     RolloutChanged(tsuuu): id, state, done, failed, total
  *

@@ -245,3 +245,17 @@ bool window_contains(Window w, unsigned minute)
         return true;
     return w.from < w.to ? minute >= w.from && minute < w.to : minute >= w.from || minute < w.to;
 }
+
+unsigned window_opens_in(Window w, unsigned minute)
+{
+    return window_contains(w, minute) ? 0 : (w.from + 24 * 60 - minute) % (24 * 60);
+}
+
+const char *window_to_string(char buf[static WINDOW_TEXT_MAX], Window w)
+{
+    *buf = '\0';
+    if (w.set)
+        snprintf(buf, WINDOW_TEXT_MAX, "%02u:%02u-%02u:%02u", w.from / 60 % 24, w.from % 60, w.to / 60 % 24,
+                 w.to % 60);
+    return buf;
+}

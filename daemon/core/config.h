@@ -130,6 +130,11 @@ typedef struct Window {
 } Window;
 /* Is it open at that minute of the local day (0 … 1439)? */
 bool window_contains(Window window, unsigned minute);
+/* Minutes from that minute of the local day until it opens; 0: it is open. */
+unsigned window_opens_in(Window window, unsigned minute);
+/* "02:00-06:00"; "" when none is set. */
+#define WINDOW_TEXT_MAX sizeof("00:00-00:00")
+const char *window_to_string(char buf[static WINDOW_TEXT_MAX], Window window);
 
 typedef struct RolloutConfig {
     Amount parallel;      /* default 1 */

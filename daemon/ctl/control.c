@@ -21,9 +21,38 @@ static int open_for_request(const CtlOptions *options, sd_bus **ret)
     return sd_bus_set_method_call_timeout(*ret, WISH_TIMEOUT);
 }
 
+/* Is there anything for which a turn will come? */
+static bool has_turns(sd_bus *bus)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+    const char *s;
+    uint32_t wave = 0;
+
+    int r = sd_bus_message_new_method_call(bus, &call, NULL, BUS_PATH, BUS_MANAGER_INTERFACE, "Plan");
+    if (r >= 0)
+        r = ctl_bus_send(bus, call, SAY_NOTHING, &reply);
+    if (r >= 0)
+        r = sd_bus_message_enter_container(reply, 'a', "(usssss)");
+    while (r >= 0 && wave == 0 && (r = sd_bus_message_read(reply, "(usssss)", &wave, &s, &s, &s, &s, &s)) > 0)
+        ;
+    return wave > 0;
+}
+
+/* What has been asked for and has to wait is told, with the way around it. */
+static void tell_window(const CtlOptions *options, sd_bus *bus)
+{
+    _cleanup_(manager_status_clear) ManagerStatus m = { 0 };
+
+    if (!ctl_chatty(options) || options->now || manager_status_get(bus, SAY_NOTHING, &m) < 0)
+        return;
+    _cleanup_(freep) char *words = manager_window_words(&m);
+    if (words && !m.paused && has_turns(bus))
+        printf("Relays are %s; \"relayallocctl resume --now\" does not wait.\n", words);
+}
+
 /* The connection and the call of a method without arguments; says `done` when it succeeded. */
 static int simple_call(int argc, char *argv[], const CtlOptions *options, const char *method,
-                       const char *done)
+                       const char *done, bool may_wait)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
     char *const *none = NULL;
@@ -35,24 +64,29 @@ static int simple_call(int argc, char *argv[], const CtlOptions *options, const 
         return EXIT_FAILED;
     if (ctl_chatty(options))
         puts(done);
+    if (may_wait)
+        tell_window(options, bus);
     return EXIT_FINE;
 }
 
 int ctl_pause(int argc, char *argv[], const CtlOptions *options)
 {
     return simple_call(argc, argv, options, "Pause",
-                       "Paused: relays in progress are finished, no others are restarted.");
+                       "Paused: relays in progress are finished, no others are restarted.", false);
 }
 
 int ctl_resume(int argc, char *argv[], const CtlOptions *options)
 {
-    return simple_call(argc, argv, options, "Resume", "Resumed: the rollout continues.");
+    return simple_call(argc, argv, options, options->now ? "ResumeNow" : "Resume",
+                       options->now ? "Resumed: the rollout continues, and does not wait for its window."
+                                    : "Resumed: the rollout continues.",
+                       true);
 }
 
 int ctl_abort(int argc, char *argv[], const CtlOptions *options)
 {
     return simple_call(argc, argv, options, "Abort",
-                       "Aborted: relays in progress are finished, the others stay as they are.");
+                       "Aborted: relays in progress are finished, the others stay as they are.", false);
 }
 
 /* ---- verify ---- */
@@ -131,11 +165,12 @@ bool ctl_confirm(const CtlOptions *options, const char *question)
     return ctl_ask(options, question, false);
 }
 
-static int call_revert(sd_bus *bus, char *const *relays, uint32_t *ret)
+static int call_revert(sd_bus *bus, bool now, char *const *relays, uint32_t *ret)
 {
+    const char *method = now ? "RevertNow" : "Revert";
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
 
-    int r = sd_bus_message_new_method_call(bus, &call, NULL, BUS_PATH, BUS_MANAGER_INTERFACE, "Revert");
+    int r = sd_bus_message_new_method_call(bus, &call, NULL, BUS_PATH, BUS_MANAGER_INTERFACE, method);
     if (r >= 0)
         r = sd_bus_message_append_strv(call, (char **)relays);
     if (r < 0) {
@@ -184,11 +219,13 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
     }
     if (options->wait && follow_new(options, bus, &follow) < 0)
         return EXIT_FAILED;
-    int r = call_revert(bus, relays, &count);
+    int r = call_revert(bus, options->now, relays, &count);
     if (r < 0)
         return r == -ENOENT ? EXIT_NO_RELAY : EXIT_FAILED;
     if (ctl_chatty(options))
         printf("%u relay%s to be put back.\n", count, count == 1 ? "" : "s");
+    if (count > 0)
+        tell_window(options, bus);
     return follow ? follow_to_end(follow) : EXIT_FINE;
 }
 
@@ -207,12 +244,13 @@ int ctl_reload(int argc, char *argv[], const CtlOptions *options)
         return EXIT_FAILED;
     if (options->wait && follow_new(options, bus, &follow) < 0)
         return EXIT_FAILED;
-    int r = ctl_bus_call(bus, "Reload", NULL, NULL);
+    int r = ctl_bus_call(bus, options->now ? "ReloadNow" : "Reload", NULL, NULL);
     if (r < 0)
         return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
     if (follow)
         return follow_to_end(follow);
     if (ctl_chatty(options))
         puts("The configuration is in force.");
+    tell_window(options, bus);
     return EXIT_FINE;
 }

@@ -3,6 +3,7 @@
  * as a whole. Whatever goes wrong before that leaves the file as it was. */
 #include "ctl/file.h"
 #include "ctl/lib/draft.h"
+#include "ctl/lib/manager.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -63,14 +64,15 @@ static int edit_draft(const char *path)
 }
 
 /* A valid candidate: shows the plan and asks whether to save it. 1: yes; 0: no; -1: there is no plan, which
- * was said. */
-static int decide(const CtlOptions *options, const Draft *draft)
+ * was said. *ret_window: what its relays wait for, in words; NULL: nothing. */
+static int decide(const CtlOptions *options, const Draft *draft, const Config *config, char **ret_window)
 {
     size_t changes = 0;
 
     int status = file_print_plan(options, draft_candidate(draft), draft_target(draft), &changes);
     if (status != 0)
         return -1;
+    *ret_window = changes > 0 ? config_window_words(config) : NULL;
     return ctl_confirm(options, changes > 0 ? "Save the file and start this?" : "Save the file?");
 }
 
@@ -79,6 +81,7 @@ static int decide(const CtlOptions *options, const Draft *draft)
 typedef struct Round {
     bool save, unchanged;
     const char *question;
+    char *window; /* what the relays will wait for, if it is to be saved, in words; NULL: nothing */
     int status;
 } Round;
 
@@ -100,14 +103,16 @@ static Round edit_once(const CtlOptions *options, Draft *draft)
     file_verdict_print(&verdict);
     if (!verdict.config)
         return (Round){ .status = EXIT_USAGE, .question = "The file is invalid. Edit it again?" };
-    if (decide(options, draft) > 0)
-        return (Round){ .status = EXIT_FINE, .save = true };
+    char *window = NULL;
+    if (decide(options, draft, verdict.config, &window) > 0)
+        return (Round){ .status = EXIT_FINE, .save = true, .window = window };
+    free(window);
     return (Round){ .status = EXIT_FAILED, .question = "Edit it again?" };
 }
 
 /* As visudo: a draft that is not saved is edited again, or kept. With --yes, and where nobody answers, there
  * is one round only. EXIT_FINE with *ret_wanted: the candidate is to be saved. */
-static int edit_until_valid(const CtlOptions *options, Draft *draft, bool *ret_wanted)
+static int edit_until_valid(const CtlOptions *options, Draft *draft, bool *ret_wanted, char **ret_window)
 {
     Round round;
 
@@ -115,6 +120,7 @@ static int edit_until_valid(const CtlOptions *options, Draft *draft, bool *ret_w
         round = edit_once(options, draft);
     while (round.question && !options->yes && isatty(STDIN_FILENO) && ctl_ask(options, round.question, true));
     *ret_wanted = round.save;
+    *ret_window = round.window;
     if (round.unchanged && !options->quiet)
         printf("%s: unchanged.\n", draft_target(draft));
     if (!round.save && !round.unchanged)
@@ -125,6 +131,7 @@ static int edit_until_valid(const CtlOptions *options, Draft *draft, bool *ret_w
 int ctl_edit(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(draft_freep) Draft *draft = NULL;
+    _cleanup_(freep) char *window = NULL;
     CtlOptions plain = *options;
     char *const *none = NULL;
     bool wanted = false;
@@ -139,12 +146,14 @@ int ctl_edit(int argc, char *argv[], const CtlOptions *options)
     plain.json = JSON_OFF; /* this is a conversation */
     if (draft_new(options->config, &draft) < 0)
         return EXIT_FAILED;
-    status = edit_until_valid(&plain, draft, &wanted);
+    status = edit_until_valid(&plain, draft, &wanted, &window);
     if (status != EXIT_FINE || !wanted)
         return status;
     if (draft_save(draft) < 0)
         return EXIT_FAILED;
     if (!options->quiet)
         printf("%s: saved. The daemon reads it by itself while it runs.\n", draft_target(draft));
+    if (!options->quiet && window)
+        printf("Relays are %s; \"relayallocctl reload --now\" does not wait.\n", window);
     return EXIT_FINE;
 }

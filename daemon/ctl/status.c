@@ -62,6 +62,9 @@ static void print_rollout(FILE *f, const CtlOptions *options, const ManagerStatu
     _cleanup_(freep) char *started = status_moment(m->started);
     if (m->started > 0)
         status_field(f, "Started", "%s", started);
+    _cleanup_(freep) char *window = streq(m->rollout, "waiting") ? manager_window_words(m) : NULL;
+    if (window)
+        status_field(f, "Window", "%s (\"relayallocctl resume --now\" does not wait)", window);
     usec_t now = ctl_now();
     char span[FORMAT_SPAN_MAX];
     if (m->ends > now)

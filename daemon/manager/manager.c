@@ -39,6 +39,7 @@ static void tell_ready(Manager *m)
 /* ---- planning ---- */
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata);
+static void plan_soon(Manager *m);
 
 static void update_states(Manager *m)
 {
@@ -108,6 +109,10 @@ void manager_plan(Manager *m)
     else if (!m->run && m->systemd)
         (void)run_start(m);
     update_states(m);
+    if (!m->run && m->systemd && now >= m->not_before && m->outside_window != OUTSIDE_NOBODY) {
+        m->outside_window = OUTSIDE_NOBODY; /* all of it is done; what others wait for is still to come */
+        plan_soon(m);
+    }
 }
 
 static void check_libraries(Manager *m);

@@ -3,6 +3,7 @@
  * from below:
  *
  *   loop.c       the clock and timers
+ *   window.c     the time of day in which a rollout may begin waves
  *   memory.c     holds and saves of what must outlive a crash
  *   setup.c      a configuration and its allocators as they are on this host
  *   config-watch.c  notices that the configuration was saved
@@ -42,6 +43,13 @@ typedef struct Run Run;
 typedef struct RunCounts {
     size_t wave, waves, total, done, failed;
 } RunCounts;
+
+/* Who need not wait for the window, because an operator says so, until nothing of it is left to be done. */
+typedef enum Outside {
+    OUTSIDE_NOBODY,
+    OUTSIDE_REVERTED,
+    OUTSIDE_ALL,
+} Outside;
 
 typedef struct Setup { /* replaced as a whole by a reload */
     Config *config;
@@ -173,7 +181,8 @@ struct Manager {
     RolloutState last_result; /* ROLLOUT_RUNNING: none yet */
     char *last_reason;
     RunCounts last_counts;
-    usec_t run_started;    /* realtime */
+    usec_t run_started; /* realtime */
+    Outside outside_window;
     usec_t not_before;     /* monotonic: no rollout starts earlier */
     int metrics_error;     /* of the last write */
     uint64_t n_preflights; /* started so far */

@@ -12,3 +12,6 @@ int operator_resume(Manager *m);
 int operator_abort(Manager *m);
 /* None named: all. -ENOENT: no such relay. */
 int operator_revert(Manager *m, char *const *relays, size_t *ret_n);
+/* These need not wait for the window until no rollout is left to be done. Behind the request that it belongs
+ * to. -ENOENT: no rollout waits for it at present. */
+int operator_ignore_window(Manager *m, Outside who);

@@ -10,11 +10,11 @@
 #include "manager/relays.h"
 #include "manager/run-item.h"
 #include "manager/setup.h"
+#include "manager/window.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <syslog.h>
-#include <time.h>
 
 #define RELOAD_RETRY_FIRST (USEC_PER_SEC / 2) /* systemd's rate limit counts in seconds */
 #define RELOAD_RETRY_LONGEST (20 * USEC_PER_SEC)
@@ -73,20 +73,6 @@ const char *item_allocator_name(const RunItem *i)
 }
 
 /* ---- time ---- */
-
-static bool window_open(const Manager *m)
-{
-    const Window *w = &m->setup->config->rollout.window;
-    time_t now = (time_t)(loop_realtime() / USEC_PER_SEC);
-    struct tm tm;
-
-    if (!w->set)
-        return true;
-    tzset(); /* localtime_r(3) need not notice that the host's time zone was changed */
-    localtime_r(&now, &tm);
-    unsigned minute = (unsigned)(tm.tm_hour * 60 + tm.tm_min);
-    return window_contains(*w, minute);
-}
 
 static RolloutNow rollout_now(const Run *run)
 {
@@ -488,12 +474,14 @@ static int end_flights(Manager *m)
 }
 
 /* While the rollout is halted or aborted, what an operator reverts continues; while it is paused, nothing
- * does. */
+ * does. And who does not wait for the window to revert a relay does not mean others by it. */
 static bool on_hold(const Relay *relay)
 {
-    const State *s = relay->manager->state;
+    const Manager *m = relay->manager;
+    bool only_reverted =
+        m->state->hold != HOLD_NONE || (m->outside_window == OUTSIDE_REVERTED && !window_opened(m));
 
-    return s->paused || (s->hold != HOLD_NONE && !relay->facts.reverted);
+    return m->state->paused || (only_reverted && !relay->facts.reverted);
 }
 
 int run_start(Manager *m)
@@ -555,8 +543,9 @@ int run_start(Manager *m)
     for (size_t i = 0; i < n; i++)
         run->items[i].wave = waves[i];
     const Event e = { .rollout = run_id(m) };
-    eventlog_write(MESSAGE_ROLLOUT_STARTED, &e, "Rollout %" PRIu64 ": %zu relay%s, %zu at a time.", run_id(m),
-                   n, n == 1 ? "" : "s", policy.parallel);
+    _cleanup_(freep) char *window = window_words(m);
+    eventlog_write(MESSAGE_ROLLOUT_STARTED, &e, "Rollout %" PRIu64 ": %zu relay%s, %zu at a time%s.",
+                   run_id(m), n, n == 1 ? "" : "s", policy.parallel, window);
     run_send(run, (RolloutEvent){ .kind = EVENT_TICK });
     return 0;
 }

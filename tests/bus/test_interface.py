@@ -141,7 +141,7 @@ def test_polkit_is_asked_for_those_who_are_not_root(world, answer):
         # Who runs the daemon may do all that it does, and is not asked.
         let = answer == "yes" or os.geteuid() != 0
         assert call(world, "ListRelays").returncode == call(world, "Plan").returncode == call(world, "Verify").returncode == 0
-        for method in ("Pause", "Resume", "Reload"):
+        for method in ("Pause", "Resume", "Reload", "ReloadNow"):
             done = call(world, method)
             assert done.returncode == (0 if let else 1), done
             assert let or "Access denied" in done.stderr, done
@@ -160,6 +160,6 @@ def test_polkit_is_asked_for_those_who_are_not_root(world, answer):
             questions = [json.loads(line) for line in polkit.stdout]
             polkit.wait(10)
             polkit.stdout.close()
-            assert len(questions) == (5 if os.geteuid() == 0 else 0), questions
+            assert len(questions) == (6 if os.geteuid() == 0 else 0), questions
             assert all(q[0] == "system-bus-name" and q[1].startswith(":") and q[2:] == ["org.relayalloc1.manage", 1]
                        for q in questions), questions

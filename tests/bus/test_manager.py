@@ -1,6 +1,7 @@
 """Reloads of systemd, owners of names, lost buses, and an operator's requests."""
 import os
 import subprocess
+import time
 
 import dbus
 import pytest
@@ -180,6 +181,58 @@ def test_outside_its_window_nothing_begins(world):
     world.write_config(GROUP)
     world.manager("Reload")
     wait_until(lambda: world.states() == {"a": "ok"}, "without a window it goes")
+
+
+def closed_window():
+    """Text of a window that opens in some hours, and those hours."""
+    hour = int(subprocess.run(["date", "+%H"], capture_output=True, text=True, check=True).stdout)
+    return f"{(hour + 6) % 24:02}:00-{(hour + 8) % 24:02}:00"
+
+
+def test_window_that_is_waited_for_is_told(world):
+    window = closed_window()
+    begin(world, "a", rollout=f'settle = 0; window = "{window}";')
+    world.start()
+    world.wait_said(rf"Rollout 1: 1 relay, 1 at a time; waiting for the window {window}, which opens in 5h")
+    assert world.property("Window") == window
+    assert 5 * 3600e6 < world.property("WindowOpens") - time.time() * 1e6 <= 6 * 3600e6
+    world.write_config(GROUP)
+    world.manager("Reload")
+    wait_until(lambda: world.states() == {"a": "ok"}, "without a window it goes")
+    assert world.property("Window") == "" and world.property("WindowOpens") == 0
+
+
+@pytest.mark.parametrize("method", ["ResumeNow", "ReloadNow"])
+def test_window_is_not_waited_for_when_an_operator_says_so(world, method):
+    begin(world, "a", "b", rollout=f'settle = 0; canary = 0; window = "{closed_window()}";')
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.property("Rollout") == "waiting", "waiting")
+    if method == "ResumeNow":
+        with pytest.raises(dbus.DBusException, match="NoRollout"):
+            world.manager("Resume")
+    world.manager(method)
+    wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "both to go")
+    world.do("restart-by-hand", unit="tor@b.service", environment=[])  # another day: what comes later waits again
+    wait_until(lambda: world.property("Rollout") == "waiting", "what comes later to wait again")
+    assert world.states() == {"a": "ok", "b": "pending"} and restarts(world, "b") == (1, 0)
+
+
+def test_revert_that_does_not_wait_means_nobody_else(world):
+    """Others that wait for the window go on waiting."""
+    begin(world, "a", "b", "c")
+    world.start()
+    wait_until(lambda: world.states() == {"a": "ok", "b": "ok", "c": "ok"}, "all to be moved")
+    world.write_config('{ name = "A"; allocator = "glibc"; relays = [ "*" ]; }',
+                       f'settle = 0; canary = 0; window = "{closed_window()}";')
+    world.manager("Reload")
+    wait_until(lambda: world.property("Rollout") == "waiting", "waiting")
+    assert world.manager("RevertNow", ["b"]) == 1
+    wait_until(lambda: world.dropin("b") is None and world.states()["b"] == "reverted", "b to be put back")
+    wait_until(lambda: world.property("Rollout") == "waiting", "the others to wait again")
+    assert world.states() == {"a": "pending", "b": "reverted", "c": "pending"}
+    assert restarts(world, "a") == restarts(world, "c") == (1, 0)
+    with pytest.raises(dbus.DBusException, match="NoSuchRelay"):
+        world.manager("RevertNow", ["nobody"])
 
 
 def test_a_file_where_the_folder_should_be(world):

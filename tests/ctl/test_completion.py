@@ -46,7 +46,7 @@ def test_verbs(complete):
 
 
 def test_options(complete):
-    assert complete("--no") == ["--no-pager", "--no-legend"]
+    assert complete("--no") == ["--no-pager", "--no-legend", "--now"]
     assert complete("history", "--li") == ["--lines="]
     assert complete("list", "--li") == []
     assert complete("events", "--fo") == ["--follow"]

@@ -418,6 +418,16 @@ def test_edit_shows_the_plan_and_saves(no_bus, conf, editor):
     assert after.st_ino != before.st_ino and leftovers(conf) == []
 
 
+def test_edit_names_the_window(no_bus, conf, editor):
+    hour = time.localtime().tm_hour
+    window = f"{(hour + 6) % 24:02}:00-{(hour + 8) % 24:02}:00"
+    done = no_bus("edit", f"--config={conf}", stdin="y\n",
+                  **editor(CHANGE + f"; echo 'rollout = {{ window = \"{window}\"; }};' >>\"$1\""))
+    assert done.status == 0, done
+    assert re.search(rf'Relays are waiting for the window {window}, which opens in 5h( \d+min)?; "relayallocctl reload --now" '
+                     "does not wait.", done.out)
+
+
 @pytest.mark.parametrize("answer", ["n\n", "", "\n", "maybe\n"])
 def test_edit_asks(no_bus, conf, editor, answer):
     done = no_bus("edit", f"--config={conf}", stdin=answer, **editor(CHANGE))

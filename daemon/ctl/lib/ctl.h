@@ -26,7 +26,7 @@ typedef enum JsonMode {
 
 typedef struct CtlOptions {
     JsonMode json;
-    bool no_pager, no_legend, quiet, yes, wait;
+    bool no_pager, no_legend, quiet, yes, wait, now;
     bool color;          /* decided once: a terminal, NO_COLOR, SYSTEMD_COLORS */
     const char *columns; /* -o, or NULL */
     const char *host;    /* -H, or NULL */

@@ -94,8 +94,12 @@ static char *describe(const ManagerStatus *m, const char *left)
 {
     bool runs = streq(m->rollout, "running");
 
-    return xasprintf("wave %u of %u, %u of %u relays moved, %u failed%s%s%s%s%s", m->wave, m->waves, m->done,
-                     m->total, m->failed, left, runs ? "" : "; ", runs ? "" : m->rollout,
+    _cleanup_(freep) char *window = streq(m->rollout, "waiting") && !isempty(m->window)
+                                        ? xasprintf(" for the window %s", m->window)
+                                        : xstrdup("");
+
+    return xasprintf("wave %u of %u, %u of %u relays moved, %u failed%s%s%s%s%s%s", m->wave, m->waves,
+                     m->done, m->total, m->failed, left, runs ? "" : "; ", runs ? "" : m->rollout, window,
                      isempty(m->reason) ? "" : ": ", isempty(m->reason) ? "" : m->reason);
 }
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <time.h>
 
 typedef struct Property {
     const char *name;
@@ -47,6 +48,8 @@ static const Property manager_properties[] = {
     MANAGER("RolloutFailed", 'u', failed, "rollout.failed"),
     MANAGER("RolloutStarted", 'T', started, "rollout.started"),
     MANAGER("RolloutEnds", 'T', ends, "rollout.ends"),
+    MANAGER("Window", 's', window, "rollout.window"),
+    MANAGER("WindowOpens", 'T', window_opens, "rollout.window_opens"),
 };
 
 #define RELAY(name, type, field, key)                                                                        \
@@ -207,6 +210,37 @@ int relay_status_get(sd_bus *bus, const char *path, Say say, RelayStatus *ret)
     *ret = facts;
     facts = (RelayStatus){ 0 };
     return 0;
+}
+
+static char *window_words(const char *window, usec_t left)
+{
+    char span[FORMAT_SPAN_MAX];
+
+    return xasprintf("waiting for the window %s, which opens in %s", window, format_span(span, left));
+}
+
+char *manager_window_words(const ManagerStatus *facts)
+{
+    usec_t now = ctl_now();
+
+    if (isempty(facts->window) || facts->window_opens <= now)
+        return NULL;
+    return window_words(facts->window, facts->window_opens - now);
+}
+
+char *config_window_words(const Config *config)
+{
+    const Window w = config->rollout.window;
+    time_t now = time(NULL);
+    char text[WINDOW_TEXT_MAX];
+    struct tm tm;
+
+    localtime_r(&now, &tm);
+    unsigned minutes = window_opens_in(w, (unsigned)(tm.tm_hour * 60 + tm.tm_min));
+    if (minutes == 0)
+        return NULL;
+    return window_words(window_to_string(text, w),
+                        minutes * USEC_PER_MINUTE - (unsigned)tm.tm_sec * USEC_PER_SEC);
 }
 
 /* ---- JSON ---- */

@@ -19,6 +19,8 @@ typedef struct ManagerStatus {
     uint64_t id;  /* 0: there was none yet */
     uint32_t wave, waves, total, done, failed;
     uint64_t started, ends; /* µs realtime; 0 */
+    char *window;           /* "02:00-06:00"; "": none */
+    uint64_t window_opens;  /* µs realtime; 0: it is open */
 } ManagerStatus;
 void manager_status_clear(ManagerStatus *facts);
 
@@ -35,6 +37,11 @@ void relay_status_clear(RelayStatus *facts);
 /* 0; -ENXIO: the daemon is not running; other errno. Messages as `say` has it. */
 int manager_status_get(sd_bus *bus, Say say, ManagerStatus *ret);
 int relay_status_get(sd_bus *bus, const char *path, Say say, RelayStatus *ret);
+
+/* "waiting for the window 02:00-06:00, which opens in 14h 49min"; owned by the caller. NULL: it is open. */
+char *manager_window_words(const ManagerStatus *facts);
+/* The same of a file that may come into force. */
+char *config_window_words(const Config *config);
 
 /* Objects owned by the caller. */
 struct json_object *manager_status_json(const ManagerStatus *facts);

@@ -720,7 +720,23 @@ static void test_window(void **state)
 
         assert_int_equal(window_parse(cases[i].window, &window), 0);
         assert_int_equal(window_contains(window, cases[i].minute), cases[i].open);
+        assert_true((window_opens_in(window, cases[i].minute) == 0) == cases[i].open);
+        char text[WINDOW_TEXT_MAX];
+        assert_string_equal(window_to_string(text, window), cases[i].window);
     }
+}
+
+static void test_window_opens(void **state)
+{
+    const Window day = { .set = true, .from = 120, .to = 360 },
+                 night = { .set = true, .from = 1380, .to = 300 };
+
+    (void)state;
+    assert_int_equal(window_opens_in(day, 119), 1);
+    assert_int_equal(window_opens_in(day, 360), 24 * 60 - 240);
+    assert_int_equal(window_opens_in(day, 671), 14 * 60 + 49);
+    assert_int_equal(window_opens_in(night, 300), 1080);
+    assert_int_equal(window_opens_in(night, 1379), 1);
 }
 
 int main(void)
@@ -743,6 +759,7 @@ int main(void)
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_amount),
         cmocka_unit_test(test_window),
+        cmocka_unit_test(test_window_opens),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }
