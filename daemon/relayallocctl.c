@@ -282,6 +282,8 @@ int main(int argc, char *argv[])
         ctl_error("--host and --machine cannot be combined");
         return EXIT_USAGE;
     }
+    if (ctl_not_into(options.config) != 0)
+        return EXIT_USAGE;
     if (n == 0)
         return ctl_list(1, list, &options);
     for (size_t i = 0; i < ELEMENTSOF(verbs); i++)

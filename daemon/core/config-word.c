@@ -94,7 +94,20 @@ static const char *skip_bracket(const char *p)
     return *p ? p + 1 : NULL;
 }
 
-/* What stands in no relay's name (systemd would escape it), but in what is taken for one by mistake. */
+/* strpbrk(3) without the characters that a backslash takes their meaning from. */
+static bool has_unescaped(const char *s, const char *characters)
+{
+    for (; *s; s++) {
+        if (*s == '\\' && s[1])
+            s++;
+        else if (strchr(characters, *s))
+            return true;
+    }
+    return false;
+}
+
+/* What stands in no relay's name (systemd would escape it), but in what is taken for one by mistake. Who
+ * means it writes a backslash before it. */
 static const char *foreign_problem(const char *s)
 {
     static const char regular[] = "is a regular expression; write a shell pattern such as \"relay[0-9]*\"";
@@ -118,7 +131,7 @@ static const char *foreign_problem(const char *s)
     if (*s == '^')
         return regular;
     for (size_t i = 0; i < ELEMENTSOF(foreign); i++)
-        if (strpbrk(s, foreign[i].characters))
+        if (has_unescaped(s, foreign[i].characters))
             return foreign[i].problem;
     return NULL;
 }

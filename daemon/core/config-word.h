@@ -23,6 +23,10 @@ const char *word_library_problem(const char *s);
  * the relay is refused. */
 const char *word_variable_problem(const char *s);
 
+/* Characters that have a meaning in a pattern, or that word_pattern_problem() takes for a mistake: in the
+ * name of a relay a backslash goes before them. */
+#define WORD_PATTERN_SPECIAL "*?[]\\{},; |()$+/'\"!^"
+
 /* A name or glob(7) pattern. fnmatch(3) reads a bracket that is never closed as a plain character, which is
  * never intended. */
 const char *word_pattern_problem(const char *s);

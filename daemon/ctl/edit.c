@@ -2,6 +2,8 @@
 /* The verb edit: an editor on a private copy, then check, plan and a question, and only then the file itself,
  * as a whole. Whatever goes wrong before that leaves the file as it was. */
 #include "ctl/file.h"
+
+#include "core/config-text.h"
 #include "ctl/lib/draft.h"
 #include "ctl/lib/manager.h"
 
@@ -85,15 +87,12 @@ typedef struct Round {
     int status;
 } Round;
 
-/* Editor, check, plan and question. */
-static Round edit_once(const CtlOptions *options, Draft *draft)
+/* Check, plan and question. */
+static Round offer(const CtlOptions *options, Draft *draft)
 {
     _cleanup_(file_verdict_clear) FileVerdict verdict = { 0 };
-    int r = edit_draft(draft_path(draft));
+    int r = draft_take(draft);
 
-    if (r < 0)
-        return (Round){ .status = EXIT_FAILED, .question = r == -ENOENT ? NULL : "Edit it again?" };
-    r = draft_take(draft);
     if (r < 0)
         return (Round){ .status = EXIT_FAILED, .question = "Edit it again?" };
     if (r == 0)
@@ -110,31 +109,65 @@ static Round edit_once(const CtlOptions *options, Draft *draft)
     return (Round){ .status = EXIT_FAILED, .question = "Edit it again?" };
 }
 
+static Round edit_once(const CtlOptions *options, Draft *draft)
+{
+    int r = edit_draft(draft_path(draft));
+
+    if (r < 0)
+        return (Round){ .status = EXIT_FAILED, .question = r == -ENOENT ? NULL : "Edit it again?" };
+    return offer(options, draft);
+}
+
 /* As visudo: a draft that is not saved is edited again, or kept. With --yes, and where nobody answers, there
- * is one round only. EXIT_FINE with *ret_wanted: the candidate is to be saved. */
-static int edit_until_valid(const CtlOptions *options, Draft *draft, bool *ret_wanted, char **ret_window)
+ * is one round only. */
+static Round edit_until_valid(const CtlOptions *options, Draft *draft)
 {
     Round round;
 
     do
         round = edit_once(options, draft);
     while (round.question && !options->yes && isatty(STDIN_FILENO) && ctl_ask(options, round.question, true));
-    *ret_wanted = round.save;
-    *ret_window = round.window;
+    return round;
+}
+
+static int conclude(const CtlOptions *options, Draft *draft, Round round)
+{
+    _cleanup_(freep) char *window = round.window;
+
     if (round.unchanged && !options->quiet)
         printf("%s: unchanged.\n", draft_target(draft));
     if (!round.save && !round.unchanged)
         draft_keep(draft);
-    return round.status;
+    if (!round.save)
+        return round.status;
+    if (draft_save(draft) < 0)
+        return EXIT_FAILED;
+    if (!options->quiet)
+        printf("%s: saved. The daemon reads it by itself while it runs.\n", draft_target(draft));
+    if (!options->quiet && window)
+        printf("Relays are %s; \"relayallocctl reload --now\" does not wait.\n", window);
+    return EXIT_FINE;
+}
+
+int file_save_groups(const CtlOptions *options, const char *groups)
+{
+    _cleanup_(draft_freep) Draft *draft = NULL;
+    CtlOptions plain = *options;
+
+    plain.json = JSON_OFF; /* this is a conversation */
+    if (draft_new(options->config, &draft) < 0)
+        return EXIT_FAILED;
+    _cleanup_(freep) char *text = config_text_with_groups(draft_original(draft), groups);
+    if (draft_write(draft, text) < 0)
+        return EXIT_FAILED;
+    return conclude(&plain, draft, offer(&plain, draft));
 }
 
 int ctl_edit(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(draft_freep) Draft *draft = NULL;
-    _cleanup_(freep) char *window = NULL;
     CtlOptions plain = *options;
     char *const *none = NULL;
-    bool wanted = false;
 
     int status = ctl_operands(argc, argv, 0, &none);
     if (status != 0)
@@ -146,14 +179,5 @@ int ctl_edit(int argc, char *argv[], const CtlOptions *options)
     plain.json = JSON_OFF; /* this is a conversation */
     if (draft_new(options->config, &draft) < 0)
         return EXIT_FAILED;
-    status = edit_until_valid(&plain, draft, &wanted, &window);
-    if (status != EXIT_FINE || !wanted)
-        return status;
-    if (draft_save(draft) < 0)
-        return EXIT_FAILED;
-    if (!options->quiet)
-        printf("%s: saved. The daemon reads it by itself while it runs.\n", draft_target(draft));
-    if (!options->quiet && window)
-        printf("Relays are %s; \"relayallocctl reload --now\" does not wait.\n", window);
-    return EXIT_FINE;
+    return conclude(&plain, draft, edit_until_valid(&plain, draft));
 }

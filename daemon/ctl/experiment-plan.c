@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* relayallocctl experiment plan: groups for the configuration, drawn at random and alike in memory and age.
  */
+#include "core/config-word.h"
 #include "core/config.h"
 #include "ctl/experiment.h"
+#include "ctl/file.h"
 #include "io/config-file.h"
 #include "report/balance.h"
 
@@ -21,6 +23,7 @@ typedef struct ExperimentPlan {
     size_t n_groups, groups_capacity;
     uint64_t size, seed;
     bool seed_given;
+    bool write; /* into the configuration */
     /* the relays that may take part */
     BalanceRelay *relays;
     size_t *numbers; /* in the Series */
@@ -82,6 +85,7 @@ enum {
     OPTION_GROUPS = SOURCE_OPTION_END,
     OPTION_SIZE,
     OPTION_SEED,
+    OPTION_WRITE,
 };
 
 static int take_option(int c, const char *value, void *userdata)
@@ -102,6 +106,9 @@ static int take_option(int c, const char *value, void *userdata)
             return 0;
         ctl_error("--seed=%s: not a whole number", value);
         return EXIT_USAGE;
+    case OPTION_WRITE:
+        plan->write = true;
+        return 0;
     default:
         return EXIT_USAGE;
     }
@@ -113,6 +120,7 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Exp
                                                   { "groups", required_argument, NULL, OPTION_GROUPS },
                                                   { "size", required_argument, NULL, OPTION_SIZE },
                                                   { "seed", required_argument, NULL, OPTION_SEED },
+                                                  { "write", no_argument, NULL, OPTION_WRITE },
                                                   { 0 } };
 
     int r = ctl_source_arguments(argc, argv, options, long_options, take_option, plan, &plan->source, NULL);
@@ -200,11 +208,11 @@ static void gather(ExperimentPlan *plan, const Series *series)
 /* A name as a pattern that matches nothing else, in a string of libconfig. */
 static void put_relay(FILE *f, const char *name)
 {
-    bool pattern = name[strcspn(name, "*?[\\")] != '\0';
+    bool pattern = name[strcspn(name, WORD_PATTERN_SPECIAL)] != '\0';
 
     fputc('"', f);
     for (const char *p = name; *p; p++) {
-        if (pattern && strchr("*?[]\\", *p))
+        if (pattern && strchr(WORD_PATTERN_SPECIAL, *p))
             fputs("\\\\", f);
         if (*p == '"' || *p == '\\')
             fputc('\\', f);
@@ -322,8 +330,10 @@ int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options)
                   plan.n_groups, plan.size > 0 ? plan.size : 1, plan.n);
         return EXIT_FAILED;
     }
-    if (options->json != JSON_OFF)
+    if (options->json != JSON_OFF && !plan.write)
         return ctl_print_json(options, plan_json(&plan, &series)) < 0 ? EXIT_FAILED : EXIT_FINE;
     _cleanup_(freep) char *text = plan_text(&plan, &series);
+    if (plan.write)
+        return file_save_groups(options, text);
     return ctl_print(options, text) < 0 ? EXIT_FAILED : EXIT_FINE;
 }

@@ -151,6 +151,8 @@ int ctl_check(int argc, char *argv[], const CtlOptions *options)
     if (!local_only(options, "check"))
         return EXIT_USAGE;
     const char *file = operands[0] ? operands[0] : options->config;
+    if (ctl_not_into(file) != 0)
+        return EXIT_USAGE;
     file_judge(file, file, !file_is_installed(options, file), &verdict);
     if (options->json != JSON_OFF) {
         struct json_object *array = json_object_new_array();
@@ -416,7 +418,7 @@ int ctl_plan(int argc, char *argv[], const CtlOptions *options)
     if (status != 0)
         return status;
     if (operands[0]) {
-        if (!local_only(options, "plan FILE"))
+        if (!local_only(options, "plan FILE") || ctl_not_into(operands[0]) != 0)
             return EXIT_USAGE;
         status = judge_before_plan(options, operands[0]);
         return status == EXIT_FINE ? file_print_plan(options, operands[0], options->config, &changes)

@@ -25,3 +25,7 @@ void file_verdict_print(const FileVerdict *verdict);
 /* Prints what `file` would change once it is at `as`. *ret_changes: on how many relays. 0, or an ExitStatus
  * after a message. */
 int file_print_plan(const CtlOptions *options, const char *file, const char *as, size_t *ret_changes);
+
+/* Puts these groups (as config_text_with_groups() takes them) in the place of those of the configuration, as
+ * edit saves a file: shows the plan, asks, keeps the draft if it is not saved. An ExitStatus. */
+int file_save_groups(const CtlOptions *options, const char *groups);

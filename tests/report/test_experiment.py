@@ -1,9 +1,10 @@
 """experiment plan, experiment and recommend."""
 
 import re
+import subprocess
 
 import pytest
-from conftest import BUILD, DAY, HOUR, KIB, RELAY_FAILED, START, Fleet, Relay
+from conftest import BUILD, CTL, DAY, HOUR, KIB, RELAY_FAILED, START, Fleet, Relay
 
 import random
 
@@ -14,8 +15,9 @@ def mixed_fleet(n=43, days=3):
                         started=START - generator.randrange(40) * DAY) for i in range(n)], days, step=HOUR)
 
 
-def plan(ctl, path, *more):
-    return ctl("experiment", "plan", f"--file={path}", "--groups=A:jemalloc,B:mimalloc,C:tcmalloc,Z:glibc", "--size=10", *more)
+def plan(ctl, path, *more, **environment):
+    return ctl("experiment", "plan", f"--file={path}", "--groups=A:jemalloc,B:mimalloc,C:tcmalloc,Z:glibc", "--size=10", *more,
+               **environment)
 
 
 def test_plan(ctl, table, tmp_path):
@@ -39,7 +41,7 @@ def test_plan(ctl, table, tmp_path):
 def test_plan_is_a_configuration(ctl, table, tmp_path):
     """What is printed is what the daemon takes."""
     relays = [Relay(name, None, "glibc", 1000 + i) for i, name in
-              enumerate(["plain", "1.2.3.4_9000", "back\\slash", "st*r", "que?tion", "br[a]cket", 'quo"te', "dash-dash"])]
+              enumerate(["plain", "1.2.3.4_9000", "back\\slash", "st*r", "que?tion", "br[a]cket", 'quo"te', "bl ank"])]
     done = ctl("experiment", "plan", f"--file={table(Fleet(relays, 1, step=HOUR).csv().replace('quo' + chr(34) + 'te', chr(34) + 'quo' + chr(34) * 2 + 'te' + chr(34)))}",
                "--groups=A:jemalloc,Z:glibc", "--size=4", "--seed=1")
     assert done.status == 0, done
@@ -94,6 +96,34 @@ def test_plan_of_a_journal(ctl, journal):
 def test_plan_wrong_usage(ctl, table, arguments, status, words):
     done = ctl("experiment", "plan", f"--file={table(mixed_fleet().csv())}", *arguments)
     assert done.status == status and words in done.err and done.out == "", done
+
+
+def test_plan_is_written_into_the_configuration(ctl, table, tmp_path):
+    """With all that stands in it besides, after the plan and a question; as edit does it."""
+    path, conf = table(mixed_fleet().csv()), tmp_path / "relayalloc.conf"
+    before = '# mine\nrollout = { parallel = 4; };\ngroups = ( );\nsample = { interval = 30; };\n'
+    conf.write_text(before)
+    environment = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus", "TMPDIR": str(tmp_path)}
+    done = plan(ctl, path, "--seed=9", "--write", f"--config={conf}", **environment)
+    assert done.status == 1 and "[y/N]" in done.err and conf.read_text() == before, done
+    (draft,) = tmp_path.glob("relayallocctl-*/relayalloc.conf")
+    assert f"your draft is kept in {draft}" in done.err
+    done = plan(ctl, path, "--seed=9", "--write", f"--config={conf}", "--yes", **environment)
+    assert done.status == 0 and f"{conf}: saved" in done.out, done
+    text = conf.read_text()
+    assert text == draft.read_text() == before.replace("groups = ( );\n", plan(ctl, path, "--seed=9").out)
+    assert ctl("check", conf, **environment).status == 0
+
+
+def test_output_into_the_file_that_is_read_is_refused(ctl, table, tmp_path):
+    """The shell has emptied it: what is read of it then is not what it said."""
+    path, conf = table(mixed_fleet().csv()), tmp_path / "relayalloc.conf"
+    for arguments in (["experiment", "plan", f"--file={path}", "--groups=A:jemalloc", f"--config={conf}"], ["check", conf], ["plan", conf],
+                      ["report", f"--file={conf}"], ["list", f"--config={conf}"]):
+        conf.write_text("groups = ( );\n")
+        done = subprocess.run(["/bin/sh", "-c", f'exec "$@" >{conf}', "sh", CTL, *map(str, arguments)], capture_output=True,
+                              text=True, env=ctl.environment, timeout=60)
+        assert done.returncode == 2 and f"the output goes to {conf}, which is to be read" in done.stderr, (arguments, done)
 
 
 def started(levels_before, size=4, days=5):

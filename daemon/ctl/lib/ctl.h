@@ -125,6 +125,10 @@ usec_t ctl_now(void); /* realtime */
 
 /* ---- messages and the bus ---- */
 
+/* Is standard output that file ("> FILE")? The shell has emptied it before we could read it. EXIT_USAGE after
+ * a message; 0: it is not. */
+int ctl_not_into(const char *path);
+
 /* The operands of a verb that has no options of its own: argv without the verb. 0; EXIT_USAGE after a
  * message: an option that nobody knows, or more than `most` operands. */
 int ctl_operands(int argc, char *argv[], size_t most, char *const **ret);

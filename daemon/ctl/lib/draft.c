@@ -182,6 +182,21 @@ const char *draft_candidate(const Draft *draft)
     return draft->candidate;
 }
 
+const char *draft_original(const Draft *draft)
+{
+    return draft->original;
+}
+
+int draft_write(Draft *draft, const char *text)
+{
+    int fd = open(draft->copy, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+    int r = fd < 0 ? -errno : write_text(fd, text);
+
+    if (r < 0)
+        ctl_error("cannot write %s: %s", draft->copy, strerror(-r));
+    return r;
+}
+
 static int write_candidate(Draft *draft, const char *text)
 {
     const char *slash = strrchr(draft->real, '/');

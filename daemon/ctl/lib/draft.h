@@ -19,6 +19,10 @@ const char *draft_path(const Draft *draft);      /* of the copy */
 const char *draft_target(const Draft *draft);    /* of the file, as it was given */
 const char *draft_candidate(const Draft *draft); /* after draft_take() */
 
+const char *draft_original(const Draft *draft); /* the text of the file when it was copied */
+/* Writes this text into the copy, as an editor would. 0; negative errno after a message. */
+int draft_write(Draft *draft, const char *text);
+
 /* Makes the candidate of the copy. 1; 0: the copy is as it was, there is no candidate; negative errno after a
  * message. */
 int draft_take(Draft *draft);

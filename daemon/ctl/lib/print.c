@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -49,6 +50,20 @@ int ctl_bad_option(int c, char *argv[])
 {
     ctl_error(c == ':' ? "%s: option \"%s\" needs an argument" : "%s: unknown option \"%s\"", argv[0],
               argv[optind > 1 ? optind - 1 : 1]);
+    return EXIT_USAGE;
+}
+
+int ctl_not_into(const char *path)
+{
+    struct stat out, file;
+
+    if (fstat(STDOUT_FILENO, &out) < 0 || !S_ISREG(out.st_mode) || stat(path, &file) < 0 ||
+        out.st_dev != file.st_dev || out.st_ino != file.st_ino)
+        return 0;
+    ctl_error(
+        "the output goes to %s, which is to be read here, and the shell has emptied it; write to another "
+        "file and move that into its place",
+        path);
     return EXIT_USAGE;
 }
 

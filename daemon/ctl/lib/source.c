@@ -146,6 +146,8 @@ int ctl_source_check(CtlSource *source)
             return EXIT_USAGE;
         }
     }
+    if (source->file && ctl_not_into(source->file) != 0)
+        return EXIT_USAGE;
     if (source->file && (source->journal.directory || source->journal.merge)) {
         ctl_error("--file and --%s cannot be combined", source->journal.directory ? "directory" : "merge");
         return EXIT_USAGE;

@@ -148,8 +148,9 @@ static void test_pattern(void **state)
         { "'relay1'", NULL },
         { "$FC06B52C9F6F114921EF0D82009A180BDE662022", NULL },
         { "relay1;", NULL },
-        /* A relay that is really called so goes by its unit. */
+        /* A relay that is really called so: by its unit, or with backslashes. */
         { "tor@a\\x2cb.service", "tor@ax2cb.service" },
+        { "a\\,b\\ c", "a,b c" },
     };
     for (size_t i = 0; i < ELEMENTSOF(patterns); i++) {
         const char *problem = word_pattern_problem(patterns[i].pattern);
