@@ -398,7 +398,7 @@ static VerdictFacts verdict_facts(const HostFacts *h, const RelayFacts *r, const
         .library = resolved->path ? resolved->path : a->library,
         .preload = preload,
         .kept = r->kept,
-        .realpath = resolved->realpath,
+        .realpath = resolved->gone ? NULL : resolved->realpath,
         .refusal = resolved->unsafe ? resolved->refusal : NULL,
         .untested = resolved->untested ? resolved->refusal : NULL,
         .environment = a->environment,

@@ -19,6 +19,7 @@
 /* An allocator of the configuration as it is on this host (io/allocators). */
 typedef struct AllocatorFacts {
     char *path;     /* to preload; NULL: none, or the library was refused before it was found */
+    bool gone;      /* it was there, and is not any more: seen before the next reload */
     char *realpath; /* with all links resolved, as /proc/PID/maps shows it; NULL likewise */
     char *build;    /* identity of this build, to remember failures by; never NULL */
     char *version;  /* "" unknown; never NULL */

@@ -108,6 +108,16 @@ static bool read_after_own(const SettingFile *file, const SettingFile *own)
     return slash && strstr(file->path, ".d/") && strcmp(slash + 1, DROPIN_NAME) > 0;
 }
 
+const SettingFile *settings_gone_file(const VerdictFacts *f)
+{
+    const SettingFile *own = settings_own_file(f);
+
+    for (size_t i = 0; own && i < f->n_files; i++)
+        if (f->files[i].gone && read_after_own(&f->files[i], own))
+            return &f->files[i];
+    return NULL;
+}
+
 Override settings_find_override(const VerdictFacts *f, const char *name)
 {
     const char *assigned = settings_assigned(f, name);

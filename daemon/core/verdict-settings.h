@@ -13,6 +13,9 @@ const char *settings_assigned(const VerdictFacts *f, const char *name);
 /* Our drop-in among the files, or NULL. */
 const SettingFile *settings_own_file(const VerdictFacts *f);
 
+/* A drop-in of others that systemd has loaded behind ours, and that was deleted since; NULL: none. */
+const SettingFile *settings_gone_file(const VerdictFacts *f);
+
 /* What the file sets, a strv of NAME=VALUE owned by the caller; NULL: nothing, or no such file or text. */
 char **settings_of_file(const SettingFile *file);
 

@@ -120,7 +120,13 @@ static Verdict not_restarted(const VerdictFacts *f, const char *name, const char
         return because(CAUSE_NOT_RESTARTED, "%s: its drop-in is not written yet", what);
     if (own && own->text && !says_what_is_assigned(f, environment))
         return because(CAUSE_NOT_RESTARTED, "%s: its drop-in is from an earlier assignment", what);
-    if (!verdict_same_value(name, strv_env_get(f->unit_environment, name), settings_assigned(f, name)))
+    const SettingFile *gone = settings_gone_file(f);
+    const bool loaded =
+        verdict_same_value(name, strv_env_get(f->unit_environment, name), settings_assigned(f, name));
+    if (!loaded && gone)
+        return because(CAUSE_NOT_RESTARTED, "%s: %s is deleted, but systemd has not reloaded since", what,
+                       gone->path);
+    if (!loaded)
         return because(CAUSE_NOT_RESTARTED, "%s: systemd has not loaded the drop-in yet", what);
     if (f->started_since)
         return because(

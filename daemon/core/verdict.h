@@ -33,8 +33,9 @@ typedef enum SecureMode {
 
 typedef struct SettingFile {
     const char *path;
-    const char *text;      /* NULL: it is there and could not be read; one that is not there is left out */
+    const char *text;      /* NULL: it is there and could not be read */
     bool environment_file; /* an EnvironmentFile=, else a drop-in or unit file */
+    bool gone;             /* systemd has read it, and it is not there any more (text is empty) */
 } SettingFile;
 
 typedef struct VerdictFacts {

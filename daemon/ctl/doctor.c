@@ -279,11 +279,13 @@ static void look_at_files(Doctor *d, const DoctorRelay *relay, const HostFiles *
     _cleanup_(strv_freep) char **environment_files = host_environment_files(files, relay->facts.unit);
 
     for (size_t i = 0; i < files->n; i++)
-        look_at_file(d, relay, &(SettingFile){ files->items[i].path, files->items[i].text, false }, own);
+        look_at_file(d, relay, &(SettingFile){ .path = files->items[i].path, .text = files->items[i].text },
+                     own);
     STRV_FOREACH (path, environment_files) {
         _cleanup_(freep) char *text = host_read(d->root, *path);
         if (text)
-            look_at_file(d, relay, &(SettingFile){ *path, text, true }, own);
+            look_at_file(d, relay, &(SettingFile){ .path = *path, .text = text, .environment_file = true },
+                         own);
     }
 }
 

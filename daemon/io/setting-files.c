@@ -5,13 +5,17 @@
 
 #include <errno.h>
 
-/* NULL: there, but not readable. A file that does not exist sets nothing. */
-static char *read_file(const char *path)
+/* A file that does not exist sets nothing. */
+static SettingFile read_file(const char *path, bool environment_file)
 {
     char *text = NULL;
     int r = text_file_read(path, &text);
+    const bool gone = r == -ENOENT;
 
-    return r == -ENOENT ? xstrdup("") : text;
+    return (SettingFile){ .path = path,
+                          .text = gone ? xstrdup("") : text,
+                          .environment_file = environment_file,
+                          .gone = gone && !environment_file };
 }
 
 void setting_files_clear(SettingFiles *s)
@@ -24,8 +28,7 @@ void setting_files_clear(SettingFiles *s)
 
 static void add(SettingFiles *s, const char *path, bool environment_file)
 {
-    s->files[s->n++] =
-        (SettingFile){ .path = path, .text = read_file(path), .environment_file = environment_file };
+    s->files[s->n++] = read_file(path, environment_file);
 }
 
 void setting_files_read(const UnitInfo *info, SettingFiles *ret)

@@ -264,6 +264,7 @@ static void look_at_files(Manager *m)
 {
     config_watch_look(m->config_watch);
     check_libraries(m);
+    setup_look(m->setup);
     if (relays_forget_config_faults(m, false)) {
         m->not_before = 0;
         plan_soon(m);

@@ -62,7 +62,12 @@ const Group *relay_target(const Relay *relay)
 
 void relay_read_dropin(Relay *relay)
 {
+    _cleanup_(freep) char *before = xstrdup(relay->facts.present);
+
     dropin_store_look(relay->manager->dropins, &relay->facts);
+    /* What was said of it before speaks of another file. */
+    if (relay->facts.info && !streq_null(before, relay->facts.present))
+        relay_prove(relay);
 }
 
 Event relay_event(const Relay *relay)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 Setup *setup_free(Setup *s)
 {
@@ -27,6 +28,15 @@ Setup *setup_free(Setup *s)
 const Group *setup_group(const Setup *s, size_t group)
 {
     return group == GROUP_NONE ? NULL : &s->config->groups[group];
+}
+
+void setup_look(Setup *setup)
+{
+    for (size_t i = 0; i < setup->config->n_allocators; i++) {
+        AllocatorFacts *a = &setup->allocators[i];
+
+        a->gone = a->path && access(a->path, F_OK) < 0;
+    }
 }
 
 char *setup_changed(const Setup *s)

@@ -14,7 +14,9 @@ DEFINE_CLEANUP(Setup, setup_free)
 char *setup_changed(const Setup *setup);
 /* Could an allocator in use not be tested, because the host was short of something; and can one be now? */
 bool setup_untested(const Setup *setup);
-bool setup_can_be_tested(const Manager *m);                 /* with m->setup; blocks as a load does */
+bool setup_can_be_tested(const Manager *m); /* with m->setup; blocks as a load does */
+/* Is the library of each allocator there now? A rollout in progress keeps its setup until it has ended. */
+void setup_look(Setup *setup);
 const Group *setup_group(const Setup *setup, size_t group); /* NULL: GROUP_NONE */
 
 /* The facts that all relays have in common, as of now. */

@@ -113,7 +113,7 @@ static void take(RelayFacts *r, const char *preload_of_fragment, const char *kep
     const HostFacts h = host(&config);
     _cleanup_(freep) char *text =
         xasprintf("[Service]\nEnvironment=\"LD_PRELOAD=%s\"\n", preload_of_fragment);
-    const SettingFile files[] = { { FRAGMENT, text, false } };
+    const SettingFile files[] = { { FRAGMENT, text, false, false } };
     char **strv = NULL;
     _cleanup_(freep) char *preload = facts_take_settings(&h, r, files, 1);
 
