@@ -16,7 +16,8 @@ static int append_verdicts(const Manager *m, sd_bus_message *reply)
     for (size_t i = 0; r >= 0 && i < m->n_relays; i++) {
         const Relay *relay = m->relays[i];
 
-        /* One that settles has been proved once; should it not hold any more, its state follows in a moment. */
+        /* One that settles has been proved once; should it not hold any more, its state follows in a moment.
+         */
         bool fine = relay_state_fine(relay->state) &&
                     (relay->state != RELAY_SETTLING || relay->facts.verdict.cause == CAUSE_NONE);
         r = sd_bus_message_append(reply, "(sss)", relay->facts.name, relay_state_to_string(relay->state),

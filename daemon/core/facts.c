@@ -582,12 +582,12 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
     const Flight *flight = memory_find_flight(h->state, r->name);
     PlanRelay p = { .name = r->name, .group = g ? r->group : GROUP_NONE };
 
-    /* What is to lose our drop-in loses it also while it starts, or crashes again and again: its next start is
-     * without. */
+    /* What is to lose our drop-in loses it also while it starts, or crashes again and again: its next start
+     * is without. */
     const bool loses = !g && r->present && r->info && r->info->active == ACTIVE_ACTIVATING;
 
-    if (!r->info || (!r->info->exists && !r->present) || (in_transition(r) && !loses) || facts_too_new(h, r) ||
-        waits(h, r) || is_left_over(h, r)) {
+    if (!r->info || (!r->info->exists && !r->present) || (in_transition(r) && !loses) ||
+        facts_too_new(h, r) || waits(h, r) || is_left_over(h, r)) {
         p.wanted = p.present = g ? r->present : NULL; /* nothing to be done now */
         return p;
     }

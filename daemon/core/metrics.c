@@ -114,3 +114,16 @@ char *metrics_failure(const char *path, int error)
 
     return xasprintf("cannot write %s: %s", path, reason);
 }
+
+bool metrics_may_be_written(const char *path, char *const *writable)
+{
+    STRV_FOREACH (entry, writable) {
+        const char *directory = *entry + strspn(*entry, "-+"); /* may be missing; below RootDirectory= */
+        size_t n = strlen(directory);
+        while (n > 0 && directory[n - 1] == '/')
+            n--;
+        if (strncmp(path, directory, n) == 0 && path[n] == '/')
+            return true;
+    }
+    return false;
+}

@@ -23,3 +23,7 @@ void metrics_write(FILE *f, const MetricsRelay *relays, size_t n, usec_t now);
 /* Why the file at `path`, an absolute one, could not be written (a negative errno of io/metrics-file), and
  * which command helps, if one does; a sentence. Owned by the caller. */
 char *metrics_failure(const char *path, int error);
+
+/* May a unit with ProtectSystem=strict and these ReadWritePaths= (systemd.exec(5), a strv, as systemd shows
+ * them) write the file at `path`? */
+bool metrics_may_be_written(const char *path, char *const *writable);

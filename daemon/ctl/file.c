@@ -49,16 +49,47 @@ static void warn_of_libraries(const char *as, const Config *config, Problems *wa
     allocators_free(facts, config->n_allocators);
 }
 
-/* The unit of the daemon lets it write only to directories that are there when it starts. */
+/* Does the sandbox of the daemon's unit, as systemd knows it, let it write the file? True where nobody can
+ * tell. */
+static bool sandbox_allows(sd_bus *bus, const char *path)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    _cleanup_(freep) char *state = NULL, *protect = NULL;
+    _cleanup_(strv_freep) char **writable = NULL;
+    static const char service[] = "org.freedesktop.systemd1";
+    const char *unit;
+
+    if (sd_bus_call_method(bus, service, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                           "LoadUnit", NULL, &reply, "s", "relayallocd.service") < 0 ||
+        sd_bus_message_read(reply, "o", &unit) < 0 ||
+        sd_bus_get_property_string(bus, service, unit, "org.freedesktop.systemd1.Unit", "LoadState", NULL,
+                                   &state) < 0 ||
+        sd_bus_get_property_string(bus, service, unit, "org.freedesktop.systemd1.Service", "ProtectSystem",
+                                   NULL, &protect) < 0 ||
+        sd_bus_get_property_strv(bus, service, unit, "org.freedesktop.systemd1.Service", "ReadWritePaths",
+                                 NULL, &writable) < 0)
+        return true;
+    return !streq(state, "loaded") || !streq(protect, "strict") || metrics_may_be_written(path, writable);
+}
+
+/* The unit of the daemon lets it write only to some directories, and they have to be there when it starts. */
 static void warn_of_metrics(const char *as, const Config *config, Problems *warnings)
 {
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
     const char *path = config->metrics_textfile, *slash = strrchr(path, '/');
     _cleanup_(freep) char *directory =
         slash ? xstrndup(path, slash > path ? (size_t)(slash - path) : 1) : NULL;
+    int error = 0;
 
-    if (!directory || access(directory, F_OK) == 0 || errno != ENOENT)
+    if (!directory)
         return;
-    _cleanup_(freep) char *failure = metrics_failure(path, -ENOENT);
+    if (access(directory, F_OK) < 0 && errno == ENOENT)
+        error = -ENOENT;
+    else if (ctl_bus_open(&(CtlOptions){ 0 }, true, &bus) >= 0 && !sandbox_allows(bus, path))
+        error = -EROFS;
+    if (error == 0)
+        return;
+    _cleanup_(freep) char *failure = metrics_failure(path, error);
     problems_add(warnings, as, 0, "metrics.textfile", "%s", failure);
 }
 

@@ -59,10 +59,10 @@ struct Run {
     RunItem *items;
     size_t n;
     Systemd1Call *reload;
-    bool reloading; /* a RELOAD is out, perhaps waiting to be tried again */
-    usec_t reload_asked;            /* monotonic: when systemd was last asked */
-    sd_event_source *reload_late;   /* until it is told that no answer comes */
-    char *reload_trouble;           /* that no answer comes, in words; NULL */
+    bool reloading;               /* a RELOAD is out, perhaps waiting to be tried again */
+    usec_t reload_asked;          /* monotonic: when systemd was last asked */
+    sd_event_source *reload_late; /* until it is told that no answer comes */
+    char *reload_trouble;         /* that no answer comes, in words; NULL */
     unsigned reload_tries;
     usec_t reload_wait;
     sd_event_source *reload_timer, *timer;

@@ -189,7 +189,8 @@ static void on_reloaded(void *userdata, int error, const char *message)
     run->reload = NULL;
     if (error == -ENOTCONN && loop_monotonic(run->manager) - run->reload_asked >= reload_timeout()) {
         char span[FORMAT_SPAN_MAX];
-        _cleanup_(freep) char *late = xasprintf("it has not answered for %s", format_span(span, reload_timeout()));
+        _cleanup_(freep) char *late =
+            xasprintf("it has not answered for %s", format_span(span, reload_timeout()));
         reload_over(run, false, late);
         return;
     }

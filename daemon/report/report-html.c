@@ -39,6 +39,9 @@ void report_escape_html(FILE *f, const char *text)
         }
 }
 
+/* Bytes of a word that a column may have to break. */
+#define WORD_LONG 20
+
 /* Colours are variables, so that the same page suits light and dark; gnuplot's black becomes that of the
  * text. A table with many columns becomes a list of cards where there is no space for it. */
 static const char style[] =
@@ -52,9 +55,10 @@ static const char style[] =
     "h1{font-size:1.7rem;line-height:1.2;margin:.2em 0}h2{font-size:1.2rem;margin:2em 0 .5em}\n"
     "p,li{overflow-wrap:anywhere}.soft{color:var(--soft)}\n"
     "table{border-collapse:collapse;width:100%;margin:1rem 0;font-variant-numeric:tabular-nums}\n"
-    "th,td{padding:.4rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;"
-    "overflow-wrap:anywhere}\n"
-    "th{font-weight:600;color:var(--soft);font-size:.9em}.n{text-align:right}td.n{white-space:nowrap}\n"
+    "th,td{padding:.4rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}\n"
+    ".long{overflow-wrap:anywhere;min-width:12rem}\n"
+    "th{font-weight:600;color:var(--soft);font-size:.9em}.n{text-align:right}td.n{white-space:nowrap}"
+    "td.why{white-space:normal;min-width:8rem}\n"
     ".verdict{font-weight:600;white-space:nowrap}.steady{color:var(--steady)}.growing{color:var(--growing)}"
     ".short{color:var(--short)}\n"
     ".lead{font-size:1.15rem;margin:1rem 0;text-wrap:pretty}\n"
@@ -64,11 +68,13 @@ static const char style[] =
     "svg [stroke=black]{stroke:var(--fg)}svg [fill=black]{fill:var(--fg)}svg [color=black]{color:var(--fg)}"
     "svg [stroke=gray]{stroke:var(--line)}\n"
     "details{margin:1rem 0}summary{cursor:pointer}ol{padding-left:1.4rem}\n"
-    "@media(max-width:44rem){.wide{display:none}.narrow{display:block}\n"
+    "@media(max-width:44rem){.wide{display:none}.narrow{display:block}}\n"
+    "@media print{td{overflow-wrap:anywhere}}\n"
+    "@media screen and (max-width:68rem){"
     "table,tbody,tr,td{display:block}thead{position:absolute;left:-9999px}\n"
     "tr{background:var(--card);border:1px solid var(--line);border-radius:.5rem;margin:.7rem 0;padding:.5rem "
     ".8rem;display:grid;grid-template-columns:1fr 1fr;gap:.3rem 1rem}\n"
-    "td,td.n{border:0;padding:0;text-align:left;white-space:normal}"
+    "td,td.n{border:0;padding:0;text-align:left;white-space:normal;min-width:0;overflow-wrap:anywhere}"
     "td::before{content:attr(data-label);display:block;color:var(--soft);font-size:.8rem;line-height:1.3}\n"
     "td:first-child{grid-column:1/"
     "-1;font-weight:600;font-size:1.1rem}td:first-child::before{display:none}"
@@ -121,13 +127,28 @@ static void put_key(FILE *f, size_t row)
             chart_color(row));
 }
 
+/* Words are broken only where one of them is too long for a column, which only names can be. */
+static bool has_long_word(const char *text)
+{
+    for (const char *p = text; *p; p += strspn(p, " ")) {
+        size_t n = strcspn(p, " ");
+        if (n > WORD_LONG)
+            return true;
+        p += n;
+    }
+    return false;
+}
+
 static void put_cell(FILE *f, const Report *report, size_t i, ReportColumn c, bool key)
 {
     const ReportRow *row = &report->rows[i];
     _cleanup_(freep) char *text = report_cell(row, c);
+    const char *kind = c == REPORT_INTERVAL && row->why ? "n why"
+                       : report_column_is_number(c)     ? "n"
+                       : has_long_word(text)            ? "long"
+                                                        : "";
 
-    fprintf(f, "<td%s data-label=\"%s\">", report_column_is_number(c) ? " class=\"n\"" : "",
-            report_column_title(c));
+    fprintf(f, "<td class=\"%s\" data-label=\"%s\">", kind, report_column_title(c));
     if (key)
         put_key(f, i);
     if (c == REPORT_VERDICT)
@@ -183,9 +204,9 @@ static void put_members(FILE *f, const Report *report)
             char bytes[FORMAT_BYTES_MAX];
             _cleanup_(freep) char *growth =
                 isnan(m->per_day) ? xstrdup("-") : report_signed_bytes(m->per_day);
-            fputs("<tr><td data-label=\"Relay\">", f);
+            fprintf(f, "<tr><td class=\"%s\" data-label=\"Relay\">", has_long_word(m->name) ? "long" : "");
             report_escape_html(f, m->name);
-            fputs("</td><td data-label=\"Ran\">", f);
+            fprintf(f, "</td><td class=\"%s\" data-label=\"Ran\">", has_long_word(ran) ? "long" : "");
             report_escape_html(f, ran);
             if (m->left_out) {
                 fputs(" <span class=\"soft\">(left out: ", f);

@@ -223,6 +223,11 @@ def test_a_metrics_directory_that_comes_later(fresh):
     m.systemctl("restart", "relayallocd")
     m.wait_until(lambda: m.exists(f"{METRICS}/relayalloc.prom"), 15, "the metrics")
     m.sh("mkdir /srv/metrics")
+    m.write("/root/draft.conf", metrics_conf("/srv/metrics"))
+    told = m.run("relayallocctl check /root/draft.conf").stderr  # before it is saved
+    assert "metrics.textfile: warning: cannot write" in told and '"ReadWritePaths=/srv/metrics"' in told, told
+    m.write("/root/draft.conf", metrics_conf())
+    assert "metrics.textfile" not in m.run("relayallocctl check /root/draft.conf").stderr
     m.write_conf(metrics_conf("/srv/metrics"))
     m.systemctl("reload", "relayallocd")
     m.wait_until(lambda: '"ReadWritePaths=/srv/metrics"' in m.journal_text(), 15, "what to type")

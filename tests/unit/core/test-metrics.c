@@ -86,8 +86,25 @@ static void test_failure(void **state)
     }
 }
 
+static void test_sandbox(void **state)
+{
+    (void)state;
+    char *paths[] = { (char *)"/etc/systemd/system", (char *)"-/var/lib/prometheus/node-exporter",
+                      (char *)"-+/srv/metrics/", NULL };
+    char *none[] = { NULL }, *all[] = { (char *)"/", NULL };
+
+    assert_true(metrics_may_be_written("/var/lib/prometheus/node-exporter/r.prom", paths));
+    assert_true(metrics_may_be_written("/srv/metrics/below/r.prom", paths));
+    assert_true(metrics_may_be_written("/anywhere/r.prom", all));
+    assert_false(metrics_may_be_written("/srv/metrics2/r.prom", paths));
+    assert_false(metrics_may_be_written("/srv/r.prom", paths));
+    assert_false(metrics_may_be_written("/srv/metrics/r.prom", none));
+    assert_false(metrics_may_be_written("/srv/metrics/r.prom", NULL));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_text), cmocka_unit_test(test_failure) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_text), cmocka_unit_test(test_sandbox),
+                                        cmocka_unit_test(test_failure) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
