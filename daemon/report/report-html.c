@@ -139,16 +139,28 @@ static bool has_long_word(const char *text)
     return false;
 }
 
+static const char *kind_of_words(const char *text)
+{
+    return has_long_word(text) ? "long" : NULL;
+}
+
+static void put_cell_begin(FILE *f, const char *kind, const char *label)
+{
+    fputs("<td", f);
+    if (kind)
+        fprintf(f, " class=\"%s\"", kind);
+    fprintf(f, " data-label=\"%s\">", label);
+}
+
 static void put_cell(FILE *f, const Report *report, size_t i, ReportColumn c, bool key)
 {
     const ReportRow *row = &report->rows[i];
     _cleanup_(freep) char *text = report_cell(row, c);
     const char *kind = c == REPORT_INTERVAL && row->why ? "n why"
                        : report_column_is_number(c)     ? "n"
-                       : has_long_word(text)            ? "long"
-                                                        : "";
+                                                        : kind_of_words(text);
 
-    fprintf(f, "<td class=\"%s\" data-label=\"%s\">", kind, report_column_title(c));
+    put_cell_begin(f, kind, report_column_title(c));
     if (key)
         put_key(f, i);
     if (c == REPORT_VERDICT)
@@ -204,9 +216,11 @@ static void put_members(FILE *f, const Report *report)
             char bytes[FORMAT_BYTES_MAX];
             _cleanup_(freep) char *growth =
                 isnan(m->per_day) ? xstrdup("-") : report_signed_bytes(m->per_day);
-            fprintf(f, "<tr><td class=\"%s\" data-label=\"Relay\">", has_long_word(m->name) ? "long" : "");
+            fputs("<tr>", f);
+            put_cell_begin(f, kind_of_words(m->name), "Relay");
             report_escape_html(f, m->name);
-            fprintf(f, "</td><td class=\"%s\" data-label=\"Ran\">", has_long_word(ran) ? "long" : "");
+            fputs("</td>", f);
+            put_cell_begin(f, kind_of_words(ran), "Ran");
             report_escape_html(f, ran);
             if (m->left_out) {
                 fputs(" <span class=\"soft\">(left out: ", f);
