@@ -258,10 +258,13 @@ static void on_verified(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
         fail_item(r, i, settling ? GATE_SETTLE : GATE_ACTIVE);
         return;
     case PROOF_WRONG:
-        if (i->item.recover && !settling) /* it is up, and this rollout has not touched it */
-            end_item(r, i, STEP_SKIPPED);
-        else
+        if (!(i->item.recover && !settling)) {
             fail_item(r, i, GATE_PROOF);
+            return;
+        }
+        /* It is up, and not on what was written for it: that must not wait for its next start. */
+        i->stopped = true;
+        take_back(r, i);
         return;
     case PROOF_OK:
         break;

@@ -42,9 +42,9 @@ typedef struct RolloutItem {
     bool unproved; /* with stopped: no relay of this host is known to have settled with its allocator. It has
                       no turn before one of this rollout has. */
     bool recover;  /* an earlier run of the daemon has restarted it and not seen it settle: its first step is
-                      VERIFY. When it is up by then, but does not run what it should, it is skipped: the next
-                      plan has it like any other. When it runs what it should, it settles for what is left of
-                      its time. */
+                      VERIFY. When it is up by then, but does not run what it should, or was stopped meanwhile,
+                      it gets its old file back and is skipped: the next plan has it like any other. When it
+                      runs what it should, it settles for what is left of its time. */
     bool canary;   /* with recover: it went as one, and settles as one */
     bool outdated; /* with recover: it was on its way to something that it is not assigned any more. When it
                       fails, it is put back as any other, but that speaks against nothing that is planned now:

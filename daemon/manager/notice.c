@@ -202,8 +202,8 @@ static const char *skipped_text(const RunItem *i, size_t wave)
         i->run->manager->setup->allocators[i->allocator].untested)
         return "was not touched: its turn comes when its allocator could be tested";
     if (relay_up(i->relay))
-        return "is up after the interruption; it is planned again";
-    if (wave == 0)
+        return "is up after the interruption; its drop-in is as it was before, and it is planned again";
+    if (wave == 0 && !i->item.recover)
         return info->active == ACTIVE_FAILED ? "failed before its turn; it is moved when it is up again"
                                              : "was stopped before its turn; it is moved when it is up again";
     return i->was_down ? "was down when its turn came; its drop-in is unchanged"

@@ -449,14 +449,11 @@ static void add_item(Run *run, Relay *relay, RolloutItem item)
     relay->step = STEP_WAITING;
 }
 
-/* An earlier run of the daemon has not seen it through: it is up and has not settled, on its way, or down
- * without anybody having stopped it. */
+/* An earlier run of the daemon has not seen it through. One that is up has not settled; one that is down may
+ * be so by our own restart; and one that somebody has stopped must not start with what was written for it. */
 static bool needs_recovery(const Relay *relay)
 {
-    const UnitInfo *info = relay->facts.info;
-
-    /* One that is just ending may be in the middle of our own restart. */
-    return info && info->exists && (info->active == ACTIVE_DEACTIVATING || !unit_stopped(info));
+    return relay->facts.info && relay->facts.info->exists;
 }
 
 /* Removes the flights of relays that need nothing any more; one that is too new cannot be judged yet. */

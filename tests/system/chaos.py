@@ -475,13 +475,15 @@ class Host:
         return done
 
     def do_abort(self):
+        read = self.is_read()  # else it is read after it, and ends the abort
         done = self.ctl("abort")
-        self.holds = (self.holds & {"paused"} if done == 0 and self.is_read() else self.holds) | {"aborted"}
+        self.holds = (self.holds & {"paused"} if done == 0 and read else self.holds) | {"aborted"}
         return done
 
     def do_revert(self, *relays):
+        read = self.is_read()  # else the file may be read after it
         done = self.ctl("revert", *relays)
-        sure = True if done == 0 and self.is_read() else None  # else the file may be read after it
+        sure = True if done == 0 and read else None
         self.reverted.update(dict.fromkeys(relays, sure))
         self.explain(relays)
         return done
@@ -499,11 +501,17 @@ class Host:
         self.touch([relay])
         self.masked.add(relay)
         self.after(seconds, "unmask", relay)
+        if not self.m.is_active(self.m.unit(relay)):  # its start is forgotten, with all that its unit file says
+            self.up[relay] = None
         return self.systemctl("mask", self.m.unit(relay))
 
     def do_unmask(self, relay):
-        self.masked.discard(relay)
-        return self.systemctl("unmask", self.m.unit(relay)) and self.systemctl("unmask", self.m.unit(relay))
+        status = self.systemctl("unmask", self.m.unit(relay))
+        if status:  # read-only, or systemd gives no answer
+            self.after(0.5, "unmask", relay)
+        else:
+            self.masked.discard(relay)
+        return status
 
     def do_restart_bus(self):
         """As a package upgrade that goes wrong does."""
@@ -570,7 +578,8 @@ class Host:
 
     def calm(self):
         """Nothing is done to the host any more, and all that holds the daemon up is over."""
-        self.pass_time(max((l[0] for l in self.later), default=0))
+        while self.later:  # what could not be undone is tried again
+            self.pass_time(max(l[0] for l in self.later))
         for process in self.running:
             process.wait()
         if not self.m.is_active("relayallocd"):
