@@ -330,16 +330,16 @@ static int do_abort(Manager *m, Request *request, sd_bus_error *error)
     return answer_saved(m, request, error);
 }
 
-static int do_revert(Manager *m, Request *request, sd_bus_error *error)
+/* Of those that it names, or of all. */
+static int do_relays(Manager *m, Request *request, int (*run)(Manager *, char *const *, size_t *),
+                     sd_bus_error *error)
 {
     size_t n;
 
     STRV_FOREACH (name, request->arguments)
         if (!relays_find(m, *name))
             return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_RELAY, "No relay named \"%s\".", *name);
-    int r = operator_revert(m, request->arguments, &n);
-    if (r >= 0 && asks_now(request))
-        (void)operator_ignore_window(m, OUTSIDE_REVERTED);
+    int r = run(m, request->arguments, &n);
     if (r >= 0 && m->state_error >= 0) {
         request_answer(request, "u", (uint32_t)n);
         return 1;
@@ -347,13 +347,32 @@ static int do_revert(Manager *m, Request *request, sd_bus_error *error)
     return r < 0 ? r : answer_saved(m, request, error);
 }
 
+static int do_restart(Manager *m, Request *request, sd_bus_error *error)
+{
+    return do_relays(m, request, operator_restart, error);
+}
+
+static int revert_now(Manager *m, char *const *relays, size_t *ret_n)
+{
+    int r = operator_revert(m, relays, ret_n);
+
+    if (r >= 0)
+        (void)operator_ignore_window(m, OUTSIDE_REVERTED);
+    return r;
+}
+
+static int do_revert(Manager *m, Request *request, sd_bus_error *error)
+{
+    return do_relays(m, request, asks_now(request) ? revert_now : operator_revert, error);
+}
+
 static const struct {
     const char *member;
     int (*run)(Manager *, Request *, sd_bus_error *);
 } changes[] = {
-    { "Reload", do_reload }, { "ReloadNow", do_reload }, { "Pause", do_pause },
-    { "Resume", do_resume }, { "ResumeNow", do_resume }, { "Abort", do_abort },
-    { "Revert", do_revert }, { "RevertNow", do_revert },
+    { "Reload", do_reload },   { "ReloadNow", do_reload }, { "Pause", do_pause },
+    { "Resume", do_resume },   { "ResumeNow", do_resume }, { "Abort", do_abort },
+    { "Restart", do_restart }, { "Revert", do_revert },    { "RevertNow", do_revert },
 };
 
 static void change_allowed(Request *request)
@@ -416,6 +435,8 @@ const sd_bus_vtable bus_manager_vtable[] = {
     SD_BUS_METHOD("Resume", NULL, NULL, method_change, OPEN),
     SD_BUS_METHOD("ResumeNow", NULL, NULL, method_change, OPEN),
     SD_BUS_METHOD("Abort", NULL, NULL, method_change, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("Restart", SD_BUS_ARGS("as", relays), SD_BUS_RESULT("u", count), method_change,
+                            OPEN),
     SD_BUS_METHOD_WITH_ARGS("Revert", SD_BUS_ARGS("as", relays), SD_BUS_RESULT("u", count), method_change,
                             OPEN),
     SD_BUS_METHOD_WITH_ARGS("RevertNow", SD_BUS_ARGS("as", relays), SD_BUS_RESULT("u", count), method_change,

@@ -40,8 +40,12 @@
  * ReloadNow(), ResumeNow(), RevertNow(as) → u
  *     The same, and what they bring about does not wait for the window; with RevertNow only the relays that
  *     are reverted. ResumeNow also lets a rollout go that does nothing but wait for it.
- * Pause, Resume, Abort and Revert also fail with org.relayalloc1.Error.NotSaved: the request was carried out,
- * but it is lost when the daemon restarts, because the state file cannot be written.
+ * Restart(as) → u
+ *     Restarts those of these relays that are up (none named: of all), paced and gated like a rollout;
+ * nothing else changes, so there is no way back, and the first failure halts; returns how many.
+ *     org.relayalloc1.Error.NoSuchRelay
+ * Pause, Resume, Abort, Revert and Restart also fail with org.relayalloc1.Error.NotSaved: the request was
+ * carried out, but it is lost when the daemon restarts, because the state file cannot be written.
  *
  * Properties; times are µs realtime, 0: none
  *     Version s, ConfigPath s, ConfigLoaded t, ConfigError s (the problems of the last refused file; "")
@@ -69,6 +73,7 @@
  *     Name s, Unit s, Group s, Assigned s, Running s, Version s, State s, Reason s (sentence; "")
  *     Library s (as mapped; ""), DropIn s (path of ours; "": none), DropIns as (all that systemd merged, in
  *     order), MainPID u, NRestarts u (by systemd on its own), Since t
+ *     Replaced b: the library that it runs was replaced on disk; a restart loads the new one
  *     Notes as: what else should be known of its process, sentences without full stop
  *     RSS t, Anonymous t, Swap t, Peak t: bytes, read when they are requested
  *     Sampled t: when the journal last got them

@@ -604,6 +604,7 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
                          (carries(r, r->present) || carries(r, flight ? flight->previous : NULL));
         p.keeps = p.up && r->process.readable && !p.carries_ours;
     }
+    p.restart_wanted = p.up && memory_restart_wanted(h->state, r->name, r->info->invocation);
     p.refusal = texts->refusal = refusal_of(h, r);
     p.no_restart = r->config_fault;
     return p;

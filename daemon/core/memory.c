@@ -45,6 +45,7 @@ State *memory_free(State *s)
     strv_free(s->reverted);
     free(s->metrics);
     strv_free(s->waiting);
+    strv_free(s->restarts);
     strv_free(s->written);
     strv_free(s->proved);
     free(s);
@@ -183,6 +184,35 @@ static bool set_in(char ***strv, const char *relay, bool in)
         strv_push(strv, xstrdup(relay));
     else
         strv_remove(*strv, relay);
+    return true;
+}
+
+bool memory_restart_wanted(const State *s, const char *relay, const char *invocation)
+{
+    _cleanup_(freep) char *request = xasprintf("%s %s", invocation, relay);
+
+    return strv_contains(s->restarts, request);
+}
+
+bool memory_end_restart(State *s, const char *relay)
+{
+    STRV_FOREACH (request, s->restarts) {
+        const char *blank = strchr(*request, ' ');
+        if (!blank || !streq(blank + 1, relay))
+            continue;
+        _cleanup_(freep) char *text = xstrdup(*request);
+        strv_remove(s->restarts, text);
+        return true;
+    }
+    return false;
+}
+
+bool memory_want_restart(State *s, const char *relay, const char *invocation)
+{
+    if (memory_restart_wanted(s, relay, invocation))
+        return false;
+    (void)memory_end_restart(s, relay);
+    strv_push(&s->restarts, xasprintf("%s %s", invocation, relay));
     return true;
 }
 

@@ -49,6 +49,8 @@ typedef struct State {
     char **written;   /* strv of relays whose drop-in is this installation's work */
     bool from_before; /* saved by a version that had no such list: what is there is taken for its work */
     char **waiting;   /* strv of relays that somebody stopped before their turn in a rollout came */
+    char **restarts;  /* strv of "INVOCATION RELAY": an operator requested a restart of that process of the
+                         relay */
     char **reverted;  /* strv of relays that an operator took out until the file changes */
     char **proved;    /* strv of facts_recipe(): a relay of this host has settled with each */
     char *metrics;    /* the metrics file that was written last, and is to go; NULL */
@@ -81,6 +83,13 @@ bool memory_set_written(State *state, const char *relay, bool written);
 /* A relay has settled with what this stands for (facts_recipe()); the oldest of many is forgotten. true: that
  * is new. */
 bool memory_set_proved(State *state, const char *recipe);
+
+/* An operator requested a restart of the relay; one that has another process since (another invocation of its
+ * unit, as systemd names it) has been restarted. */
+bool memory_restart_wanted(const State *state, const char *relay, const char *invocation);
+/* true: that is new. */
+bool memory_want_restart(State *state, const char *relay, const char *invocation);
+bool memory_end_restart(State *state, const char *relay); /* true: there was a request */
 
 /* Replaces the hold and its reason (copied; NULL: none). */
 void memory_hold(State *state, Hold hold, const char *reason);

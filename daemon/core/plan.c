@@ -55,7 +55,7 @@ Action plan_relay(const PlanRelay *r, char **ret_reason)
     if (r->group == GROUP_NONE) {
         bool ours = r->present || r->carries_ours;
 
-        if (!ours)
+        if (!ours && !r->restart_wanted)
             return ACTION_NONE;
         action = r->up && r->carries_ours ? ACTION_RESTART : ACTION_REMOVE;
         reason = xstrdup(action == ACTION_RESTART
@@ -75,6 +75,11 @@ Action plan_relay(const PlanRelay *r, char **ret_reason)
         reason = r->up ? xasprintf("its drop-in is %s; no restart is needed",
                                    r->present ? "out of date" : "missing")
                        : xstrdup("is stopped; the drop-in takes effect at its next start");
+    }
+    if (r->restart_wanted && action != ACTION_RESTART && action != ACTION_REFUSED) {
+        action = ACTION_RESTART;
+        free(reason);
+        reason = xstrdup("an operator requested a restart");
     }
     const char *refusal = r->refusal ? r->refusal : action == ACTION_RESTART ? r->no_restart : NULL;
     if (action != ACTION_NONE && refusal) {

@@ -34,6 +34,7 @@ typedef struct PlanRelay {
     const Verdict *verdict; /* with a group and up: on what it runs; else NULL */
     bool carries_ours;      /* without a group: its process was started with what our drop-in sets, and its
                                unit's other settings do not give it the same */
+    bool restart_wanted;    /* up, and an operator requested a restart of this process */
     bool keeps;             /* without a group and up: it runs what it would without our drop-in */
 } PlanRelay;
 

@@ -206,9 +206,9 @@ static void fail_item(Rollout *r, Item *i, Gate gate)
     /* A directory that takes no file and a systemd that does not reload are faults of the host and not of
      * this relay: no other relay is started. */
     if (gate == GATE_WRITE || gate == GATE_RELOAD ||
-        (!i->item.outdated && (r->strikes >= r->policy.max_failed || !r->policy.put_back)))
+        (!i->item.outdated && (r->strikes >= r->policy.max_failed || !r->policy.put_back || i->item.as_is)))
         begin_end(r, ROLLOUT_HALTED);
-    if ((!r->policy.put_back || i->no_way_back) && i->touched)
+    if ((!r->policy.put_back || i->no_way_back || i->item.as_is) && i->touched)
         end_item(r, i, STEP_LOST);
     else
         take_back(r, i);

@@ -46,6 +46,8 @@ typedef struct RolloutItem {
                       it gets its old file back and is skipped: the next plan has it like any other. When it
                       runs what it should, it settles for what is left of its time. */
     bool canary;   /* with recover: it went as one, and settles as one */
+    bool as_is; /* its file stays as it is, and its process is replaced all the same: there is nothing to put
+                   back, so it is left as it is when it fails, and the rollout halts */
     bool outdated; /* with recover: it was on its way to something that it is not assigned any more. When it
                       fails, it is put back as any other, but that speaks against nothing that is planned now:
                       it is no strike, and halts nothing. */

@@ -71,6 +71,7 @@ static void read_state(const config_t *file, State *s)
     }
     read_strv(root, "reverted", &s->reverted);
     read_strv(root, "waiting", &s->waiting);
+    read_strv(root, "restarts", &s->restarts);
     read_strv(root, "written", &s->written);
     read_strv(root, "proved", &s->proved);
     s->from_before = s->config_id && !config_setting_get_member(root, "written");
@@ -150,6 +151,7 @@ static void write_state(config_t *file, const State *s)
     }
     put_strv(root, "reverted", s->reverted);
     put_strv(root, "waiting", s->waiting);
+    put_strv(root, "restarts", s->restarts);
     put_strv(root, "written", s->written);
     put_strv(root, "proved", s->proved);
 }

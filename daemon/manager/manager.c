@@ -93,6 +93,31 @@ static void remember_proved(Manager *m)
         (void)memory_save(m);
 }
 
+/* A requested restart ends with the process that it was for, whoever ended that; and one that must not be is
+ * not kept for later. */
+static void end_restarts(Manager *m)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < m->n_relays; i++) {
+        const RelayFacts *f = &m->relays[i]->facts;
+
+        if (!f->info || m->relays[i]->run_item != SIZE_MAX)
+            continue;
+        bool wanted = memory_restart_wanted(m->state, f->name, f->info->invocation);
+        bool refused = wanted && f->action == ACTION_REFUSED;
+        if (refused)
+            eventlog_line(LOG_WARNING, "%s is not restarted as requested: %s.", f->name,
+                          f->reason ? f->reason : "reason unknown");
+        if (!wanted || refused)
+            changed |= memory_end_restart(m->state, f->name);
+    }
+    if (!changed)
+        return;
+    (void)memory_save(m);
+    plan_make(m);
+}
+
 void manager_plan(Manager *m)
 {
     usec_t now = loop_monotonic(m);
@@ -104,6 +129,7 @@ void manager_plan(Manager *m)
     remember_written(m);
     remember_proved(m);
     plan_make(m);
+    end_restarts(m);
     if (now < m->not_before)
         loop_schedule(m, &m->retry, m->not_before - now, on_retry);
     else if (!m->run && m->systemd)

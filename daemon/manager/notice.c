@@ -62,6 +62,8 @@ static void remember_failure(RunItem *i, Gate gate)
 {
     Manager *m = i->run->manager;
 
+    if (i->item.as_is) /* it was not moved: its allocator is not to blame */
+        return;
     if (!*i->moves_to || (gate != GATE_WRITE && gate != GATE_RELOAD))
         memory_add_refusal(m->state, i->relay->facts.name, i->moves_to, i->build, i->reason, false);
 }
@@ -181,8 +183,10 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
     e.result = gate_to_string(c->gate);
     e.unit_log = i->unit_log;
     e.wave = rollout_wave_of(run->rollout, c->item);
-    eventlog_write(MESSAGE_RELAY_FAILED, &e, "%s could not be moved to %s (gate \"%s\"): %s.%s%s",
-                   i->relay->facts.name, item_allocator_name(i), gate_to_string(c->gate), i->reason,
+    _cleanup_(freep) char *what =
+        i->item.as_is ? xstrdup("restarted as requested") : xasprintf("moved to %s", item_allocator_name(i));
+    eventlog_write(MESSAGE_RELAY_FAILED, &e, "%s could not be %s (gate \"%s\"): %s.%s%s",
+                   i->relay->facts.name, what, gate_to_string(c->gate), i->reason,
                    i->unit_log ? "\nThe last lines of its log:\n" : "", i->unit_log ? i->unit_log : "");
     remember_failure(i, c->gate);
     if (rollout_halts(run->rollout)) { /* now: a crash in the put-back must not set it going again */
@@ -229,6 +233,8 @@ void notice_ended(Run *run, const RolloutCommand *c)
     operation_end(i);
     end_flight(run, c->item);
     file_settled(i);
+    if (rollout_step(run->rollout, c->item) != STEP_WAITING)
+        (void)memory_end_restart(run->manager->state, i->relay->facts.name);
     plan_one(i->relay); /* the last plan may be from when it was on its way */
     e.wave = rollout_wave_of(run->rollout, c->item);
     e.reason = i->reason;
@@ -253,6 +259,8 @@ void notice_ended(Run *run, const RolloutCommand *c)
     case STEP_LOST:
         eventlog_write(MESSAGE_RELAY_LOST, &e, "%s %s: %s. See systemctl status '%s'.", i->relay->facts.name,
                        i->crashing ? "was left as it is, because it also crashed before its restart"
+                       : i->item.as_is
+                           ? "was left as it is, because nothing had changed that could be put back"
                        : run->manager->setup->config->rollout.on_failure == ON_FAILURE_ROLLBACK
                            ? "COULD NOT BE PUT BACK and needs a human"
                            : "was left as it is because of on_failure = \"stop\"",

@@ -383,7 +383,7 @@ static void on_check_read(void *userdata, int error, const char *message, UnitIn
         bool hopeless = v->cause == CAUSE_OVERRIDDEN || v->cause == CAUSE_MISSING;
         if (hopeless)
             item_set_reason(i, xstrdup(v->reason));
-        i->needless = !hopeless && is_needless(i);
+        i->needless = !hopeless && !i->item.as_is && is_needless(i);
         answer_checked(i, !hopeless);
     } else if (gave_up(i, error)) {
         item_set_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));

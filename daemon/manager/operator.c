@@ -2,6 +2,7 @@
 #include "manager/operator.h"
 
 #include "manager/memory.h"
+#include "manager/relay.h"
 #include "manager/relays.h"
 #include "manager/run.h"
 #include "manager/status.h"
@@ -92,4 +93,27 @@ int operator_ignore_window(Manager *m, Outside who)
         run_event(m, EVENT_TICK);
     m->reports->asked(m);
     return waits ? 0 : -ENOENT;
+}
+
+int operator_restart(Manager *m, char *const *relays, size_t *ret_n)
+{
+    size_t n = 0;
+
+    STRV_FOREACH (name, relays)
+        if (!relays_find(m, *name))
+            return -ENOENT;
+    for (size_t i = 0; i < m->n_relays; i++) {
+        const Relay *relay = m->relays[i];
+
+        if (!relay_up(relay) || (relays && *relays && !strv_contains(relays, relay->facts.name)))
+            continue;
+        (void)memory_want_restart(m->state, relay->facts.name, relay->facts.info->invocation);
+        n++;
+    }
+    (void)memory_save(m);
+    m->not_before = 0;
+    run_event(m, EVENT_SUPERSEDE);
+    m->reports->asked(m);
+    *ret_n = n;
+    return 0;
 }

@@ -10,6 +10,8 @@ void operator_pause(Manager *m);
 int operator_resume(Manager *m);
 /* -ENOENT: no rollout in progress. */
 int operator_abort(Manager *m);
+/* Of those that are up; none named: of all. *ret_n: how many. -ENOENT: no such relay. */
+int operator_restart(Manager *m, char *const *relays, size_t *ret_n);
 /* None named: all. -ENOENT: no such relay. */
 int operator_revert(Manager *m, char *const *relays, size_t *ret_n);
 /* These need not wait for the window until no rollout is left to be done. Behind the request that it belongs

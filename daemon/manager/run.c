@@ -316,8 +316,12 @@ static void do_restart(RunItem *i)
     Event e = relay_event(i->relay);
 
     e.wave = rollout_wave_of(i->run->rollout, i->index);
-    eventlog_write(MESSAGE_RELAY_RESTARTING, &e, "%s: restarting for %s.", i->relay->facts.name,
-                   item_allocator_name(i));
+    if (i->item.as_is)
+        eventlog_write(MESSAGE_RELAY_RESTARTING, &e, "%s: restarting, as an operator requested.",
+                       i->relay->facts.name);
+    else
+        eventlog_write(MESSAGE_RELAY_RESTARTING, &e, "%s: restarting for %s.", i->relay->facts.name,
+                       item_allocator_name(i));
     operation_start(i, OPERATION_RESTART);
 }
 
@@ -482,6 +486,17 @@ static bool on_hold(const Relay *relay)
     return m->state->paused || (only_reverted && !relay->facts.reverted);
 }
 
+/* An operator requested its restart, and nothing else is to be done. */
+static bool restarts_as_is(const Relay *relay)
+{
+    const HostFacts host = setup_host(relay->manager);
+    const RelayFacts *f = &relay->facts;
+    _cleanup_(freep) char *wanted = facts_wanted(&host, f);
+
+    return f->info && memory_restart_wanted(host.state, f->name, f->info->invocation) &&
+           streq_null(wanted, f->present);
+}
+
 int run_start(Manager *m)
 {
     Run *run = xcalloc(1, sizeof(*run));
@@ -523,6 +538,7 @@ int run_start(Manager *m)
             .stopped = !relay_up(relay),
             .unproved = item->unproved,
             .sandbox = facts_sandbox(&relay->facts),
+            .as_is = item->action == ACTION_RESTART && restarts_as_is(relay),
         };
         add_item(run, relay, items[n++]);
         run->recovery = false;

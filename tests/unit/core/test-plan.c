@@ -99,6 +99,41 @@ static void test_no_restart_is_needed(void **state)
         reason, "no group takes it any more; it runs what its own settings say, so no restart is needed");
 }
 
+/* An operator requested a restart: of one that needs nothing, or only a file; not of one that must not be. */
+static void test_restart_that_is_wanted(void **state)
+{
+    Verdict fine = verdict(CAUSE_NONE), differs = verdict(CAUSE_NOT_RESTARTED);
+    const struct {
+        PlanRelay relay;
+        Action expected;
+        const char *reason;
+    } wanted[] = {
+        { { .wanted = "T", .present = "T", .verdict = &fine },
+          ACTION_RESTART,
+          "an operator requested a restart" },
+        { { .wanted = "T", .present = "U", .verdict = &fine },
+          ACTION_RESTART,
+          "an operator requested a restart" },
+        { { .wanted = "T", .present = "T", .verdict = &differs }, ACTION_RESTART, "because" },
+        { { .wanted = "T", .present = "T", .verdict = &fine, .refusal = "bad" }, ACTION_REFUSED, "bad" },
+        { { .wanted = "T", .present = "T", .verdict = &fine, .no_restart = "torrc" },
+          ACTION_REFUSED,
+          "torrc" },
+        { { .group = GROUP_NONE }, ACTION_RESTART, "an operator requested a restart" },
+        { { .group = GROUP_NONE, .present = "T" }, ACTION_RESTART, "an operator requested a restart" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(wanted); i++) {
+        PlanRelay r = wanted[i].relay;
+        _cleanup_(freep) char *reason = NULL;
+        r.name = "r";
+        r.up = r.restart_wanted = true;
+        assert_int_equal(plan_relay(&r, &reason), wanted[i].expected);
+        assert_string_equal(reason, wanted[i].reason);
+    }
+}
+
 static void test_order_and_waves(void **state)
 {
     (void)state;
@@ -261,9 +296,13 @@ static void test_summary_of_states(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_case),       cmocka_unit_test(test_no_restart_is_needed),
-        cmocka_unit_test(test_order_and_waves), cmocka_unit_test(test_stopped_relay_waits_for_proof),
-        cmocka_unit_test(test_state_words),     cmocka_unit_test(test_summary_of_states),
+        cmocka_unit_test(test_each_case),
+        cmocka_unit_test(test_no_restart_is_needed),
+        cmocka_unit_test(test_restart_that_is_wanted),
+        cmocka_unit_test(test_order_and_waves),
+        cmocka_unit_test(test_stopped_relay_waits_for_proof),
+        cmocka_unit_test(test_state_words),
+        cmocka_unit_test(test_summary_of_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

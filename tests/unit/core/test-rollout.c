@@ -966,6 +966,37 @@ static void test_no_way_back_to_what_crashed(void **state)
     world_free(w);
 }
 
+/* Nothing has changed that could be put back: it is left as it is, and the first failure halts. Before its
+ * restart it is as it was, and no strike. */
+static void test_as_is(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[2];
+    policy.max_failed = 5;
+    all_restart(items, 2);
+    items[0].as_is = items[1].as_is = true;
+    World *w = world_new(&policy, items, 2);
+    w->proof[0] = PROOF_FAILED;
+
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_LOST);
+    assert_int_equal(w->restarts[0], 1);
+    assert_int_equal(w->restores[0] + w->starts[0], 0);
+    assert_int_equal(rollout_step(w->r, 1), STEP_WAITING);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    world_free(w);
+
+    w = world_new(&policy, items, 2);
+    w->check_bad[0] = true;
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED);
+    assert_int_equal(w->restarts[0] + w->starts[0], 0);
+    assert_int_equal(rollout_step(w->r, 1), STEP_DONE);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    world_free(w);
+}
+
 static void test_restarted_by_somebody_while_settling(void **state)
 {
     (void)state;
@@ -1699,6 +1730,7 @@ int main(void)
         cmocka_unit_test(test_check_refuses_only_its_own),
         cmocka_unit_test(test_check_shows_a_needless_restart),
         cmocka_unit_test(test_no_way_back_to_what_crashed),
+        cmocka_unit_test(test_as_is),
         cmocka_unit_test(test_recovered_relay_settles_on),
         cmocka_unit_test(test_model),
     };

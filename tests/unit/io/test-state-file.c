@@ -49,6 +49,10 @@ static void test_round_trip(void **state)
     assert_true(memory_set_waiting(s, "four", true) && memory_set_waiting(s, "five", true));
     assert_false(memory_set_waiting(s, "five", true));
     assert_true(memory_set_waiting(s, "four", false));
+    assert_true(memory_want_restart(s, "one", "aa") && memory_want_restart(s, "one", "bb"));
+    assert_true(memory_want_restart(s, "two", "bb") && !memory_want_restart(s, "two", "bb"));
+    assert_true(memory_want_restart(s, "three", "cc"));
+    assert_true(memory_end_restart(s, "two") && !memory_end_restart(s, "two"));
     memory_add_refusal(s, "one", "mimalloc", "1:2:3", "it crashed", false);
     memory_add_refusal(s, "one", "mimalloc", "1:2:3", "again", false);
     memory_add_refusal(s, "one", "", "", "it still runs it", false); /* one that was to lose our drop-in */
@@ -94,6 +98,8 @@ static void test_round_trip(void **state)
     assert_string_equal(memory_find_refusal(t, "one", "mimalloc", "1:2:3")->reason, "it crashed");
     assert_null(memory_find_refusal(t, "one", "mimalloc", "1:2:4"));
     assert_true(strv_contains(t->reverted, "three"));
+    assert_true(memory_restart_wanted(t, "one", "bb") && !memory_restart_wanted(t, "one", "aa"));
+    assert_true(memory_restart_wanted(t, "three", "cc") && strv_length(t->restarts) == 2);
     assert_true(strv_length(t->waiting) == 1 && strv_contains(t->waiting, "five"));
     assert_int_equal(strv_length(t->proved), 64);
     assert_true(strv_contains(t->proved, "45") && !strv_contains(t->proved, "5"));
