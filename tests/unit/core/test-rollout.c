@@ -974,6 +974,7 @@ static void test_as_is(void **state)
     RolloutPolicy policy = plain;
     RolloutItem items[2];
     policy.max_failed = 5;
+    policy.parallel = 1;
     all_restart(items, 2);
     items[0].as_is = items[1].as_is = true;
     World *w = world_new(&policy, items, 2);

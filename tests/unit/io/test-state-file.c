@@ -35,7 +35,7 @@ static void test_round_trip(void **state)
 {
     (void)state;
     _cleanup_(memory_freep) State *s = xcalloc(1, sizeof(*s)), *t = NULL;
-    const char *text = "# relayalloc: written\n[Service]\nEnvironment=\"A=b\\\\c \\\"quoted\\\" %% ä\"\n";
+    char text[] = "# relayalloc: written\n[Service]\nEnvironment=\"A=b\\\\c \\\"quoted\\\" %% ä\"\n";
 
     s->hold = HOLD_HALTED;
     s->paused = true;
