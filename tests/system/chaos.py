@@ -668,6 +668,9 @@ class Host:
     def offline(self):
         """The list without the daemon against the list with it; and its stop and start move nobody."""
         m = self.m
+        about = json.loads(m.run("timeout 30 relayallocctl status --json=short").stdout or "{}")
+        if self.conf.damage or about.get("unsaved"):  # it would not start, or forget what it says that it could not save
+            return []
         rows, units = self.rows(), self.units()
         m.run("systemctl stop relayallocd")
         broken = oracle.compare(rows, self.rows())

@@ -207,7 +207,14 @@ WRAP(BUS, of_bus, -1, ssize_t, sendmsg, (int fd, const struct msghdr *m, int fla
 WRAP(BUS, of_bus, -1, ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), fd, m, flags)
 WRAP(BUS, of_open, -1, int, socket, (int domain, int type, int protocol), domain, type, protocol)
 WRAP(BUS, of_bus, -1, int, connect, (int fd, const struct sockaddr *to, socklen_t n), fd, to, n)
-WRAP(EVENT, of_event, -1, int, epoll_ctl, (int ep, int op, int fd, struct epoll_event *e), ep, op, fd, e)
+
+/* Taking away what is watched needs no memory, and libsystemd relies on that. */
+int epoll_ctl(int ep, int op, int fd, struct epoll_event *e)
+{
+    REAL(epoll_ctl);
+    return op == EPOLL_CTL_ADD && fails(EVENT, of_event) ? -1 : real(ep, op, fd, e);
+}
+
 WRAP(EVENT, of_open, -1, int, timerfd_create, (int clock, int flags), clock, flags)
 WRAP(EVENT, of_event, -1, int, timerfd_settime,
      (int fd, int flags, const struct itimerspec *t, struct itimerspec *old), fd, flags, t, old)
