@@ -210,6 +210,8 @@ static int get_manager_time(sd_bus *bus, const char *path, const char *interface
         value = m->run_started;
     else if (streq(property, "RolloutEnds"))
         value = run_ends(m);
+    else if (streq(property, "PlanEnds"))
+        value = run_plan_ends(m);
     else if (streq(property, "WindowOpens"))
         value = window_opens(m);
     return sd_bus_message_append(reply, "t", value);
@@ -472,6 +474,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
     SD_BUS_PROPERTY("RolloutEnds", "t", get_manager_time, 0, 0),
     SD_BUS_PROPERTY("Window", "s", get_window, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("WindowOpens", "t", get_manager_time, 0, 0),
+    SD_BUS_PROPERTY("PlanEnds", "t", get_manager_time, 0, 0),
     SD_BUS_SIGNAL_WITH_ARGS("RelayChanged", SD_BUS_ARGS("s", relay, "s", state), 0),
     SD_BUS_SIGNAL_WITH_ARGS("RolloutChanged",
                             SD_BUS_ARGS("t", id, "s", state, "u", done, "u", failed, "u", total), 0),

@@ -64,7 +64,8 @@
  *     RolloutWave u, RolloutWaves u (forecast), RolloutTotal u, RolloutDone u, RolloutFailed u
  *     RolloutStarted t, RolloutEnds t (estimate)
  *     Window s: "02:00-06:00" local time; "": none; WindowOpens t: when it does if it is shut, 0
- * Signals, besides PropertiesChanged of all but RolloutEnds and WindowOpens
+ *     PlanEnds t: when what Plan() tells would be done (estimate)
+ * Signals, besides PropertiesChanged of all but RolloutEnds, WindowOpens and PlanEnds
  *     RelayChanged(ss): relay, state
  *     RolloutChanged(tsuuu): id, state, done, failed, total
  *

@@ -685,6 +685,31 @@ Plan *facts_plan(const HostFacts *h, RelayFacts *const *relays, size_t n)
     return plan;
 }
 
+usec_t facts_plan_length(const HostFacts *h, RelayFacts *const *relays, size_t n, const Plan *plan,
+                         ForecastTimes times)
+{
+    const RolloutPolicy policy = facts_policy(h->config, n);
+    _cleanup_(freep) RolloutItem *items = xcalloc(plan->n, sizeof(*items));
+    _cleanup_(freep) const UnitInfo **units = xcalloc(plan->n, sizeof(*units));
+    _cleanup_(freep) usec_t *restart = xcalloc(plan->n, sizeof(*restart));
+    size_t n_items = 0;
+
+    for (size_t i = 0; i < plan->n; i++) {
+        const RelayFacts *r = relays[plan->items[i].relay];
+        const Group *g = facts_target(h, r);
+
+        if (plan->items[i].action == ACTION_REFUSED)
+            continue;
+        units[n_items] = r->info;
+        items[n_items++] = (RolloutItem){ .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
+                                          .restart = plan->items[i].action == ACTION_RESTART,
+                                          .stopped = !unit_up(r->info) };
+    }
+    forecast_restarts(units, n_items, restart);
+    times.restart = restart;
+    return n_items > 0 ? forecast_length(&policy, items, n_items, &times) : USEC_INFINITY;
+}
+
 /* ---- how it stands ---- */
 
 const char *facts_reason(const RelayFacts *r)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/assign.h"
+#include "core/forecast.h"
 #include "core/memory.h"
 #include "core/plan.h"
 #include "core/state.h"
@@ -192,6 +193,11 @@ char **facts_notes(const RelayFacts *relay);
 bool facts_down(const RelayFacts *relay);
 
 /* ---- what is to be done, and how it stands ---- */
+
+/* How long a plan of facts_plan() takes if it begins now and all goes well, the window included;
+ * USEC_INFINITY: there is nothing in it to do. `times`: all but the restarts. */
+usec_t facts_plan_length(const HostFacts *host, RelayFacts *const *relays, size_t n, const Plan *plan,
+                         ForecastTimes times);
 
 /* Into action, reason and failed_before of this relay. */
 void facts_plan_one(const HostFacts *host, RelayFacts *relay);

@@ -58,8 +58,6 @@ struct Rollout {
     unsigned strikes; /* failures that count against max_failed */
     bool reload_out;  /* a RELOAD is out; items written since wait for the next */
     bool *reloading;  /* items that the reload that is out serves */
-    usec_t ran;       /* in ROLLOUT_RUNNING, until… */
-    usec_t last;      /* …the last event; 0: there was none */
     RolloutCommand *queue;
     size_t n_queue, head, capacity;
 };
@@ -644,20 +642,12 @@ static void advance(Rollout *r, RolloutNow now)
         forget_verifications(r);
 }
 
-/* Neither a pause nor a closed window says how fast it goes. */
-static usec_t ran_until(const Rollout *r, usec_t monotonic)
-{
-    return r->state == ROLLOUT_RUNNING && r->last > 0 ? r->ran + (monotonic - r->last) : r->ran;
-}
-
 void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
 {
     Item *i = e->item < r->n_items ? &r->items[e->item] : NULL;
 
     if (rollout_over(r))
         return;
-    r->ran = ran_until(r, now.monotonic);
-    r->last = now.monotonic;
     switch (e->kind) {
     case EVENT_PREFLIGHT:
         if (i)
@@ -799,23 +789,70 @@ RolloutCounts rollout_counts(const Rollout *r)
     return c;
 }
 
-usec_t rollout_left(const Rollout *r, usec_t monotonic)
+/* The command that an item waits for to be answered; COMMAND_RELOAD: none. */
+static RolloutCommandKind command_out(const Item *i)
 {
-    size_t ended = 0, left = 0;
-    usec_t settles = 0;
+    static const RolloutCommandKind of_step[_STEP_MAX] = {
+        [STEP_WAITING] = COMMAND_RELOAD,
+        [STEP_WRITING] = COMMAND_WRITE,
+        [STEP_WRITTEN] = COMMAND_RELOAD,
+        [STEP_CHECKING] = COMMAND_CHECK,
+        [STEP_RESTARTING] = COMMAND_RESTART,
+        [STEP_VERIFYING] = COMMAND_VERIFY,
+        [STEP_SETTLING] = COMMAND_VERIFY,
+        [STEP_BACK_WRITING] = COMMAND_RESTORE,
+        [STEP_BACK_WRITTEN] = COMMAND_RELOAD,
+        [STEP_BACK_RESTARTING] = COMMAND_START,
+        [STEP_BACK_VERIFYING] = COMMAND_VERIFY_BACK,
+    };
 
+    if (step_ended(i->step) || (i->step == STEP_SETTLING && !i->checking))
+        return COMMAND_RELOAD;
+    return of_step[i->step];
+}
+
+static void emit_again(Rollout *r)
+{
     for (size_t n = 0; n < r->n_items; n++) {
-        const Item *i = &r->items[n];
+        Item *i = &r->items[n];
+        RolloutCommandKind out = command_out(i);
 
-        if (turn_of(&i->item) != TURN_RESTART)
-            continue; /* a file takes no time */
-        ended += step_ended(i->step);
-        left += !step_ended(i->step);
-        settles += step_ended(i->step) ? 0 : settle_of(r, i);
+        if (i->config == ANSWER_PENDING)
+            emit_item(r, COMMAND_VERIFY_CONFIG, i);
+        if (out != COMMAND_RELOAD)
+            emit_item(r, out, i);
     }
-    if (r->state != ROLLOUT_RUNNING || (ended == 0 && settles == 0))
-        return USEC_INFINITY;
-    usec_t as_before = ended > 0 ? ran_until(r, monotonic) / ended * left : 0;
-    usec_t at_least = settles / r->policy.parallel;
-    return as_before > at_least ? as_before : at_least;
+    for (size_t t = 0; t < r->n_trials; t++)
+        for (size_t n = 0; r->trials[t].preflight == ANSWER_PENDING && n < r->n_items; n++)
+            if (item_trial(r, &r->items[n]) == &r->trials[t]) {
+                emit_item(r, COMMAND_PREFLIGHT, &r->items[n]);
+                break;
+            }
+    if (r->reload_out)
+        emit(r, (RolloutCommand){ .kind = COMMAND_RELOAD });
+}
+
+static void *copy_array(const void *array, size_t n, size_t size)
+{
+    void *copy = xcalloc(n, size);
+
+    return n > 0 ? memcpy(copy, array, n * size) : copy;
+}
+
+Rollout *rollout_copy(const Rollout *r)
+{
+    Rollout *copy = copy_array(r, 1, sizeof(*r));
+
+    copy->items = copy_array(r->items, r->n_items, sizeof(*r->items));
+    copy->reloading = copy_array(r->reloading, r->n_items, sizeof(*r->reloading));
+    copy->kinds = copy_array(r->kinds, r->n_kinds, sizeof(*r->kinds));
+    copy->trials = copy_array(r->trials, r->n_trials, sizeof(*r->trials));
+    copy->queue = NULL;
+    copy->n_queue = copy->head = copy->capacity = 0;
+    for (size_t n = 0; n < copy->n_items; n++) {
+        copy->items[n].pid = 1;
+        copy->items[n].n_restarts = 0;
+    }
+    emit_again(copy);
+    return copy;
 }

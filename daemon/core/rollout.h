@@ -210,6 +210,6 @@ typedef struct RolloutCounts {
     size_t failed;  /* and lost */
 } RolloutCounts;
 RolloutCounts rollout_counts(const Rollout *r);
-/* How long the rest takes, a guess: as fast as so far, but all that are left have to settle. USEC_INFINITY:
- * not running, or nothing to guess from. */
-usec_t rollout_left(const Rollout *r, usec_t monotonic);
+/* For forecasts: one that stands as this does. Commands that are out without an answer are to be taken from
+ * it once more, and what settles has pid 1 and no restart. */
+Rollout *rollout_copy(const Rollout *r);

@@ -62,3 +62,18 @@ bool unit_failed(const UnitInfo *info)
            (info->active == ACTIVE_ACTIVATING && streq_null(info->sub_state, "auto-restart")) ||
            (info->active == ACTIVE_RELOADING && info->main_pid == 0);
 }
+
+static usec_t between(usec_t from, usec_t to)
+{
+    return from > 0 && to > from ? to - from : 0;
+}
+
+usec_t unit_start_took(const UnitInfo *info)
+{
+    return info ? between(info->inactive_exit, info->active_enter) : 0;
+}
+
+usec_t unit_stop_took(const UnitInfo *info)
+{
+    return info ? between(info->active_exit, info->inactive_enter) : 0;
+}

@@ -43,15 +43,20 @@ typedef struct UnitInfo {
     char invocation[33]; /* hex; "" when it never ran */
     uint32_t job;        /* id of the queued job; 0: none */
     usec_t timeout_start, timeout_stop; /* USEC_INFINITY: none */
-    char **environment;                 /* merged Environment= */
-    char **environment_files;           /* paths, "-" in front when it may be missing */
-    char **dropins;                     /* DropInPaths, in systemd's order */
-    char *fragment;                     /* FragmentPath */
-    char **verify_config; /* strv: its pre-start command that verifies its configuration; NULL: none */
+    /* When it last left inactive, became active, left active, became inactive; µs monotonic, 0: never */
+    usec_t inactive_exit, active_enter, active_exit, inactive_enter;
+    char **environment;       /* merged Environment= */
+    char **environment_files; /* paths, "-" in front when it may be missing */
+    char **dropins;           /* DropInPaths, in systemd's order */
+    char *fragment;           /* FragmentPath */
+    char **verify_config;     /* strv: its pre-start command that verifies its configuration; NULL: none */
 } UnitInfo;
 UnitInfo *unit_info_free(UnitInfo *info);
 DEFINE_CLEANUP(UnitInfo, unit_info_free)
 
+/* How long its last start and its last stop took; 0: not known. */
+usec_t unit_start_took(const UnitInfo *info);
+usec_t unit_stop_took(const UnitInfo *info);
 /* Is the unit masked: linked to /dev/null, so that nothing can start it? */
 bool unit_masked(const UnitInfo *info);
 /* Was it stopped by request, or is it stopping? (not: it failed, or it is starting) */

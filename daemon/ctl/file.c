@@ -229,11 +229,14 @@ typedef struct PlanRow {
 typedef struct PlanRows {
     PlanRow *items;
     size_t n, capacity;
+    usec_t ends;  /* realtime, if it begins now; 0: not known */
+    char *window; /* what it waits for first, in words; NULL: nothing */
 } PlanRows;
 
 static void plan_rows_clear(PlanRows *rows)
 {
     free(rows->items);
+    free(rows->window);
 }
 
 /* By wave, those without one last; else in the order that they had. */
@@ -272,6 +275,19 @@ static char *going_home(const PlanRows *rows)
     return n == 0 ? NULL : xasprintf("%zu relay%s back to glibc: %s.", n, n == 1 ? " goes" : "s go", names);
 }
 
+/* "; takes about 4min, would end 2025-03-07 14:03:22", "" when nobody knows. Owned by the caller. */
+static char *plan_length(const PlanRows *rows)
+{
+    usec_t now = ctl_now();
+    char span[FORMAT_SPAN_MAX];
+
+    if (rows->ends <= now)
+        return xstrdup("");
+    _cleanup_(freep) char *end = ctl_format_time(rows->ends);
+    return xasprintf("; takes about %s, would end %s%s%s", format_span(span, rows->ends - now), end,
+                     rows->window ? "; " : "", rows->window ? rows->window : "");
+}
+
 /* Of rows that are sorted. */
 static char *plan_legend(const PlanRows *rows)
 {
@@ -296,6 +312,8 @@ static char *plan_legend(const PlanRows *rows)
         fprintf(f, ", in %zu wave%s", waves, waves == 1 ? "" : "s");
     if (refused > 0)
         fprintf(f, "; %zu refused", refused);
+    _cleanup_(freep) char *length = plan_length(rows);
+    fputs(length, f);
     _cleanup_(freep) char *home = going_home(rows);
     if (home)
         fprintf(f, "\n%s", home);
@@ -330,13 +348,15 @@ static int print_rows(const CtlOptions *options, PlanRows *rows)
     return ctl_table_print_legend(table, legend) < 0 ? EXIT_FAILED : 0;
 }
 
-/* What the file says of relays that nobody is shows in no row. */
-static void print_warnings_of_daemon(const CtlOptions *options, sd_bus *bus)
+/* What the file says of relays that nobody is shows in no row, nor how long it takes. */
+static void print_warnings_of_daemon(const CtlOptions *options, sd_bus *bus, PlanRows *rows)
 {
     _cleanup_(manager_status_clear) ManagerStatus m = { 0 };
 
     if (!ctl_chatty(options) || manager_status_get(bus, SAY_NOTHING, &m) < 0)
         return;
+    rows->ends = m.plan_ends;
+    rows->window = manager_window_words(&m);
     for (const char *p = m.config_warnings; !isempty(p);) {
         size_t n = strcspn(p, "\n");
         _cleanup_(freep) char *line = xstrndup(p, n);
@@ -367,7 +387,7 @@ static int plan_of_daemon(const CtlOptions *options, sd_bus *bus)
         ctl_bus_unreadable("Plan", r);
         return EXIT_FAILED;
     }
-    print_warnings_of_daemon(options, bus);
+    print_warnings_of_daemon(options, bus, &rows);
     return print_rows(options, &rows);
 }
 
@@ -426,6 +446,9 @@ static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file
         };
     }
     *ret_changes = rows.n;
+    usec_t length = survey_plan_length(&survey, plan);
+    rows.ends = length == USEC_INFINITY ? 0 : ctl_now() + length;
+    rows.window = config_window_words(survey.config);
     return print_rows(options, &rows);
 }
 

@@ -196,6 +196,14 @@ static int read_property(sd_bus_message *m, const char *name, UnitInfo *info, ch
         return sd_bus_message_read(m, "v", "t", &info->timeout_start);
     if (streq(name, "TimeoutStopUSec"))
         return sd_bus_message_read(m, "v", "t", &info->timeout_stop);
+    if (streq(name, "InactiveExitTimestampMonotonic"))
+        return sd_bus_message_read(m, "v", "t", &info->inactive_exit);
+    if (streq(name, "ActiveEnterTimestampMonotonic"))
+        return sd_bus_message_read(m, "v", "t", &info->active_enter);
+    if (streq(name, "ActiveExitTimestampMonotonic"))
+        return sd_bus_message_read(m, "v", "t", &info->active_exit);
+    if (streq(name, "InactiveEnterTimestampMonotonic"))
+        return sd_bus_message_read(m, "v", "t", &info->inactive_enter);
     if (streq(name, "Job"))
         return sd_bus_message_read(m, "v", "(uo)", &info->job, NULL);
     if (systemd1_in_sandbox(name)) {

@@ -182,6 +182,7 @@ struct Manager {
     char *last_reason;
     RunCounts last_counts;
     usec_t run_started; /* realtime */
+    usec_t reload_took; /* the last Reload of a rollout; 0: there was none */
     Outside outside_window;
     usec_t not_before;     /* monotonic: no rollout starts earlier */
     int metrics_error;     /* of the last write */

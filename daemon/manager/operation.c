@@ -436,6 +436,7 @@ void operation_start(RunItem *i, Operation operation)
 
     operation_end(i);
     i->operation = operation;
+    i->begun = operation == OPERATION_RESTART || operation == OPERATION_START ? loop_monotonic(m) : 0;
     i->relay->read_by_run = true;
     i->deadline = unit_deadline(i);
     if (operation == OPERATION_RESTART || operation == OPERATION_START)

@@ -49,6 +49,7 @@ typedef struct RunItem {
     uint32_t
         n_restarts; /* then: systemd does not count from 0 again for a unit that waits to be started again */
     bool crashing;  /* then it crashed again and again with a drop-in of ours: that is no way back */
+    usec_t begun;   /* monotonic, when its restart or start was asked for; 0: that is over */
     bool needless;  /* it ran what a restart would have given it */
     bool failed_up; /* it was up when it failed: if it is stopped then, that was not us */
 } RunItem;
@@ -64,6 +65,7 @@ struct Run {
     sd_event_source *reload_late; /* until it is told that no answer comes */
     char *reload_trouble;         /* that no answer comes, in words; NULL */
     unsigned reload_tries;
+    usec_t reload_begun; /* monotonic */
     usec_t reload_wait;
     sd_event_source *reload_timer, *timer;
     size_t waves; /* as forecast at its start */

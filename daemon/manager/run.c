@@ -151,6 +151,7 @@ static int on_reload_late(sd_event_source *source, uint64_t usec, void *userdata
 static void reload_over(Run *run, bool ok, const char *message)
 {
     run->reloading = false;
+    run->manager->reload_took = loop_monotonic(run->manager) - run->reload_begun;
     reload_answered(run);
     for (size_t n = 0; !ok && n < run->n; n++)
         if (rollout_step(run->rollout, n) == STEP_WRITTEN)
@@ -344,6 +345,7 @@ static void carry_out(Run *run, const RolloutCommand *c)
         break;
     case COMMAND_RELOAD:
         run->reloading = true;
+        run->reload_begun = loop_monotonic(run->manager);
         run->reload_tries = 0;
         run->reload_wait = RELOAD_RETRY_FIRST;
         ask_reload(run);
@@ -715,9 +717,47 @@ bool run_failed(const Manager *m)
     return false;
 }
 
+/* ---- how long it takes ---- */
+
+static ForecastTimes times_of(const Manager *m)
+{
+    return (ForecastTimes){
+        .preflight = FORECAST_PREFLIGHT,
+        .reload = m->reload_took > 0 ? m->reload_took : FORECAST_RELOAD,
+        .window = m->outside_window == OUTSIDE_NOBODY ? m->setup->config->rollout.window : (Window){ 0 },
+        .since_midnight = window_clock(),
+    };
+}
+
 usec_t run_ends(const Manager *m)
 {
-    usec_t left = m->run ? rollout_left(m->run->rollout, loop_monotonic(m)) : USEC_INFINITY;
+    const Run *run = m->run;
 
+    if (!run || rollout_over(run->rollout))
+        return 0;
+    _cleanup_(freep) const UnitInfo **units = xcalloc(run->n, sizeof(*units));
+    _cleanup_(freep) usec_t *restart = xcalloc(run->n, sizeof(*restart));
+    _cleanup_(freep) usec_t *begun = xcalloc(run->n, sizeof(*begun));
+    for (size_t i = 0; i < run->n; i++) {
+        units[i] = run->items[i].relay->facts.info;
+        begun[i] = run->items[i].begun;
+    }
+    ForecastTimes times = times_of(m);
+    forecast_restarts(units, run->n, restart);
+    times.restart = restart;
+    times.begun = begun;
+    usec_t left = forecast_left(run->rollout, &times, loop_monotonic(m));
     return left == USEC_INFINITY ? 0 : loop_realtime() + left;
+}
+
+usec_t run_plan_ends(const Manager *m)
+{
+    if (m->run || !m->plan)
+        return run_ends(m);
+    const HostFacts host = setup_host(m);
+    _cleanup_(freep) RelayFacts **relays = xcalloc(m->n_relays, sizeof(*relays));
+    for (size_t i = 0; i < m->n_relays; i++)
+        relays[i] = &m->relays[i]->facts;
+    usec_t length = facts_plan_length(&host, relays, m->n_relays, m->plan, times_of(m));
+    return length == USEC_INFINITY ? 0 : loop_realtime() + length;
 }

@@ -24,7 +24,9 @@ const char *run_word(const Manager *m);
 const char *run_reason(const Manager *m); /* why it ended or ends, or the last one did; "" while one goes */
 RunCounts run_counts(const Manager *m);   /* of the rollout in progress, else of the last one */
 usec_t run_ends(const Manager *m);        /* estimate, realtime; 0: none */
-bool run_failed(const Manager *m);        /* something failed in it, and is still wanted */
+/* Likewise of the plan that nothing carries out yet. */
+usec_t run_plan_ends(const Manager *m);
+bool run_failed(const Manager *m); /* something failed in it, and is still wanted */
 /* The wave of a new plan, counted as the rollout in progress counts: that of the relay's turn in it, or, when
  * it is not in it, one after its end. 0 stays: no turn. */
 size_t run_plan_wave(const Relay *relay, size_t planned);

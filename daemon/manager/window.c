@@ -5,21 +5,27 @@
 
 #include <time.h>
 
-static unsigned minutes_left(const Manager *m, usec_t now)
+usec_t window_clock(void)
 {
+    usec_t now = loop_realtime();
     time_t seconds = (time_t)(now / USEC_PER_SEC);
     struct tm tm;
 
-    if (!m->setup->config->rollout.window.set)
-        return 0;
     tzset(); /* localtime_r(3) need not notice that the host's time zone was changed */
     localtime_r(&seconds, &tm);
-    return window_opens_in(m->setup->config->rollout.window, (unsigned)(tm.tm_hour * 60 + tm.tm_min));
+    return (usec_t)(tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec) * USEC_PER_SEC + now % USEC_PER_SEC;
+}
+
+static unsigned minutes_left(const Manager *m)
+{
+    const Window w = m->setup->config->rollout.window;
+
+    return w.set ? window_opens_in(w, (unsigned)(window_clock() / USEC_PER_MINUTE)) : 0;
 }
 
 bool window_opened(const Manager *m)
 {
-    return minutes_left(m, loop_realtime()) == 0;
+    return minutes_left(m) == 0;
 }
 
 bool window_open(const Manager *m)
@@ -30,7 +36,7 @@ bool window_open(const Manager *m)
 usec_t window_opens(const Manager *m)
 {
     usec_t now = loop_realtime();
-    unsigned minutes = m->outside_window != OUTSIDE_NOBODY ? 0 : minutes_left(m, now);
+    unsigned minutes = m->outside_window != OUTSIDE_NOBODY ? 0 : minutes_left(m);
 
     return minutes == 0 ? 0 : now - now % USEC_PER_MINUTE + minutes * USEC_PER_MINUTE;
 }

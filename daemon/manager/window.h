@@ -10,6 +10,8 @@ bool window_open(const Manager *m);
 bool window_opened(const Manager *m);
 /* When it opens next (realtime), if a wave has to wait for it; 0: it may begin now. */
 usec_t window_opens(const Manager *m);
+/* Local time now, as what has passed since midnight. */
+usec_t window_clock(void);
 /* "; waiting for the window 02:00-06:00, which opens in 14h 49min", "" when nobody waits. Owned by the
  * caller.
  */

@@ -55,6 +55,7 @@ class Unit:
         self.read_write = []
         self.verify_config = []  # its pre-start command that verifies its configuration
         self.error = None
+        self.took = None  # seconds of its last stop and start
         self.file_only = False  # it has a unit file of its own and is not loaded
         self.listed = True  # False: neither that nor loaded; it could be
         self.reads = self.read_delay = 0
@@ -132,8 +133,16 @@ class Unit:
                                        signature="(sasbttttuii)"),
             "UnsetEnvironment": strings(self.unset),
             "WorkingDirectory": "",
+            **self.timestamps(),
         }
 
+    def timestamps(self):
+        """Of its last stop and start, as a restart leaves them."""
+        if not self.took:
+            return {}
+        stop, start = (int(seconds * 1e6) for seconds in self.took)
+        names = ("ActiveExit", "InactiveEnter", "InactiveExit", "ActiveEnter")
+        return {f"{name}TimestampMonotonic": dbus.UInt64(1 + at) for name, at in zip(names, (0, stop, stop, stop + start))}
 
     @staticmethod
     def command(argv):

@@ -235,6 +235,25 @@ def test_revert_that_does_not_wait_means_nobody_else(world):
         world.manager("RevertNow", ["nobody"])
 
 
+def seconds_from_now(moment):
+    return int(moment) / 1e6 - time.time()
+
+
+def test_forecast(world):
+    """Before it begins, while it goes, and after it: by the times that systemd has measured, or as tor takes by default."""
+    begin(world, "a", "b", "c", rollout='settle = 100; canary = 0; parallel = 2;')
+    world.do("set", unit="tor@a.service", values={"took": [4, 6]})
+    world.do("set", unit="tor@b.service", values={"took": [4, 6]})
+    world.start()
+    wait_until(lambda: world.states().get("a") == "settling" and world.states()["b"] == "settling", "both to settle")
+    assert 205 < seconds_from_now(world.property("RolloutEnds")) < 212  # 100 s each, and the restart of c
+    assert abs(world.property("PlanEnds") - world.property("RolloutEnds")) < 2e6
+    world.manager("Pause")
+    assert world.property("RolloutEnds") == 0, "until somebody resumes it"
+    world.manager("Abort")
+    wait_until(lambda: 90 < seconds_from_now(world.property("RolloutEnds")) <= 100, "what settles to be all that is left")
+
+
 def test_a_file_where_the_folder_should_be(world):
     begin(world, "a", "b")
     (world.root / "tor@a.service.d").write_text("somebody's\n")

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import CTL, Done, relay
+from conftest import CTL, HOUR, NOW, Done, relay
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="nothing of ours is root's")
 
@@ -253,6 +253,8 @@ def test_plan_of_the_daemon(ctl, daemon, conf):
     assert [line.split()[:3] for line in done.out.splitlines()[1:4]] == \
         [["1", "a", "write"], ["2", "b", "restart"], ["-", "c", "refused"]]
     assert done.out.splitlines()[-1] == "1 relay to be restarted, 1 without a restart, in 2 waves; 1 refused"
+    daemon.says([relay("a")], [(1, "b", "restart", "B", "glibc", "x")], PlanEnds=NOW + HOUR // 5 + HOUR // 120)
+    assert re.search(r"restarted, in 1 wave; takes about 12min( \d+s)?, would end \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", ctl("plan").out)
     # In the middle of a rollout the first waves are over.
     daemon.says([relay("a")], [(6, "b", "restart", "B", "x", "y"), (7, "c", "restart", "B", "x", "y"), (7, "d", "restart", "B", "x", "y")])
     assert ctl("plan").out.splitlines()[-1] == "3 relays to be restarted, in 2 waves"

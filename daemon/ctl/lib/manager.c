@@ -48,6 +48,7 @@ static const Property manager_properties[] = {
     MANAGER("RolloutFailed", 'u', failed, "rollout.failed"),
     MANAGER("RolloutStarted", 'T', started, "rollout.started"),
     MANAGER("RolloutEnds", 'T', ends, "rollout.ends"),
+    MANAGER("PlanEnds", 'T', plan_ends, "rollout.plan_ends"),
     MANAGER("Window", 's', window, "rollout.window"),
     MANAGER("WindowOpens", 'T', window_opens, "rollout.window_opens"),
 };

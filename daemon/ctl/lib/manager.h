@@ -19,6 +19,7 @@ typedef struct ManagerStatus {
     uint64_t id;  /* 0: there was none yet */
     uint32_t wave, waves, total, done, failed;
     uint64_t started, ends; /* µs realtime; 0 */
+    uint64_t plan_ends;     /* µs realtime; 0: nothing is planned */
     char *window;           /* "02:00-06:00"; "": none */
     uint64_t window_opens;  /* µs realtime; 0: it is open */
 } ManagerStatus;

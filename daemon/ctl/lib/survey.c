@@ -15,6 +15,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <time.h>
 
 #define RELAYS_MAX 10000 /* more drop-ins than that are not ours */
 #define SYSTEMD_TIMEOUT (25 * USEC_PER_SEC)
@@ -464,6 +465,27 @@ Plan *survey_plan(Survey *s)
     for (size_t i = 0; i < s->n; i++)
         relays[i] = &s->relays[i]->facts;
     return facts_plan(&host, relays, s->n);
+}
+
+usec_t survey_plan_length(const Survey *s, const Plan *plan)
+{
+    _cleanup_(freep) RelayFacts **relays = xcalloc(s->n, sizeof(*relays));
+    const HostFacts host = survey_host(s);
+    const time_t now = time(NULL);
+    struct tm tm;
+
+    if (!s->asked_systemd)
+        return USEC_INFINITY;
+    for (size_t i = 0; i < s->n; i++)
+        relays[i] = &s->relays[i]->facts;
+    localtime_r(&now, &tm);
+    return facts_plan_length(
+        &host, relays, s->n, plan,
+        (ForecastTimes){ .preflight = FORECAST_PREFLIGHT,
+                         .reload = FORECAST_RELOAD,
+                         .window = s->config->rollout.window,
+                         .since_midnight =
+                             (usec_t)(tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec) * USEC_PER_SEC });
 }
 
 const char *survey_state(const Survey *s, const SurveyRelay *r)

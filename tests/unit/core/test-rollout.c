@@ -1323,83 +1323,6 @@ static void test_window(void **state)
     world_free(w);
 }
 
-/* Nothing is learnt of its speed while it is held back. */
-static void test_time_left(void **state)
-{
-    (void)state;
-    RolloutPolicy policy = plain;
-    RolloutItem items[4];
-    policy.parallel = 1;
-    policy.settle = 10 * USEC_PER_SEC;
-    all_restart(items, 4);
-    World *w = world_new(&policy, items, 4);
-
-    w->now.window_open = false;
-    run(w);
-    w->now.monotonic += 3600 * USEC_PER_SEC;
-    w->now.window_open = true;
-    assert_int_equal(rollout_left(w->r, w->now.monotonic), USEC_INFINITY);
-    send(w, (RolloutEvent){ .kind = EVENT_TICK });
-    pump(w);
-    assert_int_equal(rollout_left(w->r, w->now.monotonic), 40 * USEC_PER_SEC); /* they have to settle */
-    send(w, (RolloutEvent){ .kind = EVENT_PAUSE });
-    send(w, (RolloutEvent){ .kind = EVENT_RESUME });
-    w->now.monotonic += 10 * USEC_PER_SEC;
-    send(w, (RolloutEvent){ .kind = EVENT_TICK });
-    pump(w);
-    assert_int_equal(count_steps(w, STEP_DONE), 1);
-    assert_int_equal(rollout_left(w->r, w->now.monotonic), 30 * USEC_PER_SEC);
-    send(w, (RolloutEvent){ .kind = EVENT_PAUSE });
-    w->now.monotonic += 3600 * USEC_PER_SEC;
-    assert_int_equal(rollout_left(w->r, w->now.monotonic), USEC_INFINITY);
-    send(w, (RolloutEvent){ .kind = EVENT_RESUME });
-    assert_int_equal(rollout_left(w->r, w->now.monotonic), 30 * USEC_PER_SEC);
-    assert_int_equal(rollout_left(w->r, w->now.monotonic + 2 * USEC_PER_SEC), 36 * USEC_PER_SEC);
-    world_free(w);
-}
-
-/* Those that go together settle together. */
-static void test_time_left_of_several_at_a_time(void **state)
-{
-    (void)state;
-    RolloutPolicy policy = plain;
-    RolloutItem items[6];
-    policy.parallel = 3;
-    policy.settle = 10 * USEC_PER_SEC;
-    all_restart(items, 6);
-    World *w = world_new(&policy, items, 6);
-
-    send(w, (RolloutEvent){ .kind = EVENT_TICK });
-    pump(w);
-    assert_int_equal(count_steps(w, STEP_SETTLING), 3);
-    assert_int_equal(rollout_left(w->r, w->now.monotonic), 20 * USEC_PER_SEC);
-    world_free(w);
-}
-
-/* A relay whose file alone changes ends at once, and says nothing of how long a restart takes. */
-static void test_time_left_after_files(void **state)
-{
-    (void)state;
-    RolloutPolicy policy = plain;
-    RolloutItem items[4];
-    policy.parallel = 1;
-    all_restart(items, 4);
-    items[0].restart = false;
-    World *w = world_new(&policy, items, 4);
-
-    w->slow[1] = true;
-    run(w);
-    assert_int_equal(count_steps(w, STEP_DONE), 1);
-    assert_int_equal(rollout_left(w->r, w->now.monotonic), USEC_INFINITY);
-    w->now.monotonic += 5 * USEC_PER_SEC;
-    w->slow[2] = true;
-    tell(w, COMMAND_VERIFY, 1);
-    run(w);
-    assert_int_equal(count_steps(w, STEP_DONE), 2);
-    assert_int_equal(rollout_left(w->r, w->now.monotonic), 10 * USEC_PER_SEC);
-    world_free(w);
-}
-
 static void test_recover_after_crash(void **state)
 {
     (void)state;
@@ -1720,9 +1643,6 @@ int main(void)
         cmocka_unit_test(test_unit_noise_while_settling),
         cmocka_unit_test(test_pause_resume_abort_supersede),
         cmocka_unit_test(test_window),
-        cmocka_unit_test(test_time_left),
-        cmocka_unit_test(test_time_left_of_several_at_a_time),
-        cmocka_unit_test(test_time_left_after_files),
         cmocka_unit_test(test_recover_after_crash),
         cmocka_unit_test(test_recovered_relay_that_then_fails),
         cmocka_unit_test(test_outdated_flight_is_no_strike),
