@@ -721,6 +721,17 @@ const char *facts_reason(const RelayFacts *r)
     return r->verdict.reason ? r->verdict.reason : r->reason;
 }
 
+/* Its drop-in, if there is one, is not of the allocator that is assigned and refused. */
+static bool never_moved(const HostFacts *h, const RelayFacts *r)
+{
+    const Allocator *a = facts_allocator(h, r);
+
+    if (!a || !facts_resolved(h, r)->refusal)
+        return false;
+    _cleanup_(freep) char *named = xasprintf(", allocator %s;", a->name);
+    return !r->present || !strstr(r->present, named);
+}
+
 RelayState facts_state(const HostFacts *h, const RelayFacts *r, const Step *step)
 {
     return relay_state(&(StateFacts){
@@ -732,6 +743,7 @@ RelayState facts_state(const HostFacts *h, const RelayFacts *r, const Step *step
         .step = step ? *step : STEP_WAITING,
         .remembered_failure = r->failed_before,
         .untested = facts_target(h, r) && facts_resolved(h, r)->untested,
+        .never_moved = never_moved(h, r),
         .action = r->action,
         .cause = r->verdict.cause,
     });

@@ -65,7 +65,9 @@ RelayState relay_state(const StateFacts *f)
     case ACTION_RESTART:
         return RELAY_PENDING;
     case ACTION_REFUSED:
-        return f->assigned && f->cause == CAUSE_NONE ? RELAY_OK : f->untested ? RELAY_PENDING : RELAY_DRIFTED;
+        return f->assigned && f->cause == CAUSE_NONE ? RELAY_OK
+               : f->untested || f->never_moved       ? RELAY_PENDING
+                                                     : RELAY_DRIFTED;
     case ACTION_WRITE:
     case ACTION_REMOVE:
         return RELAY_PENDING;
@@ -74,7 +76,7 @@ RelayState relay_state(const StateFacts *f)
     }
     if (!f->assigned)
         return f->reverted ? RELAY_REVERTED : RELAY_OBSERVED;
-    return f->cause == CAUSE_NONE ? RELAY_OK : f->untested ? RELAY_PENDING : RELAY_DRIFTED;
+    return f->cause == CAUSE_NONE ? RELAY_OK : f->untested || f->never_moved ? RELAY_PENDING : RELAY_DRIFTED;
 }
 
 bool relay_state_fine(RelayState s)

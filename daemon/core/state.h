@@ -35,8 +35,9 @@ typedef struct StateFacts {
     Step step;
     bool remembered_failure; /* this relay with this allocator failed before and was refused since */
     bool untested;           /* its allocator could not be tested yet, which is no fault of it */
-    Action action;           /* what the plan says */
-    Cause cause;             /* the verdict; CAUSE_NONE when there is none */
+    bool never_moved; /* its allocator is refused, and it never had it: there is nothing to drift from */
+    Action action;    /* what the plan says */
+    Cause cause;      /* the verdict; CAUSE_NONE when there is none */
 } StateFacts;
 
 RelayState relay_state(const StateFacts *facts);

@@ -321,6 +321,44 @@ static char *plan_legend(const PlanRows *rows)
     return text;
 }
 
+/* How many rows from the i-th on differ in nothing but the relay, and may not be done: for people they are
+ * one line. */
+static size_t alike(const CtlOptions *options, const PlanRows *rows, size_t i)
+{
+    const PlanRow *row = &rows->items[i];
+    size_t n = 1;
+
+    if (options->json != JSON_OFF || row->wave > 0)
+        return 1;
+    for (; i + n < rows->n; n++) {
+        const PlanRow *next = &rows->items[i + n];
+        if (!streq(next->action, row->action) || !streq_null(next->group, row->group) ||
+            !streq_null(next->allocator, row->allocator) || !streq_null(next->reason, row->reason))
+            break;
+    }
+    return n;
+}
+
+/* "12 relays", and in the reason which. */
+static void show_alike(CtlTable *table, const PlanRow *rows, size_t n)
+{
+    _cleanup_(freep) char *relays = xasprintf("%zu relays", n), *reason = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&reason, &size);
+
+    if (!f)
+        abort();
+    fprintf(f, "%s (", rows->reason ? rows->reason : "");
+    for (size_t i = 0; i < n && i < NAMES_SHOWN; i++)
+        fprintf(f, "%s%s", i > 0 ? ", " : "", rows[i].relay);
+    if (n > NAMES_SHOWN)
+        fprintf(f, " and %zu more", n - NAMES_SHOWN);
+    fputc(')', f);
+    fclose(f);
+    ctl_table_text(table, PLAN_RELAY, relays);
+    ctl_table_text(table, PLAN_REASON, reason);
+}
+
 static int print_rows(const CtlOptions *options, PlanRows *rows)
 {
     static const size_t droppable[] = { PLAN_GROUP, PLAN_ALLOCATOR, PLAN_WAVE };
@@ -331,8 +369,9 @@ static int print_rows(const CtlOptions *options, PlanRows *rows)
     if (rows->n > 0)
         qsort(rows->items, rows->n, sizeof(*rows->items), by_wave);
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
-    for (size_t i = 0; i < rows->n; i++) {
+    for (size_t i = 0, n; i < rows->n; i += n) {
         const PlanRow *row = &rows->items[i];
+        n = alike(options, rows, i);
         ctl_table_row(table);
         if (row->wave > 0)
             ctl_table_number(table, PLAN_WAVE, row->wave);
@@ -342,6 +381,8 @@ static int print_rows(const CtlOptions *options, PlanRows *rows)
         ctl_table_text(table, PLAN_GROUP, row->group);
         ctl_table_text(table, PLAN_ALLOCATOR, row->allocator);
         ctl_table_text(table, PLAN_REASON, row->reason);
+        if (n > 1)
+            show_alike(table, row, n);
     }
     _cleanup_(freep) char *legend =
         rows->n > 0 ? plan_legend(rows) : xstrdup("Nothing to do: no drop-in to write, no relay to restart.");

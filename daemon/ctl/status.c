@@ -11,6 +11,7 @@
 #include <stdarg.h>
 
 #define REASONS_SHOWN 5 /* of relays in one state; a screen shall do */
+#define NAMES_SHOWN 8   /* of relays with one reason */
 
 void status_field(FILE *f, const char *name, const char *format, ...)
 {
@@ -92,22 +93,70 @@ static void print_under_way(FILE *f, const Fleet *fleet)
         status_field(f, "In progress", "%s", text);
 }
 
-/* The relays of that state, a line each with the reason. */
+/* A reason without the relay's own name in it, so that those of several relays can be compared. */
+static char *common_reason(const FleetRow *row)
+{
+    _cleanup_(freep) char *own = xasprintf("@%s.service", row->relay);
+    char *reason = printable(row->reason ? row->reason : "", SIZE_MAX);
+
+    for (char *at; (at = strstr(reason, own));) {
+        char *more = xasprintf("%.*s@*.service%s", (int)(at - reason), reason, at + strlen(own));
+        free(reason);
+        reason = more;
+    }
+    return reason;
+}
+
+/* "relay1: it crashed", "12 relays: it crashed (relay1, relay2, relay3, …)" */
+static void print_reason(FILE *f, const CtlOptions *options, const char *title, const Fleet *fleet,
+                         size_t first, const char *state, char *const *reasons)
+{
+    _cleanup_(freep) char *names = NULL;
+    size_t size = 0, n = 0;
+    FILE *list = open_memstream(&names, &size);
+
+    if (!list)
+        abort();
+    for (size_t i = first; i < fleet->n; i++)
+        if (reasons[i] && streq(reasons[i], reasons[first]) && n++ < NAMES_SHOWN)
+            fprintf(list, "%s%s", n > 1 ? ", " : "", fleet->rows[i].relay);
+    if (n > NAMES_SHOWN)
+        fprintf(list, " and %zu more", n - NAMES_SHOWN);
+    fclose(list);
+    _cleanup_(freep) char *who = n == 1 ? xstrdup(names) : xasprintf("%zu relays", n);
+    _cleanup_(freep) char *painted = ctl_paint(options, state_color(state), who);
+    _cleanup_(freep) char *own =
+        n == 1 ? printable(fleet->rows[first].reason ? fleet->rows[first].reason : "", SIZE_MAX) : NULL;
+    const char *reason = own ? own : reasons[first];
+    status_field(f, title, "%s%s%s%s%s%s", painted, *reason ? ": " : "", reason, n > 1 ? " (" : "",
+                 n > 1 ? names : "", n > 1 ? ")" : "");
+}
+
+/* The relays of that state, a line for each reason. */
 static void print_relays_of(FILE *f, const CtlOptions *options, const Fleet *fleet, const char *title,
                             const char *state)
 {
-    size_t n = 0;
+    char **reasons = xcalloc(fleet->n + 1, sizeof(char *));
+    size_t lines = 0, left = 0;
 
+    for (size_t i = 0; i < fleet->n; i++)
+        reasons[i] = streq(fleet->rows[i].state, state) ? common_reason(&fleet->rows[i]) : NULL;
     for (size_t i = 0; i < fleet->n; i++) {
-        const FleetRow *row = &fleet->rows[i];
-        if (!streq(row->state, state) || n++ >= REASONS_SHOWN)
-            continue;
-        _cleanup_(freep) char *name = ctl_paint(options, state_color(state), row->relay);
-        _cleanup_(freep) char *reason = printable(row->reason ? row->reason : "", SIZE_MAX);
-        status_field(f, n == 1 ? title : "", "%s%s%s", name, *reason ? ": " : "", reason);
+        bool first = reasons[i] != NULL;
+
+        for (size_t k = 0; first && k < i; k++)
+            first = !reasons[k] || !streq(reasons[k], reasons[i]);
+        if (first && lines++ < REASONS_SHOWN)
+            print_reason(f, options, lines == 1 ? title : "", fleet, i, state, reasons);
+        else if (first)
+            left++;
     }
-    if (n > REASONS_SHOWN)
-        status_field(f, "", "and %zu more; \"relayallocctl verify\" shows all", n - REASONS_SHOWN);
+    if (left > 0)
+        status_field(f, "", "and %zu more reason%s; \"relayallocctl verify\" shows all", left,
+                     left == 1 ? "" : "s");
+    for (size_t i = 0; i < fleet->n; i++)
+        free(reasons[i]);
+    free(reasons);
 }
 
 static bool fleet_has(const Fleet *fleet, const char *state)
@@ -118,7 +167,7 @@ static bool fleet_has(const Fleet *fleet, const char *state)
     return false;
 }
 
-static void print_fleet(FILE *f, const CtlOptions *options, const Fleet *fleet)
+static void print_fleet(FILE *f, const CtlOptions *options, const Fleet *fleet, bool idle)
 {
     _cleanup_(freep) char *summary = fleet_summary(fleet, "");
 
@@ -130,6 +179,8 @@ static void print_fleet(FILE *f, const CtlOptions *options, const Fleet *fleet)
                      "systemctl start UNIT\"");
     print_relays_of(f, options, fleet, "Failed", "failed");
     print_relays_of(f, options, fleet, "Drifted", "drifted");
+    if (idle) /* else it is their turn that they wait for */
+        print_relays_of(f, options, fleet, "Pending", "pending");
 }
 
 /* The first beside the title, the others below it. */
@@ -184,7 +235,7 @@ static int print_manager(const CtlOptions *options, const ManagerStatus *m, cons
     if (!isempty(m->config_warnings))
         print_lines(f, "Warnings", m->config_warnings);
     print_host_settings(f, m->host_settings);
-    print_fleet(f, options, fleet);
+    print_fleet(f, options, fleet, isempty(m->rollout) || streq(m->rollout, "idle"));
     print_rollout(f, options, m);
     print_under_way(f, fleet);
     fclose(f);
@@ -214,7 +265,7 @@ static int print_offline(const CtlOptions *options, const Fleet *fleet)
     fprintf(f, "%s relayallocd (not running)\n", ctl_utf8() ? "○" : "*");
     status_field(f, "Config", "%s", fleet->survey->config->path);
     print_host_settings(f, settings);
-    print_fleet(f, options, fleet);
+    print_fleet(f, options, fleet, true);
     fclose(f);
     return ctl_print(options, text);
 }

@@ -255,3 +255,22 @@ def test_a_preflight_that_cannot_be_started_for_lack_of_descriptors_is_started_l
     give_back()
     wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "the next try")
     assert not world.said(" is refused") and [restarts(world, r) for r in "ab"] == [(1, 0)] * 2
+
+
+def test_a_relay_that_was_never_moved_is_pending_while_its_allocator_is_refused(world):
+    """Drifted is only who had it: here b, which ran it until the library went."""
+    folder, inside = world.own_folder()
+    begin(world, "a", "b")
+    shutil.copy(installed("libjemalloc.so.*"), inside / "libown.so")
+    own = f'allocators = {{ own = {{ library = "{folder}/libown.so"; }}; gone = {{ library = "{folder}/libgone.so"; }}; }};'
+    world.write_config('{ name = "B"; allocator = "own"; relays = [ "b" ]; }')
+    world.config.write_text(own + world.config.read_text())
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.write_config('{ name = "A"; allocator = "gone"; relays = [ "a" ]; }, { name = "B"; allocator = "own"; relays = [ "b" ]; }')
+    (inside / "libown.so").unlink()
+    world.config.write_text(own + world.config.read_text())
+    world.manager("Reload")
+    wait_until(lambda: world.states() == {"a": "pending", "b": "drifted"}, "the states")
+    assert "/libgone.so is missing" in world.reason("a") and world.dropin("a") is None
+    assert restarts(world, "a") == (0, 0)

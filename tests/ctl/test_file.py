@@ -320,6 +320,15 @@ def test_plan_of_the_daemon_and_status_tell_of_names_that_no_relay_has(ctl, daem
     assert ctl("plan").err == "" and "Warnings" not in ctl("status").out
 
 
+def test_plan_groups_those_that_are_refused_for_one_reason(ctl, daemon):
+    daemon.says([relay("a")], [(1, "a", "restart", "A", "x", "y"), *((0, f"r{i}", "refused", "B", "z", "it is refused") for i in range(14)),
+                               (0, "s", "refused", "B", "z", "another reason")])
+    lines = ctl("plan").out.splitlines()
+    assert len(lines) == 6 and lines[-1].endswith("; 15 refused"), lines
+    assert "14 relays refused B     z         it is refused (r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11 and 2 more)" in lines[2], lines
+    assert len(ctl("plan", "--json=short").json) == 16
+
+
 def test_plan_says_who_goes_back_to_glibc(ctl, daemon):
     """In a sentence of its own: a slip in a name looks like any other row."""
     home = [(i + 1, f"relay{i}", "restart", "", "", "no group takes it any more") for i in range(3)]

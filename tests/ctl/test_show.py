@@ -308,7 +308,7 @@ def test_status_names_who_is_under_way_and_who_needs_a_look(ctl, daemon):
     assert "\n In progress: b (settling), c (restarting)\n" in out
     assert "\n      Failed: d: it crashed\n" in out
     assert "\n     Drifted: e0: overridden by /etc/0.conf\n              e1: overridden by /etc/1.conf\n" in out
-    assert "e4: " in out and "e5: " not in out and "and 3 more;" in out
+    assert "e4: " in out and "e5: " not in out and "and 3 more reasons;" in out
     assert '\n      Resume: "relayallocctl resume"\n' in out
     daemon.says([relay("a")], Rollout="idle", RolloutID=3, RolloutResult="done")
     out = ctl("status").out
@@ -317,6 +317,20 @@ def test_status_names_who_is_under_way_and_who_needs_a_look(ctl, daemon):
     assert "\n     Rollout: none since the daemon started; the last was 3\n" in ctl("status").out
     daemon.says([relay("a")], Rollout="halted", RolloutID=3, RolloutResult="none")
     assert "\n     Rollout: halted (3)\n" in ctl("status").out
+
+
+def test_status_groups_equal_reasons(ctl, daemon):
+    """Also those that differ in nothing but the relay's own unit; who waits for a turn needs no reason."""
+    refused = "allocator mimalloc is refused: libmimalloc.so.2 is not installed"
+    override = "overridden by /etc/systemd/system/tor@{}.service.d/zzz.conf"
+    daemon.says([relay("a", "drifted", reason=override.format("a")), relay("b", "drifted", reason=override.format("b")),
+                 relay("c", "drifted", reason="something else"), *(relay(f"p{i}", "pending", reason=refused) for i in range(12))])
+    out = ctl("status").out
+    assert ("\n     Drifted: 2 relays: overridden by /etc/systemd/system/tor@*.service.d/zzz.conf (a, b)\n"
+            "              c: something else\n") in out, out
+    assert f"\n     Pending: 12 relays: {refused} (p0, p1, p2, p3, p4, p5, p6, p7 and 4 more)\n" in out, out
+    daemon.says([relay("p", "pending", reason="not restarted since")], Rollout="running", RolloutID=1)
+    assert "Pending" not in ctl("status").out
 
 
 def test_status_tells_a_refused_file_and_why_a_rollout_halted(ctl, daemon):

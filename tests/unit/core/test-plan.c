@@ -259,6 +259,14 @@ static void test_state_words(void **state)
           false },
         { { .assigned = true, .up = true, .untested = true, .cause = CAUSE_UNREADABLE }, "pending", false },
         { { .assigned = true, .up = true, .untested = true }, "ok", true },
+        /* Refused before it was ever moved: it has drifted from nothing. */
+        { { .assigned = true,
+            .up = true,
+            .never_moved = true,
+            .action = ACTION_REFUSED,
+            .cause = CAUSE_NOT_RESTARTED },
+          "pending",
+          false },
         /* Nothing can be done with its file, and nothing need be: it runs what it should. */
         { { .assigned = true, .up = true, .action = ACTION_REFUSED }, "ok", true },
         /* It has our drop-in, or runs with it, and nothing can be done about that. */
