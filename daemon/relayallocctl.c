@@ -36,7 +36,7 @@ static const Verb verbs[] = {
     { "Measurements", NULL, NULL, NULL },
     { "report", "", "memory by allocator or group, compared", ctl_report },
     { "export", "", "the samples as CSV", ctl_export },
-    { "experiment", "", "plan and judge a comparison of allocators", ctl_experiment },
+    { "experiment", "", "plan, start, judge and adopt a comparison of allocators", ctl_experiment },
     { "recommend", "", "the allocator that the measurements support", ctl_recommend },
     { "history", "RELAY", "samples of a relay", ctl_history },
     { "events", "", "what the daemon did and saw", ctl_events },

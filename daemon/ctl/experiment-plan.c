@@ -7,6 +7,7 @@
 #include "ctl/file.h"
 #include "io/config-file.h"
 #include "report/balance.h"
+#include "report/report.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -127,12 +128,13 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Exp
     if (r != 0)
         return r;
     if (plan->n_groups == 0) {
-        ctl_error("experiment plan requires --groups=NAME:ALLOCATOR,…; --size=RELAYS sets the size of each "
-                  "group (default: as many as there are)");
+        ctl_error("experiment %s requires --groups=NAME:ALLOCATOR,…; --size=RELAYS sets the size of each "
+                  "group (default: as many as there are)",
+                  argv[0]);
         return EXIT_USAGE;
     }
     if (plan->source.at_text || plan->source.warmup_text) {
-        ctl_error("experiment plan uses the latest samples; it takes neither --at nor --warmup");
+        ctl_error("experiment %s uses the latest samples; it takes neither --at nor --warmup", argv[0]);
         return EXIT_USAGE;
     }
     r = ctl_source_check(&plan->source);
@@ -296,12 +298,28 @@ static struct json_object *plan_json(const ExperimentPlan *plan, const Series *s
     return o;
 }
 
-int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options)
+/* Without relays that stay on the baseline nothing can be told. */
+static void tell_of_control(const ExperimentPlan *plan, const CtlOptions *options)
 {
-    _cleanup_(plan_clear) ExperimentPlan plan = { 0 };
+    bool control = false;
+
+    for (size_t i = 0; i < plan->n_groups; i++)
+        control = control || streq(plan->groups[i].allocator, REPORT_BASELINE);
+    if (!control && !options->quiet)
+        ctl_complain("None of these groups runs glibc: without a control such as Z:glibc, reports compare "
+                     "with a group only that --baseline= names.");
+}
+
+int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options, bool start)
+{
+    _cleanup_(plan_clear) ExperimentPlan plan = { .write = start };
     _cleanup_(series_clear) Series series = { 0 };
 
     int r = read_arguments(argc, argv, options, &plan);
+    if (r == 0 && (options->host || options->machine) && plan.write) {
+        ctl_error("an experiment starts on its own host; omit --host and --machine");
+        return EXIT_USAGE;
+    }
     if (r == 0)
         r = check_allocators(&plan, options);
     if (r != 0)
@@ -333,6 +351,8 @@ int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options)
     if (options->json != JSON_OFF && !plan.write)
         return ctl_print_json(options, plan_json(&plan, &series)) < 0 ? EXIT_FAILED : EXIT_FINE;
     _cleanup_(freep) char *text = plan_text(&plan, &series);
+    if (start)
+        tell_of_control(&plan, options);
     if (plan.write)
         return file_save_groups(options, text);
     return ctl_print(options, text) < 0 ? EXIT_FAILED : EXIT_FINE;

@@ -102,6 +102,9 @@ static struct json_object *experiment_json(const Experiment *e)
     json_object_object_add(o, "age_distance", ctl_json_real(e->balance.age));
     json_object_object_add(o, "relays", json_object_new_uint64(e->relays));
     json_object_object_add(o, "known", json_object_new_uint64(e->known));
+    json_object_object_add(o, "elapsed", json_object_new_uint64(e->elapsed));
+    json_object_object_add(o, "remaining",
+                           e->remaining == USEC_INFINITY ? NULL : json_object_new_uint64(e->remaining));
     json_object_object_add(o, "baseline", e->baseline ? ctl_json_text(e->baseline->group) : NULL);
     for (size_t i = 0; i < e->n; i++) {
         const ExperimentGroup *g = &e->groups[i];
@@ -138,8 +141,10 @@ int ctl_experiment(int argc, char *argv[], const CtlOptions *options)
     ReportOptions wanted;
     CtlSource source;
 
-    if (argc > 1 && streq(argv[1], "plan"))
-        return ctl_experiment_plan(argc - 1, argv + 1, options);
+    if (argc > 1 && (streq(argv[1], "plan") || streq(argv[1], "start")))
+        return ctl_experiment_plan(argc - 1, argv + 1, options, streq(argv[1], "start"));
+    if (argc > 1 && streq(argv[1], "adopt"))
+        return ctl_experiment_adopt(argc - 1, argv + 1, options);
     int r = ctl_report_arguments(argc, argv, options, &source, &wanted);
     if (r == 0)
         r = ctl_report_read(&source, &wanted, SOURCE_BY_GROUP, NULL, &series, &report);

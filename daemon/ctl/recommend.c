@@ -2,7 +2,11 @@
 /* relayallocctl recommend: a paragraph for people, an exit status for scripts. */
 #include "report/recommend.h"
 
+#include "core/config.h"
+#include "ctl/experiment.h"
+#include "ctl/file.h"
 #include "ctl/report.h"
+#include "io/config-file.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -95,6 +99,57 @@ static int print(const CtlOptions *options, const Report *report, const Recommen
     _cleanup_(freep) char *text = wrap(r->text, 79);
     _cleanup_(freep) char *line = xasprintf("%s\n", text);
     return ctl_print(options, line);
+}
+
+/* ---- experiment adopt ---- */
+
+static int adopt(const CtlOptions *options, const Recommendation *r)
+{
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    _cleanup_(config_freep) Config *config = NULL;
+    _cleanup_(freep) char *text = wrap(r->text, 79);
+
+    if (!options->quiet)
+        printf("%s\n\n", text);
+    if (!r->row) {
+        ctl_error("nothing is adopted: %s", r->reason);
+        return EXIT_FAILED;
+    }
+    if (config_file_load(options->config, &problems, &config) < 0) {
+        ctl_print_problems(&problems);
+        return EXIT_USAGE;
+    }
+    if (config_find_allocator(config, r->row->allocator) < 0) {
+        ctl_error("nothing is adopted: %s has no allocator named \"%s\"", options->config, r->row->allocator);
+        return EXIT_FAILED;
+    }
+    /* Names of allocators need no escape: the configuration takes no others. */
+    _cleanup_(freep) char *groups = xasprintf(
+        "groups = ( { name = \"all\"; allocator = \"%s\"; relays = [ \"*\" ]; } );\n", r->row->allocator);
+    return file_save_groups(options, groups);
+}
+
+int ctl_experiment_adopt(int argc, char *argv[], const CtlOptions *options)
+{
+    _cleanup_(failures_clear) Failures failures = { 0 };
+    _cleanup_(series_clear) Series series = { 0 };
+    _cleanup_(report_clear) Report report = { 0 };
+    _cleanup_(recommendation_clear) Recommendation recommendation = { 0 };
+    const SourceEvents events = { count_failure, &failures };
+    ReportOptions wanted;
+    CtlSource source;
+
+    if (options->host || options->machine) {
+        ctl_error("adopt works only on the file of this host; omit --host and --machine");
+        return EXIT_USAGE;
+    }
+    int r = ctl_report_arguments(argc, argv, options, &source, &wanted);
+    if (r == 0)
+        r = ctl_report_read(&source, &wanted, SOURCE_BY_DEFAULT, &events, &series, &report);
+    if (r != 0)
+        return r;
+    recommendation = recommend(&report, failures.items, failures.n);
+    return adopt(options, &recommendation);
 }
 
 int ctl_recommend(int argc, char *argv[], const CtlOptions *options)

@@ -106,7 +106,7 @@ static void look_forward(const Experiment *experiment, ExperimentGroup *group)
 {
     const Report *report = experiment->report;
 
-    group->verdict = until_verdict(report, group);
+    group->verdict = group->row->growth.trend == TREND_TOO_SHORT ? until_verdict(report, group) : 0;
     if (!experiment->baseline || group->row->baseline) {
         group->power = (Power){ .kind = POWER_UNKNOWN };
         return;
@@ -143,6 +143,37 @@ static void compare_starts(Experiment *experiment)
     experiment->balance = balance_of(relays, group, experiment->known, experiment->n);
 }
 
+/* Long enough, and still not judged: the relays differ too much, or there are too few. */
+static bool is_undecided(const ExperimentGroup *g)
+{
+    return g->row->growth.trend == TREND_TOO_SHORT && g->verdict == 0;
+}
+
+/* How far is it, and when can it tell? When every group can be told from the baseline, and is judged. */
+static void look_at_progress(Experiment *e)
+{
+    const usec_t last = e->report->series->last;
+    usec_t began = USEC_INFINITY;
+    size_t compared = 0;
+
+    for (size_t i = 0; i < e->n; i++) {
+        const ExperimentGroup *g = &e->groups[i];
+        usec_t need = is_undecided(g) ? USEC_INFINITY : g->verdict;
+        began = g->began < began ? g->began : began;
+        if (e->baseline && !g->row->baseline) {
+            compared++;
+            if (g->power.kind == POWER_TIME)
+                need = g->more > need ? g->more : need;
+            else if (g->power.kind != POWER_TOLD)
+                need = USEC_INFINITY;
+        }
+        e->remaining = need > e->remaining ? need : e->remaining;
+    }
+    if (compared == 0)
+        e->remaining = USEC_INFINITY;
+    e->elapsed = began < last ? last - began : 0;
+}
+
 Experiment experiment_build(const Report *report)
 {
     Experiment experiment = { .report = report };
@@ -161,6 +192,7 @@ Experiment experiment_build(const Report *report)
         experiment.groups[experiment.n++] = group;
     }
     compare_starts(&experiment);
+    look_at_progress(&experiment);
     return experiment;
 }
 
@@ -203,6 +235,24 @@ static char *outlook_note(const Experiment *e, const ExperimentGroup *g)
         base);
 }
 
+static char *progress_note(const Experiment *e)
+{
+    char elapsed[FORMAT_SPAN_MAX], remaining[FORMAT_SPAN_MAX];
+
+    format_span(elapsed, e->elapsed);
+    if (e->remaining == 0)
+        return xasprintf("It has run for %s and can tell: \"relayallocctl recommend\" says what it shows, "
+                         "\"relayallocctl experiment adopt\" moves the fleet to the best.",
+                         elapsed);
+    if (e->remaining == USEC_INFINITY)
+        return xasprintf("It has run for %s, and it is not known when it can tell: see below.", elapsed);
+    return xasprintf(
+        "It has run for %s, %.0f %% of the way: it can tell in about %s, at the current difference "
+        "and spread.",
+        elapsed, floor(100 * (double)e->elapsed / ((double)e->elapsed + (double)e->remaining)),
+        format_span(remaining, e->remaining));
+}
+
 char **experiment_notes(const Experiment *e)
 {
     char **notes = NULL;
@@ -212,13 +262,21 @@ char **experiment_notes(const Experiment *e)
         strv_push(&notes, xstrdup("No relay is in a group: there is no experiment."));
         return notes;
     }
+    strv_push(&notes, progress_note(e));
     strv_push(&notes, balance_note(e));
     for (size_t i = 0; e->baseline && i < e->n; i++)
         if (!e->groups[i].row->baseline)
             strv_push(&notes, outlook_note(e, &e->groups[i]));
     if (!e->baseline)
-        strv_push(&notes, xstrdup("There is nothing to compare with: no group runs glibc; --baseline=GROUP "
-                                  "sets another baseline."));
+        strv_push(&notes, xstrdup("There is nothing to compare with: no group runs glibc beside the others; "
+                                  "--baseline=GROUP sets another baseline."));
+    for (size_t i = 0; i < e->n; i++) {
+        if (!is_undecided(&e->groups[i]))
+            continue;
+        _cleanup_(freep) char *name = report_row_name(e->report, e->groups[i].row);
+        strv_push(&notes, xasprintf("Whether %s grows cannot be told yet: %s.", name,
+                                    e->groups[i].row->growth.reason));
+    }
     usec_t verdict = 0;
     for (size_t i = 0; i < e->n; i++)
         verdict = e->groups[i].verdict > verdict ? e->groups[i].verdict : verdict;

@@ -29,6 +29,9 @@ typedef struct Experiment {
     const ReportRow *baseline; /* NULL: none */
     Balance balance;           /* of the relays that are known; NAN: not known */
     size_t known, relays;
+    usec_t elapsed;   /* since the first relay joined a group */
+    usec_t remaining; /* until it can tell, at the current difference and spread; 0: it can; USEC_INFINITY:
+                         time alone will not do, or there is nothing to compare with */
 } Experiment;
 
 Experiment experiment_build(const Report *report);

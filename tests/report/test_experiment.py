@@ -115,6 +115,66 @@ def test_plan_is_written_into_the_configuration(ctl, table, tmp_path):
     assert ctl("check", conf, **environment).status == 0
 
 
+def test_start(ctl, table, tmp_path):
+    """The groups that plan would propose, saved after the plan and a question."""
+    path, conf = table(mixed_fleet().csv()), tmp_path / "relayalloc.conf"
+    conf.write_text("# mine\ngroups = ( );\n")
+    environment = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus", "TMPDIR": str(tmp_path)}
+    start = lambda *more, groups="A:jemalloc,Z:glibc": ctl("experiment", "start", f"--file={path}", f"--groups={groups}", "--size=10",
+                                                           "--seed=9", f"--config={conf}", *more, **environment)
+    done = start()
+    assert done.status == 1 and "[y/N]" in done.err and conf.read_text() == "# mine\ngroups = ( );\n", done
+    done = start("--yes")
+    assert done.status == 0 and f"{conf}: saved" in done.out and done.err.count("control") == 0, done
+    planned = ctl("experiment", "plan", f"--file={path}", "--groups=A:jemalloc,Z:glibc", "--size=10", "--seed=9").out
+    assert conf.read_text() == "# mine\n" + planned
+    assert "None of these groups runs glibc" in start("--yes", groups="A:jemalloc,B:mimalloc").err
+    assert "experiment start requires --groups=" in ctl("experiment", "start").err
+    assert start("-H", "elsewhere").status == 2
+
+
+def test_adopt(ctl, journal, fleet, tmp_path):
+    """What recommend is sure of, for all relays, after the plan and a question."""
+    journal.fleet(fleet)
+    journal.write()
+    conf = tmp_path / "relayalloc.conf"
+    before = '# mine\ngroups = ( { name = "A"; allocator = "jemalloc"; relays = [ "a*" ]; } );\nrollout = { parallel = 4; };\n'
+    conf.write_text(before)
+    environment = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus", "TMPDIR": str(tmp_path)}
+    adopt = lambda *more: ctl("experiment", "adopt", "-D", journal.directory, f"--config={conf}", *more, **environment)
+    done = adopt()
+    recommended = ctl("recommend", "-D", journal.directory).out
+    assert done.status == 1 and done.out.startswith(recommended) and "[y/N]" in done.err and conf.read_text() == before, done
+    done = adopt("--yes")
+    assert done.status == 0 and f"{conf}: saved" in done.out, done
+    assert conf.read_text() == ('# mine\ngroups = ( { name = "all"; allocator = "mimalloc"; relays = [ "*" ]; } );\n'
+                                'rollout = { parallel = 4; };\n')
+    assert "unchanged" in adopt("--yes").out
+
+
+def test_adopt_refuses(ctl, journal, tmp_path):
+    """As recommend does, and with its reason; nothing is asked."""
+    relays = [Relay(f"z{i}", None, "glibc", 1000 + i) for i in range(4)]
+    relays += [Relay(f"i{i}", None, "mimalloc3", 100 + i, per_day=30) for i in range(4)]
+    journal.fleet(Fleet(relays, 4, step=HOUR))
+    journal.write()
+    conf = tmp_path / "relayalloc.conf"
+    conf.write_text("groups = ( );\n")
+    done = ctl("experiment", "adopt", "-D", journal.directory, f"--config={conf}", "--yes")
+    assert done.status == 1 and "nothing is adopted: no allocator that was measured long enough" in done.err, done
+    assert "mimalloc3 1.0, growing" in done.out and conf.read_text() == "groups = ( );\n"
+
+
+def test_adopt_what_the_configuration_does_not_have(ctl, journal, tmp_path):
+    relays = [Relay(f"{a[0]}{i}", None, a, level + i) for a, level in (("glibc", 1000), ("pinned", 300)) for i in range(4)]
+    journal.fleet(Fleet(relays, 5, step=HOUR))
+    journal.write()
+    conf = tmp_path / "relayalloc.conf"
+    conf.write_text("groups = ( );\n")
+    done = ctl("experiment", "adopt", "-D", journal.directory, f"--config={conf}", "--yes")
+    assert done.status == 1 and 'has no allocator named "pinned"' in done.err and conf.read_text() == "groups = ( );\n", done
+
+
 def test_output_into_the_file_that_is_read_is_refused(ctl, table, tmp_path):
     """The shell has emptied it: what is read of it then is not what it said."""
     path, conf = table(mixed_fleet().csv()), tmp_path / "relayalloc.conf"
@@ -148,6 +208,19 @@ def test_experiment(ctl, journal):
     a = next(g for g in state["groups"] if g["group"] == "A")
     assert a["before"] == 1015 * KIB and a["relays"] == 4 and a["since"] == (START + 2 * DAY) * 10 ** 6
     assert a["outlook"]["state"] == "told apart" and state["baseline"] == "Z"
+    assert state["elapsed"] == (3 * DAY - HOUR) * 10 ** 6 and state["remaining"] == 0
+    assert "It has run for 2 days 23h and can tell: " in done.out and "experiment adopt" in done.out
+
+
+def test_experiment_on_its_way(ctl, journal):
+    """It says how far it is, and when it can tell."""
+    journal.fleet(started({"A": 1000, "Z": 1002}, days=4.5))
+    journal.write()
+    done = ctl("experiment", "-D", journal.directory)
+    state = ctl("experiment", "-D", journal.directory, "--json=short").json
+    hours = lambda key: state[key] / 3600 / 10 ** 6
+    assert hours("elapsed") == 59 and 0 < hours("remaining") <= 24, done
+    assert f"It has run for 2 days 11h, {int(100 * 59 / (59 + hours('remaining')))} % of the way: it can tell in about " in done.out, done
 
 
 def test_experiment_of_unlike_groups(ctl, journal):
@@ -164,6 +237,8 @@ def test_experiment_that_needs_more(ctl, journal):
     journal.fleet(Fleet(relays, 4, step=HOUR))
     journal.write()
     done = ctl("experiment", "-D", journal.directory)
+    assert "it is not known when it can tell" in done.out
+    assert ctl("experiment", "-D", journal.directory, "--json=short").json["remaining"] is None
     assert "more time will not tell them apart" in done.out and "relays per group would" in done.out
 
 
