@@ -30,7 +30,7 @@ static const Verb verbs[] = {
     { "doctor", "", "look for what makes allocators fail or figures mislead on this host", ctl_doctor },
     { "Rollout", NULL, NULL, NULL },
     { "pause", "", "restart no more relays until it is resumed", ctl_pause },
-    { "resume", "", "continue after a pause, halt or abort", ctl_resume },
+    { "resume", "[RELAY...]", "continue after a pause, halt or abort, or end a revert", ctl_resume },
     { "abort", "", "end the rollout where it stands", ctl_abort },
     { "revert", "[RELAY…]", "remove our drop-ins, paced like any rollout", ctl_revert },
     { "Measurements", NULL, NULL, NULL },

@@ -325,6 +325,22 @@ static int do_resume(Manager *m, Request *request, sd_bus_error *error)
     return answer_saved(m, request, error);
 }
 
+static int do_resume_relays(Manager *m, Request *request, sd_bus_error *error)
+{
+    size_t n = 0;
+    int r = operator_resume_relays(m, request->arguments, &n);
+
+    if (r == -ESRCH)
+        return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_RELAY, "There is no relay of one of these names.");
+    if (r < 0)
+        return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT,
+                                 "None of these relays was reverted or has failed.");
+    if (m->state_error < 0)
+        return answer_saved(m, request, error);
+    request_answer(request, "u", (uint32_t)n);
+    return 1;
+}
+
 static int do_abort(Manager *m, Request *request, sd_bus_error *error)
 {
     if (operator_abort(m) < 0)
@@ -372,9 +388,16 @@ static const struct {
     const char *member;
     int (*run)(Manager *, Request *, sd_bus_error *);
 } changes[] = {
-    { "Reload", do_reload },   { "ReloadNow", do_reload }, { "Pause", do_pause },
-    { "Resume", do_resume },   { "ResumeNow", do_resume }, { "Abort", do_abort },
-    { "Restart", do_restart }, { "Revert", do_revert },    { "RevertNow", do_revert },
+    { "Reload", do_reload },
+    { "ReloadNow", do_reload },
+    { "Pause", do_pause },
+    { "Resume", do_resume },
+    { "ResumeNow", do_resume },
+    { "Abort", do_abort },
+    { "ResumeRelays", do_resume_relays },
+    { "Restart", do_restart },
+    { "Revert", do_revert },
+    { "RevertNow", do_revert },
 };
 
 static void change_allowed(Request *request)
@@ -436,6 +459,8 @@ const sd_bus_vtable bus_manager_vtable[] = {
     SD_BUS_METHOD("Pause", NULL, NULL, method_change, OPEN),
     SD_BUS_METHOD("Resume", NULL, NULL, method_change, OPEN),
     SD_BUS_METHOD("ResumeNow", NULL, NULL, method_change, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("ResumeRelays", SD_BUS_ARGS("as", relays), SD_BUS_RESULT("u", count),
+                            method_change, OPEN),
     SD_BUS_METHOD("Abort", NULL, NULL, method_change, OPEN),
     SD_BUS_METHOD_WITH_ARGS("Restart", SD_BUS_ARGS("as", relays), SD_BUS_RESULT("u", count), method_change,
                             OPEN),

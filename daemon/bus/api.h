@@ -37,6 +37,9 @@
  * Revert(as) → u
  *     Removes our drop-ins from these relays (none: from all), paced like a rollout; returns how many.
  *     org.relayalloc1.Error.NoSuchRelay
+ * ResumeRelays(as) → u
+ *     Reverted ones return to their groups, those that failed are tried again; returns how many.
+ *     org.relayalloc1.Error.NoSuchRelay; org.relayalloc1.Error.NoRollout: none of them is either
  * ReloadNow(), ResumeNow(), RevertNow(as) → u
  *     The same, and what they bring about does not wait for the window; with RevertNow only the relays that
  *     are reverted. ResumeNow also lets a rollout go that does nothing but wait for it.
@@ -44,8 +47,8 @@
  *     Restarts those of these relays that are up (none named: of all), paced and gated like a rollout;
  * nothing else changes, so there is no way back, and the first failure halts; returns how many.
  *     org.relayalloc1.Error.NoSuchRelay
- * Pause, Resume, Abort, Revert and Restart also fail with org.relayalloc1.Error.NotSaved: the request was
- * carried out, but it is lost when the daemon restarts, because the state file cannot be written.
+ * Pause, Resume, ResumeRelays, Abort, Revert and Restart also fail with org.relayalloc1.Error.NotSaved: the
+ * request was carried out, but it is lost when the daemon restarts, because the state file cannot be written.
  *
  * Properties; times are µs realtime, 0: none
  *     Version s, ConfigPath s, ConfigLoaded t, ConfigError s (the problems of the last refused file; "")

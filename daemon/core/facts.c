@@ -190,6 +190,36 @@ const AllocatorFacts *facts_resolved(const HostFacts *h, const RelayFacts *r)
     return g ? &h->allocators[g->allocator] : NULL;
 }
 
+char *facts_failure_build(const Allocator *a, const AllocatorFacts *resolved)
+{
+    uint64_t hash = HASH_BEGIN;
+
+    if (a->n_environment == 0)
+        return xstrdup(resolved->build);
+    for (size_t i = 0; i < a->n_environment; i++) { /* each with its NUL */
+        hash = hash_bytes(hash, a->environment[i].name, strlen(a->environment[i].name) + 1);
+        hash = hash_bytes(hash, a->environment[i].value, strlen(a->environment[i].value) + 1);
+    }
+    return xasprintf("%s+%016" PRIx64, resolved->build, hash);
+}
+
+char **facts_assigned(const HostFacts *h, const RelayFacts *const *relays, size_t n, Assigned *ret)
+{
+    char **builds = NULL;
+
+    for (size_t i = 0; i < h->config->n_allocators; i++)
+        strv_push(&builds, facts_failure_build(&h->config->allocators[i], &h->allocators[i]));
+    for (size_t i = 0; i < n; i++) {
+        const Group *g = relays[i]->group == GROUP_NONE ? NULL : &h->config->groups[relays[i]->group];
+
+        ret[i] = (Assigned){ .relay = relays[i]->name,
+                             .group = g ? g->name : "",
+                             .allocator = g ? h->config->allocators[g->allocator].name : "",
+                             .build = g ? builds[g->allocator] : "" };
+    }
+    return builds;
+}
+
 char *facts_wanted(const HostFacts *h, const RelayFacts *r)
 {
     const Group *g = facts_target(h, r);
@@ -517,8 +547,9 @@ static const Refusal *failed_before(const HostFacts *h, const RelayFacts *r)
 {
     const Allocator *a = facts_allocator(h, r);
 
-    return a ? memory_find_refusal(h->state, r->name, a->name, facts_resolved(h, r)->build)
-             : memory_find_refusal(h->state, r->name, "", "");
+    _cleanup_(freep) char *build = a ? facts_failure_build(a, facts_resolved(h, r)) : xstrdup("");
+
+    return memory_find_refusal(h->state, r->name, a ? a->name : "", build);
 }
 
 static const char *refusal_reason(const Refusal *refusal)
@@ -641,6 +672,11 @@ static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *
             "%s is left over from an earlier installation and is kept; \"relayallocctl revert '%s'\" "
             "removes it",
             r->dropin, r->name);
+    if (action == ACTION_NONE && !r->reason && r->reverted && r->group != GROUP_NONE)
+        r->reason =
+            xasprintf("reverted by an operator: until the file gives it another group or allocator, or "
+                      "\"relayallocctl resume '%s'\"",
+                      r->name);
     free(r->down);
     r->down = r->info && unit_failed(r->info) ? down_text(r) : NULL;
 }

@@ -128,6 +128,10 @@ void facts_judge_names(const Config *config, const RelayFacts *const *relays, si
 const Group *facts_target(const HostFacts *host, const RelayFacts *relay);
 const Allocator *facts_allocator(const HostFacts *host, const RelayFacts *relay);
 const AllocatorFacts *facts_resolved(const HostFacts *host, const RelayFacts *relay);
+/* What a failure with the allocator is remembered by: its build, and what it sets. Owned by the caller. */
+char *facts_failure_build(const Allocator *allocator, const AllocatorFacts *resolved);
+/* What the file gives to each relay, into ret[] and, owned by the caller, the builds; memory_review(). */
+char **facts_assigned(const HostFacts *host, const RelayFacts *const *relays, size_t n, Assigned *ret);
 /* What its drop-in should say; NULL: there should be none. Owned by the caller. */
 char *facts_wanted(const HostFacts *host, const RelayFacts *relay);
 

@@ -31,6 +31,28 @@ static void flight_clear(Flight *f)
     free(f->build);
 }
 
+static void refusal_clear(Refusal *r)
+{
+    free(r->relay);
+    free(r->allocator);
+    free(r->build);
+    free(r->reason);
+}
+
+static void revert_clear(Revert *r)
+{
+    free(r->relay);
+    free(r->group);
+    free(r->allocator);
+}
+
+static void clear_causes(State *s)
+{
+    for (size_t i = 0; i < s->n_causes; i++)
+        refusal_clear(&s->causes[i]);
+    s->n_causes = 0;
+}
+
 State *memory_free(State *s)
 {
     if (!s)
@@ -42,7 +64,12 @@ State *memory_free(State *s)
     free(s->refusals);
     free(s->hold_reason);
     free(s->config_id);
-    strv_free(s->reverted);
+    free(s->reviewed_id);
+    clear_causes(s);
+    free(s->causes);
+    for (size_t i = 0; i < s->n_reverts; i++)
+        revert_clear(&s->reverts[i]);
+    free(s->reverts);
     free(s->metrics);
     strv_free(s->waiting);
     strv_free(s->restarts);
@@ -106,14 +133,6 @@ void memory_add_refusal(State *s, const char *relay, const char *allocator, cons
                                               .untouched = untouched };
 }
 
-static void refusal_clear(Refusal *r)
-{
-    free(r->relay);
-    free(r->allocator);
-    free(r->build);
-    free(r->reason);
-}
-
 void memory_remove_refusal(State *s, const char *relay, const char *allocator, const char *build)
 {
     Refusal *r = (Refusal *)memory_find_refusal(s, relay, allocator, build);
@@ -157,23 +176,150 @@ void memory_hold(State *s, Hold hold, const char *reason)
     s->hold = hold;
     free(s->hold_reason);
     s->hold_reason = copy;
+    if (hold != HOLD_HALTED)
+        clear_causes(s);
+}
+
+void memory_add_cause(State *s, const char *relay, const char *allocator, const char *build)
+{
+    for (size_t i = 0; i < s->n_causes; i++)
+        if (streq(s->causes[i].relay, relay) && streq(s->causes[i].allocator, allocator) &&
+            streq(s->causes[i].build, build))
+            return;
+    GROW(s->causes, s->c_causes, s->n_causes);
+    s->causes[s->n_causes++] =
+        (Refusal){ .relay = xstrdup(relay), .allocator = xstrdup(allocator), .build = xstrdup(build) };
+}
+
+/* ---- reverts ---- */
+
+const Revert *memory_find_revert(const State *s, const char *relay)
+{
+    for (size_t i = 0; i < s->n_reverts; i++)
+        if (streq(s->reverts[i].relay, relay))
+            return &s->reverts[i];
+    return NULL;
+}
+
+void memory_add_revert(State *s, const char *relay, const char *group, const char *allocator)
+{
+    (void)memory_remove_revert(s, relay);
+    GROW(s->reverts, s->c_reverts, s->n_reverts);
+    s->reverts[s->n_reverts++] =
+        (Revert){ .relay = xstrdup(relay), .group = xstrdup(group), .allocator = xstrdup(allocator) };
+}
+
+bool memory_remove_revert(State *s, const char *relay)
+{
+    Revert *r = (Revert *)memory_find_revert(s, relay);
+
+    if (!r)
+        return false;
+    revert_clear(r);
+    *r = s->reverts[--s->n_reverts];
+    return true;
+}
+
+bool memory_forget_failures(State *s, const char *relay)
+{
+    size_t before = s->n_refusals;
+
+    for (size_t i = s->n_refusals; i-- > 0;) {
+        if (!streq(s->refusals[i].relay, relay))
+            continue;
+        refusal_clear(&s->refusals[i]);
+        s->refusals[i] = s->refusals[--s->n_refusals];
+    }
+    return s->n_refusals < before;
+}
+
+/* ---- another configuration ---- */
+
+/* "FILE-" of both identities is the same. */
+static bool same_file(const char *a, const char *b)
+{
+    return a && strncmp(a, b, strcspn(b, "-") + 1) == 0;
 }
 
 bool memory_adopt(State *s, const char *id)
 {
     if (streq_null(s->config_id, id))
         return false;
-    size_t n = strcspn(id, "-") + 1;
-    bool new_file = !s->config_id || strncmp(s->config_id, id, n) != 0;
+    if (s->hold == HOLD_ABORTED && !same_file(s->config_id, id))
+        memory_hold(s, HOLD_NONE, NULL);
     free(s->config_id);
     s->config_id = xstrdup(id);
-    if (new_file) { /* else they are distinguished by the build of the library */
-        memory_clear_refusals(s);
-        s->reverted = strv_free(s->reverted);
-    }
-    if (s->hold == HOLD_HALTED || (s->hold == HOLD_ABORTED && new_file))
-        memory_hold(s, HOLD_NONE, NULL);
     return true;
+}
+
+static const Assigned *find_assigned(const Assigned *assigned, size_t n, const char *relay)
+{
+    for (size_t i = 0; i < n; i++)
+        if (streq(assigned[i].relay, relay))
+            return &assigned[i];
+    return NULL;
+}
+
+/* Is that what the relay is to get now? */
+static bool to_be_had(const Refusal *r, const Assigned *a)
+{
+    return !a || (streq(r->allocator, a->allocator) && streq(r->build, a->build));
+}
+
+static void review_reverts(State *s, bool new_file, const Assigned *assigned, size_t n, Review *ret)
+{
+    for (size_t i = s->n_reverts; i-- > 0;) {
+        Revert *r = &s->reverts[i];
+        const Assigned *a = find_assigned(assigned, n, r->relay);
+
+        if (!a || (streq_null(r->group, a->group) && streq_null(r->allocator, a->allocator)))
+            continue;
+        ret->changed = true;
+        if (new_file && r->group) {
+            ret->regrouped = true;
+            (void)memory_remove_revert(s, r->relay);
+        } else { /* relays have come or gone: what the next file is compared with */
+            memory_add_revert(s, a->relay, a->group, a->allocator);
+        }
+    }
+}
+
+static void review_refusals(State *s, const Assigned *assigned, size_t n, Review *ret)
+{
+    for (size_t i = s->n_refusals; i-- > 0;) {
+        if (to_be_had(&s->refusals[i], find_assigned(assigned, n, s->refusals[i].relay)))
+            continue;
+        refusal_clear(&s->refusals[i]);
+        s->refusals[i] = s->refusals[--s->n_refusals];
+        ret->changed = true;
+    }
+}
+
+static bool halt_lasts(const State *s, const Assigned *assigned, size_t n)
+{
+    for (size_t i = 0; i < s->n_causes; i++)
+        if (to_be_had(&s->causes[i], find_assigned(assigned, n, s->causes[i].relay)))
+            return true;
+    return false;
+}
+
+Review memory_review(State *s, const char *id, const Assigned *assigned, size_t n)
+{
+    const bool another = !streq_null(s->reviewed_id, id), new_file = !same_file(s->reviewed_id, id);
+    Review review = { .changed = another };
+
+    review_reverts(s, new_file, assigned, n, &review);
+    if (!another)
+        return review;
+    if (new_file)
+        review_refusals(s, assigned, n, &review);
+    if (s->hold == HOLD_HALTED && !halt_lasts(s, assigned, n)) {
+        memory_hold(s, HOLD_NONE, NULL);
+        review.halt_ended = true;
+    }
+    free(s->reviewed_id);
+    s->reviewed_id = xstrdup(id);
+    return review;
 }
 
 static bool set_in(char ***strv, const char *relay, bool in)

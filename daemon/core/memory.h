@@ -36,11 +36,26 @@ typedef struct Refusal {
                        so it is not saved, and forgotten at each reload */
 } Refusal;
 
+/* A relay that an operator took out of its group. */
+typedef struct Revert {
+    char *relay;
+    char *group,
+        *allocator; /* what the file gave it then; "" none; NULL: saved by a version that did not say */
+} Revert;
+
+/* What the configuration in force gives to a relay; "" where it gives nothing. */
+typedef struct Assigned {
+    const char *relay, *group, *allocator, *build; /* build: as in refusals */
+} Assigned;
+
 typedef struct State {
     Hold hold;
     bool paused; /* by an operator; until resume */
     char *hold_reason;
-    char *config_id; /* of the configuration that hold, refusals and reverted belong to */
+    char *config_id;   /* of the configuration that was loaded last */
+    char *reviewed_id; /* of the one that hold, refusals and reverts belong to (memory_review()) */
+    Refusal *causes;   /* of a halt: what failed, without reasons */
+    size_t n_causes, c_causes;
     uint64_t rollout_id;
     Flight *flights;
     size_t n_flights, c_flights;
@@ -51,9 +66,10 @@ typedef struct State {
     char **waiting;   /* strv of relays that somebody stopped before their turn in a rollout came */
     char **restarts;  /* strv of "INVOCATION RELAY": an operator requested a restart of that process of the
                          relay */
-    char **reverted;  /* strv of relays that an operator took out until the file changes */
-    char **proved;    /* strv of facts_recipe(): a relay of this host has settled with each */
-    char *metrics;    /* the metrics file that was written last, and is to go; NULL */
+    Revert *reverts;
+    size_t n_reverts, c_reverts;
+    char **proved; /* strv of facts_recipe(): a relay of this host has settled with each */
+    char *metrics; /* the metrics file that was written last, and is to go; NULL */
 } State;
 
 State *memory_free(State *state);
@@ -91,6 +107,16 @@ bool memory_restart_wanted(const State *state, const char *relay, const char *in
 bool memory_want_restart(State *state, const char *relay, const char *invocation);
 bool memory_end_restart(State *state, const char *relay); /* true: there was a request */
 
+const Revert *memory_find_revert(const State *state, const char *relay);
+void memory_add_revert(State *state, const char *relay, const char *group, const char *allocator);
+bool memory_remove_revert(State *state, const char *relay); /* true: it was there */
+/* Of this relay, whatever it failed with; true: there was one. */
+bool memory_forget_failures(State *state, const char *relay);
+
+/* What failed when a rollout halted; the halt lasts as long as one of them is still to be had. Only while the
+ * hold is HOLD_HALTED: another hold forgets them. */
+void memory_add_cause(State *state, const char *relay, const char *allocator, const char *build);
+
 /* Replaces the hold and its reason (copied; NULL: none). */
 void memory_hold(State *state, Hold hold, const char *reason);
 static inline bool memory_held(const State *state)
@@ -101,8 +127,21 @@ static inline bool memory_held(const State *state)
 /* Replaces the path of the metrics file (copied; NULL: none). true: it was another. */
 bool memory_metrics(State *state, const char *path);
 
-/* The configuration with this identity (facts_identity(): "FILE-LIBRARIES") comes into force. What failed
- * with another file or another build of a library gets a new chance. What an operator aborted or reverted
- * stays so until the file changes, which an upgrade of a library does not; what is paused stays paused. true:
- * something was forgotten. */
+/* The configuration with this identity (facts_identity(): "FILE-LIBRARIES") was loaded. An abort lasts until
+ * the file changes, which an upgrade of a library does not; a pause lasts. true: it is another. */
 bool memory_adopt(State *state, const char *id);
+
+typedef struct Review {
+    bool changed;    /* something is to be saved */
+    bool regrouped;  /* relays have come back to their groups */
+    bool halt_ended; /* what failed is not to be had any more */
+} Review;
+
+/* The configuration with this identity is in force, and gives this to the relays there are. Where it is
+ * another one than at the last review:
+ * - a revert ends for a relay to which the file gives another group or allocator;
+ * - what failed gets a new chance where the file gives the relay something else;
+ * - a halt ends when nothing of what failed is to be had any more: the file gives those relays something
+ * else, or the library is another build. A relay that is gone is not something else. Groups that change
+ * without the file, because relays come and go, end nothing. */
+Review memory_review(State *state, const char *id, const Assigned *assigned, size_t n);

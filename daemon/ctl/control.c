@@ -75,14 +75,6 @@ int ctl_pause(int argc, char *argv[], const CtlOptions *options)
                        "Paused: relays in progress are finished, no others are restarted.", false);
 }
 
-int ctl_resume(int argc, char *argv[], const CtlOptions *options)
-{
-    return simple_call(argc, argv, options, options->now ? "ResumeNow" : "Resume",
-                       options->now ? "Resumed: the rollout continues, and does not wait for its window."
-                                    : "Resumed: the rollout continues.",
-                       true);
-}
-
 int ctl_abort(int argc, char *argv[], const CtlOptions *options)
 {
     return simple_call(argc, argv, options, "Abort",
@@ -165,22 +157,60 @@ bool ctl_confirm(const CtlOptions *options, const char *question)
     return ctl_ask(options, question, false);
 }
 
-static int call_revert(sd_bus *bus, bool now, char *const *relays, uint32_t *ret)
+/* Revert or ResumeRelays; *ret: how many. */
+static int call_with_relays(sd_bus *bus, const char *method, char *const *relays, uint32_t *ret)
 {
-    const char *method = now ? "RevertNow" : "Revert";
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
 
     int r = sd_bus_message_new_method_call(bus, &call, NULL, BUS_PATH, BUS_MANAGER_INTERFACE, method);
     if (r >= 0)
         r = sd_bus_message_append_strv(call, (char **)relays);
     if (r < 0) {
-        ctl_error("cannot call Revert: %s", strerror(-r));
+        ctl_error("cannot call %s: %s", method, strerror(-r));
         return r;
     }
     r = ctl_bus_send(bus, call, SAY_ALL, &reply);
     if (r >= 0 && sd_bus_message_read(reply, "u", ret) < 0)
         *ret = 0;
     return r;
+}
+
+static int resume_relays(char *const *patterns, const CtlOptions *options)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(strv_freep) char **relays = NULL;
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    uint32_t count = 0;
+
+    if (open_for_request(options, &bus) < 0 || fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
+        return EXIT_FAILED;
+    if (fleet_select(&fleet, patterns) < 0)
+        return EXIT_NO_RELAY;
+    if (fleet.n == 0) {
+        ctl_error("no relay matches");
+        return EXIT_NO_RELAY;
+    }
+    for (size_t i = 0; i < fleet.n; i++)
+        strv_push(&relays, xstrdup(fleet.rows[i].relay));
+    int r = call_with_relays(bus, "ResumeRelays", relays, &count);
+    if (r < 0)
+        return r == -ENOENT ? EXIT_NO_RELAY : EXIT_FAILED;
+    if (ctl_chatty(options))
+        printf("%u relay%s to be moved to what the file assigns.\n", count, count == 1 ? "" : "s");
+    return EXIT_FINE;
+}
+
+int ctl_resume(int argc, char *argv[], const CtlOptions *options)
+{
+    char *const *patterns = NULL;
+
+    int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
+    if (status == 0 && *patterns)
+        return resume_relays(patterns, options);
+    return simple_call(argc, argv, options, options->now ? "ResumeNow" : "Resume",
+                       options->now ? "Resumed: the rollout continues, and does not wait for its window."
+                                    : "Resumed: the rollout continues.",
+                       true);
 }
 
 int ctl_revert(int argc, char *argv[], const CtlOptions *options)
@@ -219,7 +249,7 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
     }
     if (options->wait && follow_new(options, bus, &follow) < 0)
         return EXIT_FAILED;
-    int r = call_revert(bus, options->now, relays, &count);
+    int r = call_with_relays(bus, options->now ? "RevertNow" : "Revert", relays, &count);
     if (r < 0)
         return r == -ENOENT ? EXIT_NO_RELAY : EXIT_FAILED;
     if (ctl_chatty(options))

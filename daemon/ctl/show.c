@@ -162,7 +162,7 @@ static void add_to_group(GroupSums *sums, const FleetRow *row)
     bool reverted = streq(row->state, "reverted") && !streq_null(row->running, sum->allocator);
 
     sum->relays++;
-    sum->ok += streq(row->state, "ok") || streq(row->state, "observed") ||
+    sum->ok += streq(row->state, "ok") || streq(row->state, "settling") || streq(row->state, "observed") ||
                (streq(row->state, "reverted") && !reverted);
     sum->stopped += streq(row->state, "stopped");
     sum->other += reverted || !state_is_fine(row->state);

@@ -70,7 +70,10 @@ static void print_rollout(FILE *f, const CtlOptions *options, const ManagerStatu
     char span[FORMAT_SPAN_MAX];
     if (m->ends > now)
         status_field(f, "Left", "about %s", format_span(span, m->ends - now));
-    if (streq(m->rollout, "halted") || streq(m->rollout, "aborted") || streq(m->rollout, "paused"))
+    if (streq(m->rollout, "halted"))
+        status_field(f, "Resume",
+                     "\"relayallocctl resume\", or a file that gives what failed another allocator");
+    else if (streq(m->rollout, "aborted") || streq(m->rollout, "paused"))
         status_field(f, "Resume", "\"relayallocctl resume\"");
 }
 
@@ -181,6 +184,7 @@ static void print_fleet(FILE *f, const CtlOptions *options, const Fleet *fleet, 
     print_relays_of(f, options, fleet, "Drifted", "drifted");
     if (idle) /* else it is their turn that they wait for */
         print_relays_of(f, options, fleet, "Pending", "pending");
+    print_relays_of(f, options, fleet, "Reverted", "reverted");
 }
 
 /* The first beside the title, the others below it. */

@@ -27,6 +27,37 @@ static void read_strv(const config_setting_t *root, const char *name, char ***st
             strv_push(strv, xstrdup(config_setting_get_string_elem(list, i)));
 }
 
+/* An earlier version saved the names alone, as "reverted". */
+static void read_reverts(const config_setting_t *root, State *s)
+{
+    _cleanup_(strv_freep) char **names = NULL;
+    const config_setting_t *list = config_setting_get_member(root, "reverts"), *e;
+
+    for (unsigned i = 0; list && (e = config_setting_get_elem(list, i)); i++) {
+        _cleanup_(freep) char *relay = get(e, "relay"), *group = get(e, "group"),
+                              *allocator = get(e, "allocator");
+
+        if (relay)
+            memory_add_revert(s, relay, group, allocator);
+    }
+    read_strv(root, "reverted", &names);
+    STRV_FOREACH (name, names)
+        memory_add_revert(s, *name, NULL, NULL);
+}
+
+static void read_causes(const config_setting_t *root, State *s)
+{
+    const config_setting_t *list = config_setting_get_member(root, "halted_by"), *e;
+
+    for (unsigned i = 0; list && (e = config_setting_get_elem(list, i)); i++) {
+        _cleanup_(freep) char *relay = get(e, "relay"), *allocator = get(e, "allocator"),
+                              *build = get(e, "build");
+
+        if (relay && allocator && build)
+            memory_add_cause(s, relay, allocator, build);
+    }
+}
+
 static void read_state(const config_t *file, State *s)
 {
     const config_setting_t *root = config_root_setting(file), *list, *e;
@@ -40,6 +71,9 @@ static void read_state(const config_t *file, State *s)
     s->hold = h == _HOLD_INVALID ? HOLD_NONE : h;
     s->hold_reason = get(root, "hold_reason");
     s->config_id = get(root, "config_id");
+    s->reviewed_id = get(root, "reviewed_id");
+    if (!s->reviewed_id) /* saved by an earlier version */
+        s->reviewed_id = xstrdup(s->config_id);
     s->metrics = get(root, "metrics");
     if (config_setting_lookup_int64(root, "rollout_id", &id) && id > 0)
         s->rollout_id = (uint64_t)id;
@@ -69,7 +103,8 @@ static void read_state(const config_t *file, State *s)
         if (relay && allocator && build)
             memory_add_refusal(s, relay, allocator, build, reason, false);
     }
-    read_strv(root, "reverted", &s->reverted);
+    read_reverts(root, s);
+    read_causes(root, s);
     read_strv(root, "waiting", &s->waiting);
     read_strv(root, "restarts", &s->restarts);
     read_strv(root, "written", &s->written);
@@ -126,6 +161,7 @@ static void write_state(config_t *file, const State *s)
     config_setting_set_bool(config_setting_add(root, "paused", CONFIG_TYPE_BOOL), s->paused);
     put(root, "hold_reason", s->hold_reason);
     put(root, "config_id", s->config_id);
+    put(root, "reviewed_id", s->reviewed_id);
     put(root, "metrics", s->metrics);
     config_setting_set_int64(config_setting_add(root, "rollout_id", CONFIG_TYPE_INT64),
                              (long long)s->rollout_id);
@@ -149,7 +185,20 @@ static void write_state(config_t *file, const State *s)
         put(e, "build", s->refusals[i].build);
         put(e, "reason", s->refusals[i].reason);
     }
-    put_strv(root, "reverted", s->reverted);
+    list = config_setting_add(root, "reverts", CONFIG_TYPE_LIST);
+    for (size_t i = 0; i < s->n_reverts; i++) {
+        e = config_setting_add(list, NULL, CONFIG_TYPE_GROUP);
+        put(e, "relay", s->reverts[i].relay);
+        put(e, "group", s->reverts[i].group);
+        put(e, "allocator", s->reverts[i].allocator);
+    }
+    list = config_setting_add(root, "halted_by", CONFIG_TYPE_LIST);
+    for (size_t i = 0; i < s->n_causes; i++) {
+        e = config_setting_add(list, NULL, CONFIG_TYPE_GROUP);
+        put(e, "relay", s->causes[i].relay);
+        put(e, "allocator", s->causes[i].allocator);
+        put(e, "build", s->causes[i].build);
+    }
     put_strv(root, "waiting", s->waiting);
     put_strv(root, "restarts", s->restarts);
     put_strv(root, "written", s->written);

@@ -118,6 +118,28 @@ static void end_restarts(Manager *m)
     plan_make(m);
 }
 
+/* What a new configuration ends: a halt, a revert, what is not tried again. Relays of the rollout in progress
+ * keep their groups, so that its end is waited for. */
+static void review(Manager *m)
+{
+    if (m->run || setup_untested(m->setup)) /* a build that could not be looked at is no other one */
+        return;
+    _cleanup_(freep) const RelayFacts **relays = xcalloc(m->n_relays, sizeof(*relays));
+    _cleanup_(freep) Assigned *assigned = xcalloc(m->n_relays, sizeof(*assigned));
+    const HostFacts host = setup_host(m);
+
+    for (size_t i = 0; i < m->n_relays; i++)
+        relays[i] = &m->relays[i]->facts;
+    _cleanup_(strv_freep) char **builds = facts_assigned(&host, relays, m->n_relays, assigned);
+    const Review done = memory_review(m->state, m->setup->id, assigned, m->n_relays);
+    if (done.halt_ended)
+        eventlog_line(LOG_NOTICE, "The halt is over: what failed has been changed.");
+    if (done.changed)
+        (void)memory_save(m);
+    if (done.regrouped)
+        relays_assign(m);
+}
+
 void manager_plan(Manager *m)
 {
     usec_t now = loop_monotonic(m);
@@ -126,6 +148,7 @@ void manager_plan(Manager *m)
         return;
     if (plan_prove_new(m))
         loop_schedule(m, &m->retry, PROCESS_NEW, on_retry);
+    review(m);
     remember_written(m);
     remember_proved(m);
     plan_make(m);
@@ -214,6 +237,8 @@ static void apply(Manager *m)
 {
     relays_watch_instances(m);
     relays_assign(m);
+    if (m->scanned)
+        review(m);
     relays_scan(m);
     (void)sampler_start(m);
     plan_soon(m);
@@ -224,10 +249,6 @@ static bool adopt_next(Manager *m)
 {
     if (!m->next_setup)
         return false;
-    if (m->state->hold == HOLD_HALTED && !streq(m->next_setup->id, m->setup->id)) { /* by what it replaces */
-        memory_hold(m->state, HOLD_NONE, NULL);
-        (void)memory_save(m);
-    }
     adopt(m, TAKE_PTR(m->next_setup));
     apply(m);
     return true;

@@ -165,6 +165,19 @@ void notice_config_refused(RunItem *i, const char *reason)
                    i->relay->facts.name, item_allocator_name(i), e.result, i->reason);
 }
 
+/* What has to be changed for the halt to end by itself. What was refused before it was touched is no cause.
+ */
+static void remember_causes(const Run *run)
+{
+    for (size_t n = 0; n < run->n; n++) {
+        const RunItem *i = &run->items[n];
+        Gate gate = rollout_gate(run->rollout, n);
+
+        if (gate != GATE_NONE && gate != GATE_PREFLIGHT && gate != GATE_SETTINGS)
+            memory_add_cause(run->manager->state, i->relay->facts.name, i->moves_to, i->build);
+    }
+}
+
 void notice_failed_gate(Run *run, const RolloutCommand *c)
 {
     RunItem *i = &run->items[c->item];
@@ -192,6 +205,7 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
     if (rollout_halts(run->rollout)) { /* now: a crash in the put-back must not set it going again */
         _cleanup_(freep) char *why = first_failure(run);
         memory_hold(m->state, HOLD_HALTED, why);
+        remember_causes(run);
     }
     (void)memory_save(m);
 }
@@ -306,10 +320,11 @@ void notice_over(Run *run)
     (void)memory_save(m);
     e.reason = m->last_reason;
     if (state == ROLLOUT_HALTED)
-        eventlog_write(MESSAGE_ROLLOUT_HALTED, &e,
-                       "Rollout %" PRIu64 " halted: %s. First failure: %s. "
-                       "Fix the cause and change the file or the library, or run \"relayallocctl resume\".",
-                       run_id(m), counts, m->last_reason ? m->last_reason : "unknown");
+        eventlog_write(
+            MESSAGE_ROLLOUT_HALTED, &e,
+            "Rollout %" PRIu64 " halted: %s. First failure: %s. "
+            "Fix the cause and run \"relayallocctl resume\"; or give what failed another allocator.",
+            run_id(m), counts, m->last_reason ? m->last_reason : "unknown");
     else if (state == ROLLOUT_ABORTED)
         eventlog_write(MESSAGE_ROLLOUT_ABORTED, &e, "Rollout %" PRIu64 " aborted: %s.", run_id(m), counts);
     else

@@ -5,9 +5,11 @@
 #include "manager/relay.h"
 #include "manager/relays.h"
 #include "manager/run.h"
+#include "manager/setup.h"
 #include "manager/status.h"
 
 #include <errno.h>
+#include <syslog.h>
 
 void operator_pause(Manager *m)
 {
@@ -41,6 +43,33 @@ int operator_resume(Manager *m)
     return 0;
 }
 
+int operator_resume_relays(Manager *m, char *const *relays, size_t *ret_n)
+{
+    size_t n = 0;
+
+    STRV_FOREACH (name, relays)
+        if (!relays_find(m, *name))
+            return -ESRCH;
+    STRV_FOREACH (name, relays) {
+        bool reverted = memory_remove_revert(m->state, *name),
+             failed = memory_forget_failures(m->state, *name);
+
+        n += reverted || failed;
+        if (reverted || failed)
+            eventlog_line(LOG_NOTICE, "%s: resumed by an operator%s.", *name,
+                          reverted ? "; it returns to its group" : "; what failed is tried again");
+    }
+    if (n == 0)
+        return -ENOENT;
+    (void)memory_save(m);
+    m->not_before = 0;
+    run_event(m, EVENT_SUPERSEDE);
+    relays_assign(m);
+    m->reports->asked(m);
+    *ret_n = n;
+    return 0;
+}
+
 int operator_abort(Manager *m)
 {
     if (!m->run)
@@ -69,8 +98,9 @@ int operator_revert(Manager *m, char *const *relays, size_t *ret_n)
 
         if (!wanted)
             continue;
-        if (!strv_contains(m->state->reverted, relay->facts.name))
-            strv_push(&m->state->reverted, xstrdup(relay->facts.name));
+        const Group *g = setup_group(m->setup, relay->facts.group);
+        memory_add_revert(m->state, relay->facts.name, g ? g->name : "",
+                          g ? m->setup->config->allocators[g->allocator].name : "");
         memory_remove_refusal(m->state, relay->facts.name, "", ""); /* asked for again, tried again */
         n++;
     }

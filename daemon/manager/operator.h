@@ -8,6 +8,9 @@ void operator_pause(Manager *m);
 /* Continues; unless it was only paused, what failed is tried again. -ENOENT: nothing is on hold, and nothing
  * failed. */
 int operator_resume(Manager *m);
+/* These alone: reverted ones return to their groups, those that failed are tried again; of how many. -ESRCH:
+ * no such relay; -ENOENT: none of them is either. */
+int operator_resume_relays(Manager *m, char *const *relays, size_t *ret_n);
 /* -ENOENT: no rollout in progress. */
 int operator_abort(Manager *m);
 /* Of those that are up; none named: of all. *ret_n: how many. -ENOENT: no such relay. */

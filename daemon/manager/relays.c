@@ -190,7 +190,7 @@ void relays_assign(Manager *m)
     facts_assign(m->setup->config, facts, m->n_relays, groups);
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *relay = m->relays[i];
-        bool reverted = strv_contains(m->state->reverted, relay->facts.name);
+        bool reverted = memory_find_revert(m->state, relay->facts.name) != NULL;
 
         relay->standing = standing(relay);
         if (relay->run_item != SIZE_MAX) {

@@ -414,20 +414,21 @@ static int on_run_over(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- start ---- */
 
-/* What the relay is assigned now, as in Refusal. */
-static void name_target(const Relay *relay, const char **ret_allocator, const char **ret_build)
+/* What the relay is assigned now, as in Refusal; the build is owned by the caller. */
+static void name_target(const Relay *relay, const char **ret_allocator, char **ret_build)
 {
     const HostFacts host = setup_host(relay->manager);
     const Allocator *a = facts_allocator(&host, &relay->facts);
 
     *ret_allocator = a ? a->name : "";
-    *ret_build = a ? facts_resolved(&host, &relay->facts)->build : "";
+    *ret_build = a ? facts_failure_build(a, facts_resolved(&host, &relay->facts)) : xstrdup("");
 }
 
 /* Is what the relay is moved to not what it is assigned any more? */
 static bool is_outdated(const Relay *relay, const Flight *flight)
 {
-    const char *allocator, *build;
+    const char *allocator;
+    _cleanup_(freep) char *build = NULL;
 
     name_target(relay, &allocator, &build);
     return flight->allocator && flight->build &&
@@ -440,7 +441,8 @@ static void add_item(Run *run, Relay *relay, RolloutItem item)
     const HostFacts host = setup_host(m);
     RunItem *i = &run->items[run->n];
     const Flight *flight = memory_find_flight(m->state, relay->facts.name);
-    const char *moves_to, *build;
+    const char *moves_to;
+    _cleanup_(freep) char *build = NULL;
 
     *i = (RunItem){ .run = run, .index = run->n, .relay = relay, .item = item, .allocator = item.allocator };
     i->wanted = facts_wanted(&host, &relay->facts);

@@ -316,12 +316,12 @@ def test_abort_does_not_weaken_a_halt(world):
     assert world.property("Rollout") == "halted" and "a: " in world.property("RolloutReason")
 
 
-def upgrade_libraries(world):
+def upgrade_libraries(world, failed=False):
     """Another build of a library, as a package brings it, while the daemon is not there."""
     state = world.state / "state"
-    text, n = re.subn(r'(config_id = "[0-9a-f]+-)[0-9a-f]+"', r'\g<1>0"', state.read_text())
-    assert n == 1
-    state.write_text(text)
+    text, n = re.subn(r'((?:config|reviewed)_id = "[0-9a-f]+-)[0-9a-f]+"', r'\g<1>0"', state.read_text())
+    assert n == 2
+    state.write_text(re.sub(r'build = "[^"]+"', 'build = "an earlier one"', text) if failed else text)
 
 
 def test_upgrade_of_a_library_does_not_undo_an_abort(world):
@@ -339,7 +339,7 @@ def test_upgrade_of_a_library_does_not_undo_an_abort(world):
     assert restarts(world, "b") == (1, 0)
 
 
-def test_upgrade_of_a_library_lifts_a_halt(world):
+def test_upgrade_of_the_library_that_failed_lifts_a_halt(world):
     begin(world, "a", "b")
     world.script("a", {"result": "failed", "then": "failed"})
     world.start()
@@ -347,8 +347,13 @@ def test_upgrade_of_a_library_lifts_a_halt(world):
     world.stop()
     upgrade_libraries(world)
     world.start()
-    world.wait_said("Rollout 2 finished: 1 done")
-    assert world.states() == {"a": "failed", "b": "ok"}, "the build that failed is the same"
+    world.wait_ready(times=2)
+    assert world.property("Rollout") == "halted", "the build that failed is the same"
+    world.stop()
+    upgrade_libraries(world, failed=True)
+    world.start()
+    world.wait_said("Rollout 2 finished: 2 done")
+    assert world.states() == {"a": "ok", "b": "ok"}
 
 
 def test_halt_does_not_outlive_a_file_that_waited_for_its_end(world):
@@ -357,11 +362,65 @@ def test_halt_does_not_outlive_a_file_that_waited_for_its_end(world):
     world.script("a", {"delay": 2, "result": "failed", "then": "failed"})
     world.start()
     wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
-    world.write_config(GROUP, "settle = 0; canary = 0; parallel = 2;")
+    world.write_config(OTHER)
     world.manager("Reload")
     world.wait_said("a was put back and runs as before")
-    world.wait_said("Rollout 2 finished: 2 done, 0 failed")
-    assert world.states() == {"a": "failed", "b": "ok", "c": "ok"} and world.property("Rollout") == "idle"
+    world.wait_said("Rollout 2 finished: 3 done, 0 failed")
+    wait_until(lambda: set(world.states().values()) == {"ok"}, "the new file")
+    assert world.property("Rollout") == "idle"
+
+
+def test_halt_outlives_a_file_that_changes_nothing_of_what_failed(world):
+    begin(world, "a", "b", "c")
+    world.script("a", {"delay": 2, "result": "failed", "then": "failed"})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.write_config(GROUP, "settle = 0; canary = 0; parallel = 2;")
+    world.manager("Reload")  # while it is still failing
+    world.wait_said("a was put back and runs as before")
+    for text in ("# a comment\n", "sample = { interval = 30; };\n"):
+        wait_until(lambda: world.property("Rollout") == "halted", "the halt")
+        with world.config.open("a") as f:
+            f.write(text)
+        world.manager("Reload")
+        wait_until(lambda: world.states() == {"a": "failed", "b": "pending", "c": "pending"}, "the plan")
+    assert world.property("Rollout") == "halted" and [restarts(world, r) for r in "bc"] == [(0, 0)] * 2
+    world.write_config('{ name = "B"; allocator = "mimalloc"; relays = [ "a" ]; }, ' + GROUP)
+    world.wait_said("The halt is over: what failed has been changed")
+    wait_until(lambda: set(world.states().values()) == {"ok"}, "the new file")
+
+
+def test_revert_lasts_until_the_file_changes_what_that_relay_gets(world):
+    begin(world, "a", "b", "c")
+    world.start()
+    world.wait_said("Rollout 1 finished: 3 done")
+    world.manager("Revert", ["a", "b"])
+    world.wait_said("Rollout 2 finished: 2 done")
+    with world.config.open("a") as f:
+        f.write("# a comment\n")
+    world.manager("Reload")
+    start_again(world)
+    wait_until(lambda: world.states() == {"a": "reverted", "b": "reverted", "c": "ok"}, "the revert to last")
+    assert "until the file gives it another group or allocator, or \"relayallocctl resume 'a'\"" in world.reason("a")
+    world.write_config('{ name = "B"; allocator = "mimalloc"; relays = [ "a" ]; }, ' + GROUP)
+    wait_until(lambda: world.states() == {"a": "ok", "b": "reverted", "c": "ok"}, "the other allocator")
+    assert world.manager("ResumeRelays", ["b", "c"]) == 1
+    wait_until(lambda: set(world.states().values()) == {"ok"}, "the other one")
+    assert restarts(world, "c") == (1, 0)
+    with pytest.raises(dbus.DBusException, match="None of these relays was reverted or has failed"):
+        world.manager("ResumeRelays", ["b"])
+    with pytest.raises(dbus.DBusException, match="There is no relay"):
+        world.manager("ResumeRelays", ["x"])
+
+
+def test_resume_of_a_relay_tries_it_again_and_nothing_else(world):
+    begin(world, "a", "b", rollout="settle = 0; canary = 0; max_failed = 9;")
+    for relay in "ab":
+        world.script(relay, {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 finished: 0 done, 2 failed")
+    assert world.manager("ResumeRelays", ["b"]) == 1
+    wait_until(lambda: world.states() == {"a": "failed", "b": "ok"}, "that one")
 
 
 @pytest.mark.parametrize("as_found, word", [

@@ -310,6 +310,17 @@ static const RelayFacts **facts_of(const Survey *s)
     return relays;
 }
 
+/* What a new file ends, as the daemon will see it. */
+static void review(const Survey *s, const RelayFacts *const *relays)
+{
+    _cleanup_(freep) char *id = facts_identity(s->config, s->allocators);
+    _cleanup_(freep) Assigned *assigned = xcalloc(s->n, sizeof(*assigned));
+    const HostFacts host = { .config = s->config, .allocators = s->allocators, .state = s->state };
+    _cleanup_(strv_freep) char **builds = facts_assigned(&host, relays, s->n, assigned);
+
+    (void)memory_review(s->state, id, assigned, s->n);
+}
+
 static void assign(Survey *s)
 {
     _cleanup_(freep) size_t *groups = xcalloc(s->n, sizeof(size_t));
@@ -318,8 +329,10 @@ static void assign(Survey *s)
     facts_assign(s->config, relays, s->n, groups);
     for (size_t i = 0; i < s->n; i++) {
         s->relays[i]->facts.group = groups[i];
-        s->relays[i]->facts.reverted = strv_contains(s->state->reverted, s->relays[i]->facts.name);
     }
+    review(s, relays);
+    for (size_t i = 0; i < s->n; i++)
+        s->relays[i]->facts.reverted = memory_find_revert(s->state, s->relays[i]->facts.name) != NULL;
 }
 
 /* ---- what they run ---- */

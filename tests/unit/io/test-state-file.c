@@ -61,7 +61,9 @@ static void test_round_trip(void **state)
                        true); /* looked at again, so not saved */
     memory_remove_refusal(s, "two", "", "");
     memory_remove_refusal(s, "three", "", "");
-    strv_push(&s->reverted, xstrdup("three"));
+    memory_add_revert(s, "three", "A", "mimalloc");
+    memory_add_cause(s, "one", "mimalloc", "1:2:3");
+    memory_add_cause(s, "one", "mimalloc", "1:2:3");
     for (unsigned i = 0; i < 70; i++) { /* the oldest of many are forgotten */
         _cleanup_(freep) char *recipe = xasprintf("%x", i);
         assert_true(memory_set_proved(s, recipe));
@@ -97,7 +99,10 @@ static void test_round_trip(void **state)
     assert_null(memory_find_refusal(t, "two", "", ""));
     assert_string_equal(memory_find_refusal(t, "one", "mimalloc", "1:2:3")->reason, "it crashed");
     assert_null(memory_find_refusal(t, "one", "mimalloc", "1:2:4"));
-    assert_true(strv_contains(t->reverted, "three"));
+    assert_string_equal(memory_find_revert(t, "three")->group, "A");
+    assert_string_equal(memory_find_revert(t, "three")->allocator, "mimalloc");
+    assert_int_equal(t->n_causes, 1);
+    assert_string_equal(t->reviewed_id, "abc"); /* as of a file that did not say */
     assert_true(memory_restart_wanted(t, "one", "bb") && !memory_restart_wanted(t, "one", "aa"));
     assert_true(memory_restart_wanted(t, "three", "cc") && strv_length(t->restarts) == 2);
     assert_true(strv_length(t->waiting) == 1 && strv_contains(t->waiting, "five"));
@@ -117,11 +122,12 @@ static void test_paused_by_an_earlier_version(void **state)
     _cleanup_(freep) char *file = xasprintf("%s/state", dir);
     _cleanup_(fclosep) FILE *f = fopen(file, "w");
 
-    fputs("hold = \"paused\";\nconfig_id = \"abc\";\n", f);
+    fputs("hold = \"paused\";\nconfig_id = \"abc\";\nreverted = [ \"one\" ];\n", f);
     fflush(f);
     assert_int_equal(state_file_load(dir, &s), 0);
     assert_true(s->paused);
     assert_int_equal(s->hold, HOLD_NONE);
+    assert_null(memory_find_revert(s, "one")->group);
 }
 
 static void test_damaged(void **state)
