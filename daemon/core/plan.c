@@ -74,7 +74,7 @@ Action plan_relay(const PlanRelay *r, char **ret_reason)
         action = ACTION_WRITE;
         reason = r->up ? xasprintf("its drop-in is %s; no restart is needed",
                                    r->present ? "out of date" : "missing")
-                       : xstrdup("is stopped; the drop-in takes effect at its next start");
+                       : xstrdup("is not up; the drop-in takes effect at its next start");
     }
     if (r->restart_wanted && action != ACTION_RESTART && action != ACTION_REFUSED) {
         action = ACTION_RESTART;
