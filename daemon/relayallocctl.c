@@ -32,6 +32,7 @@ static const Verb verbs[] = {
     { "pause", "", "restart no more relays until it is resumed", ctl_pause },
     { "resume", "[RELAY...]", "continue after a pause, halt or abort, or end a revert", ctl_resume },
     { "abort", "", "end the rollout where it stands", ctl_abort },
+    { "restart", "RELAY…", "restart relays as they are, paced like any rollout", ctl_restart },
     { "revert", "[RELAY…]", "remove our drop-ins, paced like any rollout", ctl_revert },
     { "Measurements", NULL, NULL, NULL },
     { "report", "", "memory by allocator or group, compared", ctl_report },
@@ -101,7 +102,7 @@ static int help(const CtlOptions *options)
           "     --config=FILE         the configuration, for verbs that read it themselves\n                 "
           "          (" CONFIG_DEFAULT_PATH ")\n"
           "  -y --yes                 answer yes to every question\n"
-          "     --wait                reload, revert: wait for the end of the rollout\n"
+          "     --wait                reload, restart, revert: wait for the end of the rollout\n"
           "     --now                 resume, reload, revert: do not wait for the window\n"
           "\nExit status: 0 fine, 1 failed, 2 wrong usage or invalid file, 3 something is not as assigned,\n"
           "4 no such relay. More in relayallocctl(1).\n",

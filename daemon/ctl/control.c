@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verbs that make the daemon do something: pause, resume, abort, verify, revert, reload. The daemon
  * decides what it does and whether the caller may request it. */
+#include "ctl/control.h"
+
 #include "bus/api.h"
 #include "ctl/lib/fleet.h"
 #include "ctl/lib/follow.h"
@@ -10,9 +12,7 @@
 
 #define WISH_TIMEOUT (5 * USEC_PER_MINUTE)
 
-/* The connection. A request that changes something may have to wait until somebody has given polkit a
- * password. */
-static int open_for_request(const CtlOptions *options, sd_bus **ret)
+int control_open(const CtlOptions *options, sd_bus **ret)
 {
     int r = ctl_bus_open(options, false, ret);
 
@@ -38,8 +38,7 @@ static bool has_turns(sd_bus *bus)
     return wave > 0;
 }
 
-/* What has been asked for and has to wait is told, with the way around it. */
-static void tell_window(const CtlOptions *options, sd_bus *bus)
+void control_tell_window(const CtlOptions *options, sd_bus *bus)
 {
     _cleanup_(manager_status_clear) ManagerStatus m = { 0 };
 
@@ -60,12 +59,12 @@ static int simple_call(int argc, char *argv[], const CtlOptions *options, const 
     int status = ctl_operands(argc, argv, 0, &none);
     if (status != 0)
         return status;
-    if (open_for_request(options, &bus) < 0 || ctl_bus_call(bus, method, NULL, NULL) < 0)
+    if (control_open(options, &bus) < 0 || ctl_bus_call(bus, method, NULL, NULL) < 0)
         return EXIT_FAILED;
     if (ctl_chatty(options))
         puts(done);
     if (may_wait)
-        tell_window(options, bus);
+        control_tell_window(options, bus);
     return EXIT_FINE;
 }
 
@@ -157,8 +156,7 @@ bool ctl_confirm(const CtlOptions *options, const char *question)
     return ctl_ask(options, question, false);
 }
 
-/* Revert or ResumeRelays; *ret: how many. */
-static int call_with_relays(sd_bus *bus, const char *method, char *const *relays, uint32_t *ret)
+int control_relays(sd_bus *bus, const char *method, char *const *relays, uint32_t *ret)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
 
@@ -182,7 +180,7 @@ static int resume_relays(char *const *patterns, const CtlOptions *options)
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
     uint32_t count = 0;
 
-    if (open_for_request(options, &bus) < 0 || fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
+    if (control_open(options, &bus) < 0 || fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
         return EXIT_FAILED;
     if (fleet_select(&fleet, patterns) < 0)
         return EXIT_NO_RELAY;
@@ -192,7 +190,7 @@ static int resume_relays(char *const *patterns, const CtlOptions *options)
     }
     for (size_t i = 0; i < fleet.n; i++)
         strv_push(&relays, xstrdup(fleet.rows[i].relay));
-    int r = call_with_relays(bus, "ResumeRelays", relays, &count);
+    int r = control_relays(bus, "ResumeRelays", relays, &count);
     if (r < 0)
         return r == -ENOENT ? EXIT_NO_RELAY : EXIT_FAILED;
     if (ctl_chatty(options))
@@ -226,7 +224,7 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
     if (status != 0)
         return status;
-    if (open_for_request(options, &bus) < 0)
+    if (control_open(options, &bus) < 0)
         return EXIT_FAILED;
     if (fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
         return EXIT_FAILED;
@@ -249,13 +247,13 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
     }
     if (options->wait && follow_new(options, bus, &follow) < 0)
         return EXIT_FAILED;
-    int r = call_with_relays(bus, options->now ? "RevertNow" : "Revert", relays, &count);
+    int r = control_relays(bus, options->now ? "RevertNow" : "Revert", relays, &count);
     if (r < 0)
         return r == -ENOENT ? EXIT_NO_RELAY : EXIT_FAILED;
     if (ctl_chatty(options))
         printf("%u relay%s to be put back.\n", count, count == 1 ? "" : "s");
     if (count > 0)
-        tell_window(options, bus);
+        control_tell_window(options, bus);
     return follow ? follow_to_end(follow) : EXIT_FINE;
 }
 
@@ -270,7 +268,7 @@ int ctl_reload(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_operands(argc, argv, 0, &none);
     if (status != 0)
         return status;
-    if (open_for_request(options, &bus) < 0)
+    if (control_open(options, &bus) < 0)
         return EXIT_FAILED;
     if (options->wait && follow_new(options, bus, &follow) < 0)
         return EXIT_FAILED;
@@ -281,6 +279,6 @@ int ctl_reload(int argc, char *argv[], const CtlOptions *options)
         return follow_to_end(follow);
     if (ctl_chatty(options))
         puts("The configuration is in force.");
-    tell_window(options, bus);
+    control_tell_window(options, bus);
     return EXIT_FINE;
 }

@@ -278,7 +278,7 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = append_properties(s, sd_bus_message_get_path(m), reply);
     else {
         r = note(s, m, method, &names);
-        if (r >= 0 && (streq(method, "Revert") || streq(method, "RevertNow")))
+        if (r >= 0 && (streq(method, "Revert") || streq(method, "RevertNow") || streq(method, "Restart")))
             r = sd_bus_message_append(reply, "u", names);
     }
     return r < 0 ? r : sd_bus_send(NULL, reply, NULL);

@@ -237,3 +237,52 @@ def test_wait_of_revert(ctl, daemon):
     daemon.says_after("Revert", [relay("a", "observed"), relay("b")], **ended("done", 1, 1))
     done = ctl("revert", "a", "--wait", timeout=10)
     assert done.status == 0 and done.out == "1 relay to be put back.\nDone: 1 of 1 relays moved, 0 failed.\n"
+
+
+# ---- restart ----
+
+@pytest.mark.parametrize("operands, calls, said", [
+    (["st*", "done"], ["Restart done starter stands"], "3 relays to be restarted.\n"),
+    (["done"], ["Restart done"], "1 relay to be restarted.\n"),
+    (["*", "--replaced"], ["Restart done"], "1 relay to be restarted.\n"),
+    (["st*", "--replaced"], [], "No relay runs a library that was replaced on disk.\n"),
+])
+def test_restart(ctl, daemon, operands, calls, said):
+    daemon.says([relay("done"), relay("starter", "restarting"), relay("stands", "stopped")],
+                fields=[("done", "Replaced", "b", 1), ("stands", "Replaced", "b", 0)])
+    done = ctl("restart", *operands)
+    assert (done.status, done.out, done.err) == (0, said, "")
+    assert daemon.calls == calls
+
+
+def test_restart_of_a_group(ctl, daemon):
+    daemon.says([relay("a", group="A"), relay("b", group="B"), relay("c", group="A")], fields=[("c", "Replaced", "b", 1)])
+    assert ctl("restart", "--group=A").status == 0 and ctl("restart", "--group=A", "--replaced").status == 0
+    assert daemon.calls == ["Restart a c", "Restart c"]
+
+
+@pytest.mark.parametrize("operands, status, words", [
+    ([], 2, "restart requires relays, --group=NAME or --replaced"),
+    (["--group=Z"], 4, "no relay matches"),
+    (["nobody"], 4, "nobody"),
+    (["--colour"], 2, "colour"),
+])
+def test_restart_of_nobody_restarts_nobody(ctl, daemon, operands, status, words):
+    daemon.says([relay("a")])
+    done = ctl("restart", *operands)
+    assert done.status == status and words in done.err
+    assert not [call for call in daemon.calls if call.startswith("Restart")]
+
+
+def test_restart_asks_on_a_terminal(ctl, daemon):
+    daemon.says([relay("a")])
+    done = ctl.on_terminal("restart", "a", keys=["n\n"])
+    assert done.status == 1 and "Restart 1 relay, paced like a rollout? [y/N]" in done.out and daemon.calls == []
+    assert ctl.on_terminal("restart", "a", keys=["y\n"]).status == 0 and daemon.calls == ["Restart a"]
+
+
+def test_wait_of_restart(ctl, daemon):
+    daemon.says([relay("a")])
+    daemon.says_after("Restart", [relay("a")], **ended("halted", 0, 1, 1, reason="a: it crashed", state="halted"))
+    done = ctl("restart", "a", "--wait", timeout=10)
+    assert done.status == 1 and "a: it crashed" in done.out + done.err
