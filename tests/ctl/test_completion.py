@@ -39,7 +39,7 @@ def complete(ctl, fleet, tmp_path):
 
 
 def test_verbs(complete):
-    assert complete("re") == ["reload", "resume", "revert", "report", "recommend"]
+    assert complete("re") == ["reload", "resume", "restart", "revert", "report", "recommend"]
     assert "list" in complete("") and len(complete("")) == 21
     assert complete("-q", "--json", "=", "short", "h") == ["history"]
     assert complete("-o", "list", "gr") == ["groups"]  # "list" is an argument here
@@ -140,7 +140,7 @@ def complete_zsh(ctl, fleet, tmp_path):
 
 
 def test_zsh(complete_zsh, daemon):
-    assert complete_zsh("relayallocctl re") == {"reload", "resume", "revert", "report", "recommend"}
+    assert complete_zsh("relayallocctl re") == {"reload", "resume", "restart", "revert", "report", "recommend"}
     assert complete_zsh("relayallocctl list st") == {"starter", "stands"}
     assert complete_zsh("relayallocctl --json=short status d") == {"done", "drifter"}
     assert complete_zsh("relayallocctl history --si") <= {"--since", "--since="}

@@ -213,16 +213,16 @@ int ctl_source_nothing(const CtlSource *source)
 /* ---- a table ---- */
 
 /* Groups and allocators by the configuration, in place of those of the table. */
-typedef struct Assigned {
+typedef struct AssignedBy {
     Config *config;
     size_t *groups; /* by relay of the survey */
-} Assigned;
+} AssignedBy;
 
 typedef struct TableFeed {
     CtlSource *source;
     Series *series;
     Series *survey; /* NULL: this is the survey */
-    Assigned *assigned;
+    AssignedBy *assigned;
     bool by_server; /* relays with the same name on two servers are two relays */
 } TableFeed;
 
@@ -330,7 +330,7 @@ static bool names_overlap(const Series *survey)
     return false;
 }
 
-static int load_config(const CtlSource *source, const Series *survey, Assigned *ret)
+static int load_config(const CtlSource *source, const Series *survey, AssignedBy *ret)
 {
     _cleanup_(problems_clear) Problems problems = { 0 };
     _cleanup_(freep) const char **names = xcalloc(survey->n_relays, sizeof(*names));
@@ -346,7 +346,7 @@ static int load_config(const CtlSource *source, const Series *survey, Assigned *
     return 0;
 }
 
-static void assigned_clear(Assigned *assigned)
+static void assigned_clear(AssignedBy *assigned)
 {
     config_free(assigned->config);
     free(assigned->groups);
@@ -366,7 +366,7 @@ static int read_table(CtlSource *source, SourceBy by, Series *ret)
 {
     _cleanup_(measurements_file_freep) MeasurementsFile *file = NULL;
     _cleanup_(series_clear) Series survey = { 0 };
-    _cleanup_(assigned_clear) Assigned assigned = { 0 };
+    _cleanup_(assigned_clear) AssignedBy assigned = { 0 };
     _cleanup_(problems_clear) Problems problems = { 0 };
     _cleanup_(measurement_table_clear) MeasurementTable table = { 0 };
     TableFeed feed = { .source = source, .series = &survey, .assigned = &assigned, .by_server = true };
