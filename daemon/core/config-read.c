@@ -184,6 +184,23 @@ static void read_group_name(Load *l, const ConfNode *node, const char *setting)
     replace_string(&group->name, s);
 }
 
+/* The allocator that is meant by the name of its library, by a path, or by a name with a version in it; NULL:
+ * none. */
+static const char *allocator_meant(const Config *config, const char *s)
+{
+    const char *slash = strrchr(s, '/'), *file = slash ? slash + 1 : s, *meant = NULL;
+
+    for (size_t i = 0; i < config->n_allocators; i++)
+        if (config->allocators[i].library && streq(config->allocators[i].library, file))
+            return config->allocators[i].name;
+    for (size_t i = 0; i < config->n_allocators; i++) {
+        const char *name = config->allocators[i].name;
+        if (strlen(name) > 3 && strcasestr(file, name) && (!meant || strlen(name) > strlen(meant)))
+            meant = name;
+    }
+    return meant;
+}
+
 static void read_group_allocator(Load *l, const ConfNode *node, const char *setting)
 {
     Group *group = l->group;
@@ -199,7 +216,9 @@ static void read_group_allocator(Load *l, const ConfNode *node, const char *sett
     _cleanup_(freep) const char **names = xcalloc(l->config->n_allocators + 1, sizeof(char *));
     for (size_t j = 0; j < l->config->n_allocators; j++)
         names[j] = l->config->allocators[j].name;
-    const char *near = did_you_mean(s, names);
+    const char *near = allocator_meant(l->config, s);
+    if (!near)
+        near = did_you_mean(s, names);
     if (near)
         value_complain(l, node, setting, "no allocator named \"%s\" (did you mean \"%s\"?)", s, near);
     else

@@ -9,6 +9,7 @@
  * setting reports. */
 #include "io/config-file.h"
 
+#include "core/config-syntax.h"
 #include "io/trust.h"
 
 #include <assert.h>
@@ -465,21 +466,54 @@ static void add_open_end(Source *s)
                  "the %s that starts here is not closed", s->state == IN_COMMENT ? "comment" : "string");
 }
 
-static void add_parse_problem(Source *s, const config_t *parsed)
+#define TOKENS_MAX 2000 /* of one line */
+
+/* libconfig tells the line only. With each token of it in a line of its own, it tells the token. */
+static const char *find_token(const char *text, unsigned line)
+{
+    _cleanup_(freep) size_t *starts = xcalloc(TOKENS_MAX, sizeof(*starts));
+    _cleanup_(freep) char *split = NULL;
+    const char *at = text;
+    size_t size = 0, found = 0;
+    config_t parsed;
+
+    for (unsigned i = 1; i < line && strchr(at, '\n'); i++)
+        at = strchr(at, '\n') + 1;
+    size_t n = config_syntax_tokens(at, starts, TOKENS_MAX);
+    FILE *f = open_memstream(&split, &size);
+    if (!f)
+        abort();
+    fwrite(text, 1, (size_t)(at - text), f);
+    for (size_t i = 0; i < n; i++)
+        fprintf(f, "%.*s\n", (int)((i + 1 < n ? starts[i + 1] : strcspn(at, "\n")) - starts[i]),
+                at + starts[i]);
+    fputs(at + strcspn(at, "\n"), f);
+    fclose(f);
+    config_init(&parsed);
+    if (!config_read_string(&parsed, split) && (unsigned)config_error_line(&parsed) >= line)
+        found = (unsigned)config_error_line(&parsed) - line;
+    config_destroy(&parsed);
+    return n == 0 ? at : at + starts[found < n ? found : n - 1];
+}
+
+static void add_parse_problem(Source *s, const config_t *parsed, const char *assembled)
 {
     const char *text = config_error_text(parsed);
     unsigned line = (unsigned)config_error_line(parsed);
     Place place = place_of(s, line);
+    _cleanup_(freep) char *words = NULL;
 
     if (line >= s->n_lines && s->state != IN_CODE) {
         add_open_end(s);
         return;
     }
     if (!text || streq(text, "syntax error"))
-        text = "syntax error: look here and just before for a missing \";\" or \",\", a quote or a bracket";
+        words = config_syntax_explain(assembled, find_token(assembled, line));
     else if (streq(text, "duplicate setting name"))
-        text = "this name is already used further up in the same group; keep one of them";
-    problems_add(s->problems, s->files[place.file], place.line, NULL, "%s", text);
+        words = xstrdup("this name is already used further up in the same group; keep one of them");
+    else
+        words = xstrdup(text);
+    problems_add(s->problems, s->files[place.file], place.line, NULL, "%s", words);
 }
 
 static int parse(Source *s, const char *text, Config **ret)
@@ -492,7 +526,7 @@ static int parse(Source *s, const char *text, Config **ret)
     assert(s->files && s->lines); /* the main file has been read */
     config_init(&parsed);
     if (!config_read_string(&parsed, text)) {
-        add_parse_problem(s, &parsed);
+        add_parse_problem(s, &parsed, text);
     } else if (s->state != IN_CODE) {
         add_open_end(s);
     } else {

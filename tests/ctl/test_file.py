@@ -384,6 +384,73 @@ def test_nothing_starts_the_daemon(ctl, conf, activated):
     assert activated.exists()  # it could have been
 
 
+# ---- what is pasted and mistaken ----
+
+ONE = 'groups = ( {{ name = "A"; allocator = {allocator}; relays = {relays}; }} );\n'
+
+
+@pytest.mark.parametrize("text, words, marked", [
+    ('{ "groups": [ { "name": "A" } ] }', "looks like JSON", "{"),
+    ("groups:\n  - name: A\n    allocator: glibc\n", "looks like YAML", "-"),
+    ("[groups]\nname = A\n", "looks like TOML or an INI file", "["),
+    ("groups = ( { name = \u201cA\u201d; } );\n", "quotation mark of a word processor", "\u201cA"),
+    ("groups = ( { name = 'A'; } );\n", "strings are in double quotes", "'A"),
+    ('groups = ( { name = "A"; allocator = "glibc"; size = 1; }, );\n', "no comma after the last one", ");"),
+    ("rollout = { parallel = 10%; };\n", "a percentage stands in quotes", "10%"),
+    ("rollout = { settle = 1m; };\n", "no unit here", ";"),
+    ("rollout = { parallel\u00a0= 4; };\n", "no-break space", "\u00a0="),
+    ("unit = tor;\n", "a text stands in double quotes", "tor"),
+    ('unit = "tor@.service"\n  instances_dir "x";\n', 'for a missing ";"', '"x"'),
+])
+def test_a_syntax_error_shows_the_line_and_the_place(no_bus, conf, text, words, marked):
+    conf.write_text("# a comment\n" + text)
+    done = no_bus("check", conf)
+    assert done.status == 2 and done.out == "", done
+    first, line, mark = done.err.splitlines()
+    assert re.match(rf"{conf}:[23]: syntax error: ", first) and words in first, first
+    assert mark.strip() == "^" and line[mark.index("^"):].startswith(marked), done
+    (problem,) = no_bus("check", conf, "--json=short").json
+    assert problem["line"] in (2, 3) and words in problem["message"]
+
+
+@pytest.mark.parametrize("allocator, meant", [
+    ("libjemalloc.so.2", "jemalloc"), ("/usr/lib/x86_64-linux-gnu/libmimalloc.so.2", "mimalloc"), ("libmimalloc.so.3", "mimalloc3"),
+    ("mimalloc-2.0.9", "mimalloc"), ("Mimalloc", "mimalloc"), ("/opt/libtcmalloc_minimal.so.4", "tcmalloc"), ("jemaloc", "jemalloc")])
+def test_an_allocator_named_by_its_library(no_bus, conf, allocator, meant):
+    conf.write_text(ONE.format(allocator=f'"{allocator}"', relays='[ "*" ]'))
+    done = no_bus("check", conf)
+    assert done.status == 2 and f'no allocator named "{allocator}" (did you mean "{meant}"?)' in done.err, done
+
+
+@pytest.mark.parametrize("text, words", [
+    ('groups = { name = "A"; allocator = "glibc"; size = 1; };\n', "must be a list of groups"),
+    ('group = ( );\n', 'did you mean "groups"?'),
+    (ONE.format(allocator='"glibc"', relays='"*"'), 'must be a list: write [ "*" ]'),
+    ('rollout = { window = "2:00-6:00"; };\n', 'such as "02:00-06:00"')])
+def test_a_slip_in_a_setting_is_told_with_what_to_write(no_bus, conf, text, words):
+    conf.write_text(text)
+    done = no_bus("check", conf)
+    assert done.status == 2 and words in done.err, done
+
+
+@pytest.mark.parametrize("library, words", [
+    ("libtcmalloc_minimal.so", "is not installed"), ("/usr/lib64/libmimalloc.so.2.0", "does not exist"),
+    ("libjemalloc.so.1", "is not installed"), ("/usr/lib/other-linux-gnu/libjemalloc.so.2", "does not exist")])
+def test_a_library_of_another_system_is_told(no_bus, conf, library, words):
+    conf.write_text(f'allocators = {{ own = {{ library = "{library}"; }}; }};\n' + ONE.format(allocator='"own"', relays='[ "*" ]'))
+    for verb in ("check", "plan"):
+        done = no_bus(verb, conf)
+        assert done.status == 0 and f"allocators.own: warning: {library} {words}" in done.err, done
+
+
+@pytest.mark.parametrize("text", [
+    'groups = ( { name = "A"; allocator = "glibc"; relays = [ "*" ], } );\n',
+    'rollout = { settle = 60.0; parallel = 4L; };\n', 'rollout = { window = "22:00-02:00"; };\n'])
+def test_what_looks_odd_and_is_fine(no_bus, conf, text):
+    conf.write_text(text)
+    assert no_bus("check", conf).status == 0
+
+
 # ---- edit ----
 
 

@@ -56,6 +56,9 @@ static char *text_of(const char *dir, const Problems *problems)
         _cleanup_(freep) char *before = text, *line = problem_to_string(&problems->items[i]);
         size_t n = strlen(dir);
 
+        if (strstr(line, "\n    "))
+            *strchr(line, '\n') = '\0';
+
         for (char *at = strstr(line, dir); at && n > 0; at = strstr(line, dir))
             memmove(at, at + n + 1, strlen(at + n + 1) + 1);
         text = xasprintf("%s%s%s", before, i > 0 ? "\n" : "", line);
@@ -82,6 +85,7 @@ static char *load(const char *dir, const char *path, Config **ret)
 }
 
 #define GROUP_A "{ name = \"A\"; allocator = \"glibc\"; size = 1; }"
+/* The first line of what is said; the place below it is test-config-syntax's. */
 #define SYNTAX "syntax error: look here and just before for a missing \";\" or \",\", a quote or a bracket"
 #define TWICE "this name is already used further up in the same group; keep one of them"
 
