@@ -192,3 +192,11 @@ def test_code_map_is_of_this_tree():
         pattern = name.replace("[ch]", "h")
         root = REPO if name.split("/")[0] in ("units", "docs", "conf") else REPO / "daemon"
         assert (root / pattern).exists(), name
+
+
+def test_diagram_of_the_rollout():
+    """docs/design.md names every step of a relay in a rollout, and no other."""
+    steps = set(re.findall(r"STEP_([A-Z_]+)", re.search(r"typedef enum Step \{(.*?)_STEP_MAX", source("core/rollout.h"), re.S)[1]))
+    text = section((REPO / "docs/design.md").read_text().replace("## ", "# "), "The rollout")
+    shown = text.split("\n- ")[0]
+    assert set(re.findall(r"\b[A-Z]{2,}(?:_[A-Z]+)*\b", shown)) == steps
