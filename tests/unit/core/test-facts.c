@@ -51,6 +51,41 @@ static void test_names(void **state)
     }
 }
 
+static void take_running(const HostFacts *host, RelayFacts *r, pid_t pid, bool deleted)
+{
+    ProcessFacts p = { .pid = pid,
+                       .readable = true,
+                       .running = { .path = xstrdup("/opt/libmine.so"),
+                                    .family = FAMILY_OTHER,
+                                    .origin = ORIGIN_PRELOAD,
+                                    .deleted = deleted } };
+
+    facts_take_process(host, r, &p);
+}
+
+/* The version is that of the file on disk, while the process runs that one; of a replaced one what was known
+ * of it stays, but only for the process that it was known of. */
+static void test_version_of_a_replaced_library(void **state)
+{
+    static Allocator mine = { .name = (char *)"mine", .library = (char *)"/opt/libmine.so" };
+    AllocatorFacts found = { .realpath = (char *)"/opt/libmine.so", .version = (char *)"1" };
+    static const Config config = { .allocators = &mine, .n_allocators = 1 };
+    const HostFacts host = { .config = &config, .allocators = &found };
+    RelayFacts r = relay_facts_new("r", "tor@r.service");
+
+    (void)state;
+    take_running(&host, &r, 1, false);
+    assert_string_equal(r.version, "1");
+    found.version = (char *)"2";
+    take_running(&host, &r, 1, true);
+    assert_string_equal(r.version, "1");
+    take_running(&host, &r, 2, true); /* another process, with a file that was replaced before it was seen */
+    assert_string_equal(r.version, "");
+    take_running(&host, &r, 2, false);
+    assert_string_equal(r.version, "2");
+    relay_facts_clear(&r);
+}
+
 static void test_notes(void **state)
 {
     static char gone[] = "libgone.so", odd[] = "/l/\033odd.so";
@@ -234,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_version_of_a_replaced_library),
         cmocka_unit_test(test_notes),
         cmocka_unit_test(test_preload_of_others_is_kept),
         cmocka_unit_test(test_kept_preload_is_told),
