@@ -174,9 +174,10 @@ static void put_place(FILE *f, const char *text, const char *at)
     while (from > line && ((unsigned char)*from & 0xc0) == 0x80) /* not within a character */
         from--;
     n -= (size_t)(from - line);
-    _cleanup_(freep) char *shown = printable(from, n < COLUMNS_SHOWN ? n : COLUMNS_SHOWN);
-    for (char *p = shown; *p; p++)
+    _cleanup_(freep) char *part = xstrndup(from, n < COLUMNS_SHOWN ? n : COLUMNS_SHOWN);
+    for (char *p = part; *p; p++)
         *p = *p == '\t' ? ' ' : *p;
+    _cleanup_(freep) char *shown = printable(part, SIZE_MAX);
     for (const char *p = from; p < at; p++)
         column += ((unsigned char)*p & 0xc0) != 0x80;
     fprintf(f, "\n    %s\n    %*s^", shown, (int)column, "");

@@ -25,7 +25,7 @@ static void test_sentences(void **state)
     check("a = { b\u00a0= 1; };", "\u00a0", "no-break space", "a = { b\u00a0= 1; };\n           ^");
     check("a = 'x';", "'", "strings are in double quotes", "a = 'x';\n        ^");
     check("a = ( 1,\n );", ")", "no comma after the last one", " );\n     ^");
-    check("a = [ \"x\", ];", "]", "no comma after the last one", "a = [ \"x\", ];\n              ^");
+    check("a = [ \"x\", ];", "]", "no comma after the last one", "a = [ \"x\", ];\n               ^");
     check("a = 10%;", "10%", "a percentage stands in quotes", "a = 10%;\n        ^");
     check("a = 1m;", ";", "no unit here", "a = 1m;\n          ^");
     check("a = 4G;", "4G", "no unit here", "a = 4G;\n        ^");
