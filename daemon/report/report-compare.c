@@ -5,6 +5,7 @@
 
 #include "report/report-rows.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 
@@ -389,6 +390,7 @@ void report_compare(Report *report, const ReportOptions *options)
             report->compared += has_interval(&sides[i]);
         }
     report->error = 0.05 / (options->uncorrected || report->compared == 0 ? 1 : (double)report->compared);
+    assert(report->rows); /* it has one at least */
     for (size_t i = 0; i < report->n_rows; i++) {
         ReportRow *row = &report->rows[i];
         row->baseline = row == base;
