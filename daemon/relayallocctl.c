@@ -26,6 +26,7 @@ static const Verb verbs[] = {
     { "check", "[FILE]", "validate a file", ctl_check },
     { "plan", "[FILE]", "what would be done, in which wave, and why; changes nothing", ctl_plan },
     { "edit", "", "edit the file, check it, show the plan and ask before saving", ctl_edit },
+    { "adopt", "", "print a file that describes what the relays run now", ctl_adopt },
     { "reload", "", "read the file again; with --wait, follow the rollout to its end", ctl_reload },
     { "doctor", "", "look for what makes allocators fail or figures mislead on this host", ctl_doctor },
     { "Rollout", NULL, NULL, NULL },

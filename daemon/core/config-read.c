@@ -49,6 +49,7 @@ static void read_instances_dir(Load *l, const ConfNode *node, const char *settin
 
     if (!s)
         return;
+    l->instances_dir = true;
     if (*s == '/')
         replace_string(&l->config->instances_dir, s);
     else
@@ -541,6 +542,10 @@ int config_from_tree(const ConfNode *root, const char *path, Problems *problems,
     assert(root->kind == CONF_GROUP);
     declare_allocators(config, root);
     read_members(&l, root, "", "");
+    /* Debian's directories are those of tor@.service: those of another template are somewhere else, if any.
+     */
+    if (!l.instances_dir && !streq(config->unit, "tor@.service"))
+        replace_string(&config->instances_dir, "");
     if (!l.canary_settle)
         config->rollout.canary_settle = config->rollout.settle;
     if (problems->n > before)

@@ -12,6 +12,7 @@ typedef struct Load {
     Group *group;         /* the one being read */
     Allocator *allocator; /* likewise */
     bool canary_settle;   /* has the file set it? */
+    bool instances_dir;   /* likewise */
 } Load;
 
 /* (Load *l, const ConfNode *node, const char *setting, const char *format, …) */

@@ -677,6 +677,9 @@ static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *
             xasprintf("reverted by an operator: until the file gives it another group or allocator, or "
                       "\"relayallocctl resume '%s'\"",
                       r->name);
+    if (action == ACTION_NONE && !r->reason && !facts_target(h, r) && unit_up(r->info) &&
+        r->process.readable && r->process.not_loaded && r->process.not_loaded[0])
+        r->reason = xasprintf("its LD_PRELOAD names %s, which it has not loaded", r->process.not_loaded[0]);
     free(r->down);
     r->down = r->info && unit_failed(r->info) ? down_text(r) : NULL;
 }

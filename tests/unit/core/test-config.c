@@ -106,6 +106,20 @@ static void check_cases(const Case *cases, size_t n)
 /* ---- names of relays ---- */
 
 /* As people write them, and with the template that stands below them. */
+/* The directories of tor@.service are not those of another template. */
+static void test_instances_of_another_unit(void **state)
+{
+    const ConfNode other = FILE_OF(STR(1, "unit", "onion@.service")),
+                   both = FILE_OF(STR(1, "instances_dir", "/srv/onion"), STR(2, "unit", "onion@.service")),
+                   usual = FILE_OF(STR(1, "unit", "tor@.service"));
+    _cleanup_(config_freep) Config *a = load(&other), *b = load(&both), *c = load(&usual);
+
+    (void)state;
+    assert_string_equal(a->instances_dir, "");
+    assert_string_equal(b->instances_dir, "/srv/onion");
+    assert_string_equal(c->instances_dir, "/etc/tor/instances");
+}
+
 static void test_names_of_units(void **state)
 {
     (void)state;
@@ -743,6 +757,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_of_units),
+        cmocka_unit_test(test_instances_of_another_unit),
         cmocka_unit_test(test_empty_file_is_the_defaults),
         cmocka_unit_test(test_everything_set),
         cmocka_unit_test(test_canary_settle_follows_settle),
