@@ -107,12 +107,17 @@ def test_process_that_cannot_be_opened_at_first(world):
     assert relay_properties(world, "a")["MainPID"] == world.unit("a")["pid"]
 
 
-def take_over(world, name, text=None, allocator="jemalloc"):
-    """A fleet whose own files set an allocator before it is assigned one. Returns that library as our drop-in names it."""
+def jemalloc_path(world):
+    """That library as our drop-in names it."""
     world.write_config(GROUP)
     listed = subprocess.run([BUILD / "relayallocctl", f"--config={world.config}", "--json=short", "allocators"], text=True,
                             capture_output=True, check=True).stdout
-    path = next(a["library"] for a in json.loads(listed) if a["allocator"] == "jemalloc")
+    return next(a["library"] for a in json.loads(listed) if a["allocator"] == "jemalloc")
+
+
+def take_over(world, name, text=None, allocator="jemalloc"):
+    """A fleet whose own files set an allocator before it is assigned one. Returns that library as our drop-in names it."""
+    path = jemalloc_path(world)
     for relay in ("a", "b"):
         foreign(world, relay, name, text or f'Environment="LD_PRELOAD={path}"')
     world.write_config(f'{{ name = "A"; allocator = "{allocator}"; relays = [ "a" ]; }}')
