@@ -293,14 +293,16 @@ class Host:
             return "not done: whether the file before it counts, nobody would know"
         self.conf, self.saved = conf, time.time() * 1e6
         if not conf.damage:
-            self.valid, targets = conf, self.targets(conf)
+            before, targets = self.targets(self.valid) if self.valid else {}, self.targets(conf)
+            self.valid = conf
             for relay in self.relays:
                 group, name = targets.get(relay, ("", "glibc"))
                 allocator = self.allocators[name]
                 self.explain([relay], (allocator.library, allocator.environment))
                 if group:
                     self.texts[relay].add((group, name))
-            self.reverted.clear()
+            # A revert lasts until the file gives that relay something else; one that may not have counted, nobody knows.
+            self.reverted = {r: sure for r, sure in self.reverted.items() if before.get(r) == targets.get(r)}
             if "paused" not in self.holds:
                 self.holds |= {"idle"}
         self.m.write_conf(conf.text())
@@ -603,7 +605,7 @@ class Host:
         self.explain(self.relays)
         self.explain(self.relays)
         self.do_save(conf)
-        m.run("systemctl reload relayallocd; timeout 30 relayallocctl resume")
+        m.run("systemctl reload relayallocd; timeout 30 relayallocctl resume; timeout 30 relayallocctl resume '*'")
         self.reverted, self.holds, self.disturbed = {}, {"idle"}, set()
         self.say("healed")
 
