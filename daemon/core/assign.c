@@ -11,6 +11,7 @@
 typedef struct Candidate {
     size_t relay; /* index into the caller's names */
     const char *name;
+    unsigned rank; /* 0: this group holds it; 1; 2: another one does */
     uint64_t score;
 } Candidate;
 
@@ -35,6 +36,8 @@ static int candidate_compare(const void *a, const void *b)
 {
     const Candidate *x = a, *y = b;
 
+    if (x->rank != y->rank)
+        return x->rank < y->rank ? -1 : 1;
     if (x->score != y->score)
         return x->score > y->score ? -1 : 1;
     return strcmp(x->name, y->name);
@@ -73,8 +76,18 @@ static size_t quota_of(const Group *group, size_t eligible)
     return quota < (double)eligible ? (size_t)quota : eligible;
 }
 
-static void assign_group(const Config *config, size_t index, const char *const *relays, size_t n,
-                         Candidate *candidates, size_t *ret)
+static unsigned rank_of(const Config *config, const Group *group, const char *has)
+{
+    if (!has)
+        return 1;
+    for (size_t g = 0; g < config->n_groups; g++)
+        if (config->groups[g].hold && streq(config->groups[g].name, has))
+            return &config->groups[g] == group ? 0 : 2;
+    return 1;
+}
+
+static void assign_group(const Config *config, size_t index, const char *const *relays,
+                         const char *const *has, size_t n, Candidate *candidates, size_t *ret)
 {
     const Group *group = &config->groups[index];
     size_t eligible = 0;
@@ -84,6 +97,7 @@ static void assign_group(const Config *config, size_t index, const char *const *
             candidates[eligible++] = (Candidate){
                 .relay = i,
                 .name = relays[i],
+                .rank = rank_of(config, group, has ? has[i] : NULL),
                 .score = rendezvous_score(group->seed, group->name, relays[i]),
             };
     size_t quota = quota_of(group, eligible);
@@ -110,6 +124,12 @@ static void locale_leave(locale_t before)
 
 void assign_groups(const Config *config, const char *const *relays, size_t n, size_t *ret)
 {
+    assign_groups_holding(config, relays, NULL, n, ret);
+}
+
+void assign_groups_holding(const Config *config, const char *const *relays, const char *const *has, size_t n,
+                           size_t *ret)
+{
     _cleanup_(freep) Candidate *candidates = xcalloc(n, sizeof(*candidates));
 
     for (size_t i = 0; i < n; i++)
@@ -117,7 +137,7 @@ void assign_groups(const Config *config, const char *const *relays, size_t n, si
 
     locale_t before = locale_enter();
     for (size_t g = 0; g < config->n_groups; g++)
-        assign_group(config, g, relays, n, candidates, ret);
+        assign_group(config, g, relays, has, n, candidates, ret);
     locale_leave(before);
 }
 

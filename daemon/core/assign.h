@@ -18,6 +18,11 @@
  * can round up together for one relay, and then each draws one more from a group after them. */
 void assign_groups(const Config *config, const char *const *relays, size_t n, size_t *ret);
 
+/* The same where groups that `hold` keep whom they have, as long as they may have so many: has[] names the
+ * group that each relay has now (NULL: none, or not known). Only then does the past matter. */
+void assign_groups_holding(const Config *config, const char *const *relays, const char *const *has, size_t n,
+                           size_t *ret);
+
 /* The first group without `size` and `share` that names the relay; GROUP_NONE. */
 size_t assign_without_quota(const Config *config, const char *relay);
 

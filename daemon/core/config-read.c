@@ -321,6 +321,12 @@ static void read_seed(Load *l, const ConfNode *node, const char *setting)
         replace_string(&group->seed, s);
 }
 
+static void read_hold(Load *l, const ConfNode *node, const char *setting)
+{
+    if (value_is(l, node, setting, CONF_BOOL, "true or false"))
+        l->group->hold = node->integer != 0;
+}
+
 static void read_groups(Load *l, const ConfNode *node, const char *setting)
 {
     if (!value_is(l, node, setting, CONF_LIST, "a list of groups ( { … }, { … } )"))
@@ -447,6 +453,7 @@ static void read_textfile(Load *l, const ConfNode *node, const char *setting)
     X("groups[].size", read_size)                        \
     X("groups[].share", read_share)                      \
     X("groups[].seed", read_seed)                        \
+    X("groups[].hold", read_hold)                        \
     X("rollout", read_section)                           \
     X("rollout.parallel", read_parallel)                 \
     X("rollout.settle", read_settle)                     \

@@ -105,6 +105,7 @@ typedef struct Group {
     Quota quota;
     double amount; /* relays or percent; 0 with QUOTA_ALL */
     char *seed;    /* never NULL; "" by default */
+    bool hold;     /* who has its drop-in stays, whoever joins */
 } Group;
 
 typedef enum OnFailure {

@@ -68,6 +68,24 @@ char *dropin_render(const char *config_path, const char *group, const Allocator 
     return text;
 }
 
+char *dropin_group(const char *text)
+{
+    static const char before[] = ", group ", after[] = ", allocator ";
+    _cleanup_(freep) char *line = xstrndup(text, strcspn(text, "\n"));
+    char *end = NULL, *group = NULL;
+
+    if (!dropin_is_ours(line))
+        return NULL;
+    for (char *p = line; (p = strstr(p, after)); p++) /* the last: a path may hold anything */
+        end = p;
+    if (!end)
+        return NULL;
+    *end = '\0';
+    for (char *p = line; (p = strstr(p, before)); p++)
+        group = p;
+    return group ? xstrdup(group + strlen(before)) : NULL;
+}
+
 bool dropin_is_ours(const char *text)
 {
     return strncmp(text, DROPIN_MARK, strlen(DROPIN_MARK)) == 0;

@@ -17,6 +17,10 @@
 char *dropin_render(const char *config_path, const char *group, const Allocator *allocator,
                     const char *library, char *const *kept);
 
+/* The group for which it was written, as its first line says; owned by the caller. NULL: not ours, or it does
+ * not say. */
+char *dropin_group(const char *text);
+
 /* Was this text written by us? (first line begins with the mark) */
 bool dropin_is_ours(const char *text);
 

@@ -136,16 +136,27 @@ bool facts_draws(const Config *config, const RelayFacts *r)
     return facts_counts(config, r) && !is_dormant(r);
 }
 
+/* "": none. */
+static char *group_of_dropin(const RelayFacts *r)
+{
+    char *group = r->present ? dropin_group(r->present) : NULL;
+
+    return group ? group : xstrdup("");
+}
+
 void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret)
 {
     _cleanup_(freep) const char **names = xcalloc(n, sizeof(char *));
     _cleanup_(freep) size_t *groups = xcalloc(n, sizeof(size_t));
+    _cleanup_(strv_freep) char **has = NULL;
     size_t drawn = 0;
 
     for (size_t i = 0; i < n; i++)
-        if (facts_draws(config, relays[i]))
+        if (facts_draws(config, relays[i])) {
             names[drawn++] = relays[i]->name;
-    assign_groups(config, names, drawn, groups);
+            strv_push(&has, group_of_dropin(relays[i]));
+        }
+    assign_groups_holding(config, names, (const char *const *)has, drawn, groups);
     drawn = 0;
     for (size_t i = 0; i < n; i++)
         if (facts_draws(config, relays[i]))
@@ -155,6 +166,34 @@ void facts_assign(const Config *config, const RelayFacts *const *relays, size_t 
                 facts_counts(config, relays[i]) ? assign_without_quota(config, relays[i]->name) : GROUP_NONE;
 }
 
+#define GIVEN_UP_NAMED 5
+
+/* A draw that comes out otherwise restarts relays that have settled. groups[]: of each relay. */
+static void judge_draw(const Config *config, size_t group, const RelayFacts *const *relays, size_t n,
+                       const size_t *groups, Problems *problems)
+{
+    const Group *g = &config->groups[group];
+    _cleanup_(freep) char *setting =
+        xasprintf("groups[%zu].%s", group, g->quota == QUOTA_SIZE ? "size" : "share");
+    _cleanup_(freep) char *names = xstrdup("");
+    size_t n_gone = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_(freep) char *has = group_of_dropin(relays[i]);
+        if (!streq(has, g->name) || groups[i] == group || ++n_gone > GIVEN_UP_NAMED)
+            continue;
+        char *more = xasprintf("%s%s%s", names, *names ? ", " : "", relays[i]->name);
+        free(names);
+        names = more;
+    }
+    if (n_gone > 0)
+        problems_add(
+            problems, g->place.file, g->place.line, setting,
+            "group %s gives up %zu relay%s that it has (%s%s), because relays came or went or the file "
+            "has changed; with \"hold = true\" it keeps what it may have",
+            g->name, n_gone, n_gone == 1 ? "" : "s", names, n_gone > GIVEN_UP_NAMED ? ", …" : "");
+}
+
 void facts_judge_names(const Config *config, const RelayFacts *const *relays, size_t n, Problems *problems)
 {
     _cleanup_(freep) const char **names = xcalloc(n + 1, sizeof(char *));
@@ -162,6 +201,9 @@ void facts_judge_names(const Config *config, const RelayFacts *const *relays, si
     size_t k = 0;
 
     facts_assign(config, relays, n, groups);
+    for (size_t g = 0; g < config->n_groups; g++)
+        if (config->groups[g].quota != QUOTA_ALL)
+            judge_draw(config, g, relays, n, groups, problems);
     for (size_t i = 0; i < n; i++) {
         if (!facts_counts(config, relays[i]))
             continue;
@@ -203,7 +245,7 @@ char *facts_failure_build(const Allocator *a, const AllocatorFacts *resolved)
     return xasprintf("%s+%016" PRIx64, resolved->build, hash);
 }
 
-char **facts_assigned(const HostFacts *h, const RelayFacts *const *relays, size_t n, Assigned *ret)
+char **facts_assigned(const HostFacts *h, const RelayFacts *const *relays, size_t n, Assignment *ret)
 {
     char **builds = NULL;
 
@@ -212,10 +254,10 @@ char **facts_assigned(const HostFacts *h, const RelayFacts *const *relays, size_
     for (size_t i = 0; i < n; i++) {
         const Group *g = relays[i]->group == GROUP_NONE ? NULL : &h->config->groups[relays[i]->group];
 
-        ret[i] = (Assigned){ .relay = relays[i]->name,
-                             .group = g ? g->name : "",
-                             .allocator = g ? h->config->allocators[g->allocator].name : "",
-                             .build = g ? builds[g->allocator] : "" };
+        ret[i] = (Assignment){ .relay = relays[i]->name,
+                               .group = g ? g->name : "",
+                               .allocator = g ? h->config->allocators[g->allocator].name : "",
+                               .build = g ? builds[g->allocator] : "" };
     }
     return builds;
 }

@@ -131,7 +131,7 @@ const AllocatorFacts *facts_resolved(const HostFacts *host, const RelayFacts *re
 /* What a failure with the allocator is remembered by: its build, and what it sets. Owned by the caller. */
 char *facts_failure_build(const Allocator *allocator, const AllocatorFacts *resolved);
 /* What the file gives to each relay, into ret[] and, owned by the caller, the builds; memory_review(). */
-char **facts_assigned(const HostFacts *host, const RelayFacts *const *relays, size_t n, Assigned *ret);
+char **facts_assigned(const HostFacts *host, const RelayFacts *const *relays, size_t n, Assignment *ret);
 /* What its drop-in should say; NULL: there should be none. Owned by the caller. */
 char *facts_wanted(const HostFacts *host, const RelayFacts *relay);
 

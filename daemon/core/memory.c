@@ -252,7 +252,7 @@ bool memory_adopt(State *s, const char *id)
     return true;
 }
 
-static const Assigned *find_assigned(const Assigned *assigned, size_t n, const char *relay)
+static const Assignment *find_assigned(const Assignment *assigned, size_t n, const char *relay)
 {
     for (size_t i = 0; i < n; i++)
         if (streq(assigned[i].relay, relay))
@@ -261,16 +261,16 @@ static const Assigned *find_assigned(const Assigned *assigned, size_t n, const c
 }
 
 /* Is that what the relay is to get now? */
-static bool to_be_had(const Refusal *r, const Assigned *a)
+static bool to_be_had(const Refusal *r, const Assignment *a)
 {
     return !a || (streq(r->allocator, a->allocator) && streq(r->build, a->build));
 }
 
-static void review_reverts(State *s, bool new_file, const Assigned *assigned, size_t n, Review *ret)
+static void review_reverts(State *s, bool new_file, const Assignment *assigned, size_t n, Review *ret)
 {
     for (size_t i = s->n_reverts; i-- > 0;) {
         Revert *r = &s->reverts[i];
-        const Assigned *a = find_assigned(assigned, n, r->relay);
+        const Assignment *a = find_assigned(assigned, n, r->relay);
 
         if (!a || (streq_null(r->group, a->group) && streq_null(r->allocator, a->allocator)))
             continue;
@@ -284,7 +284,7 @@ static void review_reverts(State *s, bool new_file, const Assigned *assigned, si
     }
 }
 
-static void review_refusals(State *s, const Assigned *assigned, size_t n, Review *ret)
+static void review_refusals(State *s, const Assignment *assigned, size_t n, Review *ret)
 {
     for (size_t i = s->n_refusals; i-- > 0;) {
         if (to_be_had(&s->refusals[i], find_assigned(assigned, n, s->refusals[i].relay)))
@@ -295,7 +295,7 @@ static void review_refusals(State *s, const Assigned *assigned, size_t n, Review
     }
 }
 
-static bool halt_lasts(const State *s, const Assigned *assigned, size_t n)
+static bool halt_lasts(const State *s, const Assignment *assigned, size_t n)
 {
     for (size_t i = 0; i < s->n_causes; i++)
         if (to_be_had(&s->causes[i], find_assigned(assigned, n, s->causes[i].relay)))
@@ -303,7 +303,7 @@ static bool halt_lasts(const State *s, const Assigned *assigned, size_t n)
     return false;
 }
 
-Review memory_review(State *s, const char *id, const Assigned *assigned, size_t n)
+Review memory_review(State *s, const char *id, const Assignment *assigned, size_t n)
 {
     const bool another = !streq_null(s->reviewed_id, id), new_file = !same_file(s->reviewed_id, id);
     Review review = { .changed = another };

@@ -44,9 +44,9 @@ typedef struct Revert {
 } Revert;
 
 /* What the configuration in force gives to a relay; "" where it gives nothing. */
-typedef struct Assigned {
+typedef struct Assignment {
     const char *relay, *group, *allocator, *build; /* build: as in refusals */
-} Assigned;
+} Assignment;
 
 typedef struct State {
     Hold hold;
@@ -144,4 +144,4 @@ typedef struct Review {
  * - a halt ends when nothing of what failed is to be had any more: the file gives those relays something
  * else, or the library is another build. A relay that is gone is not something else. Groups that change
  * without the file, because relays come and go, end nothing. */
-Review memory_review(State *state, const char *id, const Assigned *assigned, size_t n);
+Review memory_review(State *state, const char *id, const Assignment *assigned, size_t n);

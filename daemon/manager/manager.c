@@ -125,7 +125,7 @@ static void review(Manager *m)
     if (m->run || setup_untested(m->setup)) /* a build that could not be looked at is no other one */
         return;
     _cleanup_(freep) const RelayFacts **relays = xcalloc(m->n_relays, sizeof(*relays));
-    _cleanup_(freep) Assigned *assigned = xcalloc(m->n_relays, sizeof(*assigned));
+    _cleanup_(freep) Assignment *assigned = xcalloc(m->n_relays, sizeof(*assigned));
     const HostFacts host = setup_host(m);
 
     for (size_t i = 0; i < m->n_relays; i++)

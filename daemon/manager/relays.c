@@ -172,13 +172,14 @@ static void judge_names(Manager *m)
     _cleanup_(problems_clear) Problems problems = { 0 };
 
     facts_judge_names(m->setup->config, facts, m->n_relays, &problems);
+    for (size_t i = 0; i < problems.n; i++) {
+        _cleanup_(freep) char *line = problem_to_string(&problems.items[i]);
+        bool draw = strstr(line, " gives up ") && !(m->config_warnings && strstr(m->config_warnings, line));
+        if (m->look_at_groups || draw) /* what relays bring about that come or go is told when it does */
+            eventlog_line(LOG_WARNING, "%s.", line);
+    }
     free(m->config_warnings);
     m->config_warnings = problems.n > 0 ? problems_to_string(&problems) : NULL;
-    if (m->look_at_groups)
-        for (size_t i = 0; i < problems.n; i++) {
-            _cleanup_(freep) char *line = problem_to_string(&problems.items[i]);
-            eventlog_line(LOG_WARNING, "%s.", line);
-        }
 }
 
 void relays_assign(Manager *m)

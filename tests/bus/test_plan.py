@@ -281,3 +281,40 @@ def test_plan_of_a_file_is_what_the_daemon_does(world, seed):
     assert planned(world) == refused
     assert text or refused == {r: a for r, a in announced.items() if a == "refused"}
     assert listed(world) == states
+
+
+# ---- sized groups when relays join ----
+
+FIRST, LATER = [f"r{i}" for i in range(1, 7)], [f"r{i}" for i in range(7, 25)]
+
+
+def eighteen_join(world, hold):
+    """Six relays have settled in two groups of three; nothing is done yet, for a pause."""
+    world.write_config('{ name = "A"; allocator = "jemalloc"; size = 3; %s }, { name = "B"; allocator = "mimalloc"; size = 3; %s }'
+                       % (hold, hold))
+    world.start_fake(*FIRST)
+    world.start()
+    world.wait_said("Rollout 1 finished: 6 done, 0 failed")
+    world.manager("Pause")
+    for relay in LATER:
+        world.do("add", unit=f"tor@{relay}.service")
+        world.add_instance(relay)
+    wait_until(lambda: len(world.states()) == 24 and set(world.states()) >= set(LATER), "them to be seen")
+
+
+def test_redraw_is_told_before_it_happens(world):
+    eighteen_join(world, "")
+    said = world.wait_said(r"groups\[[01]\].size: group [AB] gives up \d relays? that it has \(r\d.*hold = true").group(0)
+    assert said.split("; with")[0] in world.property("ConfigWarnings")
+    assert all(world.dropin(relay) for relay in FIRST)
+    world.manager("Resume")
+    wait_until(lambda: set(world.states().values()) <= {"ok", "observed"}, "the redraw", 60)
+    wait_until(lambda: "gives up" not in world.property("ConfigWarnings"), "nothing more to tell")
+
+
+def test_redraw_is_declined_by_hold(world):
+    eighteen_join(world, "hold = true;")
+    before = {relay: world.dropin(relay) for relay in FIRST}
+    world.manager("Resume")
+    wait_until(lambda: set(world.states().values()) == {"ok", "observed"}, "them to be left alone")
+    assert {relay: world.dropin(relay) for relay in FIRST} == before and not world.said("gives up|Rollout 2")

@@ -314,7 +314,7 @@ static const RelayFacts **facts_of(const Survey *s)
 static void review(const Survey *s, const RelayFacts *const *relays)
 {
     _cleanup_(freep) char *id = facts_identity(s->config, s->allocators);
-    _cleanup_(freep) Assigned *assigned = xcalloc(s->n, sizeof(*assigned));
+    _cleanup_(freep) Assignment *assigned = xcalloc(s->n, sizeof(*assigned));
     const HostFacts host = { .config = s->config, .allocators = s->allocators, .state = s->state };
     _cleanup_(strv_freep) char **builds = facts_assigned(&host, relays, s->n, assigned);
 

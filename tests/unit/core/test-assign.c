@@ -472,6 +472,47 @@ static void test_names_of_which_earlier_groups_leave_nothing(void **state)
     JUDGED(nobody, "", all("A", NAMES((char *)"*")), all("B", NAMES((char *)"relay1")));
 }
 
+/* Groups that hold keep whom they have, and take nobody from each other; only free places are drawn. */
+static void test_hold(void **state)
+{
+    (void)state;
+    enum { N = 60 };
+    char **names = fleet_new(N);
+    Group groups[] = {
+        { .name = (char *)"A", .quota = QUOTA_SIZE, .amount = 20, .seed = (char *)"", .hold = true },
+        { .name = (char *)"B", .quota = QUOTA_SIZE, .amount = 20, .seed = (char *)"", .hold = true },
+    };
+    Config config = { .groups = groups, .n_groups = 2 };
+    size_t before[N], after[N], moved = 0, sizes[2] = { 0 };
+    const char *has[N] = { NULL };
+
+    assign(groups, 2, names, 40, before);
+    for (size_t i = 0; i < 40; i++)
+        has[i] = before[i] == GROUP_NONE ? NULL : groups[before[i]].name;
+    assign_groups_holding(&config, (const char *const *)names, has, N, after); /* 20 have joined */
+    for (size_t i = 0; i < 40; i++)
+        assert_int_equal(after[i], before[i]);
+    assign(groups, 2, names, N, after); /* without what they have */
+    for (size_t i = 0; i < 40; i++)
+        moved += after[i] != before[i];
+    assert_true(moved > 5);
+    groups[0].amount = 10; /* fewer: who stays is one that it had */
+    groups[1].amount = 30; /* more: it keeps its own */
+    assign_groups_holding(&config, (const char *const *)names, has, N, after);
+    for (size_t i = 0; i < N; i++) {
+        assert_true(after[i] != 0 || (i < 40 && before[i] == 0));
+        assert_true(i >= 40 || before[i] != 1 || after[i] == 1);
+        if (after[i] != GROUP_NONE)
+            sizes[after[i]]++;
+    }
+    assert_true(sizes[0] == 10 && sizes[1] == 30);
+    groups[0].hold = groups[1].hold = false; /* then the past does not matter */
+    assign_groups_holding(&config, (const char *const *)names, has, N, after);
+    assign(groups, 2, names, N, before);
+    assert_memory_equal(before, after, sizeof(before));
+    strv_free(names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -489,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_uniform),
         cmocka_unit_test(test_names_that_no_relay_has),
         cmocka_unit_test(test_names_of_which_earlier_groups_leave_nothing),
+        cmocka_unit_test(test_hold),
     };
 
     return cmocka_run_group_tests_name("assign", tests, NULL, NULL);

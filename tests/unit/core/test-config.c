@@ -482,6 +482,7 @@ static void test_groups(void **state)
           "f:2: groups[0].share: \"size\" and \"share\" cannot be combined; keep one of them" },
         { IN_GROUP(INT(1, "share", 5), INT(2, "size", 1), ALL_RELAYS(3)),
           "f:2: groups[0].size: \"size\" and \"share\" cannot be combined; keep one of them" },
+        { IN_GROUP(ALL_RELAYS(1), INT(1, "hold", 5)), "f:1: groups[0].hold: must be true or false, not 5" },
         { IN_GROUP(ALL_RELAYS(1), INT(1, "seed", 5)),
           "f:1: groups[0].seed: must be a string in double quotes, not 5" },
     };
@@ -670,7 +671,7 @@ static void test_settings_are_known(void **state)
             assert_null(strstr(problems.items[i].message, "no setting named"));
         problems_clear(&problems);
     }
-    assert_int_equal(n, 25);
+    assert_int_equal(n, 26);
 }
 
 /* ---- words ---- */

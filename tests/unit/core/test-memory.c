@@ -10,7 +10,7 @@
 static State *halted(void)
 {
     State *s = xcalloc(1, sizeof(*s));
-    const Assigned assigned[] = { { "one", "A", "mimalloc", "1:1" }, { "two", "A", "mimalloc", "1:1" } };
+    const Assignment assigned[] = { { "one", "A", "mimalloc", "1:1" }, { "two", "A", "mimalloc", "1:1" } };
 
     (void)memory_adopt(s, FILE_A);
     (void)memory_review(s, FILE_A, assigned, ELEMENTSOF(assigned));
@@ -26,7 +26,7 @@ static void test_what_ends_a_halt(void **state)
     (void)state;
     static const struct {
         const char *id;
-        Assigned one;
+        Assignment one;
         bool ends, forgotten;
     } rows[] = {
         { FILE_A, { "one", "A", "mimalloc", "1:1" }, false, false }, /* saved again as it was */
@@ -42,7 +42,7 @@ static void test_what_ends_a_halt(void **state)
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         _cleanup_(memory_freep) State *s = halted();
-        const Assigned assigned[] = { rows[i].one, { "two", "A", "mimalloc", "1:1" } };
+        const Assignment assigned[] = { rows[i].one, { "two", "A", "mimalloc", "1:1" } };
 
         (void)memory_adopt(s, rows[i].id);
         const Review r = memory_review(s, rows[i].id, assigned, ELEMENTSOF(assigned));
@@ -58,7 +58,7 @@ static void test_halt_of_two(void **state)
 {
     (void)state;
     _cleanup_(memory_freep) State *s = halted();
-    Assigned assigned[] = { { "one", "A", "jemalloc", "1:2" }, { "two", "A", "mimalloc", "1:1" } };
+    Assignment assigned[] = { { "one", "A", "jemalloc", "1:2" }, { "two", "A", "mimalloc", "1:1" } };
 
     memory_add_cause(s, "two", "mimalloc", "1:1");
     assert_false(memory_review(s, FILE_B, assigned, 2).halt_ended);
@@ -72,7 +72,7 @@ static void test_halt_of_an_earlier_version(void **state)
 {
     (void)state;
     _cleanup_(memory_freep) State *s = xcalloc(1, sizeof(*s));
-    const Assigned assigned[] = { { "one", "A", "mimalloc", "1:1" } };
+    const Assignment assigned[] = { { "one", "A", "mimalloc", "1:1" } };
 
     s->reviewed_id = xstrdup(FILE_A);
     memory_hold(s, HOLD_HALTED, "one: it crashed");
@@ -85,7 +85,7 @@ static void test_what_ends_a_revert(void **state)
     (void)state;
     static const struct {
         const char *id;
-        Assigned one;
+        Assignment one;
         bool ends;
     } rows[] = {
         { FILE_A, { "one", "A", "mimalloc", "1:1" }, false },
@@ -113,7 +113,7 @@ static void test_revert_and_relays_that_come(void **state)
 {
     (void)state;
     _cleanup_(memory_freep) State *s = halted();
-    const Assigned other = { "one", "B", "jemalloc", "1:2" };
+    const Assignment other = { "one", "B", "jemalloc", "1:2" };
 
     memory_add_revert(s, "one", "A", "mimalloc");
     assert_true(memory_review(s, FILE_A, &other, 1).changed);
