@@ -247,10 +247,10 @@ char *facts_failure_build(const Allocator *a, const AllocatorFacts *resolved)
 
 char **facts_assigned(const HostFacts *h, const RelayFacts *const *relays, size_t n, Assignment *ret)
 {
-    char **builds = NULL;
+    char **builds = xcalloc(h->config->n_allocators + 1, sizeof(char *));
 
     for (size_t i = 0; i < h->config->n_allocators; i++)
-        strv_push(&builds, facts_failure_build(&h->config->allocators[i], &h->allocators[i]));
+        builds[i] = facts_failure_build(&h->config->allocators[i], &h->allocators[i]);
     for (size_t i = 0; i < n; i++) {
         const Group *g = relays[i]->group == GROUP_NONE ? NULL : &h->config->groups[relays[i]->group];
 

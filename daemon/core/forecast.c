@@ -103,7 +103,7 @@ static unsigned minute_of_day(const Simulation *s, usec_t *ret_past)
     usec_t clock = s->times->since_midnight + (s->now - s->began);
 
     *ret_past = clock % USEC_PER_MINUTE;
-    return (unsigned)(clock / USEC_PER_MINUTE % (24 * 60));
+    return (unsigned)(clock / USEC_PER_MINUTE % (UINT64_C(24) * 60));
 }
 
 static void send_event(Simulation *s, const RolloutEvent *event)
