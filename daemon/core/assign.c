@@ -51,6 +51,9 @@ static bool matches(const char *pattern, const char *relay)
 
 static bool group_names(const Group *group, const char *relay)
 {
+    STRV_FOREACH (pattern, group->except)
+        if (matches(*pattern, relay))
+            return false;
     if (!group->patterns || !group->patterns[0])
         return true;
     STRV_FOREACH (pattern, group->patterns)
@@ -232,6 +235,21 @@ static void judge_name(const Judging *j, size_t group, size_t i)
     }
 }
 
+/* What is to be left out and is not there is often a relay that is taken by mistake. */
+static void judge_exception(const Judging *j, size_t group, size_t i)
+{
+    const char *pattern = j->config->groups[group].except[i];
+    const Wording *w = &j->config->groups[group].except_wordings[i];
+    _cleanup_(freep) char *setting = xasprintf("groups[%zu].except[%zu]", group, i);
+
+    for (size_t k = 0; k < j->n; k++)
+        if (matches(pattern, j->relays[k]))
+            return;
+    _cleanup_(freep) char *then = advice(j, pattern, w);
+    problems_add(j->problems, w->place.file, w->place.line, setting, "no relay of this host %s \"%s\"%s",
+                 is_pattern(pattern) ? "matches" : "is called", w->text, then);
+}
+
 static void judge_group(const Judging *j, size_t group)
 {
     const Group *g = &j->config->groups[group];
@@ -267,6 +285,8 @@ void assign_judge(const Config *config, const char *const *relays, size_t n, con
 
         for (size_t i = 0; i < strv_length(config->groups[g].patterns); i++)
             judge_name(&j, g, i);
+        for (size_t i = 0; i < strv_length(config->groups[g].except); i++)
+            judge_exception(&j, g, i);
         if (problems->n == told)
             judge_group(&j, g);
     }

@@ -231,32 +231,39 @@ static FilePlace place_of(const Load *l, const ConfNode *node)
     return (FilePlace){ .file = xstrdup(node->file ? node->file : l->config->path), .line = node->line };
 }
 
-static void add_pattern(const Load *l, const ConfNode *node, Group *group)
+static void add_pattern(const Load *l, const ConfNode *node, char ***patterns, Wording *wordings)
 {
-    group->wordings[strv_length(group->patterns)] = (Wording){
+    wordings[strv_length(*patterns)] = (Wording){
         .text = xstrdup(node->string),
         .pieces = xstrdup(node->pieces),
         .place = place_of(l, node),
     };
-    strv_push(&group->patterns, xstrdup(node->string));
+    strv_push(patterns, xstrdup(node->string));
 }
 
 /* `unit` may stand below the groups, so this comes last. */
-static void understand_names(Config *config)
+static void understand(const char *unit, char **names)
 {
-    for (size_t g = 0; g < config->n_groups; g++)
-        for (char **name = config->groups[g].patterns; name && *name; name++) {
-            char *typed = *name;
+    for (; names && *names; names++) {
+        char *typed = *names;
 
-            *name = relay_name_typed(config->unit, typed);
-            free(typed);
-        }
+        *names = relay_name_typed(unit, typed);
+        free(typed);
+    }
 }
 
-static void read_relays(Load *l, const ConfNode *node, const char *setting)
+static void understand_names(Config *config)
 {
-    Group *group = l->group;
+    for (size_t g = 0; g < config->n_groups; g++) {
+        understand(config->unit, config->groups[g].patterns);
+        understand(config->unit, config->groups[g].except);
+    }
+}
 
+/* `empty`: what to say of a list without names. */
+static void read_patterns(Load *l, const ConfNode *node, const char *setting, const char *empty,
+                          char ***patterns, Wording **wordings)
+{
     if (node->kind == CONF_STRING) {
         _cleanup_(freep) char *it = value_found(node);
         value_complain(l, node, setting, "must be a list: write [ %s ]", it);
@@ -266,12 +273,12 @@ static void read_relays(Load *l, const ConfNode *node, const char *setting)
         return;
     /* An empty list in a Group means all, which is the last thing that whoever wrote [ ] wants. */
     if (node->n_children == 0)
-        value_complain(l, node, setting, "is empty; write [ \"*\" ] for all relays, or remove the group");
+        value_complain(l, node, setting, "is empty; %s", empty);
     if (node->n_children > CONFIG_PATTERNS_MAX) {
         value_complain(l, node, setting, "has more than %d names and patterns", CONFIG_PATTERNS_MAX);
         return;
     }
-    group->wordings = xcalloc(node->n_children, sizeof(*group->wordings));
+    *wordings = xcalloc(node->n_children, sizeof(**wordings));
     for (size_t i = 0; i < node->n_children; i++) {
         _cleanup_(freep) char *dotted = xasprintf("%s[%zu]", setting, i);
         const char *s = value_string(l, &node->children[i], dotted);
@@ -280,8 +287,20 @@ static void read_relays(Load *l, const ConfNode *node, const char *setting)
         if (problem)
             value_complain(l, &node->children[i], dotted, "%s", problem);
         else if (s)
-            add_pattern(l, &node->children[i], group);
+            add_pattern(l, &node->children[i], patterns, *wordings);
     }
+}
+
+/* An empty list in a Group means all, which is the last thing that somebody who wrote [ ] wants. */
+static void read_relays(Load *l, const ConfNode *node, const char *setting)
+{
+    read_patterns(l, node, setting, "write [ \"*\" ] for all relays, or remove the group",
+                  &l->group->patterns, &l->group->wordings);
+}
+
+static void read_except(Load *l, const ConfNode *node, const char *setting)
+{
+    read_patterns(l, node, setting, "leave it out", &l->group->except, &l->group->except_wordings);
 }
 
 static void set_quota(Load *l, const ConfNode *node, const char *setting, Group *group, Quota quota)
@@ -450,6 +469,7 @@ static void read_textfile(Load *l, const ConfNode *node, const char *setting)
     X("groups[].name", read_group_name)                  \
     X("groups[].allocator", read_group_allocator)        \
     X("groups[].relays", read_relays)                    \
+    X("groups[].except", read_except)                    \
     X("groups[].size", read_size)                        \
     X("groups[].share", read_share)                      \
     X("groups[].seed", read_seed)                        \

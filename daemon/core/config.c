@@ -208,6 +208,8 @@ static void group_clear(Group *group)
 {
     wordings_free(group->wordings, group->patterns);
     strv_free(group->patterns);
+    wordings_free(group->except_wordings, group->except);
+    strv_free(group->except);
     free(group->name);
     free(group->seed);
     free(group->place.file);

@@ -102,6 +102,8 @@ typedef struct Group {
     size_t allocator;  /* index into Config.allocators */
     char **patterns;   /* strv of names and shell patterns; empty: all */
     Wording *wordings; /* of each of them, in this order */
+    char **except;     /* strv likewise: relays that it does not take though `patterns` has them */
+    Wording *except_wordings;
     Quota quota;
     double amount; /* relays or percent; 0 with QUOTA_ALL */
     char *seed;    /* never NULL; "" by default */

@@ -297,6 +297,16 @@ def test_names_that_no_relay_has_are_told_before_anything_happens(no_bus, conf, 
     assert "groups[" not in no_bus("check", conf).err
 
 
+def test_all_but_these(no_bus, conf, instances):
+    conf.write_text(f'instances_dir = "{instances}";\ngroups = ( {{ name = "A"; allocator = "glibc"; relays = [ "*" ];\n'
+                    'except = [ "tor@guard1.service", "z*", "gaurd2" ]; }, { name = "B"; allocator = "glibc"; size = 9; except = [ "zz" ]; } );\n')
+    groups = {row["relay"]: row["group"] for row in no_bus("plan", conf, "--json=short").json}
+    assert groups == {"guard1": "B", "guard2": "A", "x-y.z_1": "A"}
+    assert f'{conf}:3: groups[0].except[2]: warning: no relay of this host is called "gaurd2" (did you mean "guard2"?)' in no_bus("check", conf).err
+    conf.write_text('groups = ( { name = "A"; allocator = "glibc"; relays = [ "*" ]; except = [ ]; } );\n')
+    assert "groups[0].except: is empty; leave it out" in no_bus("check", conf).err
+
+
 @pytest.mark.parametrize("name, why", [
     ("guard1,guard2", "each in quotes of its own"), ("guard{1,2}", "has braces"), ("/etc/tor/instances/guard1", "not a path"),
     ("/^guard[0-9]+$/", "is a regular expression"), ("!guard1", '"except"')])

@@ -127,7 +127,8 @@ static void test_names_of_units(void **state)
         FILE_OF(LIST(1, "groups",
                      GROUP(1, NULL, STR(1, "name", "A"), STR(1, "allocator", "glibc"),
                            LIST(1, "relays", STR(2, NULL, "onion@a.service"), STR(3, NULL, "b.service"),
-                                STR(4, NULL, "onion@c*"), STR(5, NULL, "tor@d")))),
+                                STR(4, NULL, "onion@c*"), STR(5, NULL, "tor@d")),
+                           LIST(6, "except", STR(6, NULL, "onion@c1.service")))),
                 STR(9, "unit", "onion@.service"));
     _cleanup_(config_freep) Config *c = load(&root);
     const Group *g = &c->groups[0];
@@ -139,6 +140,8 @@ static void test_names_of_units(void **state)
     assert_string_equal(g->wordings[0].text, "onion@a.service");
     assert_string_equal(g->wordings[0].place.file, "f");
     assert_int_equal(g->wordings[2].place.line, 4);
+    assert_string_equal(g->except[0], "c1");
+    assert_string_equal(g->except_wordings[0].text, "onion@c1.service");
 }
 
 /* ---- defaults ---- */
