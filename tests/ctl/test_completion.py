@@ -40,7 +40,7 @@ def complete(ctl, fleet, tmp_path):
 
 def test_verbs(complete):
     assert complete("re") == ["reload", "resume", "restart", "revert", "report", "recommend"]
-    assert "list" in complete("") and len(complete("")) == 22
+    assert "list" in complete("") and len(complete("")) == 23
     assert complete("-q", "--json", "=", "short", "h") == ["history"]
     assert complete("-o", "list", "gr") == ["groups"]  # "list" is an argument here
 
