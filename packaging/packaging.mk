@@ -4,6 +4,11 @@ deb: ## Debian packages into build/deb/RELEASE (RELEASES="bookworm trixie")
 	@tests/install-deps machine
 	@packaging/deb build $(RELEASES)
 
+.PHONY: repo
+repo: ## an apt repository of them into build/repo, signed with the secret key in the file KEY= (RELEASES=, REPO=)
+	@tests/install-deps repo
+	@packaging/repo '$(or $(KEY),$(error KEY=, a file with the secret key that signs, is needed))' '$(or $(REPO),$(BUILD)/repo)' $(RELEASES)
+
 .PHONY: check-packaging
 check-packaging: ## the packages: what is in them, their life on booted hosts, a repository of them (RELEASES=, TESTS=pattern, SHORT=1)
 	@tests/install-deps build machine check repo
