@@ -6,12 +6,12 @@ deb: ## Debian packages into build/deb/RELEASE (RELEASES="bookworm trixie")
 
 .PHONY: repo
 repo: ## an apt repository of them into build/repo, signed with the secret key in the file KEY= (RELEASES=, REPO=)
-	@tests/install-deps repo
+	@tests/install-deps packaging
 	@packaging/repo '$(or $(KEY),$(error KEY=, a file with the secret key that signs, is needed))' '$(or $(REPO),$(BUILD)/repo)' $(RELEASES)
 
 .PHONY: check-packaging
 check-packaging: ## the packages: what is in them, their life on booted hosts, a repository of them (RELEASES=, TESTS=pattern, SHORT=1)
-	@tests/install-deps build machine check repo
+	@tests/install-deps build machine check packaging
 	@mkdir -p $(BUILD)/results
 	@DEB_BUILD_OPTIONS=nocheck packaging/deb build $(RELEASES)
 	RELEASES='$(RELEASES)' /usr/bin/python3 -B -m pytest -p no:cacheprovider -q -ra --tb=short --durations=5 \
