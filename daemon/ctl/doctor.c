@@ -7,6 +7,7 @@
 #include "ctl/doctor-print.h"
 #include "ctl/host.h"
 #include "ctl/lib/survey.h"
+#include "ctl/self-test.h"
 #include "doctor/doctor-text.h"
 #include "io/allocators.h"
 #include "io/config-file.h"
@@ -446,9 +447,11 @@ static void look_at_host(Doctor *d)
 
 /* ---- the verb ---- */
 
-static int read_root(int argc, char *argv[], const char **ret)
+static int read_options(int argc, char *argv[], const char **ret, bool *ret_self_test)
 {
-    static const struct option long_options[] = { { "root", required_argument, NULL, 'R' }, { 0 } };
+    static const struct option long_options[] = { { "root", required_argument, NULL, 'R' },
+                                                  { "self-test", no_argument, NULL, 'T' },
+                                                  { 0 } };
     const char *root = "";
 
     optind = 0;
@@ -456,10 +459,16 @@ static int read_root(int argc, char *argv[], const char **ret)
     for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;)
         if (c == 'R')
             root = streq(optarg, "/") ? "" : optarg;
+        else if (c == 'T')
+            *ret_self_test = true;
         else
             return ctl_bad_option(c, argv);
     if (optind < argc) {
         ctl_error("%s takes no operand", argv[0]);
+        return EXIT_USAGE;
+    }
+    if (*ret_self_test && !isempty(root)) {
+        ctl_error("--self-test runs what is installed here, so it cannot be combined with --root");
         return EXIT_USAGE;
     }
     *ret = root;
@@ -469,8 +478,9 @@ static int read_root(int argc, char *argv[], const char **ret)
 int ctl_doctor(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(doctor_clear) Doctor d = { 0 };
+    bool self_test = false;
 
-    int r = read_root(argc, argv, &d.root);
+    int r = read_options(argc, argv, &d.root, &self_test);
     if (r != 0)
         return r;
     if (options->host || options->machine) {
@@ -481,6 +491,8 @@ int ctl_doctor(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(freep) char *file = xasprintf("%s%s", options->config_given ? "" : d.root, options->config);
     if (load_config(file, &d.config) < 0)
         return EXIT_USAGE;
+    if (self_test)
+        return self_test_print(options, d.config);
     judge_config(&d, file);
     find_relays(&d);
     read_libraries(&d);

@@ -488,3 +488,19 @@ def test_setting_that_is_not_understood(no_bus, tmp_path):
     found = [(f["severity"], f["finding"], f["what"]) for f in no_bus("doctor", f"--config={conf}", "--json=short").json]
     (what,) = [what for *kind, what in found if kind == ["warning", "setting-unknown"]]
     assert what.startswith('allocator "own": GLIBC_TUNABLES: ') and '(did you mean "glibc.malloc.arena_max"?)' in what
+
+
+def test_self_test(no_bus, tmp_path):
+    """Every allocator of the file is tried here, and what served malloc is told."""
+    conf = tmp_path / "relayalloc.conf"
+    conf.write_text('allocators = { mine = { library = "/nowhere/libmine.so"; }; };\n')
+    done = no_bus(f"--config={conf}", "doctor", "--self-test", "--json=short")
+    rows = {row["allocator"]: row for row in done.json}
+    assert done.status == 0 and {"glibc", "jemalloc", "tcmalloc", "mine"} <= set(rows)
+    assert rows["jemalloc"]["result"] == "works" and re.match(r"5\.", rows["jemalloc"]["version"])
+    assert rows["mine"]["result"] == "refused" and "/nowhere/libmine.so" in rows["mine"]["reason"]
+    text = no_bus(f"--config={conf}", "doctor", "--self-test").out
+    works = sum(row["result"] == "works" for row in rows.values())
+    assert text.endswith(f"{works} of {len(rows)} allocators work here; nothing was changed and nobody restarted.\n")
+    refused = no_bus("doctor", "--self-test", f"--root={tmp_path}")
+    assert refused.status == 2 and "--root" in refused.err
