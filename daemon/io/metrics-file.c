@@ -85,10 +85,12 @@ int metrics_file_replace(const char *path, const char *text, size_t n)
     /* node_exporter reads *.prom only, so it never sees this name. */
     temporary = xasprintf(".relayalloc-%016" PRIx64 ".new", random);
     fd =
-        openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+        openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
     int r = write_all(fd, text, n);
+    if (r == 0 && fchmod(fd, 0644) < 0) /* regardless of the umask */
+        r = -errno;
     if (r == 0 && renameat(directory, temporary, directory, strrchr(path, '/') + 1) == 0)
         return 0;
     r = r < 0 ? r : -errno;

@@ -218,11 +218,32 @@ static int collect(Helper *helper, usec_t timeout)
     }
 }
 
-/* The group is killed before its leader is reaped: until then no other process can have its number. */
-static int finish(Helper *helper, siginfo_t *ret)
+static void kill_group(const Helper *helper)
 {
     kill(-helper->pid, SIGKILL);
     pidfd_send_signal(helper->pidfd, SIGKILL, NULL, 0); /* not of that group any more? */
+}
+
+/* Root without CAP_KILL signals its own processes only; so nobody's are signalled as nobody, who can do
+ * nothing to us meanwhile, because our real and saved user are still root. */
+static void kill_group_as_its_user(const Helper *helper)
+{
+    const int dumpable = prctl(PR_GET_DUMPABLE);
+
+    if (geteuid() != 0 || seteuid(SUBPROCESS_UID) < 0)
+        return;
+    kill_group(helper);
+    if (seteuid(0) < 0)
+        abort(); /* cannot be, and nothing would work any more */
+    if (dumpable == 1)
+        prctl(PR_SET_DUMPABLE, 1); /* the change of user has cleared it */
+}
+
+/* The group is killed before its leader is reaped: until then no other process can have its number. */
+static int finish(Helper *helper, siginfo_t *ret)
+{
+    kill_group(helper);
+    kill_group_as_its_user(helper);
     while (waitid(P_PIDFD, (id_t)helper->pidfd, ret, WEXITED) < 0)
         if (errno != EINTR)
             return -errno;
@@ -278,7 +299,8 @@ int subprocess_run_with(const char *path, const char *argument, char *const *env
     helper.pidfd = pidfd_open(helper.pid, 0);
     if (helper.pidfd < 0) {
         r = -errno;
-        kill(helper.pid, SIGKILL);
+        kill_group(&helper);
+        kill_group_as_its_user(&helper);
         waitpid(helper.pid, NULL, 0);
         return r;
     }

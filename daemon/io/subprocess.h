@@ -25,7 +25,7 @@ void subprocess_result_clear(SubprocessResult *result);
 /* Starts the program at `path` without arguments and with exactly `environment` (a strv), waits for its end,
  * and leaves no process behind: what it started in its session is killed with it. It has no new privileges, a
  * session of its own, / as its directory, /dev/null as stdin, no core dump; as root we start it as nobody,
- * which takes CAP_SETUID, CAP_SETGID and (to kill it) CAP_KILL. Nobody needs no access to the directories of
+ * which takes CAP_SETUID and CAP_SETGID. Nobody needs no access to the directories of
  * `path`. 0 whatever it said; -ETIMEDOUT; -EFBIG (a flood of output); else why it could not be started.
  * Blocks. */
 int subprocess_run(const char *path, char *const *environment, usec_t timeout, SubprocessResult *ret);

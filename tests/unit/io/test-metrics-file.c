@@ -144,6 +144,7 @@ static void test_no_directory(void **state)
 
 int main(void)
 {
+    umask(0077); /* as under the unit; the exporter is another user */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replace_and_remove),
         cmocka_unit_test(test_traps),
