@@ -19,7 +19,7 @@ UNIT_FILES := relayallocd.service
 FORMER_UNIT_FILES := relayalloc-reload.path relayalloc-reload.service # of ours, from before the daemon watched its file
 MAN_PAGES := relayallocctl.1 relayallocd.8 relayalloc.conf.5
 BUILT_MAN := $(addprefix $(BUILD)/man/,$(MAN_PAGES))
-DOC_FILES := $(wildcard README.md docs/*.md)
+DOC_FILES := $(wildcard *.md docs/*.md)
 IMAGE_FILES := $(wildcard docs/images/*)
 EXAMPLE_FILES := $(wildcard conf/examples/*.conf)
 # In docdir all documents lie side by side.
