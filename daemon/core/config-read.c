@@ -427,6 +427,20 @@ static void read_window(Load *l, const ConfNode *node, const char *setting)
                       "\"\" or a span of local time such as \"02:00-06:00\" or \"23:00-05:00\"");
 }
 
+static void read_ready(Load *l, const ConfNode *node, const char *setting)
+{
+    const char *const words[] = { ready_to_string(0), ready_to_string(1), NULL };
+    int v = value_word(l, node, setting, words);
+
+    if (v >= 0)
+        l->config->rollout.ready = (Ready)v;
+}
+
+static void read_ready_timeout(Load *l, const ConfNode *node, const char *setting)
+{
+    value_seconds(l, node, setting, &l->config->rollout.ready_timeout);
+}
+
 static void read_interval(Load *l, const ConfNode *node, const char *setting)
 {
     unsigned seconds = 0;
@@ -444,16 +458,33 @@ static void read_entry(Load *l, const ConfNode *node, const char *setting)
         l->config->sample_entry = (SampleEntry)v;
 }
 
-static void read_textfile(Load *l, const ConfNode *node, const char *setting)
+static void read_sample_tor(Load *l, const ConfNode *node, const char *setting)
+{
+    if (value_is(l, node, setting, CONF_BOOL, "true or false"))
+        l->config->sample_tor = node->integer != 0;
+}
+
+/* "" or an absolute path. */
+static void read_path(Load *l, const ConfNode *node, const char *setting, char **path)
 {
     const char *s = value_string(l, node, setting);
 
     if (!s)
         return;
     if (!*s || *s == '/')
-        replace_string(&l->config->metrics_textfile, s);
+        replace_string(path, s);
     else
         value_must_be(l, node, setting, "\"\" or an absolute path");
+}
+
+static void read_textfile(Load *l, const ConfNode *node, const char *setting)
+{
+    read_path(l, node, setting, &l->config->metrics_textfile);
+}
+
+static void read_control(Load *l, const ConfNode *node, const char *setting)
+{
+    read_path(l, node, setting, &l->config->tor_control);
 }
 
 /* ---- the one table of all settings ---- */
@@ -482,11 +513,16 @@ static void read_textfile(Load *l, const ConfNode *node, const char *setting)
     X("rollout.max_failed", read_max_failed)             \
     X("rollout.on_failure", read_on_failure)             \
     X("rollout.window", read_window)                     \
+    X("rollout.ready", read_ready)                       \
+    X("rollout.ready_timeout", read_ready_timeout)       \
     X("sample", read_section)                            \
     X("sample.interval", read_interval)                  \
     X("sample.entry", read_entry)                        \
+    X("sample.tor", read_sample_tor)                     \
     X("metrics", read_section)                           \
-    X("metrics.textfile", read_textfile)
+    X("metrics.textfile", read_textfile)                 \
+    X("tor", read_section)                               \
+    X("tor.control", read_control)
 #define NAME_OF(name, reader) name,
 #define READER_OF(name, reader) reader,
 /* clang-format on */

@@ -93,6 +93,11 @@ static const char *const on_failure_words[_ON_FAILURE_MAX] = {
     [ON_FAILURE_STOP] = "stop",
 };
 
+static const char *const ready_words[_READY_MAX] = {
+    [READY_ACTIVE] = "active",
+    [READY_BOOTSTRAPPED] = "bootstrapped",
+};
+
 static const char *const sample_entry_words[_SAMPLE_ENTRY_MAX] = {
     [SAMPLE_ENTRY_RELAY] = "relay",
     [SAMPLE_ENTRY_FLEET] = "fleet",
@@ -101,6 +106,11 @@ static const char *const sample_entry_words[_SAMPLE_ENTRY_MAX] = {
 const char *on_failure_to_string(OnFailure v)
 {
     return v >= 0 && v < _ON_FAILURE_MAX ? on_failure_words[v] : NULL;
+}
+
+const char *ready_to_string(Ready v)
+{
+    return v >= 0 && v < _READY_MAX ? ready_words[v] : NULL;
 }
 
 const char *sample_entry_to_string(SampleEntry v)
@@ -162,9 +172,13 @@ Config *config_new(const char *path)
             .canary_settle = 30 * USEC_PER_SEC,
             .max_failed = 1,
             .on_failure = ON_FAILURE_ROLLBACK,
+            .ready = READY_BOOTSTRAPPED,
+            .ready_timeout = 300 * USEC_PER_SEC,
         },
         .sample_interval = USEC_PER_MINUTE,
         .sample_entry = SAMPLE_ENTRY_RELAY,
+        .sample_tor = true,
+        .tor_control = xstrdup(""),
         .metrics_textfile = xstrdup(""),
     };
     for (size_t i = 0; i < ELEMENTSOF(builtin_allocators); i++) {
@@ -228,6 +242,7 @@ Config *config_free(Config *config)
     free(config->path);
     free(config->unit);
     free(config->instances_dir);
+    free(config->tor_control);
     free(config->metrics_textfile);
     free(config);
     return NULL;

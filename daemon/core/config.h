@@ -118,6 +118,15 @@ typedef enum OnFailure {
 } OnFailure;
 const char *on_failure_to_string(OnFailure v);
 
+/* What a restarted relay must be before it settles. */
+typedef enum Ready {
+    READY_ACTIVE,       /* systemd calls it active, and its allocator is proved */
+    READY_BOOTSTRAPPED, /* and tor calls it bootstrapped, if it was so before */
+    _READY_MAX,
+    _READY_INVALID = -1,
+} Ready;
+const char *ready_to_string(Ready v);
+
 /* A number of relays, or a percentage of the fleet (at least one relay). */
 typedef struct Amount {
     unsigned value;
@@ -147,6 +156,8 @@ typedef struct RolloutConfig {
     unsigned max_failed;  /* halt when this many have failed; default 1 */
     OnFailure on_failure; /* default rollback */
     Window window;        /* default none */
+    Ready ready;          /* default bootstrapped */
+    usec_t ready_timeout; /* default 300 s */
 } RolloutConfig;
 
 typedef enum SampleEntry {
@@ -170,6 +181,8 @@ typedef struct Config {
     RolloutConfig rollout;
     usec_t sample_interval; /* default 60 s */
     SampleEntry sample_entry;
+    bool sample_tor;        /* are the relays themselves asked? default true */
+    char *tor_control;      /* their control sockets, %i for the instance; "": Debian's place */
     char *metrics_textfile; /* "" : none */
 } Config;
 

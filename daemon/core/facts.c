@@ -100,6 +100,7 @@ RolloutPolicy facts_policy(const Config *config, size_t fleet)
         .canary = c->canary,
         .settle = c->settle,
         .canary_settle = c->canary_settle,
+        .ready_timeout = c->ready_timeout,
         .max_failed = c->max_failed,
         .put_back = c->on_failure == ON_FAILURE_ROLLBACK,
     };

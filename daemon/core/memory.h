@@ -25,6 +25,7 @@ typedef struct Flight {
     char *allocator, *build; /* what it is moved to, "" for one that loses our drop-in; NULL: not known, saved
                                 by a version that did not say */
     bool canary;             /* it goes as one */
+    bool ready;              /* it was bootstrapped before it was restarted */
     bool left;               /* by an earlier run of the daemon, and not looked at since */
 } Flight;
 

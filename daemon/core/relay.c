@@ -91,6 +91,15 @@ static size_t unescape_character(const char *s, char ret[static 5])
     return n;
 }
 
+char *relay_instance(const char *unit_template, const char *unit)
+{
+    size_t prefix = strlen(unit_template) - strlen(SUFFIX);
+
+    return unit_is_instance(unit_template, unit)
+               ? xstrndup(unit + prefix, strlen(unit) - prefix - strlen(SUFFIX))
+               : xstrdup("");
+}
+
 int relay_name_from_unit(const char *unit_template, const char *unit, char **ret)
 {
     if (!unit_is_instance(unit_template, unit))

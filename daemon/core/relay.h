@@ -34,6 +34,9 @@ bool unit_is_instance(const char *unit_template, const char *unit);
  * template. The caller owns *ret. */
 int relay_name_from_unit(const char *unit_template, const char *unit, char **ret);
 
+/* The instance of an instance's unit as it stands (%i), "" of any other unit. Owned by the caller. */
+char *relay_instance(const char *unit_template, const char *unit);
+
 /* The name that people mean who write "relay1", "tor@relay1", "relay1.service" or "tor@relay1.service"; the
  * same with shell patterns. Owned by the caller. */
 char *relay_name_typed(const char *unit_template, const char *typed);

@@ -17,9 +17,11 @@ typedef struct Item {
     Answer config;
     Step step;
     Gate gate;
-    bool touched;  /* systemd took a restart job for it: it may not be what it was */
-    bool checking; /* a VERIFY is out while it settles */
-    bool baseline; /* pid and n_restarts below are those its settling began with */
+    bool touched;    /* systemd took a restart job for it: it may not be what it was */
+    bool checking;   /* a VERIFY is out while it settles, or is not ready yet */
+    bool ready;      /* it has to be ready before it settles */
+    bool asking;     /* an ASK is out, … */
+    bool check_next; /* …and a VERIFY follows it */
     bool canary;
     bool down;        /* before its turn: somebody has stopped it */
     bool stopped;     /* in its turn: it is taken back, and not started */
@@ -27,8 +29,12 @@ typedef struct Item {
     size_t wave;
     uint32_t pid, n_restarts;
     unsigned resettled;
+    usec_t ready_by;   /* while it is not ready: until when it may be so, … */
+    usec_t asked_next; /* …and when it is asked again */
     usec_t settles_at;
 } Item;
+
+#define ASK_INTERVAL (2 * USEC_PER_SEC)
 
 /* One allocator of this rollout. */
 typedef struct Kind {
@@ -63,10 +69,10 @@ struct Rollout {
 };
 
 static const char *const gate_names[_GATE_MAX] = {
-    [GATE_NONE] = "none",     [GATE_PREFLIGHT] = "preflight", [GATE_VERIFY_CONFIG] = "verify-config",
-    [GATE_WRITE] = "write",   [GATE_RELOAD] = "reload",       [GATE_SETTINGS] = "settings",
-    [GATE_JOB] = "job",       [GATE_ACTIVE] = "active",       [GATE_PROOF] = "proof",
-    [GATE_SETTLE] = "settle",
+    [GATE_NONE] = "none",   [GATE_PREFLIGHT] = "preflight", [GATE_VERIFY_CONFIG] = "verify-config",
+    [GATE_WRITE] = "write", [GATE_RELOAD] = "reload",       [GATE_SETTINGS] = "settings",
+    [GATE_JOB] = "job",     [GATE_ACTIVE] = "active",       [GATE_PROOF] = "proof",
+    [GATE_READY] = "ready", [GATE_SETTLE] = "settle",
 };
 
 const char *gate_to_string(Gate gate)
@@ -136,6 +142,7 @@ Rollout *rollout_new(const RolloutPolicy *policy, const RolloutItem *items, size
             r->items[i].step = STEP_VERIFYING;
             r->items[i].touched = true;
             r->items[i].canary = items[i].canary;
+            r->items[i].ready = items[i].ready;
             emit_item(r, COMMAND_VERIFY, &r->items[i]);
         }
         if (allocator == ROLLOUT_NO_ALLOCATOR)
@@ -217,30 +224,71 @@ static usec_t settle_of(const Rollout *r, const Item *i)
     return i->canary ? r->policy.canary_settle : r->policy.settle;
 }
 
-/* One that an earlier run of the daemon restarted has settled for as long as its process lives. */
-static usec_t left_to_settle(const Rollout *r, const Item *i, const RolloutEvent *e)
-{
-    usec_t settle = settle_of(r, i), settled = i->item.recover ? e->age : 0;
-
-    return settled < settle ? settle - settled : 0;
-}
-
-static void start_settling(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
+static void start_settling(Rollout *r, Item *i, usec_t now)
 {
     i->step = STEP_SETTLING;
-    i->baseline = true;
+    if (!i->item.recover)
+        i->settles_at = now + settle_of(r, i);
+    if (i->settles_at <= now)
+        end_item(r, i, STEP_DONE); /* proved this very moment, nothing to wait for */
+}
+
+static void ask(Rollout *r, Item *i)
+{
+    i->asking = true;
+    emit_item(r, COMMAND_ASK, i);
+}
+
+static void check(Rollout *r, Item *i)
+{
+    i->checking = true;
+    i->check_next = false;
+    emit_item(r, COMMAND_VERIFY, i);
+}
+
+/* It is up and runs what it should: from now on this process is watched. */
+static void start_watching(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
+{
+    usec_t settle = settle_of(r, i);
+
     i->pid = e->pid;
     i->n_restarts = e->n_restarts;
-    i->settles_at = now + left_to_settle(r, i, e);
-    if (i->settles_at == now)
-        end_item(r, i, STEP_DONE); /* proved this very moment, nothing to wait for */
+    if (i->item.recover) /* it has settled for as long as its process lives */
+        i->settles_at = now + (e->age < settle ? settle - e->age : 0);
+    if (!i->ready) {
+        start_settling(r, i, now);
+        return;
+    }
+    i->step = STEP_BOOTSTRAPPING;
+    i->ready_by = now + r->policy.ready_timeout;
+    ask(r, i);
+}
+
+static void on_ready(Rollout *r, Item *i, Readiness readiness, usec_t now)
+{
+    i->asking = false;
+    i->asked_next = now + ASK_INTERVAL;
+    if (readiness == READINESS_NO_NETWORK)
+        i->ready_by = now + r->policy.ready_timeout;
+    if (i->check_next)
+        check(r, i);
+    else if (readiness == READINESS_YES)
+        start_settling(r, i, now);
+    else if (now >= i->ready_by)
+        fail_item(r, i, GATE_READY);
+}
+
+/* A process that was proved is looked at again: it settles, or is not ready yet. */
+static bool is_watched(const Item *i)
+{
+    return i->step == STEP_SETTLING || i->step == STEP_BOOTSTRAPPING;
 }
 
 static void on_verified(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
 {
-    bool settling = i->step == STEP_SETTLING;
+    bool watched = is_watched(i);
 
-    if (settling && !i->checking)
+    if (watched && !i->checking)
         return;
     i->checking = false;
     i->no_way_back = i->no_way_back || e->crashing;
@@ -253,10 +301,10 @@ static void on_verified(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
         end_item(r, i, STEP_SKIPPED);
         return;
     case PROOF_FAILED:
-        fail_item(r, i, settling ? GATE_SETTLE : GATE_ACTIVE);
+        fail_item(r, i, watched ? GATE_SETTLE : GATE_ACTIVE);
         return;
     case PROOF_WRONG:
-        if (!(i->item.recover && !settling)) {
+        if (!(i->item.recover && !watched)) {
             fail_item(r, i, GATE_PROOF);
             return;
         }
@@ -267,8 +315,8 @@ static void on_verified(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
     case PROOF_OK:
         break;
     }
-    if (!settling) {
-        start_settling(r, i, e, now);
+    if (!watched) {
+        start_watching(r, i, e, now);
     } else if (e->n_restarts > i->n_restarts) {
         fail_item(r, i, GATE_SETTLE); /* systemd restarted it by itself: it crashed */
     } else if (e->pid != i->pid) {
@@ -276,10 +324,18 @@ static void on_verified(Rollout *r, Item *i, const RolloutEvent *e, usec_t now)
         if (++i->resettled > ROLLOUT_RESETTLE_MAX)
             fail_item(r, i, GATE_SETTLE);
         else
-            start_settling(r, i, e, now);
-    } else if (now >= i->settles_at) {
+            start_watching(r, i, e, now);
+    } else if (i->step == STEP_SETTLING && now >= i->settles_at) {
         end_item(r, i, STEP_DONE);
     }
+}
+
+static void on_unit_changed(Rollout *r, Item *i)
+{
+    if (i->asking)
+        i->check_next = true; /* one question at a time */
+    else if (!i->checking)
+        check(r, i);
 }
 
 static void on_verified_back(Rollout *r, Item *i, const RolloutEvent *e)
@@ -389,6 +445,7 @@ static void on_checked(Rollout *r, Item *i, const RolloutEvent *e)
     } else if (r->state == ROLLOUT_ENDING) {
         take_back(r, i);
     } else if (e->ok) {
+        i->ready = e->ready;
         i->step = STEP_RESTARTING;
         emit_item(r, COMMAND_RESTART, i);
     } else {
@@ -431,15 +488,27 @@ static void on_config(Rollout *r, Item *i, bool ok)
     end_item(r, i, STEP_FAILED);
 }
 
+/* When it is to be looked at next; USEC_INFINITY: not by time. */
+static usec_t due(const Item *i)
+{
+    if (i->checking || i->asking)
+        return USEC_INFINITY;
+    return i->step == STEP_SETTLING        ? i->settles_at
+           : i->step == STEP_BOOTSTRAPPING ? i->asked_next
+                                           : USEC_INFINITY;
+}
+
 static void on_tick(Rollout *r, usec_t now)
 {
     for (size_t n = 0; n < r->n_items; n++) {
         Item *i = &r->items[n];
 
-        if (i->step == STEP_SETTLING && !i->checking && now >= i->settles_at) {
-            i->checking = true;
-            emit_item(r, COMMAND_VERIFY, i);
-        }
+        if (now < due(i))
+            continue;
+        if (i->step == STEP_SETTLING)
+            check(r, i);
+        else
+            ask(r, i);
     }
 }
 
@@ -503,6 +572,12 @@ static size_t pick(const Rollout *r, size_t *picked, size_t limit, Turn turn, si
 static bool goes_alone(const Item *i)
 {
     return i->item.recover || i->canary || turn_of(&i->item) == TURN_UNTOUCHED;
+}
+
+/* Nobody joins before it is ready again: one library after the other may break what the network sees. */
+static bool awaits_ready(const Item *i)
+{
+    return i->ready && i->step <= STEP_BOOTSTRAPPING;
 }
 
 /* Who goes next: first all whose process stays as it is, then each allocator's canaries, then as many as
@@ -619,7 +694,7 @@ static void advance(Rollout *r, RolloutNow now)
         busy = busy || (i->step == STEP_WAITING && i->config == ANSWER_PENDING);
         if (i->step != STEP_WAITING && !step_ended(i->step)) {
             under_way++;
-            busy = busy || goes_alone(i);
+            busy = busy || goes_alone(i) || awaits_ready(i);
         }
     }
     for (size_t t = 0; t < r->n_trials; t++)
@@ -673,16 +748,18 @@ void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
             on_job(r, i, e->job);
         break;
     case EVENT_VERIFIED:
-        if (i && (i->step == STEP_VERIFYING || i->step == STEP_SETTLING))
+        if (i && (i->step == STEP_VERIFYING || is_watched(i)))
             on_verified(r, i, e, now.monotonic);
         else if (i && i->step == STEP_BACK_VERIFYING)
             on_verified_back(r, i, e);
         break;
+    case EVENT_READY:
+        if (i && i->step == STEP_BOOTSTRAPPING && i->asking)
+            on_ready(r, i, e->readiness, now.monotonic);
+        break;
     case EVENT_UNIT:
-        if (i && i->step == STEP_SETTLING && !i->checking) {
-            i->checking = true;
-            emit_item(r, COMMAND_VERIFY, i);
-        }
+        if (i && is_watched(i))
+            on_unit_changed(r, i);
         if (i && i->step == STEP_WAITING)
             i->down = e->down;
         break;
@@ -724,8 +801,7 @@ usec_t rollout_deadline(const Rollout *r)
     for (size_t n = 0; n < r->n_items; n++) {
         const Item *i = &r->items[n];
 
-        if (i->step == STEP_SETTLING && !i->checking && i->settles_at < deadline)
-            deadline = i->settles_at;
+        deadline = due(i) < deadline ? due(i) : deadline;
     }
     return deadline;
 }
@@ -762,6 +838,12 @@ bool rollout_canary(const Rollout *r, size_t item)
 {
     assert(item < r->n_items);
     return r->items[item].canary;
+}
+
+bool rollout_must_be_ready(const Rollout *r, size_t item)
+{
+    assert(item < r->n_items);
+    return r->items[item].ready;
 }
 
 size_t rollout_wave_of(const Rollout *r, size_t item)

@@ -4,14 +4,15 @@
  * each command and answers with exactly one event. Item indices are those of the array given to
  * rollout_new().
  *
- * A relay's way:   WRITE → (one RELOAD for all that is written) → CHECK → RESTART → VERIFY → settle → VERIFY
- * → done and at a failed gate:  RESTORE → RELOAD → START → VERIFY_BACK → failed (put back) or lost. One that
- * somebody stops on the way gets its old file back, and is skipped: it must not come up with what nobody has
- * proved.
+ * A relay's way:   WRITE → (one RELOAD for all that is written) → CHECK → RESTART → VERIFY → ASK until it is
+ * ready → settle → VERIFY → done and at a failed gate:  RESTORE → RELOAD → START → VERIFY_BACK → failed (put
+ * back) or lost. One that somebody stops on the way gets its old file back, and is skipped: it must not come
+ * up with what nobody has proved.
  *
  * What always holds (tests/unit/core/test-rollout.c drives random sequences of events against it):
  * - at most `parallel` relays are between RESTART and the end of their settling;
  * - a relay gets RESTART at most once, and START at most once; none when CHECK shows that it is needless;
+ * - no wave begins while a relay that was ready before its restart is not ready again;
  * - once the rollout ends (halted, aborted, superseded), nobody gets RESTART any more: who was only written
  *   gets RESTORE, and waits again;
  * - nothing is written for a relay whose wave has not come, or whose allocator is not known to work in its
@@ -28,8 +29,9 @@ typedef struct RolloutPolicy {
     size_t parallel; /* ≥ 1 */
     unsigned canary; /* relays of each allocator that go first and alone */
     usec_t settle, canary_settle;
-    unsigned max_failed; /* ≥ 1 */
-    bool put_back;       /* false: a failed relay is left as it is, and the rollout halts */
+    unsigned max_failed;  /* ≥ 1 */
+    bool put_back;        /* false: a failed relay is left as it is, and the rollout halts */
+    usec_t ready_timeout; /* how long a relay may take to be ready, not counting the time without a network */
 } RolloutPolicy;
 
 typedef struct RolloutItem {
@@ -46,6 +48,7 @@ typedef struct RolloutItem {
                       it gets its old file back and is skipped: the next plan has it like any other. When it
                       runs what it should, it settles for what is left of its time. */
     bool canary;   /* with recover: it went as one, and settles as one */
+    bool ready; /* with recover: it was ready before its restart, and has to be so again before it settles */
     bool as_is; /* its file stays as it is, and its process is replaced all the same: there is nothing to put
                    back, so it is left as it is when it fails, and the rollout halts */
     bool outdated; /* with recover: it was on its way to something that it is not assigned any more. When it
@@ -60,6 +63,7 @@ typedef enum Step {
     STEP_CHECKING,
     STEP_RESTARTING,
     STEP_VERIFYING,
+    STEP_BOOTSTRAPPING, /* it is up and proved, and not ready yet */
     STEP_SETTLING,
     STEP_BACK_WRITING,
     STEP_BACK_WRITTEN,
@@ -87,6 +91,7 @@ typedef enum Gate {
     GATE_JOB,
     GATE_ACTIVE,
     GATE_PROOF,
+    GATE_READY,
     GATE_SETTLE,
     _GATE_MAX,
 } Gate;
@@ -100,14 +105,21 @@ typedef enum Proof {
     PROOF_GONE,    /* the unit does not exist any more */
 } Proof;
 
+typedef enum Readiness {
+    READINESS_YES,
+    READINESS_NOT_YET,
+    READINESS_NO_NETWORK, /* nor would another relay of this host be: it says nothing about this one */
+} Readiness;
+
 typedef enum RolloutEventKind {
     EVENT_PREFLIGHT, /* item, ok, untested: holds for all items of the same allocator and sandbox */
     EVENT_CONFIG,    /* item, ok: answers VERIFY_CONFIG */
     EVENT_WRITTEN,   /* item, ok: answers WRITE and RESTORE */
     EVENT_RELOADED,  /* ok */
-    EVENT_CHECKED,   /* item, ok, needless: answers CHECK */
+    EVENT_CHECKED,   /* item, ok, needless, ready: answers CHECK */
     EVENT_JOB,       /* item, job: answers RESTART and START */
     EVENT_VERIFIED,  /* item, proof, pid, n_restarts, age, crashing: answers VERIFY and VERIFY_BACK */
+    EVENT_READY,     /* item, readiness: answers ASK */
     EVENT_UNIT,      /* item, down: its unit changed, by itself or by somebody else */
     EVENT_PAUSE,
     EVENT_RESUME,
@@ -123,6 +135,8 @@ typedef struct RolloutEvent {
     bool untested; /* not ok, because it could not be tried: that is no failure of anybody */
     JobResult job;
     Proof proof;
+    bool ready; /* it is ready now, and has to be so again before it settles */
+    Readiness readiness;
     uint32_t pid, n_restarts;
     usec_t age;    /* of its process */
     bool crashing; /* it crashed again and again before it was restarted: no way back leads to anything better
@@ -139,6 +153,7 @@ typedef enum RolloutCommandKind {
     COMMAND_CHECK,       /* item: would a restart give it what it is assigned, by what systemd has loaded? */
     COMMAND_RESTART,     /* item */
     COMMAND_VERIFY,      /* item: does it run what it is assigned? */
+    COMMAND_ASK,         /* item: is it ready? */
     COMMAND_RESTORE,     /* item: the drop-in it had before */
     COMMAND_START,       /* item: bring it back up */
     COMMAND_VERIFY_BACK, /* item: is it as it was before? */
@@ -201,8 +216,9 @@ Step rollout_step(const Rollout *r, size_t item);
 Gate rollout_gate(const Rollout *r, size_t item);     /* where it failed; GATE_NONE */
 usec_t rollout_settle(const Rollout *r, size_t item); /* how long it must stay up; a canary perhaps longer */
 bool rollout_canary(const Rollout *r, size_t item);
-size_t rollout_wave(const Rollout *r);                 /* the last that began */
-size_t rollout_wave_of(const Rollout *r, size_t item); /* in which it went; 0: its turn has not come */
+bool rollout_must_be_ready(const Rollout *r, size_t item); /* known when its CHECK was answered */
+size_t rollout_wave(const Rollout *r);                     /* the last that began */
+size_t rollout_wave_of(const Rollout *r, size_t item);     /* in which it went; 0: its turn has not come */
 typedef struct RolloutCounts {
     size_t total;
     size_t done;    /* as planned, and proved */

@@ -52,7 +52,7 @@ RelayState relay_state(const StateFacts *f)
     const bool waits = f->under_way && f->step == STEP_WAITING;
 
     if (f->under_way && !waits && !step_ended(f->step))
-        return f->step == STEP_SETTLING ? RELAY_SETTLING : RELAY_RESTARTING;
+        return f->step == STEP_SETTLING || f->step == STEP_BOOTSTRAPPING ? RELAY_SETTLING : RELAY_RESTARTING;
     if (waits && f->up)
         return RELAY_PENDING;
     if (f->down) /* whatever else is wrong with it */

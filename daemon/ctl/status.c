@@ -77,7 +77,7 @@ static void print_rollout(FILE *f, const CtlOptions *options, const ManagerStatu
         status_field(f, "Resume", "\"relayallocctl resume\"");
 }
 
-/* "relay1 (settling), relay2 (restarting)" */
+/* "relay1 (settling: bootstrapping, 45 % (Loading relay descriptors)), relay2 (restarting)" */
 static void print_under_way(FILE *f, const Fleet *fleet)
 {
     _cleanup_(freep) char *text = NULL;
@@ -88,8 +88,11 @@ static void print_under_way(FILE *f, const Fleet *fleet)
         abort();
     for (size_t i = 0; i < fleet->n; i++) {
         const FleetRow *row = &fleet->rows[i];
-        if (streq(row->state, "restarting") || streq(row->state, "settling"))
-            fprintf(list, "%s%s (%s)", ftell(list) > 0 ? ", " : "", row->relay, row->state);
+        if (!streq(row->state, "restarting") && !streq(row->state, "settling"))
+            continue;
+        _cleanup_(freep) char *reason = printable(row->reason ? row->reason : "", SIZE_MAX);
+        fprintf(list, "%s%s (%s%s%s)", ftell(list) > 0 ? ", " : "", row->relay, row->state,
+                *reason ? ": " : "", reason);
     }
     fclose(list);
     if (!isempty(text))

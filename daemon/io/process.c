@@ -210,29 +210,54 @@ int process_open(const char *proc, pid_t pid, Process **ret)
 
 /* ---- what it is like now ---- */
 
+/* By pread on the descriptor that is kept. */
+static int read_status(const Process *process, char buffer[static STATUS_MAX], size_t *ret_n)
+{
+    ssize_t n;
+
+    do
+        n = pread(process->status_fd, buffer, STATUS_MAX - 1, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return judge_access(process, -errno);
+    buffer[n] = '\0';
+    *ret_n = (size_t)n;
+    return 0;
+}
+
 int process_memory(Process *process, Memory *ret)
 {
     char buffer[STATUS_MAX];
     Memory memory;
-    ssize_t n;
-    int r;
+    size_t n;
 
-    do
-        n = pread(process->status_fd, buffer, sizeof(buffer) - 1, 0);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        r = -errno;
-    else {
-        buffer[n] = '\0';
-        r = memory_from_status(buffer, &memory);
-        if (r == -ENODATA && n == sizeof(buffer) - 1) /* cut off before them? */
-            r = -EFBIG;
-    }
+    int r = read_status(process, buffer, &n);
+    if (r < 0)
+        return r;
+    r = memory_from_status(buffer, &memory);
+    if (r == -ENODATA && n == sizeof(buffer) - 1) /* cut off before them? */
+        r = -EFBIG;
     if (r == -ENODATA) /* it gives its memory back before it is a zombie */
         r = -ESRCH;
     if (r < 0)
         return judge_access(process, r);
     *ret = memory; /* of this very process: the descriptor is its own, and only who lives has memory */
+    return 0;
+}
+
+int process_user(Process *process, uid_t *ret)
+{
+    char buffer[STATUS_MAX];
+    unsigned real, effective;
+    size_t n;
+
+    int r = read_status(process, buffer, &n);
+    if (r < 0)
+        return r;
+    const char *line = strstr(buffer, "\nUid:");
+    if (!line || sscanf(line, "\nUid:%u%u", &real, &effective) != 2)
+        return -EINVAL;
+    *ret = effective;
     return 0;
 }
 

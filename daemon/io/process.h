@@ -32,6 +32,9 @@ usec_t process_started(const Process *process);
  * gone). */
 int process_memory(Process *process, Memory *ret);
 
+/* Its effective user. Errors as above. */
+int process_user(Process *process, uid_t *ret);
+
 /* Whole files, bounded (maps 4 MiB, environ 1 MiB). 0; -ESRCH as above; -EACCES: no CAP_SYS_PTRACE (tor is
  * not dumpable); -EFBIG: longer than that. maps is read a page at a time while the process runs on: mappings
  * that appear or disappear in the meantime may be in it or not, those that stay are. environ is what the

@@ -85,14 +85,16 @@ static void read_state(const config_t *file, State *s)
 
         if (!relay)
             continue;
-        int canary = 0;
+        int canary = 0, ready = 0;
         (void)config_setting_lookup_bool(e, "canary", &canary);
+        (void)config_setting_lookup_bool(e, "ready", &ready);
         memory_add_flight(s, &(Flight){ .relay = relay,
                                         .previous = previous,
                                         .before = before,
                                         .allocator = allocator,
                                         .build = build,
                                         .canary = canary,
+                                        .ready = ready,
                                         .left = true });
     }
     list = config_setting_get_member(root, "refusals");
@@ -174,6 +176,7 @@ static void write_state(config_t *file, const State *s)
         put(e, "allocator", s->flights[i].allocator);
         put(e, "build", s->flights[i].build);
         config_setting_set_bool(config_setting_add(e, "canary", CONFIG_TYPE_BOOL), s->flights[i].canary);
+        config_setting_set_bool(config_setting_add(e, "ready", CONFIG_TYPE_BOOL), s->flights[i].ready);
     }
     list = config_setting_add(root, "refusals", CONFIG_TYPE_LIST);
     for (size_t i = 0; i < s->n_refusals; i++) {

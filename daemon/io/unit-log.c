@@ -3,7 +3,18 @@
 
 #include <systemd/sd-journal.h>
 
-enum { LINE_MAX_SHOWN = 400 };
+enum { LINE_MAX_SHOWN = 400, FIND_LINES_MAX = 500 };
+
+/* Of the entry that the journal stands at; NULL: it has none. */
+static char *current_line(sd_journal *j)
+{
+    const void *data;
+    size_t n;
+
+    if (sd_journal_get_data(j, "MESSAGE", &data, &n) < 0 || n <= 8)
+        return NULL;
+    return printable((const char *)data + 8, n - 8 < LINE_MAX_SHOWN ? n - 8 : LINE_MAX_SHOWN);
+}
 
 char *unit_log_tail(const char *unit, size_t lines)
 {
@@ -21,18 +32,34 @@ char *unit_log_tail(const char *unit, size_t lines)
         sd_journal_add_match(j, "_PID=1", 0) >= 0 && /* anybody may write a field UNIT= */
         sd_journal_seek_tail(j) >= 0 && sd_journal_previous_skip(j, lines) > 0) {
         do {
-            const void *data;
-            size_t n;
-
-            if (sd_journal_get_data(j, "MESSAGE", &data, &n) < 0 || n <= 8)
-                continue;
-            _cleanup_(freep) char *line =
-                printable((const char *)data + 8, n - 8 < LINE_MAX_SHOWN ? n - 8 : LINE_MAX_SHOWN);
-            fprintf(f, "%s\n", line);
+            _cleanup_(freep) char *line = current_line(j);
+            if (line)
+                fprintf(f, "%s\n", line);
         } while (sd_journal_next(j) > 0);
     }
     if (j)
         sd_journal_close(j);
     fclose(f);
     return text;
+}
+
+char *unit_log_find(const char *unit, pid_t pid, const char *words)
+{
+    _cleanup_(freep) char *of_unit = xasprintf("_SYSTEMD_UNIT=%s", unit);
+    _cleanup_(freep) char *of_process = xasprintf("_PID=%d", (int)pid);
+    sd_journal *j = NULL;
+    char *found = NULL;
+
+    if (sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY) >= 0 && sd_journal_add_match(j, of_unit, 0) >= 0 &&
+        sd_journal_add_match(j, of_process, 0) >= 0 && sd_journal_seek_tail(j) >= 0)
+        for (size_t n = 0; !found && n < FIND_LINES_MAX && sd_journal_previous(j) > 0; n++) {
+            char *line = current_line(j);
+            if (line && strstr(line, words))
+                found = line;
+            else
+                free(line);
+        }
+    if (j)
+        sd_journal_close(j);
+    return found;
 }

@@ -437,6 +437,7 @@ static const ManagerReports reports = {
     .plan_outdated = on_plan_outdated,
     .run_moved = update_states,
     .run_over = on_run_over,
+    .relay_told = run_relay_told,
     .sampled = on_sampled,
     .looks_again = look_at_files,
     .asked = plan_soon,

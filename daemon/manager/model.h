@@ -8,6 +8,7 @@
  *   setup.c      a configuration and its allocators as they are on this host
  *   config-watch.c  notices that the configuration was saved
  *   relay.c      one relay: its unit, its process, the proof
+ *   tor.c        what a relay says of itself
  *   relays.c     the table of relays: which there are, and which group takes them
  *   plan.c       from the table to a plan, and the relays' states
  *   run.c        carries out the commands of core/rollout, and answers them; with it
@@ -32,6 +33,7 @@
 #include "io/eventlog.h"
 #include "io/process.h"
 #include "io/systemd1.h"
+#include "io/tor-control.h"
 
 #include <systemd/sd-event.h>
 
@@ -59,6 +61,18 @@ typedef struct Setup { /* replaced as a whole by a reload */
     char *stamp;                /* allocators_stamp() when it was loaded */
     usec_t loaded;              /* realtime */
 } Setup;
+
+/* What its present process says of itself (tor.c). */
+typedef struct RelayTor {
+    TorControl *asking;
+    TorView view; /* its last answer; progress -1: none */
+    usec_t told;  /* monotonic, of that; 0 */
+    int error;    /* of the last try */
+    usec_t heard; /* monotonic: when `read` bytes had been received; 0: not known */
+    uint64_t read;
+    unsigned asked_since; /* so many times, which adds to them */
+    bool silent;          /* it received nothing from the network in the span before that */
+} RelayTor;
 
 struct Relay {
     Manager *manager;
@@ -99,6 +113,8 @@ struct Relay {
     Step step;              /* with a run_item */
     const char *run_reason; /* why it failed; belongs to the rollout; NULL */
 
+    RelayTor tor;
+
     /* its samples */
     Memory memory; /* of the last one */
     usec_t sampled;
@@ -117,9 +133,10 @@ typedef struct ManagerReports {
     void (*table_complete)(Manager *m); /* the same for the first time, and every unit was read */
     void (*plan_outdated)(
         Manager *m); /* what the rollout in progress is doing is no longer what the table asks for */
-    void (*asked)(Manager *m);     /* an operator's request is remembered; a plan follows */
-    void (*run_moved)(Manager *m); /* the rollout has come further */
-    void (*run_over)(Manager *m);  /* not from within the rollout's own calls */
+    void (*asked)(Manager *m);        /* an operator's request is remembered; a plan follows */
+    void (*run_moved)(Manager *m);    /* the rollout has come further */
+    void (*run_over)(Manager *m);     /* not from within the rollout's own calls */
+    void (*relay_told)(Relay *relay); /* tor_ask() is answered, or cannot be */
     void (*sampled)(Manager *m);
     void (*looks_again)(Manager *m);    /* all units are about to be read and proved again */
     void (*config_changed)(Manager *m); /* config_watch_changed() */

@@ -189,6 +189,11 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
             i, xstrdup(c->gate == GATE_SETTLE
                            ? "it did not stay up while settling: it crashed or was restarted repeatedly"
                            : "reason unknown"));
+    if (c->gate == GATE_READY) {
+        char span[FORMAT_SPAN_MAX];
+        item_set_reason(i, xasprintf("it has not bootstrapped within %s: %s",
+                                     format_span(span, m->setup->config->rollout.ready_timeout), i->reason));
+    }
     free(i->unit_log);
     /* What it said tells something only of what was done to it. */
     i->unit_log = c->gate >= GATE_JOB ? relay_unit_log(i->relay) : NULL;

@@ -3,10 +3,12 @@
  * with all that belongs to it in named fields; operation_end() cancels all of it. Decides nothing of the
  * rollout's order. */
 #include "manager/loop.h"
+#include "manager/memory.h"
 #include "manager/relay.h"
 #include "manager/relays.h"
 #include "manager/run-item.h"
 #include "manager/setup.h"
+#include "manager/tor.h"
 
 #include <errno.h>
 #include <syslog.h>
@@ -351,13 +353,83 @@ static void on_verify_read(void *userdata, int error, const char *message, UnitI
     }
 }
 
+/* ---- ask ---- */
+
+/* Logged when it begins and when it ends. */
+static void tell_network(Run *run, bool lost)
+{
+    const Event e = { .rollout = run_id(run->manager) };
+
+    if (lost && !run->no_network)
+        eventlog_write(MESSAGE_NETWORK_LOST, &e,
+                       "The relays of this host receive nothing from the network: the rollout waits.");
+    else if (!lost && run->no_network)
+        eventlog_write(MESSAGE_NETWORK_BACK, &e, "The network is back: the rollout continues.");
+    run->no_network = lost;
+}
+
+static void answer_ready(RunItem *i)
+{
+    const TorView *view = &i->relay->tor.view;
+    bool yes = tor_bootstrapped(i->relay), lost = !yes && tor_network_is_lost(i->run->manager);
+    _cleanup_(freep) char *far = tor_view_bootstrap(view);
+
+    tell_network(i->run, lost);
+    if (yes)
+        item_set_reason(i, NULL);
+    else if (lost)
+        item_set_reason(
+            i, xstrdup("it waits for the network: the other relays of this host receive nothing either"));
+    else
+        item_set_reason(i, xasprintf("bootstrapping%s%s%s%s", *far ? ", " : ": it does not say how far it is",
+                                     far, view->warning ? ": " : "", view->warning ? view->warning : ""));
+    operation_end(i);
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_READY,
+                                     .item = i->index,
+                                     .readiness = yes    ? READINESS_YES
+                                                  : lost ? READINESS_NO_NETWORK
+                                                         : READINESS_NOT_YET });
+}
+
+static void ask_ready(RunItem *i)
+{
+    tor_ask_witnesses(i->run->manager);
+    if (!tor_ask(i->relay))
+        answer_ready(i);
+}
+
 /* ---- check ---- */
+
+static void tell_not_ready(const RunItem *i)
+{
+    const RelayTor *tor = &i->relay->tor;
+    _cleanup_(freep) char *far = tor_view_bootstrap(&tor->view);
+
+    if (tor->view.progress >= 0)
+        eventlog_line(LOG_INFO, "%s was not bootstrapped before its restart, %s: it need not be so after it.",
+                      i->relay->facts.name, far);
+    else
+        eventlog_line(LOG_INFO,
+                      "%s does not say whether it is bootstrapped (%s): it need not be so after its restart.",
+                      i->relay->facts.name, tor->error < 0 ? strerror(-tor->error) : "no answer");
+}
 
 static void answer_checked(RunItem *i, bool ok)
 {
+    const bool ready = ok && i->checked && tor_bootstrapped(i->relay);
+    Flight *flight = ready ? memory_find_flight(i->run->manager->state, i->relay->facts.name) : NULL;
+
+    if (flight) {
+        flight->ready = true;
+        (void)memory_save(i->run->manager);
+    }
+    if (ok && i->checked && !ready)
+        tell_not_ready(i);
     operation_end(i);
-    run_send(i->run,
-             (RolloutEvent){ .kind = EVENT_CHECKED, .item = i->index, .ok = ok, .needless = i->needless });
+    run_send(
+        i->run,
+        (RolloutEvent){
+            .kind = EVENT_CHECKED, .item = i->index, .ok = ok, .needless = i->needless, .ready = ready });
 }
 
 /* One that loses our drop-in, and whose own settings say what it runs. */
@@ -367,6 +439,24 @@ static bool is_needless(const RunItem *i)
 
     return i->allocator == ROLLOUT_NO_ALLOCATOR && relay_up(i->relay) && f->process.readable &&
            !facts_carried(f, i->carried);
+}
+
+/* A restart would do. Whether it is ready now decides whether it has to be so again. */
+static void ask_before(RunItem *i)
+{
+    i->checked = i->run->manager->setup->config->rollout.ready == READY_BOOTSTRAPPED;
+    if (!i->checked || !tor_ask(i->relay))
+        answer_checked(i, true);
+}
+
+void operation_told(RunItem *i)
+{
+    if (i->relay->tor.asking)
+        return;
+    if (i->operation == OPERATION_ASK)
+        answer_ready(i);
+    else if (i->operation == OPERATION_CHECK && i->checked)
+        answer_checked(i, true);
 }
 
 /* What systemd has loaded now is what the relay would be started with: there may have been something else on
@@ -384,7 +474,10 @@ static void on_check_read(void *userdata, int error, const char *message, UnitIn
         if (hopeless)
             item_set_reason(i, xstrdup(v->reason));
         i->needless = !hopeless && !i->item.as_is && is_needless(i);
-        answer_checked(i, !hopeless);
+        if (hopeless || i->needless)
+            answer_checked(i, !hopeless);
+        else
+            ask_before(i);
     } else if (gave_up(i, error)) {
         item_set_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));
         answer_checked(i, false);
@@ -437,13 +530,16 @@ void operation_start(RunItem *i, Operation operation)
     operation_end(i);
     i->operation = operation;
     i->begun = operation == OPERATION_RESTART || operation == OPERATION_START ? loop_monotonic(m) : 0;
-    i->relay->read_by_run = true;
+    i->relay->read_by_run = operation != OPERATION_ASK;
+    i->checked = false;
     i->deadline = unit_deadline(i);
     if (operation == OPERATION_RESTART || operation == OPERATION_START)
         i->asked = false;
     if (operation == OPERATION_RESTART)
         i->failed_up = false;
-    if (m->systemd)
+    if (operation == OPERATION_ASK)
+        ask_ready(i);
+    else if (m->systemd)
         look(i);
     /* else operation_bus_back() starts it */
 }
@@ -452,7 +548,7 @@ void operation_start(RunItem *i, Operation operation)
 
 void operation_bus_back(RunItem *i)
 {
-    if (i->operation == OPERATION_NONE)
+    if (i->operation == OPERATION_NONE || i->operation == OPERATION_ASK || i->checked)
         return;
     i->deadline = unit_deadline(i); /* the time without systemd does not count */
     if (i->call)

@@ -5,6 +5,7 @@
 #include "io/unit-log.h"
 #include "manager/loop.h"
 #include "manager/setup.h"
+#include "manager/tor.h"
 
 #include <errno.h>
 #include <syslog.h>
@@ -25,6 +26,7 @@ Relay *relay_free(Relay *relay)
         return NULL;
     systemd1_cancel(relay->refresh);
     sd_bus_slot_unref(relay->watch);
+    tor_forget(relay);
     process_free(relay->process);
     relay_facts_clear(&relay->facts);
     sd_event_source_disable_unref(relay->signal_due);
@@ -42,6 +44,7 @@ Relay *relay_new(Manager *m, const char *name, const char *unit)
 
     relay->manager = m;
     relay->facts = relay_facts_new(name, unit);
+    relay->tor.view.progress = -1;
     relay->state = relay->shown = RELAY_STOPPED;
     relay->run_item = SIZE_MAX;
     relay_read_dropin(relay);
@@ -189,6 +192,7 @@ static void forget_process(Relay *relay)
     ProcessFacts none = { 0 };
 
     relay->process = process_free(relay->process);
+    tor_forget(relay);
     relay->open_failures = 0;
     relay->open_error = 0;
     facts_take_process(&host, &relay->facts, &none);

@@ -13,6 +13,7 @@ typedef enum Operation {
     OPERATION_RESTART,
     OPERATION_START,
     OPERATION_VERIFY,
+    OPERATION_ASK,
     OPERATION_VERIFY_BACK,
 } Operation;
 
@@ -43,6 +44,7 @@ typedef struct RunItem {
     char *job;       /* object path, once systemd has sent it */
     char *early_job; /* a job of its unit that ended before we knew ours */
     JobResult early_result;
+    bool checked;        /* a restart would do: it is only asked yet whether it is ready */
     bool asked;          /* systemd may have been asked for it */
     char invocation[33]; /* when the restart was asked for first */
     bool was_down;       /* then it was not up, and has not been since: its failure is none of ours */
@@ -68,8 +70,9 @@ struct Run {
     usec_t reload_begun; /* monotonic */
     usec_t reload_wait;
     sd_event_source *reload_timer, *timer;
-    size_t waves; /* as forecast at its start */
-    bool unsafe;  /* the state could not be saved: nothing may be written */
+    size_t waves;    /* as forecast at its start */
+    bool no_network; /* the last that was asked: nothing reaches this host */
+    bool unsafe;     /* the state could not be saved: nothing may be written */
     bool pumping;
     bool recovery; /* of what an earlier run of the daemon left, and nothing else */
 };
@@ -93,6 +96,7 @@ void file_settled(RunItem *i);  /* what stood there before is not needed any mor
 void operation_start(RunItem *i, Operation operation);
 void operation_end(RunItem *i); /* cancels all of it; no event follows */
 void operation_bus_back(RunItem *i);
+void operation_told(RunItem *i); /* its relay has said something, or has no process any more that could */
 
 /* ---- notice.c ---- */
 void notice_wave(Run *run, const RolloutCommand *c);

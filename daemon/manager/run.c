@@ -362,6 +362,9 @@ static void carry_out(Run *run, const RolloutCommand *c)
     case COMMAND_VERIFY:
         operation_start(i, OPERATION_VERIFY);
         break;
+    case COMMAND_ASK:
+        operation_start(i, OPERATION_ASK);
+        break;
     case COMMAND_VERIFY_BACK:
         operation_start(i, OPERATION_VERIFY_BACK);
         break;
@@ -514,7 +517,7 @@ int run_start(Manager *m)
     for (size_t f = m->state->n_flights; f-- > 0;) {
         Flight *flight = &m->state->flights[f];
         Relay *relay = relays_find(m, flight->relay);
-        bool left = flight->left, canary = flight->canary;
+        bool left = flight->left, canary = flight->canary, ready = flight->ready;
 
         flight->left = left && relay && !relay->facts.info;
         if (left && relay && needs_recovery(relay)) {
@@ -523,6 +526,7 @@ int run_start(Manager *m)
                                       .restart = true,
                                       .recover = true,
                                       .canary = canary,
+                                      .ready = ready,
                                       .outdated = is_outdated(relay, flight) };
             add_item(run, relay, items[n++]);
         }
@@ -610,10 +614,17 @@ void run_unit_changed(Relay *relay)
 {
     Manager *m = relay->manager;
 
-    if (m->run && relay->run_item != SIZE_MAX)
-        run_send(
-            m->run,
-            (RolloutEvent){ .kind = EVENT_UNIT, .item = relay->run_item, .down = facts_down(&relay->facts) });
+    if (!m->run || relay->run_item == SIZE_MAX)
+        return;
+    operation_told(&m->run->items[relay->run_item]);
+    run_send(m->run, (RolloutEvent){
+                         .kind = EVENT_UNIT, .item = relay->run_item, .down = facts_down(&relay->facts) });
+}
+
+void run_relay_told(Relay *relay)
+{
+    if (relay->manager->run && relay->run_item != SIZE_MAX)
+        operation_told(&relay->manager->run->items[relay->run_item]);
 }
 
 bool run_reloads(const Manager *m)

@@ -12,6 +12,7 @@ Run *run_free(Run *run);
 void run_event(Manager *m,
                RolloutEventKind kind); /* pause, resume, abort, supersede; without a rollout nothing */
 void run_unit_changed(Relay *relay);
+void run_relay_told(Relay *relay); /* tor_ask() is answered */
 void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result);
 bool run_reloads(const Manager *m); /* is systemd reading all unit files because the rollout asked for it? */
 void run_forget_bus(Manager *m);

@@ -6,6 +6,7 @@
 #include "manager/memory.h"
 #include "manager/relay.h"
 #include "manager/setup.h"
+#include "manager/tor.h"
 
 #include <errno.h>
 #include <sys/timerfd.h>
@@ -158,6 +159,7 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
 
     (void)usec;
     sample_all(m);
+    tor_ask_all(m);
     write_metrics(m);
     m->reports->sampled(m);
     source = m->sampling; /* a reload makes it again */

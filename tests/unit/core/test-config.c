@@ -184,6 +184,10 @@ static void test_empty_file_is_the_defaults(void **state)
     assert_false(c->rollout.window.set);
     assert_int_equal(c->sample_interval, 60000000);
     assert_int_equal(c->sample_entry, SAMPLE_ENTRY_RELAY);
+    assert_int_equal(c->rollout.ready, READY_BOOTSTRAPPED);
+    assert_int_equal(c->rollout.ready_timeout, 300000000);
+    assert_true(c->sample_tor);
+    assert_string_equal(c->tor_control, "");
 
     assert_int_equal(c->n_allocators, ELEMENTSOF(builtin));
     for (size_t i = 0; i < c->n_allocators; i++) {
@@ -220,8 +224,9 @@ static void test_everything_set(void **state)
               EMPTY_GROUP(9, "mimalloc-tuned")),
         GROUP(10, "rollout", STR(10, "parallel", "10%"), REAL(10, "settle", 0.5), INT(10, "canary", 0),
               INT(10, "canary_settle", 120), INT(10, "max_failed", 3), STR(10, "on_failure", "stop"),
-              STR(10, "window", "22:30-06:05")),
-        GROUP(11, "sample", INT(11, "interval", 5), STR(11, "entry", "fleet")),
+              STR(10, "window", "22:30-06:05"), STR(10, "ready", "active"), INT(10, "ready_timeout", 20)),
+        GROUP(11, "sample", INT(11, "interval", 5), STR(11, "entry", "fleet"), BOOL(11, "tor", false)),
+        GROUP(13, "tor", STR(13, "control", "/srv/tor/%i/control")),
         GROUP(12, "metrics", STR(12, "textfile", "/var/lib/prometheus/node-exporter/relayalloc.prom")));
     _cleanup_(config_freep) Config *c = load(&root);
 
@@ -273,6 +278,10 @@ static void test_everything_set(void **state)
     assert_int_equal(c->rollout.window.to, 6 * 60 + 5);
     assert_int_equal(c->sample_interval, 5000000);
     assert_int_equal(c->sample_entry, SAMPLE_ENTRY_FLEET);
+    assert_int_equal(c->rollout.ready, READY_ACTIVE);
+    assert_int_equal(c->rollout.ready_timeout, 20000000);
+    assert_false(c->sample_tor);
+    assert_string_equal(c->tor_control, "/srv/tor/%i/control");
 }
 
 static void test_canary_settle_follows_settle(void **state)
@@ -655,7 +664,7 @@ static void test_settings_are_known(void **state)
     for (; config_settings[n]; n++) {
         _cleanup_(freep) char *name = xstrdup(config_settings[n]);
         char *last = strrchr(name, '.');
-        ConfNode setting = BOOL(1, last ? last + 1 : name, 0), root = FILE_OF(setting);
+        ConfNode setting = REAL(1, last ? last + 1 : name, -0.5), root = FILE_OF(setting);
         ConfNode in_allocator = IN_ALLOCATOR(setting), in_group = IN_GROUP(setting);
         Problems problems = { 0 };
         Config *config = NULL;
@@ -674,7 +683,7 @@ static void test_settings_are_known(void **state)
             assert_null(strstr(problems.items[i].message, "no setting named"));
         problems_clear(&problems);
     }
-    assert_int_equal(n, 27);
+    assert_int_equal(n, 31);
 }
 
 /* ---- words ---- */

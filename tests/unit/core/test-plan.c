@@ -241,6 +241,7 @@ static void test_state_words(void **state)
           "restarting",
           false },
         { { .assigned = true, .up = true, .under_way = true, .step = STEP_SETTLING }, "settling", true },
+        { { .assigned = true, .up = true, .under_way = true, .step = STEP_BOOTSTRAPPING }, "settling", true },
         { { .assigned = true, .up = true, .remembered_failure = true, .cause = CAUSE_NOT_RESTARTED },
           "failed",
           false },

@@ -24,6 +24,8 @@ typedef struct World {
     uint32_t pid[MAX_ITEMS], n_restarts[MAX_ITEMS];
     usec_t age;
     bool crashing, down[MAX_ITEMS];
+    bool ready[MAX_ITEMS]; /* before its restart */
+    Readiness readiness[MAX_ITEMS];
     bool slow[MAX_ITEMS]; /* its proof is not answered by pump() */
     unsigned slow_reload; /* nor is this one, counted from 1 */
     /* what was seen */
@@ -108,6 +110,8 @@ static void observe(World *w, const RolloutCommand *c)
         w->starts[c->item]++;
         break;
     case NOTE_WAVE:
+        for (size_t i = 0; i < w->n; i++) /* not while a relay is not ready again */
+            assert_true(rollout_step(w->r, i) != STEP_BOOTSTRAPPING);
         w->waves++;
         break;
     case NOTE_ENDED:
@@ -169,6 +173,7 @@ static RolloutEvent answer(World *w, const RolloutCommand *c)
         e.ok = !w->check_bad[i];
         e.needless = w->needless[i];
         w->spared[i] = e.ok && e.needless;
+        e.ready = w->ready[i];
         break;
     case COMMAND_RESTART:
         e.kind = EVENT_JOB;
@@ -181,6 +186,10 @@ static RolloutEvent answer(World *w, const RolloutCommand *c)
     case COMMAND_VERIFY:
         e.kind = EVENT_VERIFIED;
         e.proof = w->proof[i];
+        break;
+    case COMMAND_ASK:
+        e.kind = EVENT_READY;
+        e.readiness = w->readiness[i];
         break;
     case COMMAND_VERIFY_BACK:
         e.kind = EVENT_VERIFIED;
@@ -1445,6 +1454,158 @@ static void test_forecast(void **state)
         assert_int_equal(waves[i], expected[i]);
 }
 
+/* ---- readiness ---- */
+
+static World *bootstrapping(size_t n, size_t parallel)
+{
+    RolloutPolicy policy = plain;
+    RolloutItem items[MAX_ITEMS];
+
+    policy.parallel = parallel;
+    policy.settle = 30 * USEC_PER_SEC;
+    policy.ready_timeout = 300 * USEC_PER_SEC;
+    all_restart(items, n);
+    World *w = world_new(&policy, items, n);
+    for (size_t i = 0; i < n; i++)
+        w->ready[i] = true;
+    w->readiness[0] = READINESS_NOT_YET;
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_BOOTSTRAPPING);
+    return w;
+}
+
+/* Lets so much time pass, with a tick at each deadline in it. */
+static void pass(World *w, usec_t span)
+{
+    usec_t until = w->now.monotonic + span;
+
+    while (!rollout_over(w->r) && rollout_deadline(w->r) <= until) {
+        w->now.monotonic = rollout_deadline(w->r);
+        send(w, (RolloutEvent){ .kind = EVENT_TICK });
+        pump(w);
+    }
+    w->now.monotonic = until;
+}
+
+static void test_settles_when_it_is_ready(void **state)
+{
+    (void)state;
+    World *w = bootstrapping(2, 1);
+
+    pass(w, 200 * USEC_PER_SEC);
+    assert_int_equal(rollout_step(w->r, 0), STEP_BOOTSTRAPPING);
+    assert_int_equal(rollout_step(w->r, 1), STEP_WAITING);
+    w->readiness[0] = READINESS_YES;
+    pass(w, 2 * USEC_PER_SEC);
+    assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
+    pass(w, 29 * USEC_PER_SEC); /* its time begins when it is ready */
+    assert_int_equal(rollout_step(w->r, 0), STEP_SETTLING);
+    run(w);
+    assert_int_equal(count_steps(w, STEP_DONE), 2);
+    world_free(w);
+}
+
+static void test_never_ready_is_put_back(void **state)
+{
+    (void)state;
+    World *w = bootstrapping(1, 1);
+
+    pass(w, 299 * USEC_PER_SEC);
+    assert_int_equal(rollout_step(w->r, 0), STEP_BOOTSTRAPPING);
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED);
+    assert_int_equal(rollout_gate(w->r, 0), GATE_READY);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_HALTED);
+    assert_int_equal(w->starts[0], 1);
+    world_free(w);
+}
+
+static void test_time_without_a_network_does_not_count(void **state)
+{
+    (void)state;
+    World *w = bootstrapping(1, 1);
+
+    pass(w, 200 * USEC_PER_SEC);
+    w->readiness[0] = READINESS_NO_NETWORK;
+    pass(w, 10000 * USEC_PER_SEC);
+    assert_int_equal(rollout_step(w->r, 0), STEP_BOOTSTRAPPING);
+    w->readiness[0] = READINESS_NOT_YET;
+    pass(w, 290 * USEC_PER_SEC);
+    assert_int_equal(rollout_step(w->r, 0), STEP_BOOTSTRAPPING);
+    w->readiness[0] = READINESS_YES;
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
+    world_free(w);
+}
+
+/* There are free places, and none is taken. */
+static void test_nobody_is_restarted_while_another_is_not_ready(void **state)
+{
+    (void)state;
+    World *w = bootstrapping(12, 4);
+
+    pass(w, 100 * USEC_PER_SEC);
+    assert_int_equal(count_steps(w, STEP_DONE), 3);
+    assert_int_equal(count_steps(w, STEP_WAITING), 8);
+    w->readiness[0] = READINESS_YES;
+    run(w);
+    assert_int_equal(count_steps(w, STEP_DONE), 12);
+    world_free(w);
+}
+
+static void test_crash_before_it_is_ready(void **state)
+{
+    (void)state;
+    World *w = bootstrapping(1, 1);
+
+    w->pid[0]++;
+    w->n_restarts[0]++;
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT });
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED);
+    assert_int_equal(rollout_gate(w->r, 0), GATE_SETTLE);
+    world_free(w);
+}
+
+/* One question at a time: the change is looked at when the answer is there. */
+static void test_crash_while_it_is_asked(void **state)
+{
+    (void)state;
+    World *w = bootstrapping(1, 1);
+
+    w->now.monotonic = rollout_deadline(w->r);
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    assert_true(next_is(w, COMMAND_ASK, 0));
+    w->proof[0] = PROOF_FAILED;
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT });
+    assert_false(next_is(w, COMMAND_VERIFY, 0));
+    w->readiness[0] = READINESS_YES;
+    tell(w, COMMAND_ASK, 0);
+    assert_true(next_is(w, COMMAND_VERIFY, 0));
+    tell(w, COMMAND_VERIFY, 0);
+    run(w);
+    assert_int_equal(rollout_gate(w->r, 0), GATE_SETTLE);
+    world_free(w);
+}
+
+static void test_restarted_by_somebody_before_it_is_ready(void **state)
+{
+    (void)state;
+    World *w = bootstrapping(1, 1);
+
+    pass(w, 290 * USEC_PER_SEC);
+    w->pid[0]++;
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT });
+    pump(w);
+    pass(w, 290 * USEC_PER_SEC); /* it has its whole time again */
+    assert_int_equal(rollout_step(w->r, 0), STEP_BOOTSTRAPPING);
+    w->readiness[0] = READINESS_YES;
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
+    world_free(w);
+}
+
 /* ---- the model: random worlds, random events at random times, also ones that nobody asked for ---- */
 
 static uint64_t seed;
@@ -1466,6 +1627,7 @@ static void scramble(World *w, size_t i)
     w->check_bad[i] = rnd(20) == 0;
     w->needless[i] = rnd(10) == 0;
     w->config_bad[i] = rnd(12) == 0;
+    w->readiness[i] = rnd(3) ? READINESS_YES : READINESS_NOT_YET;
 }
 
 static bool has_settled(const World *w, const RolloutItem *items, size_t n, size_t allocator)
@@ -1485,8 +1647,9 @@ static void model_once(uint64_t round)
         .canary_settle = rnd(3) * 20 * USEC_PER_SEC,
         .max_failed = 1 + (unsigned)rnd(4),
         .put_back = rnd(5) != 0,
+        .ready_timeout = rnd(3) * 20 * USEC_PER_SEC,
     };
-    RolloutItem items[24];
+    RolloutItem items[24] = { 0 };
     RolloutCommand out[256];
     size_t n = rnd(24), n_out = 0, recover = 0;
 
@@ -1500,11 +1663,13 @@ static void model_once(uint64_t round)
         items[i].recover = items[i].restart && recover < policy.parallel && rnd(10) == 0;
         items[i].outdated = items[i].recover && rnd(2);
         recover += items[i].recover;
+        items[i].ready = items[i].recover && rnd(2);
     }
     World *w = world_new(&policy, items, n);
     for (size_t i = 0; i < n; i++) {
         scramble(w, i);
         w->away[i] = items[i].recover;
+        w->ready[i] = rnd(2);
     }
     w->strays = round % 2;
     w->allocator_bad[rnd(3)] = rnd(6) == 0;
@@ -1653,6 +1818,13 @@ int main(void)
         cmocka_unit_test(test_no_way_back_to_what_crashed),
         cmocka_unit_test(test_as_is),
         cmocka_unit_test(test_recovered_relay_settles_on),
+        cmocka_unit_test(test_settles_when_it_is_ready),
+        cmocka_unit_test(test_never_ready_is_put_back),
+        cmocka_unit_test(test_time_without_a_network_does_not_count),
+        cmocka_unit_test(test_nobody_is_restarted_while_another_is_not_ready),
+        cmocka_unit_test(test_crash_before_it_is_ready),
+        cmocka_unit_test(test_crash_while_it_is_asked),
+        cmocka_unit_test(test_restarted_by_somebody_before_it_is_ready),
         cmocka_unit_test(test_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

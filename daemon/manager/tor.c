@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "manager/tor.h"
+
+#include "core/relay.h"
+#include "io/unit-log.h"
+#include "manager/loop.h"
+
+#include <errno.h>
+#include <syslog.h>
+
+#define WITNESSES_MAX 5
+#define WITNESS_INTERVAL (5 * USEC_PER_SEC)
+#define WITNESS_FRESH (20 * USEC_PER_SEC)
+/* What a relay receives in a second when only control connections reach it: ours, and perhaps one that an
+ * operator looks at. A relay in the network receives more than that from each of its neighbours. */
+#define SILENCE 64
+
+void tor_forget(Relay *relay)
+{
+    relay->tor.asking = tor_control_free(relay->tor.asking);
+    tor_view_clear(&relay->tor.view);
+    relay->tor.told = relay->tor.heard = 0;
+    relay->tor.silent = false;
+}
+
+bool tor_bootstrapped(const Relay *relay)
+{
+    return relay->tor.view.progress == 100;
+}
+
+/* Does it receive less than a relay would that reaches anybody? Between two answers, not too close together.
+ */
+static void listen_to_traffic(RelayTor *tor, const TorView *now, usec_t monotonic)
+{
+    if (!now->has_traffic)
+        return;
+    const usec_t span = monotonic - tor->heard;
+    if (tor->heard != 0 && now->read >= tor->read) {
+        const uint64_t received = now->read - tor->read, own = tor->asked_since * TOR_REQUESTS_SIZE;
+        if (span < WITNESS_INTERVAL)
+            return;
+        tor->silent = received <= own + SILENCE * (span / USEC_PER_SEC);
+    }
+    tor->heard = monotonic;
+    tor->read = now->read;
+    tor->asked_since = 0;
+}
+
+static void take_view(Relay *relay, TorView *take)
+{
+    RelayTor *tor = &relay->tor;
+
+    listen_to_traffic(tor, take, loop_monotonic(relay->manager));
+    if (isempty(take->fingerprint))
+        memcpy(take->fingerprint, tor->view.fingerprint, sizeof(take->fingerprint));
+    tor_view_clear(&tor->view);
+    tor->view = *take;
+    tor->told = loop_monotonic(relay->manager);
+}
+
+/* Without a control socket its log says how far it is, and nothing else. */
+static void take_log(Relay *relay)
+{
+    _cleanup_(freep) char *line = unit_log_find(relay->facts.unit, relay->facts.process.pid, "Bootstrapped ");
+    TorView view;
+
+    tor_view_from_log(line, &view);
+    if (view.progress >= 0)
+        take_view(relay, &view);
+}
+
+static void on_answer(void *userdata, int error, TorView *take)
+{
+    Relay *relay = userdata;
+
+    relay->tor.asking = tor_control_free(relay->tor.asking);
+    if (error == 0)
+        take_view(relay, take);
+    else if (error == -ENOENT || error == -ECONNREFUSED)
+        take_log(relay);
+    if (error < 0 && error != -ENOENT && error != -ESRCH && error != relay->tor.error)
+        eventlog_line(LOG_NOTICE, "%s: its control socket gives no answer: %s.", relay->facts.name,
+                      strerror(-error));
+    relay->tor.error = error;
+    relay->manager->reports->relay_told(relay);
+}
+
+bool tor_ask(Relay *relay)
+{
+    const Config *c = relay->manager->setup->config;
+    uid_t uid;
+
+    if (!c->sample_tor || !unit_up(relay->facts.info) || !relay->process)
+        return false;
+    if (relay->tor.asking)
+        return true;
+    _cleanup_(freep) char *instance = relay_instance(c->unit, relay->facts.unit);
+    _cleanup_(freep) char *path = tor_control_path(c->tor_control, instance);
+    int r = process_user(relay->process, &uid);
+    if (r >= 0) {
+        relay->tor.asked_since++;
+        r = tor_control_ask(relay->manager->event, path, process_pid(relay->process), uid, NULL,
+                            TOR_CONTROL_TIMEOUT, on_answer, relay, &relay->tor.asking);
+    }
+    if (r < 0)
+        on_answer(relay, r, &(TorView){ .progress = -1 });
+    return true;
+}
+
+/* ---- the others ---- */
+
+/* Up, and not in the hands of the rollout. */
+static bool is_bystander(const Relay *relay)
+{
+    bool touched = relay->run_item != SIZE_MAX && relay->step != STEP_WAITING && !step_ended(relay->step);
+
+    return unit_up(relay->facts.info) && !touched;
+}
+
+static bool is_witness(const Relay *relay)
+{
+    return is_bystander(relay) && tor_bootstrapped(relay) && relay->tor.heard > 0;
+}
+
+void tor_ask_witnesses(Manager *m)
+{
+    const usec_t now = loop_monotonic(m);
+
+    for (size_t i = 0, n = 0; i < m->n_relays && n < WITNESSES_MAX; i++) {
+        Relay *relay = m->relays[i];
+
+        if (!is_bystander(relay) || (relay->tor.told > 0 && !is_witness(relay)))
+            continue;
+        n++;
+        if (relay->tor.told == 0 || now - relay->tor.told >= WITNESS_INTERVAL)
+            (void)tor_ask(relay);
+    }
+}
+
+bool tor_network_is_lost(const Manager *m)
+{
+    const usec_t now = loop_monotonic(m);
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->n_relays; i++) {
+        const Relay *relay = m->relays[i];
+
+        if (!is_witness(relay) || now - relay->tor.heard > WITNESS_FRESH)
+            continue;
+        if (!relay->tor.silent)
+            return false;
+        n++;
+    }
+    return n > 0;
+}
+
+void tor_ask_all(Manager *m)
+{
+    for (size_t i = 0; i < m->n_relays; i++)
+        (void)tor_ask(m->relays[i]);
+}

@@ -1,0 +1,129 @@
+"""A private Tor network inside a machine: three authorities on its loopback, which has no way out, and the machine's
+relays, which bootstrap from them within a minute. What the relays say over their control sockets is asked here
+directly, independent of the daemon."""
+
+import binascii
+import contextlib
+import re
+import socket
+import subprocess
+
+LAB = "/var/lib/tor-network"
+COMMON = """\
+TestingTorNetwork 1
+AssumeReachable 1
+Address 127.0.0.1
+SocksPort 0
+ContactInfo nobody
+ShutdownWaitLength 0
+PathsNeededToBuildCircuits 0.25
+TestingDirAuthVoteExit *
+TestingDirAuthVoteHSDir *
+TestingDirAuthVoteGuard *
+TestingMinExitFlagThreshold 0
+V3AuthNIntervalsValid 2
+"""
+AUTHORITY = """\
+%include {lab}/common
+DataDirectory {lab}/a{n}
+Nickname a{n}
+ORPort 127.0.0.1:{orport}
+DirPort 127.0.0.1:{dirport}
+AuthoritativeDirectory 1
+V3AuthoritativeDirectory 1
+ExitRelay 0
+V3AuthVotingInterval 20
+V3AuthVoteDelay 4
+V3AuthDistDelay 4
+TestingV3AuthInitialVotingInterval 20
+TestingV3AuthInitialVoteDelay 4
+TestingV3AuthInitialDistDelay 4
+Log notice file {lab}/a{n}/log
+"""
+RELAY = """\
+%include {common}
+Nickname {name}
+ORPort 127.0.0.1:{port}
+ExitRelay 1
+ExitPolicy accept 127.0.0.0/8:*
+ExitPolicyRejectPrivate 0
+"""
+
+
+class Network:
+    def __init__(self, machine):
+        self.m = machine
+        authorities = [self._make_authority(n) for n in (1, 2, 3)]
+        machine.write(f"{LAB}/common", COMMON + "".join(authorities))
+        machine.write(f"{LAB}/nowhere", COMMON + authorities[0].replace("127.0.0.1:7001", "127.0.0.1:1"))
+        machine.sh(f"chmod 755 {LAB}; chmod 644 {LAB}/common {LAB}/nowhere")
+        for n in (1, 2, 3):
+            machine.write(f"{LAB}/a{n}/torrc", AUTHORITY.format(lab=LAB, n=n, orport=5000 + n, dirport=7000 + n))
+            machine.sh(f"systemd-run -q --unit=tor-network-a{n} tor -f {LAB}/a{n}/torrc")
+        for name in machine.names:
+            self.configure(name)
+        machine.sh("systemctl restart " + " ".join(machine.unit(r) for r in machine.names))
+
+    def _make_authority(self, n):
+        """Makes its keys; the line by which the others know it."""
+        d = f"{LAB}/a{n}"
+        self.m.sh(f"mkdir -p {d}/keys; chmod -R 700 {d}; echo pw | tor-gencert --create-identity-key -m 12 "
+                  f"-a 127.0.0.1:{7000 + n} -i {d}/keys/authority_identity_key -s {d}/keys/authority_signing_key "
+                  f"-c {d}/keys/authority_certificate --passphrase-fd 0 2>&1")
+        said = self.m.sh(f"tor --list-fingerprint --quiet --DataDirectory {d} --ORPort {5000 + n} --Nickname a{n} "
+                         "--DirAuthority 'x orport=5000 no-v2 127.0.0.1:1 " + "0" * 40 + "'")
+        fingerprint = said.split(" ", 1)[1].replace(" ", "").strip()
+        identity = re.search(r"^fingerprint (\w+)", self.m.read(f"{d}/keys/authority_certificate"), re.M)[1]
+        return (f"DirAuthority a{n} orport={5000 + n} no-v2 v3ident={identity} 127.0.0.1:{7000 + n} "
+                f"{fingerprint}\n")
+
+    def configure(self, name, *lines, nowhere=False):
+        """Its torrc; nowhere: one with which it never finds the network. Takes effect with its next start."""
+        port = 9000 + self.m.names.index(name) + 1
+        common = f"{LAB}/nowhere" if nowhere else f"{LAB}/common"
+        text = RELAY.format(common=common, name=name, port=port) + "".join(f"{line}\n" for line in lines)
+        self.m.write(f"/etc/tor/instances/{name}/torrc", text)
+        if nowhere:
+            self.m.sh(f"rm -f /var/lib/tor-instances/{name}/cached-* /var/lib/tor-instances/{name}/diff-cache/*")
+
+    def ask(self, name, question):
+        """The answer to a GETINFO; None: it does not answer (yet)."""
+        control = self.m.path(f"/run/tor-instances/{name}/control")
+        try:
+            cookie = binascii.hexlify(control.with_name("control.authcookie").read_bytes()).decode()
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(5)
+                s.connect(str(control))
+                s.sendall(f"AUTHENTICATE {cookie}\r\nGETINFO {question}\r\nQUIT\r\n".encode())
+                said = b"".join(iter(lambda: s.recv(65536), b"")).decode()
+        except OSError:
+            return None
+        found = re.search(re.escape(question) + r"=(.*?)\r\n250", said, re.S)
+        return found[1] if found else None
+
+    def progress(self, name):
+        said = self.ask(name, "status/bootstrap-phase")
+        return int(re.search(r"PROGRESS=(\d+)", said)[1]) if said else None
+
+    def wait_bootstrapped(self, *names):
+        names = names or self.m.names
+        self.m.wait_until(lambda: {self.progress(n) for n in names} == {100}, 120, "all to be bootstrapped",
+                          lambda: {n: self.progress(n) for n in names})
+
+    def bootstrapped_at(self, name):
+        """When its present process logged that it was: seconds since 1970; None: it did not."""
+        for e in self.m.journal(f"_PID={self.m.pid(name)}", f"_SYSTEMD_UNIT={self.m.unit(name)}"):
+            if "Bootstrapped 100%" in e.get("MESSAGE", ""):
+                return int(e["__REALTIME_TIMESTAMP"]) / 1e6
+        return None
+
+    @contextlib.contextmanager
+    def cut(self):
+        """Nobody reaches anybody."""
+        def link(state):
+            subprocess.run(["nsenter", "-t", str(self.m.leader), "-n", "ip", "link", "set", "lo", state], check=True)
+        link("down")
+        try:
+            yield
+        finally:
+            link("up")
