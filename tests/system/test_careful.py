@@ -1,0 +1,167 @@
+"""Nobody is left down, and nobody is restarted for nothing: what happens on hosts beside a rollout that goes well."""
+
+import re
+
+import pytest
+
+RELAYS = 4
+BROKEN = "/usr/local/lib/relay-test/libbroken.so"
+
+
+@pytest.fixture
+def host(fresh):
+    m = fresh
+    m.install_library("broken-malloc.c", BROKEN)
+    torrc = m.read("/etc/tor/instances/relay1/torrc")
+    yield m
+    m.write("/etc/tor/instances/relay1/torrc", torrc)
+    m.sh("rm -rf /usr/local/lib/relay-test /etc/tor/instances/notes /etc/tor/instances/relay1.bak")
+
+
+def broken(m, how, relays="*", **options):
+    return (f'allocators = {{ broken = {{ library = "{BROKEN}"; environment = {{ BROKEN = "{how}"; }}; }}; }};\n'
+            + m.settings([("A", "broken", f'relays = [ "{relays}" ]')], **options))
+
+
+def on_jemalloc(m, **options):
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], **{"parallel": 4, **options}))
+    m.start_daemon()
+    m.wait_all("ok", timeout=90)
+
+
+def all_up(m):
+    return all(m.is_active(m.unit(r)) for r in m.names)
+
+
+def stop_all(m):
+    m.systemctl("stop", "tor.service")
+    m.wait_until(lambda: set(m.states().values()) == {"stopped"}, 60, "the stop")
+
+
+def samples(m, count=3):
+    m.mark()
+    m.wait_event("sample-relay", count=count * RELAYS)
+
+
+def test_daemon_started_again_while_a_relay_settles(host):
+    """It dies a second after it is ready, and who has restarted it is not there to see that."""
+    m = host
+    before = m.invocations()
+    m.write_conf(broken(m, "soon", settle=20))
+    m.start_daemon()
+    tried = m.wait_event("relay-restarting", timeout=60)[0]["RELAYALLOC_RELAY"]
+    m.systemctl("restart", "relayallocd")
+    m.wait_event("relay-put-back", relay=tried, timeout=90)
+    m.wait_event("rollout-halted")
+    assert all_up(m) and m.drop_in_times() == {} and m.allocator_in_maps(tried) == "glibc"
+    assert {r for r in m.names if m.invocation(r) != before[r]} == {tried}
+    assert m.states(tried) == {tried: "failed"} and m.run("relayallocctl list").returncode == 3
+
+
+def test_relay_that_crashes_again_and_again_is_moved_off_its_library(host):
+    m = host
+    m.write_conf(broken(m, "soon", "relay1"))  # settle = 0: nobody waits for its end
+    m.start_daemon()
+    m.wait_until(lambda: int(m.prop(m.unit("relay1"), "NRestarts")) > 0, 30, "its first crash")
+    on_jemalloc(m)
+    assert m.allocator_in_maps("relay1") == "jemalloc" and all_up(m)
+    assert not m.events("rollout-halted", "relay-lost")
+
+
+def test_directory_that_is_no_relay_takes_no_place(host):
+    m = host
+    m.write_conf(m.settings([("A", "jemalloc", "size = 2"), ("B", "glibc", 'relays = [ "*" ]')], parallel=4))
+    m.start_daemon()
+    m.wait_all("ok", timeout=90)
+    before, files = m.invocations(), [m.drop_in(r) for r in m.names]
+    m.sh("mkdir /etc/tor/instances/notes; cp -r /etc/tor/instances/relay1 /etc/tor/instances/relay1.bak; "
+         "systemctl daemon-reload")
+    samples(m)
+    assert m.invocations() == before and [m.drop_in(r) for r in m.names] == files
+    assert "notes" not in m.listing()
+
+
+def test_fleet_that_is_stopped_in_mid_rollout(host):
+    """Nothing is written ahead, so that it does not come up on a new allocator all at once."""
+    m = host
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], settle=3))
+    m.start_daemon()
+    m.wait_event("relay-restarting", timeout=60)
+    stop_all(m)
+    m.run("relayallocctl verify")  # which plans anew
+    assert len(m.drop_in_times()) <= 1, "only what had settled before"
+    m.systemctl("start", "tor.service")
+    m.wait_all("ok", timeout=120)
+    assert {m.allocator_in_maps(r) for r in m.names} == {"jemalloc"}
+
+
+def test_fleet_that_is_stopped_gets_no_file_of_what_nobody_has_proved(host):
+    m = host
+    on_jemalloc(m)
+    stop_all(m)
+    m.mark()
+    m.write_conf(broken(m, "start"))
+    m.wait_event("config-loaded")
+    m.run("relayallocctl verify")
+    assert all("allocator jemalloc" in m.drop_in(r) for r in m.names)
+    assert "no relay of this host has settled with broken yet" in m.run("relayallocctl status relay1").stdout
+    m.mark()
+    m.systemctl("start", "tor.service")
+    m.wait_event("rollout-halted", timeout=90)  # with the first that is tried
+    assert all_up(m) and {m.allocator_in_maps(r) for r in m.names} == {"jemalloc"}
+
+
+def test_file_that_was_written_before_the_daemon_went_is_not_left(host):
+    """Written, not restarted, and then the rollout is paused: what nobody has proved must not wait for the next start."""
+    m = host
+    m.write_conf(broken(m, "start"))
+    m.sh("systemctl start relayallocd && for i in $(seq 200); do ls /etc/systemd/system/tor@*.d/zz-relayalloc.conf "
+         "2>/dev/null && break; sleep 0.02; done; systemctl kill -s KILL relayallocd")
+    m.wait_until(lambda: m.is_active("relayallocd"), 30, "the daemon")
+    m.sh("relayallocctl pause")
+    m.wait_until(lambda: m.drop_in_times() == {}, 60, "the way back")
+    m.systemctl("restart", "tor.service")
+    m.wait_until(lambda: all_up(m), 60, "all to be up")
+    samples(m)
+    assert all_up(m) and {m.allocator_in_maps(r) for r in m.names} == {"glibc"}
+
+
+def test_purge_and_a_new_installation_restart_nobody(host):
+    m = host
+    on_jemalloc(m)
+    before, files = m.invocations(), m.drop_in_times()
+    m.sh("systemctl stop relayallocd && rm -rf /var/lib/relayalloc")
+    m.write_conf("sample = { interval = 1; };\n")
+    m.start_daemon()
+    samples(m)
+    assert m.invocations() == before and m.drop_in_times() == files
+    assert "left over" in m.run("relayallocctl status relay1").stdout
+    m.sh("relayallocctl revert")
+    m.wait_until(lambda: m.drop_in_times() == {}, 90, "the drop-ins to go")
+
+
+def test_crashed_relay_is_not_as_assigned(host):
+    m = host
+    on_jemalloc(m)
+    m.write("/etc/tor/instances/relay1/torrc", m.read("/etc/tor/instances/relay1/torrc") + "OptionOfTheFuture 1\n")
+    m.run("systemctl restart tor@relay1")
+    m.wait_until(lambda: m.states("relay1") == {"relay1": "down"}, 60, "its state")
+    assert m.run("relayallocctl list").returncode == 3 and m.run("relayallocctl verify").returncode == 3
+    assert "exit-code" in m.run("relayallocctl status relay1").stdout
+
+
+def test_reload_by_somebody_else_is_followed(host):
+    """Our file is deleted and systemd told so: it is written again, which costs no restart."""
+    m = host
+    on_jemalloc(m)
+    before = m.invocations()
+    m.sh("rm /etc/systemd/system/tor@relay1.service.d/zz-relayalloc.conf && systemctl daemon-reload")
+    m.wait_until(lambda: m.drop_in("relay1"), 30, "the file")
+    m.wait_all("ok")
+    assert m.invocations() == before
+
+
+def test_exposure_of_the_unit(host):
+    """systemd's own measure, lower is better."""
+    told = host.sh("systemd-analyze security --no-pager relayallocd.service")
+    assert float(re.search(r"exposure level for \S+: ([0-9.]+)", told)[1]) <= 2.0
