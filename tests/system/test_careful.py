@@ -131,7 +131,7 @@ def test_purge_and_a_new_installation_restart_nobody(host):
     on_jemalloc(m)
     before, files = m.invocations(), m.drop_in_times()
     m.sh("systemctl stop relayallocd && rm -rf /var/lib/relayalloc")
-    m.write_conf("sample = { interval = 1; };\n")
+    m.write_conf(m.settings([], parallel=4))
     m.start_daemon()
     samples(m)
     assert m.invocations() == before and m.drop_in_times() == files
