@@ -683,7 +683,7 @@ static void test_settings_are_known(void **state)
             assert_null(strstr(problems.items[i].message, "no setting named"));
         problems_clear(&problems);
     }
-    assert_int_equal(n, 31);
+    assert_int_equal(n, 32);
 }
 
 /* ---- words ---- */
