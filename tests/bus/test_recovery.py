@@ -29,7 +29,7 @@ def test_preflight_refusal_is_not_tried_in_a_loop(world):
     world.do("hide-preload", value=True)
     world.start()
     world.wait_said("Rollout 1 finished: 0 done, 2 failed")
-    wait_until(lambda: set(world.states().values()) == {"drifted"}, "states")
+    wait_until(lambda: set(world.states().values()) == {"pending"}, "states")
     world.manager("Verify")
     assert world.property("RolloutID") == 1
     world.do("hide-preload", value=False)
