@@ -301,10 +301,20 @@ static bool crashed_since_restart(const RunItem *i)
            !streq(i->invocation, info->invocation);
 }
 
+/* May the next look find another library in it? What it had before is not what the verdict is about. */
+static bool too_new(const RunItem *i)
+{
+    const HostFacts host = setup_host(i->run->manager);
+    const ProcessFacts *process = &i->relay->facts.process;
+
+    return i->operation == OPERATION_VERIFY_BACK
+               ? process->pid != 0 && process_is_new(process->started, host.now)
+               : facts_too_new(&host, &i->relay->facts);
+}
+
 static void verify_looked(RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
-    const HostFacts host = setup_host(i->run->manager);
     bool back = i->operation == OPERATION_VERIFY_BACK;
 
     if (!info->exists) {
@@ -321,7 +331,7 @@ static void verify_looked(RunItem *i)
         if (proof == PROOF_OK && !back) { /* the reason logged when it was too new */
             item_set_reason(i, NULL);
         }
-        if (proof == PROOF_WRONG && facts_too_new(&host, &i->relay->facts))
+        if (proof == PROOF_WRONG && too_new(i))
             operation_wait(i, POLL_VERIFY);
         else
             answer_verified(i, proof);
@@ -408,10 +418,12 @@ static void tell_not_ready(const RunItem *i)
     if (tor->view.progress >= 0)
         eventlog_line(LOG_INFO, "%s was not bootstrapped before its restart, %s: it need not be so after it.",
                       i->relay->facts.name, far);
-    else
-        eventlog_line(LOG_INFO,
-                      "%s does not say whether it is bootstrapped (%s): it need not be so after its restart.",
-                      i->relay->facts.name, tor->error < 0 ? strerror(-tor->error) : "no answer");
+    else if (!i->run->told_silent) /* once: on some hosts none of them has a control socket */
+        eventlog_line(
+            LOG_INFO,
+            "%s does not say whether it is bootstrapped (%s): who does not need not be so after its restart.",
+            i->relay->facts.name, tor->error < 0 ? strerror(-tor->error) : "no answer");
+    i->run->told_silent = i->run->told_silent || tor->view.progress < 0;
 }
 
 static void answer_checked(RunItem *i, bool ok)

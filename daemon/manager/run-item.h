@@ -70,9 +70,10 @@ struct Run {
     usec_t reload_begun; /* monotonic */
     usec_t reload_wait;
     sd_event_source *reload_timer, *timer;
-    size_t waves;    /* as forecast at its start */
-    bool no_network; /* the last that was asked: nothing reaches this host */
-    bool unsafe;     /* the state could not be saved: nothing may be written */
+    size_t waves;     /* as forecast at its start */
+    bool told_silent; /* it was logged that a relay does not say whether it is bootstrapped */
+    bool no_network;  /* the last that was asked: nothing reaches this host */
+    bool unsafe;      /* the state could not be saved: nothing may be written */
     bool pumping;
     bool recovery; /* of what an earlier run of the daemon left, and nothing else */
 };

@@ -334,6 +334,10 @@ class Judge:
         if not process and row["running"]:
             self.object("running", relay, f"has no process, and is listed with {row['running']}")
 
+    def is_refused(self, target):
+        """Nobody is moved to what cannot be used, and who has never run it waits for it."""
+        return target not in (None, ...) and not self.wanted.allocators[target[1]].good
+
     def wrong(self, relay):
         """What keeps it from being as assigned, "" when nothing does."""
         unit, target, process = self.unit(relay), self.target(relay), self.world.processes.get(relay)
@@ -377,7 +381,7 @@ class Judge:
             false = f"it is {unit}" if not unit.up else "it is as assigned"
         elif word == "failed" and not wrong and target is not ...:
             false = "it is as assigned"
-        elif word == "pending" and self.world.rollout == "idle":
+        elif word == "pending" and self.world.rollout == "idle" and not self.is_refused(target):
             false = "nothing holds it"
         elif word in NEVER_AT_REST:
             false = "it does not rest"

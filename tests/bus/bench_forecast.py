@@ -1,4 +1,6 @@
-"""How long a rollout takes: at each tenth of it, the estimate of then against what it took from there."""
+"""How long a rollout takes: at each tenth of it, the estimate of then against what it took from there. Real times, on a
+scripted systemd, so not a part of `make check-bus`: BUILD=$PWD/build pytest tests/bus/bench_forecast.py on a host with
+nothing else to do; tests/bench/bench-forecast is the same with real relays."""
 import time
 
 import pytest
