@@ -14,7 +14,6 @@ ELSEWHERE = (
     r"apt update ",
     r"make\b",
     r".*\| jq ",
-    r"while read -r relay; ",
     r"/usr/local/lib/mimalloc/\S+ mr,$",  # a line for AppArmor: tests/vm
     r"relayallocctl -H ",
     r"systemctl edit ",  # its lines are written as it would
