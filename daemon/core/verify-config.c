@@ -76,10 +76,18 @@ static bool succeeded(const UnitInfo *end)
     return end->active == ACTIVE_INACTIVE && streq_null(end->result, "success");
 }
 
+/* systemd runs the pre-start commands of a unit with PermissionsStartOnly=yes (Debian's is one) as root,
+ * which no property of the unit tells. We run them as its User=, where tor refuses to change to the very same
+ * user: that is no fault of the torrc. */
+static bool is_about_our_user(const char *output)
+{
+    return strstr(output, "Tor is already running as ") != NULL;
+}
+
 char *verify_config_fault(const UnitInfo *end, const char *program, const char *like, const char *output,
                           const char *log)
 {
-    if (!end || !end->exists || succeeded(end))
+    if (!end || !end->exists || succeeded(end) || is_about_our_user(output))
         return NULL;
     char *fault = sandbox_fault(end, program, like, log);
     if (fault)

@@ -202,6 +202,8 @@ def test_guide(fresh):
         m.sh("rm -r /etc/systemd/system/relayallocd.service.d/override.conf")
         m.systemctl("daemon-reload")
 
+    m.start_daemon()  # as its package does
+    m.wait_all("observed")
     try:
         journey.read("docs/operators.md",
                      {"A rollout has halted": halted, "A relay is down": down, "Taking it back": moved, "Several hosts": metrics},

@@ -142,7 +142,7 @@ def test_preload_that_is_no_path(fresh):
     names = "names =/usr/lib/x86_64-linux-gnu/libjemalloc.so.2, which"
     assert f"Note: its LD_PRELOAD {names} it has not loaded" in m.run("relayallocctl status relay1").stdout
     finding = findings(m)["preload-missing"]
-    assert f"{names} is no absolute path" in finding["what"] and finding["severity"] == "warning"
+    assert f"{names} is not an absolute path" in finding["what"] and finding["severity"] == "warning"
 
 
 def test_library_that_was_replaced(fresh, heap_library):

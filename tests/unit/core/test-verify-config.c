@@ -89,6 +89,9 @@ static void test_faults(void **state)
     _cleanup_(freep) char *fine =
         fault(ACTIVE_INACTIVE, "success", CLD_EXITED, 0, CONTACT "Configuration was valid\n");
     _cleanup_(freep) char *bad = fault(ACTIVE_FAILED, "exit-code", CLD_EXITED, 1, WARN "Nonsense.\n" TAIL);
+    _cleanup_(freep) char *root_only =
+        fault(ACTIVE_FAILED, "exit-code", CLD_EXITED, 1,
+              WARN "Tor is already running as _tor-r.  You do not need …\n" TAIL);
     _cleanup_(freep) char *silent = fault(ACTIVE_FAILED, "exit-code", CLD_EXITED, 1, "");
     _cleanup_(freep) char *user = fault(ACTIVE_FAILED, "exit-code", CLD_EXITED, 217, "");
     _cleanup_(freep) char *killed = fault(ACTIVE_FAILED, "signal", CLD_KILLED, SIGSEGV, WARN "Not this.\n");
@@ -97,6 +100,7 @@ static void test_faults(void **state)
     _cleanup_(freep) char *unknown = verify_config_fault(NULL, TOR, LIKE, "", NULL);
     _cleanup_(freep) char *collected = verify_config_fault(&gone, TOR, LIKE, WARN "Nonsense.\n", NULL);
 
+    assert_null(root_only);
     assert_null(fine);
     assert_string_equal(bad, "its torrc does not verify: Nonsense");
     assert_string_equal(silent, "its torrc does not verify: " TOR " ended with status 1");
