@@ -73,6 +73,8 @@ class Journey:
                 return
         command = re.sub(r"\s{2,}#.*", "", line)
         follows = command.endswith(" -f")
+        if command.startswith("relayallocctl history"):
+            self.m.wait_until(lambda: self.m.run(command).returncode == 0, 90, "its first sample")
         environment = "cd /root; export EDITOR=/root/editor; "
         done = self.m.run(environment + (f"timeout 2 {command}" if follows else f"printf 'y\\n' | {command}"))
         said = f"{command}\nstatus {done.returncode}\n{done.stdout}{done.stderr}"
