@@ -52,7 +52,7 @@ def test_library_that_looks_where_others_can_write(own):
     m.start_daemon()
     (said,) = m.wait_event("library-refused")
     assert words in said["MESSAGE"] and f"patchelf --remove-rpath {OWN}" in said["MESSAGE"]
-    m.wait_all("drifted", ["relay1"])
+    m.wait_all("pending", ["relay1"])
     assert m.run("relayallocctl verify").returncode == 3
 
     # Root takes the directory over: accepted. Then it becomes another's again, who puts his library there.
