@@ -178,7 +178,8 @@ def test_drift_is_exit_status_3(changed):
     m.write("/etc/systemd/system/tor@relay1.service.d/zzz.conf", "[Service]\nEnvironment=LD_PRELOAD=\n")
     m.systemctl("daemon-reload")
     m.systemctl("restart", "tor@relay1")
-    m.wait_until(lambda: m.states("relay1")["relay1"] == "drifted", what="relay1 to be drifted")
+    m.wait_until(lambda: m.listing()["relay1"]["running"] == "glibc", what="the new process to be read")
+    assert m.states("relay1") == {"relay1": "drifted"}
     done = ctl(m, "verify")
     assert done.returncode == 3 and re.search(r"^relay1 +drifted +.*zzz\.conf", done.stdout, re.M), done
     assert ctl(m, "list").returncode == 3 and ctl(m, "list", "relay2").returncode == 0
@@ -244,6 +245,7 @@ def test_without_the_daemon_list_and_plan_say_the_same(changed):
     m.write("/etc/systemd/system/tor@relay3.service.d/zzz.conf", "[Service]\nEnvironment=LD_PRELOAD=\n")
     m.systemctl("daemon-reload")
     m.systemctl("restart", "tor@relay3")
+    m.wait_until(lambda: m.listing()["relay3"]["running"] == "glibc", what="the new process to be read")
     m.wait_all("drifted", ["relay3"])
     online, status = as_json(m, "list", status=3), as_json(m, "status", "relay3", status=3)[0]
     plan = as_json(m, "plan")
