@@ -322,7 +322,13 @@ class Host:
         return self.systemctl("stop", "--no-block", "relayallocd")
 
     def do_start_daemon(self):
-        return self.systemctl("start", "--no-block", "relayallocd")
+        """What has stopped it has to start it again: asked until systemd, which may just execute itself anew, takes it."""
+        for _ in range(100):
+            status = self.systemctl("start", "--no-block", "relayallocd")
+            if status == 0:
+                break
+            time.sleep(0.1)
+        return status
 
     def do_freeze_daemon(self, seconds):
         pid = int(self.m.run("systemctl show -P MainPID relayallocd").stdout.strip() or 0)
