@@ -10,7 +10,7 @@ BROKEN = "/usr/local/lib/relay-test/libbroken.so"
 
 # What a machine without network, compiler and terminal cannot do, and who tries it.
 ELSEWHERE = (
-    r"apt install ",  # a new host: tests/demo/on-new-host
+    r"apt (install|remove|purge) ",  # tests/packaging, and on a new host: tests/demo/on-new-host
     r"apt update ",
     r"make\b",
     r".*\| jq ",
