@@ -52,7 +52,14 @@ def pytest_runtest_makereport(item, call):
             report.sections.append(("relays", m.sh("relayallocctl list 2>&1; true")))
 
 
+def pytest_collection_modifyitems(config, items):
+    out = [i for i in items if SANITIZE and i.get_closest_marker("not_sanitized")]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [i for i in items if i not in out]
+
+
 def pytest_configure(config):
+    config.addinivalue_line("markers", "not_sanitized: means nothing with ASan, which needs more rights or its own malloc")
     config.figures = []
 
 

@@ -55,7 +55,9 @@ class Network:
         self.m = machine
         authorities = [self._make_authority(n) for n in (1, 2, 3)]
         machine.write(f"{LAB}/common", COMMON + "".join(authorities))
-        machine.write(f"{LAB}/nowhere", COMMON + authorities[0].replace("127.0.0.1:7001", "127.0.0.1:1"))
+        # The wrong authority; and what it may still know of the others does not help it either.
+        machine.write(f"{LAB}/nowhere", COMMON + "OutboundBindAddress 192.0.2.99\n"
+                      + authorities[0].replace("127.0.0.1:7001", "127.0.0.1:1"))
         machine.sh(f"chmod 755 {LAB}; chmod 644 {LAB}/common {LAB}/nowhere")
         for n in (1, 2, 3):
             machine.write(f"{LAB}/a{n}/torrc", AUTHORITY.format(lab=LAB, n=n, orport=5000 + n, dirport=7000 + n))

@@ -40,8 +40,6 @@ def heap_library():
 @pytest.fixture
 def system_preload(fresh, heap_library):
     """Call it to have the dynamic linker preload the library into every process, or with "" to have it stop."""
-    if fresh.sanitize:
-        pytest.skip("every process gets another malloc, and a program with ASan runs with ASan's alone")
     where = fresh.path(HEAP)
     where.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     where.write_bytes(heap_library)
@@ -72,6 +70,7 @@ def findings(m):
     return {f["finding"]: f for f in json.loads(done.stdout)}
 
 
+@pytest.mark.not_sanitized  # every process gets another malloc, and a program with ASan runs with ASan's alone
 def test_allocator_for_every_process(fresh, system_preload):
     m = fresh
     m.write_conf(m.settings([("control", "glibc", 'relays = [ "relay1", "relay4" ]'), ("je", "jemalloc", 'relays = [ "relay2" ]')]))
@@ -108,6 +107,7 @@ def test_allocator_for_every_process(fresh, system_preload):
     assert m.invocation("relay4") == before["relay4"]
 
 
+@pytest.mark.not_sanitized
 def test_without_the_daemon(fresh, system_preload):
     """The command line reads processes by the same code."""
     m = fresh

@@ -90,6 +90,7 @@ def test_what_breaks_without(host, lines, said):
         assert not re.search(right[2], m.journal_text()), right[0]
 
 
+@pytest.mark.not_sanitized
 def test_the_unit_grants_nothing_else(fresh):
     """A new capability or path comes with a line in RIGHTS."""
     text = fresh.sh("systemctl cat relayallocd")
