@@ -254,7 +254,7 @@ def test_plan_of_the_daemon(ctl, daemon, conf):
         [["1", "a", "write"], ["2", "b", "restart"], ["-", "c", "refused"]]
     assert done.out.splitlines()[-1] == "1 relay to be restarted, 1 without a restart, in 2 waves; 1 refused"
     daemon.says([relay("a")], [(1, "b", "restart", "B", "glibc", "x")], PlanEnds=NOW + HOUR // 5 + HOUR // 120)
-    assert re.search(r"restarted, in 1 wave; takes about 12min( \d+s)?, would end \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", ctl("plan").out)
+    assert re.search(r"restarted, in 1 wave; takes about 1[12]min( \d+s)?, would end \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", ctl("plan").out)
     # In the middle of a rollout the first waves are over.
     daemon.says([relay("a")], [(6, "b", "restart", "B", "x", "y"), (7, "c", "restart", "B", "x", "y"), (7, "d", "restart", "B", "x", "y")])
     assert ctl("plan").out.splitlines()[-1] == "3 relays to be restarted, in 2 waves"
@@ -416,7 +416,7 @@ def test_a_syntax_error_shows_the_line_and_the_place(no_bus, conf, text, words, 
     conf.write_text("# a comment\n" + text)
     done = no_bus("check", conf)
     assert done.status == 2 and done.out == "", done
-    first, line, mark = done.err.splitlines()
+    first, line, mark = done.err.splitlines()[:3]  # LeakSanitizer tells below what of libconfig it suppresses
     assert re.match(rf"{conf}:[23]: syntax error: ", first) and words in first, first
     assert mark.strip() == "^" and line[mark.index("^"):].startswith(marked), done
     (problem,) = no_bus("check", conf, "--json=short").json
