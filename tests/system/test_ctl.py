@@ -172,14 +172,21 @@ def test_status_of_the_daemon_and_of_its_rollout(changed):
     assert done.returncode == 0 and "Refused: " in done.stdout and "/etc/relayalloc.conf:1: groups: " in done.stdout
 
 
+def wait_read(m, relay):
+    """Its new process is up and read, and not what it is assigned."""
+    def stands():
+        row = m.listing()[relay]
+        return row["running"] == "glibc" and row["state"] == "drifted"
+    m.wait_until(stands, what=f"the new process of {relay} to be read")
+
+
 def test_drift_is_exit_status_3(changed):
     m = changed
     assert ctl(m, "verify").returncode == 0 and ctl(m, "list").returncode == 0
     m.write("/etc/systemd/system/tor@relay1.service.d/zzz.conf", "[Service]\nEnvironment=LD_PRELOAD=\n")
     m.systemctl("daemon-reload")
     m.systemctl("restart", "tor@relay1")
-    m.wait_until(lambda: m.listing()["relay1"]["running"] == "glibc", what="the new process to be read")
-    assert m.states("relay1") == {"relay1": "drifted"}
+    wait_read(m, "relay1")
     done = ctl(m, "verify")
     assert done.returncode == 3 and re.search(r"^relay1 +drifted +.*zzz\.conf", done.stdout, re.M), done
     assert ctl(m, "list").returncode == 3 and ctl(m, "list", "relay2").returncode == 0
@@ -245,8 +252,7 @@ def test_without_the_daemon_list_and_plan_say_the_same(changed):
     m.write("/etc/systemd/system/tor@relay3.service.d/zzz.conf", "[Service]\nEnvironment=LD_PRELOAD=\n")
     m.systemctl("daemon-reload")
     m.systemctl("restart", "tor@relay3")
-    m.wait_until(lambda: m.listing()["relay3"]["running"] == "glibc", what="the new process to be read")
-    m.wait_all("drifted", ["relay3"])
+    wait_read(m, "relay3")
     online, status = as_json(m, "list", status=3), as_json(m, "status", "relay3", status=3)[0]
     plan = as_json(m, "plan")
     m.systemctl("stop", "relayallocd")
