@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The inside of the rollout in progress, shared by the files that carry it out: run.c (the commands), file.c
- * (drop-ins), operation.c (restarts and proofs), notice.c (what is logged and remembered of it). No other
- * file includes this. */
+/* The inside of the rollout in progress, shared by the files that carry it out: run.c (the commands),
+ * examine.c (preflights), file.c (drop-ins), operation.c (restarts and proofs), notice.c (what is logged and
+ * remembered of it). No other file includes this. */
 #pragma once
 
 #include "manager/preflight.h"
+#include "manager/reload.h"
 #include "manager/run.h"
 
 typedef enum Operation {
@@ -61,15 +62,8 @@ struct Run {
     Rollout *rollout;
     RunItem *items;
     size_t n;
-    Systemd1Call *reload;
-    bool reloading;               /* a RELOAD is out, perhaps waiting to be tried again */
-    usec_t reload_asked;          /* monotonic: when systemd was last asked */
-    sd_event_source *reload_late; /* until it is told that no answer comes */
-    char *reload_trouble;         /* that no answer comes, in words; NULL */
-    unsigned reload_tries;
-    usec_t reload_begun; /* monotonic */
-    usec_t reload_wait;
-    sd_event_source *reload_timer, *timer;
+    Reload *reload; /* one is out; NULL: none */
+    sd_event_source *timer;
     size_t waves;     /* as forecast at its start */
     bool told_silent; /* it was logged that a relay does not say whether it is bootstrapped */
     bool no_network;  /* the last that was asked: nothing reaches this host */
@@ -87,6 +81,13 @@ void item_set_reason(RunItem *i, char *take_reason);
 void item_add_reason(RunItem *i, char *take_reason);
 /* Its allocator for people: "jemalloc", or "the settings of its own unit". */
 const char *item_allocator_name(const RunItem *i);
+
+/* ---- examine.c: what has to be known before the relay is touched; each is answered by one event ---- */
+void examine_allocator(RunItem *i);
+void examine_config(RunItem *i);
+void examine_end(RunItem *i); /* no event follows */
+void examine_forget_bus(RunItem *i);
+void examine_bus_back(RunItem *i);
 
 /* ---- file.c: false: it was not done, and the item has the reason ---- */
 bool file_write(RunItem *i);    /* as the item wants it; what stood there before is kept */

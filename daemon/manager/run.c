@@ -2,7 +2,6 @@
 #include "core/dropin.h"
 #include "core/forecast.h"
 #include "io/systemd1.h"
-#include "io/torrc.h"
 #include "manager/loop.h"
 #include "manager/memory.h"
 #include "manager/plan.h"
@@ -16,11 +15,6 @@
 #include <inttypes.h>
 #include <syslog.h>
 
-#define RELOAD_RETRY_FIRST (USEC_PER_SEC / 2) /* systemd's rate limit counts in seconds */
-#define RELOAD_RETRY_LONGEST (20 * USEC_PER_SEC)
-#define RELOAD_TRIES 20
-#define RELOAD_TIMEOUT (10 * USEC_PER_MINUTE)
-#define RELOAD_LATE 20 /* after this part of it one is told that no answer comes */
 #define REASON_LONGEST 1000
 
 static void pump(Run *run);
@@ -112,200 +106,18 @@ static void set_timer(Run *run)
         (void)sd_event_add_time(run->manager->event, &run->timer, CLOCK_MONOTONIC, deadline, 1, on_tick, run);
 }
 
-/* ---- reload ---- */
+/* ---- the commands ---- */
 
-static void ask_reload(Run *run);
-
-/* How long systemd has for an answer: it has been seen to need minutes. For tests it is shorter. */
-static usec_t reload_timeout(void)
-{
-    const char *seconds = getenv("RELAYALLOC_RELOAD_TIMEOUT"); /* NOLINT(concurrency-mt-unsafe) */
-    uint64_t n;
-
-    return seconds && parse_u64(seconds, &n) == 0 && n > 0 && n < 3600 ? n * USEC_PER_SEC : RELOAD_TIMEOUT;
-}
-
-static void reload_answered(Run *run)
-{
-    run->reload_late = sd_event_source_disable_unref(run->reload_late);
-    free(run->reload_trouble);
-    run->reload_trouble = NULL;
-}
-
-static int on_reload_late(sd_event_source *source, uint64_t usec, void *userdata)
+static void on_reload(void *userdata, bool ok, const char *message)
 {
     Run *run = userdata;
-    char span[FORMAT_SPAN_MAX], most[FORMAT_SPAN_MAX];
 
-    (void)source;
-    (void)usec;
-    reload_answered(run);
-    run->reload_trouble = xasprintf("systemd has not answered the request to reload for %s",
-                                    format_span(span, reload_timeout() / RELOAD_LATE));
-    eventlog_line(LOG_WARNING, "The rollout waits: %s. Without an answer within %s it halts.",
-                  run->reload_trouble, format_span(most, reload_timeout()));
-    run->manager->reports->run_moved(run->manager);
-    return 0;
-}
-
-static void reload_over(Run *run, bool ok, const char *message)
-{
-    run->reloading = false;
-    run->manager->reload_took = loop_monotonic(run->manager) - run->reload_begun;
-    reload_answered(run);
+    run->reload = reload_free(run->reload);
     for (size_t n = 0; !ok && n < run->n; n++)
         if (rollout_step(run->rollout, n) == STEP_WRITTEN)
             item_set_reason(&run->items[n], xasprintf("systemd did not reload: %s", message));
     run_send(run, (RolloutEvent){ .kind = EVENT_RELOADED, .ok = ok });
 }
-
-static int on_reload_again(sd_event_source *source, uint64_t usec, void *userdata)
-{
-    Run *run = userdata;
-
-    (void)source;
-    (void)usec;
-    run->reload_timer = sd_event_source_disable_unref(run->reload_timer);
-    ask_reload(run);
-    return 0;
-}
-
-/* What every service gets from now on: without it a proof would take a variable of the host for one left
- * over. */
-static void on_environment(void *userdata, int error, const char *message, char **environment)
-{
-    Run *run = userdata;
-
-    (void)message;
-    run->reload = NULL;
-    if (error == 0)
-        relays_take_environment(run->manager, environment);
-    reload_over(run, true, NULL);
-}
-
-static void on_reloaded(void *userdata, int error, const char *message)
-{
-    Run *run = userdata;
-
-    run->reload = NULL;
-    if (error == -ENOTCONN && loop_monotonic(run->manager) - run->reload_asked >= reload_timeout()) {
-        char span[FORMAT_SPAN_MAX];
-        _cleanup_(freep) char *late =
-            xasprintf("it has not answered for %s", format_span(span, reload_timeout()));
-        reload_over(run, false, late);
-        return;
-    }
-    reload_answered(run);
-    if (error == -ENOTCONN) { /* it is not there: waited for, as by every operation */
-        (void)sd_event_add_time_relative(run->manager->event, &run->reload_timer, CLOCK_MONOTONIC,
-                                         RELOAD_RETRY_FIRST, 0, on_reload_again, run);
-        return;
-    }
-    if (error == -EBUSY && ++run->reload_tries < RELOAD_TRIES) {
-        if (run->reload_tries == 1)
-            eventlog_line(LOG_NOTICE, "systemd limits how often it reloads; trying again.");
-        (void)sd_event_add_time_relative(run->manager->event, &run->reload_timer, CLOCK_MONOTONIC,
-                                         run->reload_wait, 0, on_reload_again, run);
-        run->reload_wait =
-            run->reload_wait * 2 < RELOAD_RETRY_LONGEST ? run->reload_wait * 2 : RELOAD_RETRY_LONGEST;
-        return;
-    }
-    if (error < 0) {
-        reload_over(run, false, message ? message : strerror(-error));
-        return;
-    }
-    int r = systemd1_get_environment(run->manager->systemd, on_environment, run, &run->reload);
-    if (r < 0)
-        on_environment(run, r, NULL, NULL);
-}
-
-static void ask_reload(Run *run)
-{
-    if (!run->manager->systemd)
-        return; /* run_bus_back() asks */
-    reload_answered(run);
-    run->reload_asked = loop_monotonic(run->manager);
-    (void)sd_event_add_time_relative(run->manager->event, &run->reload_late, CLOCK_MONOTONIC,
-                                     reload_timeout() / RELOAD_LATE, 0, on_reload_late, run);
-    int r = systemd1_reload(run->manager->systemd, reload_timeout(), on_reloaded, run, &run->reload);
-    if (r < 0)
-        on_reloaded(run, r, NULL);
-}
-
-/* ---- preflight ---- */
-
-static void on_preflight(void *userdata, PreflightAnswer answer, const char *reason)
-{
-    RunItem *i = userdata;
-
-    i->preflight = preflight_free(i->preflight);
-    if (answer == PREFLIGHT_REFUSES)
-        notice_refused(i, reason);
-    else if (answer == PREFLIGHT_UNTESTED)
-        notice_untested(i, reason);
-    run_send(i->run, (RolloutEvent){ .kind = EVENT_PREFLIGHT,
-                                     .item = i->index,
-                                     .ok = answer == PREFLIGHT_FINE,
-                                     .untested = answer == PREFLIGHT_UNTESTED });
-}
-
-static void on_config(void *userdata, PreflightAnswer answer, const char *reason)
-{
-    RunItem *i = userdata;
-
-    i->preflight = preflight_free(i->preflight);
-    if (answer == PREFLIGHT_UNTESTED)
-        i->config_stamp = 0; /* which none has: it is tried again with the next sample */
-    if (answer != PREFLIGHT_FINE)
-        notice_config_refused(i, reason);
-    run_send(i->run,
-             (RolloutEvent){ .kind = EVENT_CONFIG, .item = i->index, .ok = answer == PREFLIGHT_FINE });
-}
-
-static void do_verify_config(RunItem *i)
-{
-    Manager *m = i->run->manager;
-    char *const *argv = i->relay->facts.info->verify_config;
-    int r = 0;
-
-    i->preflight = preflight_free(i->preflight);
-    i->preflight_config = true;
-    if (argv && m->systemd) {
-        i->config_stamp = torrc_stamp(argv); /* before: what changes meanwhile is another one */
-        r = preflight_start_config(i->relay, on_config, i, &i->preflight);
-    }
-    i->preflight_again = argv && !i->preflight && (r == 0 || r == -ENOTCONN); /* run_bus_back() starts it */
-    if (!argv) {
-        on_config(i, PREFLIGHT_FINE, NULL);
-    } else if (r < 0 && r != -ENOTCONN) { /* short of descriptors, say */
-        _cleanup_(freep) char *reason =
-            xasprintf("its configuration could not be verified: %s", strerror(-r));
-        on_config(i, PREFLIGHT_UNTESTED, reason);
-    }
-}
-
-static void do_preflight(RunItem *i)
-{
-    Manager *m = i->run->manager;
-
-    i->preflight = preflight_free(i->preflight);
-    i->preflight_config = false;
-    if (!m->setup->allocators[i->allocator].path) {
-        on_preflight(i, PREFLIGHT_FINE, NULL);
-        return;
-    }
-    if (m->systemd) {
-        int r = preflight_start(i->relay, i->allocator, on_preflight, i, &i->preflight);
-        if (r < 0 && r != -ENOTCONN) {
-            _cleanup_(freep) char *reason = xasprintf("the preflight cannot be started: %s", strerror(-r));
-            on_preflight(i, error_is_passing(r) ? PREFLIGHT_UNTESTED : PREFLIGHT_REFUSES, reason);
-            return;
-        }
-    }
-    i->preflight_again = !i->preflight; /* run_bus_back() starts it */
-}
-
-/* ---- the commands ---- */
 
 static void answer_written(RunItem *i, bool ok)
 {
@@ -332,10 +144,10 @@ static void carry_out(Run *run, const RolloutCommand *c)
 
     switch (c->kind) {
     case COMMAND_PREFLIGHT:
-        do_preflight(i);
+        examine_allocator(i);
         break;
     case COMMAND_VERIFY_CONFIG:
-        do_verify_config(i);
+        examine_config(i);
         break;
     case COMMAND_WRITE:
         answer_written(i, file_write(i));
@@ -344,11 +156,8 @@ static void carry_out(Run *run, const RolloutCommand *c)
         answer_written(i, file_put_back(i));
         break;
     case COMMAND_RELOAD:
-        run->reloading = true;
-        run->reload_begun = loop_monotonic(run->manager);
-        run->reload_tries = 0;
-        run->reload_wait = RELOAD_RETRY_FIRST;
-        ask_reload(run);
+        run->reload = reload_new(run->manager, on_reload, run);
+        reload_start(run->reload);
         break;
     case COMMAND_CHECK:
         operation_start(i, OPERATION_CHECK);
@@ -580,7 +389,7 @@ Run *run_free(Run *run)
         RunItem *i = &run->items[n];
 
         operation_end(i);
-        preflight_free(i->preflight);
+        examine_end(i);
         i->relay->run_item = SIZE_MAX;
         i->relay->run_reason = NULL;
         free(i->moves_to);
@@ -592,9 +401,7 @@ Run *run_free(Run *run)
         free(i->unit_log);
         strv_free(i->carried);
     }
-    systemd1_cancel(run->reload);
-    sd_event_source_disable_unref(run->reload_timer);
-    reload_answered(run);
+    reload_free(run->reload);
     sd_event_source_disable_unref(run->timer);
     rollout_free(run->rollout);
     free(run->items);
@@ -629,7 +436,7 @@ void run_relay_told(Relay *relay)
 
 bool run_reloads(const Manager *m)
 {
-    return m->run && m->run->reloading;
+    return m->run && m->run->reload;
 }
 
 void run_forget_bus(Manager *m)
@@ -638,14 +445,12 @@ void run_forget_bus(Manager *m)
 
     if (!run)
         return;
-    run->reload = systemd1_cancel(run->reload);
-    reload_answered(run);
+    reload_forget_bus(run->reload);
     for (size_t n = 0; n < run->n; n++) {
         RunItem *i = &run->items[n];
 
         i->call = systemd1_cancel(i->call);
-        i->preflight_again = i->preflight_again || i->preflight;
-        i->preflight = preflight_free(i->preflight);
+        examine_forget_bus(i);
     }
 }
 
@@ -659,15 +464,9 @@ void run_bus_back(Manager *m)
         RunItem *i = &run->items[n];
 
         operation_bus_back(i);
-        if (!i->preflight_again && !i->preflight)
-            continue;
-        if (i->preflight_config)
-            do_verify_config(i);
-        else
-            do_preflight(i);
+        examine_bus_back(i);
     }
-    if (run->reloading && !run->reload && !run->reload_timer)
-        ask_reload(run);
+    reload_bus_back(run->reload);
 }
 
 const char *run_word(const Manager *m)
@@ -683,8 +482,8 @@ const char *run_reason(const Manager *m)
 {
     bool over = !m->run || rollout_over(m->run->rollout);
 
-    if (m->run && m->run->reload_trouble)
-        return m->run->reload_trouble;
+    if (m->run && reload_trouble(m->run->reload))
+        return reload_trouble(m->run->reload);
     /* A revert continues in spite of a halt, and what failed before it is not reported again. */
     if (!over && rollout_state(m->run->rollout) != ROLLOUT_ENDING)
         return "";
