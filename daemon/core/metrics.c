@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <inttypes.h>
 
-/* Label values escape backslash, quote and newline; names cannot contain newlines (core/relay), but groups
- * might. */
+/* Label values escape backslash, quote and newline, and are UTF-8: the exporter refuses the whole file for
+ * one that is not. */
 static void write_label(FILE *f, const char *name, const char *value, bool first)
 {
+    _cleanup_(freep) char *text = printable(value ? value : "", SIZE_MAX);
+
     fprintf(f, "%s%s=\"", first ? "{" : ",", name);
-    for (const char *p = value ? value : ""; *p; p++) {
+    for (const char *p = text; *p; p++) {
         if (*p == '\n')
             fputs("\\n", f);
         else if (*p == '\\' || *p == '"')
@@ -50,7 +52,7 @@ static void write_bytes(FILE *f, const MetricsRelay *relays, size_t n, const cha
     }
 }
 
-void metrics_write(FILE *f, const MetricsRelay *relays, size_t n, usec_t now)
+static void write_relays(FILE *f, const MetricsRelay *relays, size_t n)
 {
     write_bytes(f, relays, n, "relayalloc_relay_resident_bytes", "Resident memory (VmRSS).",
                 offsetof(Memory, rss));
@@ -75,8 +77,113 @@ void metrics_write(FILE *f, const MetricsRelay *relays, size_t n, usec_t now)
         write_label(f, "state", relays[i].state, false);
         fputs("} 1\n", f);
     }
-    write_head(f, "relayalloc_sample_time_seconds", "When these numbers were read, since 1970.");
-    fprintf(f, "relayalloc_sample_time_seconds %.3f\n", (double)now / (double)USEC_PER_SEC);
+}
+
+static void write_info(FILE *f, const MetricsRelay *relays, size_t n)
+{
+    write_head(f, "relayalloc_relay_info",
+               "1; what the relay is, what it is assigned, and what it runs (proved).");
+    for (size_t i = 0; i < n; i++) {
+        const MetricsRelay *relay = &relays[i];
+
+        fputs("relayalloc_relay_info", f);
+        write_label(f, "relay", relay->sample.relay, true);
+        write_label(f, "unit", relay->unit, false);
+        write_label(f, "group", relay->sample.group, false);
+        write_label(f, "assigned", relay->assigned, false);
+        write_label(f, "allocator", relay->up ? relay->sample.allocator : "", false);
+        write_label(f, "version", relay->up ? relay->sample.version : "", false);
+        write_label(f, "fingerprint", relay->fingerprint, false);
+        fputs("} 1\n", f);
+    }
+}
+
+/* Is the same written for a relay before it? */
+static bool allocator_written(const MetricsRelay *relays, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (relays[k].up && streq(relays[k].sample.allocator, relays[i].sample.allocator) &&
+            streq(relays[k].sample.version, relays[i].sample.version))
+            return true;
+    return false;
+}
+
+static void write_allocators(FILE *f, const MetricsRelay *relays, size_t n)
+{
+    write_head(f, "relayalloc_allocator_suspect",
+               "1 if this version was measured to grow under tor, or has not been measured although one near "
+               "it grows.");
+    for (size_t i = 0; i < n; i++) {
+        if (!relays[i].up || isempty(relays[i].sample.allocator) || allocator_written(relays, i))
+            continue;
+        fputs("relayalloc_allocator_suspect", f);
+        write_label(f, "allocator", relays[i].sample.allocator, true);
+        write_label(f, "version", relays[i].sample.version, false);
+        fprintf(f, "} %d\n", relays[i].suspect);
+    }
+}
+
+static void write_flag(FILE *f, const char *name, const char *help, bool value)
+{
+    write_head(f, name, help);
+    fprintf(f, "%s %d\n", name, value);
+}
+
+static void write_seconds(FILE *f, const char *name, const char *help, usec_t value)
+{
+    write_head(f, name, help);
+    fprintf(f, "%s %.3f\n", name, (double)value / (double)USEC_PER_SEC);
+}
+
+static void write_rollout(FILE *f, const MetricsHost *host)
+{
+    static const char *const states[] = { "idle",   "running", "waiting", "paused",
+                                          "ending", "halted",  "aborted" };
+    const size_t over = host->done + host->skipped + host->failed;
+    const struct {
+        const char *name;
+        size_t n;
+    } results[] = {
+        { "done", host->done },
+        { "skipped", host->skipped },
+        { "failed", host->failed },
+        { "pending", host->total > over ? host->total - over : 0 },
+    };
+
+    write_head(f, "relayalloc_rollout_state", "1 for the state that the rollout is in, 0 for each other.");
+    for (size_t i = 0; i < ELEMENTSOF(states); i++)
+        fprintf(f, "relayalloc_rollout_state{state=\"%s\"} %d\n", states[i],
+                streq_null(states[i], host->rollout));
+    write_head(f, "relayalloc_rollout_relays",
+               "Relays of the rollout in progress, or else of the last one, by how it went.");
+    for (size_t i = 0; i < ELEMENTSOF(results); i++)
+        fprintf(f, "relayalloc_rollout_relays{result=\"%s\"} %zu\n", results[i].name, results[i].n);
+}
+
+static void write_host(FILE *f, const MetricsHost *host)
+{
+    write_head(f, "relayalloc_build_info", "1; the version of the daemon.");
+    fputs("relayalloc_build_info", f);
+    write_label(f, "version", host->version, true);
+    fputs("} 1\n", f);
+    write_flag(f, "relayalloc_config_last_reload_successful",
+               "1 if the configuration was valid when it was last read.", host->config_valid);
+    write_seconds(f, "relayalloc_config_last_reload_success_timestamp_seconds",
+                  "When a valid configuration was last read, since 1970.", host->config_read);
+    write_flag(f, "relayalloc_state_last_save_successful",
+               "1 if what must outlive a crash could be saved the last time.", host->state_saved);
+    write_rollout(f, host);
+    write_seconds(f, "relayalloc_sample_interval_seconds", "Time between two samples.", host->interval);
+    write_seconds(f, "relayalloc_sample_time_seconds", "When these numbers were read, since 1970.",
+                  host->now);
+}
+
+void metrics_write(FILE *f, const MetricsHost *host, const MetricsRelay *relays, size_t n)
+{
+    write_host(f, host);
+    write_allocators(f, relays, n);
+    write_info(f, relays, n);
+    write_relays(f, relays, n);
 }
 
 #define RESTART "\"systemctl restart relayallocd\", which restarts no relay"

@@ -6,15 +6,40 @@
 #include "core/sample.h"
 
 typedef struct MetricsRelay {
-    Sample sample;     /* memory and since only count when it is up */
-    const char *state; /* the state word */
+    Sample sample; /* relay and group always; the rest only counts when it is up */
+    const char *unit;
+    const char *assigned;    /* the allocator that the configuration assigns; "" none */
+    const char *fingerprint; /* "" not known */
+    const char *state;       /* the state word */
     bool up;
+    bool suspect; /* known_warning() of what it runs */
 } MetricsRelay;
 
-/* Gauges relayalloc_relay_{resident,anonymous,swap,resident_peak}_bytes, relayalloc_relay_start_time_seconds
- * and relayalloc_relay_state, labelled relay, group, allocator, version (state: relay, group, state). A relay
- * that is down has a state only. Sampled at `now` (µs realtime): relayalloc_sample_time_seconds. */
-void metrics_write(FILE *f, const MetricsRelay *relays, size_t n, usec_t now);
+typedef struct MetricsHost {
+    const char *version; /* of the daemon */
+    bool config_valid;   /* the file was read without a problem when it was last read */
+    usec_t config_read;  /* realtime: when it last was */
+    bool state_saved;
+    const char *rollout;                 /* "idle", "running", … as `relayallocctl status` has it */
+    size_t total, done, skipped, failed; /* relays of the rollout in progress, else of the last one */
+    usec_t interval;                     /* of samples */
+    usec_t now;                          /* realtime of the last one */
+} MetricsHost;
+
+/* All are gauges. Of the host:
+ *   relayalloc_build_info{version}, relayalloc_config_last_reload_successful,
+ *   relayalloc_config_last_reload_success_timestamp_seconds, relayalloc_state_last_save_successful,
+ *   relayalloc_sample_{time,interval}_seconds,
+ *   relayalloc_rollout_state{state}: 1 for the one it is in, 0 for each other,
+ *   relayalloc_rollout_relays{result="done|skipped|failed|pending"},
+ *   relayalloc_allocator_suspect{allocator,version}: 0 or 1, of each that a relay runs.
+ * Of a relay that is up, labelled relay, group, allocator, version:
+ *   relayalloc_relay_{resident,anonymous,swap,resident_peak}_bytes, relayalloc_relay_start_time_seconds.
+ * Of every relay:
+ *   relayalloc_relay_state{relay,group,state}: 1, for the state that it is in,
+ *   relayalloc_relay_info{relay,unit,group,assigned,allocator,version,fingerprint}: 1.
+ * That is seven series a relay and some 25 a host. */
+void metrics_write(FILE *f, const MetricsHost *host, const MetricsRelay *relays, size_t n);
 
 /* The directory that the unit of the daemon lets it write to, if it is there when the daemon starts: the one
  * of Debian's node exporter. */

@@ -45,7 +45,7 @@ typedef struct ConfigWatch ConfigWatch;
 typedef struct Run Run;
 
 typedef struct RunCounts {
-    size_t wave, waves, total, done, failed;
+    size_t wave, waves, total, done, skipped, failed;
 } RunCounts;
 
 /* Who need not wait for the window, because an operator says so, until nothing of it is left to be done. */

@@ -501,6 +501,7 @@ RunCounts run_counts(const Manager *m)
     const RolloutCounts n = rollout_counts(run->rollout);
     c.total = n.total;
     c.done = n.done;
+    c.skipped = n.skipped;
     c.failed = n.failed;
     c.wave = rollout_wave(run->rollout);
     c.waves = run->waves > c.wave ? run->waves : c.wave;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "manager/sampler.h"
+#include "core/known.h"
 #include "core/metrics.h"
 #include "io/metrics-file.h"
 #include "manager/loop.h"
 #include "manager/memory.h"
 #include "manager/relay.h"
+#include "manager/run.h"
 #include "manager/setup.h"
 #include "manager/tor.h"
 
@@ -22,7 +24,7 @@ static Sample sample_of(const Relay *relay)
         .group = g ? g->name : "",
         .allocator = relay->facts.running,
         .version = relay->facts.version,
-        .since = process_started(relay->process),
+        .since = relay->process ? process_started(relay->process) : 0,
         .memory = relay->memory,
     };
 }
@@ -101,6 +103,43 @@ static void sample_all(Manager *m)
     free(rows);
 }
 
+static MetricsRelay metrics_of(const Relay *relay)
+{
+    const RelayFacts *facts = &relay->facts;
+    const HostFacts host = setup_host(relay->manager);
+    const Allocator *assigned = facts_allocator(&host, facts);
+    _cleanup_(freep) char *known = known_warning(facts->process.running.family, facts->version);
+
+    return (MetricsRelay){
+        .sample = sample_of(relay),
+        .unit = facts->unit,
+        .assigned = assigned ? assigned->name : "",
+        .fingerprint = relay->tor.view.fingerprint,
+        .state = relay_state_to_string(relay->state),
+        .up = relay->measured,
+        .suspect = known,
+    };
+}
+
+static MetricsHost metrics_of_host(const Manager *m)
+{
+    const RunCounts counts = run_counts(m);
+
+    return (MetricsHost){
+        .version = VERSION,
+        .config_valid = !m->config_error,
+        .config_read = (m->next_setup ? m->next_setup : m->setup)->loaded,
+        .state_saved = m->state_error >= 0,
+        .rollout = run_word(m),
+        .total = counts.total,
+        .done = counts.done,
+        .skipped = counts.skipped,
+        .failed = counts.failed,
+        .interval = m->setup->config->sample_interval,
+        .now = loop_realtime(),
+    };
+}
+
 static void write_metrics(Manager *m)
 {
     const char *path = m->setup->config->metrics_textfile;
@@ -113,15 +152,10 @@ static void write_metrics(Manager *m)
     FILE *f = open_memstream(&text, &size);
     if (!f)
         return;
-    for (size_t i = 0; i < m->n_relays; i++) {
-        const Relay *relay = m->relays[i];
-        relays[i] = (MetricsRelay){ .sample = { .relay = relay->facts.name },
-                                    .state = relay_state_to_string(relay->state),
-                                    .up = relay->measured };
-        if (relays[i].up)
-            relays[i].sample = sample_of(relay);
-    }
-    metrics_write(f, relays, m->n_relays, loop_realtime());
+    for (size_t i = 0; i < m->n_relays; i++)
+        relays[i] = metrics_of(m->relays[i]);
+    const MetricsHost host = metrics_of_host(m);
+    metrics_write(f, &host, relays, m->n_relays);
     fclose(f);
     if (memory_metrics(m->state, path)) /* before it is there, so that it is known whenever we die */
         (void)memory_save(m);

@@ -5,7 +5,29 @@
 
 #include <errno.h>
 
-static void test_text(void **state)
+static const MetricsHost idle = {
+    .version = "1.2",
+    .config_valid = true,
+    .config_read = 4500000,
+    .state_saved = true,
+    .rollout = "idle",
+    .interval = 60 * USEC_PER_SEC,
+    .now = 2 * USEC_PER_SEC,
+};
+
+/* Owned by the caller. */
+static char *written(const MetricsHost *host, const MetricsRelay *relays, size_t n)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    metrics_write(f, host, relays, n);
+    fclose(f);
+    return text;
+}
+
+static void test_relays(void **state)
 {
     (void)state;
     const MetricsRelay relays[] = {
@@ -15,17 +37,18 @@ static void test_text(void **state)
                       .version = "2.0.9",
                       .since = 1500000,
                       .memory = { .rss = 1, .anon = 2, .swap = 3, .hwm = 4 } },
+          .unit = "tor@one.service",
+          .assigned = "mimalloc",
+          .fingerprint = "A1",
           .state = "ok",
           .up = true },
-        { .sample = { .relay = "a\"b\\c", .group = NULL, .allocator = "", .version = "" },
+        { .sample = { .relay = "a\"b\\c\nd\xff", .group = "B", .allocator = "jemalloc", .version = "5.3.0" },
+          .unit = "tor@a.service",
+          .assigned = NULL,
+          .fingerprint = "",
           .state = "stopped" },
     };
-    _cleanup_(freep) char *text = NULL;
-    size_t size;
-    FILE *f = open_memstream(&text, &size);
-
-    metrics_write(f, relays, 2, 2 * USEC_PER_SEC);
-    fclose(f);
+    _cleanup_(freep) char *text = written(&idle, relays, 2);
     static const char *const lines[] = {
         "# TYPE relayalloc_relay_resident_bytes gauge\n",
         "relayalloc_relay_resident_bytes{relay=\"one\",group=\"B\",allocator=\"mimalloc\",version=\"2.0.9\"} "
@@ -38,12 +61,79 @@ static void test_text(void **state)
         "relayalloc_relay_start_time_seconds{relay=\"one\",group=\"B\",allocator=\"mimalloc\",version=\"2.0."
         "9\"} 1.500\n",
         "relayalloc_relay_state{relay=\"one\",group=\"B\",state=\"ok\"} 1\n",
-        "relayalloc_relay_state{relay=\"a\\\"b\\\\c\",group=\"\",state=\"stopped\"} 1\n",
-        "relayalloc_sample_time_seconds 2.000\n",
+        "relayalloc_relay_state{relay=\"a\\\"b\\\\c\\nd?\",group=\"B\",state=\"stopped\"} 1\n",
+        "relayalloc_relay_info{relay=\"one\",unit=\"tor@one.service\",group=\"B\",assigned=\"mimalloc\","
+        "allocator=\"mimalloc\",version=\"2.0.9\",fingerprint=\"A1\"} 1\n",
+        /* what it ran before it was stopped is over */
+        "relayalloc_relay_info{relay=\"a\\\"b\\\\c\\nd?\",unit=\"tor@a.service\",group=\"B\",assigned=\"\","
+        "allocator=\"\",version=\"\",fingerprint=\"\"} 1\n",
     };
     for (size_t i = 0; i < ELEMENTSOF(lines); i++)
         assert_non_null(strstr(text, lines[i]));
     assert_null(strstr(text, "bytes{relay=\"a")); /* it is down: no numbers */
+    assert_null(strstr(text, "jemalloc"));
+}
+
+static void test_host(void **state)
+{
+    (void)state;
+    _cleanup_(freep) char *text = written(&idle, NULL, 0);
+    static const char *const lines[] = {
+        "relayalloc_build_info{version=\"1.2\"} 1\n",
+        "relayalloc_config_last_reload_successful 1\n",
+        "relayalloc_config_last_reload_success_timestamp_seconds 4.500\n",
+        "relayalloc_state_last_save_successful 1\n",
+        "relayalloc_rollout_state{state=\"idle\"} 1\n",
+        "relayalloc_rollout_state{state=\"halted\"} 0\n",
+        "relayalloc_sample_interval_seconds 60.000\n",
+        "relayalloc_sample_time_seconds 2.000\n",
+    };
+    for (size_t i = 0; i < ELEMENTSOF(lines); i++)
+        assert_non_null(strstr(text, lines[i]));
+
+    MetricsHost host = idle;
+    host.config_valid = host.state_saved = false;
+    host.rollout = "halted";
+    host.total = 10;
+    host.done = 3;
+    host.skipped = 2;
+    host.failed = 1;
+    _cleanup_(freep) char *bad = written(&host, NULL, 0);
+    static const char *const others[] = {
+        "relayalloc_config_last_reload_successful 0\n",
+        "relayalloc_state_last_save_successful 0\n",
+        "relayalloc_rollout_state{state=\"idle\"} 0\n",
+        "relayalloc_rollout_state{state=\"halted\"} 1\n",
+        "relayalloc_rollout_relays{result=\"done\"} 3\n",
+        "relayalloc_rollout_relays{result=\"skipped\"} 2\n",
+        "relayalloc_rollout_relays{result=\"failed\"} 1\n",
+        "relayalloc_rollout_relays{result=\"pending\"} 4\n",
+    };
+    for (size_t i = 0; i < ELEMENTSOF(others); i++)
+        assert_non_null(strstr(bad, others[i]));
+}
+
+/* Each allocator once, however many relays run it. */
+static void test_allocators(void **state)
+{
+    (void)state;
+    MetricsRelay relays[] = {
+        { .sample = { .relay = "a", .allocator = "mimalloc3", .version = "3.0.1" },
+          .up = true,
+          .suspect = true },
+        { .sample = { .relay = "b", .allocator = "glibc", .version = "2.36" }, .up = true },
+        { .sample = { .relay = "c", .allocator = "mimalloc3", .version = "3.0.1" },
+          .up = true,
+          .suspect = true },
+        { .sample = { .relay = "d", .allocator = "", .version = "" }, .up = true },
+    };
+    _cleanup_(freep) char *text = written(&idle, relays, ELEMENTSOF(relays));
+    static const char line[] = "relayalloc_allocator_suspect{allocator=\"mimalloc3\",version=\"3.0.1\"} 1\n";
+    const char *first = strstr(text, line);
+    assert_non_null(first);
+    assert_null(strstr(first + strlen(line), "suspect{allocator=\"mimalloc3\""));
+    assert_non_null(strstr(text, "suspect{allocator=\"glibc\",version=\"2.36\"} 0\n"));
+    assert_null(strstr(text, "suspect{allocator=\"\""));
 }
 
 /* What to type, where typing helps. */
@@ -104,7 +194,8 @@ static void test_sandbox(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_text), cmocka_unit_test(test_sandbox),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_relays), cmocka_unit_test(test_host),
+                                        cmocka_unit_test(test_allocators), cmocka_unit_test(test_sandbox),
                                         cmocka_unit_test(test_failure) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

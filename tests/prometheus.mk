@@ -1,0 +1,6 @@
+# What Prometheus, and what reads it, are given, judged by Prometheus' own tools: no root but for what the daemon proves.
+.PHONY: check-prometheus
+check-prometheus: $(BUILD)/relayallocd $(BUILD)/relayallocctl $(BUILD)/relayalloc-probe ## metrics, rules and dashboard by promtool and a real Prometheus (TESTS=pattern)
+	@mkdir -p $(BUILD)/results
+	BUILD='$(abspath $(BUILD))' /usr/bin/python3 -B -m pytest -q -p no:cacheprovider --tb=short \
+		--junit-xml=$(BUILD)/results/prometheus.xml $(if $(TESTS),-k '$(TESTS)') tests/prometheus
