@@ -8,29 +8,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
-#include <stdarg.h>
 
 #define REASONS_SHOWN 5 /* of relays in one state; a screen shall do */
 #define NAMES_SHOWN 8   /* of relays with one reason */
-
-void status_field(FILE *f, const char *name, const char *format, ...)
-{
-    va_list ap;
-
-    fprintf(f, "%12s%c ", name, isempty(name) ? ' ' : ':');
-    va_start(ap, format);
-    vfprintf(f, format, ap);
-    va_end(ap);
-    fputc('\n', f);
-}
-
-char *status_moment(usec_t realtime)
-{
-    if (realtime == 0)
-        return xstrdup("never");
-    _cleanup_(freep) char *time = ctl_format_time(realtime), *ago = ctl_format_ago(realtime);
-    return xasprintf("%s; %s", time, ago);
-}
 
 static void print_rollout(FILE *f, const CtlOptions *options, const ManagerStatus *m)
 {

@@ -1,19 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "io/systemd1-private.h"
 
-/* Properties of all interfaces of a unit at once: GetAll with an empty interface, as systemctl does. systemd
- * loads the unit when its path is asked for. */
-int systemd1_get_all(Systemd1 *s, const char *unit, sd_bus_message **ret)
-{
-    _cleanup_(freep) char *path = NULL;
-    int r = sd_bus_path_encode(UNIT_PREFIX, unit, &path);
-
-    if (r >= 0)
-        r = sd_bus_message_new_method_call(s->bus, ret, DESTINATION, path, "org.freedesktop.DBus.Properties",
-                                           "GetAll");
-    return r < 0 ? r : sd_bus_message_append(*ret, "s", "");
-}
-
 static ActiveState active_from_string(const char *s)
 {
     static const struct {

@@ -83,6 +83,19 @@ int systemd1_message(Systemd1 *s, sd_bus_message **ret, const char *member)
     return sd_bus_message_new_method_call(s->bus, ret, DESTINATION, OBJECT, MANAGER, member);
 }
 
+/* Properties of all interfaces of a unit at once: GetAll with an empty interface, as systemctl does. systemd
+ * loads the unit when its path is asked for. */
+int systemd1_get_all(Systemd1 *s, const char *unit, sd_bus_message **ret)
+{
+    _cleanup_(freep) char *path = NULL;
+    int r = sd_bus_path_encode(UNIT_PREFIX, unit, &path);
+
+    if (r >= 0)
+        r = sd_bus_message_new_method_call(s->bus, ret, DESTINATION, path, "org.freedesktop.DBus.Properties",
+                                           "GetAll");
+    return r < 0 ? r : sd_bus_message_append(*ret, "s", "");
+}
+
 int systemd1_call_send(Systemd1Call *call, sd_bus_message *m, sd_bus_message_handler_t handler,
                        usec_t timeout, Systemd1Call **ret)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns who counts in a row, and its average. Must never let a relay count that it does not name as left out
- * or counted. */
+/* Owns who counts in a row, its average and its name. Must never let a relay count that it does not name as
+ * left out or counted. */
 #include "report/report-rows.h"
 
 #include <math.h>
@@ -203,4 +203,28 @@ void report_rows_build(const Series *series, Report *report)
         report->rows[report->n_rows++] = row;
     }
     report_rows_sort(report);
+}
+
+/* Relays of a group may run different things, or have run them. */
+static bool group_is_ambiguous(const Report *report, const ReportRow *row)
+{
+    for (size_t i = 0; i < report->n_rows; i++)
+        if (!report->rows[i].waiting && report->rows[i].key != row->key &&
+            streq(report->rows[i].group, row->group))
+            return true;
+    return false;
+}
+
+char *report_row_name(const Report *report, const ReportRow *row)
+{
+    const char *group = isempty(row->group) ? "no group" : row->group;
+    const char *allocator = isempty(row->allocator) ? "unknown" : row->allocator;
+    const char *blank = isempty(row->version) ? "" : " ";
+
+    if (row->waiting)
+        return xasprintf("%s%s%s before the moves", allocator, blank, row->version);
+    if (!report->series->options.by_group)
+        return xasprintf("%s%s%s", allocator, blank, row->version);
+    return group_is_ambiguous(report, row) ? xasprintf("%s (%s%s%s)", group, allocator, blank, row->version)
+                                           : xstrdup(group);
 }

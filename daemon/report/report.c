@@ -40,16 +40,6 @@ void report_clear(Report *report)
     *report = (Report){ 0 };
 }
 
-/* Relays of a group may run different things, or have run them. */
-static bool group_is_ambiguous(const Report *report, const ReportRow *row)
-{
-    for (size_t i = 0; i < report->n_rows; i++)
-        if (!report->rows[i].waiting && report->rows[i].key != row->key &&
-            streq(report->rows[i].group, row->group))
-            return true;
-    return false;
-}
-
 const ReportRow *report_row_of_track(const Report *report, size_t track)
 {
     for (size_t i = 0; track != SERIES_NONE && i < report->n_rows; i++)
@@ -57,20 +47,6 @@ const ReportRow *report_row_of_track(const Report *report, size_t track)
             if (report->rows[i].members[k].track == track)
                 return &report->rows[i];
     return NULL;
-}
-
-char *report_row_name(const Report *report, const ReportRow *row)
-{
-    const char *group = isempty(row->group) ? "no group" : row->group;
-    const char *allocator = isempty(row->allocator) ? "unknown" : row->allocator;
-    const char *blank = isempty(row->version) ? "" : " ";
-
-    if (row->waiting)
-        return xasprintf("%s%s%s before the moves", allocator, blank, row->version);
-    if (!report->series->options.by_group)
-        return xasprintf("%s%s%s", allocator, blank, row->version);
-    return group_is_ambiguous(report, row) ? xasprintf("%s (%s%s%s)", group, allocator, blank, row->version)
-                                           : xstrdup(group);
 }
 
 /* ---- totals ---- */
