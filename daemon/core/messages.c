@@ -41,6 +41,7 @@ static const struct {
     [MESSAGE_RELAY_LOST] = { "f6c9cf734b9a4bd9ba8524c73960149e", "relay-lost", LOG_ERR },
     [MESSAGE_NETWORK_LOST] = { "c8ed8699f81a4f6986fdfbb05c6ffd3a", "network-lost", LOG_WARNING },
     [MESSAGE_NETWORK_BACK] = { "196b58f6677240a5bf660032850488cd", "network-back", LOG_NOTICE },
+    [MESSAGE_RELAY_TRAFFIC] = { "98918f14488d46edab6d284904201b52", "relay-traffic", LOG_INFO },
     [MESSAGE_BUS_LOST] = { "0e49956f86b64dcf8dbceb346bcfbe0a", "bus-lost", LOG_WARNING },
     [MESSAGE_DAEMON_NOTE] = { "385d730ed8534be8b5dc567de9a7dbe0", "daemon-note", LOG_INFO },
     [MESSAGE_SAMPLE_RELAY] = { "203773fd171b4d36af6d59909d19de37", "sample-relay", LOG_INFO },

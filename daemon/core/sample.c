@@ -7,6 +7,10 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#define NO_FLAGS "."
+#define FINGERPRINT_SIZE 40
+#define FLAGS_MAX 200
+
 /* A word of the row: nothing in it may end the column or the line. Names are free of such characters by
  * core/relay; a version comes from the library itself. */
 static void put_word(FILE *f, const char *word)
@@ -25,6 +29,17 @@ usec_t sample_next_beat(usec_t now, usec_t interval)
     return (now / interval + 1) * interval;
 }
 
+static void put_own_words(FILE *f, const Sample *sample)
+{
+    fputc('\t', f);
+    if (sample->has_bootstrap)
+        fprintf(f, "%u\t", sample->bootstrap);
+    else
+        put_word(f, NULL);
+    put_word(f, sample->flags && !*sample->flags ? NO_FLAGS : sample->flags);
+    fputs(isempty(sample->fingerprint) ? "-" : sample->fingerprint, f);
+}
+
 void sample_write_row(FILE *f, const Sample *sample)
 {
     assert(!isempty(sample->relay));
@@ -32,8 +47,11 @@ void sample_write_row(FILE *f, const Sample *sample)
     put_word(f, sample->group);
     put_word(f, sample->allocator);
     put_word(f, sample->version);
-    fprintf(f, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\n", sample->since,
+    fprintf(f, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64, sample->since,
             sample->memory.rss, sample->memory.anon, sample->memory.swap, sample->memory.hwm);
+    if (sample->has_bootstrap || sample->flags || !isempty(sample->fingerprint))
+        put_own_words(f, sample);
+    fputc('\n', f);
 }
 
 static bool read_word(const char **cursor, const char *end, Span *ret)
@@ -95,6 +113,52 @@ static bool read_number(const char **cursor, const char *end, uint64_t *ret)
     return true;
 }
 
+static bool all_of(Span text, const char *characters)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] == '\0' || !strchr(characters, text.p[i]))
+            return false;
+    return true;
+}
+
+void sample_take_bootstrap(SampleRow *row, Span text)
+{
+    uint64_t percent;
+
+    if (text.n > 3 || !all_of(text, "0123456789") || !digits(text.p, text.n, &percent) || percent > 100)
+        return;
+    row->has_bootstrap = true;
+    row->bootstrap = (unsigned)percent;
+}
+
+void sample_take_flags(SampleRow *row, Span text)
+{
+    if (text.n > FLAGS_MAX ||
+        !all_of(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789,"))
+        return;
+    row->has_flags = true;
+    row->flags = text;
+}
+
+void sample_take_fingerprint(SampleRow *row, Span text)
+{
+    if (text.n == FINGERPRINT_SIZE && all_of(text, "0123456789ABCDEF"))
+        row->fingerprint = text;
+}
+
+/* What the relay says of itself, behind the rest. */
+static void read_own_words(const char *p, const char *end, SampleRow *row)
+{
+    Span bootstrap, flags;
+
+    if (!read_word(&p, end, &bootstrap) || !read_word(&p, end, &flags))
+        return;
+    const char *tab = p < end ? memchr(p, '\t', (size_t)(end - p)) : NULL;
+    sample_take_bootstrap(row, bootstrap);
+    sample_take_flags(row, flags.n == 1 && *flags.p == *NO_FLAGS ? (Span){ flags.p, 0 } : flags);
+    sample_take_fingerprint(row, (Span){ p, (size_t)((tab ? tab : end) - p) });
+}
+
 int sample_read_row(const char **cursor, const char *end, SampleRow *ret)
 {
     const char *p = *cursor;
@@ -110,6 +174,7 @@ int sample_read_row(const char **cursor, const char *end, SampleRow *ret)
         !read_number(&p, stop, &row.memory.anon) || !read_number(&p, stop, &row.memory.swap) ||
         !read_number(&p, stop, &row.memory.hwm))
         return -EINVAL;
+    read_own_words(p, stop, &row);
     *ret = row;
     return 1;
 }

@@ -6,8 +6,9 @@
 #include "core/rss.h"
 
 /* The row format of RELAYALLOC_FLEET, one line a relay, columns separated by one tab, "-" for none:
- *   relay group allocator version since rss anon swap hwm
- * bytes in decimal; since in µs of CLOCK_REALTIME. Names cannot contain tabs or newlines (core/relay). A
+ *   relay group allocator version since rss anon swap hwm [bootstrap flags fingerprint]
+ * bytes in decimal; since in µs of CLOCK_REALTIME. Names cannot contain tabs or newlines (core/relay). The
+ * last three are there when one of them is known; "." are the flags of a relay that is in no consensus. A
  * reader accepts lines with more columns (a later version) and ignores what it does not know. */
 typedef struct Sample {
     const char *relay;
@@ -17,6 +18,12 @@ typedef struct Sample {
     const char *version;   /* "2.0.9"; "" unknown */
     usec_t since;          /* realtime start of the process, so that a reader sees restarts */
     Memory memory;
+    /* What the relay says of itself. How long it has been up is the sample's time less `since`. */
+    bool has_bootstrap;
+    unsigned bootstrap;      /* percent */
+    const char *flags;       /* of its consensus entry, "Fast,Guard,Running"; "": it is in no consensus; NULL:
+                                not asked since the last sample */
+    const char *fingerprint; /* NULL or "": not known, or told before */
 } Sample;
 
 /* When the next sample is due: at a whole multiple of the interval since 1970, so that hosts and days line
@@ -33,8 +40,16 @@ typedef struct SampleRow {
     Span relay, group, allocator, version; /* n == 0: none */
     usec_t since;
     Memory memory;
-    Span fingerprint; /* 40 hexadecimal digits in capitals; n == 0: not known, as in a row of a fleet entry */
+    Span fingerprint; /* 40 hexadecimal digits in capitals; n == 0: not known, or not told this time */
+    bool has_bootstrap, has_flags; /* it told them this time */
+    unsigned bootstrap;            /* percent */
+    Span flags; /* letters, digits, commas: "Fast,Guard,Running"; n == 0: it is in no consensus */
 } SampleRow;
+
+/* Takes over what a sample says of these, where it is well formed; nothing else of a sample depends on it. */
+void sample_take_bootstrap(SampleRow *row, Span text);
+void sample_take_flags(SampleRow *row, Span text);
+void sample_take_fingerprint(SampleRow *row, Span text);
 int sample_read_row(const char **cursor, const char *end, SampleRow *ret);
 
 /* "relay7: 1.16 GiB resident, mimalloc 2.0.9, group B" */

@@ -55,7 +55,7 @@ static bool journal_takes(void)
     return poll(&p, 1, 0) > 0 && p.revents == POLLOUT;
 }
 
-enum { FIELDS_MAX = 24 };
+enum { FIELDS_MAX = 32 };
 
 typedef struct LogEntry {
     struct iovec iov[FIELDS_MAX];
@@ -177,6 +177,16 @@ void eventlog_write(MessageKind kind, const Event *v, const char *format, ...)
         entry_number(&e, "RELAYALLOC_ANON", v->memory->anon);
         entry_number(&e, "RELAYALLOC_SWAP", v->memory->swap);
         entry_number(&e, "RELAYALLOC_HWM", v->memory->hwm);
+    }
+    if (v->bootstrap)
+        entry_number(&e, "RELAYALLOC_BOOTSTRAP", *v->bootstrap);
+    entry_text(&e, "RELAYALLOC_FLAGS", v->flags);
+    entry_text(&e, "RELAYALLOC_FINGERPRINT", isempty(v->fingerprint) ? NULL : v->fingerprint);
+    if (v->traffic) {
+        entry_number(&e, "RELAYALLOC_READ", v->traffic->read);
+        entry_number(&e, "RELAYALLOC_WRITTEN", v->traffic->written);
+        entry_number(&e, "RELAYALLOC_SINCE", v->traffic->since);
+        entry_number(&e, "RELAYALLOC_UNTIL", v->traffic->until);
     }
     if (v->since > 0)
         entry_number(&e, "RELAYALLOC_SINCE", v->since);

@@ -6,6 +6,7 @@
 
 #include "core/messages.h"
 #include "core/rss.h"
+#include "core/traffic.h"
 
 #include <sys/types.h>
 
@@ -17,6 +18,10 @@ typedef struct Event {
     const char *fleet;    /* rows of core/sample */
     const char *unit_log; /* RELAYALLOC_UNIT_LOG: the relay's own last lines */
     const Memory *memory;
+    const unsigned *bootstrap; /* percent */
+    const char *flags;         /* "" is written, too: in no consensus */
+    const char *fingerprint;
+    const Traffic *traffic; /* with its begin as RELAYALLOC_SINCE, its end as RELAYALLOC_UNTIL */
     usec_t since;
     uint64_t rollout, wave;
     pid_t pid; /* OBJECT_PID: shows the entry under `journalctl -u tor@NAME`, too */

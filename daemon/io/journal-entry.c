@@ -29,11 +29,17 @@ static const struct {
     [JOURNAL_ROLLOUT] = FIELD("RELAYALLOC_ROLLOUT"),
     [JOURNAL_WAVE] = FIELD("RELAYALLOC_WAVE"),
     [JOURNAL_PRIORITY] = FIELD("PRIORITY"),
+    [JOURNAL_FINGERPRINT] = FIELD("RELAYALLOC_FINGERPRINT"),
     [JOURNAL_SINCE] = FIELD("RELAYALLOC_SINCE"),
+    [JOURNAL_UNTIL] = FIELD("RELAYALLOC_UNTIL"),
+    [JOURNAL_READ] = FIELD("RELAYALLOC_READ"),
+    [JOURNAL_WRITTEN] = FIELD("RELAYALLOC_WRITTEN"),
     [JOURNAL_RSS] = FIELD("RELAYALLOC_RSS"),
     [JOURNAL_ANON] = FIELD("RELAYALLOC_ANON"),
     [JOURNAL_SWAP] = FIELD("RELAYALLOC_SWAP"),
     [JOURNAL_HWM] = FIELD("RELAYALLOC_HWM"),
+    [JOURNAL_BOOTSTRAP] = FIELD("RELAYALLOC_BOOTSTRAP"),
+    [JOURNAL_FLAGS] = FIELD("RELAYALLOC_FLAGS"),
     [JOURNAL_FLEET] = FIELD("RELAYALLOC_FLEET"),
     [JOURNAL_MESSAGE_ID] = FIELD("MESSAGE_ID"),
     [JOURNAL_UID] = FIELD("_UID"),
@@ -48,7 +54,8 @@ static const struct {
 #define SAMPLE_FIELDS                                                                                        \
     (ORIGIN_FIELDS | BIT(JOURNAL_RELAY) | BIT(JOURNAL_GROUP) | BIT(JOURNAL_ALLOCATOR) |                      \
      BIT(JOURNAL_VERSION) | BIT(JOURNAL_SINCE) | BIT(JOURNAL_RSS) | BIT(JOURNAL_ANON) | BIT(JOURNAL_SWAP) |  \
-     BIT(JOURNAL_HWM) | BIT(JOURNAL_FLEET))
+     BIT(JOURNAL_HWM) | BIT(JOURNAL_FLEET) | BIT(JOURNAL_BOOTSTRAP) | BIT(JOURNAL_FLAGS) |                   \
+     BIT(JOURNAL_FINGERPRINT))
 #define EVENT_FIELDS (ORIGIN_FIELDS | BIT(JOURNAL_MESSAGE_ID) | (BIT(_JOURNAL_FIELD_MAX) - 1))
 
 /* ---- fields ---- */
@@ -74,18 +81,19 @@ static unsigned find_field(const char *data, size_t size, unsigned wanted)
 {
     static const unsigned by_letter[26] = {
         ['A' - 'A'] = BIT(JOURNAL_ALLOCATOR) | BIT(JOURNAL_ANON),
-        ['F' - 'A'] = BIT(JOURNAL_FLEET),
+        ['B' - 'A'] = BIT(JOURNAL_BOOTSTRAP),
+        ['F' - 'A'] = BIT(JOURNAL_FLEET) | BIT(JOURNAL_FLAGS) | BIT(JOURNAL_FINGERPRINT),
         ['G' - 'A'] = BIT(JOURNAL_GROUP),
         ['H' - 'A'] = BIT(JOURNAL_HWM) | BIT(JOURNAL_HOSTNAME),
         ['L' - 'A'] = BIT(JOURNAL_LIBRARY),
         ['M' - 'A'] = BIT(JOURNAL_MACHINE) | BIT(JOURNAL_MESSAGE) | BIT(JOURNAL_MESSAGE_ID),
         ['P' - 'A'] = BIT(JOURNAL_PRIORITY),
-        ['R' - 'A'] = BIT(JOURNAL_RELAY) | BIT(JOURNAL_RSS) | BIT(JOURNAL_REASON) | BIT(JOURNAL_RESULT) |
-                      BIT(JOURNAL_ROLLOUT),
+        ['R' - 'A'] = BIT(JOURNAL_RELAY) | BIT(JOURNAL_RSS) | BIT(JOURNAL_READ) | BIT(JOURNAL_REASON) |
+                      BIT(JOURNAL_RESULT) | BIT(JOURNAL_ROLLOUT),
         ['S' - 'A'] = BIT(JOURNAL_SINCE) | BIT(JOURNAL_SWAP),
-        ['U' - 'A'] = BIT(JOURNAL_UID) | BIT(JOURNAL_UNIT),
+        ['U' - 'A'] = BIT(JOURNAL_UID) | BIT(JOURNAL_UNIT) | BIT(JOURNAL_UNTIL),
         ['V' - 'A'] = BIT(JOURNAL_VERSION),
-        ['W' - 'A'] = BIT(JOURNAL_WAVE),
+        ['W' - 'A'] = BIT(JOURNAL_WAVE) | BIT(JOURNAL_WRITTEN),
     };
     const size_t at = *data == 'R' ? sizeof("RELAYALLOC_") - 1 : *data == '_' ? 1 : 0;
 
@@ -221,6 +229,19 @@ static int take_fleet(JournalReader *reader, const JournalJob *job, usec_t time,
     return r;
 }
 
+/* What the relay says of itself: where it is malformed, the sample counts all the same. */
+static void take_own_words(const JournalValue *v, SampleRow *row)
+{
+#define SPAN(f) ((Span){ v[f].p, v[f].n })
+    if (v[JOURNAL_BOOTSTRAP].set)
+        sample_take_bootstrap(row, SPAN(JOURNAL_BOOTSTRAP));
+    if (v[JOURNAL_FLAGS].set)
+        sample_take_flags(row, SPAN(JOURNAL_FLAGS));
+    if (v[JOURNAL_FINGERPRINT].set)
+        sample_take_fingerprint(row, SPAN(JOURNAL_FINGERPRINT));
+#undef SPAN
+}
+
 static int take_relay(JournalReader *reader, const JournalJob *job, usec_t time, const char *host)
 {
     const JournalValue *v = reader->values;
@@ -236,6 +257,7 @@ static int take_relay(JournalReader *reader, const JournalJob *job, usec_t time,
         reader->malformed++;
         return 0;
     }
+    take_own_words(v, row);
     return wanted(job, row->relay) ? job->sample(&sample, job->userdata) : 0;
 }
 

@@ -77,11 +77,12 @@ typedef struct JournalHost {
 
 /* The fields of an entry: those of an event, then what else is read. */
 enum {
-    JOURNAL_SINCE = _JOURNAL_FIELD_MAX,
-    JOURNAL_RSS,
+    JOURNAL_RSS = _JOURNAL_FIELD_MAX,
     JOURNAL_ANON,
     JOURNAL_SWAP,
     JOURNAL_HWM,
+    JOURNAL_BOOTSTRAP,
+    JOURNAL_FLAGS,
     JOURNAL_FLEET,
     JOURNAL_MESSAGE_ID,
     JOURNAL_UID,

@@ -35,6 +35,11 @@ typedef enum JournalField {
     JOURNAL_ROLLOUT,
     JOURNAL_WAVE,
     JOURNAL_PRIORITY,
+    JOURNAL_FINGERPRINT,
+    JOURNAL_SINCE, /* µs since 1970 in decimal, as the next one */
+    JOURNAL_UNTIL,
+    JOURNAL_READ, /* bytes in decimal; with MESSAGE_RELAY_TRAFFIC, as JOURNAL_UNTIL is */
+    JOURNAL_WRITTEN,
     _JOURNAL_FIELD_MAX,
 } JournalField;
 

@@ -9,6 +9,16 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+usec_t tor_control_day(void)
+{
+    const char *value = secure_getenv("RELAYALLOC_DAY");
+    uint64_t seconds;
+
+    return value && parse_u64(value, &seconds) == 0 && seconds > 0 && seconds < USEC_PER_DAY / USEC_PER_SEC
+               ? seconds * USEC_PER_SEC
+               : USEC_PER_DAY;
+}
+
 struct TorControl {
     int fd;
     sd_event_source *io, *timer;

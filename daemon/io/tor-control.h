@@ -18,6 +18,10 @@ typedef void (*TorControlCallback)(void *userdata, int error, TorView *take);
 
 typedef struct TorControl TorControl;
 
+/* How long the day is in which a relay's traffic is summed up: 24 hours, unless RELAYALLOC_DAY says so many
+ * seconds, for tests; not in the manual. Its flags are asked for 144 times in that. */
+usec_t tor_control_day(void);
+
 /* `path`: of the socket; the cookie is beside it ("control.authcookie"). What the relay itself says of the
  * place of its cookie is not asked: as root we would read any file for it. `pid`, `uid`: of its process: the
  * socket must be that process's, and the cookie that user's, a regular file with no other name.

@@ -31,6 +31,7 @@
 #include "core/budget.h"
 #include "core/facts.h"
 #include "core/rss.h"
+#include "core/traffic.h"
 #include "io/dropin-store.h"
 #include "io/eventlog.h"
 #include "io/process.h"
@@ -74,6 +75,11 @@ typedef struct RelayTor {
     uint64_t read;
     unsigned asked_since; /* so many times, which adds to them */
     bool silent;          /* it received nothing from the network in the span before that */
+    /* for the samples */
+    usec_t flags_told; /* monotonic, of the flags in `view`; 0: never */
+    bool flags_unlogged, fingerprint_logged;
+    TrafficDay day;
+    usec_t end_logged; /* monotonic: when traffic was last logged at the end of a process; 0 */
 } RelayTor;
 
 struct Relay {

@@ -191,8 +191,8 @@ static void forget_process(Relay *relay)
     const HostFacts host = setup_host(relay->manager);
     ProcessFacts none = { 0 };
 
+    tor_process_ended(relay);
     relay->process = process_free(relay->process);
-    tor_forget(relay);
     relay->open_failures = 0;
     relay->open_error = 0;
     facts_take_process(&host, &relay->facts, &none);

@@ -29,14 +29,18 @@ static Sample sample_of(const Relay *relay)
     };
 }
 
-static void log_relay(const Relay *relay)
+static void log_relay(Relay *relay)
 {
-    const Sample s = sample_of(relay);
+    Sample s = sample_of(relay);
+    tor_sample(relay, &s);
     _cleanup_(freep) char *sentence = sample_sentence(&s);
     Event e = relay_event(relay);
 
     e.memory = &s.memory;
     e.since = s.since;
+    e.bootstrap = s.has_bootstrap ? &s.bootstrap : NULL;
+    e.flags = s.flags;
+    e.fingerprint = s.fingerprint;
     e.pid = 0; /* a sample is no event: it stays out of the relay's own log */
     e.rollout = 0;
     eventlog_write(MESSAGE_SAMPLE_RELAY, &e, "%s", sentence);
@@ -87,11 +91,13 @@ static void sample_all(Manager *m)
         n++;
         rss += relay->memory.rss;
         if (fleet) {
-            const Sample s = sample_of(relay);
+            Sample s = sample_of(relay);
+            tor_sample(relay, &s);
             sample_write_row(fleet, &s);
         } else {
             log_relay(relay);
         }
+        tor_sampled(relay);
     }
     if (!fleet)
         return;

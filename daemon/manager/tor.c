@@ -4,10 +4,12 @@
 #include "core/relay.h"
 #include "io/unit-log.h"
 #include "manager/loop.h"
+#include "manager/relay.h"
 
 #include <errno.h>
 #include <syslog.h>
 
+#define FLAGS_A_DAY 144 /* every ten minutes */
 #define WITNESSES_MAX 5
 #define WITNESS_INTERVAL (5 * USEC_PER_SEC)
 #define WITNESS_FRESH (20 * USEC_PER_SEC)
@@ -17,11 +19,57 @@
 
 void tor_forget(Relay *relay)
 {
-    relay->tor.asking = tor_control_free(relay->tor.asking);
-    tor_view_clear(&relay->tor.view);
-    relay->tor.told = relay->tor.heard = 0;
-    relay->tor.silent = false;
+    RelayTor *tor = &relay->tor;
+
+    tor->asking = tor_control_free(tor->asking);
+    tor_view_clear(&tor->view);
+    tor->told = tor->heard = tor->flags_told = 0;
+    tor->silent = tor->flags_unlogged = tor->fingerprint_logged = false;
+    tor->day = (TrafficDay){ 0 };
 }
+
+/* ---- its traffic, by the day ---- */
+
+static void log_traffic(Relay *relay, const Traffic *traffic)
+{
+    _cleanup_(freep) char *sentence = traffic_sentence(relay->facts.name, traffic);
+    Event e = relay_event(relay);
+
+    e.traffic = traffic;
+    e.fingerprint = relay->tor.view.fingerprint;
+    e.pid = 0; /* as a sample, it is no event */
+    e.rollout = 0;
+    e.library = NULL;
+    eventlog_write(MESSAGE_RELAY_TRAFFIC, &e, "%s.", sentence);
+}
+
+static void count_traffic(Relay *relay, const TorView *view)
+{
+    const TrafficTime now = { loop_monotonic(relay->manager), loop_realtime() };
+    Traffic traffic;
+
+    if (view->has_traffic &&
+        traffic_count(&relay->tor.day, tor_control_day(), process_started(relay->process), now, view->read,
+                      view->written, &traffic))
+        log_traffic(relay, &traffic);
+}
+
+void tor_process_ended(Relay *relay)
+{
+    const usec_t now = loop_monotonic(relay->manager);
+    RelayTor *tor = &relay->tor;
+    Traffic traffic;
+
+    /* One that is started again and again would otherwise tell more than a day's sum. */
+    if (traffic_end(&tor->day, &traffic) &&
+        (tor->end_logged == 0 || now - tor->end_logged >= tor_control_day())) {
+        tor->end_logged = now;
+        log_traffic(relay, &traffic);
+    }
+    tor_forget(relay);
+}
+
+/* ---- asking ---- */
 
 bool tor_bootstrapped(const Relay *relay)
 {
@@ -53,9 +101,28 @@ static void take_view(Relay *relay, TorView *take)
     listen_to_traffic(tor, take, loop_monotonic(relay->manager));
     if (isempty(take->fingerprint))
         memcpy(take->fingerprint, tor->view.fingerprint, sizeof(take->fingerprint));
+    if (take->flags) {
+        tor->flags_told = loop_monotonic(relay->manager);
+        tor->flags_unlogged = true;
+    } else {
+        take->flags = TAKE_PTR(tor->view.flags);
+    }
     tor_view_clear(&tor->view);
     tor->view = *take;
     tor->told = loop_monotonic(relay->manager);
+    count_traffic(relay, &tor->view);
+}
+
+/* Whose flags to ask for: once in a while, when it is known. */
+static const char *flags_of(const Relay *relay)
+{
+    const RelayTor *tor = &relay->tor;
+    const usec_t interval = tor_control_day() / FLAGS_A_DAY;
+
+    if (isempty(tor->view.fingerprint) ||
+        (tor->flags_told > 0 && loop_monotonic(relay->manager) - tor->flags_told < interval))
+        return NULL;
+    return tor->view.fingerprint;
 }
 
 /* Without a control socket its log says how far it is, and nothing else. */
@@ -99,7 +166,7 @@ bool tor_ask(Relay *relay)
     int r = process_user(relay->process, &uid);
     if (r >= 0) {
         relay->tor.asked_since++;
-        r = tor_control_ask(relay->manager->event, path, process_pid(relay->process), uid, NULL,
+        r = tor_control_ask(relay->manager->event, path, process_pid(relay->process), uid, flags_of(relay),
                             TOR_CONTROL_TIMEOUT, on_answer, relay, &relay->tor.asking);
     }
     if (r < 0)
@@ -157,5 +224,24 @@ bool tor_network_is_lost(const Manager *m)
 void tor_ask_all(Manager *m)
 {
     for (size_t i = 0; i < m->n_relays; i++)
-        (void)tor_ask(m->relays[i]);
+        if (!tor_ask(m->relays[i]) && !m->setup->config->sample_tor)
+            tor_forget(m->relays[i]); /* what it said before does not become a sample any more */
+}
+
+void tor_sample(Relay *relay, Sample *sample)
+{
+    RelayTor *tor = &relay->tor;
+
+    if (!relay->manager->setup->config->sample_tor)
+        return;
+    sample->has_bootstrap = tor->view.progress >= 0;
+    sample->bootstrap = sample->has_bootstrap ? (unsigned)tor->view.progress : 0;
+    sample->flags = tor->flags_unlogged ? tor->view.flags : NULL;
+    sample->fingerprint = tor->fingerprint_logged ? NULL : tor->view.fingerprint;
+}
+
+void tor_sampled(Relay *relay)
+{
+    relay->tor.flags_unlogged = false;
+    relay->tor.fingerprint_logged = !isempty(relay->tor.view.fingerprint);
 }

@@ -3,6 +3,7 @@
  * be a lie, and only ever makes a rollout wait or put a relay back. */
 #pragma once
 
+#include "core/sample.h"
 #include "manager/model.h"
 
 /* Asks it, unless it is being asked already; reports.relay_told() follows, at once perhaps, unless its
@@ -11,8 +12,14 @@
 bool tor_ask(Relay *relay);
 /* The same of all of them. */
 void tor_ask_all(Manager *m);
-/* Its process has gone, and with it what it said. */
+/* Its process has gone, and with it what it said; what it moved since its last day is logged. */
+void tor_process_ended(Relay *relay);
+/* The same, without a word. */
 void tor_forget(Relay *relay);
+
+/* Adds to its sample what it said since the last one; then that is logged. */
+void tor_sample(Relay *relay, Sample *sample);
+void tor_sampled(Relay *relay);
 
 /* Its present process has said that it is bootstrapped. */
 bool tor_bootstrapped(const Relay *relay);

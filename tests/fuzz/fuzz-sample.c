@@ -35,7 +35,17 @@ static void check_round_trip(const SampleRow *row)
 {
     char *relay = copy(row->relay), *group = copy(row->group), *allocator = copy(row->allocator),
          *version = copy(row->version);
-    const Sample sample = { relay, group, allocator, version, row->since, row->memory };
+    char *flags = row->has_flags ? copy(row->flags) : NULL, *fingerprint = copy(row->fingerprint);
+    const Sample sample = { .relay = relay,
+                            .group = group,
+                            .allocator = allocator,
+                            .version = version,
+                            .since = row->since,
+                            .memory = row->memory,
+                            .has_bootstrap = row->has_bootstrap,
+                            .bootstrap = row->bootstrap,
+                            .flags = flags,
+                            .fingerprint = fingerprint };
     char *text = NULL;
     size_t size = 0;
     SampleRow again;
@@ -49,6 +59,11 @@ static void check_round_trip(const SampleRow *row)
     must(equal(again.relay, relay) && equal(again.group, group) && equal(again.allocator, allocator) &&
          equal(again.version, version) && again.since == row->since &&
          memcmp(&again.memory, &row->memory, sizeof(again.memory)) == 0);
+    must(again.has_bootstrap == row->has_bootstrap && again.bootstrap == row->bootstrap &&
+         again.has_flags == row->has_flags && equal(again.flags, flags ? flags : "") &&
+         equal(again.fingerprint, fingerprint));
+    free(flags);
+    free(fingerprint);
     free(text);
     free(relay);
     free(group);

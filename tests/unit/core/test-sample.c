@@ -5,6 +5,13 @@
 
 #include <errno.h>
 
+#define SAMPLE(name, of_group, runs, its_version, started, ...)                                              \
+    {                                                                                                        \
+        .relay = name, .group = of_group, .allocator = runs, .version = its_version, .since = started,       \
+        .memory = __VA_ARGS__                                                                                \
+    }
+#define FINGERPRINT "0123456789ABCDEF0123456789ABCDEF01234567"
+
 static char *row_of(const Sample *sample)
 {
     char *text = NULL;
@@ -27,10 +34,10 @@ static void test_round_trip(void **state)
 {
     (void)state;
     const Sample samples[] = {
-        { "relay7", "B", "mimalloc", "2.0.9", 1767225600000000, { 1245540515, 1, 2, 3 } },
-        { "1.2.3.4_9000", NULL, "glibc", "2.36", 1, { UINT64_MAX, UINT64_MAX, 0, UINT64_MAX } },
-        { "-", "", "", NULL, 0, { 0, 0, 0, 0 } },
-        { "r\xc3\xa9l \"ais\",", "<b>", "pinned", "", 7, { 1, 1, 1, 1 } },
+        SAMPLE("relay7", "B", "mimalloc", "2.0.9", 1767225600000000, { 1245540515, 1, 2, 3 }),
+        SAMPLE("1.2.3.4_9000", NULL, "glibc", "2.36", 1, { UINT64_MAX, UINT64_MAX, 0, UINT64_MAX }),
+        SAMPLE("-", "", "", NULL, 0, { 0, 0, 0, 0 }),
+        SAMPLE("r\xc3\xa9l \"ais\",", "<b>", "pinned", "", 7, { 1, 1, 1, 1 }),
     };
 
     for (size_t i = 0; i < ELEMENTSOF(samples); i++) {
@@ -54,7 +61,7 @@ static void test_round_trip(void **state)
 static void test_written_row_is_one_line(void **state)
 {
     (void)state;
-    const Sample sample = { "a\tb", "g\nh", "m\x7fi", "\x01", 1, { 1, 2, 3, 4 } };
+    const Sample sample = SAMPLE("a\tb", "g\nh", "m\x7fi", "\x01", 1, { 1, 2, 3, 4 });
     _cleanup_(freep) char *text = row_of(&sample);
 
     assert_string_equal(text, "a?b\tg?h\tm?i\t?\t1\t1\t2\t3\t4\n");
@@ -105,6 +112,62 @@ static void test_read(void **state)
     }
 }
 
+/* What a relay says of itself is in the row only when something is known of it. */
+static void test_own_words(void **state)
+{
+    (void)state;
+    static const struct {
+        Sample own;
+        const char *tail;
+    } rows[] = {
+        { { .has_bootstrap = true, .bootstrap = 100, .flags = "Fast,Guard", .fingerprint = FINGERPRINT },
+          "\t100\tFast,Guard\t" FINGERPRINT },
+        { { .has_bootstrap = true, .bootstrap = 0 }, "\t0\t-\t-" },
+        { { .flags = "" }, "\t-\t.\t-" },
+        { { .fingerprint = FINGERPRINT }, "\t-\t-\t" FINGERPRINT },
+        { { .fingerprint = "" }, "" },
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Sample s = rows[i].own;
+        s.relay = "r";
+        _cleanup_(freep) char *text = row_of(&s),
+                              *expected = xasprintf("r\t-\t-\t-\t0\t0\t0\t0\t0%s\n", rows[i].tail);
+        assert_string_equal(text, expected);
+        const char *cursor = text;
+        SampleRow row;
+        assert_int_equal(sample_read_row(&cursor, text + strlen(text), &row), 1);
+        assert_int_equal(row.has_bootstrap, s.has_bootstrap);
+        assert_int_equal(row.bootstrap, s.bootstrap);
+        assert_int_equal(row.has_flags, s.flags != NULL);
+        assert_span(row.flags, s.flags ? s.flags : "");
+        assert_span(row.fingerprint, s.fingerprint ? s.fingerprint : "");
+    }
+}
+
+static void test_own_words_that_are_none(void **state)
+{
+    (void)state;
+    static const char *const tails[] = {
+        "\t101\tFast Guard\tABC",
+        "\t-1\t\x1b[1m\t" FINGERPRINT "0",
+        "\t1e1\t-\t-",
+        "\t\t\t",
+        "\t100",
+        "\tmore\tand/more\tyet more\tand\tmore",
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(tails); i++) {
+        _cleanup_(freep) char *text = xasprintf("r\tg\ta\tv\t1\t2\t3\t4\t5%s\n", tails[i]);
+        const char *cursor = text, *end = text + strlen(text);
+        SampleRow row;
+        assert_int_equal(sample_read_row(&cursor, end, &row), 1);
+        assert_ptr_equal(cursor, end);
+        assert_int_equal(row.memory.hwm, 5);
+        assert_false(row.has_bootstrap || row.has_flags || row.fingerprint.n > 0);
+    }
+}
+
 /* A bad line costs itself, not its neighbours. */
 static void test_read_goes_on(void **state)
 {
@@ -127,13 +190,13 @@ static void test_sentences(void **state)
         Sample sample;
         const char *sentence;
     } rows[] = {
-        { { "relay7", "B", "mimalloc", "2.0.9", 0, { 1245540516, 0, 0, 0 } },
+        { SAMPLE("relay7", "B", "mimalloc", "2.0.9", 0, { 1245540516, 0, 0, 0 }),
           "relay7: 1.16 GiB resident, mimalloc 2.0.9, group B" },
-        { { "relay7", NULL, "glibc", "2.36", 0, { 14889779, 0, 0, 0 } },
+        { SAMPLE("relay7", NULL, "glibc", "2.36", 0, { 14889779, 0, 0, 0 }),
           "relay7: 14.2 MiB resident, glibc 2.36" },
-        { { "relay7", "A", "jemalloc", "", 0, { 1024, 0, 0, 0 } },
+        { SAMPLE("relay7", "A", "jemalloc", "", 0, { 1024, 0, 0, 0 }),
           "relay7: 1.00 KiB resident, jemalloc, group A" },
-        { { "relay7", "A", "", "9", 0, { 1024, 0, 0, 0 } },
+        { SAMPLE("relay7", "A", "", "9", 0, { 1024, 0, 0, 0 }),
           "relay7: 1.00 KiB resident, allocator unknown, group A" },
     };
 
@@ -175,6 +238,8 @@ int main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_written_row_is_one_line),
         cmocka_unit_test(test_read),
+        cmocka_unit_test(test_own_words),
+        cmocka_unit_test(test_own_words_that_are_none),
         cmocka_unit_test(test_read_goes_on),
         cmocka_unit_test(test_sentences),
     };

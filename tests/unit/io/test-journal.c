@@ -297,6 +297,80 @@ static void test_malformed(void **state)
     assert_complains(reader, "9 entries are incomplete or malformed");
 }
 
+#define FINGERPRINT "0123456789ABCDEF0123456789ABCDEF01234567"
+
+static int own_words_as_text(const JournalSample *s, void *userdata)
+{
+    const SampleRow *row = &s->row;
+
+    fprintf(userdata, "%.*s %d %u %d %.*s %.*s\n", (int)row->relay.n, row->relay.p, row->has_bootstrap,
+            row->bootstrap, row->has_flags, (int)row->flags.n, row->flags.n ? row->flags.p : "",
+            (int)row->fingerprint.n, row->fingerprint.n ? row->fingerprint.p : "");
+    return 0;
+}
+
+/* In both kinds of entry; a malformed word costs only itself. */
+static void test_own_words(void **state)
+{
+    static const char *const words[] = {
+        "RELAYALLOC_BOOTSTRAP=100\nRELAYALLOC_FLAGS=Fast,Guard\nRELAYALLOC_FINGERPRINT=" FINGERPRINT "\n",
+        "RELAYALLOC_BOOTSTRAP=45\n",
+        "RELAYALLOC_FLAGS=\n",
+        "RELAYALLOC_BOOTSTRAP=900\nRELAYALLOC_FLAGS=a b\nRELAYALLOC_FINGERPRINT=x\n",
+    };
+    Fixture *f = *state;
+    char *text = NULL;
+    size_t size;
+
+    for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+        entry_from_root(f, T0 + i);
+        fputs(words[i], f->export);
+        sample_fields(f, "r1", 1);
+    }
+    fleet(f, T0 + 10, "r2\tg\ta\tv\t1\t2\t3\t4\t5\t100\tFast\t" FINGERPRINT "\n" ROW("r3", "7"));
+    free(write_journal(f, "a.journal"));
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(journal_read_samples(reader, &JOURNAL_QUERY_ALL, own_words_as_text, out), 0);
+    fclose(out);
+    assert_string_equal(text, "r1 1 100 1 Fast,Guard " FINGERPRINT "\n"
+                              "r1 1 45 0  \n"
+                              "r1 0 0 1  \n"
+                              "r1 0 0 0  \n"
+                              "r2 1 100 1 Fast " FINGERPRINT "\n"
+                              "r3 0 0 0  \n");
+    assert_null(journal_reader_complaints(reader));
+    free(text);
+}
+
+static int traffic_as_text(const JournalEvent *e, void *userdata)
+{
+    fprintf(userdata, "%s %s %s %s %s %s %s\n", message_name(e->kind), e->fields[JOURNAL_RELAY],
+            e->fields[JOURNAL_FINGERPRINT], e->fields[JOURNAL_READ], e->fields[JOURNAL_WRITTEN],
+            e->fields[JOURNAL_SINCE], e->fields[JOURNAL_UNTIL]);
+    return 0;
+}
+
+static void test_traffic(void **state)
+{
+    Fixture *f = *state;
+    char *text = NULL;
+    size_t size;
+
+    entry_from_root(f, T0);
+    fprintf(f->export,
+            "MESSAGE_ID=%s\nMESSAGE=r1: much.\nRELAYALLOC_RELAY=r1\nRELAYALLOC_FINGERPRINT=" FINGERPRINT
+            "\nRELAYALLOC_READ=4096\nRELAYALLOC_WRITTEN=8192\nRELAYALLOC_SINCE=7\nRELAYALLOC_UNTIL=9\n\n",
+            message_id(MESSAGE_RELAY_TRAFFIC));
+    free(write_journal(f, "a.journal"));
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(journal_read_events(reader, &JOURNAL_QUERY_ALL, traffic_as_text, out), 0);
+    fclose(out);
+    assert_string_equal(text, "relay-traffic r1 " FINGERPRINT " 4096 8192 7 9\n");
+    free(text);
+}
+
 static void test_hosts(void **state)
 {
     Fixture *f = *state;
@@ -819,6 +893,8 @@ int main(void)
         TEST(test_only_root_counts),
         TEST(test_malformed),
         TEST(test_hosts),
+        TEST(test_own_words),
+        TEST(test_traffic),
         TEST(test_stop),
         TEST(test_large_file),
         TEST(test_rotated_meanwhile),
