@@ -217,6 +217,7 @@ usec_t facts_plan_length(const HostFacts *h, RelayFacts *const *relays, size_t n
     _cleanup_(freep) RolloutItem *items = xcalloc(plan->n, sizeof(*items));
     _cleanup_(freep) const UnitInfo **units = xcalloc(plan->n, sizeof(*units));
     _cleanup_(freep) usec_t *restart = xcalloc(plan->n, sizeof(*restart));
+    _cleanup_(freep) bool *ready = xcalloc(plan->n, sizeof(*ready));
     size_t n_items = 0;
 
     for (size_t i = 0; i < plan->n; i++) {
@@ -226,11 +227,14 @@ usec_t facts_plan_length(const HostFacts *h, RelayFacts *const *relays, size_t n
         if (plan->items[i].action == ACTION_REFUSED)
             continue;
         units[n_items] = r->info;
+        ready[n_items] = times.ready_now && times.ready_now[plan->items[i].relay];
         items[n_items++] = (RolloutItem){ .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,
                                           .restart = plan->items[i].action == ACTION_RESTART,
+                                          .verifies = r->info && r->info->verify_config,
                                           .stopped = !unit_up(r->info) };
     }
     forecast_restarts(units, n_items, restart);
     times.restart = restart;
+    times.ready_now = ready;
     return n_items > 0 ? forecast_length(&policy, items, n_items, &times) : USEC_INFINITY;
 }

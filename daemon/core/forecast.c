@@ -66,24 +66,36 @@ typedef struct Simulation {
     size_t n, capacity;
 } Simulation;
 
+static usec_t duration(const ForecastTimes *t, const RolloutCommand *c)
+{
+    switch (c->kind) {
+    case COMMAND_PREFLIGHT:
+        return t->preflight;
+    case COMMAND_VERIFY_CONFIG:
+        return t->verify_config;
+    case COMMAND_RELOAD:
+        return t->reload;
+    case COMMAND_RESTART:
+    case COMMAND_START:
+        return t->restart[c->item];
+    case COMMAND_ASK:
+        return t->ready;
+    default:
+        return 0;
+    }
+}
+
 static usec_t due(const Simulation *s, const RolloutCommand *c)
 {
     const ForecastTimes *t = s->times;
-    const usec_t begun = t->begun && s->now == s->began ? t->begun[c->item] : 0;
-    usec_t end;
+    usec_t begun = s->now;
 
-    switch (c->kind) {
-    case COMMAND_PREFLIGHT:
-        return s->now + t->preflight;
-    case COMMAND_RELOAD:
-        return s->now + t->reload;
-    case COMMAND_RESTART:
-    case COMMAND_START:
-        end = (begun > 0 ? begun : s->now) + t->restart[c->item];
-        return end > s->now ? end : s->now;
-    default:
-        return s->now;
-    }
+    if (c->kind == COMMAND_ASK && t->asked && t->asked[c->item] > 0)
+        begun = t->asked[c->item];
+    else if ((c->kind == COMMAND_RESTART || c->kind == COMMAND_START) && t->begun && t->begun[c->item] > 0)
+        begun = t->begun[c->item];
+    usec_t end = begun + duration(t, c);
+    return end > s->now ? end : s->now;
 }
 
 static void take_commands(Simulation *s)
@@ -94,6 +106,7 @@ static void take_commands(Simulation *s)
     while (rollout_next(s->rollout, &c)) {
         if (!answer_to(&c, &answer))
             continue;
+        answer.ready = c.kind == COMMAND_CHECK && s->times->ready_now && s->times->ready_now[c.item];
         GROW(s->answers, s->capacity, s->n);
         s->answers[s->n++] = (DueAnswer){ .due = due(s, &c), .event = answer };
     }

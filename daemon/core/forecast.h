@@ -11,10 +11,15 @@ size_t forecast_waves(const RolloutPolicy *policy, const RolloutItem *items, siz
 
 #define FORECAST_RELOAD (USEC_PER_SEC / 2) /* where nothing was measured */
 #define FORECAST_PREFLIGHT (USEC_PER_SEC / 2)
+#define FORECAST_VERIFY_CONFIG (USEC_PER_SEC / 4)
+#define FORECAST_READY (10 * USEC_PER_SEC) /* tor with the directory that it had before */
 typedef struct ForecastTimes {
-    usec_t preflight, reload;
+    usec_t preflight, verify_config, reload;
+    usec_t ready;          /* from the end of its restart until it is ready, of one that has to be */
+    const bool *ready_now; /* of each item: it is, and so has to be after its restart; NULL: of none */
     const usec_t *restart; /* of each item: until its job has ended */
     const usec_t *begun;   /* when the restart that is out was asked for (monotonic); 0: now; NULL: of all */
+    const usec_t *asked; /* since when it has been asked whether it is ready (monotonic); 0, NULL: not yet */
     Window window;
     usec_t since_midnight; /* local time now */
 } ForecastTimes;

@@ -875,20 +875,17 @@ RolloutCounts rollout_counts(const Rollout *r)
 static RolloutCommandKind command_out(const Item *i)
 {
     static const RolloutCommandKind of_step[_STEP_MAX] = {
-        [STEP_WAITING] = COMMAND_RELOAD,
-        [STEP_WRITING] = COMMAND_WRITE,
-        [STEP_WRITTEN] = COMMAND_RELOAD,
-        [STEP_CHECKING] = COMMAND_CHECK,
-        [STEP_RESTARTING] = COMMAND_RESTART,
-        [STEP_VERIFYING] = COMMAND_VERIFY,
-        [STEP_SETTLING] = COMMAND_VERIFY,
-        [STEP_BACK_WRITING] = COMMAND_RESTORE,
-        [STEP_BACK_WRITTEN] = COMMAND_RELOAD,
-        [STEP_BACK_RESTARTING] = COMMAND_START,
-        [STEP_BACK_VERIFYING] = COMMAND_VERIFY_BACK,
+        [STEP_WAITING] = COMMAND_RELOAD,        [STEP_WRITING] = COMMAND_WRITE,
+        [STEP_WRITTEN] = COMMAND_RELOAD,        [STEP_CHECKING] = COMMAND_CHECK,
+        [STEP_RESTARTING] = COMMAND_RESTART,    [STEP_VERIFYING] = COMMAND_VERIFY,
+        [STEP_BOOTSTRAPPING] = COMMAND_VERIFY,  [STEP_SETTLING] = COMMAND_VERIFY,
+        [STEP_BACK_WRITING] = COMMAND_RESTORE,  [STEP_BACK_WRITTEN] = COMMAND_RELOAD,
+        [STEP_BACK_RESTARTING] = COMMAND_START, [STEP_BACK_VERIFYING] = COMMAND_VERIFY_BACK,
     };
 
-    if (step_ended(i->step) || (i->step == STEP_SETTLING && !i->checking))
+    if (i->asking)
+        return COMMAND_ASK;
+    if (step_ended(i->step) || (is_watched(i) && !i->checking))
         return COMMAND_RELOAD;
     return of_step[i->step];
 }

@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "io/torrc.h"
+#include "manager/loop.h"
 #include "manager/run-item.h"
 
 #include <errno.h>
+
+/* How long one takes is what the next is expected to take. */
+static void measure(const RunItem *i, usec_t *took)
+{
+    if (i->preflight)
+        *took = loop_monotonic(i->run->manager) - i->preflight_begun;
+}
 
 static void on_preflight(void *userdata, PreflightAnswer answer, const char *reason)
 {
     RunItem *i = userdata;
 
+    measure(i, &i->run->manager->took.preflight);
     i->preflight = preflight_free(i->preflight);
     if (answer == PREFLIGHT_REFUSES)
         notice_refused(i, reason);
@@ -24,6 +33,7 @@ void examine_allocator(RunItem *i)
     Manager *m = i->run->manager;
 
     i->preflight = preflight_free(i->preflight);
+    i->preflight_begun = loop_monotonic(m);
     i->preflight_config = false;
     if (!m->setup->allocators[i->allocator].path) {
         on_preflight(i, PREFLIGHT_FINE, NULL);
@@ -44,6 +54,7 @@ static void on_config(void *userdata, PreflightAnswer answer, const char *reason
 {
     RunItem *i = userdata;
 
+    measure(i, &i->run->manager->took.verify_config);
     i->preflight = preflight_free(i->preflight);
     if (answer == PREFLIGHT_UNTESTED)
         i->config_stamp = 0; /* which none has: it is tried again with the next sample */
@@ -60,6 +71,7 @@ void examine_config(RunItem *i)
     int r = 0;
 
     i->preflight = preflight_free(i->preflight);
+    i->preflight_begun = loop_monotonic(m);
     i->preflight_config = true;
     if (argv && m->systemd) {
         i->config_stamp = torrc_stamp(argv); /* before: what changes meanwhile is another one */

@@ -159,6 +159,11 @@ typedef struct ManagerView {
     void (*manager_changed)(Manager *m);
 } ManagerView;
 
+/* How long the last of each took; 0: there was none. */
+typedef struct RunTook {
+    usec_t reload, preflight, verify_config, ready;
+} RunTook;
+
 struct Manager {
     /* given at the start */
     char *config_path, *state_dir, *proc, *probe;
@@ -207,7 +212,7 @@ struct Manager {
     char *last_reason;
     RunCounts last_counts;
     usec_t run_started; /* realtime */
-    usec_t reload_took; /* the last Reload of a rollout; 0: there was none */
+    RunTook took;       /* for forecasts */
     Outside outside_window;
     usec_t not_before;     /* monotonic: no rollout starts earlier */
     int metrics_error;     /* of the last write */

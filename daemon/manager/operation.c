@@ -385,14 +385,16 @@ static void answer_ready(RunItem *i)
     _cleanup_(freep) char *far = tor_view_bootstrap(view);
 
     tell_network(i->run, lost);
-    if (yes)
+    if (yes) {
         item_set_reason(i, NULL);
-    else if (lost)
+        i->run->manager->took.ready = loop_monotonic(i->run->manager) - i->asked_ready;
+    } else if (lost) {
         item_set_reason(
             i, xstrdup("it waits for the network: the other relays of this host receive nothing either"));
-    else
+    } else {
         item_set_reason(i, xasprintf("bootstrapping%s%s%s%s", *far ? ", " : ": it does not say how far it is",
                                      far, view->warning ? ": " : "", view->warning ? view->warning : ""));
+    }
     operation_end(i);
     run_send(i->run, (RolloutEvent){ .kind = EVENT_READY,
                                      .item = i->index,
@@ -541,6 +543,10 @@ void operation_start(RunItem *i, Operation operation)
 
     operation_end(i);
     i->operation = operation;
+    if (operation == OPERATION_ASK && i->asked_ready == 0)
+        i->asked_ready = loop_monotonic(m);
+    else if (operation == OPERATION_RESTART)
+        i->asked_ready = 0;
     i->begun = operation == OPERATION_RESTART || operation == OPERATION_START ? loop_monotonic(m) : 0;
     i->relay->read_by_run = operation != OPERATION_ASK;
     i->checked = false;

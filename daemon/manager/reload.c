@@ -61,7 +61,7 @@ static int on_late(sd_event_source *source, uint64_t usec, void *userdata)
 /* The last thing that is done with it: the callback may free it. */
 static void over(Reload *reload, bool ok, const char *message)
 {
-    reload->manager->reload_took = loop_monotonic(reload->manager) - reload->begun;
+    reload->manager->took.reload = loop_monotonic(reload->manager) - reload->begun;
     answered(reload);
     reload->callback(reload->userdata, ok, message);
 }

@@ -34,9 +34,10 @@ typedef struct RunItem {
     char *reason;           /* why it failed */
     char *unit_log;
     Preflight *preflight;
-    bool preflight_config; /* it is of its configuration, and not of its allocator */
-    bool preflight_again;  /* the bus was lost while it was in progress */
-    uint64_t config_stamp; /* torrc_stamp() of what is being verified */
+    bool preflight_config;  /* it is of its configuration, and not of its allocator */
+    usec_t preflight_begun; /* monotonic */
+    bool preflight_again;   /* the bus was lost while it was in progress */
+    uint64_t config_stamp;  /* torrc_stamp() of what is being verified */
     /* the operation in progress */
     Operation operation;
     Systemd1Call *call;
@@ -53,8 +54,9 @@ typedef struct RunItem {
         n_restarts; /* then: systemd does not count from 0 again for a unit that waits to be started again */
     bool crashing;  /* then it crashed again and again with a drop-in of ours: that is no way back */
     usec_t begun;   /* monotonic, when its restart or start was asked for; 0: that is over */
-    bool needless;  /* it ran what a restart would have given it */
-    bool failed_up; /* it was up when it failed: if it is stopped then, that was not us */
+    usec_t asked_ready; /* monotonic, since when it has been asked whether it is ready; 0: not yet */
+    bool needless;      /* it ran what a restart would have given it */
+    bool failed_up;     /* it was up when it failed: if it is stopped then, that was not us */
 } RunItem;
 
 struct Run {

@@ -9,6 +9,7 @@
 #include "manager/relays.h"
 #include "manager/run-item.h"
 #include "manager/setup.h"
+#include "manager/tor.h"
 #include "manager/window.h"
 
 #include <errno.h>
@@ -532,11 +533,18 @@ bool run_failed(const Manager *m)
 
 /* ---- how long it takes ---- */
 
+static usec_t measured(usec_t took, usec_t otherwise)
+{
+    return took > 0 ? took : otherwise;
+}
+
 static ForecastTimes times_of(const Manager *m)
 {
     return (ForecastTimes){
-        .preflight = FORECAST_PREFLIGHT,
-        .reload = m->reload_took > 0 ? m->reload_took : FORECAST_RELOAD,
+        .preflight = measured(m->took.preflight, FORECAST_PREFLIGHT),
+        .verify_config = measured(m->took.verify_config, FORECAST_VERIFY_CONFIG),
+        .reload = measured(m->took.reload, FORECAST_RELOAD),
+        .ready = measured(m->took.ready, FORECAST_READY),
         .window = m->outside_window == OUTSIDE_NOBODY ? m->setup->config->rollout.window : (Window){ 0 },
         .since_midnight = window_clock(),
     };
@@ -551,14 +559,20 @@ usec_t run_ends(const Manager *m)
     _cleanup_(freep) const UnitInfo **units = xcalloc(run->n, sizeof(*units));
     _cleanup_(freep) usec_t *restart = xcalloc(run->n, sizeof(*restart));
     _cleanup_(freep) usec_t *begun = xcalloc(run->n, sizeof(*begun));
+    _cleanup_(freep) usec_t *asked = xcalloc(run->n, sizeof(*asked));
+    _cleanup_(freep) bool *ready = xcalloc(run->n, sizeof(*ready));
     for (size_t i = 0; i < run->n; i++) {
         units[i] = run->items[i].relay->facts.info;
         begun[i] = run->items[i].begun;
+        asked[i] = run->items[i].asked_ready;
+        ready[i] = tor_is_demanded(run->items[i].relay);
     }
     ForecastTimes times = times_of(m);
     forecast_restarts(units, run->n, restart);
     times.restart = restart;
     times.begun = begun;
+    times.asked = asked;
+    times.ready_now = ready;
     usec_t left = forecast_left(run->rollout, &times, loop_monotonic(m));
     return left == USEC_INFINITY ? 0 : loop_realtime() + left;
 }
@@ -569,8 +583,13 @@ usec_t run_plan_ends(const Manager *m)
         return run_ends(m);
     const HostFacts host = setup_host(m);
     _cleanup_(freep) RelayFacts **relays = xcalloc(m->n_relays, sizeof(*relays));
-    for (size_t i = 0; i < m->n_relays; i++)
+    _cleanup_(freep) bool *ready = xcalloc(m->n_relays, sizeof(*ready));
+    for (size_t i = 0; i < m->n_relays; i++) {
         relays[i] = &m->relays[i]->facts;
-    usec_t length = facts_plan_length(&host, relays, m->n_relays, m->plan, times_of(m));
+        ready[i] = tor_is_demanded(m->relays[i]);
+    }
+    ForecastTimes times = times_of(m);
+    times.ready_now = ready;
+    usec_t length = facts_plan_length(&host, relays, m->n_relays, m->plan, times);
     return length == USEC_INFINITY ? 0 : loop_realtime() + length;
 }

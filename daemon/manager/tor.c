@@ -76,6 +76,11 @@ bool tor_bootstrapped(const Relay *relay)
     return relay->tor.view.progress == 100;
 }
 
+bool tor_is_demanded(const Relay *relay)
+{
+    return relay->manager->setup->config->rollout.ready == READY_BOOTSTRAPPED && tor_bootstrapped(relay);
+}
+
 /* Does it receive less than a relay would that reaches anybody? Between two answers, not too close together.
  */
 static void listen_to_traffic(RelayTor *tor, const TorView *now, usec_t monotonic)

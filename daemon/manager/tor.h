@@ -24,6 +24,9 @@ void tor_sampled(Relay *relay);
 /* Its present process has said that it is bootstrapped. */
 bool tor_bootstrapped(const Relay *relay);
 
+/* It is bootstrapped, and so has to be again after a restart, by the configuration. */
+bool tor_is_demanded(const Relay *relay);
+
 /* Asks some of those relays that are bootstrapped, and not in the hands of the rollout, unless they were
  * asked just now: what they hear tells of the network. */
 void tor_ask_witnesses(Manager *m);

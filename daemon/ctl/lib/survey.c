@@ -483,19 +483,25 @@ Plan *survey_plan(Survey *s)
 usec_t survey_plan_length(const Survey *s, const Plan *plan)
 {
     _cleanup_(freep) RelayFacts **relays = xcalloc(s->n, sizeof(*relays));
+    _cleanup_(freep) bool *ready = xcalloc(s->n, sizeof(*ready));
     const HostFacts host = survey_host(s);
     const time_t now = time(NULL);
     struct tm tm;
 
     if (!s->asked_systemd)
         return USEC_INFINITY;
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n; i++) {
         relays[i] = &s->relays[i]->facts;
+        ready[i] = s->config->rollout.ready == READY_BOOTSTRAPPED; /* as a relay of a host in use is */
+    }
     localtime_r(&now, &tm);
     return facts_plan_length(
         &host, relays, s->n, plan,
         (ForecastTimes){ .preflight = FORECAST_PREFLIGHT,
+                         .verify_config = FORECAST_VERIFY_CONFIG,
                          .reload = FORECAST_RELOAD,
+                         .ready = FORECAST_READY,
+                         .ready_now = ready,
                          .window = s->config->rollout.window,
                          .since_midnight =
                              (usec_t)(tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec) * USEC_PER_SEC });

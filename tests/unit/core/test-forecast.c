@@ -90,6 +90,65 @@ static void test_left(void **state)
     assert_int_equal(rollout_step(r, 0), STEP_SETTLING); /* the forecast has moved nothing */
 }
 
+/* Who is bootstrapped has to be so again: that takes its time before it settles, and nobody joins meanwhile.
+ */
+static void test_ready(void **state)
+{
+    const bool ready_now[4] = { true, true, false, true };
+    RolloutPolicy policy = one_by_one;
+
+    (void)state;
+    const ForecastTimes times = { .ready = SECONDS(20), .ready_now = ready_now };
+    assert_int_equal(length(policy, 4, SECONDS(10), times), SECONDS(160 + 60));
+    policy.parallel = 4;
+    assert_int_equal(length(policy, 4, SECONDS(10), times), SECONDS(60));
+    RolloutItem items[4] = { 0 };
+    usec_t restart[4] = { 0 };
+    for (size_t i = 0; i < 4; i++)
+        items[i] = (RolloutItem){ .restart = true, .verifies = true };
+    assert_int_equal(forecast_length(&policy, items, 4,
+                                     &(ForecastTimes){ .restart = restart, .verify_config = SECONDS(2) }),
+                     SECONDS(32)); /* of all four at once */
+}
+
+/* Asked and not answered, asked and to be asked again, and restarted by somebody in the meantime. */
+static void test_left_until_ready(void **state)
+{
+    RolloutPolicy policy = one_by_one;
+    RolloutItem items[2] = { { .restart = true }, { .restart = true } };
+    usec_t restart[2] = { SECONDS(10), SECONDS(10) }, asked[2] = { 0 };
+    const bool ready_now[2] = { true, false };
+    const ForecastTimes times = {
+        .restart = restart, .asked = asked, .ready = SECONDS(20), .ready_now = ready_now
+    };
+    policy.ready_timeout = SECONDS(300);
+    _cleanup_(rollout_freep) Rollout *r = rollout_new(&policy, items, 2);
+    RolloutNow now = { .monotonic = SECONDS(100), .window_open = true };
+    const RolloutEvent answers[] = {
+        { .kind = EVENT_TICK },
+        { .kind = EVENT_PREFLIGHT, .ok = true },
+        { .kind = EVENT_WRITTEN, .ok = true },
+        { .kind = EVENT_RELOADED, .ok = true },
+        { .kind = EVENT_CHECKED, .ok = true, .ready = true },
+        { .kind = EVENT_JOB, .job = JOB_DONE },
+        { .kind = EVENT_VERIFIED, .proof = PROOF_OK, .pid = 7 },
+    };
+
+    (void)state;
+    for (size_t e = 0; e < ELEMENTSOF(answers); e++)
+        rollout_event(r, &answers[e], now);
+    assert_int_equal(rollout_step(r, 0), STEP_BOOTSTRAPPING);
+    asked[0] = now.monotonic;
+    now.monotonic += SECONDS(5);
+    assert_int_equal(forecast_left(r, &times, now.monotonic), SECONDS(15 + 30 + 40));
+    rollout_event(r, &(RolloutEvent){ .kind = EVENT_READY, .readiness = READINESS_NOT_YET }, now);
+    assert_int_equal(forecast_left(r, &times, now.monotonic), SECONDS(15 + 30 + 40));
+    now.monotonic += SECONDS(40); /* longer than it ever took: any moment now */
+    assert_int_equal(forecast_left(r, &times, now.monotonic), SECONDS(30 + 40));
+    rollout_event(r, &(RolloutEvent){ .kind = EVENT_UNIT }, now);
+    assert_int_equal(forecast_left(r, &times, now.monotonic), SECONDS(30 + 40));
+}
+
 static void test_restarts(void **state)
 {
     UnitInfo measured = { .inactive_exit = 100,
@@ -115,6 +174,8 @@ int main(void)
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_left),
+        cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_left_until_ready),
         cmocka_unit_test(test_restarts),
     };
 
