@@ -12,6 +12,19 @@ static void measure(const RunItem *i, usec_t *took)
         *took = loop_monotonic(i->run->manager) - i->preflight_begun;
 }
 
+static PreflightAsk ask_of(const RunItem *i)
+{
+    Manager *m = i->run->manager;
+
+    return (PreflightAsk){
+        .event = m->event,
+        .systemd = &m->systemd,
+        .counter = &m->n_preflights,
+        .probe = m->probe,
+        .relay = &i->relay->facts,
+    };
+}
+
 static void on_preflight(void *userdata, PreflightAnswer answer, const char *reason)
 {
     RunItem *i = userdata;
@@ -40,7 +53,10 @@ void examine_allocator(RunItem *i)
         return;
     }
     if (m->systemd) {
-        int r = preflight_start(i->relay, i->allocator, on_preflight, i, &i->preflight);
+        PreflightAsk ask = ask_of(i);
+        ask.allocator = &m->setup->config->allocators[i->allocator];
+        ask.library = &m->setup->allocators[i->allocator];
+        int r = preflight_start(&ask, on_preflight, i, &i->preflight);
         if (r < 0 && r != -ENOTCONN) {
             _cleanup_(freep) char *reason = xasprintf("the preflight cannot be started: %s", strerror(-r));
             on_preflight(i, error_is_passing(r) ? PREFLIGHT_UNTESTED : PREFLIGHT_REFUSES, reason);
@@ -75,7 +91,8 @@ void examine_config(RunItem *i)
     i->preflight_config = true;
     if (argv && m->systemd) {
         i->config_stamp = torrc_stamp(argv); /* before: what changes meanwhile is another one */
-        r = preflight_start_config(i->relay, on_config, i, &i->preflight);
+        const PreflightAsk ask = ask_of(i);
+        r = preflight_start_config(&ask, on_config, i, &i->preflight);
     }
     i->preflight_again =
         argv && !i->preflight && (r == 0 || r == -ENOTCONN); /* examine_bus_back() starts it */

@@ -12,7 +12,6 @@
  *   relays.c     the table of relays: which there are, and which group takes them
  *   plan.c       from the table to a plan, and the relays' states
  *   reload.c     asks systemd to read all unit files again
- *   preflight.c  tries a library in a relay's sandbox, or has its configuration verified
  *   run.c        carries out the commands of core/rollout, and answers them; with it
  *     examine.c    preflights of one relay before it is touched
  *     file.c       the drop-in of one relay: written, put back

@@ -4,7 +4,7 @@
  * remembered of it). No other file includes this. */
 #pragma once
 
-#include "manager/preflight.h"
+#include "io/preflight.h"
 #include "manager/reload.h"
 #include "manager/run.h"
 

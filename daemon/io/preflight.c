@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "manager/preflight.h"
+#include "io/preflight.h"
 
 #include "core/preload.h"
 #include "core/sandbox.h"
+#include "core/verdict.h"
 #include "core/verify-config.h"
+#include "io/eventlog.h"
 #include "io/probe.h"
 #include "io/unit-log.h"
 
@@ -27,13 +29,14 @@ typedef enum Try {
 } Try;
 
 struct Preflight {
-    const Relay *relay;
-    size_t allocator;
+    PreflightAsk ask; /* what of it outlives us */
     PreflightCallback callback;
     void *userdata;
     Try at;
-    char *profile; /* AppArmor's, NULL: unconfined */
-    char **argv;   /* strv of the command that verifies its configuration */
+    char *profile;        /* AppArmor's, NULL: unconfined */
+    char *path, *library; /* of the library: as it is preloaded, and its real path */
+    char **environment;   /* strv: the allocator's, LD_PRELOAD among it */
+    char **argv;          /* strv of the command that verifies its configuration */
     char *unit;
     Systemd1Call *call;
     sd_event_source *reader, *deadline, *look_again;
@@ -43,14 +46,9 @@ struct Preflight {
     unsigned looks; /* after its end, for the log */
 };
 
-static const Allocator *allocator_of(const Preflight *p)
+static Systemd1 *systemd_of(const Preflight *p)
 {
-    return &p->relay->manager->setup->config->allocators[p->allocator];
-}
-
-static const AllocatorFacts *resolved_of(const Preflight *p)
-{
-    return &p->relay->manager->setup->allocators[p->allocator];
+    return *p->ask.systemd;
 }
 
 static void close_try(Preflight *p)
@@ -59,8 +57,8 @@ static void close_try(Preflight *p)
     p->reader = sd_event_source_disable_unref(p->reader);
     p->deadline = sd_event_source_disable_unref(p->deadline);
     p->look_again = sd_event_source_disable_unref(p->look_again);
-    if (p->unit && p->relay->manager->systemd)
-        systemd1_let_go(p->relay->manager->systemd, p->unit);
+    if (p->unit && systemd_of(p))
+        systemd1_let_go(systemd_of(p), p->unit);
     closep(&p->output);
     p->output = -1;
     free(p->text);
@@ -75,6 +73,9 @@ Preflight *preflight_free(Preflight *p)
     if (p) {
         close_try(p);
         free(p->profile);
+        free(p->path);
+        free(p->library);
+        strv_free(p->environment);
         strv_free(p->argv);
         free(p);
     }
@@ -109,20 +110,20 @@ static char *first_line(const char *text)
 /* Why the probe said nothing; owned by the caller. */
 static char *silence(const Preflight *p, const UnitInfo *end, const char *log)
 {
-    char *fault = sandbox_fault(end, p->relay->manager->probe, p->relay->facts.unit, log);
+    char *fault = sandbox_fault(end, p->ask.probe, p->ask.relay->unit, log);
 
     return fault ? fault : xstrdup("the probe printed nothing");
 }
 
 static char *judge_confined(const Preflight *p, const char *text, const UnitInfo *end, const char *log)
 {
-    const char *library = resolved_of(p)->realpath;
+    const char *library = p->library;
     const char *error = strstr(text, "error=");
     _cleanup_(freep) char *why = error ? first_line(error + strlen("error=")) : silence(p, end, log);
 
     if (strstr(text, "loadable=no"))
         return xasprintf("AppArmor profile %s of %s does not let it load %s: %s", p->profile,
-                         p->relay->facts.unit, library, why);
+                         p->ask.relay->unit, library, why);
     if (!strstr(text, "loadable=yes")) /* no verdict: the canary will show it */
         eventlog_line(LOG_WARNING, "Cannot test %s under AppArmor profile %s: %s.", library, p->profile, why);
     return NULL;
@@ -130,23 +131,23 @@ static char *judge_confined(const Preflight *p, const char *text, const UnitInfo
 
 static char *judge_preload(const Preflight *p, const char *text, const UnitInfo *end, const char *log)
 {
-    const char *library = resolved_of(p)->realpath;
+    const char *library = p->library;
     const char *error = strstr(text, "error=");
     _cleanup_(probe_result_clear) ProbeResult result = { 0 };
 
     if (probe_parse(text, &result) < 0) {
-        char *fault = error ? NULL : sandbox_fault(end, p->relay->manager->probe, p->relay->facts.unit, log);
+        char *fault = error ? NULL : sandbox_fault(end, p->ask.probe, p->ask.relay->unit, log);
         if (fault)
             return fault;
         _cleanup_(freep) char *why = first_line(error   ? error + strlen("error=")
                                                 : *text ? text
                                                         : "the probe printed nothing");
-        return xasprintf("the probe failed with it in the sandbox of %s: %s", p->relay->facts.unit, why);
+        return xasprintf("the probe failed with it in the sandbox of %s: %s", p->ask.relay->unit, why);
     }
     if (library && !streq_null(result.library, library))
         return xasprintf("in the sandbox of %s, %s is not loaded and %s serves malloc (do ProtectHome=, "
                          "InaccessiblePaths= or similar hide it?)",
-                         p->relay->facts.unit, library, result.library ? result.library : "the C library");
+                         p->ask.relay->unit, library, result.library ? result.library : "the C library");
     return NULL;
 }
 
@@ -157,7 +158,7 @@ static char *judge(const Preflight *p, const UnitInfo *end, const char *log)
     const char *text = p->text ? p->text : "";
 
     if (p->at == TRY_CONFIG)
-        return verify_config_fault(end, p->argv[0], p->relay->facts.unit, text, log);
+        return verify_config_fault(end, p->argv[0], p->ask.relay->unit, text, log);
     return p->at == TRY_CONFINED ? judge_confined(p, text, end, log) : judge_preload(p, text, end, log);
 }
 
@@ -198,7 +199,7 @@ static int on_look_again(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void look_again(Preflight *p)
 {
-    (void)sd_event_add_time_relative(p->relay->manager->event, &p->look_again, CLOCK_MONOTONIC, LOOK_AGAIN, 0,
+    (void)sd_event_add_time_relative(p->ask.event, &p->look_again, CLOCK_MONOTONIC, LOOK_AGAIN, 0,
                                      on_look_again, p);
 }
 
@@ -232,8 +233,8 @@ static void look_at_end(Preflight *p)
         look_again(p);
         return;
     }
-    if (p->relay->manager->systemd)
-        r = systemd1_get_unit(p->relay->manager->systemd, p->unit, on_end, p, &p->call);
+    if (systemd_of(p))
+        r = systemd1_get_unit(systemd_of(p), p->unit, on_end, p, &p->call);
     if (r < 0)
         on_end(p, r, NULL, NULL);
 }
@@ -293,7 +294,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 static void log_not_verified(const Preflight *p, const char *why)
 {
     eventlog_line(LOG_WARNING, "%s: its configuration cannot be verified before its restart: %s.",
-                  p->relay->facts.name, why);
+                  p->ask.relay->name, why);
 }
 
 static void on_started(void *userdata, int error, const char *message, const char *job)
@@ -318,25 +319,22 @@ static void fill(const Preflight *p, char ***argv, char ***environment)
         *argv = strv_copy(p->argv);
         return;
     }
-    const Allocator *a = allocator_of(p);
-    strv_push(argv, xstrdup(p->relay->manager->probe));
+    strv_push(argv, xstrdup(p->ask.probe));
     if (p->at == TRY_CONFINED) {
         strv_push(argv, xasprintf("--apparmor=%s", p->profile));
-        strv_push(argv, xasprintf("--dlopen=%s", resolved_of(p)->path));
+        strv_push(argv, xasprintf("--dlopen=%s", p->path));
         return;
     }
-    _cleanup_(freep) char *preload = preload_join(resolved_of(p)->path, p->relay->facts.kept);
-    strv_push(environment, xasprintf("LD_PRELOAD=%s", preload));
-    for (size_t i = 0; i < a->n_environment; i++)
-        strv_push(environment, xasprintf("%s=%s", a->environment[i].name, a->environment[i].value));
+    *environment = strv_copy(p->environment);
 }
 
 static int start_try(Preflight *p)
 {
-    Manager *m = p->relay->manager;
     _cleanup_(strv_freep) char **argv = NULL, **environment = NULL;
     int fds[2];
 
+    if (!systemd_of(p))
+        return -ENOTCONN;
     fill(p, &argv, &environment);
     if (pipe2(fds, O_CLOEXEC) < 0)
         return -errno;
@@ -344,17 +342,27 @@ static int start_try(Preflight *p)
     p->output = fds[0];
     (void)fcntl(p->output, F_SETFL, O_NONBLOCK);
     /* A name of its own each time: one from before a crash or a lost bus may still be there. */
-    p->unit = xasprintf("relayalloc-preflight-%d-%" PRIu64 ".service", (int)getpid(), ++m->n_preflights);
-    int r = sd_event_add_io(m->event, &p->reader, p->output, EPOLLIN, on_output, p);
+    p->unit = xasprintf("relayalloc-preflight-%d-%" PRIu64 ".service", (int)getpid(), ++*p->ask.counter);
+    int r = sd_event_add_io(p->ask.event, &p->reader, p->output, EPOLLIN, on_output, p);
     if (r >= 0)
-        r = sd_event_add_time_relative(m->event, &p->deadline, CLOCK_MONOTONIC, PREFLIGHT_TIMEOUT, 0,
+        r = sd_event_add_time_relative(p->ask.event, &p->deadline, CLOCK_MONOTONIC, PREFLIGHT_TIMEOUT, 0,
                                        on_deadline, p);
     if (r >= 0)
-        r = systemd1_run_like(m->systemd, p->unit, p->relay->facts.unit, argv, environment, write_end,
+        r = systemd1_run_like(systemd_of(p), p->unit, p->ask.relay->unit, argv, environment, write_end,
                               on_started, p, &p->call);
     if (r < 0)
         close_try(p);
     return r;
+}
+
+static Preflight *preflight_new(const PreflightAsk *ask, PreflightCallback callback, void *userdata)
+{
+    Preflight *p = xcalloc(1, sizeof(*p));
+
+    *p = (Preflight){ .ask = *ask, .callback = callback, .userdata = userdata, .output = -1 };
+    p->ask.allocator = NULL;
+    p->ask.library = NULL;
+    return p;
 }
 
 static int begin(Preflight *take, Preflight **ret)
@@ -369,25 +377,27 @@ static int begin(Preflight *take, Preflight **ret)
     return 0;
 }
 
-int preflight_start(const Relay *relay, size_t allocator, PreflightCallback callback, void *userdata,
-                    Preflight **ret)
+int preflight_start(const PreflightAsk *ask, PreflightCallback callback, void *userdata, Preflight **ret)
 {
-    Preflight *p = xcalloc(1, sizeof(*p));
+    Preflight *p = preflight_new(ask, callback, userdata);
+    const Allocator *a = ask->allocator;
 
-    *p = (Preflight){
-        .relay = relay, .allocator = allocator, .callback = callback, .userdata = userdata, .output = -1
-    };
-    p->profile = verdict_denying_profile(relay->facts.process.label);
+    p->path = xstrdup(ask->library->path);
+    p->library = xstrdup(ask->library->realpath);
+    _cleanup_(freep) char *preload = preload_join(p->path, ask->relay->kept);
+    strv_push(&p->environment, xasprintf("LD_PRELOAD=%s", preload));
+    for (size_t i = 0; i < a->n_environment; i++)
+        strv_push(&p->environment, xasprintf("%s=%s", a->environment[i].name, a->environment[i].value));
+    p->profile = verdict_denying_profile(ask->relay->process.label);
     return begin(p, ret);
 }
 
-int preflight_start_config(const Relay *relay, PreflightCallback callback, void *userdata, Preflight **ret)
+int preflight_start_config(const PreflightAsk *ask, PreflightCallback callback, void *userdata,
+                           Preflight **ret)
 {
-    Preflight *p = xcalloc(1, sizeof(*p));
+    Preflight *p = preflight_new(ask, callback, userdata);
 
-    *p = (Preflight){
-        .relay = relay, .callback = callback, .userdata = userdata, .output = -1, .at = TRY_CONFIG
-    };
-    p->argv = strv_copy(relay->facts.info->verify_config);
+    p->at = TRY_CONFIG;
+    p->argv = strv_copy(ask->relay->info->verify_config);
     return begin(p, ret);
 }
