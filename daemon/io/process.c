@@ -229,7 +229,7 @@ int process_memory(Process *process, Memory *ret)
 {
     char buffer[STATUS_MAX];
     Memory memory;
-    size_t n;
+    size_t n = 0;
 
     int r = read_status(process, buffer, &n);
     if (r < 0)

@@ -97,6 +97,7 @@ def test_flags_of_ubuntu(packages):
     """From the archive of the sources, as another distribution would: no warning, and its flags are not taken back."""
     flags = " ".join(f"'{name}={value}'" for name, value in UBUNTU.items())
     done = packages.run("sh", "-c", f"cd /tmp && tar -xf /build/relayalloc_*.orig.tar.gz && cd relayalloc-*/ && "
-                                    f"make -j2 WERROR=1 prefix=/usr {flags} all && build/relayallocctl check conf/relayalloc.conf")
+                                    f"make -j2 WERROR=1 prefix=/usr {flags} all && build/relayallocctl check conf/relayalloc.conf && "
+                                    f"make -j2 prefix=/usr {flags} check-unit")
     assert done.returncode == 0 and "warning:" not in done.stdout, done.stdout[-3000:]
     assert "_FORTIFY_SOURCE=2" not in done.stdout
