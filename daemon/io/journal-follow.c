@@ -31,7 +31,7 @@ int journal_follow_events(JournalReader *reader, const JournalQuery *query, Jour
     int r = journal_live_reader(&reader->source, &j);
 
     if (r >= 0)
-        r = journal_match_events(j, query->relay);
+        r = journal_match_events(j, query);
     if (r >= 0)
         r = place(j, reader, query);
     while (r >= 0) {

@@ -59,8 +59,8 @@ typedef struct JournalWalk {
 
 /* Can it have entries of that time? */
 bool journal_file_reaches(const JournalFileEntry *file, usec_t since, usec_t until);
-/* Matches events, of one relay or of all (NULL). */
-int journal_match_events(struct sd_journal *j, const char *relay);
+/* Matches the events that are asked for. */
+int journal_match_events(struct sd_journal *j, const JournalQuery *query);
 /* 1: there may be entries; 0: there are none, or the file cannot be read (and is complained of). To be ended
  * in any case. */
 int journal_walk_begin(JournalWalk *walk, JournalFiles *files, const JournalFileEntry *file,

@@ -61,10 +61,12 @@ static int match_samples(sd_journal *j, unsigned kinds, const char *relay)
     return r;
 }
 
-int journal_match_events(sd_journal *j, const char *relay)
+int journal_match_events(sd_journal *j, const JournalQuery *query)
 {
-    int r = match_relay(j, relay);
+    int r = match_relay(j, query->relay);
 
+    if (r >= 0 && query->traffic)
+        return match_kind(j, MESSAGE_RELAY_TRAFFIC);
     for (MessageKind kind = 0; r >= 0 && kind < _MESSAGE_MAX; kind++)
         if (kind != MESSAGE_SAMPLE_RELAY && kind != MESSAGE_SAMPLE_FLEET)
             r = match_kind(j, kind);
@@ -87,7 +89,7 @@ static int reopen_matched(JournalWalk *walk)
 
     if (r < 0 || walk->unmatched)
         return r;
-    return walk->events ? journal_match_events(walk->j, walk->query.relay)
+    return walk->events ? journal_match_events(walk->j, &walk->query)
                         : match_samples(walk->j, walk->kinds, walk->query.relay);
 }
 

@@ -56,6 +56,7 @@ typedef struct JournalEvent {
 typedef struct JournalQuery {
     usec_t since, until; /* realtime, both included; 0 and USEC_INFINITY: no bound */
     const char *relay;   /* what is about this one; NULL: everything */
+    bool traffic;        /* of events only MESSAGE_RELAY_TRAFFIC: a few a day are found among thousands */
 } JournalQuery;
 #define JOURNAL_QUERY_ALL ((JournalQuery){ .until = USEC_INFINITY })
 
@@ -77,6 +78,18 @@ int journal_read_samples(JournalReader *reader, const JournalQuery *query, Journ
 /* Everything that is no sample; file by file in order of time. */
 int journal_read_events(JournalReader *reader, const JournalQuery *query, JournalEventFunc *func,
                         void *userdata);
+
+/* What a relay moved in a day, or from the last one to the end of its process. */
+typedef struct JournalTraffic {
+    const char *host;
+    Span relay, fingerprint; /* valid during the call; n == 0: not told */
+    usec_t since, until;     /* realtime, since < until */
+    uint64_t read, written;  /* bytes */
+} JournalTraffic;
+typedef int JournalTrafficFunc(const JournalTraffic *traffic, void *userdata);
+/* File by file in order of time; those that ended between query->since and query->until. */
+int journal_read_traffic(JournalReader *reader, const JournalQuery *query, JournalTrafficFunc *func,
+                         void *userdata);
 
 /* Copies of entries, oldest first. Hosts are named as long as the reader lives. */
 typedef struct JournalItem {

@@ -351,6 +351,56 @@ static int traffic_as_text(const JournalEvent *e, void *userdata)
     return 0;
 }
 
+static int day_as_text(const JournalTraffic *t, void *userdata)
+{
+    fprintf(userdata, "%.*s %.*s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", (int)t->relay.n,
+            t->relay.p, (int)t->fingerprint.n, t->fingerprint.n ? t->fingerprint.p : "", t->since, t->until,
+            t->read, t->written);
+    return 0;
+}
+
+/* Days alone, and of them those that say what they are of. */
+static void test_days_of_traffic(void **state)
+{
+    static const char *const days[] = {
+        "RELAYALLOC_RELAY=r1\nRELAYALLOC_FINGERPRINT=" FINGERPRINT
+        "\nRELAYALLOC_READ=1\nRELAYALLOC_WRITTEN=2\nRELAYALLOC_SINCE=7\nRELAYALLOC_UNTIL=9\n",
+        "RELAYALLOC_RELAY=r2\nRELAYALLOC_FINGERPRINT=x\nRELAYALLOC_READ=3\nRELAYALLOC_WRITTEN=4\n"
+        "RELAYALLOC_SINCE=8\nRELAYALLOC_UNTIL=10\n",
+        "RELAYALLOC_RELAY=r3\nRELAYALLOC_READ=3\nRELAYALLOC_WRITTEN=4\nRELAYALLOC_SINCE=8\n",
+        "RELAYALLOC_RELAY=r4\nRELAYALLOC_READ=3\nRELAYALLOC_WRITTEN=4\nRELAYALLOC_SINCE=8\nRELAYALLOC_UNTIL="
+        "8\n",
+        "RELAYALLOC_RELAY=r5\nRELAYALLOC_READ=-3\nRELAYALLOC_WRITTEN=4\nRELAYALLOC_SINCE=8\nRELAYALLOC_UNTIL="
+        "9\n",
+        "RELAYALLOC_READ=3\nRELAYALLOC_WRITTEN=4\nRELAYALLOC_SINCE=8\nRELAYALLOC_UNTIL=9\n",
+    };
+    Fixture *f = *state;
+    char *text = NULL;
+    size_t size;
+
+    for (size_t i = 0; i < ELEMENTSOF(days); i++) {
+        entry_from_root(f, T0 + 2 * i);
+        fprintf(f->export, "MESSAGE_ID=%s\nMESSAGE=much.\n%s\n", message_id(MESSAGE_RELAY_TRAFFIC), days[i]);
+        entry_from_root(f, T0 + 2 * i + 1);
+        fprintf(f->export, "MESSAGE_ID=%s\nMESSAGE=moved.\n%s\n", message_id(MESSAGE_RELAY_MOVED), days[0]);
+    }
+    free(write_journal(f, "a.journal"));
+    _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
+    FILE *out = open_memstream(&text, &size);
+    JournalQuery query = JOURNAL_QUERY_ALL;
+    assert_int_equal(journal_read_traffic(reader, &query, day_as_text, out), 0);
+    fputs("one\n", out);
+    query.relay = "r2";
+    assert_int_equal(journal_read_traffic(reader, &query, day_as_text, out), 0);
+    fputs("before\n", out);
+    query = (JournalQuery){ .until = T0 + 1 };
+    assert_int_equal(journal_read_traffic(reader, &query, day_as_text, out), 0);
+    fclose(out);
+    assert_string_equal(text, "r1 " FINGERPRINT " 7 9 1 2\nr2  8 10 3 4\none\nr2  8 10 3 4\n"
+                              "before\nr1 " FINGERPRINT " 7 9 1 2\n");
+    free(text);
+}
+
 static void test_traffic(void **state)
 {
     Fixture *f = *state;
@@ -895,6 +945,7 @@ int main(void)
         TEST(test_hosts),
         TEST(test_own_words),
         TEST(test_traffic),
+        TEST(test_days_of_traffic),
         TEST(test_stop),
         TEST(test_large_file),
         TEST(test_rotated_meanwhile),
