@@ -17,6 +17,7 @@
 #define POLL_VERIFY (200 * USEC_PER_MSEC)  /* a unit in transition is looked at again */
 #define DEADLINE_SLACK (15 * USEC_PER_SEC) /* on top of the unit's own timeouts */
 #define DEADLINE_LONGEST (15 * USEC_PER_MINUTE)
+#define QUESTIONS_MAX 3 /* to a relay that does not answer in time, before its restart */
 
 void operation_end(RunItem *i)
 {
@@ -463,6 +464,13 @@ static void ask_before(RunItem *i)
         answer_checked(i, true);
 }
 
+/* No answer is not a "no": a relay may be busy for a moment. */
+static void told_before(RunItem *i)
+{
+    if (!tor_silent(i->relay) || ++i->questions >= QUESTIONS_MAX || !tor_ask(i->relay))
+        answer_checked(i, true);
+}
+
 void operation_told(RunItem *i)
 {
     if (i->relay->tor.asking)
@@ -470,7 +478,7 @@ void operation_told(RunItem *i)
     if (i->operation == OPERATION_ASK)
         answer_ready(i);
     else if (i->operation == OPERATION_CHECK && i->checked)
-        answer_checked(i, true);
+        told_before(i);
 }
 
 /* What systemd has loaded now is what the relay would be started with: there may have been something else on
@@ -550,6 +558,7 @@ void operation_start(RunItem *i, Operation operation)
     i->begun = operation == OPERATION_RESTART || operation == OPERATION_START ? loop_monotonic(m) : 0;
     i->relay->read_by_run = operation != OPERATION_ASK;
     i->checked = false;
+    i->questions = 0;
     i->deadline = unit_deadline(i);
     if (operation == OPERATION_RESTART || operation == OPERATION_START)
         i->asked = false;

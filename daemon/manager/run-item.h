@@ -47,6 +47,7 @@ typedef struct RunItem {
     char *early_job; /* a job of its unit that ended before we knew ours */
     JobResult early_result;
     bool checked;        /* a restart would do: it is only asked yet whether it is ready */
+    unsigned questions;  /* so many of these got no answer */
     bool asked;          /* systemd may have been asked for it */
     char invocation[33]; /* when the restart was asked for first */
     bool was_down;       /* then it was not up, and has not been since: its failure is none of ours */

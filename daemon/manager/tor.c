@@ -130,7 +130,7 @@ static const char *flags_of(const Relay *relay)
     return tor->view.fingerprint;
 }
 
-/* Without a control socket its log says how far it is, and nothing else. */
+/* Without an answer its log says how far it is, and nothing else. */
 static void take_log(Relay *relay)
 {
     _cleanup_(freep) char *line = unit_log_find(relay->facts.unit, relay->facts.process.pid, "Bootstrapped ");
@@ -148,7 +148,7 @@ static void on_answer(void *userdata, int error, TorView *take)
     relay->tor.asking = tor_control_free(relay->tor.asking);
     if (error == 0)
         take_view(relay, take);
-    else if (error == -ENOENT || error == -ECONNREFUSED)
+    else if (error != -ESRCH)
         take_log(relay);
     if (error < 0 && error != -ENOENT && error != -ESRCH && error != relay->tor.error)
         eventlog_line(LOG_NOTICE, "%s: its control socket gives no answer: %s.", relay->facts.name,
@@ -224,6 +224,11 @@ bool tor_network_is_lost(const Manager *m)
         n++;
     }
     return n > 0;
+}
+
+bool tor_silent(const Relay *relay)
+{
+    return relay->tor.view.progress < 0 && relay->tor.error == -ETIMEDOUT;
 }
 
 void tor_ask_all(Manager *m)

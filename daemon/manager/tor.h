@@ -23,6 +23,8 @@ void tor_sampled(Relay *relay);
 
 /* Its present process has said that it is bootstrapped. */
 bool tor_bootstrapped(const Relay *relay);
+/* It has said nothing yet, and did not answer in time: it may do so when it is asked again. */
+bool tor_silent(const Relay *relay);
 
 /* It is bootstrapped, and so has to be again after a restart, by the configuration. */
 bool tor_is_demanded(const Relay *relay);

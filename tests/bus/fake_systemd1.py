@@ -356,7 +356,7 @@ class Control(dbus.service.Object):
             fake.changed(unit)
         elif what == "restart-by-hand":
             unit.job = 0
-            unit.up(r.get("environment"), r.get("late", 0), first=r.get("first", ()))
+            unit.up(r.get("environment"), r.get("late", 0), r.get("program"), r.get("first", ()))
             fake.changed(unit)
         elif what == "set":
             for name in r["values"]:

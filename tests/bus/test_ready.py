@@ -1,0 +1,79 @@
+"""Who said before its restart that it is bootstrapped has to say so after it (rollout.ready)."""
+import os
+
+from conftest import HERE, wait_until
+from test_jobs import GROUP, restarts
+
+
+def begin(world, *relays, ready_timeout=2):
+    control = world.path / "tor"
+    text = f'settle = 0; canary = 0; ready_timeout = {ready_timeout}; }}; tor = {{ control = "{control}/%i/control";'
+    world.write_config(GROUP, text)
+    world.start_fake(*relays)
+    for relay in relays:
+        (control / relay).mkdir(parents=True)
+
+
+def says(world, relay, word, file="before"):
+    """Whole, or as it was: it may be read at any moment."""
+    path = world.path / "tor" / relay / file
+    path.with_suffix(".new").write_text(word)
+    os.rename(path.with_suffix(".new"), path)
+
+
+def asked(world, relay):
+    path = world.path / "tor" / relay / "asked"
+    return path.stat().st_size if path.exists() else 0
+
+
+def start_relay(world, relay, before, after):
+    """What it says until it is restarted, and then."""
+    folder = world.path / "tor" / relay
+    program = ["/usr/bin/python3", str(HERE / "fake_tor.py"), str(folder)]
+    says(world, relay, before)
+    says(world, relay, after, "after")
+    world.do("restart-by-hand", unit=f"tor@{relay}.service", program=[*program, "before"])
+    wait_until((folder / "control").exists, "its socket")
+    world.script(relay, {"program": [*program, "after"]})
+
+
+def test_who_does_not_say_it_again_is_put_back(world):
+    begin(world, "a")
+    start_relay(world, "a", "100", "10")
+    world.start()
+    world.wait_said("a: .*it has not bootstrapped within 2s: bootstrapping, 10 %")
+    world.wait_said("Rollout 1 halted")
+    assert restarts(world, "a") == (1, 1)
+    assert world.dropin("a") is None
+
+
+def test_who_was_not_bootstrapped_need_not_be(world):
+    begin(world, "a")
+    start_relay(world, "a", "10", "10")
+    world.start()
+    world.wait_said("a was not bootstrapped before its restart, 10 %")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+
+
+def test_no_answer_is_not_a_no(world):
+    """It was busy when it was asked before its restart: it is asked again, and what it says then counts."""
+    begin(world, "a", ready_timeout=60)
+    start_relay(world, "a", "nothing", "10")
+    world.start()
+    wait_until(lambda: asked(world, "a") >= 1, "the question")
+    says(world, "a", "100")
+    world.wait_said("a: restarting for jemalloc")
+    before = asked(world, "a")
+    wait_until(lambda: asked(world, "a") >= before + 2, "it to be asked whether it is ready")
+    assert not world.said("does not say whether it is bootstrapped") and not world.said("finished")
+    says(world, "a", "100", "after")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (1, 0)
+
+
+def test_who_never_answers_is_moved_all_the_same(world):
+    begin(world, "a")
+    start_relay(world, "a", "nothing", "nothing")
+    world.start()
+    world.wait_said("a does not say whether it is bootstrapped")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
