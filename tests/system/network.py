@@ -55,9 +55,9 @@ class Network:
         self.m = machine
         authorities = [self._make_authority(n) for n in (1, 2, 3)]
         machine.write(f"{LAB}/common", COMMON + "".join(authorities))
-        # The wrong authority; and what it may still know of the others does not help it either.
-        machine.write(f"{LAB}/nowhere", COMMON + "OutboundBindAddress 192.0.2.99\n"
-                      + authorities[0].replace("127.0.0.1:7001", "127.0.0.1:1"))
+        # An authority that nobody listens for, and whose word nobody has: a consensus that the relay kept or gets from
+        # others counts for nothing.
+        machine.write(f"{LAB}/nowhere", COMMON + f"DirAuthority a1 orport=1 no-v2 v3ident={'F' * 40} 127.0.0.1:1 {'F' * 40}\n")
         machine.sh(f"chmod 755 {LAB}; chmod 644 {LAB}/common {LAB}/nowhere")
         for n in (1, 2, 3):
             machine.write(f"{LAB}/a{n}/torrc", AUTHORITY.format(lab=LAB, n=n, orport=5000 + n, dirport=7000 + n))
@@ -85,8 +85,6 @@ class Network:
         common = f"{LAB}/nowhere" if nowhere else f"{LAB}/common"
         text = RELAY.format(common=common, name=name, port=port) + "".join(f"{line}\n" for line in lines)
         self.m.write(f"/etc/tor/instances/{name}/torrc", text)
-        if nowhere:
-            self.m.sh(f"rm -f /var/lib/tor-instances/{name}/cached-* /var/lib/tor-instances/{name}/diff-cache/*")
 
     def ask(self, name, question):
         """The answer to a GETINFO; None: it does not answer (yet)."""
