@@ -60,6 +60,12 @@ $(BUILD)/paths: always
 .PHONY: always
 $(call obj,daemon/io/paths.c): $(BUILD)/paths
 
+# `relayallocctl help VERB` prints what the manual says.
+$(BUILD)/verb-help.inc: docs/man/relayallocctl.1.scd docs/man/verb-help.awk
+	@mkdir -p $(@D)
+	awk -f docs/man/verb-help.awk $< >$@.new && mv $@.new $@
+$(call obj,daemon/ctl/help.c): $(BUILD)/verb-help.inc
+
 $(BUILD)/obj/%.o: daemon/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(PATHS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -115,7 +121,7 @@ asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 .PHONY: lint
 SOURCES = $(wildcard daemon/*.[ch] daemon/*/*.[ch] daemon/*/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 SCRIPTS = $(shell git ls-files -z .ci tests units packaging | xargs -0 grep -lE '^\#!/bin/(ba)?sh')
-lint: ## clang-format, clang-tidy, cppcheck, shellcheck, who includes whom, and clang's warnings
+lint: $(BUILD)/verb-help.inc ## clang-format, clang-tidy, cppcheck, shellcheck, who includes whom, and clang's warnings
 	clang-format --dry-run -Werror $(SOURCES)
 	@# one file a run: clang-tidy 14 carries states of its va_list checker from file to file
 	printf '%s\n' $(wildcard daemon/*.c daemon/*/*.c daemon/*/*/*.c) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=gnu11 $(ALL_CPPFLAGS) \
@@ -131,7 +137,7 @@ format: ## clang-format in place
 	clang-format -i $(SOURCES)
 
 .PHONY: clean
-MADE = obj paths man tests asan clang fuzz results deb repo vm check.log bookworm bookworm-asan trixie trixie-asan noble noble-asan
+MADE = obj paths verb-help.inc man tests asan clang fuzz results deb repo vm check.log bookworm bookworm-asan trixie trixie-asan noble noble-asan
 clean: ## remove what was built; keep build/cache, and build/machines as long as machines run
 	rm -rf $(PROGRAMS) $(addprefix $(BUILD)/,$(MADE)) $(wildcard $(BUILD)/.lock-*)
 	-@rmdir $(BUILD)/machines $(BUILD) 2>/dev/null || true

@@ -14,16 +14,17 @@ typedef struct Verb {
 } Verb;
 
 /* Also the order of --help; an entry without `run` is a heading. */
+static CtlVerb ctl_help;
 static const Verb verbs[] = {
     { "Relays", NULL, NULL, NULL },
-    { "list", "[PATTERN…]", "relays, what they are assigned and what they run (the default)", ctl_list },
+    { "list", "[RELAY…]", "relays, what they are assigned and what they run (the default)", ctl_list },
     { "status", "[RELAY…]", "the daemon and the rollout, or relays in full", ctl_status },
     { "groups", "", "relays and memory by group", ctl_groups },
     { "allocators", "[-v]", "library, version and relays by allocator", ctl_allocators },
     { "top", "", "relays and their memory, live", ctl_top },
     { "verify", "", "prove what every relay runs now", ctl_verify },
     { "Configuration", NULL, NULL, NULL },
-    { "check", "[FILE]", "validate a file", ctl_check },
+    { "check", "[FILE]", "validate a file; - is standard input", ctl_check },
     { "plan", "[FILE]", "what would be done, in which wave, and why; changes nothing", ctl_plan },
     { "edit", "", "edit the file, check it, show the plan and ask before saving", ctl_edit },
     { "adopt", "", "print a file that describes what the relays run now", ctl_adopt },
@@ -31,7 +32,7 @@ static const Verb verbs[] = {
     { "doctor", "", "look for what makes allocators fail or figures mislead on this host", ctl_doctor },
     { "Rollout", NULL, NULL, NULL },
     { "pause", "", "restart no more relays until it is resumed", ctl_pause },
-    { "resume", "[RELAY...]", "continue after a pause, halt or abort, or end a revert", ctl_resume },
+    { "resume", "[RELAY…]", "continue after a pause, halt or abort, or end a revert", ctl_resume },
     { "abort", "", "end the rollout where it stands", ctl_abort },
     { "restart", "RELAY…", "restart relays as they are, paced like any rollout", ctl_restart },
     { "revert", "[RELAY…]", "remove our drop-ins, paced like any rollout", ctl_revert },
@@ -41,7 +42,9 @@ static const Verb verbs[] = {
     { "experiment", "", "plan, start, judge and adopt a comparison of allocators", ctl_experiment },
     { "recommend", "", "the allocator that the measurements support", ctl_recommend },
     { "history", "RELAY", "samples of a relay", ctl_history },
-    { "events", "", "what the daemon did and saw", ctl_events },
+    { "events", "[RELAY…]", "what the daemon did and saw", ctl_events },
+    { "Help", NULL, NULL, NULL },
+    { "help", "[VERB]", "show this, or what the manual says of a verb", ctl_help },
 };
 
 enum {
@@ -110,6 +113,21 @@ static int help(const CtlOptions *options)
           f);
     fclose(f);
     return ctl_print(options, text) < 0 ? EXIT_FAILED : EXIT_FINE;
+}
+
+static int unknown_verb(const char *name);
+
+static int ctl_help(int argc, char *argv[], const CtlOptions *options)
+{
+    char *const *operands = NULL;
+
+    int status = ctl_operands(argc, argv, 1, &operands);
+    if (status != 0)
+        return status;
+    if (!operands[0])
+        return help(options);
+    status = ctl_help_verb(options, operands[0]);
+    return status == EXIT_USAGE ? unknown_verb(operands[0]) : status;
 }
 
 /* As systemctl decides it. */
@@ -275,7 +293,7 @@ int main(int argc, char *argv[])
         return r;
     options.color = want_color();
     if (asked.help)
-        return help(&options);
+        return n > 0 && ctl_help_verb(&options, rest[0]) == EXIT_FINE ? EXIT_FINE : help(&options);
     if (asked.version) {
         puts("relayallocctl " VERSION);
         return EXIT_FINE;

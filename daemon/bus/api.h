@@ -78,6 +78,7 @@
  *     Library s (as mapped; ""), DropIn s (path of ours; "": none), DropIns as (all that systemd merged, in
  *     order), MainPID u, NRestarts u (by systemd on its own), Since t
  *     Replaced b: the library that it runs was replaced on disk; a restart loads the new one
+ *     Fingerprint s: what the relay itself says it is, over its control socket; "": not asked, or no answer
  *     Notes as: what else should be known of its process, sentences without full stop
  *     RSS t, Anonymous t, Swap t, Peak t: bytes, read when they are requested
  *     Sampled t: when the journal last got them

@@ -149,6 +149,7 @@ static int put_notes(sd_bus_message *m, View *v)
     OTHER(DropIns, "as", 0, put_dropins)                                                                     \
     OTHER(Notes, "as", 0, put_notes)                                                                         \
     VALUE(Replaced, "b", 0, v->relay->facts.verdict.cause == CAUSE_REPLACED)                                 \
+    VALUE(Fingerprint, "s", 0, v->relay->tor.view.fingerprint)                                               \
     VALUE(MainPID, "u", 0, v->relay->process ? (uint32_t)process_pid(v->relay->process) : 0)                 \
     VALUE(NRestarts, "u", 0, v->relay->facts.info ? v->relay->facts.info->n_restarts : 0)                    \
     VALUE(Since, "t", 0, since(v->relay))                                                                    \

@@ -104,7 +104,7 @@ static int compare_items(const void *a, const void *b)
 
     if (x->group != y->group)
         return x->group < y->group ? -1 : 1;
-    return strcmp(x->name, y->name);
+    return name_compare(x->name, y->name);
 }
 
 static bool is_restarted_with(const Sortable *items, size_t n, const PlanRelay *relays, size_t allocator)

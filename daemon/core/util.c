@@ -301,3 +301,8 @@ const char *did_you_mean(const char *word, const char *const *candidates)
     }
     return best;
 }
+
+int name_compare(const char *a, const char *b)
+{
+    return strverscmp(a, b);
+}

@@ -145,5 +145,9 @@ const char *format_bytes(char buf[static FORMAT_BYTES_MAX], uint64_t bytes);
 #define FORMAT_SPAN_MAX 48
 const char *format_span(char buf[static FORMAT_SPAN_MAX], usec_t span);
 
+/* The order of names for eyes, and of the table of relays: relay2 before relay10. As strcmp(3) otherwise: 0
+ * only for equal names, whatever the locale. */
+int name_compare(const char *a, const char *b);
+
 /* The element of `candidates` (a strv) that `word` most likely meant, or NULL when nothing is near. */
 const char *did_you_mean(const char *word, const char *const *candidates);

@@ -88,7 +88,7 @@ static int by_name(const void *a, const void *b)
 {
     const DoctorRelay *x = a, *y = b;
 
-    return strcmp(x->facts.name, y->facts.name);
+    return name_compare(x->facts.name, y->facts.name);
 }
 
 /* NULL: the unit is no relay's. */

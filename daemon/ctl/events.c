@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verb events: what the daemon did and saw, all kinds of entries but the samples. Only reads. */
+#include "ctl/lib/fleet.h"
 #include "ctl/lib/last.h"
 
 #include <errno.h>
@@ -60,7 +61,7 @@ static const struct {
 
 typedef struct Events {
     const CtlOptions *options;
-    char *const *patterns; /* names and shell patterns; empty: all */
+    char **patterns; /* names and shell patterns, as typed and as meant; NULL: all */
 } Events;
 
 /* A JournalWantFunc. */
@@ -70,9 +71,9 @@ static bool is_selected(const JournalEvent *event, void *userdata)
     const char *relay = event->fields[JOURNAL_RELAY];
 
     STRV_FOREACH (pattern, events->patterns)
-        if (relay && fnmatch(*pattern, relay, 0) == 0)
+        if (relay && (streq(*pattern, relay) || fnmatch(*pattern, relay, 0) == 0))
             return true;
-    return !events->patterns[0];
+    return !events->patterns;
 }
 
 static const char *event_color(const JournalEvent *event)
@@ -170,7 +171,12 @@ int ctl_events(int argc, char *argv[], const CtlOptions *options)
     const JournalQuery query = ctl_last_query(&last);
     if (last.follow && !last.lines_set && query.since == 0)
         last.lines = LINES_BEFORE_FOLLOW;
-    events.patterns = last.operands;
+    _cleanup_(strv_freep) char **patterns = NULL;
+    STRV_FOREACH (typed, last.operands) {
+        strv_push(&patterns, xstrdup(*typed));
+        strv_push(&patterns, fleet_name_typed(options, *typed));
+    }
+    events.patterns = patterns;
     status = ctl_source_open(&last.source, &reader);
     if (status != 0)
         return status;

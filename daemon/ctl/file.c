@@ -14,7 +14,10 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+
+#define STDIN_MAX ((size_t)1024 * 1024) /* what is longer is refused by who reads it */
 
 void file_verdict_clear(FileVerdict *verdict)
 {
@@ -114,10 +117,18 @@ static void rename_file(Problems *problems, const char *file, const char *as)
     }
 }
 
+/* Who could change what comes from a pipe is not asked. */
+static int load(const char *file, const char *as, bool draft, FileVerdict *v)
+{
+    if (streq(file, CONFIG_STDIN))
+        return config_file_load(file, &v->problems, &v->config);
+    return config_file_load_judged(file, as, &v->problems, draft ? &v->warnings : NULL, &v->config);
+}
+
 void file_judge(const char *file, const char *as, bool draft, FileVerdict *ret)
 {
     *ret = (FileVerdict){ 0 };
-    if (config_file_load_judged(file, as, &ret->problems, draft ? &ret->warnings : NULL, &ret->config) >= 0) {
+    if (load(file, as, draft, ret) >= 0) {
         warn_of_libraries(as, ret->config, &ret->warnings);
         warn_of_metrics(as, ret->config, &ret->warnings);
         warn_of_names(ret->config, &ret->warnings);
@@ -145,6 +156,40 @@ void file_verdict_print(const FileVerdict *verdict)
                                                 p->setting ? ": " : "", p->message);
         ctl_complain(line);
     }
+}
+
+/* ---- standard input ---- */
+
+static const char *shown_name(const char *file)
+{
+    return streq(file, CONFIG_STDIN) ? "standard input" : file;
+}
+
+/* Puts a file in the place of standard input, which may be a pipe, and is read several times. */
+static int keep_stdin(void)
+{
+    _cleanup_(closep) int fd = memfd_create("relayallocctl", MFD_CLOEXEC);
+    char buffer[65536];
+    size_t total = 0;
+    ssize_t n = 0;
+
+    while (fd >= 0 && total <= STDIN_MAX && (n = read(STDIN_FILENO, buffer, sizeof(buffer))) > 0) {
+        if (write(fd, buffer, (size_t)n) != n)
+            return -EIO;
+        total += (size_t)n;
+    }
+    return fd < 0 || n < 0 || dup2(fd, STDIN_FILENO) < 0 ? -errno : 0;
+}
+
+/* The file that an operand means. NULL after a message. */
+static const char *file_operand(const char *operand)
+{
+    if (!streq(operand, "-") && !streq(operand, CONFIG_STDIN))
+        return ctl_not_into(operand) == 0 ? operand : NULL;
+    int r = keep_stdin();
+    if (r < 0)
+        ctl_error("cannot read standard input: %s", strerror(-r));
+    return r < 0 ? NULL : CONFIG_STDIN;
 }
 
 /* ---- check ---- */
@@ -181,10 +226,10 @@ int ctl_check(int argc, char *argv[], const CtlOptions *options)
         return status;
     if (!local_only(options, "check"))
         return EXIT_USAGE;
-    const char *file = operands[0] ? operands[0] : options->config;
-    if (ctl_not_into(file) != 0)
+    const char *file = file_operand(operands[0] ? operands[0] : options->config);
+    if (!file)
         return EXIT_USAGE;
-    file_judge(file, file, !file_is_installed(options, file), &verdict);
+    file_judge(file, shown_name(file), !file_is_installed(options, file), &verdict);
     if (options->json != JSON_OFF) {
         struct json_object *array = json_object_new_array();
         add_problems(array, &verdict.problems, "error");
@@ -197,7 +242,7 @@ int ctl_check(int argc, char *argv[], const CtlOptions *options)
         return EXIT_USAGE;
     if (ctl_chatty(options)) {
         size_t groups = verdict.config->n_groups, warnings = verdict.warnings.n;
-        printf("%s: fine, %zu group%s, %zu allocators", file, groups, groups == 1 ? "" : "s",
+        printf("%s: fine, %zu group%s, %zu allocators", shown_name(file), groups, groups == 1 ? "" : "s",
                verdict.config->n_allocators);
         if (warnings > 0)
             printf("; %zu warning%s", warnings, warnings == 1 ? "" : "s");
@@ -453,7 +498,7 @@ static int judge_before_plan(const CtlOptions *options, const char *file)
 {
     _cleanup_(file_verdict_clear) FileVerdict verdict = { 0 };
 
-    file_judge(file, file, !file_is_installed(options, file), &verdict);
+    file_judge(file, shown_name(file), !file_is_installed(options, file), &verdict);
     file_verdict_print(&verdict);
     return verdict.config ? EXIT_FINE : EXIT_USAGE;
 }
@@ -513,11 +558,11 @@ int ctl_plan(int argc, char *argv[], const CtlOptions *options)
     if (status != 0)
         return status;
     if (operands[0]) {
-        if (!local_only(options, "plan FILE") || ctl_not_into(operands[0]) != 0)
+        const char *file = local_only(options, "plan FILE") ? file_operand(operands[0]) : NULL;
+        if (!file)
             return EXIT_USAGE;
-        status = judge_before_plan(options, operands[0]);
-        return status == EXIT_FINE ? file_print_plan(options, operands[0], options->config, &changes)
-                                   : status;
+        status = judge_before_plan(options, file);
+        return status == EXIT_FINE ? file_print_plan(options, file, options->config, &changes) : status;
     }
     int r = ctl_bus_open(options, !remote, &bus);
     if (r >= 0)

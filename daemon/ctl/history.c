@@ -63,9 +63,10 @@ static int print_history(const CtlOptions *options, const JournalList *samples)
     return ctl_table_print(table) < 0 ? EXIT_FAILED : EXIT_FINE;
 }
 
-/* The daemon of this host knows the relay that its journal does not. 1: yes; 0: no; -ENXIO: it is not
- * running; other errno: it cannot be asked. */
-static int is_known(const CtlOptions *options, const char *relay)
+/* The daemon of this host knows the relay that its journal does not. 1: yes; 0: no, and *ret_near is the most
+ * similar name (NULL: none is; owned by the caller); -ENXIO: it is not running; other errno: it cannot be
+ * asked. */
+static int is_known(const CtlOptions *options, const char *relay, char **ret_near)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
@@ -73,15 +74,19 @@ static int is_known(const CtlOptions *options, const char *relay)
     int r = ctl_bus_open(options, true, &bus);
     if (r >= 0)
         r = fleet_from_daemon(bus, SAY_NOTHING, &fleet);
-    return r < 0 ? r : fleet_find(&fleet, relay) != NULL;
+    if (r < 0)
+        return r;
+    *ret_near = xstrdup(fleet_near(&fleet, relay));
+    return fleet_find(&fleet, relay) != NULL;
 }
 
 static int say_nothing_found(const CtlOptions *options, const CtlLast *last, const char *relay)
 {
     const bool bounded = last->source.since > 0 || last->source.until != USEC_INFINITY;
+    _cleanup_(freep) char *near = NULL;
     const int known = last->source.journal.directory || last->source.journal.machine || bounded
                           ? -ENODATA
-                          : is_known(options, relay);
+                          : is_known(options, relay, &near);
 
     if (known > 0) {
         ctl_error(
@@ -89,6 +94,10 @@ static int say_nothing_found(const CtlOptions *options, const CtlLast *last, con
             "sample.interval of its file has passed",
             relay);
         return EXIT_FAILED;
+    }
+    if (near) {
+        ctl_error("no relay is named \"%s\" (did you mean \"%s\"?)", relay, near);
+        return EXIT_NO_RELAY;
     }
     ctl_error("the journal has no samples of a relay named \"%s\"%s%s", relay, bounded ? " in that time" : "",
               known == 0        ? "; \"relayallocctl list\" shows what relays there are"
@@ -110,8 +119,9 @@ int ctl_history(int argc, char *argv[], const CtlOptions *options)
         ctl_error("history takes the name of one relay");
         return EXIT_USAGE;
     }
+    _cleanup_(freep) char *relay = fleet_name_typed(options, last.operands[0]);
     JournalQuery query = ctl_last_query(&last);
-    query.relay = last.operands[0];
+    query.relay = relay;
     if (!last.lines_set && query.since == 0 && query.until == USEC_INFINITY)
         last.lines = LINES_DEFAULT;
     status = ctl_source_open(&last.source, &reader);
@@ -122,6 +132,6 @@ int ctl_history(int argc, char *argv[], const CtlOptions *options)
     if (r < 0)
         return ctl_source_failed(&last.source, r);
     if (samples.n == 0)
-        return say_nothing_found(options, &last, query.relay);
+        return say_nothing_found(options, &last, relay);
     return print_history(options, &samples);
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verbs that show the fleet as a table: list and groups. They show what the daemon knows, or what files
  * and systemd say without it; they change nothing. */
+#include "core/state.h"
 #include "ctl/lib/fleet.h"
 
 #include <errno.h>
+#include <getopt.h>
+#include <limits.h>
 
 /* ---- list ---- */
 
@@ -19,6 +22,8 @@ enum {
     LIST_SINCE,
     _LIST_USUAL, /* those before it are shown when nobody asks for others */
     LIST_UNIT = _LIST_USUAL,
+    LIST_FINGERPRINT,
+    LIST_HOST,
     LIST_NRESTARTS,
 };
 static const Column list_columns[] = {
@@ -34,11 +39,13 @@ static const Column list_columns[] = {
     [LIST_PEAK] = { "PEAK", COLUMN_BYTES, "peak of resident memory" },
     [LIST_SINCE] = { "SINCE", COLUMN_TIME, "start of its process" },
     [LIST_UNIT] = { "UNIT", COLUMN_TEXT, "its unit" },
+    [LIST_FINGERPRINT] = { "FINGERPRINT", COLUMN_TEXT, "what the relay says is its fingerprint" },
+    [LIST_HOST] = { "HOST", COLUMN_TEXT, "the host on which it is" },
     [LIST_NRESTARTS] = { "NRESTARTS", COLUMN_NUMBER, "how often systemd has restarted it on its own" },
 };
 /* Columns that show a property of bus/api.h as it is. */
 static const char *const list_properties[ELEMENTSOF(list_columns)] = {
-    [LIST_UNIT] = "Unit",
+    [LIST_FINGERPRINT] = "Fingerprint",
     [LIST_NRESTARTS] = "NRestarts",
 };
 
@@ -51,10 +58,23 @@ static void list_properties_shown(const CtlTable *table, const char **ret)
     *ret = NULL;
 }
 
-static void list_row(CtlTable *table, const FleetRow *row)
+/* The host that was asked, by the name that it was asked by. Owned by the caller. */
+static char *host_asked(const CtlOptions *options)
+{
+    char name[HOST_NAME_MAX + 1] = "";
+    const char *at = options->host ? strchr(options->host, '@') : NULL;
+
+    if (options->host || options->machine)
+        return xstrdup(at ? at + 1 : options->host ? options->host : options->machine);
+    return xstrdup(gethostname(name, sizeof(name) - 1) == 0 ? name : "");
+}
+
+static void list_row(CtlTable *table, const FleetRow *row, const char *host)
 {
     ctl_table_row(table);
     ctl_table_text(table, LIST_RELAY, row->relay);
+    ctl_table_text(table, LIST_UNIT, row->unit);
+    ctl_table_text(table, LIST_HOST, host);
     ctl_table_text(table, LIST_GROUP, row->group);
     ctl_table_text(table, LIST_ASSIGNED, row->assigned);
     ctl_table_text(table, LIST_RUNNING, row->running);
@@ -79,6 +99,60 @@ static void list_row(CtlTable *table, const FleetRow *row)
     }
 }
 
+/* The states that --state= names, false: all. */
+typedef struct States {
+    bool chosen, wanted[_RELAY_STATE_MAX];
+} States;
+
+static int read_states(const char *list, States *ret)
+{
+    const char *words[_RELAY_STATE_MAX + 1] = { NULL };
+    _cleanup_(freep) char *copy = xstrdup(list);
+    char *rest = copy;
+
+    for (RelayState s = 0; s < _RELAY_STATE_MAX; s++)
+        words[s] = relay_state_to_string(s);
+    for (const char *word; (word = strsep(&rest, ","));) {
+        RelayState s = relay_state_from_string(word);
+        if (s == _RELAY_STATE_INVALID) {
+            const char *near = did_you_mean(word, words);
+            ctl_error("--state=%s: \"%s\" is no state%s%s%s", list, word, near ? " (did you mean \"" : "",
+                      near ? near : "", near ? "\"?)" : "");
+            fputs("The states are:", stderr);
+            for (s = 0; s < _RELAY_STATE_MAX; s++)
+                fprintf(stderr, "%s %s", s > 0 ? "," : "", words[s]);
+            fputs("\n", stderr);
+            return EXIT_USAGE;
+        }
+        ret->chosen = ret->wanted[s] = true;
+    }
+    return 0;
+}
+
+static int list_arguments(int argc, char *argv[], States *ret_states, char *const **ret_patterns)
+{
+    static const struct option long_options[] = { { "state", required_argument, NULL, 's' }, { 0 } };
+
+    optind = 0;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
+        int r = c == 's' ? read_states(optarg, ret_states) : ctl_bad_option(c, argv);
+        if (r != 0)
+            return r;
+    }
+    *ret_patterns = argv + optind;
+    return 0;
+}
+
+/* A FleetWant. */
+static bool in_states(const FleetRow *row, void *userdata)
+{
+    const States *states = userdata;
+    RelayState s = relay_state_from_string(row->state);
+
+    return !states->chosen || (s != _RELAY_STATE_INVALID && states->wanted[s]);
+}
+
 int ctl_list(int argc, char *argv[], const CtlOptions *options)
 {
     static const size_t droppable[] = { LIST_SINCE, LIST_PEAK,     LIST_VERSION,
@@ -86,10 +160,12 @@ int ctl_list(int argc, char *argv[], const CtlOptions *options)
     const char *wanted[ELEMENTSOF(list_columns) + 1] = { NULL };
     _cleanup_(ctl_table_freep) CtlTable *table = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { .properties = wanted };
+    _cleanup_(freep) char *host = host_asked(options);
+    States states = { 0 };
     char *const *patterns = NULL;
     bool fine = true;
 
-    int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
+    int status = list_arguments(argc, argv, &states, &patterns);
     if (status == 0 &&
         ctl_table_new(options, list_columns, ELEMENTSOF(list_columns), _LIST_USUAL, &table) < 0)
         status = EXIT_USAGE;
@@ -100,9 +176,10 @@ int ctl_list(int argc, char *argv[], const CtlOptions *options)
     if (status != 0)
         return status;
     bool missing = fleet_select(&fleet, patterns) < 0;
+    fleet_keep(&fleet, in_states, &states);
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
     for (size_t i = 0; i < fleet.n; i++) {
-        list_row(table, &fleet.rows[i]);
+        list_row(table, &fleet.rows[i], host);
         fine = fine && state_is_fine(fleet.rows[i].state);
     }
     _cleanup_(freep) char *legend = fleet_summary(&fleet, " listed");

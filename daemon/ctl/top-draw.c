@@ -50,7 +50,7 @@ static int compare_rows(const void *a, const void *b, void *userdata)
 
     switch (top->sort) {
     case TOP_GROUP:
-        c = strcmp(x->group, y->group);
+        c = name_compare(x->group, y->group);
         break;
     case TOP_RUNNING:
         c = strcmp(x->running, y->running);
@@ -77,7 +77,8 @@ static int compare_rows(const void *a, const void *b, void *userdata)
     if (columns[top->sort].descending != top->reverse)
         c = -c;
     if (c == 0)
-        c = top->sort == TOP_RELAY && top->reverse ? strcmp(y->relay, x->relay) : strcmp(x->relay, y->relay);
+        c = top->sort == TOP_RELAY && top->reverse ? name_compare(y->relay, x->relay)
+                                                   : name_compare(x->relay, y->relay);
     return c;
 }
 

@@ -98,12 +98,12 @@ static Place place_of(const Source *s, unsigned line)
     return s->lines[line == 0 ? 0 : line <= s->n_lines ? line - 1 : s->n_lines - 1];
 }
 
-/* `path` itself if it is absolute, else beside the main file. */
+/* `path` itself if it is absolute, else beside the main file. That of standard input is nowhere. */
 static char *include_path(const Source *s, const char *path)
 {
     const char *slash = strrchr(s->path, '/');
 
-    if (*path == '/' || !slash)
+    if (*path == '/' || !slash || streq(s->path, CONFIG_STDIN))
         return xstrdup(path);
     return xasprintf("%.*s/%s", (int)(slash - s->path), s->path, path);
 }

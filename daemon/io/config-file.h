@@ -10,6 +10,10 @@
  * directory. `path` is what the messages name. */
 int config_file_load(const char *path, Problems *problems, Config **ret);
 
+/* A path that means standard input, which has to be a regular file; its includes are relative to the current
+ * directory. */
+#define CONFIG_STDIN "/dev/stdin"
+
 /* The same, and checks who could change the file, each that it includes, and the links and directories on the
  * way: what users other than root can change is a problem, as it is for the daemon. The main file is judged
  * by the one at `as`, which is `path` itself or the one that it will replace with the same owner and mode.

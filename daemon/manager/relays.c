@@ -22,7 +22,7 @@ Relay *relays_find(Manager *m, const char *name)
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int c = strcmp(name, m->relays[middle]->facts.name);
+        int c = name_compare(name, m->relays[middle]->facts.name);
 
         if (c == 0)
             return m->relays[middle];
@@ -45,7 +45,7 @@ Relay *relays_find_unit(Manager *m, const char *unit)
 
 static int compare_relays(const void *a, const void *b)
 {
-    return strcmp((*(Relay *const *)a)->facts.name, (*(Relay *const *)b)->facts.name);
+    return name_compare((*(Relay *const *)a)->facts.name, (*(Relay *const *)b)->facts.name);
 }
 
 static void add_unit(Manager *m, const char *unit)

@@ -148,7 +148,7 @@ static int compare_rows(const void *a, const void *b)
         return isnan(x->average) ? 1 : -1;
     if (x->average < y->average || x->average > y->average)
         return x->average < y->average ? -1 : 1;
-    int c = strcmp(x->group, y->group);
+    int c = name_compare(x->group, y->group);
     if (c == 0)
         c = strcmp(x->allocator, y->allocator);
     return c != 0 ? c : strcmp(x->version, y->version);

@@ -3,6 +3,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -320,3 +321,24 @@ def test_redraw_is_declined_by_hold(world):
     world.manager("Resume")
     wait_until(lambda: set(world.states().values()) == {"ok", "observed"}, "them to be left alone")
     assert {relay: world.dropin(relay) for relay in FIRST} == before and not world.said("gives up|Rollout 2")
+
+
+def test_relay2_comes_before_relay10(world):
+    """Everywhere, with and without the daemon; a relay that appears takes its place."""
+    names = ["relay1", "relay2", "relay9", "relay10", "relay11", "relay100"]
+    world.start_fake(*sorted(set(names) - {"relay9"}))
+    world.write_config("")
+    world.start()
+    world.wait_ready()
+    world.add_instance("relay9")
+    wait_until(lambda: [str(row[0]) for row in world.manager("ListRelays")] == names, "the relays in order")
+    file = draft(world, GROUP)
+    running = [name for name in names if name != "relay9"]
+    assert [row["relay"] for row in ctl(world, "plan", file)] == running
+    assert [str(row[0]) for row in world.manager("Verify")] == names
+    assert str(world.manager("GetRelay", "relay10")).endswith("relay10")
+    shutil.copy(file, world.config)
+    world.wait_said("Rollout 1 finished: 5 done, 0 failed")
+    assert re.findall(r"^(\w+): restarting for jemalloc", world.text(), re.M) == running
+    world.stop()
+    assert [row["relay"] for row in ctl(world, "list")] == names

@@ -40,8 +40,8 @@ def complete(ctl, fleet, tmp_path):
 
 def test_verbs(complete):
     assert complete("re") == ["reload", "resume", "restart", "revert", "report", "recommend"]
-    assert "list" in complete("") and len(complete("")) == 23
-    assert complete("-q", "--json", "=", "short", "h") == ["history"]
+    assert "list" in complete("") and len(complete("")) == 24
+    assert complete("-q", "--json", "=", "short", "h") == ["history", "help"]
     assert complete("-o", "list", "gr") == ["groups"]  # "list" is an argument here
 
 
@@ -53,6 +53,9 @@ def test_options(complete):
     assert complete("--json", "=", "s") == ["short"]
     assert complete("report", "--format", "=", "h") == ["html"]
     assert complete("report", "--by", "g") == ["group"]
+    assert complete("list", "--state", "=", "d") == ["drifted", "down"]
+    assert complete("list", "--state", "ok,re") == ["ok,restarting", "ok,reverted"]
+    assert complete("help", "re") == complete("re")
 
 
 def test_relays(complete, daemon):
@@ -73,7 +76,7 @@ def test_a_daemon_that_hangs_does_not_hang_the_shell(complete, daemon):
 
 def test_columns(complete, ctl):
     known = re.findall(r"^  ([A-Z/]+) ", ctl("list", "-o", "help").err, re.M)
-    assert known[-2:] == ["UNIT", "NRESTARTS"] and complete("list", "-o", "") == [name.lower() for name in known]
+    assert known[-4:] == ["UNIT", "FINGERPRINT", "HOST", "NRESTARTS"] and complete("list", "-o", "") == [name.lower() for name in known]
     assert complete("list", "-o", "re") == ["relay"]
     assert complete("-o", "re") == ["relay"]
     assert complete("events", "-o", "time,re") == ["time,relay", "time,reason", "time,result"]
@@ -142,6 +145,8 @@ def complete_zsh(ctl, fleet, tmp_path):
 def test_zsh(complete_zsh, daemon):
     assert complete_zsh("relayallocctl re") == {"reload", "resume", "restart", "revert", "report", "recommend"}
     assert complete_zsh("relayallocctl list st") == {"starter", "stands"}
+    assert complete_zsh("relayallocctl list --state=dr") == {"drifted"}
+    assert "verify" in complete_zsh("relayallocctl help v")
     assert complete_zsh("relayallocctl --json=short status d") == {"done", "drifter"}
     assert complete_zsh("relayallocctl history --si") <= {"--since", "--since="}
     assert complete_zsh("relayallocctl list -o r") == {"relay", "running", "rss"}

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 
 import pytest
 
@@ -51,7 +52,11 @@ def test_revert_of_some(ctl, fleet):
     assert fleet.calls == ["Revert done starter stands"]
 
 
-WAITING = {"Window": "02:00-06:00", "WindowOpens": NOW + 14 * HOUR + 49 * HOUR // 60 + HOUR // 120}
+def waiting():
+    """From now on, and not from the beginning of all tests."""
+    return {"Window": "02:00-06:00", "WindowOpens": int(time.time() * 1e6) + 14 * HOUR + 49 * HOUR // 60 + HOUR // 120}
+
+
 TOLD = 'Relays are waiting for the window 02:00-06:00, which opens in 14h 49min; "relayallocctl resume --now" does not wait.'
 TURN = (1, "a", "restart", "A", "mimalloc", "runs glibc, not mimalloc")
 
@@ -59,7 +64,7 @@ TURN = (1, "a", "restart", "A", "mimalloc", "runs glibc, not mimalloc")
 @pytest.mark.parametrize("verb", ["revert", "resume", "reload"])
 def test_window_that_has_to_be_waited_for_is_told(ctl, daemon, verb):
     operands, noted = (["a"], " a") if verb == "revert" else ([], "")
-    daemon.says([relay("a")], [TURN], **WAITING)
+    daemon.says([relay("a")], [TURN], **waiting())
     done = ctl(verb, *operands)
     assert done.status == 0 and done.out.splitlines()[1:] == [TOLD]
     assert ctl(verb, *operands, "--quiet").out == ""
@@ -67,20 +72,20 @@ def test_window_that_has_to_be_waited_for_is_told(ctl, daemon, verb):
     assert done.status == 0 and "window 02:00" not in done.out
     assert daemon.calls == [verb.capitalize() + noted] * 2 + [f"{verb.capitalize()}Now{noted}"]
     for nothing in (dict(WindowOpens=0), dict(RolloutPaused=1)):
-        daemon.says([relay("a")], [TURN], **{**WAITING, **nothing})
+        daemon.says([relay("a")], [TURN], **{**waiting(), **nothing})
         assert len(ctl(verb, *operands).out.splitlines()) == 1, nothing
-    daemon.says([relay("a")], [(0, "a", "refused", "A", "mimalloc", "missing")], **WAITING)
+    daemon.says([relay("a")], [(0, "a", "refused", "A", "mimalloc", "missing")], **waiting())
     assert len(ctl(verb, *operands).out.splitlines()) == 1, "nobody's turn is to come"
 
 
 def test_status_names_the_window(ctl, daemon):
     daemon.says([relay("a", "pending")], Rollout="waiting", RolloutID=3, RolloutTotal=2, RolloutWaves=2,
-                RolloutStarted=NOW - HOUR, **WAITING)
+                RolloutStarted=NOW - HOUR, **waiting())
     done = ctl("status")
     assert ('Window: waiting for the window 02:00-06:00, which opens in 14h 49min ("relayallocctl resume --now" does not wait)'
             in done.out)
     assert ctl("status", "--json=short").json["rollout"]["window"] == "02:00-06:00"
-    daemon.says([relay("a", "pending")], Rollout="running", RolloutID=3, RolloutTotal=2, **WAITING)
+    daemon.says([relay("a", "pending")], Rollout="running", RolloutID=3, RolloutTotal=2, **waiting())
     assert "Window" not in ctl("status").out
 
 

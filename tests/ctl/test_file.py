@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import CTL, HOUR, NOW, Done, relay
+from conftest import CTL, HOUR, Done, relay
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="nothing of ours is root's")
 
@@ -239,6 +239,28 @@ def test_plan_of_a_file_without_bus(no_bus, conf):
     assert all(row["action"] == "restart" for row in rows)
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_standard_input_is_a_file(no_bus, conf, tmp_path, instances, name):
+    """By a pipe, by a file, and with what it includes."""
+    fine = no_bus("check", name, stdin=conf.read_text())
+    assert fine.status == 0 and fine.out.startswith("standard input: fine, 2 groups") and fine.err == ""
+    plan = no_bus("plan", name, "--json=short", stdin=conf.read_text())
+    assert plan.status == 0 and plan.json == no_bus("plan", conf, "--json=short").json and len(plan.json) == 3
+    wrong = conf.read_text().replace('"glibc"', '"glibz"')
+    for verb in ("check", "plan"):
+        done = no_bus(verb, name, stdin=wrong)
+        assert done.status == 2 and done.err.startswith('standard input:3: groups[0].allocator: no allocator named "glibz"'), done
+    with open(conf) as file:
+        done = subprocess.run([CTL, "check", name], stdin=file, capture_output=True, text=True, env=no_bus.environment)
+    assert done.returncode == 0, done.stderr
+    included = subprocess.run([CTL, "check", name], input=f'@include "{conf.name}"\n', capture_output=True, text=True,
+                              env=no_bus.environment, cwd=tmp_path)
+    assert included.returncode == 0 and "2 groups" in included.stdout, included.stderr
+    for text, words in (("", "the file is empty"), ("#" * (2 << 20), "too large"), ("unit = \0;", "NUL")):
+        done = no_bus("check", name, stdin=text)
+        assert done.status == 2 and done.err.startswith("standard input: ") and words in done.err, done.err[:200]
+
+
 def test_plan_of_an_invalid_file(no_bus, conf):
     conf.write_text("groups = 3;\n")
     done = no_bus("plan", conf)
@@ -253,7 +275,7 @@ def test_plan_of_the_daemon(ctl, daemon, conf):
     assert [line.split()[:3] for line in done.out.splitlines()[1:4]] == \
         [["1", "a", "write"], ["2", "b", "restart"], ["-", "c", "refused"]]
     assert done.out.splitlines()[-1] == "1 relay to be restarted, 1 without a restart, in 2 waves; 1 refused"
-    daemon.says([relay("a")], [(1, "b", "restart", "B", "glibc", "x")], PlanEnds=NOW + HOUR // 5 + HOUR // 120)
+    daemon.says([relay("a")], [(1, "b", "restart", "B", "glibc", "x")], PlanEnds=int(time.time() * 1e6) + HOUR // 5 + HOUR // 120)
     assert re.search(r"restarted, in 1 wave; takes about 1[12]min( \d+s)?, would end \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", ctl("plan").out)
     # In the middle of a rollout the first waves are over.
     daemon.says([relay("a")], [(6, "b", "restart", "B", "x", "y"), (7, "c", "restart", "B", "x", "y"), (7, "d", "restart", "B", "x", "y")])

@@ -106,6 +106,7 @@ def test_history_of_both_kinds_of_entries(run, journal):
          "version": "5.3.0", "group": "B", "since": T0},
     ]
     assert [row["rss"] for row in run("history", "relay10", "--json=short").json] == [5, 6, 7]
+    assert run("history", "tor@relay10.service").out == run("history", "relay10.service").out == run("history", "relay10").out
     text = run("history", "relay1").out.splitlines()
     assert text[0].split() == "TIME RSS ANON SWAP PEAK ALLOCATOR VERSION".split()
     assert text[2].split() == "2026-01-08 06:01:00 1.95 KiB 1.95 KiB 7 B 1.95 KiB jemalloc 5.3.0".split()
@@ -139,6 +140,8 @@ def test_history_in_the_first_minute(ctl, fleet):
     assert done.status == 1 and done.out == "", done
     assert "there is no sample of settler yet; relayallocd takes the first of a relay within a minute" in done.err
     done = ctl("history", "setler")
+    assert done.status == 4 and 'no relay is named "setler" (did you mean "settler"?)' in done.err, done
+    done = ctl("history", "xyzzy")
     assert done.status == 4 and '"relayallocctl list" shows what relays there are' in done.err, done
 
 
@@ -198,6 +201,7 @@ def test_events_of_some(run, events):
 
     assert names("relay1") == ["relay-moved"]
     assert names("relay*", "-n1") == ["relay-failed"]
+    assert names("tor@relay1.service") == names("relay1.service") == names("tor@relay1") == ["relay-moved"]
     assert names("nobody") == []
     assert names("-n", "2") == ["relay-failed", "rollout-halted"]
     assert names("-n0") == []

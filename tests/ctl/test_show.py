@@ -65,6 +65,50 @@ def test_patterns(ctl, fleet):
     assert ctl("status", "unknown").status == 4
 
 
+@pytest.mark.parametrize("typed", ["relay1", "relay1.service", "tor@relay1", "tor@relay1.service", "relay[1]", "tor@*y1",
+                                   "r*1.service"])
+def test_names_as_people_type_them(ctl, daemon, typed):
+    daemon.says([relay("relay1", "reverted"), relay("relay2", "reverted"), relay("other", "reverted")])
+    assert [row["relay"] for row in ctl("list", typed, "--json=short").json] == ["relay1"]
+    assert [row["relay"] for row in ctl("status", typed, "--json=short").json] == ["relay1"]
+    for verb, method in (("revert", "Revert"), ("restart", "Restart"), ("resume", "ResumeRelays")):
+        assert ctl(verb, typed).status == 0 and daemon.calls[-1] == f"{method} relay1", verb
+
+
+def test_a_name_that_is_a_relays_own_means_no_other(ctl, daemon):
+    """tor@relay1.service.service is a unit as well."""
+    daemon.says([relay("relay1"), relay("relay1.service"), relay("[ab]"), relay("a")])
+    shown = lambda *names: [row["relay"] for row in ctl("list", *names, "--json=short").json]
+    assert shown("relay1.service") == ["relay1.service"] and shown("tor@relay1.service") == ["relay1"]
+    assert shown("[ab]") == ["[ab]"] and shown("relay1*") == ["relay1", "relay1.service"]
+
+
+@pytest.mark.parametrize("typed, near", [("realy1", "relay1"), ("tor@rely2.service", "relay2"), ("Relay1", "relay1"),
+                                         ("xyzzy", None), ("tor@default.service", None)])
+def test_a_name_that_no_relay_has(ctl, daemon, typed, near):
+    daemon.says([relay("relay1"), relay("relay2")])
+    for verb in ("list", "status", "revert", "restart", "resume"):
+        done = ctl(verb, typed)
+        assert done.status == 4 and f'no relay is named "{typed}"' in done.err, done
+        assert (f'(did you mean "{near}"?)' in done.err) if near else ("did you mean" not in done.err), done
+    assert daemon.calls == []
+
+
+def test_states_can_be_chosen(ctl, fleet):
+    shown = lambda states: [row["state"] for row in ctl("list", f"--state={states}", "--json=short").json]
+    assert shown("drifted") == ["drifted"] and shown("failed,ok") == ["ok", "failed"] and shown("down") == []
+    one = ctl("list", "--state", "drifted", "d*")
+    assert one.status == 3 and one.out.splitlines()[-1] == "1 relay listed: 1 drifted"
+    assert ctl("list", "--state=ok,stopped").status == 0
+    none = ctl("list", "--state=down")
+    assert none.status == 0 and none.out == "0 relays listed\n"
+    for states, near in (("drift", "drifted"), ("ok,xyzzy", None), ("", None), ("ok,", None)):
+        wrong = ctl("list", f"--state={states}")
+        assert wrong.status == 2 and wrong.out == "" and " is no state" in wrong.err, wrong
+        assert (f'did you mean "{near}"?' in wrong.err) == (near is not None)
+        assert "The states are: ok, pending, restarting, settling, failed, drifted, down, stopped, observed, reverted" in wrong.err
+
+
 @pytest.mark.parametrize("n", [0, 1, 40, 200])
 def test_fleets_of_any_size(ctl, daemon, n):
     daemon.says([relay(f"relay{i:03}") for i in range(n)], Relays=n, RelaysOk=n)
@@ -98,6 +142,19 @@ def test_columns_can_be_chosen(ctl, fleet):
     assert ctl("-orelay", "--no-legend").out.splitlines()[0] == "done"
     wrong = ctl("list", "-o", "relay,stat")
     assert wrong.status == 2 and "did you mean STATE?" in wrong.err and "SINCE" in wrong.err and wrong.out == ""
+
+
+def test_columns_on_request(ctl, daemon, tmp_path):
+    daemon.says([relay("a"), relay("b")], fields=[("a", "NRestarts", "u", 3), ("a", "Fingerprint", "s", "AB" * 20),
+                                                  ("b", "NRestarts", "u", 0), ("b", "Fingerprint", "s", "")])
+    here = os.uname().nodename
+    assert ctl("list", "-o", "relay,unit,fingerprint,host,nrestarts", "--json=short").json == [
+        {"relay": "a", "unit": "tor@a.service", "fingerprint": "AB" * 20, "host": here, "nrestarts": 3},
+        {"relay": "b", "unit": "tor@b.service", "fingerprint": None, "host": here, "nrestarts": 0}]
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\nexec systemd-stdio-bridge -p {ctl.environment['DBUS_SYSTEM_BUS_ADDRESS']}\n")
+    (tmp_path / "ssh").chmod(0o755)
+    there = ctl("-H", "root@there", "list", "-o", "+host", "--json=short", PATH=f"{tmp_path}:/usr/bin:/bin").json
+    assert [row["host"] for row in there] == ["there", "there"]
 
 
 def test_legend_and_quiet(ctl, fleet):

@@ -17,7 +17,20 @@ def test_help_names_every_verb_and_option(ctl):
     for option in ("--json", "--no-pager", "--no-legend", "-q", "-o", "-H", "-M", "--help", "--version"):
         assert re.search(rf"^ .*{option}\b", done.out, re.M), option
     assert all(len(line) <= 100 for line in done.out.splitlines())
-    assert ctl("list", "-h").out == done.out
+    assert ctl("-h").out == ctl("help").out == done.out
+
+
+def test_help_of_a_verb_is_what_the_manual_says(ctl):
+    verbs = re.findall(r"^  ([a-z]+) ", ctl("--help").out, re.M)
+    for verb in verbs:
+        done = ctl("help", verb)
+        assert done.status == 0 and done.err == "" and done.out.startswith(f"relayallocctl {verb}"), done
+        assert len(done.out.splitlines()) > 4 and "*" not in done.out.replace("MALLOC_*", ""), done
+        assert ctl(verb, "--help").out == ctl("-h", verb).out == done.out
+    assert "--state=STATE,..." in ctl("help", "list").out and "relay_config.csv" not in ctl("help", "list").out
+    assert all(len(line) <= 60 for line in ctl.on_terminal("help", "doctor", columns=60).out.splitlines())
+    unknown = ctl("help", "lst")
+    assert unknown.status == 2 and 'did you mean "list"?' in unknown.err and unknown.out == ""
 
 
 def test_version(ctl):
@@ -29,6 +42,7 @@ def test_version(ctl):
     (["xyzzy"], 'unknown verb "xyzzy"'),
     (["--frobnicate"], 'unknown option "--frobnicate"'),
     (["-x", "list"], 'unknown option "-x"'),
+    (["help", "list", "plan"], "help takes at most 1 operand"),
     (["list", "--frobnicate"], 'list: unknown option "--frobnicate"'),
     (["status", "-qx"], 'status: unknown option "-qx"'),
     (["--json=long"], '"short", "pretty" or "off"'),

@@ -49,6 +49,10 @@ CtlVerb ctl_history, ctl_events;                               /* ctl/history.c,
 CtlVerb ctl_doctor;                                            /* ctl/doctor.c */
 CtlVerb ctl_report, ctl_export, ctl_experiment, ctl_recommend; /* ctl/report.c and neighbours */
 
+/* Prints what the manual says of the verb (ctl/help.c). An ExitStatus; EXIT_USAGE without a message: there is
+ * no such verb. */
+int ctl_help_verb(const CtlOptions *options, const char *verb);
+
 /* ---- tables ---- */
 
 typedef enum ColumnType {

@@ -2,6 +2,7 @@
 #include "ctl/lib/fleet.h"
 
 #include "bus/api.h"
+#include "core/relay.h"
 #include "core/state.h"
 #include "ctl/lib/manager.h"
 #include "io/config-file.h"
@@ -19,6 +20,7 @@ static void row_clear(FleetRow *row)
     free(row->version);
     free(row->state);
     free(row->path);
+    free(row->unit);
     free(row->reason);
     for (size_t i = 0; i < row->n_fields; i++) {
         free(row->fields[i].name);
@@ -72,7 +74,7 @@ static const struct {
     { "Running", 's', offsetof(FleetRow, running) }, { "Version", 's', offsetof(FleetRow, version) },
     { "State", 's', offsetof(FleetRow, state) },     { "Reason", 's', offsetof(FleetRow, reason) },
     { "RSS", 't', offsetof(FleetRow, rss) },         { "Peak", 't', offsetof(FleetRow, peak) },
-    { "Since", 't', offsetof(FleetRow, since) },
+    { "Since", 't', offsetof(FleetRow, since) },     { "Unit", 's', offsetof(FleetRow, unit) },
 };
 
 /* The value of a variant of a basic type. */
@@ -177,8 +179,8 @@ static int read_row(sd_bus_message *m, FleetRow *row)
 
 static int make_call(sd_bus *bus, const char *const *properties, sd_bus_message **ret)
 {
-    static const char *const always[] = { "Group", "Assigned", "Running", "Version",
-                                          "State", "RSS",      "Peak",    "Since" };
+    static const char *const always[] = { "Group", "Assigned", "Running", "Version", "State",
+                                          "RSS",   "Peak",     "Since",   "Unit" };
     int r = sd_bus_message_new_method_call(bus, ret, NULL, BUS_PATH, BUS_MANAGER_INTERFACE, "GetRelays");
 
     if (r >= 0)
@@ -257,8 +259,8 @@ static void fleet_from_survey(Survey *survey, Fleet *ret)
             .peak = s->memory.hwm,
             .since = r->process.started,
             .reason = xstrdup(reason),
+            .unit = xstrdup(r->unit),
         };
-        add_field(&ret->rows[i], "Unit", r->unit, 0);
         if (r->info)
             add_field(&ret->rows[i], "NRestarts", NULL, r->info->n_restarts);
     }
@@ -334,28 +336,109 @@ char *fleet_summary(const Fleet *fleet, const char *noun)
     return relay_states_summary(fleet->n, noun, counts);
 }
 
+const char *fleet_near(const Fleet *fleet, const char *typed)
+{
+    _cleanup_(freep) const char **names = xcalloc(fleet->n + 1, sizeof(*names));
+
+    for (size_t i = 0; i < fleet->n; i++)
+        names[i] = fleet->rows[i].relay;
+    return did_you_mean(typed, names);
+}
+
+/* "tor@.service" of "tor@relay1.service". Owned by the caller. */
+static char *template_of(const char *unit)
+{
+    return xasprintf("%.*s@.service", (int)strcspn(unit, "@"), unit);
+}
+
+char *fleet_name_typed(const CtlOptions *options, const char *typed)
+{
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    _cleanup_(config_freep) Config *config = NULL;
+
+    if (!strchr(typed, '@') && !strstr(typed, ".service"))
+        return xstrdup(typed);
+    if (options->host || options->machine || config_file_load(options->config, &problems, &config) < 0)
+        config = config_new(options->config);
+    return relay_name_typed(config->unit, typed);
+}
+
+/* A name that some relay has as it stands (`exact`) means that one only: "x.service" may be a relay's name.
+ */
+static bool row_matches(const FleetRow *row, const char *typed, bool exact)
+{
+    if (exact)
+        return streq(typed, row->relay);
+    _cleanup_(freep) char *unit_template = template_of(row->unit ? row->unit : "tor");
+    _cleanup_(freep) char *name = relay_name_typed(unit_template, typed);
+
+    return streq(name, row->relay) || fnmatch(typed, row->relay, 0) == 0 || fnmatch(name, row->relay, 0) == 0;
+}
+
+static bool any_matches(const Fleet *fleet, const char *typed)
+{
+    for (size_t i = 0; i < fleet->n; i++)
+        if (row_matches(&fleet->rows[i], typed, false))
+            return true;
+    return false;
+}
+
+static void say_unknown(const Fleet *fleet, const char *typed)
+{
+    const char *unit = fleet->n > 0 ? fleet->rows[0].unit : NULL;
+    _cleanup_(freep) char *unit_template = template_of(unit ? unit : "tor");
+    _cleanup_(freep) char *name = relay_name_typed(unit_template, typed);
+    const char *near = fleet_near(fleet, name);
+
+    if (near)
+        ctl_error("no relay is named \"%s\" (did you mean \"%s\"?)", typed, near);
+    else
+        ctl_error("no relay is named \"%s\"; \"relayallocctl list\" shows all of them", typed);
+}
+
+void fleet_keep(Fleet *fleet, FleetWant *want, void *userdata)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < fleet->n; i++)
+        if (want(&fleet->rows[i], userdata))
+            fleet->rows[kept++] = fleet->rows[i];
+        else
+            row_clear(&fleet->rows[i]);
+    fleet->n = kept;
+}
+
+typedef struct Selection {
+    char *const *patterns;
+    char **exact; /* those of them that are names as they stand */
+} Selection;
+
+/* A FleetWant. */
+static bool is_selected(const FleetRow *row, void *userdata)
+{
+    const Selection *s = userdata;
+
+    STRV_FOREACH (pattern, s->patterns)
+        if (row_matches(row, *pattern, strv_contains(s->exact, *pattern)))
+            return true;
+    return false;
+}
+
 int fleet_select(Fleet *fleet, char *const *patterns)
 {
+    Selection selection = { .patterns = patterns };
     int r = 0;
-    size_t kept = 0;
 
     if (!patterns || !*patterns)
         return 0;
     STRV_FOREACH (pattern, patterns)
-        if (!strpbrk(*pattern, "*?[") && !fleet_find(fleet, *pattern)) {
-            ctl_error("no relay is named \"%s\"", *pattern);
+        if (fleet_find(fleet, *pattern)) {
+            strv_push(&selection.exact, xstrdup(*pattern));
+        } else if (!strpbrk(*pattern, "*?[") && !any_matches(fleet, *pattern)) {
+            say_unknown(fleet, *pattern);
             r = -ENOENT;
         }
-    for (size_t i = 0; i < fleet->n; i++) {
-        bool match = false;
-        STRV_FOREACH (pattern, patterns)
-            match = match || streq(*pattern, fleet->rows[i].relay) ||
-                    fnmatch(*pattern, fleet->rows[i].relay, 0) == 0;
-        if (match)
-            fleet->rows[kept++] = fleet->rows[i];
-        else
-            row_clear(&fleet->rows[i]);
-    }
-    fleet->n = kept;
+    fleet_keep(fleet, is_selected, &selection);
+    strv_free(selection.exact);
     return r;
 }

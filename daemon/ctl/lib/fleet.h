@@ -20,6 +20,7 @@ typedef struct FleetRow {
     uint64_t rss, peak;                         /* bytes; 0: not running */
     usec_t since;                               /* realtime start of the process; 0 */
     char *path;                                 /* D-Bus object; NULL without the daemon */
+    char *unit;                                 /* NULL: an earlier daemon that does not tell */
     char *reason;                               /* why it is not as assigned; NULL and "": nothing is known */
     FleetField *fields;                         /* what else was asked for and is known */
     size_t n_fields, c_fields;
@@ -28,7 +29,7 @@ typedef struct FleetRow {
 typedef struct Fleet {
     const char *const *properties; /* set before it is filled: what else is wanted of a relay, by the names in
                                       bus/api.h; "Reason" comes as row->reason. A strv; NULL: nothing */
-    FleetRow *rows;                /* sorted by relay */
+    FleetRow *rows;                /* sorted by relay, as name_compare() has it */
     size_t n, capacity;
     Survey *survey; /* what the rows were made of when the daemon does not run; else NULL */
 } Fleet;
@@ -63,6 +64,18 @@ const char *state_color(const char *state);
  */
 char *fleet_summary(const Fleet *fleet, const char *noun);
 
-/* Leaves only the rows that match one of the shell patterns (none: all). 0; -ENOENT after a message: a
- * pattern without wildcards names no relay. */
+/* Leaves only the rows that match one of the names and shell patterns (none: all), which may be of units:
+ * "tor@relay1.service", "relay1.service". 0; -ENOENT after a message: one without wildcards names no relay.
+ */
 int fleet_select(Fleet *fleet, char *const *patterns);
+
+/* Leaves only the rows that are wanted. */
+typedef bool FleetWant(const FleetRow *row, void *userdata);
+void fleet_keep(Fleet *fleet, FleetWant *want, void *userdata);
+
+/* The name of a relay that is most like what was typed; NULL: none is like it. */
+const char *fleet_near(const Fleet *fleet, const char *typed);
+
+/* What is meant by what was typed, where no relay need be known: by the template of the configuration. Owned
+ * by the caller. */
+char *fleet_name_typed(const CtlOptions *options, const char *typed);

@@ -253,7 +253,7 @@ static void find_dropins(Survey *s, const char *root, const DropinStore *store)
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp((*(SurveyRelay *const *)a)->facts.name, (*(SurveyRelay *const *)b)->facts.name);
+    return name_compare((*(SurveyRelay *const *)a)->facts.name, (*(SurveyRelay *const *)b)->facts.name);
 }
 
 /* Without systemd nobody knows what runs: a relay that may run is taken for one that does. */

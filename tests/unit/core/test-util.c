@@ -211,6 +211,22 @@ static void test_did_you_mean(void **state)
     assert_null(did_you_mean("x", NULL));
 }
 
+static void test_name_compare(void **state)
+{
+    (void)state;
+    static const char *const ordered[] = { "",        "a",         "relay1",    "relay2",   "relay2b",
+                                           "relay10", "relay10-a", "relay10-b", "relay100", "relays" };
+
+    for (size_t i = 0; i < ELEMENTSOF(ordered); i++)
+        for (size_t k = 0; k < ELEMENTSOF(ordered); k++) {
+            int c = name_compare(ordered[i], ordered[k]);
+            if ((c < 0) != (i < k) || (c == 0) != (i == k))
+                fail_msg("%s and %s: %d", ordered[i], ordered[k], c);
+        }
+    assert_true(name_compare("relay009", "relay010") < 0);
+    assert_int_not_equal(name_compare("relay1", "relay01"), 0); /* two names, one place each */
+}
+
 static void test_printable(void **state)
 {
     (void)state;
@@ -242,7 +258,7 @@ int main(void)
         cmocka_unit_test(test_grow),        cmocka_unit_test(test_strv),
         cmocka_unit_test(test_parse_u64),   cmocka_unit_test(test_format_bytes),
         cmocka_unit_test(test_format_span), cmocka_unit_test(test_did_you_mean),
-        cmocka_unit_test(test_printable),
+        cmocka_unit_test(test_printable),   cmocka_unit_test(test_name_compare),
     };
     return cmocka_run_group_tests_name("util", tests, NULL, NULL);
 }
