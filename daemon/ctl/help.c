@@ -8,7 +8,7 @@
 static const struct {
     const char *verb, *title, *text;
 } pages[] = {
-#include "verb-help.inc"
+#include <verb-help.inc> /* made by the build */
 };
 
 int ctl_help_verb(const CtlOptions *options, const char *verb)
