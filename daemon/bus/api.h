@@ -82,6 +82,11 @@
  *     Notes as: what else should be known of its process, sentences without full stop
  *     RSS t, Anonymous t, Swap t, Peak t: bytes, read when they are requested
  *     Sampled t: when the journal last got them
+ *     Ready b: its process has said that it is bootstrapped; Bootstrap s: how far it is by its own words,
+ *         "45 % (loading descriptors)", "" when it does not say
+ *     Flags s: of its consensus entry, "Fast,Guard,Running", "none" when it is in no consensus, "" not known
+ *     Fingerprint s: 40 hexadecimal digits; "" not known
+ *         How much it reads and writes is not served: the journal has it by the day.
  *
  * /org/freedesktop/LogControl1, org.freedesktop.LogControl1(5): LogLevel, LogTarget, SyslogIdentifier. */
 #pragma once
@@ -94,6 +99,7 @@
 #define BUS_RELAY_PREFIX "/org/relayalloc1/relay"
 #define BUS_LOG_PATH "/org/freedesktop/LogControl1"
 #define BUS_LOG_INTERFACE "org.freedesktop.LogControl1"
+#define BUS_FLAGS_NONE "none"
 #define BUS_POLKIT_ACTION "org.relayalloc1.manage"
 #define BUS_ERROR_NO_SUCH_RELAY "org.relayalloc1.Error.NoSuchRelay"
 #define BUS_ERROR_INVALID_FILE "org.relayalloc1.Error.InvalidFile"

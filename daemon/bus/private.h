@@ -12,6 +12,7 @@
 #include "manager/relays.h"
 #include "manager/run.h"
 #include "manager/setup.h"
+#include "manager/tor.h"
 #include "manager/window.h"
 
 /* All of it; m->api. */

@@ -117,6 +117,20 @@ static int put_dropin(sd_bus_message *m, View *v)
     return sd_bus_message_append(m, "s", own);
 }
 
+static int put_bootstrap(sd_bus_message *m, View *v)
+{
+    _cleanup_(freep) char *far = tor_view_bootstrap(&v->relay->tor.view);
+
+    return sd_bus_message_append(m, "s", far);
+}
+
+static const char *flags_of(const Relay *relay)
+{
+    const char *flags = relay->tor.view.flags;
+
+    return !flags ? "" : *flags ? flags : BUS_FLAGS_NONE;
+}
+
 static int put_dropins(sd_bus_message *m, View *v)
 {
     return sd_bus_message_append_strv(m, v->relay->facts.info ? v->relay->facts.info->dropins : NULL);
@@ -157,7 +171,11 @@ static int put_notes(sd_bus_message *m, View *v)
     VALUE(Anonymous, "t", 0, view_memory(v)->anon)                                                           \
     VALUE(Swap, "t", 0, view_memory(v)->swap)                                                                \
     VALUE(Peak, "t", 0, view_memory(v)->hwm)                                                                 \
-    VALUE(Sampled, "t", 0, v->relay->sampled)
+    VALUE(Sampled, "t", 0, v->relay->sampled)                                                                \
+    VALUE(Ready, "b", 0, tor_bootstrapped(v->relay))                                                         \
+    OTHER(Bootstrap, "s", 0, put_bootstrap)                                                                  \
+    VALUE(Flags, "s", 0, flags_of(v->relay))                                                                 \
+    VALUE(Fingerprint, "s", 0, v->relay->tor.view.fingerprint)
 
 #define NOTHING(name, type, flags, value)
 #define PUT_VALUE(name, type, flags, value)                                                                  \

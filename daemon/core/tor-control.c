@@ -274,8 +274,13 @@ char *tor_view_bootstrap(const TorView *view)
 {
     if (view->progress < 0)
         return xstrdup("");
-    return isempty(view->summary) ? xasprintf("%d %%", view->progress)
-                                  : xasprintf("%d %% (%s)", view->progress, view->summary);
+    if (isempty(view->tag))
+        return xasprintf("%d %%", view->progress);
+    char *text = xasprintf("%d %% (%s)", view->progress, view->tag);
+    for (char *p = text; *p; p++)
+        if (*p == '_')
+            *p = ' ';
+    return text;
 }
 
 char *tor_control_path(const char *pattern, const char *instance)

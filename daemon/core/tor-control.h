@@ -54,7 +54,7 @@ void tor_replies_take(TorReplies *replies, TorView *ret);
  * for relay descriptors". `line` NULL: it has none. */
 void tor_view_from_log(const char *line, TorView *ret);
 
-/* "45 % (Loading relay descriptors)"; "" when it did not say. Owned by the caller. */
+/* "45 % (loading descriptors)"; "" when it did not say. Owned by the caller. */
 char *tor_view_bootstrap(const TorView *view);
 
 /* Where Debian's units put the socket of an instance (tor-instance-create(8)); `pattern` from the

@@ -3,6 +3,7 @@
  * and systemd say without it; they change nothing. */
 #include "core/state.h"
 #include "ctl/lib/fleet.h"
+#include "ctl/lib/traffic.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -25,6 +26,10 @@ enum {
     LIST_FINGERPRINT,
     LIST_HOST,
     LIST_NRESTARTS,
+    LIST_FINGERPRINT,
+    LIST_FLAGS,
+    LIST_READY,
+    LIST_TRAFFIC,
 };
 static const Column list_columns[] = {
     [LIST_RELAY] = { "RELAY", COLUMN_TEXT, "name of the relay" },
@@ -42,11 +47,17 @@ static const Column list_columns[] = {
     [LIST_FINGERPRINT] = { "FINGERPRINT", COLUMN_TEXT, "what the relay says is its fingerprint" },
     [LIST_HOST] = { "HOST", COLUMN_TEXT, "the host on which it is" },
     [LIST_NRESTARTS] = { "NRESTARTS", COLUMN_NUMBER, "how often systemd has restarted it on its own" },
+    [LIST_FINGERPRINT] = { "FINGERPRINT", COLUMN_TEXT, "its fingerprint, as it says itself" },
+    [LIST_FLAGS] = { "FLAGS", COLUMN_TEXT, "flags of its consensus entry; \"none\": it is in no consensus" },
+    [LIST_READY] = { "READY", COLUMN_TEXT, "yes: it is bootstrapped; else how far it is" },
+    [LIST_TRAFFIC] = { "TRAFFIC/DAY", COLUMN_BYTES, "read and written in its last whole day" },
 };
 /* Columns that show a property of bus/api.h as it is. */
 static const char *const list_properties[ELEMENTSOF(list_columns)] = {
     [LIST_FINGERPRINT] = "Fingerprint",
     [LIST_NRESTARTS] = "NRestarts",
+    [LIST_FINGERPRINT] = "Fingerprint",
+    [LIST_FLAGS] = "Flags",
 };
 
 /* What the daemon is asked for besides what every list has; a strv. */
@@ -55,9 +66,14 @@ static void list_properties_shown(const CtlTable *table, const char **ret)
     for (size_t c = 0; c < ELEMENTSOF(list_columns); c++)
         if (list_properties[c] && ctl_table_shows(table, c))
             *ret++ = list_properties[c];
+    if (ctl_table_shows(table, LIST_READY)) {
+        *ret++ = "Ready";
+        *ret++ = "Bootstrap";
+    }
     *ret = NULL;
 }
 
+<<<<<<< HEAD
 /* The host that was asked, by the name that it was asked by. Owned by the caller. */
 static char *host_asked(const CtlOptions *options)
 {
@@ -70,7 +86,12 @@ static char *host_asked(const CtlOptions *options)
 }
 
 static void list_row(CtlTable *table, const FleetRow *row, const char *host)
+=======
+static void list_row(CtlTable *table, const FleetRow *row, const TrafficDays *days)
+>>>>>>> 3222576 (list, status and top show what relays say of themselves: READY, FLAGS, FINGERPRINT, TRAFFIC/DAY)
 {
+    uint64_t traffic;
+
     ctl_table_row(table);
     ctl_table_text(table, LIST_RELAY, row->relay);
     ctl_table_text(table, LIST_UNIT, row->unit);
@@ -90,6 +111,9 @@ static void list_row(CtlTable *table, const FleetRow *row, const char *host)
         ctl_table_number(table, LIST_SINCE, row->since);
         ctl_table_show(table, LIST_SINCE, ago);
     }
+    ctl_table_text(table, LIST_READY, fleet_ready(row));
+    if (traffic_days_find(days, row->relay, &traffic))
+        ctl_table_number(table, LIST_TRAFFIC, traffic);
     for (size_t c = 0; c < ELEMENTSOF(list_columns); c++) {
         const FleetField *field = list_properties[c] ? fleet_field(row, list_properties[c]) : NULL;
         if (field && field->text)
@@ -157,7 +181,8 @@ int ctl_list(int argc, char *argv[], const CtlOptions *options)
 {
     static const size_t droppable[] = { LIST_SINCE, LIST_PEAK,     LIST_VERSION,
                                         LIST_GROUP, LIST_ASSIGNED, LIST_RSS };
-    const char *wanted[ELEMENTSOF(list_columns) + 1] = { NULL };
+    const char *wanted[ELEMENTSOF(list_columns) + 2] = { NULL };
+    _cleanup_(traffic_days_clear) TrafficDays days = { 0 };
     _cleanup_(ctl_table_freep) CtlTable *table = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { .properties = wanted };
     _cleanup_(freep) char *host = host_asked(options);
@@ -178,8 +203,14 @@ int ctl_list(int argc, char *argv[], const CtlOptions *options)
     bool missing = fleet_select(&fleet, patterns) < 0;
     fleet_keep(&fleet, in_states, &states);
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
+    if (ctl_table_shows(table, LIST_TRAFFIC))
+        traffic_days_read(options, &days);
     for (size_t i = 0; i < fleet.n; i++) {
+<<<<<<< HEAD
         list_row(table, &fleet.rows[i], host);
+=======
+        list_row(table, &fleet.rows[i], &days);
+>>>>>>> 3222576 (list, status and top show what relays say of themselves: READY, FLAGS, FINGERPRINT, TRAFFIC/DAY)
         fine = fine && state_is_fine(fleet.rows[i].state);
     }
     _cleanup_(freep) char *legend = fleet_summary(&fleet, " listed");

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verb status for relays: each in full, by the daemon or without it. Changes nothing. */
+#include "bus/api.h"
 #include "ctl/lib/fleet.h"
 #include "ctl/lib/manager.h"
+#include "ctl/lib/traffic.h"
 #include "ctl/status.h"
 #include "io/journal.h"
 
@@ -33,12 +35,32 @@ static void print_dropins(FILE *f, const RelayStatus *r)
         status_field(f, name, "%s (ours, not loaded by systemd yet)", r->dropin);
 }
 
+/* What it says of itself; nothing where it was not asked, or does not answer. */
+static void print_own_words(FILE *f, const RelayStatus *r, const TrafficDays *days)
+{
+    char buf[FORMAT_BYTES_MAX];
+    uint64_t traffic;
+
+    if (r->ready)
+        status_field(f, "Ready", "yes, it is bootstrapped");
+    else if (!isempty(r->bootstrap))
+        status_field(f, "Ready", "bootstrapping %s", r->bootstrap);
+    if (!isempty(r->flags))
+        status_field(f, "Flags", "%s",
+                     streq(r->flags, BUS_FLAGS_NONE) ? "none: it is in no consensus" : r->flags);
+    if (!isempty(r->fingerprint))
+        status_field(f, "Fingerprint", "%s", r->fingerprint);
+    if (traffic_days_find(days, r->name, &traffic))
+        status_field(f, "Traffic", "%s read and written in the last whole day", format_bytes(buf, traffic));
+}
+
 static const char *or_dash(const char *s)
 {
     return isempty(s) ? "-" : s;
 }
 
-static void print_relay(FILE *f, const CtlOptions *options, const RelayStatus *r, const JournalList *events)
+static void print_relay(FILE *f, const CtlOptions *options, const RelayStatus *r, const JournalList *events,
+                        const TrafficDays *days)
 {
     const char *sgr = state_color(r->state ? r->state : "");
     _cleanup_(freep) char *dot = ctl_paint(options, sgr, !ctl_utf8() ? "*" : r->pid > 0 ? "●" : "○");
@@ -65,6 +87,7 @@ static void print_relay(FILE *f, const CtlOptions *options, const RelayStatus *r
         status_field(f, "Main PID", "%u", r->pid);
         status_field(f, "Since", "%s", since);
         print_memory(f, r);
+        print_own_words(f, r, days);
     }
     print_dropins(f, r);
     if (events->n > 0)
@@ -77,9 +100,15 @@ static void print_relay(FILE *f, const CtlOptions *options, const RelayStatus *r
     }
 }
 
-static struct json_object *relay_json(const RelayStatus *r, const JournalList *events)
+static struct json_object *relay_json(const RelayStatus *r, const JournalList *events,
+                                      const TrafficDays *days)
 {
     struct json_object *json = relay_status_json(r), *array = json_object_new_array();
+    uint64_t traffic;
+
+    json_object_object_add(json, "traffic/day",
+                           traffic_days_find(days, r->name, &traffic) ? json_object_new_uint64(traffic)
+                                                                      : NULL);
 
     for (size_t i = 0; i < events->n; i++) {
         struct json_object *event = json_object_new_object();
@@ -144,6 +173,7 @@ int status_relays(char *const *patterns, const CtlOptions *options)
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
     _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    _cleanup_(traffic_days_clear) TrafficDays days = { 0 };
     _cleanup_(freep) char *text = NULL;
     struct json_object *array = json_object_new_array();
     bool local = !options->host && !options->machine, fine = true;
@@ -157,6 +187,8 @@ int status_relays(char *const *patterns, const CtlOptions *options)
     /* The journal of another host is not to be had over its bus. One that may not be read adds nothing. */
     if (status == 0 && local)
         (void)journal_reader_open(&(JournalSource){ 0 }, &reader);
+    if (status == 0)
+        traffic_days_read(options, &days);
     for (size_t i = 0; status == 0 && i < fleet.n; i++) {
         _cleanup_(relay_status_clear) RelayStatus facts = { 0 };
         _cleanup_(journal_list_clear) JournalList events = { 0 };
@@ -169,12 +201,12 @@ int status_relays(char *const *patterns, const CtlOptions *options)
             (void)journal_last_events(reader, &query, EVENTS_SHOWN, has_message, NULL, &events);
         fine = fine && state_is_fine(fleet.rows[i].state);
         if (options->json != JSON_OFF) {
-            json_object_array_add(array, relay_json(&facts, &events));
+            json_object_array_add(array, relay_json(&facts, &events, &days));
             continue;
         }
         if (i > 0)
             fputc('\n', f);
-        print_relay(f, options, &facts, &events);
+        print_relay(f, options, &facts, &events, &days);
     }
     fclose(f);
     if (status == 0 && options->json != JSON_OFF)

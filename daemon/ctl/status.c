@@ -57,7 +57,7 @@ static void print_rollout(FILE *f, const CtlOptions *options, const ManagerStatu
         status_field(f, "Resume", "\"relayallocctl resume\"");
 }
 
-/* "relay1 (settling: bootstrapping, 45 % (Loading relay descriptors)), relay2 (restarting)" */
+/* "relay1 (settling: bootstrapping 45 % (loading descriptors)), relay2 (restarting)" */
 static void print_under_way(FILE *f, const Fleet *fleet)
 {
     _cleanup_(freep) char *text = NULL;

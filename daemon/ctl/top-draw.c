@@ -13,14 +13,23 @@ static const struct {
     char key;
     bool right, descending;
 } columns[_TOP_COLUMN_MAX] = {
-    [TOP_RELAY] = { "RELAY", 10, 'n', false, false },     [TOP_GROUP] = { "GROUP", 8, 'g', false, false },
-    [TOP_RUNNING] = { "RUNNING", 9, 'a', false, false },  [TOP_VERSION] = { "VERSION", 7, 'v', false, false },
-    [TOP_STATE] = { "STATE", 10, 's', false, false },     [TOP_RSS] = { "RSS", 8, 'm', true, true },
-    [TOP_PEAK] = { "PEAK", 8, 'p', true, true },          [TOP_SINCE] = { "SINCE", 16, 't', true, false },
+    [TOP_RELAY] = { "RELAY", 10, 'n', false, false },
+    [TOP_GROUP] = { "GROUP", 8, 'g', false, false },
+    [TOP_RUNNING] = { "RUNNING", 9, 'a', false, false },
+    [TOP_VERSION] = { "VERSION", 7, 'v', false, false },
+    [TOP_STATE] = { "STATE", 10, 's', false, false },
+    [TOP_RSS] = { "RSS", 8, 'm', true, true },
+    [TOP_PEAK] = { "PEAK", 8, 'p', true, true },
+    [TOP_SINCE] = { "SINCE", 16, 't', true, false },
+    [TOP_READY] = { "READY", 6, 'b', false, false },
+    [TOP_TRAFFIC] = { "TRAFFIC/DAY", 11, 'd', true, true },
+    [TOP_FLAGS] = { "FLAGS", 16, 'f', false, false },
     [TOP_HOUR] = { "LAST HOUR", 12, '\0', false, false },
 };
 static const TopColumn order[] = { TOP_RELAY, TOP_RSS,   TOP_STATE, TOP_RUNNING,
                                    TOP_HOUR,  TOP_GROUP, TOP_PEAK,  TOP_VERSION };
+/* When all of those fit, and long names do. */
+static const TopColumn extra[] = { TOP_SINCE, TOP_READY, TOP_TRAFFIC, TOP_FLAGS };
 
 int top_sort_key(int key)
 {
@@ -40,6 +49,27 @@ size_t top_page(void)
 static int compare_numbers(uint64_t a, uint64_t b)
 {
     return a < b ? -1 : a > b;
+}
+
+static const char *ready_of(const FleetRow *row)
+{
+    const char *ready = fleet_ready(row);
+
+    return ready ? ready : "-"; /* before digits, which are before "yes" */
+}
+
+static const char *flags_of(const FleetRow *row)
+{
+    const FleetField *field = fleet_field(row, "Flags");
+
+    return field && field->text ? field->text : "";
+}
+
+static uint64_t traffic_of(const Top *top, const FleetRow *row)
+{
+    uint64_t bytes;
+
+    return traffic_days_find(&top->days, row->relay, &bytes) ? bytes : 0;
 }
 
 static int compare_rows(const void *a, const void *b, void *userdata)
@@ -70,6 +100,15 @@ static int compare_rows(const void *a, const void *b, void *userdata)
         break;
     case TOP_SINCE:
         c = compare_numbers(y->since, x->since);
+        break;
+    case TOP_READY: /* likewise */
+        c = strcmp(ready_of(x), ready_of(y));
+        break;
+    case TOP_FLAGS:
+        c = strcmp(flags_of(x), flags_of(y));
+        break;
+    case TOP_TRAFFIC:
+        c = compare_numbers(traffic_of(top, x), traffic_of(top, y));
         break;
     default:
         break;
@@ -131,6 +170,14 @@ static char *cell_text(const Top *top, const FleetRow *row, TopColumn c, int wid
         return bytes_or_dash(row->peak);
     case TOP_SINCE:
         return row->since > 0 ? ctl_format_ago(row->since) : xstrdup("-");
+    case TOP_READY:
+        text = ready_of(row);
+        break;
+    case TOP_FLAGS:
+        text = flags_of(row);
+        break;
+    case TOP_TRAFFIC:
+        return bytes_or_dash(traffic_of(top, row));
     default:
         return sparks_draw(&top->sparks, row->relay, top->now, (size_t)width);
     }
@@ -176,8 +223,8 @@ static bool place(int *widths, int *room, TopColumn column)
     return true;
 }
 
-/* The widths of the columns that fit; 0: left out. What is over goes to long names, then to the start of the
- * process, then to the hour. */
+/* The widths of the columns that fit; 0: left out. What is over goes to long names, then to more columns,
+ * then to the hour. */
 static void lay_out(const Top *top, int *widths)
 {
     int room = COLS;
@@ -188,8 +235,8 @@ static void lay_out(const Top *top, int *widths)
         fits = place(widths, &room, order[i]);
     widen(&widths[TOP_RUNNING], &room, &top->fleet, offsetof(FleetRow, running));
     widen(&widths[TOP_RELAY], &room, &top->fleet, offsetof(FleetRow, relay));
-    if (fits)
-        place(widths, &room, TOP_SINCE);
+    for (size_t i = 0; fits && i < ELEMENTSOF(extra); i++)
+        fits = place(widths, &room, extra[i]);
     if (widths[TOP_HOUR] > 0 && room > 0)
         widths[TOP_HOUR] = widths[TOP_HOUR] + room < SPARK_MINUTES ? widths[TOP_HOUR] + room : SPARK_MINUTES;
 }
@@ -269,6 +316,8 @@ static void draw_help(void)
         "  n  name            g  group",
         "  a  allocator       v  version",
         "  s  state           t  start",
+        "  b  bootstrapped    f  flags",
+        "  d  traffic a day",
         "  r  reverse order",
         "",
         "Move: arrows, page keys, Home, End",

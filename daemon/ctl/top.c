@@ -12,7 +12,8 @@
 /* 0; negative errno: the connection is lost. */
 static int update(Top *top, sd_bus *bus)
 {
-    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    static const char *const wanted[] = { "Ready", "Bootstrap", "Flags", NULL };
+    _cleanup_(fleet_clear) Fleet fleet = { .properties = wanted };
     _cleanup_(manager_status_clear) ManagerStatus manager = { 0 };
 
     int r = manager_status_get(bus, SAY_NOTHING, &manager);
@@ -30,6 +31,11 @@ static int update(Top *top, sd_bus *bus)
     fleet_clear(&top->fleet);
     top->fleet = fleet;
     fleet = (Fleet){ 0 };
+    if (top->now - top->days_read > USEC_PER_HOUR || top->now < top->days_read) {
+        traffic_days_clear(&top->days);
+        traffic_days_read(top->options, &top->days);
+        top->days_read = top->now;
+    }
     manager_status_clear(&top->manager);
     top->manager = manager;
     manager = (ManagerStatus){ 0 };
@@ -137,7 +143,7 @@ static int watch(Top *top, sd_bus *bus)
 int ctl_top(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-    Top top = { .sort = TOP_RSS, .color = options->color };
+    Top top = { .options = options, .sort = TOP_RSS, .color = options->color };
     bool local = !options->host && !options->machine;
     char *const *none = NULL;
 
@@ -180,5 +186,6 @@ int ctl_top(int argc, char *argv[], const CtlOptions *options)
     fleet_clear(&top.fleet);
     manager_status_clear(&top.manager);
     sparks_clear(&top.sparks);
+    traffic_days_clear(&top.days);
     return status != 0 ? status : r < 0 ? EXIT_FAILED : EXIT_FINE;
 }

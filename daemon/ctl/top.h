@@ -6,6 +6,7 @@
 #include "ctl/lib/fleet.h"
 #include "ctl/lib/manager.h"
 #include "ctl/lib/spark.h"
+#include "ctl/lib/traffic.h"
 
 typedef enum TopColumn {
     TOP_RELAY,
@@ -16,6 +17,9 @@ typedef enum TopColumn {
     TOP_RSS,
     TOP_PEAK,
     TOP_SINCE,
+    TOP_READY,
+    TOP_TRAFFIC,
+    TOP_FLAGS,
     TOP_HOUR,
     _TOP_COLUMN_MAX,
 } TopColumn;
@@ -24,10 +28,13 @@ typedef struct Top {
     Fleet fleet;
     ManagerStatus manager;
     Sparks sparks;
-    usec_t now; /* realtime, of what is shown */
-    bool gone;  /* the daemon does not run at present: what is shown is old */
-    bool help;  /* show the keys instead */
+    TrafficDays days;
+    usec_t days_read; /* realtime: when */
+    usec_t now;       /* realtime, of what is shown */
+    bool gone;        /* the daemon does not run at present: what is shown is old */
+    bool help;        /* show the keys instead */
     bool color;
+    const CtlOptions *options;
     TopColumn sort;
     bool reverse;
     size_t offset; /* first row that is shown */

@@ -393,7 +393,7 @@ static void answer_ready(RunItem *i)
         item_set_reason(
             i, xstrdup("it waits for the network: the other relays of this host receive nothing either"));
     } else {
-        item_set_reason(i, xasprintf("bootstrapping%s%s%s%s", *far ? ", " : ": it does not say how far it is",
+        item_set_reason(i, xasprintf("bootstrapping%s%s%s%s", *far ? " " : ": it does not say how far it is",
                                      far, view->warning ? ": " : "", view->warning ? view->warning : ""));
     }
     operation_end(i);

@@ -267,6 +267,34 @@ def test_what_others_wrote_cannot_steer_the_terminal(ctl, daemon):
         assert not set("\033\007\r") & set(raw), raw
 
 
+FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
+
+
+def own_words(name, ready, bootstrap, flags, fingerprint=""):
+    return [(name, "Ready", "b", ready), (name, "Bootstrap", "s", bootstrap), (name, "Flags", "s", flags),
+            (name, "Fingerprint", "s", fingerprint)]
+
+
+def test_what_relays_say_of_themselves(ctl, daemon):
+    """On request in the list, and in full in status; a dash or nothing where one does not say it."""
+    daemon.says([relay("a"), relay("b"), relay("c")], fields=[
+        *own_words("a", 1, "100 % (done)", "Fast,Guard,Running", FINGERPRINT),
+        *own_words("b", 0, "45 % (loading descriptors)", "none"), *own_words("c", 0, "", "")])
+    rows = ctl("list", "-o", "relay,ready,flags,fingerprint,traffic/day", "--json=short").json
+    assert rows == [
+        {"relay": "a", "ready": "yes", "flags": "Fast,Guard,Running", "fingerprint": FINGERPRINT, "traffic/day": None},
+        {"relay": "b", "ready": "45 % (loading descriptors)", "flags": "none", "fingerprint": None, "traffic/day": None},
+        {"relay": "c", "ready": None, "flags": None, "fingerprint": None, "traffic/day": None}]
+    said = {name: ctl("status", name).out for name in "abc"}
+    assert re.search(r"^ *Ready: yes, it is bootstrapped\n *Flags: Fast,Guard,Running\n"
+                     rf" *Fingerprint: {FINGERPRINT}$", said["a"], re.M), said["a"]
+    assert re.search(r"^ *Ready: bootstrapping 45 % \(loading descriptors\)\n *Flags: none: it is in no consensus$",
+                     said["b"], re.M), said["b"]
+    assert not re.search("Ready|Flags|Fingerprint|Traffic", said["c"])
+    one = ctl("status", "a", "--json=short").json[0]
+    assert (one["ready"], one["flags"], one["fingerprint"], one["traffic/day"]) == (True, "Fast,Guard,Running", FINGERPRINT, None)
+
+
 def test_a_daemon_of_a_later_version_tells_more(ctl, daemon):
     daemon.says([relay("a"), relay("b", "failed", reason="no")], fields=[
         ("a", "NRestarts", "u", 3), ("a", "Later", "a{sas}", "x"), ("a", "LaterText", "s", "y"), ("b", "LaterFlag", "b", 1)])

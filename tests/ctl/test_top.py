@@ -75,11 +75,12 @@ def test_shows_and_sorts(daemon, screen):
     lines = s.has("^RELAY")
     assert lines[0].strip() == "4 relays: 2 ok, 1 drifted, 1 stopped"
     assert lines[1].strip() == "60.0 MiB resident; rollout running: 3 of 9 moved, 1 failed; h: keys"
-    assert lines[3].split() == ["RELAY", "GROUP", "RUNNING", "VERSION", "STATE", "RSS", "PEAK", "SINCE", "LAST", "HOUR"]
+    assert lines[3].split() == ["RELAY", "GROUP", "RUNNING", "VERSION", "STATE", "RSS", "PEAK", "SINCE", "READY",
+                                "LAST", "HOUR"]
     assert names(lines) == ["b", "c" * 30, "a", "d"]
     assert "jemalloc-tuned 2.0.9" in lines[6]
     assert lines[4].split()[:7] == ["b", "Z", "glibc", "2.0.9", "drifted", "30.0", "MiB"]
-    assert lines[4].rstrip()[-1] in "▁▂▃▄▅▆▇█" and lines[7].split() == ["d", "A", "-", "-", "stopped", "-", "-", "-"]
+    assert lines[4].rstrip()[-1] in "▁▂▃▄▅▆▇█" and lines[7].split() == ["d", "A", "-", "-", "stopped", "-", "-", "-", "-"]
     for key, order in (("n", "abcd"), ("p", "bcad"), ("g", "acdb"), ("s", "bacd"), ("t", "abcd"), ("m", "bcad"), ("r", "dacb")):
         s.keys(key)
         wait_until(lambda: "".join(n[0] for n in names(s.lines)) == order, what=lambda: f"{key}: {s.lines}")
@@ -89,6 +90,20 @@ def test_shows_and_sorts(daemon, screen):
     s.has("^RELAY")
     s.keys("q")
     s.has("^ended: 0")
+
+
+def test_what_relays_say_of_themselves(daemon, screen):
+    """In a wide window; traffic by the day alone, and not from the daemon."""
+    daemon.says([relay("a"), relay("b")], fields=[
+        ("a", "Ready", "b", 1), ("a", "Bootstrap", "s", "100 % (done)"), ("a", "Flags", "s", "Fast,Guard"),
+        ("b", "Ready", "b", 0), ("b", "Bootstrap", "s", "45 % (loading descriptors)"), ("b", "Flags", "s", "")])
+    s = screen("top", columns=170)
+    lines = s.has("^RELAY")
+    assert lines[3].split()[-5:] == ["READY", "TRAFFIC/DAY", "FLAGS", "LAST", "HOUR"]
+    assert s.has("^a .* yes +- Fast,Guard ") and s.has("^b .* 45 % .* - - ")
+    for key, order in (("b", "ba"), ("f", "ba"), ("n", "ab"), ("d", "ab")):
+        s.keys(key)
+        wait_until(lambda: "".join(names(s.lines)) == order, what=lambda: f"{key}: {s.lines}")
 
 
 def test_is_live(daemon, screen):

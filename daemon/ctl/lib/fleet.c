@@ -56,6 +56,15 @@ const FleetField *fleet_field(const FleetRow *row, const char *property)
     return NULL;
 }
 
+const char *fleet_ready(const FleetRow *row)
+{
+    const FleetField *ready = fleet_field(row, "Ready"), *bootstrap = fleet_field(row, "Bootstrap");
+
+    if (ready && ready->number > 0)
+        return "yes";
+    return bootstrap && !isempty(bootstrap->text) ? bootstrap->text : NULL;
+}
+
 static void add_field(FleetRow *row, const char *property, const char *text, uint64_t number)
 {
     GROW(row->fields, row->c_fields, row->n_fields);

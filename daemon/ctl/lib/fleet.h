@@ -40,6 +40,9 @@ const FleetRow *fleet_find(const Fleet *fleet, const char *relay);
 /* What else is known of the row's relay, by the property's name in bus/api.h; NULL: not told. */
 const FleetField *fleet_field(const FleetRow *row, const char *property);
 
+/* "yes", or how far it is bootstrapped, by its properties Ready and Bootstrap; NULL: not known. */
+const char *fleet_ready(const FleetRow *row);
+
 /* The daemon's relays, with the members of FleetRow and ret->properties. What it does not tell is unknown: ""
  * and 0 in the rows, no field. 0; -ENXIO: it does not run; other errno. Messages as `say` has it. */
 int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret);

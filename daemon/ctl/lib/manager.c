@@ -77,6 +77,10 @@ static const Property relay_properties[] = {
     RELAY("DropIn", 's', dropin, "dropin"),
     RELAY("DropIns", 'a', dropins, "dropins"),
     RELAY("Notes", 'a', notes, "notes"),
+    RELAY("Ready", 'b', ready, "ready"),
+    RELAY("Bootstrap", 's', bootstrap, "bootstrap"),
+    RELAY("Flags", 's', flags, "flags"),
+    RELAY("Fingerprint", 's', fingerprint, "fingerprint"),
 };
 
 static void *field(void *object, const Property *p)

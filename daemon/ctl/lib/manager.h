@@ -32,6 +32,8 @@ typedef struct RelayStatus {
     char *dropin; /* "": none */
     char **dropins;
     char **notes; /* sentences without full stop */
+    bool ready;
+    char *bootstrap, *flags, *fingerprint; /* as in bus/api.h */
 } RelayStatus;
 void relay_status_clear(RelayStatus *facts);
 

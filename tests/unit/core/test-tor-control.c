@@ -173,10 +173,9 @@ static void test_values_of_a_liar(void **state)
     assert_string_equal(v.flags, "Fast,Guard");
 }
 
-static void assert_shown(int progress, const char *summary, const char *expected)
+static void assert_shown(int progress, const char *tag, const char *expected)
 {
-    _cleanup_(freep) char *text =
-        tor_view_bootstrap(&(TorView){ .progress = progress, .summary = (char *)summary });
+    _cleanup_(freep) char *text = tor_view_bootstrap(&(TorView){ .progress = progress, .tag = (char *)tag });
 
     assert_string_equal(text, expected);
 }
@@ -184,8 +183,8 @@ static void assert_shown(int progress, const char *summary, const char *expected
 static void test_bootstrap_in_words(void **state)
 {
     (void)state;
-    assert_shown(-1, "Done", "");
-    assert_shown(45, "Loading relay descriptors", "45 % (Loading relay descriptors)");
+    assert_shown(-1, "done", "");
+    assert_shown(45, "loading_descriptors", "45 % (loading descriptors)");
     assert_shown(5, NULL, "5 %");
 }
 
