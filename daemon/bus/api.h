@@ -85,7 +85,6 @@
  *     Ready b: its process has said that it is bootstrapped; Bootstrap s: how far it is by its own words,
  *         "45 % (loading descriptors)", "" when it does not say
  *     Flags s: of its consensus entry, "Fast,Guard,Running", "none" when it is in no consensus, "" not known
- *     Fingerprint s: 40 hexadecimal digits; "" not known
  *         How much it reads and writes is not served: the journal has it by the day.
  *
  * /org/freedesktop/LogControl1, org.freedesktop.LogControl1(5): LogLevel, LogTarget, SyslogIdentifier. */

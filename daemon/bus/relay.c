@@ -174,8 +174,7 @@ static int put_notes(sd_bus_message *m, View *v)
     VALUE(Sampled, "t", 0, v->relay->sampled)                                                                \
     VALUE(Ready, "b", 0, tor_bootstrapped(v->relay))                                                         \
     OTHER(Bootstrap, "s", 0, put_bootstrap)                                                                  \
-    VALUE(Flags, "s", 0, flags_of(v->relay))                                                                 \
-    VALUE(Fingerprint, "s", 0, v->relay->tor.view.fingerprint)
+    VALUE(Flags, "s", 0, flags_of(v->relay))
 
 #define NOTHING(name, type, flags, value)
 #define PUT_VALUE(name, type, flags, value)                                                                  \

@@ -26,7 +26,6 @@ enum {
     LIST_FINGERPRINT,
     LIST_HOST,
     LIST_NRESTARTS,
-    LIST_FINGERPRINT,
     LIST_FLAGS,
     LIST_READY,
     LIST_TRAFFIC,
@@ -47,7 +46,6 @@ static const Column list_columns[] = {
     [LIST_FINGERPRINT] = { "FINGERPRINT", COLUMN_TEXT, "what the relay says is its fingerprint" },
     [LIST_HOST] = { "HOST", COLUMN_TEXT, "the host on which it is" },
     [LIST_NRESTARTS] = { "NRESTARTS", COLUMN_NUMBER, "how often systemd has restarted it on its own" },
-    [LIST_FINGERPRINT] = { "FINGERPRINT", COLUMN_TEXT, "its fingerprint, as it says itself" },
     [LIST_FLAGS] = { "FLAGS", COLUMN_TEXT, "flags of its consensus entry; \"none\": it is in no consensus" },
     [LIST_READY] = { "READY", COLUMN_TEXT, "yes: it is bootstrapped; else how far it is" },
     [LIST_TRAFFIC] = { "TRAFFIC/DAY", COLUMN_BYTES, "read and written in its last whole day" },
@@ -56,7 +54,6 @@ static const Column list_columns[] = {
 static const char *const list_properties[ELEMENTSOF(list_columns)] = {
     [LIST_FINGERPRINT] = "Fingerprint",
     [LIST_NRESTARTS] = "NRestarts",
-    [LIST_FINGERPRINT] = "Fingerprint",
     [LIST_FLAGS] = "Flags",
 };
 
@@ -73,7 +70,6 @@ static void list_properties_shown(const CtlTable *table, const char **ret)
     *ret = NULL;
 }
 
-<<<<<<< HEAD
 /* The host that was asked, by the name that it was asked by. Owned by the caller. */
 static char *host_asked(const CtlOptions *options)
 {
@@ -85,10 +81,7 @@ static char *host_asked(const CtlOptions *options)
     return xstrdup(gethostname(name, sizeof(name) - 1) == 0 ? name : "");
 }
 
-static void list_row(CtlTable *table, const FleetRow *row, const char *host)
-=======
-static void list_row(CtlTable *table, const FleetRow *row, const TrafficDays *days)
->>>>>>> 3222576 (list, status and top show what relays say of themselves: READY, FLAGS, FINGERPRINT, TRAFFIC/DAY)
+static void list_row(CtlTable *table, const FleetRow *row, const char *host, const TrafficDays *days)
 {
     uint64_t traffic;
 
@@ -206,11 +199,7 @@ int ctl_list(int argc, char *argv[], const CtlOptions *options)
     if (ctl_table_shows(table, LIST_TRAFFIC))
         traffic_days_read(options, &days);
     for (size_t i = 0; i < fleet.n; i++) {
-<<<<<<< HEAD
-        list_row(table, &fleet.rows[i], host);
-=======
-        list_row(table, &fleet.rows[i], &days);
->>>>>>> 3222576 (list, status and top show what relays say of themselves: READY, FLAGS, FINGERPRINT, TRAFFIC/DAY)
+        list_row(table, &fleet.rows[i], host, &days);
         fine = fine && state_is_fine(fleet.rows[i].state);
     }
     _cleanup_(freep) char *legend = fleet_summary(&fleet, " listed");

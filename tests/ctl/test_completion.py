@@ -76,15 +76,9 @@ def test_a_daemon_that_hangs_does_not_hang_the_shell(complete, daemon):
 
 def test_columns(complete, ctl):
     known = re.findall(r"^  ([A-Z/]+) ", ctl("list", "-o", "help").err, re.M)
-<<<<<<< HEAD
-    assert known[-4:] == ["UNIT", "FINGERPRINT", "HOST", "NRESTARTS"] and complete("list", "-o", "") == [name.lower() for name in known]
-    assert complete("list", "-o", "re") == ["relay"]
-    assert complete("-o", "re") == ["relay"]
-=======
-    assert known[9:] == ["UNIT", "NRESTARTS", "FINGERPRINT", "FLAGS", "READY", "TRAFFIC/DAY"] and complete("list", "-o", "") == [name.lower() for name in known]
+    assert known[9:] == ["UNIT", "FINGERPRINT", "HOST", "NRESTARTS", "FLAGS", "READY", "TRAFFIC/DAY"] and complete("list", "-o", "") == [name.lower() for name in known]
     assert complete("list", "-o", "rel") == ["relay"]
     assert complete("-o", "rel") == ["relay"]
->>>>>>> 3222576 (list, status and top show what relays say of themselves: READY, FLAGS, FINGERPRINT, TRAFFIC/DAY)
     assert complete("events", "-o", "time,re") == ["time,relay", "time,reason", "time,result"]
     assert complete("events", "--columns", "=", "+wa") == ["+wave"]
     assert complete("history", "-o", "st") == []
