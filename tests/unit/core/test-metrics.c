@@ -113,6 +113,15 @@ static void test_host(void **state)
         assert_non_null(strstr(bad, others[i]));
 }
 
+static size_t times(const char *text, const char *what)
+{
+    size_t n = 0;
+
+    for (const char *p = strstr(text, what); p; p = strstr(p + 1, what))
+        n++;
+    return n;
+}
+
 /* Each allocator once, however many relays run it. */
 static void test_allocators(void **state)
 {
@@ -130,7 +139,7 @@ static void test_allocators(void **state)
     _cleanup_(freep) char *text = written(&idle, relays, ELEMENTSOF(relays));
     static const char line[] = "relayalloc_allocator_suspect{allocator=\"mimalloc3\",version=\"3.0.1\"} 1\n";
     assert_non_null(strstr(text, line));
-    assert_null(strstr(strstr(text, line) + strlen(line), "suspect{allocator=\"mimalloc3\""));
+    assert_int_equal(times(text, "suspect{allocator=\"mimalloc3\""), 1);
     assert_non_null(strstr(text, "suspect{allocator=\"glibc\",version=\"2.36\"} 0\n"));
     assert_null(strstr(text, "suspect{allocator=\"\""));
 }
