@@ -26,9 +26,9 @@ def planned(world, *file):
     return {row["relay"]: row["action"] for row in ctl(world, "plan", *file)}
 
 
-def draft(world, groups, rollout="settle = 0; canary = 0;"):
+def draft(world, groups, rollout="settle = 0; canary = 0;", more=""):
     path = world.config.with_suffix(".draft")
-    path.write_text(f'instances_dir = "{world.instances}";\ngroups = ({groups});\nrollout = {{ {rollout} }};\n')
+    path.write_text(f'instances_dir = "{world.instances}";\n{more}groups = ({groups});\nrollout = {{ {rollout} }};\n')
     return path
 
 
@@ -183,18 +183,27 @@ def test_settings_of_the_host_are_named(world):
 # ---- any file, any fleet ----
 
 ALLOCATORS = ["glibc", "jemalloc", "jemalloc-tuned", "glibc-tuned"]
+NOT_HERE = 'allocators = { not-here = { library = "libnothere.so.1"; }; };\n'  # refused
+
+
+def some_names(rng, names, most):
+    return "[ %s ]" % ", ".join(f'"{n}"' for n in rng.sample(names, rng.randint(1, most)))
 
 
 def some_groups(rng, relays):
     groups = []
     for name in "ABC"[:rng.randint(0, 3)]:
-        group = f'name = "{name}"; allocator = "{rng.choice(ALLOCATORS)}";'
+        allocator = "not-here" if rng.random() < 0.1 else rng.choice(ALLOCATORS)
+        group = f'name = "{name}"; allocator = "{allocator}";'
         if rng.random() < 0.6:
-            names = rng.sample([*relays, "default", "r*", "*"], rng.randint(1, 3))
-            group += " relays = [ %s ];" % ", ".join(f'"{n}"' for n in names)
+            group += " relays = %s;" % some_names(rng, [*relays, "default", "r*", "*"], 3)
+            if rng.random() < 0.3:
+                group += " except = %s;" % some_names(rng, [*relays, "default", "r[12]"], 2)
             group += rng.choice(["", "", " size = 2;", " share = 50;"])
         else:
             group += rng.choice([" size = 2;", " share = 50;", " size = 1; seed = \"x\";"])
+        if ("size" in group or "share" in group) and rng.random() < 0.4:
+            group += " hold = true;"
         groups.append("{ %s }" % group)
     return ", ".join(groups)
 
@@ -207,6 +216,10 @@ def some_fleet(rng, world):
     for relay in relays:
         if rng.random() < 0.25:
             world.do("stop", unit=f"tor@{relay}.service")
+        if rng.random() < 0.1:  # somebody else's file has our name
+            directory = world.root / f"tor@{relay}.service.d"
+            directory.mkdir()
+            (directory / "zz-relayalloc.conf").write_text("[Service]\nEnvironment=A=1\n")
     return relays
 
 
@@ -240,21 +253,21 @@ def test_plan_of_a_file_is_what_the_daemon_does(world, seed):
     world.write_config("")
     relays = some_fleet(rng, world)
     everybody = [*relays, "default"]
-    world.write_config(some_groups(rng, relays))
+    os.rename(draft(world, some_groups(rng, relays), more=NOT_HERE), world.config)
     if rng.random() < 0.3:  # somebody fails in the first rollout: remembered, and put back
         world.script(rng.choice(relays), {"result": "failed", "then": "failed"})
     world.start()
     world.wait_ready()
     wait_until(lambda: settled(world), "the first rollout to end", 60)
     if rng.random() < 0.4:
-        reverted = rng.choice(relays)
-        world.manager("Revert", [reverted])
-        wait_until(lambda: settled(world) and all(row[1] != reverted for row in world.manager("Plan")),
+        reverted = rng.sample(relays, rng.randint(1, 2))
+        world.manager("Revert", reverted)
+        wait_until(lambda: settled(world) and not any(row[1] in reverted for row in world.manager("Plan")),
                    "the revert to end", 60)
     world.do("forget-scripts")
     halted = world.property("Rollout") == "halted"
     text = world.config.read_text() if rng.random() < 0.2 else None
-    file = draft(world, some_groups(rng, relays))
+    file = draft(world, some_groups(rng, relays), more=NOT_HERE)
     if text:
         file.write_text(text)
     if rng.random() < 0.5:

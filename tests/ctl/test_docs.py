@@ -194,6 +194,22 @@ def test_code_map_is_of_this_tree():
         assert (root / pattern).exists(), name
 
 
+def test_code_map_names_every_file(helped):
+    """Every module of every folder, and none that is not there; in ctl/ those that are not named after a verb."""
+    text = section((REPO / "docs/design.md").read_text().replace("## ", "# "), "The code map")
+    verbs = {*verbs_of(helped), "self"}
+    for path in sorted((REPO / "daemon").rglob("*")):
+        if not path.is_dir():
+            continue
+        folder = path.relative_to(REPO / "daemon")
+        listed = re.search(rf"^- `daemon/{folder}/`\. (.*?)(?=^- `daemon|\n\n)", text, re.M | re.S)
+        assert listed, folder
+        named = set(re.findall(r"`([a-z0-9-]+)`", listed[1]))
+        there = {re.sub(r"-private$", "", f.stem) for f in path.glob("*.[ch]")} - {"private"}
+        assert named <= there, named - there
+        assert all(folder.name == "ctl" and re.sub("-.*", "", name) in verbs for name in there - named), there - named
+
+
 def test_diagram_of_the_rollout():
     """docs/design.md names every step of a relay in a rollout, and no other."""
     steps = set(re.findall(r"STEP_([A-Z_]+)", re.search(r"typedef enum Step \{(.*?)_STEP_MAX", source("core/rollout.h"), re.S)[1]))
