@@ -1,7 +1,10 @@
 """What the files of packaging/debian have to agree with; building them is tests/packaging's."""
 
+import os
 import re
 import subprocess
+
+import pytest
 
 from conftest import REPO
 
@@ -45,3 +48,50 @@ def test_scripts_are_shell_that_dash_takes():
         assert script.read_text().startswith("#!/bin/sh\nset -e\n")
         subprocess.run(["sh", "-n", script], check=True)
         assert "#DEBHELPER#\n" in script.read_text()
+
+
+# Of each release, by name: what `make check` installs on a host of it, and what the machines there are made of.
+RELEASES = {
+    "bookworm": ("debian", {"libmimalloc2.0", "libgoogle-perftools4", "libtcmalloc-minimal4", "systemd", "chromium"},
+                 {"libconfig9", "libmimalloc2.0", "libgoogle-perftools4", "linux-image-cloud-amd64"}),
+    "trixie": ("debian", {"libmimalloc3", "libgoogle-perftools4t64", "libtcmalloc-minimal4t64", "systemd-dev", "chromium"},
+               {"libconfig11", "libmimalloc3", "libgoogle-perftools4t64", "linux-image-cloud-amd64"}),
+    "noble": ("ubuntu", {"libmimalloc2.0", "libgoogle-perftools4t64", "libtcmalloc-minimal4t64", "systemd-dev"},
+              {"libconfig9", "libmimalloc2.0", "libgoogle-perftools4t64", "linux-image-virtual"}),
+}
+
+
+def on_host(tmp_path, release, command, **environment):
+    """A command that takes this host for one of that release."""
+    os_release = tmp_path / "os-release"
+    os_release.write_text(f"ID={RELEASES[release][0]}\nVERSION_CODENAME={release}\n")
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment, "OS_RELEASE": str(os_release)})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_packages_of_each_release_by_name(tmp_path, release):
+    _, host, machine = RELEASES[release]
+    of_hosts, of_machines = (set().union(*(row[i] for row in RELEASES.values())) for i in (1, 2))
+    listed = set(on_host(tmp_path, release, [REPO / "tests/install-deps", "--list", "build", "deb", "machine", "vm", "check"]).split())
+    assert listed & of_hosts == host
+    library = f". {REPO}/tests/system/lib.sh; packages_of_release {release}; kernel_of_release {release}"
+    assert set(on_host(tmp_path, release, ["bash", "-c", library]).replace(",", " ").split()) & of_machines == machine
+
+
+@pytest.mark.parametrize("release, tested", [("bookworm", ["bookworm", "trixie"]), ("noble", ["noble"])])
+def test_machines_are_made_from_the_hosts_own_sources(tmp_path, release, tested):
+    """As apt of that host tells them; what is neither main nor universe is none of ours."""
+    apt = tmp_path / "apt-get"
+    apt.write_text(f"#!/bin/sh\nprintf '%s\\n' 'http://mirror {release} main' 'http://mirror {release} universe' "
+                   f"'http://mirror {release}-updates main' 'http://mirror {release}-security main' 'http://mirror {release} restricted' "
+                   "'http://elsewhere stable main'\n")
+    apt.chmod(0o755)
+    library = f". {REPO}/tests/system/lib.sh; default_releases; for r in {' '.join(tested)}; do apt_sources_for $r; done"
+    said = on_host(tmp_path, release, ["bash", "-c", library], PATH=f"{tmp_path}:{os.environ['PATH']}").splitlines()
+    assert said[0].split() == tested
+    for name in tested:
+        assert {f"deb http://mirror {name} main universe", f"deb http://mirror {name}-updates main",
+                f"deb http://mirror {name}-security main"} <= set(said)
+    assert len(said) == 1 + 3 * len(tested)

@@ -14,7 +14,8 @@ UBUNTU = {"CPPFLAGS": "-Wdate-time -D_FORTIFY_SOURCE=3",
                     "-fstack-protector-strong -fstack-clash-protection -Wformat -Werror=format-security -fcf-protection",
           "LDFLAGS": "-Wl,-Bsymbolic-functions -flto=auto -ffat-lto-objects -Wl,-z,relro -Wl,-z,now"}
 # What the lintian of an older release asks for and that of a newer one has given up, or does not know yet.
-OUTDATED_TAGS = {"bookworm": ["newer-standards-version", "package-supports-alternative-init-but-no-init.d-script"]}
+OUTDATED_TAGS = dict.fromkeys(["bookworm", "noble"],
+                              ["newer-standards-version", "package-supports-alternative-init-but-no-init.d-script"])
 
 
 def names(packages):

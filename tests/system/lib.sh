@@ -14,8 +14,11 @@ need_root() {
     [ "$(id -u)" -eq 0 ] || die "this needs root, because it boots a container; run it as root"
 }
 
-host_release() { (. /etc/os-release && echo "${VERSION_CODENAME:?no release code name}"); }
-host_id() { (. /etc/os-release && echo "$ID"); }
+: "${OS_RELEASE:=/etc/os-release}"
+# shellcheck source=/dev/null
+host_release() { (. "$OS_RELEASE" && echo "${VERSION_CODENAME:?no release code name}"); }
+# shellcheck source=/dev/null
+host_id() { (. "$OS_RELEASE" && echo "$ID"); }
 
 # Both of Debian's releases come from one mirror; Ubuntu's hosts test their own.
 default_releases() {
@@ -31,6 +34,14 @@ packages_of_release() {
     trixie) echo "$common,libmimalloc3,libgoogle-perftools4t64,libtcmalloc-minimal4t64,libconfig11" ;;
     noble) echo "$common,libmimalloc2.0,libgoogle-perftools4t64,libtcmalloc-minimal4t64,libconfig9" ;;
     *) die "the packages of release $1 are not known here (bookworm, trixie, noble are)" ;;
+    esac
+}
+
+# One for virtual machines.
+kernel_of_release() {
+    case "$1" in
+    noble) echo linux-image-virtual ;;
+    *) echo linux-image-cloud-amd64 ;;
     esac
 }
 
