@@ -587,6 +587,8 @@ RelayState facts_state(const HostFacts *h, const RelayFacts *r, const Step *step
         .reverted = r->reverted && r->group != GROUP_NONE,
         .down = unit_failed(r->info),
         .up = unit_up(r->info),
+        .starting = unit_starting(r->info),
+        .too_new = facts_too_new(h, r),
         .under_way = step != NULL,
         .step = step ? *step : STEP_WAITING,
         .remembered_failure = r->failed_before,

@@ -47,6 +47,12 @@ char *relay_states_summary(size_t n, const char *noun, const size_t counts[_RELA
     return text;
 }
 
+/* It is assigned something that it is not proved to run, and nothing is going to be done about it. */
+static RelayState not_as_assigned(const StateFacts *f)
+{
+    return f->untested || f->never_moved ? RELAY_PENDING : f->too_new ? RELAY_RESTARTING : RELAY_DRIFTED;
+}
+
 RelayState relay_state(const StateFacts *f)
 {
     const bool waits = f->under_way && f->step == STEP_WAITING;
@@ -60,14 +66,12 @@ RelayState relay_state(const StateFacts *f)
     if (f->remembered_failure)
         return RELAY_FAILED;
     if (!f->up)
-        return RELAY_STOPPED;
+        return f->starting ? RELAY_RESTARTING : RELAY_STOPPED;
     switch (f->action) {
     case ACTION_RESTART:
         return RELAY_PENDING;
     case ACTION_REFUSED:
-        return f->assigned && f->cause == CAUSE_NONE ? RELAY_OK
-               : f->untested || f->never_moved       ? RELAY_PENDING
-                                                     : RELAY_DRIFTED;
+        return f->assigned && f->cause == CAUSE_NONE ? RELAY_OK : not_as_assigned(f);
     case ACTION_WRITE:
     case ACTION_REMOVE:
         return RELAY_PENDING;
@@ -76,7 +80,7 @@ RelayState relay_state(const StateFacts *f)
     }
     if (!f->assigned)
         return f->reverted ? RELAY_REVERTED : RELAY_OBSERVED;
-    return f->cause == CAUSE_NONE ? RELAY_OK : f->untested || f->never_moved ? RELAY_PENDING : RELAY_DRIFTED;
+    return f->cause == CAUSE_NONE ? RELAY_OK : not_as_assigned(f);
 }
 
 bool relay_state_fine(RelayState s)

@@ -7,7 +7,7 @@
 typedef enum RelayState {
     RELAY_OK,         /* runs what it is assigned */
     RELAY_PENDING,    /* its turn comes */
-    RELAY_RESTARTING, /* being moved or put back */
+    RELAY_RESTARTING, /* being moved or put back, or started by others, and not proved yet */
     RELAY_SETTLING,   /* moved and proved; must stay up for a while */
     RELAY_FAILED,     /* could not be moved */
     RELAY_DRIFTED,    /* runs something else than assigned, and nothing will be done about it by itself */
@@ -31,6 +31,8 @@ typedef struct StateFacts {
     bool reverted; /* an operator took it out of its group */
     bool up;
     bool down;      /* it is not up, and systemd wants it up */
+    bool starting;  /* it is not up, and on its way there */
+    bool too_new;   /* it is up, and what is wrong with it may come right by itself */
     bool under_way; /* in the rollout, at `step` */
     Step step;
     bool remembered_failure; /* this relay with this allocator failed before and was refused since */

@@ -63,6 +63,13 @@ bool unit_failed(const UnitInfo *info)
            (info->active == ACTIVE_RELOADING && info->main_pid == 0);
 }
 
+bool unit_starting(const UnitInfo *info)
+{
+    if (!info || unit_failed(info))
+        return false;
+    return info->active == ACTIVE_ACTIVATING || (info->active == ACTIVE_INACTIVE && info->job != 0);
+}
+
 static usec_t between(usec_t from, usec_t to)
 {
     return from > 0 && to > from ? to - from : 0;

@@ -64,5 +64,7 @@ bool unit_stopped(const UnitInfo *info);
 /* Does systemd want it up, and it is not: failed, waiting to be started again after a crash, or reloading
  * without a main process (systemd 257 stays so for minutes when a reload of the unit fails)? */
 bool unit_failed(const UnitInfo *info);
+/* Is it on its way up: it starts, or a job to start it waits? (not: it crashed and is to be started again) */
+bool unit_starting(const UnitInfo *info);
 /* Does it serve: active (or reloading), with a main process? `info` may be NULL. */
 bool unit_up(const UnitInfo *info);

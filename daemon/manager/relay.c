@@ -121,6 +121,17 @@ static int on_reopen(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
+/* Its main process has ended since systemd named it: it is about to name another one. Like a new process that
+ * shows nothing yet, for as long as that may be. */
+static void take_gone(Relay *relay)
+{
+    const HostFacts host = setup_host(relay->manager);
+    ProcessFacts gone = { .pid = (pid_t)relay->facts.info->main_pid, .started = host.now };
+
+    if (relay->facts.process.pid != gone.pid)
+        facts_take_process(&host, &relay->facts, &gone);
+}
+
 /* We may be short of descriptors or memory for a moment. */
 static void try_to_open(Relay *relay)
 {
@@ -132,6 +143,8 @@ static void try_to_open(Relay *relay)
         eventlog_line(LOG_WARNING, "%s: cannot inspect process %u: %s.", relay->facts.name, pid,
                       strerror(-r));
     relay->open_error = r;
+    if (r == -ESRCH)
+        take_gone(relay);
     if (r < 0 && ++relay->open_failures < REOPEN_TRIES)
         loop_schedule(m, &m->reopen, REOPEN_DELAY, on_reopen);
 }

@@ -99,7 +99,7 @@ def test_process_that_cannot_be_opened_at_first(world):
     proc.mkdir()
     world.start()
     world.wait_ready(times=2)
-    assert world.states() == {"a": "drifted"}
+    assert world.states()["a"] in ("restarting", "drifted")
     proc.rmdir()
     away.rename(proc)
     wait_until(lambda: world.states() == {"a": "ok"}, "it to be proved", 10)
@@ -177,3 +177,33 @@ def test_revert_to_what_its_own_settings_say(world):
     world.wait_said("Rollout 4 finished: 1 done")
     wait_until(lambda: world.states()["b"] == "reverted", "it to be put onto its own")
     assert restarts(world, "b") == (1, 0) and world.runs("b", "tcmalloc") and not world.said("halted")
+
+
+def test_relay_that_others_restart_is_neither_drifted_nor_stopped(world):
+    """While it starts, and while its new process shows nothing yet, nothing is proved, and nothing else is said."""
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    wait_until(lambda: world.states() == {"a": "ok"}, "the end")
+    world.do("set", unit="tor@a.service", values={"active": "activating", "sub": "start", "job": 7})
+    wait_until(lambda: world.states() != {"a": "ok"}, "the start to be seen")
+    assert world.states() == {"a": "restarting"}
+    words = set()
+    world.do("restart-by-hand", unit="tor@a.service", late=1)
+    wait_until(lambda: words.add(world.states()["a"]) or "ok" in words, "it to be proved")
+    assert words == {"restarting", "ok"}
+    assert not world.said("drifted") and restarts(world, "a") == (1, 0)
+
+
+def test_relay_whose_main_process_has_just_ended(world):
+    """systemd names a process that is gone already: it is about to name another one."""
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    wait_until(lambda: set(world.states().values()) == {"ok"}, "the end")
+    world.do("restart-by-hand", unit="tor@a.service", program=["/bin/true"])
+    words = set()
+    wait_until(lambda: words.add(world.states()["a"]) or words - {"ok"}, "it to be seen")
+    assert words <= {"ok", "restarting"}
+    wait_until(lambda: world.states()["a"] == "drifted", "it to count when it stays so")
+    assert world.states()["b"] == "ok"
