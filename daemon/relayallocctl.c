@@ -2,6 +2,7 @@
 /* relayallocctl: reads the global options, which may stand before and after the verb, and hands the rest of
  * the command line to the verb. Does nothing itself but --help and --version. */
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/hosts.h"
 
 #include "core/config.h"
 
@@ -101,7 +102,8 @@ static int help(const CtlOptions *options)
           "     --no-legend           print no column titles and no closing line\n"
           "  -q --quiet               print no hints and no closing line\n"
           "  -o --columns=LIST        show these columns, in this order; +LIST adds to the default\n"
-          "  -H --host=[USER@]HOST    operate on another host, by SSH\n"
+          "  -H --host=[USER@]HOST    operate on another host, by SSH; list, status and groups\n"
+          "                           take several: a,b,c\n"
           "  -M --machine=CONTAINER   operate on a local container\n"
           "     --config=FILE         the configuration, for verbs that read it themselves\n                 "
           "          (" CONFIG_DEFAULT_PATH ")\n"
@@ -259,6 +261,21 @@ static int read_options(int argc, char *argv[], CtlOptions *options, Asked *aske
     return 0;
 }
 
+/* Only they have a place for the host in what they print. */
+static bool takes_several_hosts(CtlVerb *verb)
+{
+    return verb == ctl_list || verb == ctl_status || verb == ctl_groups;
+}
+
+static int run_verb(const Verb *verb, int argc, char *argv[], const CtlOptions *options)
+{
+    if (hosts_several(options) && !takes_several_hosts(verb->run)) {
+        ctl_error("\"%s\" takes one host with -H; list, status and groups take several", verb->name);
+        return EXIT_USAGE;
+    }
+    return verb->run(argc, argv, options);
+}
+
 static int unknown_verb(const char *name)
 {
     const char *names[ELEMENTSOF(verbs) + 1];
@@ -308,6 +325,6 @@ int main(int argc, char *argv[])
         return ctl_list(1, list, &options);
     for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
         if (verbs[i].run && streq(verbs[i].name, rest[0]))
-            return verbs[i].run(n, rest, &options);
+            return run_verb(&verbs[i], n, rest, &options);
     return unknown_verb(rest[0]);
 }

@@ -3,11 +3,11 @@
  * and systemd say without it; they change nothing. */
 #include "core/state.h"
 #include "ctl/lib/fleet.h"
+#include "ctl/lib/hosts.h"
 #include "ctl/lib/traffic.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 
 /* ---- list ---- */
 
@@ -70,17 +70,6 @@ static void list_properties_shown(const CtlTable *table, const char **ret)
     *ret = NULL;
 }
 
-/* The host that was asked, by the name that it was asked by. Owned by the caller. */
-static char *host_asked(const CtlOptions *options)
-{
-    char name[HOST_NAME_MAX + 1] = "";
-    const char *at = options->host ? strchr(options->host, '@') : NULL;
-
-    if (options->host || options->machine)
-        return xstrdup(at ? at + 1 : options->host ? options->host : options->machine);
-    return xstrdup(gethostname(name, sizeof(name) - 1) == 0 ? name : "");
-}
-
 static void list_row(CtlTable *table, const FleetRow *row, const char *host, const TrafficDays *days)
 {
     uint64_t traffic;
@@ -88,7 +77,7 @@ static void list_row(CtlTable *table, const FleetRow *row, const char *host, con
     ctl_table_row(table);
     ctl_table_text(table, LIST_RELAY, row->relay);
     ctl_table_text(table, LIST_UNIT, row->unit);
-    ctl_table_text(table, LIST_HOST, host);
+    ctl_table_text(table, LIST_HOST, row->host ? row->host : host);
     ctl_table_text(table, LIST_GROUP, row->group);
     ctl_table_text(table, LIST_ASSIGNED, row->assigned);
     ctl_table_text(table, LIST_RUNNING, row->running);
@@ -178,7 +167,7 @@ int ctl_list(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(traffic_days_clear) TrafficDays days = { 0 };
     _cleanup_(ctl_table_freep) CtlTable *table = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { .properties = wanted };
-    _cleanup_(freep) char *host = host_asked(options);
+    _cleanup_(freep) char *host = hosts_name(options);
     States states = { 0 };
     char *const *patterns = NULL;
     bool fine = true;
@@ -193,6 +182,8 @@ int ctl_list(int argc, char *argv[], const CtlOptions *options)
     }
     if (status != 0)
         return status;
+    if (hosts_several(options))
+        ctl_table_lead(table, LIST_HOST);
     bool missing = fleet_select(&fleet, patterns) < 0;
     fleet_keep(&fleet, in_states, &states);
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
@@ -203,7 +194,7 @@ int ctl_list(int argc, char *argv[], const CtlOptions *options)
         fine = fine && state_is_fine(fleet.rows[i].state);
     }
     _cleanup_(freep) char *legend = fleet_summary(&fleet, " listed");
-    if (ctl_table_print_legend(table, legend) < 0)
+    if (ctl_table_print_legend(table, legend) < 0 || fleet.incomplete)
         return EXIT_FAILED;
     return missing ? EXIT_NO_RELAY : fine ? EXIT_FINE : EXIT_DIFFERS;
 }
@@ -218,7 +209,9 @@ enum {
     GROUPS_STOPPED,
     GROUPS_DIFFER,
     GROUPS_RSS,
-    GROUPS_AVERAGE
+    GROUPS_AVERAGE,
+    _GROUPS_USUAL,
+    GROUPS_HOST = _GROUPS_USUAL,
 };
 static const Column groups_columns[] = {
     [GROUPS_GROUP] = { "GROUP", COLUMN_TEXT,
@@ -230,10 +223,11 @@ static const Column groups_columns[] = {
     [GROUPS_DIFFER] = { "DIFFER", COLUMN_NUMBER, "of them, not as assigned (yet)" },
     [GROUPS_RSS] = { "RSS", COLUMN_BYTES, "resident memory of all of them" },
     [GROUPS_AVERAGE] = { "AVERAGE", COLUMN_BYTES, "average of that per running relay" },
+    [GROUPS_HOST] = { "HOST", COLUMN_TEXT, "the host that the relays run on, as -H names it" },
 };
 
 typedef struct GroupSum {
-    const char *name, *allocator;
+    const char *host, *name, *allocator; /* host: NULL: the only one */
     uint64_t relays, ok, stopped, other, running, rss;
 } GroupSum;
 
@@ -242,19 +236,19 @@ typedef struct GroupSums {
     size_t n, capacity;
 } GroupSums;
 
-static GroupSum *group_sum(GroupSums *sums, const char *name, const char *allocator)
+static GroupSum *group_sum(GroupSums *sums, const char *host, const char *name, const char *allocator)
 {
     for (size_t i = 0; i < sums->n; i++)
-        if (streq(sums->items[i].name, name))
+        if (streq(sums->items[i].name, name) && streq_null(sums->items[i].host, host))
             return &sums->items[i];
     GROW(sums->items, sums->capacity, sums->n);
-    sums->items[sums->n] = (GroupSum){ .name = name, .allocator = allocator };
+    sums->items[sums->n] = (GroupSum){ .host = host, .name = name, .allocator = allocator };
     return &sums->items[sums->n++];
 }
 
 static void add_to_group(GroupSums *sums, const FleetRow *row)
 {
-    GroupSum *sum = group_sum(sums, row->group, row->assigned);
+    GroupSum *sum = group_sum(sums, row->host, row->group, row->assigned);
     /* One that was reverted need not run what its group assigns. */
     bool reverted = streq(row->state, "reverted") && !streq_null(row->running, sum->allocator);
 
@@ -278,8 +272,8 @@ int ctl_groups(int argc, char *argv[], const CtlOptions *options)
     char *const *none = NULL;
 
     int status = ctl_operands(argc, argv, 0, &none);
-    if (status == 0 && ctl_table_new(options, groups_columns, ELEMENTSOF(groups_columns),
-                                     ELEMENTSOF(groups_columns), &table) < 0)
+    if (status == 0 &&
+        ctl_table_new(options, groups_columns, ELEMENTSOF(groups_columns), _GROUPS_USUAL, &table) < 0)
         status = EXIT_USAGE;
     if (status == 0)
         status = fleet_get(options, &fleet, &bus);
@@ -287,16 +281,20 @@ int ctl_groups(int argc, char *argv[], const CtlOptions *options)
         return status;
     config = fleet_config(options, bus, fleet.survey != NULL);
     for (size_t i = 0; config && i < config->n_groups; i++)
-        group_sum(&sums, config->groups[i].name, config->allocators[config->groups[i].allocator].name);
+        group_sum(&sums, NULL, config->groups[i].name, config->allocators[config->groups[i].allocator].name);
     for (int observed = 0; observed < 2; observed++) /* those without a group come last */
         for (size_t i = 0; i < fleet.n; i++)
             if (isempty(fleet.rows[i].group) == (observed == 1))
                 add_to_group(&sums, &fleet.rows[i]);
 
+    if (hosts_several(options))
+        ctl_table_lead(table, GROUPS_HOST);
+    _cleanup_(freep) char *only_host = hosts_name(options);
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
     for (size_t i = 0; i < sums.n; i++) {
         const GroupSum *sum = &sums.items[i];
         ctl_table_row(table);
+        ctl_table_text(table, GROUPS_HOST, sum->host ? sum->host : only_host);
         ctl_table_text(table, GROUPS_GROUP, sum->name);
         ctl_table_text(table, GROUPS_ALLOCATOR, sum->allocator);
         ctl_table_number(table, GROUPS_RELAYS, sum->relays);
@@ -312,5 +310,5 @@ int ctl_groups(int argc, char *argv[], const CtlOptions *options)
     }
     free(sums.items);
     _cleanup_(freep) char *legend = fleet_summary(&fleet, "");
-    return ctl_table_print_legend(table, legend) < 0 ? EXIT_FAILED : EXIT_FINE;
+    return ctl_table_print_legend(table, legend) < 0 || fleet.incomplete ? EXIT_FAILED : EXIT_FINE;
 }

@@ -3,6 +3,7 @@
 #include "ctl/status.h"
 
 #include "ctl/lib/fleet.h"
+#include "ctl/lib/hosts.h"
 #include "ctl/lib/manager.h"
 
 #include <errno.h>
@@ -267,6 +268,12 @@ int ctl_status(int argc, char *argv[], const CtlOptions *options)
     bool fine = true;
 
     int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
+    if (status == 0 && hosts_several(options)) {
+        if (!*patterns)
+            return status_hosts(options);
+        ctl_error("\"status RELAY\" takes one host with -H");
+        return EXIT_USAGE;
+    }
     if (status == 0 && *patterns)
         return status_relays(patterns, options);
     if (status == 0)

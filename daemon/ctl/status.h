@@ -11,3 +11,6 @@ char *status_moment(usec_t realtime);
 
 /* ctl/status-relay.c: relays in full. */
 int status_relays(char *const *patterns, const CtlOptions *options);
+
+/* A line for each of the hosts that -H names. Returns an ExitStatus. */
+int status_hosts(const CtlOptions *options);

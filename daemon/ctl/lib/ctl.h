@@ -79,6 +79,8 @@ int ctl_table_new(const CtlOptions *options, const Column *columns, size_t n_col
                   CtlTable **ret);
 CtlTable *ctl_table_free(CtlTable *table);
 DEFINE_CLEANUP(CtlTable, ctl_table_free)
+/* Puts a column that is usually not shown before all others, unless -o says which there are. */
+void ctl_table_lead(CtlTable *table, size_t column);
 bool ctl_table_shows(const CtlTable *table, size_t column); /* was it asked for, or is it one of the usual? */
 /* Begins a row; the setters below fill it. A cell that is not set shows as "-", null in JSON. */
 void ctl_table_row(CtlTable *table);

@@ -4,6 +4,7 @@
 #include "bus/api.h"
 #include "core/relay.h"
 #include "core/state.h"
+#include "ctl/lib/hosts.h"
 #include "ctl/lib/manager.h"
 #include "io/config-file.h"
 
@@ -13,6 +14,7 @@
 
 static void row_clear(FleetRow *row)
 {
+    free(row->host);
     free(row->relay);
     free(row->group);
     free(row->assigned);
@@ -201,6 +203,25 @@ static int make_call(sd_bus *bus, const char *const *properties, sd_bus_message 
     return r < 0 ? r : sd_bus_message_close_container(*ret);
 }
 
+/* Adds the rows of a reply to GetRelays. */
+static int read_rows(sd_bus_message *reply, const char *host, Fleet *fleet)
+{
+    int r = sd_bus_message_enter_container(reply, 'a', "(oa{sv})");
+
+    while (r > 0) {
+        GROW(fleet->rows, fleet->capacity, fleet->n);
+        FleetRow *row = &fleet->rows[fleet->n];
+        *row = (FleetRow){ 0 };
+        r = read_row(reply, row);
+        if (r <= 0)
+            row_clear(row);
+        else
+            row->host = xstrdup(host);
+        fleet->n += r > 0;
+    }
+    return r;
+}
+
 int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
@@ -211,19 +232,35 @@ int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret)
         r = ctl_bus_send(bus, call, say, &reply);
     if (r < 0)
         return r;
-    r = sd_bus_message_enter_container(reply, 'a', "(oa{sv})");
-    while (r > 0) {
-        GROW(fleet.rows, fleet.capacity, fleet.n);
-        fleet.rows[fleet.n] = (FleetRow){ 0 };
-        r = read_row(reply, &fleet.rows[fleet.n]);
-        if (r <= 0)
-            row_clear(&fleet.rows[fleet.n]);
-        fleet.n += r > 0;
-    }
+    r = read_rows(reply, NULL, &fleet);
     if (r < 0)
         return say == SAY_NOTHING ? -EBADMSG : ctl_bus_unreadable("GetRelays", r);
     *ret = fleet;
     memset(&fleet, 0, sizeof(fleet));
+    return 0;
+}
+
+static int make_call_of_host(sd_bus *bus, const void *userdata, sd_bus_message **ret)
+{
+    return make_call(bus, userdata, ret);
+}
+
+static int fleet_from_hosts(const CtlOptions *options, Fleet *ret)
+{
+    _cleanup_(host_answers_clear) HostAnswers answers = { 0 };
+
+    if (hosts_ask(options, make_call_of_host, ret->properties, &answers) < 0)
+        return EXIT_FAILED;
+    ret->incomplete = !answers.complete;
+    for (size_t i = 0; i < answers.n; i++) {
+        const HostAnswer *a = &answers.items[i];
+        int r = a->reply ? read_rows(a->reply, hosts_label(a->host), ret) : 0;
+        if (r < 0) {
+            ctl_error("%s: its answer cannot be read (%s); do the versions of both programs differ?", a->host,
+                      strerror(-r));
+            ret->incomplete = true;
+        }
+    }
     return 0;
 }
 
@@ -286,6 +323,8 @@ int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus)
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
     bool remote = options->host || options->machine;
 
+    if (hosts_several(options))
+        return fleet_from_hosts(options, ret);
     int r = ctl_bus_open(options, !remote, &bus);
     if (r >= 0)
         r = fleet_from_daemon(bus, SAY_FAILURES, ret);

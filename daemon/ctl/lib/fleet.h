@@ -14,6 +14,7 @@ typedef struct FleetField {
 } FleetField;
 
 typedef struct FleetRow {
+    char *host; /* whose relay it is, without the user of -H; NULL: of the only one that was asked */
     char *relay;
     char *group, *assigned, *running, *version; /* never NULL; "": none, unknown */
     char *state;                                /* "": unknown without the daemon */
@@ -31,7 +32,8 @@ typedef struct Fleet {
                                       bus/api.h; "Reason" comes as row->reason. A strv; NULL: nothing */
     FleetRow *rows;                /* sorted by relay, as name_compare() has it */
     size_t n, capacity;
-    Survey *survey; /* what the rows were made of when the daemon does not run; else NULL */
+    bool incomplete; /* not every host of -H has answered */
+    Survey *survey;  /* what the rows were made of when the daemon does not run; else NULL */
 } Fleet;
 
 void fleet_clear(Fleet *fleet);
@@ -48,8 +50,8 @@ const char *fleet_ready(const FleetRow *row);
 int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret);
 
 /* The daemon's relays, as above, or what files and systemd say when it does not run, which is said on stderr
- * then. `ret_bus` (may be NULL): the connection, NULL when there is none. 0, or an ExitStatus after a
- * message. */
+ * then; those of all hosts, where -H names several. `ret_bus` (may be NULL): the connection, NULL when there
+ * is none. 0, or an ExitStatus after a message. */
 int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus);
 
 /* The file gives the groups' order, and those that take no relay (a pattern with a slip in it). NULL unless

@@ -171,15 +171,19 @@ static int read_properties(sd_bus_message *m, const Property *properties, size_t
     return r;
 }
 
+static int make_call(sd_bus *bus, const char *path, const char *interface, sd_bus_message **ret)
+{
+    int r = sd_bus_message_new_method_call(bus, ret, NULL, path, "org.freedesktop.DBus.Properties", "GetAll");
+
+    return r < 0 ? r : sd_bus_message_append(*ret, "s", interface);
+}
+
 static int get_all(sd_bus *bus, const char *path, const char *interface, const Property *properties, size_t n,
                    Say say, void *object)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
 
-    int r =
-        sd_bus_message_new_method_call(bus, &call, NULL, path, "org.freedesktop.DBus.Properties", "GetAll");
-    if (r >= 0)
-        r = sd_bus_message_append(call, "s", interface);
+    int r = make_call(bus, path, interface, &call);
     if (r >= 0) {
         r = ctl_bus_send(bus, call, say, &reply);
         if (r < 0)
@@ -197,6 +201,23 @@ int manager_status_get(sd_bus *bus, Say say, ManagerStatus *ret)
 
     int r = get_all(bus, BUS_PATH, BUS_MANAGER_INTERFACE, manager_properties, ELEMENTSOF(manager_properties),
                     say, &facts);
+    if (r < 0)
+        return r;
+    *ret = facts;
+    facts = (ManagerStatus){ 0 };
+    return 0;
+}
+
+int manager_status_call(sd_bus *bus, sd_bus_message **ret)
+{
+    return make_call(bus, BUS_PATH, BUS_MANAGER_INTERFACE, ret);
+}
+
+int manager_status_read(sd_bus_message *reply, ManagerStatus *ret)
+{
+    _cleanup_(manager_status_clear) ManagerStatus facts = { 0 };
+
+    int r = read_properties(reply, manager_properties, ELEMENTSOF(manager_properties), &facts);
     if (r < 0)
         return r;
     *ret = facts;

@@ -39,6 +39,9 @@ void relay_status_clear(RelayStatus *facts);
 
 /* 0; -ENXIO: the daemon is not running; other errno. Messages as `say` has it. */
 int manager_status_get(sd_bus *bus, Say say, ManagerStatus *ret);
+/* The same in two steps: the call, without a destination, and what its reply says. */
+int manager_status_call(sd_bus *bus, sd_bus_message **ret);
+int manager_status_read(sd_bus_message *reply, ManagerStatus *ret);
 int relay_status_get(sd_bus *bus, const char *path, Say say, RelayStatus *ret);
 
 /* "waiting for the window 02:00-06:00, which opens in 14h 49min"; owned by the caller. NULL: it is open. */

@@ -104,6 +104,17 @@ int ctl_table_new(const CtlOptions *options, const Column *columns, size_t n_col
     return 0;
 }
 
+void ctl_table_lead(CtlTable *table, size_t column)
+{
+    const char *list = table->options->columns;
+
+    if ((list && *list != '+') || ctl_table_shows(table, column))
+        return;
+    show_column(table, column);
+    memmove(table->shown + 1, table->shown, (table->n_shown - 1) * sizeof(*table->shown));
+    table->shown[0] = column;
+}
+
 bool ctl_table_shows(const CtlTable *table, size_t column)
 {
     for (size_t i = 0; i < table->n_shown; i++)
