@@ -12,6 +12,8 @@ dbuspolicydir ?= $(if $(filter /usr,$(prefix)),$(datadir),$(sysconfdir))/dbus-1/
 catalogdir ?= $(prefix)/lib/systemd/catalog
 # polkit before 125 reads actions only from /usr/share, so they go there for /usr/local, too.
 polkitdir ?= $(if $(filter /usr /usr/local,$(prefix)),/usr/share,$(datadir))/polkit-1/actions
+# Where Debian has the plugins of Nagios and Icinga.
+nagiosplugindir ?= $(prefix)/lib/nagios/plugins
 bashcompletiondir ?= $(datadir)/bash-completion/completions
 zshcompletiondir ?= $(datadir)/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-functions)
 
@@ -47,6 +49,7 @@ ifeq ($(DESTDIR),)
 endif
 
 install-programs: all
+	$(INSTALL) -D -m 0755 packaging/monitoring/check_relayalloc '$(DESTDIR)$(nagiosplugindir)/check_relayalloc'
 	$(INSTALL) -D -m 0755 $(BUILD)/relayallocd '$(DESTDIR)$(sbindir)/relayallocd'
 	$(INSTALL) -D -m 0755 $(BUILD)/relayallocctl '$(DESTDIR)$(bindir)/relayallocctl'
 	$(INSTALL) -D -m 0755 $(BUILD)/relayalloc-probe '$(DESTDIR)$(libexecdir)/relayalloc/relayalloc-probe'
@@ -92,7 +95,7 @@ ifeq ($(DESTDIR),)
 		[ ! -e "$$file" ] || echo "left in place, the relay keeps its allocator: $$file" >&2; done
 endif
 	rm -f '$(DESTDIR)$(sbindir)/relayallocd' '$(DESTDIR)$(bindir)/relayallocctl' \
-		'$(DESTDIR)$(libexecdir)/relayalloc/relayalloc-probe' \
+		'$(DESTDIR)$(libexecdir)/relayalloc/relayalloc-probe' '$(DESTDIR)$(nagiosplugindir)/check_relayalloc' \
 		$(foreach unit,$(UNIT_FILES) $(FORMER_UNIT_FILES),'$(DESTDIR)$(unitdir)/$(unit)') \
 		'$(DESTDIR)$(dbuspolicydir)/org.relayalloc1.conf' \
 		'$(DESTDIR)$(polkitdir)/org.relayalloc1.policy' '$(DESTDIR)$(catalogdir)/relayalloc.catalog' \

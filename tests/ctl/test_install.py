@@ -57,14 +57,15 @@ PLACES = {
              "/usr/share/polkit-1/actions/org.relayalloc1.policy", "/usr/lib/systemd/catalog/relayalloc.catalog",
              "/usr/share/man/man1/relayallocctl.1", "/usr/share/man/man5/relayalloc.conf.5",
              "/usr/share/man/man8/relayallocd.8", "/usr/share/bash-completion/completions/relayallocctl",
-             "/usr/share/zsh/vendor-completions/_relayallocctl", "/etc/relayalloc.conf"],
+             "/usr/share/zsh/vendor-completions/_relayallocctl", "/usr/lib/nagios/plugins/check_relayalloc", "/etc/relayalloc.conf"],
     "/usr/local": ["/usr/local/sbin/relayallocd", "/usr/local/bin/relayallocctl",
                    "/usr/local/libexec/relayalloc/relayalloc-probe", *(f"/etc/systemd/system/{unit}" for unit in UNITS),
                    "/etc/dbus-1/system.d/org.relayalloc1.conf",
                    "/usr/share/polkit-1/actions/org.relayalloc1.policy",
                    "/usr/local/lib/systemd/catalog/relayalloc.catalog", "/usr/local/share/man/man1/relayallocctl.1",
                    "/usr/local/share/bash-completion/completions/relayallocctl",
-                   "/usr/local/share/zsh/site-functions/_relayallocctl", "/etc/relayalloc.conf"],
+                   "/usr/local/share/zsh/site-functions/_relayallocctl",
+                   "/usr/local/lib/nagios/plugins/check_relayalloc", "/etc/relayalloc.conf"],
 }
 
 
@@ -78,7 +79,7 @@ def test_places(tree, prefix):
     for path in tree.files:
         assert not re.search(r"@[a-z]+dir@", tree.text(path)), path
         executable = os.access(tree.root / path.lstrip("/"), os.X_OK)
-        assert executable == (path.rsplit("/", 1)[1] in PROGRAMS and "completion" not in path), path
+        assert executable == (path.rsplit("/", 1)[1] in PROGRAMS and "completion" not in path or "/plugins/" in path), path
 
 
 def test_another_prefix_is_kept_to(tree):

@@ -45,6 +45,7 @@ def test_contents(packages):
     files = {line.split()[5].removeprefix("."): line.split()[0] for line in listed.splitlines()}
     unit = "/usr/lib/systemd/system" if packages.release != "bookworm" else "/lib/systemd/system"
     for path, mode in {"/usr/sbin/relayallocd": "-rwxr-xr-x", "/usr/bin/relayallocctl": "-rwxr-xr-x",
+                       "/usr/lib/nagios/plugins/check_relayalloc": "-rwxr-xr-x",
                        "/usr/libexec/relayalloc/relayalloc-probe": "-rwxr-xr-x", "/etc/relayalloc.conf": "-rw-r--r--",
                        f"{unit}/relayallocd.service": "-rw-r--r--", "/usr/share/man/man1/relayallocctl.1.gz": "-rw-r--r--",
                        "/usr/share/doc/relayalloc/images/report.png": "-rw-r--r--",
