@@ -79,18 +79,17 @@ static size_t quota_of(const Group *group, size_t eligible)
     return quota < (double)eligible ? (size_t)quota : eligible;
 }
 
-static unsigned rank_of(const Config *config, const Group *group, const char *has)
+/* The group that holds the relay, of those that hold; GROUP_NONE. */
+static size_t holder_of(const Config *config, const char *has)
 {
-    if (!has)
-        return 1;
-    for (size_t g = 0; g < config->n_groups; g++)
+    for (size_t g = 0; has && g < config->n_groups; g++)
         if (config->groups[g].hold && streq(config->groups[g].name, has))
-            return &config->groups[g] == group ? 0 : 2;
-    return 1;
+            return g;
+    return GROUP_NONE;
 }
 
-static void assign_group(const Config *config, size_t index, const char *const *relays,
-                         const char *const *has, size_t n, Candidate *candidates, size_t *ret)
+static void assign_group(const Config *config, size_t index, const char *const *relays, const size_t *holder,
+                         size_t n, Candidate *candidates, size_t *ret)
 {
     const Group *group = &config->groups[index];
     size_t eligible = 0;
@@ -100,7 +99,9 @@ static void assign_group(const Config *config, size_t index, const char *const *
             candidates[eligible++] = (Candidate){
                 .relay = i,
                 .name = relays[i],
-                .rank = rank_of(config, group, has ? has[i] : NULL),
+                .rank = holder[i] == index        ? 0
+                        : holder[i] == GROUP_NONE ? 1
+                                                  : 2,
                 .score = rendezvous_score(group->seed, group->name, relays[i]),
             };
     size_t quota = quota_of(group, eligible);
@@ -134,13 +135,27 @@ void assign_groups_holding(const Config *config, const char *const *relays, cons
                            size_t *ret)
 {
     _cleanup_(freep) Candidate *candidates = xcalloc(n, sizeof(*candidates));
+    _cleanup_(freep) size_t *holder = xcalloc(n, sizeof(*holder));
+    bool all_kept;
 
     for (size_t i = 0; i < n; i++)
-        ret[i] = GROUP_NONE;
+        holder[i] = holder_of(config, has ? has[i] : NULL);
 
     locale_t before = locale_enter();
-    for (size_t g = 0; g < config->n_groups; g++)
-        assign_group(config, g, relays, has, n, candidates, ret);
+    do {
+        for (size_t i = 0; i < n; i++)
+            ret[i] = GROUP_NONE;
+        for (size_t g = 0; g < config->n_groups; g++)
+            assign_group(config, g, relays, holder, n, candidates, ret);
+        /* Whom its group does not keep is free for the others from the start: else the draw would change as
+         * soon as it has left. */
+        all_kept = true;
+        for (size_t i = 0; i < n; i++)
+            if (holder[i] != GROUP_NONE && holder[i] != ret[i]) {
+                holder[i] = GROUP_NONE;
+                all_kept = false;
+            }
+    } while (!all_kept);
     locale_leave(before);
 }
 

@@ -513,6 +513,57 @@ static void test_hold(void **state)
     strv_free(names);
 }
 
+static uint64_t random_state = 1;
+
+static size_t below(size_t n)
+{
+    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (size_t)(random_state >> 33) % n;
+}
+
+static void some_groups(Group *groups, size_t n, char ***pattern)
+{
+    static const char *const names[] = { "A", "B", "C", "D" };
+
+    for (size_t g = 0; g < n; g++) {
+        groups[g] = (Group){ .name = (char *)names[g],
+                             .quota = below(2) ? QUOTA_SIZE : QUOTA_SHARE,
+                             .seed = (char *)"",
+                             .patterns = below(3) ? NULL : pattern[below(2)],
+                             .except = below(4) ? NULL : pattern[2],
+                             .hold = below(2) };
+        groups[g].amount = groups[g].quota == QUOTA_SIZE ? (double)below(6) : (double)(5 * below(21));
+    }
+}
+
+/* Once every relay has what was drawn for it, the same is drawn: else a rollout would be followed by one that
+ * no plan announced. */
+static void test_draw_lasts(void **state)
+{
+    (void)state;
+    enum { N = 8, GROUPS = 4 };
+    char **names = fleet_new(N);
+    char *first[] = { (char *)"relay[1-5]", NULL }, *last[] = { (char *)"relay[4-8]", NULL },
+         *two[] = { (char *)"relay2", (char *)"relay5", NULL }, **patterns[] = { first, last, two };
+    size_t drawn[N], after[N];
+    const char *has[N];
+
+    for (size_t round = 0; round < 20000; round++) {
+        Group groups[GROUPS];
+        Config config = { .groups = groups, .n_groups = 1 + below(GROUPS) };
+
+        some_groups(groups, GROUPS, patterns);
+        for (size_t i = 0; i < N; i++)
+            has[i] = below(3) ? groups[below(GROUPS)].name : NULL;
+        assign_groups_holding(&config, (const char *const *)names, has, N, drawn);
+        for (size_t i = 0; i < N; i++)
+            has[i] = drawn[i] == GROUP_NONE ? NULL : groups[drawn[i]].name;
+        assign_groups_holding(&config, (const char *const *)names, has, N, after);
+        assert_memory_equal(drawn, after, sizeof(drawn));
+    }
+    strv_free(names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -531,6 +582,7 @@ int main(void)
         cmocka_unit_test(test_names_that_no_relay_has),
         cmocka_unit_test(test_names_of_which_earlier_groups_leave_nothing),
         cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_draw_lasts),
     };
 
     return cmocka_run_group_tests_name("assign", tests, NULL, NULL);
