@@ -93,6 +93,15 @@ static bool must_wait_for_proof(const HostFacts *h, const RelayFacts *r, const c
     return recipe && !strv_contains(h->state->proved, recipe) && !strv_equal(before, then);
 }
 
+/* Whatever its process still may show: its file is not what is refused, so it does not run that. */
+static bool is_refused_anyway(const HostFacts *h, const RelayFacts *r)
+{
+    if (!facts_target(h, r))
+        return false;
+    _cleanup_(freep) char *refusal = refusal_of(h, r), *wanted = facts_wanted(h, r);
+    return refusal && !streq_null(r->present, wanted);
+}
+
 static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *texts)
 {
     const Group *g = facts_target(h, r);
@@ -104,7 +113,7 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
     const bool loses = !g && r->present && r->info && r->info->active == ACTIVE_ACTIVATING;
 
     if (!r->info || (!r->info->exists && !r->present) || (in_transition(r) && !loses) ||
-        facts_too_new(h, r) || waits(h, r) || is_left_over(h, r)) {
+        (facts_too_new(h, r) && !is_refused_anyway(h, r)) || waits(h, r) || is_left_over(h, r)) {
         p.wanted = p.present = g ? r->present : NULL; /* nothing to be done now */
         return p;
     }

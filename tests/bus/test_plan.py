@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -290,6 +291,7 @@ def test_plan_of_a_file_is_what_the_daemon_does(world, seed):
     if world.property("Rollout") == "halted":  # nor does one that changes nothing of what failed
         expected = {}
     assert what_happened(before, snapshot(world, everybody)) == expected
+    time.sleep(0.2)  # the daemon gathers changes for a moment before it plans
     states = world.states()
     refused = {str(row[1]): str(row[2]) for row in world.manager("Plan")}
     world.stop()

@@ -245,6 +245,37 @@ static void test_carried(void **state)
 }
 
 /* Each thing that decides what can be loaded makes another sandbox. */
+/* A process that is new may still come to show what it should; but not of an allocator that is refused while
+ * its file is another one's: `edit` says so at once. */
+static void test_refused_is_said_of_a_new_process(void **state)
+{
+    static Allocator bad = { .name = (char *)"bad", .library = (char *)"libbad.so" };
+    AllocatorFacts found = { .refusal = (char *)"it is not installed", .build = (char *)"" };
+    static Group group = { .name = (char *)"A" };
+    static const Config refusing = { .allocators = &bad, .n_allocators = 1, .groups = &group, .n_groups = 1 };
+    State memory = { 0 };
+    const HostFacts host = { .config = &refusing,
+                             .config_path = "/etc/relayalloc.conf",
+                             .allocators = &found,
+                             .state = &memory,
+                             .now = 10 * USEC_PER_SEC };
+    RelayFacts r = relay_facts_new("r", "tor@r.service");
+    ProcessFacts process = { .pid = 1, .started = host.now - USEC_PER_SEC };
+
+    (void)state;
+    r.info = xcalloc(1, sizeof(*r.info));
+    *r.info = (UnitInfo){ .exists = true, .active = ACTIVE_ACTIVE, .main_pid = 1 };
+    r.group = 0;
+    facts_take_process(&host, &r, &process);
+    assert_true(facts_too_new(&host, &r));
+    facts_plan_one(&host, &r);
+    assert_int_equal(r.action, ACTION_REFUSED);
+    found.refusal = NULL;
+    facts_plan_one(&host, &r);
+    assert_int_equal(r.action, ACTION_NONE);
+    relay_facts_clear(&r);
+}
+
 static void test_sandbox(void **state)
 {
     (void)state;
@@ -275,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_kept_preload_is_told),
         cmocka_unit_test(test_preload_of_systemd_itself),
         cmocka_unit_test(test_carried),
+        cmocka_unit_test(test_refused_is_said_of_a_new_process),
         cmocka_unit_test(test_sandbox),
     };
 

@@ -18,6 +18,10 @@ static void test_starting(void **state)
         { { .active = ACTIVE_DEACTIVATING, .sub_state = "stop-sigterm", .job = 1 }, .stopped = true },
         { { .active = ACTIVE_FAILED, .sub_state = "failed", .job = 1 }, .failed = true },
         { { .active = ACTIVE_ACTIVE, .sub_state = "running", .main_pid = 1, .job = 1 }, .up = true },
+        { { .active = ACTIVE_ACTIVE, .sub_state = "running" }, .up = false }, /* it serves nobody */
+        { { .active = ACTIVE_RELOADING, .sub_state = "reload", .main_pid = 1 }, .up = true },
+        { { .active = ACTIVE_RELOADING, .sub_state = "reload" }, .failed = true },
+        { { .active = ACTIVE_INACTIVE, .sub_state = "dead", .result = "exec-condition" }, .stopped = false },
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -29,10 +33,28 @@ static void test_starting(void **state)
     assert_false(unit_starting(NULL));
 }
 
+static void test_times(void **state)
+{
+    const UnitInfo never = { 0 };
+    const UnitInfo info = {
+        .inactive_exit = 10, .active_enter = 25, .active_exit = 40, .inactive_enter = 43
+    };
+    const UnitInfo starting = {
+        .inactive_exit = 50, .active_enter = 25, .active_exit = 40, .inactive_enter = 43
+    };
+
+    (void)state;
+    assert_int_equal(unit_start_took(&never), 0);
+    assert_int_equal(unit_start_took(&info), 15);
+    assert_int_equal(unit_stop_took(&info), 3);
+    assert_int_equal(unit_start_took(&starting), 0); /* it became active the time before */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_starting),
+        cmocka_unit_test(test_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
