@@ -2,6 +2,7 @@
 /* The part of core/facts.h that says what is to be done about a relay, and why. */
 #include "core/dropin.h"
 #include "core/facts.h"
+#include "core/relay.h"
 
 static bool carries(const RelayFacts *r, const char *dropin)
 {
@@ -78,7 +79,8 @@ static void plan_texts_clear(PlanTexts *t)
  * an earlier one left. Only an operator may remove it. */
 static bool is_left_over(const HostFacts *h, const RelayFacts *r)
 {
-    return !facts_target(h, r) && !r->reverted && r->present && !strv_contains(h->state->written, r->name);
+    return !facts_target(h, r) && !r->reverted && r->present &&
+           (r->old_unit || !strv_contains(h->state->written, r->name));
 }
 
 /* It is stopped, and its file must not become what nobody has proved: nobody would see it come up, and there
@@ -136,6 +138,19 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
     return p;
 }
 
+static char *left_over_words(const RelayFacts *r)
+{
+    if (!r->old_unit)
+        return xasprintf(
+            "%s is left over from an earlier installation and is kept; \"relayallocctl revert '%s'\" "
+            "removes it",
+            r->dropin, r->name);
+    _cleanup_(freep) char *unit_template = relay_template_of(r->unit);
+    return xasprintf("%s is left over from before `unit` was changed and is kept; \"relayallocctl revert "
+                     "--unit=%s\" removes it",
+                     r->dropin, unit_template);
+}
+
 /* In systemd's words, and with what was known of it before. */
 static char *down_text(const RelayFacts *r)
 {
@@ -163,10 +178,7 @@ static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *
         r->reason = xstrdup(refusal_reason(failed));
     }
     if (action == ACTION_NONE && !r->reason && is_left_over(h, r))
-        r->reason = xasprintf(
-            "%s is left over from an earlier installation and is kept; \"relayallocctl revert '%s'\" "
-            "removes it",
-            r->dropin, r->name);
+        r->reason = left_over_words(r);
     if (action == ACTION_NONE && !r->reason && r->reverted && r->group != GROUP_NONE)
         r->reason =
             xasprintf("reverted by an operator: until the file gives it another group or allocator, or "

@@ -42,6 +42,7 @@ RelayFacts relay_facts_new(const char *name, const char *unit)
     return (RelayFacts){
         .name = xstrdup(name),
         .unit = xstrdup(unit),
+        .old_unit = streq(name, unit),
         .group = GROUP_NONE,
         .running = xstrdup(""),
         .version = xstrdup(""),
@@ -118,6 +119,8 @@ static bool named(const Config *c, const char *relay)
 
 bool facts_counts(const Config *config, const RelayFacts *r)
 {
+    if (r->old_unit)
+        return false;
     if (r->info && r->info->active != ACTIVE_INACTIVE)
         return true;
     if (unit_masked(r->info))

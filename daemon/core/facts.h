@@ -77,6 +77,8 @@ void process_facts_clear(ProcessFacts *facts);
 
 typedef struct RelayFacts {
     char *name, *unit;
+    bool old_unit; /* of another template than `unit` of the configuration, with a drop-in of ours: what a
+                      former `unit` left. It is no relay; its name is that of the unit */
     /* as found */
     bool has_instance; /* among the instances */
     bool has_file;     /* a unit file of its own, or enabled */
@@ -104,7 +106,8 @@ typedef struct RelayFacts {
     bool failed_before; /* the action is refused because of a failure that is remembered */
 } RelayFacts;
 
-/* A relay of which nothing is known yet; free of it by relay_facts_clear(). */
+/* A relay of which nothing is known yet; free of it by relay_facts_clear(). One whose name is its unit is of
+ * an old_unit. */
 RelayFacts relay_facts_new(const char *name, const char *unit);
 void relay_facts_clear(RelayFacts *relay);
 

@@ -91,6 +91,11 @@ static size_t unescape_character(const char *s, char ret[static 5])
     return n;
 }
 
+char *relay_template_of(const char *unit)
+{
+    return xasprintf("%.*s@" SUFFIX, (int)strcspn(unit, "@"), unit);
+}
+
 char *relay_instance(const char *unit_template, const char *unit)
 {
     size_t prefix = strlen(unit_template) - strlen(SUFFIX);

@@ -30,6 +30,9 @@ bool unit_is_service_instance(const char *unit);
 /* The same of this valid template ("tor@relay1.service" of "tor@.service"). */
 bool unit_is_instance(const char *unit_template, const char *unit);
 
+/* "tor@.service" of "tor@relay1.service". Owned by the caller. */
+char *relay_template_of(const char *unit);
+
 /* The relay name of an instance's unit: UTF-8 without control characters. 0; -EINVAL: not an instance of the
  * template. The caller owns *ret. */
 int relay_name_from_unit(const char *unit_template, const char *unit, char **ret);

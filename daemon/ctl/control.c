@@ -8,7 +8,10 @@
 #include "ctl/lib/follow.h"
 #include "ctl/lib/manager.h"
 
+#include "core/relay.h"
+
 #include <errno.h>
+#include <getopt.h>
 
 #define WISH_TIMEOUT (5 * USEC_PER_MINUTE)
 
@@ -211,6 +214,58 @@ int ctl_resume(int argc, char *argv[], const CtlOptions *options)
                        true);
 }
 
+typedef struct RevertChoice {
+    char *unit_template; /* NULL: of any */
+    char *const *patterns;
+} RevertChoice;
+
+static void revert_choice_clear(RevertChoice *choice)
+{
+    free(choice->unit_template);
+}
+
+static int revert_arguments(int argc, char *argv[], RevertChoice *ret)
+{
+    static const struct option long_options[] = { { "unit", required_argument, NULL, 'u' }, { 0 } };
+
+    optind = 0;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
+        if (c != 'u')
+            return ctl_bad_option(c, argv);
+        free(ret->unit_template);
+        ret->unit_template = relay_template_of(optarg);
+        if (!strchr(optarg, '@') || !template_valid(ret->unit_template)) {
+            ctl_error("--unit=%s: must be the name of a service template such as \"tor@.service\"", optarg);
+            return EXIT_USAGE;
+        }
+    }
+    ret->patterns = argv + optind;
+    return 0;
+}
+
+/* A FleetWant. */
+static bool is_of_template(const FleetRow *row, void *userdata)
+{
+    return row->unit && unit_is_instance(userdata, row->unit);
+}
+
+/* Whom to revert. Nobody is an error: an empty list would mean all. */
+static int revert_choose(const RevertChoice *choice, Fleet *fleet)
+{
+    if (fleet_select(fleet, choice->patterns) < 0)
+        return EXIT_NO_RELAY;
+    if (choice->unit_template)
+        fleet_keep(fleet, is_of_template, choice->unit_template);
+    if (fleet->n > 0 || (!*choice->patterns && !choice->unit_template))
+        return 0;
+    if (choice->unit_template)
+        ctl_error("no unit of %s is a relay or has a drop-in of ours", choice->unit_template);
+    else
+        ctl_error("no relay matches");
+    return EXIT_NO_RELAY;
+}
+
 int ctl_revert(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -218,29 +273,26 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(strv_freep) char **relays = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
     _cleanup_(freep) char *question = NULL;
-    char *const *patterns = NULL;
+    _cleanup_(revert_choice_clear) RevertChoice choice = { 0 };
     uint32_t count = 0;
 
-    int status = ctl_operands(argc, argv, SIZE_MAX, &patterns);
+    int status = revert_arguments(argc, argv, &choice);
     if (status != 0)
         return status;
     if (control_open(options, &bus) < 0)
         return EXIT_FAILED;
     if (fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
         return EXIT_FAILED;
-    if (fleet_select(&fleet, patterns) < 0)
-        return EXIT_NO_RELAY;
-    if (*patterns && fleet.n == 0) {
-        ctl_error("no relay matches");
-        return EXIT_NO_RELAY; /* an empty list would mean all */
-    }
-    for (size_t i = 0; *patterns && i < fleet.n; i++)
+    status = revert_choose(&choice, &fleet);
+    if (status != 0)
+        return status;
+    const bool some = *choice.patterns || choice.unit_template;
+    for (size_t i = 0; some && i < fleet.n; i++)
         strv_push(&relays, xstrdup(fleet.rows[i].relay));
-    question = *patterns
-                   ? xasprintf("Remove our drop-in%s from %zu relay%s and restart %s, paced like a rollout?",
-                               fleet.n == 1 ? "" : "s", fleet.n, fleet.n == 1 ? "" : "s",
-                               fleet.n == 1 ? "it" : "them")
-                   : xstrdup("Remove our drop-ins from all relays and restart them, paced like a rollout?");
+    question = some ? xasprintf("Remove our drop-in%s from %zu relay%s and restart %s, paced like a rollout?",
+                                fleet.n == 1 ? "" : "s", fleet.n, fleet.n == 1 ? "" : "s",
+                                fleet.n == 1 ? "it" : "them")
+                    : xstrdup("Remove our drop-ins from all relays and restart them, paced like a rollout?");
     if (isatty(STDIN_FILENO) && !ctl_confirm(options, question)) {
         ctl_error("nothing was changed");
         return EXIT_FAILED;

@@ -408,6 +408,29 @@ static void look_at_environment(Doctor *d, const CtlOptions *options)
         report_if(d, doctor_host_setting(*setting, &f), NULL, &f);
 }
 
+/* What a former `unit` left. */
+static void look_at_old_units(Doctor *d, const char *directory)
+{
+    _cleanup_(freep) char *path = xasprintf("%s%s", d->root, directory);
+    DIR *dir = opendir(path);
+    Finding f = { 0 };
+
+    if (!dir)
+        return;
+    for (const struct dirent *e; (e = readdir(dir));) {
+        size_t n = strlen(e->d_name);
+        if (n < 3 || !streq(e->d_name + n - 2, ".d"))
+            continue;
+        _cleanup_(freep) char *unit = xstrndup(e->d_name, n - 2);
+        _cleanup_(freep) char *dropin = xasprintf("%s/%s/" DROPIN_NAME, directory, e->d_name);
+        _cleanup_(freep) char *text = unit_is_service_instance(unit) ? host_read(d->root, dropin) : NULL;
+        _cleanup_(freep) char *unit_template = relay_template_of(unit);
+        if (text && dropin_is_ours(text))
+            report_if(d, doctor_left_over(unit_template, d->config->unit, &f), unit, &f);
+    }
+    closedir(dir);
+}
+
 static void look_at_unit_files(Doctor *d)
 {
     static const char directory[] = "/etc/systemd/system";
@@ -417,6 +440,7 @@ static void look_at_unit_files(Doctor *d)
 
     if (statvfs(path, &fs) == 0)
         report_if(d, doctor_unit_files(directory, fs.f_flag & ST_RDONLY, &f), NULL, &f);
+    look_at_old_units(d, directory);
 }
 
 static void look_at_host(Doctor *d)

@@ -503,6 +503,23 @@ static int judge_before_plan(const CtlOptions *options, const char *file)
     return verdict.config ? EXIT_FINE : EXIT_USAGE;
 }
 
+/* What a file that changes `unit` leaves behind. */
+static void tell_left_over(const CtlOptions *options, const Survey *survey)
+{
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+
+    for (size_t i = 0; i < survey->n; i++) {
+        const RelayFacts *r = &survey->relays[i]->facts;
+        GROW(fleet.rows, fleet.capacity, fleet.n);
+        fleet.rows[fleet.n++] = (FleetRow){ .relay = xstrdup(r->name), .unit = xstrdup(r->unit) };
+    }
+    _cleanup_(freep) char *text = fleet_left_over(&fleet);
+    _cleanup_(freep) char *line =
+        text ? xasprintf("Left over from before `unit` was changed: %s.", text) : NULL;
+    if (line && ctl_chatty(options))
+        ctl_complain(line);
+}
+
 static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file, const char *as,
                         size_t *ret_changes)
 {
@@ -516,6 +533,7 @@ static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file
     const HostFacts host = survey_host(&survey);
     plan = survey_plan(&survey);
     hint_unreadable(options, &survey);
+    tell_left_over(options, &survey);
     for (size_t i = 0; i < plan->n; i++) {
         const PlanItem *item = &plan->items[i];
         const RelayFacts *relay = &survey.relays[item->relay]->facts;

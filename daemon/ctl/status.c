@@ -199,6 +199,14 @@ static void print_host_settings(FILE *f, char *const *settings)
     }
 }
 
+static void print_left_over(FILE *f, const Fleet *fleet)
+{
+    _cleanup_(freep) char *text = fleet_left_over(fleet);
+
+    if (text)
+        print_lines(f, "Left over", text);
+}
+
 static int print_manager(const CtlOptions *options, const ManagerStatus *m, const Fleet *fleet)
 {
     _cleanup_(freep) char *loaded = status_moment(m->config_loaded);
@@ -223,6 +231,7 @@ static int print_manager(const CtlOptions *options, const ManagerStatus *m, cons
     if (!isempty(m->config_warnings))
         print_lines(f, "Warnings", m->config_warnings);
     print_host_settings(f, m->host_settings);
+    print_left_over(f, fleet);
     print_fleet(f, options, fleet, isempty(m->rollout) || streq(m->rollout, "idle"));
     print_rollout(f, options, m);
     print_under_way(f, fleet);
@@ -253,6 +262,7 @@ static int print_offline(const CtlOptions *options, const Fleet *fleet)
     fprintf(f, "%s relayallocd (not running)\n", ctl_utf8() ? "○" : "*");
     status_field(f, "Config", "%s", fleet->survey->config->path);
     print_host_settings(f, settings);
+    print_left_over(f, fleet);
     print_fleet(f, options, fleet, true);
     fclose(f);
     return ctl_print(options, text);

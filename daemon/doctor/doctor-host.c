@@ -254,3 +254,23 @@ bool doctor_unit_files(const char *directory, bool read_only, Finding *ret)
     };
     return true;
 }
+
+bool doctor_left_over(const char *unit_template, const char *unit, Finding *ret)
+{
+    if (streq(unit_template, unit))
+        return false;
+    *ret = (Finding){
+        .id = "left-over",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("drop-ins of ours for units of %s are left over from before `unit` was changed",
+                          unit_template),
+        .why = xasprintf(
+            "They go on choosing an allocator for these units, which relayallocd does not look after "
+            "any more: its relays are the units of %s.",
+            unit),
+        .advice = xasprintf("Take them away, and restart those that run with them one after the other, with\n"
+                            "  relayallocctl revert --unit=%s",
+                            unit_template),
+    };
+    return true;
+}

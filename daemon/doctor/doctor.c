@@ -8,13 +8,28 @@
 #include "doctor/doctor-text.h"
 
 const char *const finding_ids[] = {
-    "configuration-refused", "library-refused",      "setting-unknown",
-    "library-hidden",        "library-denied",       "mimalloc3-grows",
-    "tor-sandbox",           "overridden",           "also-set",
-    "preload-missing",       "secure-execution",     "system-preload",
-    "host-environment",      "huge-pages",           "queues-too-big",
-    "journal-in-memory",     "journal-too-small",    "needrestart",
-    "unattended-upgrades",   "unit-files-read-only", NULL,
+    "configuration-refused",
+    "library-refused",
+    "setting-unknown",
+    "library-hidden",
+    "library-denied",
+    "mimalloc3-grows",
+    "tor-sandbox",
+    "overridden",
+    "also-set",
+    "preload-missing",
+    "secure-execution",
+    "system-preload",
+    "host-environment",
+    "huge-pages",
+    "queues-too-big",
+    "journal-in-memory",
+    "journal-too-small",
+    "needrestart",
+    "unattended-upgrades",
+    "unit-files-read-only",
+    "left-over",
+    NULL,
 };
 
 const char *severity_to_string(Severity severity)

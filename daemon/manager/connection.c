@@ -62,7 +62,7 @@ static void on_units_changed(void *userdata, const char *unit)
         config_watch_look(m->config_watch);
         relays_look_again(m, run_reloads(m));
     }
-    if (!unit || unit_is_instance(m->setup->config->unit, unit))
+    if (!unit || unit_is_instance(m->setup->config->unit, unit) || relays_find_unit(m, unit))
         relays_scan(m);
 }
 

@@ -135,7 +135,9 @@ int operator_restart(Manager *m, char *const *relays, size_t *ret_n)
     for (size_t i = 0; i < m->n_relays; i++) {
         const Relay *relay = m->relays[i];
 
-        if (!relay_up(relay) || (relays && *relays && !strv_contains(relays, relay->facts.name)))
+        bool wanted = relays && *relays ? strv_contains(relays, relay->facts.name) : !relay->facts.old_unit;
+
+        if (!relay_up(relay) || !wanted)
             continue;
         (void)memory_want_restart(m->state, relay->facts.name, relay->facts.info->invocation);
         n++;

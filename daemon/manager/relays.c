@@ -5,6 +5,7 @@
 #include "io/instances.h"
 #include "io/torrc.h"
 #include "manager/loop.h"
+#include "manager/memory.h"
 #include "manager/relay.h"
 
 #include <errno.h>
@@ -39,8 +40,9 @@ Relay *relays_find_unit(Manager *m, const char *unit)
     _cleanup_(freep) char *name = NULL;
 
     if (relay_name_from_unit(m->setup->config->unit, unit, &name) < 0)
-        return NULL;
-    return relays_find(m, name);
+        name = xstrdup(unit); /* of an old one */
+    Relay *relay = relays_find(m, name);
+    return relay && streq(relay->facts.unit, unit) ? relay : NULL;
 }
 
 static int compare_relays(const void *a, const void *b)
@@ -48,13 +50,10 @@ static int compare_relays(const void *a, const void *b)
     return name_compare((*(Relay *const *)a)->facts.name, (*(Relay *const *)b)->facts.name);
 }
 
-static void add_unit(Manager *m, const char *unit)
+static void add_named(Manager *m, const char *name, const char *unit)
 {
-    _cleanup_(freep) char *name = NULL;
-
-    if (relay_name_from_unit(m->setup->config->unit, unit, &name) < 0)
-        return;
     Relay *relay = relays_find(m, name);
+
     if (!relay) {
         relay = relay_new(m, name, unit);
         GROW(m->relays, m->c_relays, m->n_relays);
@@ -68,6 +67,23 @@ static void add_unit(Manager *m, const char *unit)
         relay_watch(relay);
     }
     relay->found = true;
+}
+
+static void add_unit(Manager *m, const char *unit)
+{
+    _cleanup_(freep) char *name = NULL;
+
+    if (relay_name_from_unit(m->setup->config->unit, unit, &name) >= 0)
+        add_named(m, name, unit);
+}
+
+/* One with a drop-in of ours, or that loses it right now: also of a template that `unit` was before. */
+static void add_any_unit(Manager *m, const char *unit)
+{
+    if (unit_is_instance(m->setup->config->unit, unit))
+        add_unit(m, unit);
+    else if (unit_is_service_instance(unit))
+        add_named(m, unit, unit);
 }
 
 static void add_instances(Manager *m)
@@ -116,13 +132,16 @@ static void add_dropins(Manager *m)
     for (size_t i = 0; e < 0 && i < m->n_relays; i++)
         m->relays[i]->found = m->relays[i]->found || m->relays[i]->facts.present;
     STRV_FOREACH (unit, units)
-        add_unit(m, *unit);
+        add_any_unit(m, *unit);
+    for (size_t i = 0; i < m->state->n_flights; i++)
+        if (unit_is_service_instance(m->state->flights[i].relay))
+            add_any_unit(m, m->state->flights[i].relay);
 }
 
 void relays_drop_vanished(Manager *m)
 {
     size_t kept = 0;
-    bool outdated = false;
+    bool outdated = false, forgotten = false;
 
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *relay = m->relays[i];
@@ -134,12 +153,17 @@ void relays_drop_vanished(Manager *m)
         }
         m->table_changed = true;
         m->plan = plan_free(m->plan);
-        eventlog_write(MESSAGE_RELAY_VANISHED,
-                       &(Event){ .relay = relay->facts.name, .unit = relay->facts.unit }, "%s is gone.",
-                       relay->facts.name);
+        if (relay->facts.old_unit) /* it has lost our drop-in, and with it all that it was known for */
+            forgotten = memory_remove_revert(m->state, relay->facts.name) || forgotten;
+        else
+            eventlog_write(MESSAGE_RELAY_VANISHED,
+                           &(Event){ .relay = relay->facts.name, .unit = relay->facts.unit }, "%s is gone.",
+                           relay->facts.name);
         relay_free(relay);
     }
     m->n_relays = kept;
+    if (forgotten)
+        (void)memory_save(m);
     if (outdated) /* nothing may be written for one that is gone */
         m->reports->plan_outdated(m);
 }
@@ -475,13 +499,6 @@ void relays_free(Manager *m)
 
 void relays_forget(Manager *m)
 {
-    for (size_t i = 0; i < m->n_relays; i++)
-        if (m->relays[i]->facts.present)
-            eventlog_line(
-                LOG_WARNING,
-                "%s is no longer a relay, but keeps the drop-in that was written for it; to remove it, "
-                "restore the former `unit` and run \"relayallocctl revert\".",
-                m->relays[i]->facts.unit);
     m->scan = systemd1_cancel(m->scan);
     m->scan_units = strv_free(m->scan_units);
     m->scan_files = strv_free(m->scan_files);

@@ -70,7 +70,8 @@ static void measure(Relay *relay, usec_t now)
     relay->measured = relay->process && process_memory(relay->process, &relay->memory) == 0;
     if (relay->measured)
         relay->sampled = now;
-    tell_presence(relay);
+    if (!relay->facts.old_unit)
+        tell_presence(relay);
 }
 
 static void sample_all(Manager *m)
@@ -86,7 +87,7 @@ static void sample_all(Manager *m)
         Relay *relay = m->relays[i];
 
         measure(relay, now);
-        if (!relay->measured)
+        if (!relay->measured || relay->facts.old_unit)
             continue;
         n++;
         rss += relay->memory.rss;
@@ -151,7 +152,7 @@ static void write_metrics(Manager *m)
     const char *path = m->setup->config->metrics_textfile;
     _cleanup_(freep) MetricsRelay *relays = xcalloc(m->n_relays, sizeof(*relays));
     _cleanup_(freep) char *text = NULL;
-    size_t size;
+    size_t size, n = 0;
 
     if (isempty(path))
         return;
@@ -159,9 +160,10 @@ static void write_metrics(Manager *m)
     if (!f)
         return;
     for (size_t i = 0; i < m->n_relays; i++)
-        relays[i] = metrics_of(m->relays[i]);
+        if (!m->relays[i]->facts.old_unit)
+            relays[n++] = metrics_of(m->relays[i]);
     const MetricsHost host = metrics_of_host(m);
-    metrics_write(f, &host, relays, m->n_relays);
+    metrics_write(f, &host, relays, n);
     fclose(f);
     if (memory_metrics(m->state, path)) /* before it is there, so that it is known whenever we die */
         (void)memory_save(m);

@@ -162,7 +162,7 @@ bool tor_ask(Relay *relay)
     const Config *c = relay->manager->setup->config;
     uid_t uid;
 
-    if (!c->sample_tor || !unit_up(relay->facts.info) || !relay->process)
+    if (!c->sample_tor || relay->facts.old_unit || !unit_up(relay->facts.info) || !relay->process)
         return false;
     if (relay->tor.asking)
         return true;

@@ -6,12 +6,13 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import dbus
 import dbus.bus
 import pytest
 
-from conftest import wait_until
+from conftest import BUILD, wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
 
 
@@ -244,6 +245,47 @@ def test_other_template(world):
     world.manager("Reload")
     wait_until(lambda: world.do("look")["units"]["onion@a.service"]["restarts"] == 1, "the other unit to be moved")
     assert restarts(world, "a") == (1, 0)
+
+
+def test_what_another_unit_left_is_named_and_removed_on_request(world):
+    """The relays move to another template: no phantoms of the old one but those that have our drop-in, which are named,
+    kept, and given back one after the other by a revert of theirs, also through a crash."""
+    begin(world, "a", "b", "c")
+    world.start()
+    world.wait_said("Rollout 1 finished: 3 done")
+    world.do("stop", unit="tor@c.service")
+    world.do("add", unit="onion@a.service")
+    text = world.config.read_text().replace("canary = 0;", "canary = 0; parallel = 1;")
+    world.config.write_text('unit = "onion@.service";\n' + text)
+    plan = subprocess.run([BUILD / "relayallocctl", "plan", world.config], capture_output=True, text=True, timeout=60,
+                          env={"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": world.address,
+                               "RELAYALLOC_DROPIN_ROOT": str(world.root), "RELAYALLOC_STATE_DIR": str(world.state)})
+    assert plan.returncode == 0 and "Left over from before `unit` was changed: 3 drop-ins of tor@.service (tor@a" in plan.stderr
+    world.manager("Reload")
+    wait_until(lambda: world.do("look")["units"]["onion@a.service"]["restarts"] == 1, "the other unit to be moved")
+    old = ["tor@a.service", "tor@b.service", "tor@c.service"]
+    assert world.said(r"3 drop-ins are left over from before `unit` was changed and kept \(tor@a\.service, tor@b\.service, "
+                      r"tor@c\.service\); \"relayallocctl revert --unit=tor@\.service\" removes them\.")
+    wait_until(lambda: {k: v for k, v in world.states().items() if k in old} ==
+               {old[0]: "observed", old[1]: "observed", old[2]: "stopped"}, "what is left over to be listed")
+    groups = {str(row[0]): str(row[1]) for row in world.manager("ListRelays")}
+    assert groups.pop("a") == "A" and {groups.get(name) for name in old} == {""}
+    assert "is left over from before `unit` was changed" in world.reason("tor@a.service")
+    time.sleep(1)
+    assert [restarts(world, r)[0] for r in "abc"] == [1, 1, 1] and all(world.dropin(r) for r in "abc")
+    assert world.manager("Restart", dbus.Array([], signature="s")) == 1  # of relays, of which onion@a is one
+    world.wait_said("Rollout 3 finished")
+    # One crash while the first is given back.
+    world.script("a", {"delay": 2})
+    assert world.manager("Revert", old) == 3
+    wait_until(lambda: world.dropin("a") is None, "the first to lose our drop-in")
+    world.stop(signal.SIGKILL)
+    world.start()
+    wait_until(lambda: not any(world.dropin(r) for r in "abc"), "all to lose our drop-in")
+    wait_until(lambda: not set(old) & set(world.states()), "none of them to be listed any more")
+    assert not world.runs("a", LIBRARY) and not world.runs("b", LIBRARY) and not world.unit("c")["pid"]
+    assert [restarts(world, r)[0] for r in "abc"] == [2, 2, 1]
+    wait_until(lambda: "tor@" not in (world.state / "state").read_text(), "nothing of them to be remembered")
 
 
 def sampling(world, seconds):

@@ -421,11 +421,25 @@ def test_read_only_unit_files(host, no_bus):
     assert "/etc/systemd/system is on a read-only file system" in finding["what"] and "remount,rw" in finding["advice"]
 
 
+OURS = "# relayalloc: written from /etc/relayalloc.conf, group all, allocator jemalloc; changes made here are lost\n[Service]\n"
+
+
+def test_what_another_unit_left(host, doctor):
+    host.write("/etc/systemd/system/tor@relay1.service.d/zz-relayalloc.conf", OURS)
+    doctor()
+    for unit in ("onion@a.service", "onion@b.service"):
+        host.write(f"/etc/systemd/system/{unit}.d/zz-relayalloc.conf", OURS)
+    host.write("/etc/systemd/system/other@a.service.d/zz-relayalloc.conf", "[Service]\n")
+    finding = doctor("left-over")
+    assert finding["severity"] == "warning" and set(finding["relays"]) == {"onion@a.service", "onion@b.service"}
+    assert "relayallocctl revert --unit=onion@.service" in finding["advice"] and "units of tor@.service" in finding["why"]
+
+
 def test_all_findings_are_provoked_here():
     """Who adds a finding adds its test and names it in the manual."""
     ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/doctor/doctor.c").read_text(), re.S)[1]
     ids = re.findall(r'"([a-z0-9-]+)"', ids)
-    assert len(ids) == 20
+    assert len(ids) == 21
     mine = pathlib.Path(__file__).read_text()
     manual = (REPO / "docs/man/relayallocctl.1.scd").read_text()
     for each in ids:
@@ -440,7 +454,7 @@ def test_as_text(no_bus, host):
     done = no_bus("doctor", f"--root={host.root}")
     lines = done.out.splitlines()
     assert lines[0].startswith('note: tor\'s own sandbox (Sandbox 1 in torrc) is on, with allocator "jemalloc" '
-                               "(relay1, relay10, relay11 and 37 more)")
+                               "(relay1, relay2, relay3 and 37 more)")
     for i in range(5, 41):
         host.relay(f"relay{i}", "MaxMemInQueues 100 MB\n")
     assert "(relay1, relay2, relay3 and relay4)" in no_bus("doctor", f"--root={host.root}").out.splitlines()[0]

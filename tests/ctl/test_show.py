@@ -109,6 +109,30 @@ def test_states_can_be_chosen(ctl, fleet):
         assert "The states are: ok, pending, restarting, settling, failed, drifted, down, stopped, observed, reverted" in wrong.err
 
 
+def test_what_another_unit_left(ctl, daemon):
+    """Its rows go by the whole name of their unit, and no pattern for relays means them."""
+    old = [relay(f"tor@r{i}.service", "observed", group="", assigned="") for i in range(10)]
+    daemon.says([relay("r1")] + old, fields=[(row[0], "Unit", "s", row[0]) for row in old] + [("r1", "Unit", "s", "onion@r1.service")],
+                untold=["Unit"])
+    status = ctl("status").out
+    assert re.search(r"Left over: 10 drop-ins of tor@\.service \(tor@r0\.service, .*tor@r7\.service, …\): "
+                     r'"relayallocctl revert --unit=tor@\.service" removes them\n', status), status
+    shown = lambda *names: [row["relay"] for row in ctl("list", *names, "--json=short").json]
+    assert len(shown()) == 11 and shown("*") == shown("r*") == shown("r1") == shown("onion@r1.service") == ["r1"]
+    assert shown("tor@r1.service") == ["tor@r1.service"] and len(shown("tor@*")) == 10
+    assert ctl("restart", "*").status == 0 and daemon.calls[-1] == "Restart r1"
+    for typed in ("tor@.service", "tor@", "tor@r3.service"):
+        assert ctl("revert", f"--unit={typed}").status == 0 and daemon.calls[-1].split() == ["Revert"] + [row[0] for row in old]
+    assert ctl("revert", "--unit=tor@", "tor@r3.service").status == 0 and daemon.calls[-1] == "Revert tor@r3.service"
+    before = len(daemon.calls)
+    for arguments, code, words in ((["--unit=other@"], 4, "no unit of other@.service is a relay or has a drop-in of ours"),
+                                   (["--unit=tor"], 2, 'such as "tor@.service"'), (["--unit=/@.service"], 2, "such as"),
+                                   (["--unit=tor@", "r1"], 4, "no unit of tor@.service")):
+        done = ctl("revert", *arguments)
+        assert done.status == code and words in done.err, done
+    assert len(daemon.calls) == before
+
+
 @pytest.mark.parametrize("n", [0, 1, 40, 200])
 def test_fleets_of_any_size(ctl, daemon, n):
     daemon.says([relay(f"relay{i:03}") for i in range(n)], Relays=n, RelaysOk=n)

@@ -12,6 +12,8 @@
 #include <fnmatch.h>
 #include <sys/stat.h>
 
+#define OLD_UNITS_NAMED 8
+
 static void row_clear(FleetRow *row)
 {
     free(row->host);
@@ -384,6 +386,43 @@ char *fleet_summary(const Fleet *fleet, const char *noun)
     return relay_states_summary(fleet->n, noun, counts);
 }
 
+/* "3 drop-ins of tor@.service (a, b, …)" with what removes them. */
+static char *old_units_of(const Fleet *fleet, const char *unit_template)
+{
+    _cleanup_(freep) char *names = xstrdup("");
+    size_t n = 0;
+
+    for (size_t i = 0; i < fleet->n; i++) {
+        const FleetRow *row = &fleet->rows[i];
+        if (!fleet_row_is_old(row) || !unit_is_instance(unit_template, row->unit) || n++ >= OLD_UNITS_NAMED)
+            continue;
+        char *more = xasprintf("%s%s%s", names, *names ? ", " : "", row->unit);
+        free(names);
+        names = more;
+    }
+    return xasprintf("%zu drop-in%s of %s (%s%s): \"relayallocctl revert --unit=%s\" removes %s", n,
+                     n == 1 ? "" : "s", unit_template, names, n > OLD_UNITS_NAMED ? ", …" : "", unit_template,
+                     n == 1 ? "it" : "them");
+}
+
+char *fleet_left_over(const Fleet *fleet)
+{
+    _cleanup_(strv_freep) char **told = NULL;
+    char *text = NULL;
+
+    for (size_t i = 0; i < fleet->n; i++) {
+        if (!fleet_row_is_old(&fleet->rows[i]))
+            continue;
+        _cleanup_(freep) char *unit_template = relay_template_of(fleet->rows[i].unit);
+        if (strv_contains(told, unit_template))
+            continue;
+        _cleanup_(freep) char *line = old_units_of(fleet, unit_template), *before = text;
+        text = xasprintf("%s%s%s", before ? before : "", before ? "\n" : "", line);
+        strv_push(&told, TAKE_PTR(unit_template));
+    }
+    return text;
+}
+
 const char *fleet_near(const Fleet *fleet, const char *typed)
 {
     _cleanup_(freep) const char **names = xcalloc(fleet->n + 1, sizeof(*names));
@@ -391,12 +430,6 @@ const char *fleet_near(const Fleet *fleet, const char *typed)
     for (size_t i = 0; i < fleet->n; i++)
         names[i] = fleet->rows[i].relay;
     return did_you_mean(typed, names);
-}
-
-/* "tor@.service" of "tor@relay1.service". Owned by the caller. */
-static char *template_of(const char *unit)
-{
-    return xasprintf("%.*s@.service", (int)strcspn(unit, "@"), unit);
 }
 
 char *fleet_name_typed(const CtlOptions *options, const char *typed)
@@ -415,9 +448,9 @@ char *fleet_name_typed(const CtlOptions *options, const char *typed)
  */
 static bool row_matches(const FleetRow *row, const char *typed, bool exact)
 {
-    if (exact)
-        return streq(typed, row->relay);
-    _cleanup_(freep) char *unit_template = template_of(row->unit ? row->unit : "tor");
+    if (exact || fleet_row_is_old(row)) /* of which no pattern is meant that is one of relays */
+        return streq(typed, row->relay) || (strchr(typed, '@') && fnmatch(typed, row->relay, 0) == 0);
+    _cleanup_(freep) char *unit_template = relay_template_of(row->unit ? row->unit : "tor");
     _cleanup_(freep) char *name = relay_name_typed(unit_template, typed);
 
     return streq(name, row->relay) || fnmatch(typed, row->relay, 0) == 0 || fnmatch(name, row->relay, 0) == 0;
@@ -434,7 +467,7 @@ static bool any_matches(const Fleet *fleet, const char *typed)
 static void say_unknown(const Fleet *fleet, const char *typed)
 {
     const char *unit = fleet->n > 0 ? fleet->rows[0].unit : NULL;
-    _cleanup_(freep) char *unit_template = template_of(unit ? unit : "tor");
+    _cleanup_(freep) char *unit_template = relay_template_of(unit ? unit : "tor");
     _cleanup_(freep) char *name = relay_name_typed(unit_template, typed);
     const char *near = fleet_near(fleet, name);
 

@@ -69,6 +69,15 @@ const char *state_color(const char *state);
  */
 char *fleet_summary(const Fleet *fleet, const char *noun);
 
+/* Is it no relay, but a unit of another template that has a drop-in of ours from a former `unit`? */
+static inline bool fleet_row_is_old(const FleetRow *row)
+{
+    return streq_null(row->relay, row->unit);
+}
+
+/* What a former `unit` left, in a sentence for each template; NULL: nothing. Owned by the caller. */
+char *fleet_left_over(const Fleet *fleet);
+
 /* Leaves only the rows that match one of the names and shell patterns (none: all), which may be of units:
  * "tor@relay1.service", "relay1.service". 0; -ENOENT after a message: one without wildcards names no relay.
  */

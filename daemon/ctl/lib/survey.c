@@ -191,20 +191,26 @@ static int ask_units(sd_bus *bus, Survey *s)
 
 /* ---- which relays there are ---- */
 
-static RelayFacts *add_relay(Survey *s, const char *unit)
+static RelayFacts *add_named(Survey *s, const char *name, const char *unit)
 {
-    _cleanup_(freep) char *name = NULL;
-
     for (size_t i = 0; i < s->n; i++)
         if (streq(s->relays[i]->facts.unit, unit))
             return &s->relays[i]->facts;
-    if (s->n >= RELAYS_MAX || relay_name_from_unit(s->config->unit, unit, &name) < 0)
+    if (s->n >= RELAYS_MAX)
         return NULL;
     SurveyRelay *r = xcalloc(1, sizeof(*r));
     r->facts = relay_facts_new(name, unit);
     GROW(s->relays, s->capacity, s->n);
     s->relays[s->n++] = r;
     return &r->facts;
+}
+
+/* NULL: the unit is no relay's. */
+static RelayFacts *add_relay(Survey *s, const char *unit)
+{
+    _cleanup_(freep) char *name = NULL;
+
+    return relay_name_from_unit(s->config->unit, unit, &name) < 0 ? NULL : add_named(s, name, unit);
 }
 
 static void add_asked(Survey *s, const Asking *a)
@@ -245,8 +251,10 @@ static void find_dropins(Survey *s, const char *root, const DropinStore *store)
         if (n < 3 || !streq(e->d_name + n - 2, ".d"))
             continue;
         _cleanup_(freep) char *unit = xstrndup(e->d_name, n - 2);
-        if (unit_is_instance(s->config->unit, unit) && dropin_store_read(store, unit, &text) == 0)
-            add_relay(s, unit);
+        if (!unit_is_service_instance(unit) || dropin_store_read(store, unit, &text) < 0)
+            continue;
+        if (!add_relay(s, unit)) /* what a former `unit` left */
+            add_named(s, unit, unit);
     }
     closedir(dir);
 }

@@ -365,6 +365,15 @@ static void test_unit_files(void **state)
                    SEVERITY_WARNING, "/etc/systemd/system is on a read-only file system");
 }
 
+static void test_left_over(void **state)
+{
+    (void)state;
+    Finding f = { 0 };
+    assert_null(take(doctor_left_over("tor@.service", "tor@.service", &f), &f));
+    assert_finding(take(doctor_left_over("tor@.service", "onion@.service", &f), &f), "left-over",
+                   SEVERITY_WARNING, "drop-ins of ours for units of tor@.service are left over");
+}
+
 static void test_findings(void **state)
 {
     (void)state;
@@ -401,7 +410,7 @@ int main(void)
         cmocka_unit_test(test_host_setting),  cmocka_unit_test(test_hugepages),
         cmocka_unit_test(test_queues),        cmocka_unit_test(test_journal),
         cmocka_unit_test(test_restarts),      cmocka_unit_test(test_findings),
-        cmocka_unit_test(test_unit_files),
+        cmocka_unit_test(test_unit_files),    cmocka_unit_test(test_left_over),
     };
     return cmocka_run_group_tests_name("doctor", tests, NULL, clear);
 }
