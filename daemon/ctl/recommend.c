@@ -45,6 +45,17 @@ static int count_failure(const JournalEvent *event, void *userdata)
     return 0;
 }
 
+static void add_cost(struct json_object *o, const Report *report, const ReportRow *row)
+{
+    _cleanup_(freep) char *cost = report_cost_sentence(report, row);
+
+    if (!cost)
+        return;
+    json_object_object_add(o, "bandwidth_difference", ctl_json_real(row->traffic.difference));
+    json_object_object_add(o, "bandwidth_interval", ctl_json_interval(row->traffic.interval));
+    json_object_object_add(o, "cost", ctl_json_text(cost));
+}
+
 static struct json_object *recommendation_json(const Report *report, const Recommendation *r)
 {
     struct json_object *o = json_object_new_object();
@@ -64,6 +75,7 @@ static struct json_object *recommendation_json(const Report *report, const Recom
         json_object_object_add(o, "saving", ctl_json_real(r->saving));
         json_object_object_add(o, "saving_interval", ctl_json_interval(r->saving_interval));
         json_object_object_add(o, "failures", json_object_new_uint64(r->failures));
+        add_cost(o, report, r->row);
         json_object_object_add(o, "verdict", json_object_new_string(trend_to_string(r->row->growth.trend)));
     }
     json_object_object_add(o, "text", ctl_json_text(r->text));

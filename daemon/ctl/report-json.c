@@ -54,6 +54,69 @@ static struct json_object *growth_json(const Growth *growth)
     return o;
 }
 
+static struct json_object *traffic_json(const ReportTraffic *traffic)
+{
+    struct json_object *o = json_object_new_object();
+
+    add(o, "bytes_per_day", ctl_json_real(traffic->per_day));
+    add(o, "relays", number(traffic->relays));
+    add(o, "days", ctl_json_real(traffic->days));
+    add(o, "difference", ctl_json_real(traffic->difference));
+    add(o, "interval", ctl_json_interval(traffic->interval));
+    add(o, "reason", ctl_json_text(traffic->why));
+    return o;
+}
+
+/* µs, null for NAN. */
+static struct json_object *span_json(double seconds)
+{
+    return isnan(seconds) ? NULL : number((uint64_t)llround(seconds * (double)USEC_PER_SEC));
+}
+
+static struct json_object *flags_json(const ReportRow *row)
+{
+    struct json_object *o = json_object_new_object();
+
+    for (Flag flag = 0; flag < _FLAG_MAX; flag++) {
+        const ReportFlag *v = &row->flags[flag];
+        struct json_object *one = json_object_new_object();
+        add(one, "share", ctl_json_real(v->share));
+        add(one, "had", number(v->had));
+        add(one, "kept", number(v->kept));
+        add(one, "restarts", number(v->restarts));
+        add(one, "restarts_lost", number(v->lost));
+        add(one, "restarts_back", number(v->back));
+        add(one, "until_back", span_json(v->back_seconds));
+        add(o, flag_to_string(flag), one);
+    }
+    return o;
+}
+
+/* What it said last. */
+static struct json_object *tally_json(const FlagTally *tally)
+{
+    struct json_object *array = tally ? json_object_new_array() : NULL;
+
+    for (Flag flag = 0; tally && flag < _FLAG_MAX; flag++)
+        if (flags_have(tally->last, flag))
+            json_object_array_add(array, json_object_new_string(flag_to_string(flag)));
+    return array;
+}
+
+static void add_costs(struct json_object *o, const Report *report, const ReportRow *row)
+{
+    if (report->has_traffic)
+        add(o, "traffic", traffic_json(&row->traffic));
+    if (report->has_flags) {
+        add(o, "flags", flags_json(row));
+        add(o, "flags_known", span_json(row->looked));
+    }
+    if (report->has_traffic || report->has_flags) {
+        _cleanup_(freep) char *sentence = report_cost_sentence(report, row);
+        add(o, "cost", ctl_json_text(sentence));
+    }
+}
+
 static struct json_object *member_json(const Report *report, const ReportMember *member)
 {
     const Track *track = &report->series->tracks[member->track];
@@ -70,6 +133,10 @@ static struct json_object *member_json(const Report *report, const ReportMember 
     add(o, "moves", number(track->moves));
     add(o, "mixed", json_object_new_boolean(member->mixed));
     add(o, "left_out", ctl_json_text(member->left_out));
+    if (report->has_traffic)
+        add(o, "traffic_bytes_per_day", ctl_json_real(member->moved));
+    if (report->has_flags)
+        add(o, "flags", tally_json(track->flags));
     return o;
 }
 
@@ -100,6 +167,7 @@ static struct json_object *row_json(const Report *report, const ReportRow *row)
     add(o, "moves", number(row->moves));
     add(o, "left_out", number(row->left_out));
     add(o, "mixed", number(row->mixed));
+    add_costs(o, report, row);
     for (size_t i = 0; i < row->n_members; i++)
         json_object_array_add(members, member_json(report, &row->members[i]));
     add(o, "members", members);
@@ -135,6 +203,11 @@ struct json_object *ctl_report_json(const CtlSource *source, const Report *repor
     add(o, "compare", json_object_new_string(report->beside ? "beside" : "all"));
     add(o, "compared", number(report->compared));
     add(o, "confidence", ctl_json_real(1 - report->error));
+    if (report->has_traffic) {
+        add(o, "traffic_compared", number(report->traffic_compared));
+        add(o, "traffic_confidence", ctl_json_real(1 - report->traffic_error));
+        add(o, "traffic_of", json_object_new_string(series->only_written ? "written" : "read and written"));
+    }
     if (report->baseline >= 0) {
         _cleanup_(freep) char *name = report_row_name(report, &report->rows[report->baseline]);
         add(o, "baseline", ctl_json_text(name));

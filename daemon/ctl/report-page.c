@@ -53,7 +53,7 @@ static char *draw_inline(const Report *report, ChartKind kind, ChartShape shape,
     _cleanup_(freep) char *svg = NULL;
     size_t size = 0;
 
-    /* What fails once fails four times: the first reason is enough. */
+    /* What fails once fails each time: the first reason is enough. */
     if (*why || draw(report, kind, shape, &svg, &size, why) < 0)
         return NULL;
     return chart_inline(svg, prefix);
@@ -133,6 +133,10 @@ int ctl_report_page(const CtlOptions *options, const Report *report, char *const
     _cleanup_(freep) char *rows_narrow = draw_inline(report, CHART_ROWS, CHART_NARROW, "b-", &why);
     _cleanup_(freep) char *relays_wide = draw_inline(report, CHART_RELAYS, CHART_WIDE, "c-", &why);
     _cleanup_(freep) char *relays_narrow = draw_inline(report, CHART_RELAYS, CHART_NARROW, "d-", &why);
+    _cleanup_(freep) char *traffic_wide =
+        report->has_traffic ? draw_inline(report, CHART_TRAFFIC, CHART_WIDE, "e-", &why) : NULL;
+    _cleanup_(freep) char *traffic_narrow =
+        report->has_traffic ? draw_inline(report, CHART_TRAFFIC, CHART_NARROW, "f-", &why) : NULL;
     size_t n = 0, size = 0;
     ReportEvent *events = gather_events(report, told, &n);
     const ReportPage page = {
@@ -140,6 +144,8 @@ int ctl_report_page(const CtlOptions *options, const Report *report, char *const
         .rows_narrow = rows_narrow,
         .relays_wide = relays_wide,
         .relays_narrow = relays_narrow,
+        .traffic_wide = traffic_wide,
+        .traffic_narrow = traffic_narrow,
         .no_chart = why,
         .notes = notes,
         .events = events,

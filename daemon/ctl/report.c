@@ -186,6 +186,14 @@ static const Column table_columns[_TABLE_COLUMN_MAX] = {
     [REPORT_INTERVAL] = { "INTERVAL", COLUMN_REAL, "95 % interval of the reduction, or why there is none" },
     [REPORT_GROWTH] = { "GROWTH/DAY", COLUMN_REAL, "growth of the average per day" },
     [REPORT_VERDICT] = { "VERDICT", COLUMN_TEXT, "steady, growing, shrinking or too short to tell" },
+    [REPORT_TRAFFIC] = { "TRAFFIC/DAY", COLUMN_REAL, "bytes read and written per relay and day" },
+    [REPORT_BANDWIDTH] = { "BANDWIDTH", COLUMN_REAL,
+                           "how the traffic differs from the baseline's, and its 95 % interval" },
+    [REPORT_GUARD] = { "GUARD", COLUMN_REAL, "share of the relay-time with the flag Guard" },
+    [REPORT_HSDIR] = { "HSDIR", COLUMN_REAL, "the same with HSDir" },
+    [REPORT_RUNNING] = { "RUNNING", COLUMN_REAL, "the same with Running" },
+    [REPORT_FAST] = { "FAST", COLUMN_REAL, "the same with Fast" },
+    [REPORT_STABLE] = { "STABLE", COLUMN_REAL, "the same with Stable" },
     [TABLE_DEVIATION] = { "DEVIATION", COLUMN_BYTES, "standard deviation between relays" },
     [TABLE_SAMPLES] = { "SAMPLES", COLUMN_NUMBER, "samples" },
     [TABLE_HOURS] = { "HOURS", COLUMN_REAL, "relay-hours counted" },
@@ -266,6 +274,10 @@ static int print_table(const CtlOptions *options, const Report *report, char *co
     }
     if (ctl_table_new(options, shown, n, n_default, &table) < 0)
         return EXIT_USAGE;
+    const size_t droppable[] = { place[REPORT_STABLE], place[REPORT_FAST], place[REPORT_RUNNING],
+                                 place[REPORT_HSDIR] };
+    if (report->has_flags)
+        ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
     for (size_t i = 0; i < report->n_rows; i++)
         fill_row(table, place, &report->rows[i]);
     _cleanup_(freep) char *legend = join(notes);

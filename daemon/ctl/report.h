@@ -17,6 +17,7 @@ enum {
 #define REPORT_LONG_OPTIONS                                                                                  \
     SOURCE_LONG_OPTIONS, { "baseline", required_argument, NULL, REPORT_OPTION_BASELINE },                    \
         { "compare", required_argument, NULL, REPORT_OPTION_COMPARE },                                       \
+        { "bandwidth", required_argument, NULL, SOURCE_OPTION_BANDWIDTH },                                   \
         { "uncorrected", no_argument, NULL, REPORT_OPTION_UNCORRECTED },                                     \
     {                                                                                                        \
         "seed", required_argument, NULL, REPORT_OPTION_SEED                                                  \

@@ -193,10 +193,12 @@ static int take_line(Reading *reading, const Line *line)
     return foreign ? -EINVAL : 0;
 }
 
-int measurements_file_read(MeasurementsFile *file, MeasurementFunc *func, void *userdata, Problems *problems,
-                           uint64_t *ret_bad, MeasurementTable *ret_table)
+int measurements_file_read(MeasurementsFile *file, bool bandwidth, MeasurementFunc *func, void *userdata,
+                           Problems *problems, uint64_t *ret_bad, MeasurementTable *ret_table)
 {
-    Reading reading = { .file = file, .func = func, .userdata = userdata, .problems = problems };
+    Reading reading = {
+        .file = file, .table.bandwidth = bandwidth, .func = func, .userdata = userdata, .problems = problems
+    };
     Line line = { 0 };
     int r;
 

@@ -20,8 +20,9 @@ DEFINE_CLEANUP(MeasurementsFile, measurements_file_free)
 /* 0: counted, or -EINVAL with a message in *ret_error, owned by the reader. */
 typedef int MeasurementFunc(const Measurement *m, void *userdata, char **ret_error);
 
-/* Reads the file from its beginning. Bad lines go to `problems` (may be NULL) with file and line, and do not
- * count. `ret_table` (may be NULL) gets what the table says of itself; to be cleared. 0; -EINVAL: no table
- * (the first line is in `problems`), or one in a spreadsheet's own format (its first row is); -EIO. */
-int measurements_file_read(MeasurementsFile *file, MeasurementFunc *func, void *userdata, Problems *problems,
-                           uint64_t *ret_bad, MeasurementTable *ret_table);
+/* Reads the file from its beginning; `bandwidth`: which of the two tables it is. Bad lines go to `problems`
+ * (may be NULL) with file and line, and do not count. `ret_table` (may be NULL) gets what the table says of
+ * itself; to be cleared. 0; -EINVAL: no table (the first line is in `problems`), or one in a spreadsheet's
+ * own format (its first row is); -EIO. */
+int measurements_file_read(MeasurementsFile *file, bool bandwidth, MeasurementFunc *func, void *userdata,
+                           Problems *problems, uint64_t *ret_bad, MeasurementTable *ret_table);

@@ -98,6 +98,23 @@ static Axis measure(const Report *report)
     return axis;
 }
 
+static Axis measure_traffic(const Report *report)
+{
+    Axis axis = { .first = INFINITY, .last = -(double)INFINITY };
+
+    for (size_t i = 0; i < report->n_rows; i++) {
+        size_t n = 0;
+        _cleanup_(freep) CurvePoint *curve = report_traffic_curve(report, &report->rows[i], &n);
+        for (size_t k = 0; k < n; k++) {
+            const double time = local_seconds(time_seconds(curve[k].time));
+            axis.first = fmin(axis.first, time);
+            axis.last = fmax(axis.last, time);
+            axis.most = fmax(axis.most, curve[k].mean);
+        }
+    }
+    return axis;
+}
+
 static void put_time_axis(FILE *f, const Axis *axis, ChartShape shape)
 {
     static const double steps[] = { 60,    120,   300,   600,    900,    1800,   3600,   7200,    10800,
@@ -164,16 +181,17 @@ static void put_settings(FILE *f, const Report *report, ChartKind kind, ChartSha
 {
     put_terminal(f, report, shape);
     put_time_axis(f, axis, shape);
-    fprintf(f, "set yrange [0:*]\nset offsets 0, 0, graph 0.05, 0\nset ylabel '%s a relay' offset 1\n", unit);
+    fprintf(f, "set yrange [0:*]\nset offsets 0, 0, graph 0.05, 0\nset ylabel '%s a relay%s' offset 1\n",
+            unit, kind == CHART_TRAFFIC ? " and day" : "");
     fputs("set grid\nset border 3\nset tics nomirror\nset style fill transparent solid 0.18 noborder\n", f);
     /* Below the chart it takes no width, of which a phone has little. */
     fputs(is_narrow(shape) ? "set key below maxcols 1 Left reverse samplen 2\n"
                            : "set key outside right top Left reverse samplen 2\n",
           f);
     if (shape == CHART_SVG || shape == CHART_PNG)
-        fprintf(f, "set title 'Memory of Tor relays by %s%s'\n",
+        fprintf(f, "set title '%s of Tor relays by %s%s'\n", kind == CHART_TRAFFIC ? "Traffic" : "Memory",
                 report->series->options.by_group ? "group" : "allocator",
-                kind == CHART_ROWS ? ": average and its 95 % interval" : "");
+                kind != CHART_RELAYS ? ": average and its 95 % interval" : "");
 }
 
 /* ---- data ---- */
@@ -188,10 +206,12 @@ static double usual_distance(const CurvePoint *curve, size_t n)
     return n > 1 ? stats_median(distances, n - 1) : 0;
 }
 
-static void put_curve(FILE *f, const Report *report, size_t row, double unit)
+static void put_curve(FILE *f, const Report *report, ChartKind kind, size_t row, double unit)
 {
     size_t n = 0;
-    _cleanup_(freep) CurvePoint *curve = report_curve(report, &report->rows[row], &n);
+    _cleanup_(freep) CurvePoint *curve = kind == CHART_TRAFFIC
+                                             ? report_traffic_curve(report, &report->rows[row], &n)
+                                             : report_curve(report, &report->rows[row], &n);
     const double usual = usual_distance(curve, n);
 
     fprintf(f, "$r%zu << EOD\n", row);
@@ -270,7 +290,7 @@ static bool put_events(FILE *f, const Report *report, bool moved, const char *na
 
 char *chart_script(const Report *report, ChartKind kind, ChartShape shape)
 {
-    const Axis axis = measure(report);
+    const Axis axis = kind == CHART_TRAFFIC ? measure_traffic(report) : measure(report);
     const char *unit_name;
     const double unit = unit_of(&axis, &unit_name);
     const size_t together = count_slices(report) / RELAY_POINTS_MAX + 1;
@@ -282,18 +302,18 @@ char *chart_script(const Report *report, ChartKind kind, ChartShape shape)
         abort();
     put_settings(f, report, kind, shape, &axis, unit_name);
     for (size_t i = 0; i < report->n_rows; i++)
-        if (kind == CHART_ROWS)
-            put_curve(f, report, i, unit);
+        if (kind != CHART_RELAYS)
+            put_curve(f, report, kind, i, unit);
         else
             put_relays(f, report, i, unit, together);
     bool restarts = put_events(f, report, false, "restarts"), moves = put_events(f, report, true, "moves");
 
     fputs("plot ", f);
-    for (size_t i = 0; kind == CHART_ROWS && i < report->n_rows; i++)
+    for (size_t i = 0; kind != CHART_RELAYS && i < report->n_rows; i++)
         fprintf(f, "$r%zu using 1:3:4 with filledcurves lc rgb '%s' notitle, ", i, chart_color(i));
     for (size_t i = 0; i < report->n_rows; i++) {
         _cleanup_(freep) char *name = report_row_name(report, &report->rows[i]);
-        if (kind == CHART_ROWS)
+        if (kind != CHART_RELAYS)
             fprintf(f, "%s$r%zu using 1:2 with lines lw 2 dt %zu lc rgb '%s' title ", i > 0 ? ", " : "", i,
                     dash_of(i), chart_color(i));
         else

@@ -6,8 +6,9 @@
 #include "report/report.h"
 
 typedef enum ChartKind {
-    CHART_ROWS,   /* a line with its band for each row */
-    CHART_RELAYS, /* a line for each relay */
+    CHART_ROWS,    /* a line with its band for each row */
+    CHART_RELAYS,  /* a line for each relay */
+    CHART_TRAFFIC, /* what each row's relays moved, by the day, as CHART_ROWS */
 } ChartKind;
 
 typedef enum ChartShape {

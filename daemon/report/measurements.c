@@ -13,7 +13,8 @@ static const char *const column_names[_MEASUREMENT_COLUMN_MAX] = {
     [MEASUREMENT_NICKNAME] = "nickname",   [MEASUREMENT_GROUP] = "group",
     [MEASUREMENT_RSS] = "rss_kb",          [MEASUREMENT_HWM] = "hwm_kb",
     [MEASUREMENT_ALLOCATOR] = "allocator", [MEASUREMENT_VERSION] = "version",
-    [MEASUREMENT_STARTED] = "started",
+    [MEASUREMENT_STARTED] = "started",     [MEASUREMENT_FLAGS] = "flags",
+    [MEASUREMENT_WRITE] = "write_bps",
 };
 
 /* A field as it can appear in a message: short, and without anything that a terminal would interpret. */
@@ -96,10 +97,36 @@ static int find_column(const Span *fields, size_t n, const char *name, ssize_t *
     return 0;
 }
 
+static bool has_column(const MeasurementTable *table, MeasurementColumn column)
+{
+    return table->at[column] >= 0;
+}
+
+static int check_columns(const MeasurementTable *table, char **ret_error)
+{
+    static const MeasurementColumn memory[] = { MEASUREMENT_TIMESTAMP, MEASUREMENT_NICKNAME,
+                                                MEASUREMENT_RSS };
+    static const MeasurementColumn bandwidth[] = { MEASUREMENT_TIMESTAMP, MEASUREMENT_WRITE };
+    const MeasurementColumn *needed = table->bandwidth ? bandwidth : memory;
+    const size_t n = table->bandwidth ? ELEMENTSOF(bandwidth) : ELEMENTSOF(memory);
+
+    for (size_t i = 0; i < n; i++)
+        if (!has_column(table, needed[i])) {
+            *ret_error = xasprintf(
+                "no column \"%s\"; the first line must name the columns as in %s", column_names[needed[i]],
+                table->bandwidth ? "bandwidth_measurements.csv: timestamp,fingerprint,nickname,…,write_bps,…"
+                                 : "memory_measurements.csv: timestamp,server,type,fingerprint,nickname,"
+                                   "group,rss_kb,vmsize_kb,hwm_kb,…");
+            return -EINVAL;
+        }
+    if (has_column(table, MEASUREMENT_NICKNAME) || has_column(table, MEASUREMENT_FINGERPRINT))
+        return 0;
+    *ret_error = xstrdup("neither a column \"fingerprint\" nor one \"nickname\" says whose rows these are");
+    return -EINVAL;
+}
+
 int measurement_table_header(MeasurementTable *table, char *line, size_t n, char **ret_error)
 {
-    static const MeasurementColumn needed[] = { MEASUREMENT_TIMESTAMP, MEASUREMENT_NICKNAME,
-                                                MEASUREMENT_RSS };
     Span fields[MEASUREMENT_COLUMNS_MAX];
     size_t n_fields = 0;
 
@@ -116,21 +143,13 @@ int measurement_table_header(MeasurementTable *table, char *line, size_t n, char
     int r = split(line, n, fields, &n_fields, ret_error);
     if (r < 0)
         return r;
-    *table = (MeasurementTable){ .n_columns = n_fields };
+    *table = (MeasurementTable){ .bandwidth = table->bandwidth, .n_columns = n_fields };
     for (size_t c = 0; c < _MEASUREMENT_COLUMN_MAX; c++) {
         r = find_column(fields, n_fields, column_names[c], &table->at[c], ret_error);
         if (r < 0)
             return r;
     }
-    for (size_t i = 0; i < ELEMENTSOF(needed); i++)
-        if (table->at[needed[i]] < 0) {
-            *ret_error = xasprintf("no column \"%s\"; the first line must name the columns as in "
-                                   "memory_measurements.csv: timestamp,server,type,fingerprint,nickname,"
-                                   "group,rss_kb,vmsize_kb,hwm_kb,…",
-                                   column_names[needed[i]]);
-            return -EINVAL;
-        }
-    return 0;
+    return check_columns(table, ret_error);
 }
 
 static Span field_of(const MeasurementTable *table, const Span *fields, MeasurementColumn column)
@@ -332,9 +351,49 @@ static int read_names(const MeasurementTable *table, const Span *fields, Measure
         if (r < 0)
             return r;
     }
-    if (m->row.relay.n == 0)
+    if (m->row.relay.n == 0 && !table->bandwidth)
         return bad_field(MEASUREMENT_NICKNAME, m->row.relay, "empty", ret_error);
     return 0;
+}
+
+static void read_flags(Span field, SampleRow *row)
+{
+    if (field.n > 0)
+        sample_take_flags(row, span_is(field, "none") ? (Span){ field.p, 0 } : field);
+}
+
+/* Bytes in a second, with a fraction. Empty is 0. */
+static int read_rate(Span field, double *ret, char **ret_error)
+{
+    _cleanup_(freep) char *text = xstrndup(field.n > 0 ? field.p : "0", field.n > 0 ? field.n : 1);
+    char *end;
+
+    for (const char *p = text; *p; p++)
+        if (!is_digit(*p) && !strchr(".eE+-", *p))
+            return bad_field(MEASUREMENT_WRITE, field, "not a number of bytes in a second", ret_error);
+    const double v = strtod(text, &end);
+    if (*end || !(v >= 0 && v < 1e15))
+        return bad_field(MEASUREMENT_WRITE, field, "not a number of bytes in a second", ret_error);
+    *ret = v;
+    return 0;
+}
+
+static int read_values(const MeasurementTable *table, const Span *fields, Measurement *m, char **ret_error)
+{
+    const Span started = field_of(table, fields, MEASUREMENT_STARTED);
+    bool offset = false;
+    int r;
+
+    if (table->bandwidth)
+        return read_rate(field_of(table, fields, MEASUREMENT_WRITE), &m->written, ret_error);
+    read_flags(field_of(table, fields, MEASUREMENT_FLAGS), &m->row);
+    r = read_kib(MEASUREMENT_RSS, field_of(table, fields, MEASUREMENT_RSS), &m->row.memory.rss, ret_error);
+    if (r == 0)
+        r = read_kib(MEASUREMENT_HWM, field_of(table, fields, MEASUREMENT_HWM), &m->row.memory.hwm,
+                     ret_error);
+    if (r == 0 && started.n > 0)
+        r = read_time(MEASUREMENT_STARTED, started, 0, &m->row.since, &offset, ret_error);
+    return r;
 }
 
 int measurement_table_row(MeasurementTable *table, char *line, size_t n, bool torn, Measurement *ret,
@@ -343,7 +402,6 @@ int measurement_table_row(MeasurementTable *table, char *line, size_t n, bool to
     Span fields[MEASUREMENT_COLUMNS_MAX];
     Measurement m = { 0 };
     size_t n_fields = 0;
-    bool offset = false;
 
     if (n == 0 || (n == 1 && *line == '\r'))
         return 0;
@@ -367,23 +425,20 @@ int measurement_table_row(MeasurementTable *table, char *line, size_t n, bool to
     }
     if (span_is(type, "aggregate"))
         return 0;
-    if (table->at[MEASUREMENT_TYPE] >= 0 && !span_is(type, "relay"))
+    if (table->at[MEASUREMENT_TYPE] >= 0 && !table->bandwidth && !span_is(type, "relay"))
         return bad_field(MEASUREMENT_TYPE, type, "neither \"relay\" nor \"aggregate\"", ret_error);
     r = read_names(table, fields, &m, ret_error);
     if (r == 0)
         r = read_fingerprint(field_of(table, fields, MEASUREMENT_FINGERPRINT), &m.row.fingerprint, ret_error);
     if (r == 0)
-        r = read_kib(MEASUREMENT_RSS, field_of(table, fields, MEASUREMENT_RSS), &m.row.memory.rss, ret_error);
-    if (r == 0)
-        r = read_kib(MEASUREMENT_HWM, field_of(table, fields, MEASUREMENT_HWM), &m.row.memory.hwm, ret_error);
+        r = read_values(table, fields, &m, ret_error);
     if (r == 0)
         r = read_timestamp(table, time, &m.time, ret_error);
-    Span started = field_of(table, fields, MEASUREMENT_STARTED);
-    if (r == 0 && started.n > 0)
-        r = read_time(MEASUREMENT_STARTED, started, 0, &m.row.since, &offset, ret_error);
     if (r < 0)
         return r;
-    if (m.row.memory.rss == 0) {
+    if (table->bandwidth && field_of(table, fields, MEASUREMENT_WRITE).n == 0)
+        return 0; /* a row of another kind: what was advertised */
+    if (m.row.memory.rss == 0 && !table->bandwidth) {
         table->not_running++;
         return 0;
     }

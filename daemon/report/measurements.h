@@ -3,7 +3,11 @@
  *   timestamp,server,type,fingerprint,nickname,group,rss_kb,vmsize_kb,hwm_kb,frag_ratio,count,total_kb,…
  * Columns are found by name, in any order; timestamp, nickname and rss_kb must be there. If there is a
  * fingerprint, it says whose row it is. Our own columns allocator, version and started (a timestamp) are also
- * read. Pure. */
+ * read, and flags ("Fast,Guard,Running"; "none": in no consensus; empty: not told).
+ *
+ * Their table of bandwidth (bandwidth_measurements.csv) has the same columns timestamp, fingerprint and
+ * nickname, and write_bps: bytes in a second, the mean of a time around the timestamp, mostly of a day. Pure.
+ */
 #pragma once
 
 #include "core/sample.h"
@@ -23,10 +27,13 @@ typedef enum MeasurementColumn {
     MEASUREMENT_ALLOCATOR,
     MEASUREMENT_VERSION,
     MEASUREMENT_STARTED,
+    MEASUREMENT_FLAGS,
+    MEASUREMENT_WRITE,
     _MEASUREMENT_COLUMN_MAX,
 } MeasurementColumn;
 
 typedef struct MeasurementTable {
+    bool bandwidth;                      /* set by the caller: a table of bandwidth, else of memory */
     ssize_t at[_MEASUREMENT_COLUMN_MAX]; /* where each column stands; -1: not there */
     size_t n_columns;
     usec_t last; /* time of the last good row */
@@ -43,6 +50,7 @@ typedef struct Measurement {
     Span server;
     usec_t time;
     SampleRow row;
+    double written; /* of a table of bandwidth: bytes in a second */
 } Measurement;
 
 /* Reading changes the lines, which come without their newline. Both functions give -EINVAL with what is wrong

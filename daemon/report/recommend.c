@@ -13,7 +13,7 @@ void recommendation_clear(Recommendation *r)
 }
 
 /* Why not to recommend this one; NULL: it may be recommended. */
-static const char *objection(const ReportRow *row)
+static const char *memory_objection(const ReportRow *row)
 {
     if (row->relays < STATS_SUBJECTS_MIN)
         return "fewer than three relays";
@@ -30,10 +30,18 @@ static const char *objection(const ReportRow *row)
     return row->comparison.interval.low > 0 ? NULL : "not significantly less than the baseline";
 }
 
+/* The same, with what it costs. Owned by the caller. */
+static char *objection(const Report *report, const ReportRow *row)
+{
+    const char *against = memory_objection(row);
+
+    return against ? xstrdup(against) : report_cost_objection(report, row);
+}
+
 static const ReportRow *choose(const Report *report, const char **ret_reason)
 {
     const ReportRow *best = NULL;
-    bool judged = false;
+    bool judged = false, too_dear = false;
 
     *ret_reason = NULL;
     if (report->baseline < 0) {
@@ -48,15 +56,17 @@ static const ReportRow *choose(const Report *report, const char **ret_reason)
         const ReportRow *row = &report->rows[i];
         if (row->baseline || row->waiting)
             continue;
-        const char *against = objection(row);
+        _cleanup_(freep) char *against = objection(report, row);
+        too_dear = too_dear || (against && !memory_objection(row));
         judged = judged || (row->growth.trend != TREND_TOO_SHORT && row->relays >= STATS_SUBJECTS_MIN);
         if (!against && (!best || row->comparison.reduction > best->comparison.reduction))
             best = row;
     }
     if (!best)
         *ret_reason =
-            judged ? "no allocator that was measured long enough significantly saves memory without growing"
-                   : "there is too little data";
+            too_dear ? "what saves memory costs bandwidth or flags"
+            : judged ? "no allocator that was measured long enough significantly saves memory without growing"
+                     : "there is too little data";
     return best;
 }
 
@@ -171,6 +181,17 @@ static void put_against(FILE *f, const Report *report, const Recommendation *r)
     fputs(n == 0 ? "none were measured." : ".", f);
 }
 
+/* Nothing where relays were never asked; else what is not known is said, too. */
+static void put_cost(FILE *f, const Report *report, const ReportRow *row)
+{
+    _cleanup_(freep) char *cost = report_cost_sentence(report, row);
+
+    if (!cost)
+        return;
+    cost[0] = (char)(cost[0] - 'a' + 'A');
+    fprintf(f, " %s.", cost);
+}
+
 /* The others: as good within the margin of error, or why not. */
 static void put_others(FILE *f, const Report *report, const Recommendation *r)
 {
@@ -180,7 +201,7 @@ static void put_others(FILE *f, const Report *report, const Recommendation *r)
         const ReportRow *row = &report->rows[i];
         if (row == r->row || row->baseline || row->waiting || row->relays == 0)
             continue;
-        const char *against = objection(row);
+        _cleanup_(freep) char *against = objection(report, row);
         if (!against && r->row && row->comparison.interval.high < r->row->comparison.interval.low)
             continue; /* plainly less */
         fputs(n++ > 0 ? "; " : r->row ? " Others: " : " Compared: ", f);
@@ -207,6 +228,7 @@ Recommendation recommend(const Report *report, const RecommendFailures *failures
         abort();
     if (r.row) {
         put_gain(f, report, &r);
+        put_cost(f, report, r.row);
         put_against(f, report, &r);
     } else
         fprintf(f, "No recommendation: %s.", r.reason);

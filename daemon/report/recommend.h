@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One allocator to use, from a report, and its drawbacks. Never one that is growing, nor one whose saving is
- * not certain. Pure. */
+ * not certain, nor one that the data show to cost bandwidth or flags. Pure. */
 #pragma once
 
 #include "report/report.h"

@@ -66,23 +66,6 @@ int report_find_baseline(Report *report, const char *name, char **ret_error)
 
 /* ---- the same time ---- */
 
-typedef struct Period {
-    usec_t from, to; /* nothing when from >= to */
-} Period;
-#define PERIOD_NONE ((Period){ USEC_INFINITY, 0 })
-#define PERIOD_ALL ((Period){ 0, USEC_INFINITY })
-
-static Period both(Period a, Period b)
-{
-    return (Period){ a.from > b.from ? a.from : b.from, a.to < b.to ? a.to : b.to };
-}
-
-static void widen(Period *period, Period by)
-{
-    period->from = by.from < period->from ? by.from : period->from;
-    period->to = by.to > period->to ? by.to : period->to;
-}
-
 static Period counted_of(const Report *report, const ReportRow *row)
 {
     Period period = PERIOD_NONE;
@@ -90,7 +73,7 @@ static Period counted_of(const Report *report, const ReportRow *row)
     for (size_t i = 0; i < row->n_members; i++) {
         const Track *t = &report->series->tracks[row->members[i].track];
         if (!row->members[i].left_out && t->counted > 0)
-            widen(&period, (Period){ t->first, t->last });
+            period_widen(&period, (Period){ t->first, t->last });
     }
     return period;
 }
@@ -149,7 +132,7 @@ static Period time_of_others(const Report *report, const char *allocator)
 
     for (size_t i = 0; i < report->n_rows; i++)
         if (!streq(report->rows[i].allocator, allocator))
-            widen(&period, counted_of(report, &report->rows[i]));
+            period_widen(&period, counted_of(report, &report->rows[i]));
     return period;
 }
 
@@ -272,7 +255,7 @@ static void sides_clear(Sides *sides)
 static Sides sides_of(const Report *report, const ReportRow *row, const ReportRow *base)
 {
     const Period period =
-        report->beside ? both(counted_of(report, row), counted_of(report, base)) : PERIOD_ALL;
+        report->beside ? period_both(counted_of(report, row), counted_of(report, base)) : PERIOD_ALL;
     Sides sides = { 0 };
 
     sides.a = side_means(report, row, period, &sides.n_a);
@@ -298,38 +281,43 @@ static const char *why_no_interval(const ReportRow *row, const Sides *sides)
     return "the relays differ too much";
 }
 
-static void compare_row(Report *report, ReportRow *row, const ReportRow *base, const Sides *sides)
+Comparison report_compare_means(const Report *report, const ReportRow *row, const double *values,
+                                const ReportRow *base, const double *base_values, double error)
 {
     _cleanup_(freep) Subject *subjects = xcalloc(row->n_members + base->n_members, sizeof(*subjects));
     size_t n = 0;
 
     for (size_t i = 0; i < row->n_members; i++)
-        if (!isnan(sides->a[i]))
-            subjects[n++] = (Subject){ .a = sides->a[i], .in_a = true };
+        if (!isnan(values[i]))
+            subjects[n++] = (Subject){ .a = values[i], .in_a = true };
     for (size_t i = 0; i < base->n_members; i++) {
         size_t k = 0, subject = 0;
-        if (isnan(sides->b[i]))
+        if (isnan(base_values[i]))
             continue;
         /* Both are sorted by name, but a relay is itself by its number. */
         for (; k < row->n_members; k++) {
-            if (isnan(sides->a[k]))
+            if (isnan(values[k]))
                 continue;
             if (row->members[k].relay == base->members[i].relay)
                 break;
             subject++;
         }
         if (k < row->n_members) {
-            subjects[subject].b = sides->b[i];
+            subjects[subject].b = base_values[i];
             subjects[subject].in_b = true;
         } else
-            subjects[n++] = (Subject){ .b = sides->b[i], .in_b = true };
+            subjects[n++] = (Subject){ .b = base_values[i], .in_b = true };
     }
-    row->comparison = stats_compare(subjects, n, report->seed, report->error);
+    return stats_compare(subjects, n, report->seed, error);
+}
+
+static void compare_row(Report *report, ReportRow *row, const ReportRow *base, const Sides *sides)
+{
+    row->comparison = report_compare_means(report, row, sides->a, base, sides->b, report->error);
     row->why = interval_is_set(row->comparison.interval) ? NULL : why_no_interval(row, sides);
 }
 
-/* Does the row take part? Not the baseline itself, and not the time before. */
-static bool is_compared(const Report *report, const ReportRow *row)
+bool report_is_compared(const Report *report, const ReportRow *row)
 {
     return report->baseline >= 0 && row != &report->rows[report->baseline] && !row->waiting;
 }
@@ -342,9 +330,10 @@ static void average_beside(Report *report)
     size_t n = 0;
 
     for (size_t i = 0; i < report->n_rows; i++)
-        if (is_compared(report, &report->rows[i]))
-            widen(&others, counted_of(report, &report->rows[i]));
-    if (both(others, counted_of(report, base)).from >= both(others, counted_of(report, base)).to)
+        if (report_is_compared(report, &report->rows[i]))
+            period_widen(&others, counted_of(report, &report->rows[i]));
+    if (period_both(others, counted_of(report, base)).from >=
+        period_both(others, counted_of(report, base)).to)
         return;
     _cleanup_(freep) double *means = side_means(report, base, others, &n);
     _cleanup_(freep) double *values = xcalloc(base->n_members, sizeof(*values));
@@ -385,7 +374,7 @@ void report_compare(Report *report, const ReportOptions *options)
     const ReportRow *base = report->baseline >= 0 ? &report->rows[report->baseline] : NULL;
     _cleanup_(freep) Sides *sides = xcalloc(report->n_rows, sizeof(*sides));
     for (size_t i = 0; base && i < report->n_rows; i++)
-        if (is_compared(report, &report->rows[i])) {
+        if (report_is_compared(report, &report->rows[i])) {
             sides[i] = sides_of(report, &report->rows[i], base);
             report->compared += has_interval(&sides[i]);
         }
@@ -397,7 +386,7 @@ void report_compare(Report *report, const ReportOptions *options)
         row->comparison = (Comparison){
             .mean_a = row->average, .mean_b = (double)NAN, .reduction = (double)NAN, .interval = INTERVAL_NONE
         };
-        if (is_compared(report, row))
+        if (report_is_compared(report, row))
             compare_row(report, row, base, &sides[i]);
         else if (!base && !row->waiting)
             row->why = report->without_control ? "no control beside it" : "no baseline";

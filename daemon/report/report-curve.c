@@ -18,25 +18,14 @@ static int piece_compare(const void *a, const void *b)
     return x->relay < y->relay ? -1 : x->relay > y->relay;
 }
 
-CurvePoint *report_curve(const Report *report, const ReportRow *row, size_t *ret_n)
+/* Sorts them; a point for each index. `members`: of how many relays they can be. */
+static CurvePoint *curve_of_pieces(Piece *pieces, size_t n, size_t members, size_t *ret_n)
 {
-    const Series *series = report->series;
-    Piece *pieces = NULL;
-    size_t n = 0, capacity = 0, points = 0;
+    size_t points = 0;
 
-    for (size_t i = 0; i < row->n_members; i++) {
-        const Track *t = &series->tracks[row->members[i].track];
-        for (size_t k = 0; k < t->n_slices; k++) {
-            const Slice *s = &t->slices[k];
-            if (s->seconds <= 0)
-                continue;
-            GROW(pieces, capacity, n);
-            pieces[n++] = (Piece){ s->index, t->relay, s->sum, s->moment, s->seconds };
-        }
-    }
     if (n > 0)
         qsort(pieces, n, sizeof(*pieces), piece_compare);
-    _cleanup_(freep) double *values = xcalloc(row->n_members, sizeof(*values));
+    _cleanup_(freep) double *values = xcalloc(members, sizeof(*values));
     CurvePoint *curve = xcalloc(n, sizeof(*curve));
     for (size_t i = 0; i < n;) {
         uint32_t index = pieces[i].index;
@@ -58,7 +47,74 @@ CurvePoint *report_curve(const Report *report, const ReportRow *row, size_t *ret
                                         .interval = stats_mean_interval(values, relays),
                                         .relays = relays };
     }
-    free(pieces);
     *ret_n = points;
+    return curve;
+}
+
+CurvePoint *report_curve(const Report *report, const ReportRow *row, size_t *ret_n)
+{
+    const Series *series = report->series;
+    Piece *pieces = NULL;
+    size_t n = 0, capacity = 0;
+
+    for (size_t i = 0; i < row->n_members; i++) {
+        const Track *t = &series->tracks[row->members[i].track];
+        for (size_t k = 0; k < t->n_slices; k++) {
+            const Slice *s = &t->slices[k];
+            if (s->seconds <= 0)
+                continue;
+            GROW(pieces, capacity, n);
+            pieces[n++] = (Piece){ s->index, t->relay, s->sum, s->moment, s->seconds };
+        }
+    }
+    CurvePoint *curve = curve_of_pieces(pieces, n, row->n_members, ret_n);
+    free(pieces);
+    return curve;
+}
+
+/* ---- traffic ---- */
+
+/* A day most often; in a trial that is shorter than that, the longest time that one entry tells of. */
+static usec_t day_width(const Series *series)
+{
+    usec_t width = 0;
+
+    for (size_t i = 0; i < series->n_days; i++) {
+        const usec_t length = series->days[i].to - series->days[i].from;
+        width = length > width ? length : width;
+    }
+    return width > USEC_PER_DAY / 2 || width == 0 ? USEC_PER_DAY : width;
+}
+
+static bool of_row(const ReportRow *row, const SeriesDay *day)
+{
+    for (size_t i = 0; i < row->n_members; i++)
+        if (day->track != SERIES_NONE && row->members[i].track == day->track)
+            return true;
+    return false;
+}
+
+CurvePoint *report_traffic_curve(const Report *report, const ReportRow *row, size_t *ret_n)
+{
+    const Series *series = report->series;
+    const usec_t width = day_width(series);
+    Piece *pieces = NULL;
+    size_t n = 0, capacity = 0;
+
+    for (size_t i = 0; i < series->n_days; i++) {
+        const SeriesDay *day = &series->days[i];
+        const usec_t middle = day->from + (day->to - day->from) / 2;
+        const double seconds = (double)(day->to - day->from) / (double)USEC_PER_SEC;
+        if (!of_row(row, day))
+            continue;
+        GROW(pieces, capacity, n);
+        pieces[n++] = (Piece){ .index = (uint32_t)(middle / width),
+                               .relay = day->relay,
+                               .sum = day->moved * 86400,
+                               .moment = (double)middle / (double)USEC_PER_SEC * seconds,
+                               .seconds = seconds };
+    }
+    CurvePoint *curve = curve_of_pieces(pieces, n, row->n_members, ret_n);
+    free(pieces);
     return curve;
 }

@@ -156,9 +156,8 @@ static void put_cell(FILE *f, const Report *report, size_t i, ReportColumn c, bo
 {
     const ReportRow *row = &report->rows[i];
     _cleanup_(freep) char *text = report_cell(row, c);
-    const char *kind = c == REPORT_INTERVAL && row->why ? "n why"
-                       : report_column_is_number(c)     ? "n"
-                                                        : kind_of_words(text);
+    const bool why = (c == REPORT_INTERVAL && row->why) || (c == REPORT_BANDWIDTH && row->traffic.why);
+    const char *kind = why ? "n why" : report_column_is_number(c) ? "n" : kind_of_words(text);
 
     put_cell_begin(f, kind, report_column_title(c));
     if (key)
@@ -276,6 +275,14 @@ static const char method[] =
     "<p>The charts show everything, warm-up included. The band is the 95 % interval of the mean of the "
     "relays at that time.</p>\n";
 
+static const char method_of_costs[] = "<p>Traffic is what the relays read and wrote, by the day, as each of "
+                                      "them counts it itself; days within the "
+                                      "warm-up, and those in which a relay was moved, are left out. The "
+                                      "difference from the baseline has the same kind "
+                                      "of interval as the reduction. A flag's share is that of the "
+                                      "relay-time for which the flags are known, warm-up "
+                                      "included: a restart is what costs flags.</p>\n";
+
 void report_write_html(FILE *f, const Report *report, const ReportPage *page)
 {
     put_head(f, report);
@@ -294,8 +301,11 @@ void report_write_html(FILE *f, const Report *report, const ReportPage *page)
     }
     put_chart(f, "Over time", page->rows_wide, page->rows_narrow);
     put_chart(f, "Each relay", page->relays_wide, page->relays_narrow);
+    put_chart(f, "Traffic by the day", page->traffic_wide, page->traffic_narrow);
     put_members(f, report);
     put_events(f, page);
     fputs(method, f);
+    if (report->has_traffic || report->has_flags)
+        fputs(method_of_costs, f);
     fputs("<p class=\"soft\">Made by relayallocctl report.</p>\n</main>\n</body>\n</html>\n", f);
 }

@@ -277,6 +277,112 @@ static char *swapped(const Series *series)
                      format_bytes(buf, swap), relays, relays == 1 ? " was" : "s were");
 }
 
+/* What the traffic rests on. */
+static char *traffic(const Report *report)
+{
+    double days = 0;
+    char *text = NULL;
+    size_t size = 0;
+
+    if (!report->has_traffic)
+        return NULL;
+    for (size_t i = 0; i < report->n_rows; i++)
+        days += report->rows[i].waiting ? 0 : report->rows[i].traffic.days;
+    FILE *f = sentence_open(&text, &size);
+    fputs("Traffic is ", f);
+    fputs(report->series->only_written ? "what was written" : "what was read and written", f);
+    fprintf(f, " per relay and day, of %.*f days of relays outside of warm-ups", days < 10 ? 1 : 0, days);
+    if (report->traffic_compared > 1)
+        fprintf(f, "; the intervals of its difference are %s",
+                report->traffic_error < 0.05 ? "made wider so that all of them hold together"
+                                             : "each for its row alone");
+    fputc('.', f);
+    fclose(f);
+    return text;
+}
+
+/* The cost of each row, one sentence. */
+static char *costs(const Report *report)
+{
+    char *text = NULL;
+    size_t size = 0, n = 0;
+
+    if (!report->has_traffic && !report->has_flags)
+        return NULL;
+    FILE *f = sentence_open(&text, &size);
+    for (size_t i = 0; i < report->n_rows; i++) {
+        const ReportRow *row = &report->rows[i];
+        if (row->waiting)
+            continue;
+        _cleanup_(freep) char *name = report_row_name(report, row), *cost = report_cost_sentence(report, row);
+        fprintf(f, "%s%s: %s", n++ > 0 ? "; " : "", name, cost);
+    }
+    fputc('.', f);
+    fclose(f);
+    return text;
+}
+
+/* "back after 4.2 days" */
+static void put_days(FILE *f, double seconds)
+{
+    const double in_hours = seconds / 3600;
+
+    if (in_hours >= 48)
+        fprintf(f, "%.1f days", in_hours / 24);
+    else if (in_hours >= 1)
+        fprintf(f, "%.1f h", in_hours);
+    else
+        fprintf(f, "%.0f min", ceil(seconds / 60));
+}
+
+static void put_return(FILE *f, Flag flag, const ReportFlag *v)
+{
+    fprintf(f, "%s lost in %u of %u", flag_to_string(flag), v->lost, v->restarts);
+    if (v->back > 0) {
+        fputs(v->back > 1 ? ", back after " : ", back in one after ", f);
+        put_days(f, v->back_seconds);
+        if (v->back > 1)
+            fputs(" (median)", f);
+    }
+    if (v->back == 0)
+        fputs(", not back yet", f);
+    else if (v->back < v->lost)
+        fprintf(f, ", %u not back yet", v->lost - v->back);
+}
+
+/* What restarts cost: only the rows and flags that lost something are named. */
+static char *returns(const Report *report)
+{
+    char *text = NULL;
+    size_t size = 0, n = 0;
+    unsigned restarts = 0;
+    FILE *f = sentence_open(&text, &size);
+
+    for (size_t i = 0; i < report->n_rows; i++) {
+        const ReportRow *row = &report->rows[i];
+        size_t told = 0;
+        for (Flag flag = 0; flag < _FLAG_MAX; flag++) {
+            const ReportFlag *v = &row->flags[flag];
+            restarts += v->restarts;
+            if (v->lost == 0)
+                continue;
+            _cleanup_(freep) char *name = told > 0 ? NULL : report_row_name(report, row);
+            if (told++ == 0)
+                fprintf(f, "%s%s: ", n++ > 0 ? "; " : "What restarts cost: ", name);
+            else
+                fputs(", ", f);
+            put_return(f, flag, v);
+        }
+    }
+    if (n == 0 && restarts > 0)
+        fputs("No restart cost a flag", f);
+    fputc('.', f);
+    fclose(f);
+    if (n == 0 && restarts == 0)
+        free(TAKE_PTR(text));
+    return text;
+}
+
 static void push(char ***notes, char *take)
 {
     if (take)
@@ -303,6 +409,9 @@ char **report_notes(const Report *report)
         push(&notes, xasprintf("Growth is measured over the later half of the time counted; more than %.0f "
                                "%% of the average per day is called growing.",
                                100 * GROWTH_NOTABLE));
+    push(&notes, costs(report));
+    push(&notes, traffic(report));
+    push(&notes, returns(report));
     push(&notes, too_short(report));
     push(&notes, left_out(report));
     if (report->mixed > 0)

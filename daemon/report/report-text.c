@@ -6,6 +6,7 @@
 #include "report/csv.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <strings.h>
@@ -14,11 +15,22 @@ static const struct {
     const char *title;
     bool number;
 } columns[_REPORT_COLUMN_MAX] = {
-    [REPORT_GROUP] = { "Group", false },           [REPORT_ALLOCATOR] = { "Allocator", false },
-    [REPORT_VERSION] = { "Version", false },       [REPORT_RELAYS] = { "Relays", true },
-    [REPORT_AVERAGE] = { "Average", true },        [REPORT_REDUCTION] = { "Reduction", true },
-    [REPORT_INTERVAL] = { "95 % interval", true }, [REPORT_GROWTH] = { "Growth/day", true },
+    [REPORT_GROUP] = { "Group", false },
+    [REPORT_ALLOCATOR] = { "Allocator", false },
+    [REPORT_VERSION] = { "Version", false },
+    [REPORT_RELAYS] = { "Relays", true },
+    [REPORT_AVERAGE] = { "Average", true },
+    [REPORT_REDUCTION] = { "Reduction", true },
+    [REPORT_INTERVAL] = { "95 % interval", true },
+    [REPORT_GROWTH] = { "Growth/day", true },
     [REPORT_VERDICT] = { "Verdict", false },
+    [REPORT_TRAFFIC] = { "Traffic/day", true },
+    [REPORT_BANDWIDTH] = { "Bandwidth", true },
+    [REPORT_GUARD] = { "Guard", true },
+    [REPORT_HSDIR] = { "HSDir", true },
+    [REPORT_RUNNING] = { "Running", true },
+    [REPORT_FAST] = { "Fast", true },
+    [REPORT_STABLE] = { "Stable", true },
 };
 
 const char *report_column_title(ReportColumn column)
@@ -33,8 +45,21 @@ bool report_column_is_number(ReportColumn column)
     return columns[column].number;
 }
 
+/* A flag that no relay ever had takes no column. */
+static bool has_flag(const Report *report, Flag flag)
+{
+    for (size_t i = 0; report->has_flags && i < report->n_rows; i++)
+        if (report->rows[i].flags[flag].had > 0 || report->rows[i].flags[flag].share > 0)
+            return true;
+    return false;
+}
+
 bool report_has_column(const Report *report, ReportColumn column)
 {
+    if (column >= REPORT_GUARD)
+        return has_flag(report, (Flag)(column - REPORT_GUARD));
+    if (column == REPORT_TRAFFIC || column == REPORT_BANDWIDTH)
+        return report->has_traffic;
     if (column == REPORT_GROUP)
         return report->series->options.by_group;
     if (column != REPORT_ALLOCATOR && column != REPORT_VERSION)
@@ -85,6 +110,19 @@ static char *growth_text(const ReportRow *row)
     return xasprintf("%s (%s)", bytes, percent);
 }
 
+static char *bandwidth_text(const ReportRow *row)
+{
+    if (row->baseline)
+        return xstrdup(isnan(row->traffic.per_day) ? "" : "baseline");
+    return row->traffic.why ? xstrdup(row->traffic.why) : report_difference_text(&row->traffic);
+}
+
+/* "99.7 %": a flag that is lost for some hours shows behind the point. */
+static char *share_text(double share)
+{
+    return isnan(share) ? xstrdup("") : percent_text(share, share > 0 && share < 1 ? 1 : 0);
+}
+
 char *report_cell(const ReportRow *row, ReportColumn column)
 {
     char buf[FORMAT_BYTES_MAX];
@@ -110,6 +148,17 @@ char *report_cell(const ReportRow *row, ReportColumn column)
         return growth_text(row);
     case REPORT_VERDICT:
         return xstrdup(row->waiting ? "" : trend_to_string(row->growth.trend));
+    case REPORT_TRAFFIC:
+        return xstrdup(
+            isnan(row->traffic.per_day) ? "" : format_bytes(buf, (uint64_t)llround(row->traffic.per_day)));
+    case REPORT_BANDWIDTH:
+        return bandwidth_text(row);
+    case REPORT_GUARD:
+    case REPORT_HSDIR:
+    case REPORT_RUNNING:
+    case REPORT_FAST:
+    case REPORT_STABLE:
+        return share_text(row->flags[column - REPORT_GUARD].share);
     case _REPORT_COLUMN_MAX:
         break;
     }
@@ -162,9 +211,13 @@ char *report_headline(const Report *report)
     format_bytes(average, (uint64_t)llround(best->comparison.mean_a));
     format_bytes(base_average, (uint64_t)llround(best->comparison.mean_b));
     const char *doubt = but[best->growth.trend];
+    _cleanup_(freep) char *cost = report_cost_sentence(report, best);
+    if (cost)
+        cost[0] = (char)(cost[0] - 'a' + 'A');
     char *text =
-        xasprintf("%s uses %s less memory than %s (95 %% interval %s): %s per relay instead of %s.%s", name,
-                  reduction, base_name, interval, average, base_average, doubt ? doubt : "");
+        xasprintf("%s uses %s less memory than %s (95 %% interval %s): %s per relay instead of %s.%s%s%s%s",
+                  name, reduction, base_name, interval, average, base_average, doubt ? doubt : "",
+                  cost ? " " : "", cost ? cost : "", cost ? "." : "");
     if (report->series->options.by_group) /* of ours; the name of an allocator stays as it is */
         text[0] = (char)(text[0] - 'a' + 'A');
     return text;
@@ -180,12 +233,54 @@ static void put_number(FILE *f, double v, int digits)
         fprintf(f, ",%.*f", digits, v);
 }
 
+/* "guard_share,guard_had,…" */
+static void put_cost_header(FILE *f, const Report *report)
+{
+    if (report->has_traffic)
+        fputs(",traffic_bytes_per_day,traffic_relays,traffic_days,bandwidth_difference,bandwidth_low,"
+              "bandwidth_high,bandwidth_reason",
+              f);
+    for (Flag flag = 0; report->has_flags && flag < _FLAG_MAX; flag++) {
+        static const char *const values[] = {
+            "share", "had", "kept", "restarts", "restarts_lost", "restarts_back", "seconds_until_back"
+        };
+        for (size_t i = 0; i < ELEMENTSOF(values); i++) {
+            fputc(',', f);
+            for (const char *p = flag_to_string(flag); *p; p++)
+                fputc(tolower((unsigned char)*p), f);
+            fprintf(f, "_%s", values[i]);
+        }
+    }
+}
+
+static void put_costs(FILE *f, const Report *report, const ReportRow *row)
+{
+    if (report->has_traffic) {
+        put_number(f, row->traffic.per_day, 0);
+        fprintf(f, ",%zu", row->traffic.relays);
+        put_number(f, row->traffic.days, 3);
+        put_number(f, row->traffic.difference, 6);
+        put_number(f, row->traffic.interval.low, 6);
+        put_number(f, row->traffic.interval.high, 6);
+        fputc(',', f);
+        csv_write(f, row->traffic.why);
+    }
+    for (Flag flag = 0; report->has_flags && flag < _FLAG_MAX; flag++) {
+        const ReportFlag *v = &row->flags[flag];
+        put_number(f, v->share, 6);
+        fprintf(f, ",%zu,%zu,%u,%u,%u", v->had, v->kept, v->restarts, v->lost, v->back);
+        put_number(f, v->back_seconds, 0);
+    }
+}
+
 void report_write_csv(FILE *f, const Report *report)
 {
     fputs("group,allocator,version,relays,average_bytes,deviation_bytes,baseline,reduction,reduction_low,"
           "reduction_high,growth_bytes_per_day,growth_low,growth_high,verdict,samples,counted_seconds,"
-          "warmup_seconds,gap_seconds,restarts,left_out,mixed,moves,waiting,reason\n",
+          "warmup_seconds,gap_seconds,restarts,left_out,mixed,moves,waiting,reason",
           f);
+    put_cost_header(f, report);
+    fputc('\n', f);
     for (size_t i = 0; i < report->n_rows; i++) {
         const ReportRow *row = &report->rows[i];
         csv_write(f, row->group);
@@ -209,6 +304,7 @@ void report_write_csv(FILE *f, const Report *report)
                 row->counted / USEC_PER_SEC, row->warm / USEC_PER_SEC, row->gap / USEC_PER_SEC,
                 row->restarts + row->moves, row->left_out, row->mixed, row->moves, row->waiting);
         csv_write(f, row->why);
+        put_costs(f, report, row);
         fputc('\n', f);
     }
 }

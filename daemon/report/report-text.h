@@ -15,6 +15,14 @@ typedef enum ReportColumn {
     REPORT_INTERVAL,
     REPORT_GROWTH,
     REPORT_VERDICT,
+    /* where something is known of them */
+    REPORT_TRAFFIC,
+    REPORT_BANDWIDTH,
+    REPORT_GUARD, /* those of flags in the order of Flag */
+    REPORT_HSDIR,
+    REPORT_RUNNING,
+    REPORT_FAST,
+    REPORT_STABLE,
     _REPORT_COLUMN_MAX,
 } ReportColumn;
 
@@ -50,8 +58,9 @@ typedef struct ReportEvent {
 
 /* What else a page shows. */
 typedef struct ReportPage {
-    const char *rows_wide, *rows_narrow;     /* the charts as SVG elements, for a desk and for a phone; */
-    const char *relays_wide, *relays_narrow; /* NULL: none, and `no_chart` says why */
+    const char *rows_wide, *rows_narrow;       /* the charts as SVG elements, for a desk and for a phone; */
+    const char *relays_wide, *relays_narrow;   /* NULL: none, and `no_chart` says why */
+    const char *traffic_wide, *traffic_narrow; /* NULL, too, where no traffic is known */
     const char *no_chart;
     char *const *notes;           /* a strv: what the report rests on */
     const ReportEvent *events;    /* in order of time */

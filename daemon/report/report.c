@@ -3,6 +3,7 @@
 #include "report/report.h"
 
 #include "report/report-compare.h"
+#include "report/report-cost.h"
 #include "report/report-rows.h"
 
 #include <assert.h>
@@ -101,6 +102,7 @@ int report_build(const Series *series, const ReportOptions *options, Report *ret
         return r;
     }
     report_compare(&report, options);
+    report_add_costs(&report, options);
     add_totals(series, &report);
     *ret = report;
     return 0;

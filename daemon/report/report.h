@@ -4,6 +4,7 @@
  * mean over the time counted, then the mean over relays. Pure. */
 #pragma once
 
+#include "report/flags.h"
 #include "report/growth.h"
 
 #define REPORT_WARMUP (48 * USEC_PER_HOUR)
@@ -26,6 +27,26 @@ typedef struct ReportOptions {
     bool uncorrected;  /* each interval for its row alone */
 } ReportOptions;
 
+/* What the relays of a row moved, and how it differs from what those of the baseline did. */
+typedef struct ReportTraffic {
+    double per_day;    /* bytes a relay and 24 h; NAN: not known */
+    size_t relays;     /* of which it is known */
+    double days;       /* of 24 h, of all of them */
+    double difference; /* part of the baseline's, below zero: less; NAN */
+    Interval interval; /* of the difference */
+    const char *why;   /* there is no interval, a constant; NULL: there is, or none is due */
+} ReportTraffic;
+
+/* One flag of the relays of a row. */
+typedef struct ReportFlag {
+    double share;     /* of the relay-time for which flags are known; NAN: of none */
+    size_t had, kept; /* relays that had it before they ran this; and had it at last */
+    size_t had_ripe,
+        kept_ripe; /* of them those that have run for long enough to have it back after a restart */
+    unsigned restarts, lost, back; /* restarts of relays that had it; that lost it; and it came back */
+    double back_seconds;           /* after the start, the median; NAN */
+} ReportFlag;
+
 typedef struct ReportMember {
     char *name;
     size_t relay, track;
@@ -33,6 +54,7 @@ typedef struct ReportMember {
     double per_day;       /* bytes; NAN */
     bool mixed;           /* it ran under another key, too, which counts there */
     const char *left_out; /* why its mean does not count, a constant; NULL: it counts */
+    double moved;         /* bytes in 24 h; NAN: not known */
 } ReportMember;
 
 typedef struct ReportRow {
@@ -50,6 +72,9 @@ typedef struct ReportRow {
     Comparison comparison; /* with the baseline; all NAN without one, and for it itself */
     const char *why; /* there is no reduction or no interval, a constant; NULL: there are, or none is due */
     Growth growth;
+    ReportTraffic traffic;
+    ReportFlag flags[_FLAG_MAX];
+    double looked;             /* relay time for which flags are known, s */
     usec_t counted, warm, gap; /* relay time */
     uint64_t samples;
     unsigned restarts, moves; /* moves: starts that changed the key */
@@ -64,12 +89,15 @@ typedef struct Report {
     ssize_t baseline; /* index of the row; -1: none */
     uint64_t seed;
     bool warmup_given;
-    bool beside;              /* each row is compared over the time that both it and the baseline ran */
-    char *without_control;    /* what the baseline would have been, if anything had run it beside; NULL */
-    size_t compared;          /* rows with an interval */
-    double error;             /* of each interval: 0.05, or the part of it that each of them gets */
-    usec_t at_first, at_last; /* times of the collection; 0 without at */
-    size_t relays;            /* different ones, in all rows */
+    bool beside;                 /* each row is compared over the time that both it and the baseline ran */
+    char *without_control;       /* what the baseline would have been, if anything had run it beside; NULL */
+    size_t compared;             /* rows with an interval */
+    double error;                /* of each interval: 0.05, or the part of it that each of them gets */
+    bool has_traffic, has_flags; /* of some row it is known */
+    size_t traffic_compared;     /* rows with an interval of the difference, */
+    double traffic_error;        /* and the error of each */
+    usec_t at_first, at_last;    /* times of the collection; 0 without at */
+    size_t relays;               /* different ones, in all rows */
     size_t mixed, left_out;
     usec_t counted, warm, gap;
     unsigned restarts, moves;
@@ -90,6 +118,15 @@ char *report_row_name(const Report *report, const ReportRow *row);
 /* What the table is based on, a strv of sentences, to be printed below it. */
 char **report_notes(const Report *report);
 
+/* What a row costs in bandwidth and flags as one sentence without its end: "bandwidth differs by -0.4 % (-2.1
+ * to +1.2 %), Guard kept by 10 of 10"; NULL: the report knows nothing of either. Owned by the caller. */
+char *report_cost_sentence(const Report *report, const ReportRow *row);
+/* Why it costs bandwidth or flags, as far as the data show it: "costs bandwidth (-50 to -44 %)", "loses Guard
+ * (kept by 2 of 10, with glibc by 10 of 10)"; NULL: it does not, or nothing shows it. Owned by the caller. */
+char *report_cost_objection(const Report *report, const ReportRow *row);
+/* "-0.4 % (-2.1 to +1.2 %)"; "" : no difference is known. Owned by the caller. */
+char *report_difference_text(const ReportTraffic *traffic);
+
 /* ---- curves ---- */
 
 typedef struct CurvePoint {
@@ -101,3 +138,5 @@ typedef struct CurvePoint {
 
 /* The row's memory over time, warm-ups and relays left out included. Owned by the caller. */
 CurvePoint *report_curve(const Report *report, const ReportRow *row, size_t *ret_n);
+/* What the row's relays moved in 24 h, day by day, warm-ups included. Owned by the caller. */
+CurvePoint *report_traffic_curve(const Report *report, const ReportRow *row, size_t *ret_n);

@@ -26,13 +26,16 @@ void series_clear(Series *series)
         free(series->relays[i].name);
         free(series->relays[i].fingerprint);
     }
-    for (size_t i = 0; i < series->n_tracks; i++)
+    for (size_t i = 0; i < series->n_tracks; i++) {
         free(series->tracks[i].slices);
+        flag_tally_free(series->tracks[i].flags);
+    }
     free(series->hosts);
     free(series->keys);
     free(series->relays);
     free(series->tracks);
     free(series->events);
+    free(series->days);
     free(series->buckets);
     *series = (Series){ 0 };
 }
@@ -186,17 +189,29 @@ static size_t find_relay(const Series *series, size_t host, const SampleRow *row
 
     if (guess < series->n_relays) {
         const SeriesRelay *r = &series->relays[guess];
-        if (row->fingerprint.n > 0 ? has_fingerprint(r, row->fingerprint)
-                                   : !r->fingerprint && has_name(r, host, row->relay))
+        /* Fingerprints are told rarely: a name that nobody shares is as good. */
+        if (row->fingerprint.n > 0
+                ? has_fingerprint(r, row->fingerprint)
+                : (!r->fingerprint || !series->names_shared) && has_name(r, host, row->relay))
             return guess;
     }
     return series_find(series, host, row);
+}
+
+/* A relay that is to get this name. */
+static void note_sharing(Series *series, size_t host, Span name)
+{
+    size_t others, other;
+
+    if (find_name(series, host, name, &others, &other) != SERIES_NONE || others > 0)
+        series->names_shared = true;
 }
 
 static size_t new_relay(Series *series, size_t host, const SampleRow *row)
 {
     size_t relay = series->n_relays;
 
+    note_sharing(series, host, row->relay);
     GROW(series->relays, series->relays_capacity, series->n_relays);
     series->relays[series->n_relays++] = (SeriesRelay){
         .name = span_copy(row->relay),
@@ -223,6 +238,7 @@ static void learn_identity(Series *series, size_t relay, size_t host, const Samp
     }
     if (has_name(r, host, row->relay))
         return;
+    note_sharing(series, host, row->relay);
     free(r->name);
     r->name = span_copy(row->relay);
     r->host = host;
@@ -459,6 +475,43 @@ static void step_over(Series *series, size_t index, usec_t time, const SampleRow
     add_event(series, time, index, track, false);
 }
 
+/* The seconds between two times that lie in the time asked for. */
+static double seconds_within(const Series *series, usec_t from, usec_t to)
+{
+    from = max_usec(from, series->options.since);
+    to = min_usec(to, series->options.until);
+    return to > from ? (double)(to - from) / (double)USEC_PER_SEC : 0;
+}
+
+/* What was said last stands until now, or is no longer known. */
+static void hold_flags(const Series *series, SeriesRelay *relay, usec_t next)
+{
+    const bool other = relay->flags.run != relay->run;
+    const usec_t end = flags_end(&relay->flags, next, relay->start, other, relay->step);
+
+    flags_hold(&relay->flags, seconds_within(series, relay->flags.time, end));
+}
+
+static void look_at_flags(Series *series, SeriesRelay *relay, const SampleRow *row)
+{
+    const FlagLook look = { .time = relay->time,
+                            .started = relay->start,
+                            .run = relay->run,
+                            .set = flags_from_text(row->flags),
+                            .counts = in_window(series, relay->time) };
+    FlagTally *tally = NULL;
+
+    if (relay->flags.time > 0)
+        hold_flags(series, relay, look.time);
+    if (relay->track != SERIES_NONE) {
+        Track *track = &series->tracks[relay->track];
+        if (!track->flags)
+            track->flags = xcalloc(1, sizeof(*track->flags));
+        tally = track->flags;
+    }
+    flags_take(&relay->flags, tally, &look);
+}
+
 static void note_at(const Series *series, SeriesRelay *relay, usec_t time)
 {
     const usec_t at = series->options.at;
@@ -542,6 +595,8 @@ int series_add(Series *series, size_t host, usec_t time, const SampleRow *row)
     relay->hwm = row->memory.hwm;
     relay->swap = row->memory.swap;
     relay->track = track;
+    if (row->has_flags)
+        look_at_flags(series, relay, row);
     note_at(series, relay, time);
     if (!in_window(series, time))
         return 0;
@@ -561,5 +616,7 @@ void series_finish(Series *series)
         SeriesRelay *relay = &series->relays[i];
         usec_t end = later(relay->time, relay->step);
         close_sample(series, relay, end, end);
+        if (relay->flags.time > 0)
+            hold_flags(series, relay, end);
     }
 }

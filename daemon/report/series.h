@@ -13,12 +13,14 @@
 #pragma once
 
 #include "core/sample.h"
+#include "report/flags.h"
 
 #define SERIES_NONE SIZE_MAX
 /* More than any fleet has; beyond that samples are refused, so that a hostile file cannot fill the memory. */
 #define SERIES_RELAYS_MAX 20000
 #define SERIES_KEYS_MAX 4096
 #define SERIES_EVENTS_MAX 5000
+#define SERIES_DAYS_MAX 1000000
 /* This many intervals in a row make a new step: more than a few manual collections. */
 #define SERIES_ODD_STEPS 7
 
@@ -63,6 +65,7 @@ typedef struct Track {
     usec_t before_age;   /* and how long its process had run */
     Slice *slices;       /* in order of time */
     size_t n_slices, capacity;
+    FlagTally *flags; /* NULL: they were never told */
 } Track;
 
 typedef struct SeriesRelay {
@@ -77,6 +80,8 @@ typedef struct SeriesRelay {
     size_t track; /* SERIES_NONE: no allocator proved */
     usec_t start; /* of the process; where since is not known, of its first sample */
     uint32_t run;
+    FlagWatch flags;          /* its last look at them */
+    size_t first_day, n_days; /* in the series' days, once they are settled */
     /* the usual interval */
     usec_t step;
     double odd[SERIES_ODD_STEPS];
@@ -94,6 +99,15 @@ typedef struct SeriesEvent {
     bool moved; /* it runs under another key now; else a restart */
 } SeriesEvent;
 
+/* What a relay moved, of a day most often. */
+typedef struct SeriesDay {
+    size_t relay;
+    usec_t from, to;
+    double moved; /* bytes */
+    size_t track; /* what it ran then; SERIES_NONE: several, or it is not known */
+    bool warm;    /* within the warm-up, or a part of it */
+} SeriesDay;
+
 typedef struct Series {
     SeriesOptions options;
     char **hosts;
@@ -101,11 +115,14 @@ typedef struct Series {
     SeriesRelay *relays;
     Track *tracks;
     SeriesEvent *events;
+    SeriesDay *days;   /* by relay and time */
+    bool only_written; /* that is what they tell; else read and written together */
     size_t n_hosts, hosts_capacity, n_keys, keys_capacity, n_relays, relays_capacity, n_tracks,
-        tracks_capacity, n_events, events_capacity;
+        tracks_capacity, n_events, events_capacity, n_days, days_capacity;
     size_t *buckets; /* of relays, by hash of each name and fingerprint that they had; a power of two */
     size_t n_buckets, n_entered;
     size_t hint;        /* the relay found last */
+    bool names_shared;  /* two relays of a host had one name, at some time */
     uint64_t samples;   /* added, within the time asked for */
     uint64_t unproved;  /* of them without an allocator where one is required */
     usec_t first, last; /* times of samples within the time asked for; 0: none */
@@ -123,8 +140,14 @@ size_t series_host(Series *series, const char *name);
  * these cases nothing changes. */
 int series_add(Series *series, size_t host, usec_t time, const SampleRow *row);
 
-/* Counts the last samples for one step. After it nothing is added. */
+/* Counts the last samples for one step. After it no sample is added. */
 void series_finish(Series *series);
+
+/* Adds what a relay moved from `from` to `to`; in any order. 0; -EINVAL: no such time; -E2BIG. */
+int series_add_day(Series *series, size_t relay, usec_t from, usec_t to, double moved);
+/* Finds out what was run on each day, when samples and days are all there. A day that was added twice counts
+ * once. */
+void series_settle_days(Series *series);
 
 /* The relay that a row of that host is about: that of its fingerprint where it tells one, else the only one
  * of its name on the host; SERIES_NONE: none that was seen, or not the only one. */

@@ -323,3 +323,21 @@ Comparison stats_compare(const Subject *subjects, size_t n, uint64_t seed, doubl
                                             : by_influence(subjects, n, error, &e);
     return c;
 }
+
+/* ---- counts ---- */
+
+static double log_choose(size_t n, size_t k)
+{
+    return lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1);
+}
+
+double stats_fisher(size_t kept_a, size_t n_a, size_t kept_b, size_t n_b)
+{
+    const size_t kept = kept_a + kept_b, least = kept > n_b ? kept - n_b : 0;
+    double p = 0;
+
+    assert(kept_a <= n_a && kept_b <= n_b);
+    for (size_t k = least; k <= kept_a; k++)
+        p += exp(log_choose(n_a, k) + log_choose(n_b, kept - k) - log_choose(n_a + n_b, kept));
+    return p < 1 ? p : 1;
+}

@@ -66,3 +66,7 @@ typedef struct Comparison {
  * narrow. `error` is how often it may miss the true value: 0.05, or less where several intervals are to hold
  * together. The outcome depends on the values, their order and the seed alone. Values are positive. */
 Comparison stats_compare(const Subject *subjects, size_t n, uint64_t seed, double error);
+
+/* Fisher's exact test, one-sided: how likely are `kept_a` of `n_a` or fewer, if a and b keep alike and as
+ * many in all as they do? 1 where there is nothing to tell apart. */
+double stats_fisher(size_t kept_a, size_t n_a, size_t kept_b, size_t n_b);

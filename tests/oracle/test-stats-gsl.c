@@ -152,6 +152,21 @@ static void test_interval_twice(void **state)
     gsl_rng_free(r);
 }
 
+static void test_fisher(void **state)
+{
+    (void)state;
+    gsl_rng *r = gsl_rng_alloc(gsl_rng_mt19937);
+
+    for (int round = 0; round < 2000; round++) {
+        const size_t n_a = 1 + gsl_rng_uniform_int(r, 40), n_b = 1 + gsl_rng_uniform_int(r, 40);
+        const size_t a = gsl_rng_uniform_int(r, n_a + 1), b = gsl_rng_uniform_int(r, n_b + 1);
+        const double expected =
+            gsl_cdf_hypergeometric_P((unsigned)a, (unsigned)n_a, (unsigned)n_b, (unsigned)(a + b));
+        assert_true(fabs(stats_fisher(a, n_a, b, n_b) - expected) < 1e-9);
+    }
+    gsl_rng_free(r);
+}
+
 /* ---- coverage ---- */
 
 typedef double Draw(gsl_rng *r);
@@ -280,7 +295,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_t_quantile), cmocka_unit_test(test_moments_and_order),
         cmocka_unit_test(test_theil_sen),  cmocka_unit_test(test_interval_twice),
-        cmocka_unit_test(test_coverage),   cmocka_unit_test(test_families),
+        cmocka_unit_test(test_fisher),     cmocka_unit_test(test_coverage),
+        cmocka_unit_test(test_families),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

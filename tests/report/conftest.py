@@ -24,6 +24,7 @@ GIB = 1 << 30
 
 SAMPLE_RELAY = "203773fd171b4d36af6d59909d19de37"
 SAMPLE_FLEET = "5b76f9e833554684ac60789877ea8811"
+RELAY_TRAFFIC = "98918f14488d46edab6d284904201b52"
 RELAY_FAILED = "8971e7188c2e4e8ba6a71380817712e0"
 
 COLUMNS = ("timestamp,server,type,fingerprint,nickname,group,rss_kb,vmsize_kb,hwm_kb,frag_ratio,count,total_kb,avg_kb,"
@@ -130,14 +131,24 @@ class Journal:
         self.entries.append(data + b"\n")
         self.sequence += 1
 
-    def sample(self, time, relay, kib, offset=0, uid="0"):
+    def sample(self, time, relay, kib, offset=0, uid="0", flags=None, fingerprint=None):
         self.add(time * 1000000 + offset, {
             "MESSAGE_ID": SAMPLE_RELAY, "MESSAGE": f"{relay.name}: a sentence", "RELAYALLOC_RELAY": relay.name,
             **({"RELAYALLOC_GROUP": relay.group} if relay.group else {}),
             **({"RELAYALLOC_ALLOCATOR": relay.allocator} if relay.allocator else {}),
             **({"RELAYALLOC_VERSION": relay.version} if relay.version else {}),
             "RELAYALLOC_RSS": kib * KIB, "RELAYALLOC_ANON": kib * KIB, "RELAYALLOC_SWAP": 0,
-            "RELAYALLOC_HWM": kib * KIB, "RELAYALLOC_SINCE": relay.started * 1000000}, uid)
+            "RELAYALLOC_HWM": kib * KIB, "RELAYALLOC_SINCE": relay.started * 1000000,
+            **({"RELAYALLOC_BOOTSTRAP": 100, "RELAYALLOC_FLAGS": flags} if flags is not None else {}),
+            **({"RELAYALLOC_FINGERPRINT": fingerprint} if fingerprint else {})}, uid)
+
+    def day(self, until, relay, moved, hours=24, fingerprint=None):
+        """What it read and wrote together in the hours before `until`."""
+        self.add(until, {
+            "MESSAGE_ID": RELAY_TRAFFIC, "MESSAGE": f"{relay.name}: a day", "RELAYALLOC_RELAY": relay.name,
+            "RELAYALLOC_READ": moved // 2, "RELAYALLOC_WRITTEN": moved - moved // 2,
+            "RELAYALLOC_SINCE": int((until - hours * HOUR) * 1000000), "RELAYALLOC_UNTIL": int(until * 1000000),
+            **({"RELAYALLOC_FINGERPRINT": fingerprint} if fingerprint else {})})
 
     def fleet(self, fleet):
         for time, rows in fleet.collections():

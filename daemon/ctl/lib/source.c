@@ -52,6 +52,9 @@ static bool take_option(CtlSource *source, int c, const char *value)
     case SOURCE_OPTION_WARMUP:
         source->warmup_text = value;
         return true;
+    case SOURCE_OPTION_BANDWIDTH:
+        source->bandwidth = value;
+        return true;
     default:
         return false;
     }
@@ -147,6 +150,8 @@ int ctl_source_check(CtlSource *source)
         }
     }
     if (source->file && ctl_not_into(source->file) != 0)
+        return EXIT_USAGE;
+    if (source->bandwidth && ctl_not_into(source->bandwidth) != 0)
         return EXIT_USAGE;
     if (source->file && (source->journal.directory || source->journal.merge)) {
         ctl_error("--file and --%s cannot be combined", source->journal.directory ? "directory" : "merge");
@@ -376,7 +381,7 @@ static int read_table(CtlSource *source, SourceBy by, Series *ret)
     if (r < 0)
         return cannot_read(source, r);
     series_init(&survey, &(SeriesOptions){ .until = USEC_INFINITY, .slice = USEC_PER_DAY });
-    r = measurements_file_read(file, feed_measurement, &feed, &problems, &bad, &table);
+    r = measurements_file_read(file, false, feed_measurement, &feed, &problems, &bad, &table);
     print_problems(&problems, bad);
     if (r == -EINVAL)
         return EXIT_USAGE;
@@ -407,7 +412,7 @@ static int read_table(CtlSource *source, SourceBy by, Series *ret)
     feed.series = ret;
     feed.survey = &survey;
     feed.by_server = names_overlap(&survey);
-    r = measurements_file_read(file, feed_measurement, &feed, NULL, NULL, NULL);
+    r = measurements_file_read(file, false, feed_measurement, &feed, NULL, NULL, NULL);
     if (r < 0) {
         series_clear(ret);
         return cannot_read(source, r);
@@ -438,6 +443,18 @@ static int feed_sample(const JournalSample *sample, void *userdata)
     /* What occurs twice was read from a copy of the file, or is beyond the bounds, which the Series counts.
      */
     series_add(feed->series, feed->host_index, sample->time, &row);
+    return 0;
+}
+
+static int feed_traffic(const JournalTraffic *traffic, void *userdata)
+{
+    Series *series = userdata;
+    const SampleRow who = { .relay = traffic->relay, .fingerprint = traffic->fingerprint };
+    const size_t relay = series_find(series, series_host(series, traffic->host), &who);
+
+    if (relay != SERIES_NONE)
+        (void)series_add_day(series, relay, traffic->since, traffic->until,
+                             (double)traffic->read + (double)traffic->written);
     return 0;
 }
 
@@ -525,6 +542,8 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
     JournalQuery query = { .since = source->since, .until = until };
     r = journal_read_samples(reader, &query, feed_sample, &feed);
     query.until = source->until;
+    if (r == 0 && !source->bandwidth)
+        r = journal_read_traffic(reader, &query, feed_traffic, ret);
     if (r == 0 && events)
         r = journal_read_events(reader, &query, events->func, events->userdata);
     ctl_source_complain(reader);
@@ -534,6 +553,102 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
     }
     series_finish(ret);
     return 0;
+}
+
+/* ---- bandwidth ---- */
+
+typedef struct RateList {
+    Series *series;
+    struct Rate {
+        size_t relay;
+        usec_t time;
+        double written; /* bytes in a second */
+    } * items;
+    size_t n, capacity;
+} RateList;
+
+/* Whichever host a relay of that fingerprint or name is on; of two of one name it is nobody's. */
+static size_t find_anywhere(const Series *series, const SampleRow *who)
+{
+    size_t found = SERIES_NONE;
+
+    for (size_t host = 0; host < series->n_hosts; host++) {
+        const size_t relay = series_find(series, host, who);
+        if (relay != SERIES_NONE && found != SERIES_NONE && relay != found)
+            return SERIES_NONE;
+        found = relay != SERIES_NONE ? relay : found;
+    }
+    return found;
+}
+
+static int feed_rate(const Measurement *m, void *userdata, char **ret_error)
+{
+    RateList *rates = userdata;
+    const size_t relay = find_anywhere(rates->series, &m->row);
+
+    (void)ret_error;
+    if (relay == SERIES_NONE || rates->n == SERIES_DAYS_MAX) /* it may name others than were sampled */
+        return 0;
+    GROW(rates->items, rates->capacity, rates->n);
+    rates->items[rates->n++] = (struct Rate){ relay, m->time, m->written };
+    return 0;
+}
+
+static int rate_compare(const void *a, const void *b)
+{
+    const struct Rate *x = a, *y = b;
+
+    if (x->relay != y->relay)
+        return x->relay < y->relay ? -1 : 1;
+    return x->time < y->time ? -1 : x->time > y->time;
+}
+
+/* Each value is the mean of the time around it, as far as the next one; a day where that cannot be told. */
+static usec_t rate_width(const RateList *rates)
+{
+    _cleanup_(freep) double *distances = xcalloc(rates->n, sizeof(*distances));
+    size_t n = 0;
+
+    for (size_t i = 1; i < rates->n; i++)
+        if (rates->items[i].relay == rates->items[i - 1].relay &&
+            rates->items[i].time > rates->items[i - 1].time)
+            distances[n++] = (double)(rates->items[i].time - rates->items[i - 1].time);
+    return n > 0 ? (usec_t)stats_median(distances, n) : USEC_PER_DAY;
+}
+
+static void add_rates(RateList *rates)
+{
+    if (rates->n > 0)
+        qsort(rates->items, rates->n, sizeof(*rates->items), rate_compare);
+    const usec_t width = rate_width(rates);
+    for (size_t i = 0; i < rates->n; i++) {
+        const struct Rate *rate = &rates->items[i];
+        const usec_t from = rate->time > width / 2 ? rate->time - width / 2 : 0;
+        (void)series_add_day(rates->series, rate->relay, from, from + width,
+                             rate->written * (double)width / (double)USEC_PER_SEC);
+    }
+    rates->series->only_written = true;
+    free(rates->items);
+}
+
+static int read_bandwidth(const CtlSource *source, Series *series)
+{
+    _cleanup_(measurements_file_freep) MeasurementsFile *file = NULL;
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    RateList rates = { .series = series };
+    uint64_t bad = 0;
+
+    int r = measurements_file_open(source->bandwidth, &file);
+    if (r >= 0)
+        r = measurements_file_read(file, true, feed_rate, &rates, &problems, &bad, NULL);
+    print_problems(&problems, bad);
+    add_rates(&rates);
+    if (r >= 0)
+        return 0;
+    if (r != -EINVAL || problems.n == 0)
+        ctl_error("--bandwidth=%s: %s", source->bandwidth,
+                  r == -EINVAL ? "not a regular file" : strerror(-r));
+    return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 }
 
 static int load_groups(CtlSource *source)
@@ -576,6 +691,10 @@ int ctl_source_read(CtlSource *source, SourceBy by, const SourceEvents *events, 
         by = SOURCE_BY_GROUP;
     if (r == 0)
         r = source->file ? read_table(source, by, ret) : read_journal(source, by, events, ret);
+    if (r == 0 && source->bandwidth)
+        r = read_bandwidth(source, ret);
+    if (r == 0)
+        series_settle_days(ret);
     if (r == 0 && source->groups && !source->quiet)
         tell_unused_groups(source);
     grouping_clear(&source->grouping);

@@ -18,8 +18,9 @@ typedef struct CtlSource {
     usec_t warmup;
     bool warmup_given;
     bool quiet;
-    bool relays_only;   /* which allocator ran does not matter */
-    const char *groups; /* a table of groups, in place of those of the samples; NULL */
+    bool relays_only;      /* which allocator ran does not matter */
+    const char *groups;    /* a table of groups, in place of those of the samples; NULL */
+    const char *bandwidth; /* a table of it, in place of the traffic in the journal; NULL */
     const CtlOptions *options;
     /* what reading found */
     Grouping grouping;             /* while it reads */
@@ -32,6 +33,7 @@ enum {
     SOURCE_OPTION_FILE = 0x1000,
     SOURCE_OPTION_AT,
     SOURCE_OPTION_WARMUP,
+    SOURCE_OPTION_BANDWIDTH, /* not for all verbs */
     SOURCE_OPTION_END,
 };
 #define SOURCE_LONG_OPTIONS                                                                                  \

@@ -52,7 +52,7 @@ static int read_text(Fixture *f, const char *text, size_t n)
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, n), n);
     assert_int_equal(measurements_file_open(f->path, &f->file), 0);
-    return measurements_file_read(f->file, take, &f->result, &f->problems, &f->bad, &f->table);
+    return measurements_file_read(f->file, false, take, &f->result, &f->problems, &f->bad, &f->table);
 }
 
 static void assert_problem(const Fixture *f, size_t i, unsigned line, const char *words)
@@ -78,7 +78,7 @@ static void test_good(void **state)
     assert_int_equal(f.table.with_offset, 3);
     /* Once more, from the beginning. */
     f.result = (Result){ 0 };
-    assert_int_equal(measurements_file_read(f.file, take, &f.result, NULL, NULL, NULL), 0);
+    assert_int_equal(measurements_file_read(f.file, false, take, &f.result, NULL, NULL, NULL), 0);
     assert_int_equal(f.result.rss, 7);
 }
 
@@ -229,7 +229,7 @@ static void test_stdin(void **state)
     close(fds[0]);
     assert_int_equal(measurements_file_open("-", &file), 0);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(measurements_file_read(file, take, &result, NULL, NULL, NULL), 0);
+        assert_int_equal(measurements_file_read(file, false, take, &result, NULL, NULL, NULL), 0);
     assert_int_equal(result.rss, 6);
     measurements_file_free(file);
     assert_true(dup2(old, STDIN_FILENO) >= 0);

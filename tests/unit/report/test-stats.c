@@ -180,9 +180,21 @@ static void test_compare_pinned(void **state)
     assert_true(fabs(b.interval.high - 0.666778510583) < 1e-9);
 }
 
+/* Of the tea tasted by a lady (Fisher 1935): 3 of 4 or more by chance are 17 of 70. */
+static void test_fisher(void **state)
+{
+    (void)state;
+    assert_true(fabs(stats_fisher(1, 4, 3, 4) - 17.0 / 70) < 1e-12);
+    assert_true(fabs(stats_fisher(4, 4, 4, 4) - 1) < 1e-12);
+    assert_true(fabs(stats_fisher(0, 10, 10, 10) - 1 / 184756.0) < 1e-15);
+    assert_true(fabs(stats_fisher(10, 10, 3, 10) - 1) < 1e-12);
+    assert_true(stats_fisher(2, 10, 10, 10) < 0.01 && stats_fisher(8, 10, 10, 10) > 0.05);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fisher),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_t_quantile),
         cmocka_unit_test(test_theil_sen),
