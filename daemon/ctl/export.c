@@ -11,14 +11,17 @@
 #define COLLECTION_SPAN (5 * USEC_PER_SEC)
 
 typedef struct ExportRow {
-    char *relay, *group, *allocator, *version;
+    char *relay, *group, *allocator, *version, *flags;
+    const char *fingerprint; /* of the Series; NULL */
     usec_t since;
     Memory memory;
 } ExportRow;
 
 typedef struct Export {
     TimestampStyle style;
-    bool all; /* with the columns that are ours */
+    bool all;   /* with the columns that are ours */
+    bool flags; /* some sample tells them */
+    Series who; /* the relays and their fingerprints, which few samples tell */
     /* the collection that is being gathered */
     usec_t time;
     char *host;
@@ -34,6 +37,7 @@ static void clear_rows(Export *e)
         free(e->rows[i].group);
         free(e->rows[i].allocator);
         free(e->rows[i].version);
+        free(e->rows[i].flags);
     }
     e->n = 0;
 }
@@ -43,6 +47,7 @@ static void export_clear(Export *e)
     clear_rows(e);
     free(e->rows);
     free(e->host);
+    series_clear(&e->who);
 }
 
 static void put_fields(size_t n, const char *const *fields)
@@ -67,12 +72,15 @@ static void put_aggregate(const Export *e, const char *time)
     }
     put_fields(ELEMENTSOF(head), head);
     printf(",,,,,,,,%zu,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "%s\n", e->n, total, total / e->n,
-           least, most, e->all ? ",,," : "");
+           least, most,
+           e->all && e->flags ? ",,,,"
+           : e->all           ? ",,,"
+                              : "");
 }
 
 static void put_relay(const Export *e, const char *time, const ExportRow *row)
 {
-    const char *const head[] = { time, e->host, "relay", NULL, row->relay, row->group };
+    const char *const head[] = { time, e->host, "relay", row->fingerprint, row->relay, row->group };
     char started[TIMESTAMP_MAX];
 
     put_fields(ELEMENTSOF(head), head);
@@ -81,6 +89,10 @@ static void put_relay(const Export *e, const char *time, const ExportRow *row)
         const char *const own[] = { "", row->allocator, row->version,
                                     row->since > 0 ? timestamp_format(started, row->since, e->style) : "" };
         put_fields(ELEMENTSOF(own), own);
+        if (e->flags) {
+            putchar(',');
+            csv_write(stdout, row->flags);
+        }
     }
     putchar('\n');
 }
@@ -89,8 +101,8 @@ static void put_relay(const Export *e, const char *time, const ExportRow *row)
 static void put_header(const Export *e)
 {
     printf("timestamp,server,type,fingerprint,nickname,group,rss_kb,vmsize_kb,hwm_kb,frag_ratio,count,"
-           "total_kb,avg_kb,min_kb,max_kb%s\n",
-           e->all ? ",allocator,version,started" : "");
+           "total_kb,avg_kb,min_kb,max_kb%s%s\n",
+           e->all ? ",allocator,version,started" : "", e->all && e->flags ? ",flags" : "");
 }
 
 /* 0; -EPIPE and the like: nobody is reading any more. */
@@ -109,6 +121,31 @@ static int flush_collection(Export *e)
     e->written += e->n;
     clear_rows(e);
     return ferror(stdout) ? -EIO : 0;
+}
+
+/* The first reading: who they are. */
+static int take_identity(const JournalSample *s, void *userdata)
+{
+    Export *e = userdata;
+
+    e->flags = e->flags || s->row.has_flags;
+    (void)series_add(&e->who, series_host(&e->who, s->host), s->time, &s->row);
+    return 0;
+}
+
+static const char *fingerprint_of(Export *e, const JournalSample *s)
+{
+    const size_t relay = series_find(&e->who, series_host(&e->who, s->host), &s->row);
+
+    return relay == SERIES_NONE ? NULL : e->who.relays[relay].fingerprint;
+}
+
+/* As a table has them: empty where they were not told. */
+static char *flags_text(const SampleRow *row)
+{
+    if (!row->has_flags)
+        return NULL;
+    return row->flags.n > 0 ? xstrndup(row->flags.p, row->flags.n) : xstrdup("none");
 }
 
 static char *copy(Span span)
@@ -143,6 +180,8 @@ static int take_sample(const JournalSample *s, void *userdata)
                                    .group = copy(s->row.group),
                                    .allocator = copy(s->row.allocator),
                                    .version = copy(s->row.version),
+                                   .flags = flags_text(&s->row),
+                                   .fingerprint = fingerprint_of(e, s),
                                    .since = s->row.since,
                                    .memory = s->row.memory };
     return 0;
@@ -190,6 +229,19 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Ctl
     return ctl_source_check(source);
 }
 
+/* What was told before the time asked for counts, too. */
+static int read_identities(const CtlSource *source, Export *e)
+{
+    _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
+    const JournalQuery query = { .until = source->until };
+    int r = ctl_source_open(source, &reader);
+
+    if (r != 0)
+        return r;
+    r = journal_read_samples(reader, &query, take_identity, e);
+    return r < 0 ? ctl_source_failed(source, r) : 0;
+}
+
 int ctl_export(int argc, char *argv[], const CtlOptions *options)
 {
     CtlSource source;
@@ -198,7 +250,10 @@ int ctl_export(int argc, char *argv[], const CtlOptions *options)
     int r = read_arguments(argc, argv, options, &source, &e);
     if (r != 0)
         return r;
-    r = ctl_source_samples(&source, take_sample, &e);
+    series_init(&e.who, &(SeriesOptions){ .until = USEC_INFINITY, .slice = USEC_PER_DAY });
+    r = read_identities(&source, &e);
+    if (r == 0)
+        r = ctl_source_samples(&source, take_sample, &e);
     if (r != 0)
         return r;
     if (flush_collection(&e) < 0 || fflush(stdout) == EOF) {

@@ -64,6 +64,26 @@ def test_there_and_back(ctl, journal, fleet, table):
     assert [(r["group"], r["average"]) for r in back["rows"]] == [(r["group"], r["average"]) for r in by_group["rows"]]
 
 
+def test_fingerprint_and_flags(ctl, journal, table):
+    """Told once, in a sample before the time asked for; flags every other time."""
+    relays = [Relay("a", "A", "mimalloc", 1000), Relay("b", "A", "mimalloc", 2000)]
+    for time, rows in Fleet(relays, 3, step=HOUR).collections():
+        for relay, kib in rows:
+            first = time == START + 5 * HOUR
+            journal.sample(time, relay, kib, fingerprint="AB" * 20 if first and relay.name == "a" else None,
+                           flags=("Fast,Guard" if relay.name == "a" else "") if time % (2 * HOUR) == 0 else None)
+    journal.write()
+    rows = rows_of(ctl("export", "-D", journal.directory, "--all", "--utc", "--since=2026-01-02"))
+    assert {(r["nickname"], r["fingerprint"]) for r in rows if r["type"] == "relay"} == {("a", "AB" * 20), ("b", "")}
+    assert [r["flags"] for r in rows if r["nickname"] == "a"][:3] == ["Fast,Guard", "", "Fast,Guard"]
+    assert [r["flags"] for r in rows if r["nickname"] == "b"][:3] == ["none", "", "none"]
+    assert "flags" not in ctl("export", "-D", journal.directory).out.splitlines()[0]
+    direct = ctl("report", "-D", journal.directory, "--json=short").json
+    path = table(ctl("export", "-D", journal.directory, "--all", "--utc").out, "exported.csv")
+    back = ctl("report", f"--file={path}", "--json=short").json
+    assert back["rows"] == direct["rows"] and direct["rows"][0]["flags"]["Guard"]["share"] == 0.5
+
+
 def test_names(ctl, journal, table):
     journal.relays(Fleet([Relay("-x,y", '=A"B', "mimalloc", 1000)], 3, step=HOUR))
     journal.write()
