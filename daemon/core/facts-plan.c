@@ -155,13 +155,15 @@ static char *left_over_words(const RelayFacts *r)
 static char *down_text(const RelayFacts *r)
 {
     const UnitInfo *info = r->info;
+    const char *result = info->result ? info->result : "?";
     const char *state = info->active == ACTIVE_FAILED       ? "failed"
                         : info->active == ACTIVE_ACTIVATING ? "crashes repeatedly"
                                                             : "its reload failed";
 
-    return xasprintf("%s (result \"%s\", %u restart%s by systemd)%s%s", state,
-                     info->result ? info->result : "?", info->n_restarts, info->n_restarts == 1 ? "" : "s",
-                     r->reason ? "; " : "", r->reason ? r->reason : "");
+    const bool tried = info->active == ACTIVE_ACTIVATING && streq(result, "success"); /* again, just now */
+    return xasprintf("%s (%s%s%s%u restart%s by systemd)%s%s", state, tried ? "" : "result \"",
+                     tried ? "" : result, tried ? "" : "\", ", info->n_restarts,
+                     info->n_restarts == 1 ? "" : "s", r->reason ? "; " : "", r->reason ? r->reason : "");
 }
 
 static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *take_reason)

@@ -59,7 +59,8 @@ bool unit_failed(const UnitInfo *info)
     if (!info)
         return false;
     return info->active == ACTIVE_FAILED ||
-           (info->active == ACTIVE_ACTIVATING && streq_null(info->sub_state, "auto-restart")) ||
+           (info->active == ACTIVE_ACTIVATING &&
+            (streq_null(info->sub_state, "auto-restart") || info->n_restarts > 0)) ||
            (info->active == ACTIVE_RELOADING && info->main_pid == 0);
 }
 

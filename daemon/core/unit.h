@@ -61,8 +61,9 @@ usec_t unit_stop_took(const UnitInfo *info);
 bool unit_masked(const UnitInfo *info);
 /* Was it stopped by request, or is it stopping? (not: it failed, or it is starting) */
 bool unit_stopped(const UnitInfo *info);
-/* Does systemd want it up, and it is not: failed, waiting to be started again after a crash, or reloading
- * without a main process (systemd 257 stays so for minutes when a reload of the unit fails)? */
+/* Does systemd want it up, and it is not: failed, waiting to be started again after a crash or being so (a
+ * start by anybody else counts from 0 again), or reloading without a main process (systemd 257 stays so for
+ * minutes when a reload of the unit fails)? */
 bool unit_failed(const UnitInfo *info);
 /* Is it on its way up: it starts, or a job to start it waits? (not: it crashed and is to be started again) */
 bool unit_starting(const UnitInfo *info);

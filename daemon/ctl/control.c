@@ -48,8 +48,11 @@ void control_tell_window(const CtlOptions *options, sd_bus *bus)
     if (!ctl_chatty(options) || options->now || manager_status_get(bus, SAY_NOTHING, &m) < 0)
         return;
     _cleanup_(freep) char *words = manager_window_words(&m);
-    if (words && !m.paused && has_turns(bus))
-        printf("Relays are %s; \"relayallocctl resume --now\" does not wait.\n", words);
+    if (!words || m.paused || !has_turns(bus))
+        return;
+    _cleanup_(freep) char *text =
+        xasprintf("Relays are %s; \"relayallocctl resume --now\" does not wait.", words);
+    ctl_write_wrapped(stdout, text, ctl_terminal_width(), 0, 0);
 }
 
 /* The connection and the call of a method without arguments; says `done` when it succeeded. */

@@ -197,7 +197,7 @@ static void gather(ExperimentPlan *plan, const Series *series)
     plan->group = xcalloc(series->n_relays, sizeof(*plan->group));
     for (size_t i = 0; i < series->n_relays; i++) {
         const SeriesRelay *r = &series->relays[i];
-        if (r->time + 3 * r->step < series->last)
+        if (!series_is_current(series, r))
             continue;
         plan->numbers[plan->n] = i;
         plan->relays[plan->n++] = (BalanceRelay){

@@ -5,13 +5,17 @@
 
 void status_field(FILE *f, const char *name, const char *format, ...)
 {
+    _cleanup_(freep) char *text = NULL;
     va_list ap;
 
-    fprintf(f, "%12s%c ", name, isempty(name) ? ' ' : ':');
     va_start(ap, format);
-    vfprintf(f, format, ap);
+    if (vasprintf(&text, format, ap) < 0)
+        abort();
     va_end(ap);
-    fputc('\n', f);
+    const int column = fprintf(f, "%12s%c", name, isempty(name) ? ' ' : ':');
+    if (isempty(text))
+        fputc('\n', f);
+    ctl_write_wrapped(f, text, ctl_terminal_width(), column + 1, (size_t)column);
 }
 
 char *status_moment(usec_t realtime)

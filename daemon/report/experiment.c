@@ -17,7 +17,7 @@ static bool is_current(const Report *report, const ReportMember *m)
     const Series *series = report->series;
     const SeriesRelay *relay = &series->relays[m->relay];
 
-    return relay->track == m->track && relay->time + 3 * relay->step >= series->last;
+    return relay->track == m->track && series_is_current(series, relay);
 }
 
 static double seconds(usec_t t)

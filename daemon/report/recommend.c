@@ -70,14 +70,6 @@ static const ReportRow *choose(const Report *report, const char **ret_reason)
     return best;
 }
 
-/* The fleet is what was sampled at the end: within three steps of the last sample. */
-static bool in_fleet(const Series *series, const SeriesRelay *relay)
-{
-    usec_t slack = relay->step > 0 ? 3 * relay->step : USEC_PER_HOUR;
-
-    return series->last == 0 || relay->time + slack >= series->last;
-}
-
 /* Each relay counts with the average of what it runs, so that a recent restart changes nothing. */
 static void add_up_fleet(const Report *report, Recommendation *r)
 {
@@ -85,7 +77,7 @@ static void add_up_fleet(const Report *report, Recommendation *r)
 
     for (size_t i = 0; i < series->n_relays; i++) {
         const SeriesRelay *relay = &series->relays[i];
-        if (!in_fleet(series, relay))
+        if (!series_is_current(series, relay)) /* the fleet is what was sampled at the end */
             continue;
         const ReportRow *row = report_row_of_track(report, relay->track);
         r->fleet++;

@@ -620,3 +620,10 @@ void series_finish(Series *series)
             hold_flags(series, relay, end);
     }
 }
+
+bool series_is_current(const Series *series, const SeriesRelay *relay)
+{
+    const usec_t slack = relay->step > 0 ? 3 * relay->step : USEC_PER_HOUR;
+
+    return relay->time + slack >= series->last;
+}

@@ -159,3 +159,6 @@ char *series_relay_name(const Series *series, size_t relay);
 
 /* Does another relay on its host have the same name now? */
 bool series_name_shared(const Series *series, size_t relay);
+/* Was it sampled at the end, within three steps of the last sample? (one that has a single sample, and so no
+ * step: within an hour) */
+bool series_is_current(const Series *series, const SeriesRelay *relay);

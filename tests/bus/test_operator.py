@@ -426,6 +426,7 @@ def test_resume_of_a_relay_tries_it_again_and_nothing_else(world):
 @pytest.mark.parametrize("as_found, word", [
     ({"active": "failed", "sub": "failed", "result": "exit-code"}, "down"),
     ({"active": "activating", "sub": "auto-restart", "result": "signal"}, "down"),
+    ({"active": "activating", "sub": "start-pre", "result": "success", "n_restarts": 3}, "down"),  # tries it once more
     ({"active": "inactive", "sub": "dead", "result": "success"}, "stopped"),
 ])
 def test_relay_that_waits_its_turn_is_called_what_it_is(world, as_found, word):

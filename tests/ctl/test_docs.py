@@ -157,6 +157,17 @@ def test_daemon_options_are_in_its_manual():
     assert long_options(source("relayallocd.c")) <= set(re.findall(r"--([a-z-]+)", manual("relayallocd.8")))
 
 
+def test_states_are_in_the_manual_and_in_the_guide():
+    states = re.findall(r'\[RELAY_[A-Z]+\] = "([a-z]+)"', source("core/state.c"))
+    guide = re.search(r"^## What a state means.*?(?=^### )", (REPO / "docs/operators.md").read_text(), re.S | re.M)[0]
+    assert len(states) == 10
+    for state in states:
+        assert f"*{state}*" in manual("relayallocctl.1"), state
+        assert re.search(rf"^\|[^|]*`{state}`[^|]*\|", guide, re.M), state
+    fine = re.search(r"any state other than (.*?)\.", guide, re.S)[1]
+    assert set(re.findall(r"`(\w+)`", fine)) == {"ok", "observed", "reverted", "stopped"}
+
+
 def test_exit_statuses(helped):
     statuses = re.findall(r"^\*(\d)\*$", section(manual("relayallocctl.1"), "EXIT STATUS"), re.M)
     assert statuses == re.findall(r"= (\d),", re.search(r"enum ExitStatus \{(.*?)\}", source("ctl/lib/ctl.h"), re.S)[1])

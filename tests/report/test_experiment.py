@@ -60,6 +60,13 @@ def test_plan_is_a_configuration(ctl, table, tmp_path):
     assert found["A"] | found["Z"] == {r.name for r in relays} and not found["A"] & found["Z"]
 
 
+def test_plan_in_the_first_minute(ctl, table):
+    """One sample of each, and not all in the same second."""
+    text = "timestamp,nickname,rss_kb\n" + "".join(f"2026-01-01T00:00:{10 + i},relay{i},{1000 + i}\n" for i in range(6))
+    done = ctl("experiment", "plan", f"--file={table(text)}", "--groups=A:jemalloc,Z:glibc", "--size=3")
+    assert done.status == 0 and "6 of 6 relays" in done.out, done
+
+
 def test_plan_json_and_random_seed(ctl, table):
     path = table(mixed_fleet().csv())
     one, two = plan(ctl, path, "--json=short").json, plan(ctl, path, "--json=short").json

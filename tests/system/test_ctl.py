@@ -283,6 +283,30 @@ def test_the_plan_of_a_file_is_what_then_happens(blank):
     assert waves == {row["relay"]: row["wave"] for row in plan}
 
 
+def test_the_plan_of_another_file_is_what_the_daemon_then_does(changed):
+    """Of a release's own: which allocator there is a package of differs."""
+    m = changed
+    absent = {"mimalloc": "mimalloc3", "mimalloc3": "mimalloc"}[m.mimalloc]
+    m.write("/root/new.conf", m.settings([("renamed", "jemalloc", 'relays = [ "relay1" ]'),
+                                          ("refused", absent, 'relays = [ "relay2" ]'),
+                                          ("joins", m.mimalloc, 'relays = [ "relay4" ]')], parallel=2, canary=1))
+    before, files = m.invocations(), m.drop_in_times()
+    plan = {row["relay"]: row for row in as_json(m, "plan", "/root/new.conf")}
+    assert {r: row["action"] for r, row in plan.items()} == {"relay1": "write", "relay2": "refused", "relay3": "restart",
+                                                             "relay4": "restart"}
+    assert "1 relay goes back to glibc: relay3" in re.sub(r"\s+", " ", ctl(m, "plan", "/root/new.conf").stdout)
+    assert m.invocations() == before and m.drop_in_times() == files
+    m.mark()
+    m.write_conf(m.read("/root/new.conf"))
+    m.wait_event("rollout-finished")
+    after = m.invocations()
+    assert {r for r in m.names if after[r] != before[r]} == {"relay3", "relay4"}
+    assert {e["RELAYALLOC_RELAY"]: int(e["RELAYALLOC_WAVE"]) for e in m.events("relay-restarting")} \
+        == {r: plan[r]["wave"] for r in ("relay3", "relay4")}
+    assert "group renamed" in m.drop_in("relay1") and "group A" in m.drop_in("relay2") and m.drop_in("relay3") is None
+    assert [m.allocator_in_maps(r) for r in m.names] == ["jemalloc", "jemalloc", "glibc", "mimalloc"]
+
+
 def test_names_of_all_kinds(blank):
     m = blank
     names = ["x" * 64, "a-b_c.d", "1.2.3.4_9000"]
