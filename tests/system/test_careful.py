@@ -169,3 +169,49 @@ def test_exposure_of_the_unit(host):
     """systemd's own measure, lower is better."""
     told = host.sh("systemd-analyze security --no-pager relayallocd.service")
     assert float(re.search(r"exposure level for \S+: ([0-9.]+)", told)[1]) <= 2.0
+
+
+def test_process_that_cannot_be_opened_is_not_called_ok(host):
+    """No descriptor is left while relay1 is restarted by hand: what it runs is not known, and is found out later."""
+    m = host
+    on_jemalloc(m)
+    daemon = m.prop("relayallocd", "MainPID")
+    limits = m.sh(f"prlimit --noheadings --output=SOFT,HARD --nofile --pid {daemon}").split()
+    m.sh(f"prlimit --pid {daemon} --nofile=3:{limits[1]}")
+    m.systemctl("restart", m.unit("relay1"))
+    m.wait_until(lambda: f"relay1: cannot inspect process {m.pid('relay1')}: Too many open files" in m.journal_text(), 60,
+                 "it to be tried", m.journal_text)
+    row = m.listing()["relay1"]
+    assert row["state"] != "ok" and not row["running"], row
+    m.sh(f"prlimit --pid {daemon} --nofile={limits[0]}:{limits[1]}")
+    m.wait_all("ok")
+    assert m.listing()["relay1"]["running"] == "jemalloc" and m.prop("relayallocd", "MainPID") == daemon
+
+
+@pytest.mark.not_sanitized
+def test_relay_that_failed_while_the_daemon_was_away_is_told(host):
+    m = host
+    on_jemalloc(m)
+    m.systemctl("stop", "relayallocd")
+    m.write("/etc/tor/instances/relay1/torrc", m.read("/etc/tor/instances/relay1/torrc") + "OptionOfTheFuture 1\n")
+    m.run("systemctl restart tor@relay1")
+    m.wait_until(lambda: m.prop(m.unit("relay1"), "ActiveState") == "failed", 60, "its start limit")
+    m.mark()
+    m.start_daemon()
+    m.wait_until(lambda: "relay1 is down, failed" in m.journal_text(), 60, "it to be told", m.journal_text)
+    assert m.states("relay1", "relay2") == {"relay1": "down", "relay2": "ok"}
+
+
+@pytest.mark.not_sanitized
+def test_file_that_others_can_change_is_refused(host):
+    m = host
+    on_jemalloc(m)
+    before, files = m.invocations(), m.drop_in_times()
+    m.write_conf(m.settings([("A", "glibc", 'relays = [ "*" ]')]))
+    m.sh("chmod 666 /etc/relayalloc.conf")
+    refused = m.run("systemctl reload relayallocd; relayallocctl reload")
+    assert refused.returncode != 0 and "can be changed by users other than root" in refused.stderr + m.journal_text()
+    m.systemctl("stop", "relayallocd")
+    m.run("systemctl start relayallocd")
+    assert m.prop("relayallocd", "ExecMainStatus") == "78"
+    assert m.invocations() == before and m.drop_in_times() == files

@@ -25,4 +25,6 @@ def test_rounds(machine, figures):
             machines[-1].install()
         stories, told = chaos.run_rounds(machines, chaos.first_seed(304), ROUNDS)
     figures(told)
+    for story in stories:
+        figures(story.partition("\nacts:")[0])
     assert not stories, "\n\n".join(stories)
