@@ -528,6 +528,42 @@ def test_edit_shows_the_plan_and_saves(no_bus, conf, editor):
     assert after.st_ino != before.st_ino and leftovers(conf) == []
 
 
+def test_a_draw_that_comes_out_otherwise_is_told_and_can_be_declined(no_bus, conf, instances, editor, tmp_path):
+    """The group has two relays by its drop-ins; the draw would give it two others. check, plan and edit (before its
+    question) say so with the way to decline it; with that, the group keeps whom it has."""
+    names = ["guard1", "guard2", "x-y.z_1", "zz"]
+
+    def text(hold=""):
+        return (f'instances_dir = "{instances}";\ngroups = (\n  {{ name = "S"; allocator = "glibc-tuned"; size = 2; {hold}}},\n'
+                '  { name = "rest"; allocator = "glibc"; relays = [ "*" ]; }\n);\n')
+
+    def members(file, **environment):
+        return {row["relay"] for row in no_bus("plan", file, "--json=short", **environment).json if row["group"] == "S"}
+
+    conf.write_text(text())
+    drawn = members(conf)
+    settled = sorted(set(names) - drawn)
+    assert len(drawn) == 2
+    for name in settled:
+        dropin = tmp_path / "units" / f"tor@{name}.service.d" / "zz-relayalloc.conf"
+        dropin.parent.mkdir(parents=True)
+        dropin.write_text("# relayalloc: written from /etc/relayalloc.conf, group S, allocator glibc-tuned; changes made here are "
+                          "lost\n[Service]\nEnvironment=\"LD_PRELOAD=\"\n")
+    here = {"RELAYALLOC_DROPIN_ROOT": str(tmp_path / "units")}
+    told = (f'{conf}:3: groups[0].size: warning: group S gives up 2 relays that it has ({", ".join(settled)}), because relays came or '
+            'went or the file has changed; with "hold = true" it keeps what it may have')
+    for verb in ("check", "plan"):
+        done = no_bus(verb, conf, **here)
+        assert done.status == 0 and told in done.err.splitlines(), done
+    edited = no_bus("edit", f"--config={conf}", stdin="n\nn\n", **here, **editor('sed -i "s/^groups/# as before\\n&/" "$1"'))
+    assert told.replace(":3:", ":4:") in edited.err and edited.err.index("gives up") < edited.err.index("[y/N]"), edited
+    conf.write_text(text("hold = true; "))
+    for verb in ("check", "plan"):
+        done = no_bus(verb, conf, **here)
+        assert done.status == 0 and "gives up" not in done.err, done
+    assert members(conf, **here) == set(settled)
+
+
 def test_edit_names_the_window(no_bus, conf, editor):
     hour = time.localtime().tm_hour
     window = f"{(hour + 6) % 24:02}:00-{(hour + 8) % 24:02}:00"
