@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Any bytes as a table of measurements: each line is a measurement whose every promise holds, or is refused
- * with a reason that a terminal can show; and whatever was taken can be counted. */
+/* Any bytes as a table of measurements, and as one of bandwidth: each line is a measurement whose every
+ * promise holds, or is refused with a reason that a terminal can show; and whatever was taken can be counted.
+ */
 #include "report/measurements.h"
 #include "report/series.h"
 
@@ -28,18 +29,21 @@ static void check_name(Span name)
         must((unsigned char)name.p[i] >= 0x20 && name.p[i] != 0x7f);
 }
 
-static void check_measurement(const Measurement *m)
+static void check_measurement(const Measurement *m, bool bandwidth)
 {
     const Span names[] = { m->server, m->row.relay, m->row.group, m->row.allocator, m->row.version };
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++)
         check_name(names[i]);
-    must(m->row.relay.n > 0 && m->row.memory.rss > 0);
+    if (bandwidth)
+        must(m->written >= 0 && m->written < 1e15);
+    else
+        must(m->row.relay.n > 0 && m->row.memory.rss > 0);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void read_table(const uint8_t *data, size_t size, bool bandwidth)
 {
-    MeasurementTable table = { 0 };
+    MeasurementTable table = { .bandwidth = bandwidth };
     Series series;
     char *text = xcalloc(1, size + 1), *error = NULL;
     bool header = true;
@@ -63,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if (r < 0)
                 check_error(error);
             if (r > 0) {
-                check_measurement(&m);
+                check_measurement(&m, bandwidth);
                 series_add(&series, 0, m.time, &m.row);
             }
         }
@@ -75,5 +79,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     series_clear(&series);
     measurement_table_clear(&table);
     free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    read_table(data, size, false);
+    read_table(data, size, true);
     return 0;
 }

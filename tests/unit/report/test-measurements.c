@@ -263,9 +263,52 @@ static void test_own_columns(void **state)
     assert_int_equal(measurement_table_row(&table, bad, strlen(bad), false, &m, &error), -EINVAL);
 }
 
+/* Their other table: what was written, in rows among others. */
+static void test_bandwidth(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        int result;
+        double written;
+    } rows[] = {
+        { "2026-01-01T12:00:00,FC06B52C9F6F114921EF0D82009A180BDE662022,22gz,,2903193.163629703,,", 1,
+          2903193.163629703 },
+        { "2026-01-01T12:00:00,fc06b52c9f6f114921ef0d82009a180bde662022,,,1e6,,", 1, 1e6 },
+        { "2026-01-01T12:00:00,,22gz,,0,,", 1, 0 },
+        { "2026-01-02T08:00:00.123456,,22gz,1000,,\"Fast,Guard\",True", 0, 0 },
+        { "2026-01-03T12:00:00,,22gz,,many,,", -EINVAL, 0 },
+        { "2026-01-03T12:00:00,,22gz,,-1,,", -EINVAL, 0 },
+        { "2026-01-03T12:00:00,,22gz,,1e99,,", -EINVAL, 0 },
+        { "2026-01-03T12:00:00,,22gz,,nan,,", -EINVAL, 0 },
+        { "2026-01-03T12:00:00,,22gz,,0x10,,", -EINVAL, 0 },
+        { "2026-01-03T12:00:00,,22gz,,1.5.5,,", -EINVAL, 0 },
+    };
+    _cleanup_(measurement_table_clear) MeasurementTable table = { .bandwidth = true };
+    _cleanup_(freep) char *error = NULL;
+
+    assert_int_equal(
+        header(&table, "timestamp,fingerprint,nickname,observed_bps,write_bps,flags,running", &error), 0);
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_(freep) char *line = xstrdup(rows[i].line), *why = NULL;
+        Measurement m = { 0 };
+        const int r = measurement_table_row(&table, line, strlen(line), false, &m, &why);
+        if (r != rows[i].result)
+            fail_msg("%s: %d, %s", rows[i].line, r, why ? why : "");
+        assert_int_equal(r < 0, why != NULL);
+        if (r > 0)
+            assert_true(m.written >= rows[i].written && m.written <= rows[i].written);
+        if (r > 0 && i < 2)
+            assert_true(m.row.fingerprint.n == 40 && *m.row.fingerprint.p == 'F');
+    }
+    MeasurementTable other = { .bandwidth = true };
+    assert_int_equal(header(&other, "timestamp,nickname,rss_kb", &error), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bandwidth),
         cmocka_unit_test(test_header),
         cmocka_unit_test_setup(test_row, in_berlin),
         cmocka_unit_test_setup(test_torn_in_the_value, in_berlin),
