@@ -151,6 +151,19 @@ static int get_window(sd_bus *bus, const char *path, const char *interface, cons
     return sd_bus_message_append(reply, "s", window_to_string(text, m->setup->config->rollout.window));
 }
 
+static int get_memory_warnings(sd_bus *bus, const char *path, const char *interface, const char *property,
+                               sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const Manager *m = userdata;
+
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)property;
+    (void)error;
+    return sd_bus_message_append_strv(reply, m->watched);
+}
+
 static int get_host_settings(sd_bus *bus, const char *path, const char *interface, const char *property,
                              sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -475,6 +488,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
     MANAGER_TEXT("ConfigWarnings"),
     MANAGER_FLAG("ConfigChanged"),
     SD_BUS_PROPERTY("StateError", "s", get_state_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("MemoryWarnings", "as", get_memory_warnings, 0, 0),
     SD_BUS_PROPERTY("HostSettings", "as", get_host_settings, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     MANAGER_COUNT("Relays"),
     MANAGER_COUNT("RelaysOk"),

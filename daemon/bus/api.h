@@ -55,6 +55,7 @@
  *     ConfigWarnings s: names in the file in force that mean no relay, one a line; ""
  *     ConfigChanged b: what is on disk was not read yet
  *     StateError s: why what must outlive a restart cannot be saved at present; ""
+ *     MemoryWarnings as: what is above the thresholds of `watch` in the file, sentences without full stop
  *     HostSettings as: NAME=VALUE of what systemd gives to every service and an allocator reads
  *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u,
  *     RelaysDrifted u, RelaysDown u, RelaysStopped u, RelaysObserved u
@@ -68,7 +69,7 @@
  *     RolloutStarted t, RolloutEnds t (estimate)
  *     Window s: "02:00-06:00" local time; "": none; WindowOpens t: when it does if it is shut, 0
  *     PlanEnds t: when what Plan() tells would be done (estimate)
- * Signals, besides PropertiesChanged of all but RolloutEnds, WindowOpens and PlanEnds
+ * Signals, besides PropertiesChanged of all but MemoryWarnings, RolloutEnds, WindowOpens and PlanEnds
  *     RelayChanged(ss): relay, state
  *     RolloutChanged(tsuuu): id, state, done, failed, total
  *

@@ -487,6 +487,34 @@ static void read_control(Load *l, const ConfNode *node, const char *setting)
     read_path(l, node, setting, &l->config->tor_control);
 }
 
+/* "" or a number of bytes as systemd takes it: "512M", "4G". */
+static void read_watch_rss(Load *l, const ConfNode *node, const char *setting)
+{
+    static const char units[] = "KMGT";
+    const char *s = value_string(l, node, setting), *unit;
+    uint64_t n = 0;
+
+    if (!s)
+        return;
+    const size_t digits = strspn(s, "0123456789");
+    _cleanup_(freep) char *number = xstrndup(s, digits);
+    const unsigned shift =
+        s[digits] && (unit = strchr(units, s[digits])) ? 10 * (unsigned)(unit - units + 1) : 0;
+    const bool whole = s[digits] == '\0' || (shift > 0 && s[digits + 1] == '\0');
+    if (*s && (!whole || parse_u64(number, &n) < 0 || n == 0 || n > (UINT64_MAX >> shift)))
+        value_must_be(l, node, setting, "\"\" or a size such as \"512M\" or \"4G\"");
+    else
+        l->config->watch_rss = n << shift;
+}
+
+static void read_full_in(Load *l, const ConfNode *node, const char *setting)
+{
+    if (value_is_number(node) && value_number(node) >= 0 && value_number(node) <= 365)
+        l->config->watch_full_in = value_number(node);
+    else
+        value_must_be(l, node, setting, "a number of days from 0 (never) to 365");
+}
+
 /* ---- the one table of all settings ---- */
 
 /* clang-format off */
@@ -522,7 +550,10 @@ static void read_control(Load *l, const ConfNode *node, const char *setting)
     X("metrics", read_section)                           \
     X("metrics.textfile", read_textfile)                 \
     X("tor", read_section)                               \
-    X("tor.control", read_control)
+    X("tor.control", read_control)                       \
+    X("watch", read_section)                             \
+    X("watch.rss", read_watch_rss)                       \
+    X("watch.full_in", read_full_in)                     
 #define NAME_OF(name, reader) name,
 #define READER_OF(name, reader) reader,
 /* clang-format on */

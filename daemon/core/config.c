@@ -178,6 +178,7 @@ Config *config_new(const char *path)
         .sample_interval = USEC_PER_MINUTE,
         .sample_entry = SAMPLE_ENTRY_RELAY,
         .sample_tor = true,
+        .watch_full_in = 3,
         .tor_control = xstrdup(""),
         .metrics_textfile = xstrdup(""),
     };

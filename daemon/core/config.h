@@ -184,6 +184,8 @@ typedef struct Config {
     bool sample_tor;        /* are the relays themselves asked? default true */
     char *tor_control;      /* their control sockets, %i for the instance; "": Debian's place */
     char *metrics_textfile; /* "" : none */
+    uint64_t watch_rss;     /* bytes: a relay above that is told of; 0: none is */
+    double watch_full_in;   /* days: likewise when the host is full by then; 0: never. Default 3 */
 } Config;
 
 /* The defaults alone: the built-in allocators and no groups. */

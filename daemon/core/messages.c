@@ -42,6 +42,8 @@ static const struct {
     [MESSAGE_NETWORK_LOST] = { "c8ed8699f81a4f6986fdfbb05c6ffd3a", "network-lost", LOG_WARNING },
     [MESSAGE_NETWORK_BACK] = { "196b58f6677240a5bf660032850488cd", "network-back", LOG_NOTICE },
     [MESSAGE_RELAY_TRAFFIC] = { "98918f14488d46edab6d284904201b52", "relay-traffic", LOG_INFO },
+    [MESSAGE_MEMORY_SHORT] = { "e703ec213a8742d2b6424e532738657f", "memory-short", LOG_WARNING },
+    [MESSAGE_RELAY_LARGE] = { "086804e042154412a94b53c599b00738", "relay-large", LOG_WARNING },
     [MESSAGE_BUS_LOST] = { "0e49956f86b64dcf8dbceb346bcfbe0a", "bus-lost", LOG_WARNING },
     [MESSAGE_DAEMON_NOTE] = { "385d730ed8534be8b5dc567de9a7dbe0", "daemon-note", LOG_INFO },
     [MESSAGE_SAMPLE_RELAY] = { "203773fd171b4d36af6d59909d19de37", "sample-relay", LOG_INFO },

@@ -38,6 +38,8 @@ typedef enum MessageKind {
     MESSAGE_NETWORK_LOST, /* noticed by a rollout that waits for a relay to bootstrap */
     MESSAGE_NETWORK_BACK,
     MESSAGE_RELAY_TRAFFIC, /* of a whole day */
+    MESSAGE_MEMORY_SHORT,  /* watch.full_in */
+    MESSAGE_RELAY_LARGE,   /* watch.rss */
     MESSAGE_BUS_LOST,
     MESSAGE_DAEMON_NOTE, /* what has no kind of its own: warnings about the daemon itself, debugging */
     MESSAGE_SAMPLE_RELAY,

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#define FULL_IN_MAX 3650.0 /* days; beyond that nobody asks */
+
 /* Label values escape backslash, quote and newline, and are UTF-8: the exporter refuses the whole file for
  * one that is not. */
 static void write_label(FILE *f, const char *name, const char *value, bool first)
@@ -173,6 +175,13 @@ static void write_host(FILE *f, const MetricsHost *host)
     write_flag(f, "relayalloc_state_last_save_successful",
                "1 if what must outlive a crash could be saved the last time.", host->state_saved);
     write_rollout(f, host);
+    write_head(f, "relayalloc_memory_growth_bytes_per_day",
+               "Growth of the relays over the last one or two days; 0 when less is known.");
+    fprintf(f, "relayalloc_memory_growth_bytes_per_day %.0f\n", host->growth);
+    if (host->full_in > 0 && host->full_in < FULL_IN_MAX)
+        write_seconds(f, "relayalloc_memory_full_in_seconds",
+                      "When MemAvailable would be used up at that growth.",
+                      (usec_t)(host->full_in * (double)USEC_PER_DAY));
     write_seconds(f, "relayalloc_sample_interval_seconds", "Time between two samples.", host->interval);
     write_seconds(f, "relayalloc_sample_time_seconds", "When these numbers were read, since 1970.",
                   host->now);

@@ -22,14 +22,17 @@ typedef struct MetricsHost {
     bool state_saved;
     const char *rollout;                 /* "idle", "running", … as `relayallocctl status` has it */
     size_t total, done, skipped, failed; /* relays of the rollout in progress, else of the last one */
-    usec_t interval;                     /* of samples */
-    usec_t now;                          /* realtime of the last one */
+    double full_in, growth; /* days until memory is used up (INFINITY: not known, or never); bytes a day */
+    usec_t interval;        /* of samples */
+    usec_t now;             /* realtime of the last one */
 } MetricsHost;
 
 /* All are gauges. Of the host:
  *   relayalloc_build_info{version}, relayalloc_config_last_reload_successful,
  *   relayalloc_config_last_reload_success_timestamp_seconds, relayalloc_state_last_save_successful,
  *   relayalloc_sample_{time,interval}_seconds,
+ *   relayalloc_memory_growth_bytes_per_day of all relays, and, when memory would be used up at that growth,
+ *   relayalloc_memory_full_in_seconds,
  *   relayalloc_rollout_state{state}: 1 for the one it is in, 0 for each other,
  *   relayalloc_rollout_relays{result="done|skipped|failed|pending"},
  *   relayalloc_allocator_suspect{allocator,version}: 0 or 1, of each that a relay runs.

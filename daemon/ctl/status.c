@@ -207,6 +207,14 @@ static void print_left_over(FILE *f, const Fleet *fleet)
         print_lines(f, "Left over", text);
 }
 
+static void print_memory_warnings(FILE *f, char *const *warnings)
+{
+    STRV_FOREACH (warning, warnings) {
+        _cleanup_(freep) char *text = printable(*warning, SIZE_MAX);
+        status_field(f, "Memory", "%s", text);
+    }
+}
+
 static int print_manager(const CtlOptions *options, const ManagerStatus *m, const Fleet *fleet)
 {
     _cleanup_(freep) char *loaded = status_moment(m->config_loaded);
@@ -232,6 +240,7 @@ static int print_manager(const CtlOptions *options, const ManagerStatus *m, cons
         print_lines(f, "Warnings", m->config_warnings);
     print_host_settings(f, m->host_settings);
     print_left_over(f, fleet);
+    print_memory_warnings(f, m->memory_warnings);
     print_fleet(f, options, fleet, isempty(m->rollout) || streq(m->rollout, "idle"));
     print_rollout(f, options, m);
     print_under_way(f, fleet);

@@ -608,6 +608,7 @@ Manager *manager_free(Manager *m)
     free(m->status);
     free(m->tried_stamp);
     strv_free(m->environment);
+    strv_free(m->watched);
     free(m->config_path);
     free(m->state_dir);
     free(m->proc);

@@ -17,6 +17,7 @@
  *     file.c       the drop-in of one relay: written, put back
  *     operation.c  restarts and proofs of one relay
  *     notice.c     what is logged and remembered of a rollout
+ *   watch.c      says when memory is going to run out
  *   sampler.c    measures the relays
  *   status.c     shows systemd and the view how the daemon stands
  *   operator.c   what operators request
@@ -36,6 +37,7 @@
 #include "io/process.h"
 #include "io/systemd1.h"
 #include "io/tor-control.h"
+#include "report/outlook.h"
 
 #include <systemd/sd-event.h>
 
@@ -125,9 +127,11 @@ struct Relay {
     /* its samples */
     Memory memory; /* of the last one */
     usec_t sampled;
-    bool measured;  /* at the last one */
-    bool seen_up;   /* by a sample or between two: when it goes down, that is logged */
-    bool told_down; /* and not up since */
+    bool measured;     /* at the last one */
+    Growing growing;   /* of its present process */
+    usec_t told_large; /* monotonic: when it was last logged that it is; 0 */
+    bool seen_up;      /* by a sample or between two: when it goes down, that is logged */
+    bool told_down;    /* and not up since */
 };
 
 /* Reports of the parts to manager.c. Each is the last thing that its caller does, so that anything may follow
@@ -215,6 +219,9 @@ struct Manager {
     Outside outside_window;
     usec_t not_before;     /* monotonic: no rollout starts earlier */
     int metrics_error;     /* of the last write */
+    Outlook outlook;       /* as of the last sample; without the names */
+    char **watched;        /* strv of what watch.c tells now, sentences without full stop */
+    usec_t told_short;     /* monotonic: when the outlook was last logged; 0 */
     uint64_t n_preflights; /* started so far */
     /* the view */
     struct Api *api; /* what bus/ holds; NULL: stopped */

@@ -205,6 +205,7 @@ static void forget_process(Relay *relay)
     ProcessFacts none = { 0 };
 
     tor_process_ended(relay);
+    relay->growing = (Growing){ 0 };
     relay->process = process_free(relay->process);
     relay->open_failures = 0;
     relay->open_error = 0;

@@ -9,6 +9,7 @@
 #include "manager/run.h"
 #include "manager/setup.h"
 #include "manager/tor.h"
+#include "manager/watch.h"
 
 #include <errno.h>
 #include <sys/timerfd.h>
@@ -142,6 +143,8 @@ static MetricsHost metrics_of_host(const Manager *m)
         .done = counts.done,
         .skipped = counts.skipped,
         .failed = counts.failed,
+        .full_in = m->outlook.full_in,
+        .growth = m->outlook.per_day,
         .interval = m->setup->config->sample_interval,
         .now = loop_realtime(),
     };
@@ -201,6 +204,7 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
 
     (void)usec;
     sample_all(m);
+    watch_look(m);
     tor_ask_all(m);
     write_metrics(m);
     m->reports->sampled(m);

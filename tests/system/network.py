@@ -50,6 +50,22 @@ ExitPolicyRejectPrivate 0
 """
 
 
+def ask(m, name, question):
+    """The answer of a relay to a GETINFO; None: it does not answer (yet)."""
+    control = m.path(f"/run/tor-instances/{name}/control")
+    try:
+        cookie = binascii.hexlify(control.with_name("control.authcookie").read_bytes()).decode()
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)
+            s.connect(str(control))
+            s.sendall(f"AUTHENTICATE {cookie}\r\nGETINFO {question}\r\nQUIT\r\n".encode())
+            said = b"".join(iter(lambda: s.recv(65536), b"")).decode()
+    except OSError:
+        return None
+    found = re.search(re.escape(question) + r"=(.*?)\r\n250", said, re.S)
+    return found[1] if found else None
+
+
 class Network:
     def __init__(self, machine):
         self.m = machine
@@ -87,19 +103,7 @@ class Network:
         self.m.write(f"/etc/tor/instances/{name}/torrc", text)
 
     def ask(self, name, question):
-        """The answer to a GETINFO; None: it does not answer (yet)."""
-        control = self.m.path(f"/run/tor-instances/{name}/control")
-        try:
-            cookie = binascii.hexlify(control.with_name("control.authcookie").read_bytes()).decode()
-            with socket.socket(socket.AF_UNIX) as s:
-                s.settimeout(5)
-                s.connect(str(control))
-                s.sendall(f"AUTHENTICATE {cookie}\r\nGETINFO {question}\r\nQUIT\r\n".encode())
-                said = b"".join(iter(lambda: s.recv(65536), b"")).decode()
-        except OSError:
-            return None
-        found = re.search(re.escape(question) + r"=(.*?)\r\n250", said, re.S)
-        return found[1] if found else None
+        return ask(self.m, name, question)
 
     def progress(self, name):
         said = self.ask(name, "status/bootstrap-phase")

@@ -26,6 +26,7 @@ static const Property manager_properties[] = {
     MANAGER("ConfigWarnings", 's', config_warnings, "warnings"),
     MANAGER("ConfigChanged", 'b', config_changed, "unread"),
     MANAGER("StateError", 's', state_error, "unsaved"),
+    MANAGER("MemoryWarnings", 'a', memory_warnings, "memory_warnings"),
     MANAGER("HostSettings", 'a', host_settings, "host_settings"),
     MANAGER("Relays", 'u', relays, "relays.total"),
     MANAGER("RelaysOk", 'u', ok, "relays.ok"),

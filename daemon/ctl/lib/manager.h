@@ -10,7 +10,7 @@ typedef struct ManagerStatus {
     uint64_t config_loaded; /* µs realtime */
     bool config_changed;    /* on disk since, not read */
     char *state_error;      /* "": the state is saved */
-    char **host_settings;
+    char **host_settings, **memory_warnings;
     uint32_t relays, ok, pending, busy, failed_relays, drifted, down, stopped, observed;
     char *rollout; /* idle, running, waiting, paused, ending, halted, aborted */
     bool paused;   /* also while it is halted or aborted */

@@ -188,6 +188,8 @@ static void test_empty_file_is_the_defaults(void **state)
     assert_int_equal(c->rollout.ready_timeout, 300000000);
     assert_true(c->sample_tor);
     assert_string_equal(c->tor_control, "");
+    assert_int_equal(c->watch_rss, 0);
+    assert_true(c->watch_full_in == 3);
 
     assert_int_equal(c->n_allocators, ELEMENTSOF(builtin));
     for (size_t i = 0; i < c->n_allocators; i++) {
