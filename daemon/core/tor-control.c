@@ -270,6 +270,23 @@ void tor_view_from_log(const char *line, TorView *ret)
     ret->summary = printable(words + end, TOR_TEXT_MAX);
 }
 
+/* The name of the kind of key stands between the blanks where there is one (tor's router.c). */
+const char *const tor_fingerprint_words[2] = { "server's identity key  fingerprint is '",
+                                               "server's identity key fingerprint is '" };
+
+void tor_view_fingerprint_from_log(const char *line, TorView *view)
+{
+    for (size_t i = 0; i < ELEMENTSOF(tor_fingerprint_words); i++) {
+        const char *words = line ? strstr(line, tor_fingerprint_words[i]) : NULL;
+        const char *blank = words ? strchr(words + strlen(tor_fingerprint_words[i]), ' ') : NULL;
+        if (!blank || strcspn(blank + 1, "'") != TOR_FINGERPRINT_SIZE)
+            continue;
+        char fingerprint[TOR_FINGERPRINT_SIZE + 1] = "";
+        memcpy(fingerprint, blank + 1, TOR_FINGERPRINT_SIZE);
+        take_fingerprint(view, fingerprint);
+    }
+}
+
 char *tor_view_bootstrap(const TorView *view)
 {
     if (view->progress < 0)

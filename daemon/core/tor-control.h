@@ -54,6 +54,12 @@ void tor_replies_take(TorReplies *replies, TorView *ret);
  * for relay descriptors". `line` NULL: it has none. */
 void tor_view_from_log(const char *line, TorView *ret);
 
+/* Its fingerprint by such a line: "… Your Tor server's identity key  fingerprint is 'relay7 0123…'", which
+ * has one of these words in it (a bridge logs another, hashed one). Unchanged where the line is none, or
+ * NULL. */
+extern const char *const tor_fingerprint_words[2];
+void tor_view_fingerprint_from_log(const char *line, TorView *view);
+
 /* "45 % (loading descriptors)"; "" when it did not say. Owned by the caller. */
 char *tor_view_bootstrap(const TorView *view);
 

@@ -69,10 +69,11 @@ typedef struct Setup { /* replaced as a whole by a reload */
 /* What its present process says of itself (tor.c). */
 typedef struct RelayTor {
     TorControl *asking;
-    TorView view; /* its last answer; progress -1: none */
-    usec_t told;  /* monotonic, of that; 0 */
-    int error;    /* of the last try */
-    usec_t heard; /* monotonic: when `read` bytes had been received; 0: not known */
+    TorView view;    /* its last answer; progress -1: none */
+    usec_t told;     /* monotonic, of that; 0 */
+    int error;       /* of the last try */
+    bool complained; /* of one; once a process */
+    usec_t heard;    /* monotonic: when `read` bytes had been received; 0: not known */
     uint64_t read;
     unsigned asked_since; /* so many times, which adds to them */
     bool silent;          /* it received nothing from the network in the span before that */

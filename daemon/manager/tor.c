@@ -10,6 +10,7 @@
 #include <syslog.h>
 
 #define FLAGS_A_DAY 144 /* every ten minutes */
+#define MINUTES_A_DAY 1440
 #define WITNESSES_MAX 5
 #define WITNESS_INTERVAL (5 * USEC_PER_SEC)
 #define WITNESS_FRESH (20 * USEC_PER_SEC)
@@ -24,7 +25,7 @@ void tor_forget(Relay *relay)
     tor->asking = tor_control_free(tor->asking);
     tor_view_clear(&tor->view);
     tor->told = tor->heard = tor->flags_told = 0;
-    tor->silent = tor->flags_unlogged = tor->fingerprint_logged = false;
+    tor->silent = tor->flags_unlogged = tor->fingerprint_logged = tor->complained = false;
     tor->day = (TrafficDay){ 0 };
 }
 
@@ -60,8 +61,10 @@ void tor_process_ended(Relay *relay)
     RelayTor *tor = &relay->tor;
     Traffic traffic;
 
-    /* One that is started again and again would otherwise tell more than a day's sum. */
+    /* One that is started again and again would otherwise tell more than a day's sum; and so would the sum of
+     * moments. */
     if (traffic_end(&tor->day, &traffic) &&
+        traffic.until - traffic.since >= tor_control_day() / MINUTES_A_DAY &&
         (tor->end_logged == 0 || now - tor->end_logged >= tor_control_day())) {
         tor->end_logged = now;
         log_traffic(relay, &traffic);
@@ -130,15 +133,30 @@ static const char *flags_of(const Relay *relay)
     return tor->view.fingerprint;
 }
 
-/* Without an answer its log says how far it is, and nothing else. */
+static void find_fingerprint(const Relay *relay, TorView *view)
+{
+    for (size_t i = 0; i < ELEMENTSOF(tor_fingerprint_words) && isempty(view->fingerprint); i++) {
+        _cleanup_(freep) char *line =
+            unit_log_find(relay->facts.unit, relay->facts.process.pid, tor_fingerprint_words[i]);
+        tor_view_fingerprint_from_log(line, view);
+    }
+}
+
+/* Without an answer its log says how far it is, and who, and nothing else. What is done is not looked for
+ * again. */
 static void take_log(Relay *relay)
 {
+    if (tor_bootstrapped(relay))
+        return;
     _cleanup_(freep) char *line = unit_log_find(relay->facts.unit, relay->facts.process.pid, "Bootstrapped ");
     TorView view;
 
     tor_view_from_log(line, &view);
-    if (view.progress >= 0)
-        take_view(relay, &view);
+    if (view.progress < 0)
+        return;
+    if (isempty(relay->tor.view.fingerprint))
+        find_fingerprint(relay, &view);
+    take_view(relay, &view);
 }
 
 static void on_answer(void *userdata, int error, TorView *take)
@@ -150,9 +168,14 @@ static void on_answer(void *userdata, int error, TorView *take)
         take_view(relay, take);
     else if (error != -ESRCH)
         take_log(relay);
-    if (error < 0 && error != -ENOENT && error != -ESRCH && error != relay->tor.error)
+    /* Without a socket, or with that of the process before, there is nothing to say; and only once of a
+     * process, which may answer otherwise each time. */
+    if (error < 0 && error != -ENOENT && error != -ECONNREFUSED && error != -ESRCH &&
+        !relay->tor.complained) {
+        relay->tor.complained = true;
         eventlog_line(LOG_NOTICE, "%s: its control socket gives no answer: %s.", relay->facts.name,
                       strerror(-error));
+    }
     relay->tor.error = error;
     relay->manager->reports->relay_told(relay);
 }

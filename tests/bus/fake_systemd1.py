@@ -59,6 +59,7 @@ class Unit:
         self.file_only = False  # it has a unit file of its own and is not loaded
         self.listed = True  # False: neither that nor loaded; it could be
         self.reads = self.read_delay = 0
+        self.program = None  # what it runs instead of sleeping, through all its restarts
         self.alternate = None  # two processes, each of which is the main one at every other read
         self.read_dropin()
         self.up()
@@ -90,7 +91,7 @@ class Unit:
         inherited = dict(e.split("=", 1) for e in self.fake.environment)
         env = {"PATH": "/usr/bin:/bin", **inherited, **dict(e.split("=", 1) for e in (self.environment if environment is None else environment))}
         env = {k: v for k, v in env.items() if k not in self.unset}
-        argv = program or ["sleep", "infinity"]
+        argv = program or self.program or ["sleep", "infinity"]
         if late:
             argv = ["sh", "-c", f"sleep {late}; exec env {shlex.join(f'{k}={v}' for k, v in env.items())} {shlex.join(argv)}"]
         self.process = subprocess.Popen(argv, env=dict(e.split("=", 1) for e in first) if late else env)
@@ -356,6 +357,7 @@ class Control(dbus.service.Object):
             fake.changed(unit)
         elif what == "restart-by-hand":
             unit.job = 0
+            unit.program = r["program"] if r.get("stays") else None
             unit.up(r.get("environment"), r.get("late", 0), r.get("program"), r.get("first", ()))
             fake.changed(unit)
         elif what == "set":

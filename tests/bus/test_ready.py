@@ -41,7 +41,7 @@ def test_who_does_not_say_it_again_is_put_back(world):
     begin(world, "a")
     start_relay(world, "a", "100", "10")
     world.start()
-    world.wait_said("a: .*it has not bootstrapped within 2s: bootstrapping, 10 %")
+    world.wait_said("a: .*it has not bootstrapped within 2s: bootstrapping 10 %")
     world.wait_said("Rollout 1 halted")
     assert restarts(world, "a") == (1, 1)
     assert world.dropin("a") is None

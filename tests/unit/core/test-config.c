@@ -229,6 +229,7 @@ static void test_everything_set(void **state)
               STR(10, "window", "22:30-06:05"), STR(10, "ready", "active"), INT(10, "ready_timeout", 20)),
         GROUP(11, "sample", INT(11, "interval", 5), STR(11, "entry", "fleet"), BOOL(11, "tor", false)),
         GROUP(13, "tor", STR(13, "control", "/srv/tor/%i/control")),
+        GROUP(14, "watch", STR(14, "rss", "4G"), REAL(14, "full_in", 1.5)),
         GROUP(12, "metrics", STR(12, "textfile", "/var/lib/prometheus/node-exporter/relayalloc.prom")));
     _cleanup_(config_freep) Config *c = load(&root);
 
@@ -284,6 +285,8 @@ static void test_everything_set(void **state)
     assert_int_equal(c->rollout.ready_timeout, 20000000);
     assert_false(c->sample_tor);
     assert_string_equal(c->tor_control, "/srv/tor/%i/control");
+    assert_int_equal(c->watch_rss, UINT64_C(4) << 30);
+    assert_true(c->watch_full_in == 1.5);
 }
 
 static void test_canary_settle_follows_settle(void **state)
@@ -685,7 +688,7 @@ static void test_settings_are_known(void **state)
             assert_null(strstr(problems.items[i].message, "no setting named"));
         problems_clear(&problems);
     }
-    assert_int_equal(n, 32);
+    assert_int_equal(n, 35);
 }
 
 /* ---- words ---- */

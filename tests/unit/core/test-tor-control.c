@@ -173,6 +173,28 @@ static void test_values_of_a_liar(void **state)
     assert_string_equal(v.flags, "Fast,Guard");
 }
 
+static void test_fingerprint_from_the_log(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *expected;
+    } lines[] = {
+        { "[notice] Your Tor server's identity key  fingerprint is 'relay7 " FP "'", FP },
+        { "Your Tor server's identity key fingerprint is 'relay7 " FP "'", FP },
+        { "Your Tor server's identity key ed25519 fingerprint is 'relay7 QhxG'", "" },
+        { "Your Tor bridge's hashed identity key  fingerprint is 'relay7 " FP "'", "" },
+        { "Your Tor server's identity key  fingerprint is 'relay7 " FP "0'", "" },
+        { "Your Tor server's identity key  fingerprint is 'relay7 x" FP, "" },
+        { "Your Tor server's identity key  fingerprint is '", "" },
+        { NULL, "" },
+    };
+    for (size_t i = 0; i < ELEMENTSOF(lines); i++) {
+        TorView view = { .progress = -1 };
+        tor_view_fingerprint_from_log(lines[i].line, &view);
+        assert_string_equal(view.fingerprint, lines[i].expected);
+    }
+}
+
 static void assert_shown(int progress, const char *tag, const char *expected)
 {
     _cleanup_(freep) char *text = tor_view_bootstrap(&(TorView){ .progress = progress, .tag = (char *)tag });
@@ -213,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_questions_refused_leave_fields_unknown),
         cmocka_unit_test(test_no_honest_answer),
         cmocka_unit_test(test_values_of_a_liar),
+        cmocka_unit_test(test_fingerprint_from_the_log),
         cmocka_unit_test(test_bootstrap_in_words),
         cmocka_unit_test(test_where_the_socket_is),
     };
