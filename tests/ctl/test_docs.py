@@ -227,3 +227,12 @@ def test_diagram_of_the_rollout():
     text = section((REPO / "docs/design.md").read_text().replace("## ", "# "), "The rollout")
     shown = text.split("\n- ")[0]
     assert set(re.findall(r"\b[A-Z]{2,}(?:_[A-Z]+)*\b", shown)) == steps
+
+
+def test_what_happens_before_each_screen_has_its_heading():
+    """tests/demo/screens prepares by the headings of docs/screens.md: one that is renamed would not be prepared for."""
+    script = (REPO / "tests/demo/screens").read_text()
+    steps = set(re.findall(r"^    def (\w+)\(self\)", script, re.M)) - {"rests"}
+    headings = {re.sub(r"\W+", "_", h.split(":")[-1].lower()).strip("_")
+                for h in re.findall(r"^## (.*)$", (REPO / "docs/screens.md").read_text(), re.M)}
+    assert len(steps) > 6 and steps <= headings, steps - headings
