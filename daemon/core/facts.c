@@ -591,7 +591,8 @@ RelayState facts_state(const HostFacts *h, const RelayFacts *r, const Step *step
         .down = unit_failed(r->info),
         .up = unit_up(r->info),
         .starting = unit_starting(r->info),
-        .too_new = facts_too_new(h, r),
+        /* a library that is not on disk does not come by waiting */
+        .too_new = facts_too_new(h, r) && r->verdict.cause != CAUSE_MISSING,
         .under_way = step != NULL,
         .step = step ? *step : STEP_WAITING,
         .remembered_failure = r->failed_before,

@@ -272,5 +272,5 @@ def test_a_relay_that_was_never_moved_is_pending_while_its_allocator_is_refused(
     world.config.write_text(own + world.config.read_text())
     world.manager("Reload")
     wait_until(lambda: world.states() == {"a": "pending", "b": "drifted"}, "the states")
-    assert "/libgone.so is missing" in world.reason("a") and world.dropin("a") is None
+    assert "/libgone.so does not exist" in world.reason("a") and world.dropin("a") is None
     assert restarts(world, "a") == (0, 0)

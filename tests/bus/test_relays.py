@@ -185,7 +185,7 @@ def test_more_relays_than_the_bus_takes_calls_and_matches(world):
     names = [f"r{i:03}" for i in range(530)]
     begin(world, *names, rollout="settle = 0; canary = 0; parallel = 200;")
     world.start()
-    world.wait_said("Rollout 1 finished: 530 done, 0 failed", timeout=60)
+    world.wait_said("Rollout 1 finished: 530 done, 0 failed", timeout=240)
     for name in ("r000", "r300", "r529"):
         world.do("stop", unit=f"tor@{name}.service")
         wait_until(lambda: world.states()[name] == "stopped", f"{name} to be seen stopped")
