@@ -5,6 +5,7 @@
 #include "io/elf-file.h"
 
 #include "core/preload.h"
+#include "io/owner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -347,7 +348,7 @@ static const Entry *entry_of_object(ProcessView *view, const MappedObject *o, bo
     if (e)
         return e;
     _cleanup_(freep) char *name = xasprintf("map_files/%s", o->range);
-    _cleanup_(closep) int mapped = openat(view->process, name, O_PATH | O_CLOEXEC);
+    _cleanup_(closep) int mapped = owner_openat(view->process, name, O_PATH | O_CLOEXEC);
     if (mapped >= 0)
         return remember_mapped(entry_of_path_fd(view->cache, mapped, program), o);
     if (o->deleted)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "io/metrics-file.h"
 
+#include "io/owner.h"
 #include "io/trust.h"
 
 #include <errno.h>
@@ -72,7 +73,7 @@ static int write_all(int fd, const char *text, size_t n)
     return 0;
 }
 
-int metrics_file_replace(const char *path, const char *text, size_t n)
+static int replace(const char *path, const char *text, size_t n)
 {
     _cleanup_(closep) int directory = open_directory(path), fd = -1;
     _cleanup_(freep) char *temporary = NULL;
@@ -98,7 +99,7 @@ int metrics_file_replace(const char *path, const char *text, size_t n)
     return r;
 }
 
-int metrics_file_remove(const char *path)
+static int remove_file(const char *path)
 {
     _cleanup_(closep) int directory = open_directory(path);
     const char *name = strrchr(path, '/') + 1;
@@ -111,4 +112,34 @@ int metrics_file_remove(const char *path)
     if (!S_ISREG(st.st_mode))
         return -EINVAL;
     return unlinkat(directory, name, 0) < 0 ? -errno : 0;
+}
+
+/* Where the directory is an exporter's own, its user may do what we may not. */
+static int enter_directory_of(const char *path)
+{
+    _cleanup_(freep) char *directory = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+
+    return owner_enter(directory);
+}
+
+int metrics_file_replace(const char *path, const char *text, size_t n)
+{
+    int r = replace(path, text, n);
+
+    if (r == -EACCES && enter_directory_of(path) == 0) {
+        r = replace(path, text, n);
+        owner_leave();
+    }
+    return r;
+}
+
+int metrics_file_remove(const char *path)
+{
+    int r = remove_file(path);
+
+    if (r == -EACCES && enter_directory_of(path) == 0) {
+        r = remove_file(path);
+        owner_leave();
+    }
+    return r;
 }

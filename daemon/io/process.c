@@ -3,6 +3,8 @@
  * what it reads, and never takes a number for an identity. */
 #include "io/process.h"
 
+#include "io/owner.h"
+
 #include <elf.h>
 #include <endian.h>
 #include <errno.h>
@@ -72,9 +74,8 @@ static int judge_access(const Process *process, int r)
 
 static int open_file(const Process *process, const char *name)
 {
-    int fd = openat(process->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
-
-    return fd < 0 ? -errno : fd;
+    /* Those of a process that is not root's, and that may be traced, belong to its user. */
+    return owner_openat(process->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
 }
 
 /* Files in /proc have no size: reads up to the end and adds a NUL. */

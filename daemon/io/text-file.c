@@ -2,6 +2,7 @@
 #include "io/text-file.h"
 
 #include "core/util.h"
+#include "io/owner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,13 +13,15 @@
 int text_file_read(const char *path, char **ret)
 {
     /* What is not a regular file must not be waited for, nor become our terminal. */
-    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    _cleanup_(closep) int fd = owner_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     _cleanup_(fclosep) FILE *f = NULL;
     _cleanup_(freep) char *text = NULL;
     size_t size = 0;
     struct stat st;
 
-    if (fd < 0 || fstat(fd, &st) < 0)
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
         return -errno;
     if (!S_ISREG(st.st_mode))
         return -EINVAL;

@@ -3,6 +3,8 @@
  * waits. */
 #include "io/tor-control.h"
 
+#include "io/owner.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -58,11 +60,11 @@ static void end(TorControl *c, int error)
 static int read_cookie(const char *path, uid_t uid, unsigned char ret[static TOR_COOKIE_SIZE])
 {
     _cleanup_(freep) char *file = xasprintf("%s.authcookie", path);
-    _cleanup_(closep) int fd = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    _cleanup_(closep) int fd = owner_open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     struct stat st;
 
     if (fd < 0)
-        return errno == ELOOP ? -EPERM : -errno;
+        return fd == -ELOOP ? -EPERM : fd;
     if (fstat(fd, &st) < 0)
         return -errno;
     /* anything else may be another's secret, put there for us to read and send */
@@ -93,9 +95,12 @@ static int connect_to(const char *path)
     if (strlen(path) >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
     strcpy(address.sun_path, path);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        return -errno; /* EAGAIN: its queue is full, which is an answer, too */
-    return TAKE_FD(fd);
+    int r = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+    if (r < 0 && errno == EACCES && owner_enter(path) == 0) {
+        r = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+        owner_leave();
+    }
+    return r < 0 ? -errno : TAKE_FD(fd); /* EAGAIN: its queue is full, which is an answer, too */
 }
 
 static int send_rest(TorControl *c)

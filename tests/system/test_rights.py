@@ -2,6 +2,7 @@
 
 (CAP_CHECKPOINT_RESTORE has no effect in a container; test_proof.py shows what it is for where it has one.)"""
 
+import json
 import re
 
 import pytest
@@ -51,10 +52,10 @@ RIGHTS = [
     ("to read relays", "CAP_SYS_PTRACE", r"(?s)relay1: wrote \S+/zz-relayalloc\.conf(?!.*relay1: restarting).*Rollout \d+ finished"),
     ("to become nobody", "CAP_SETUID", NO_PROBE),
     ("to take nobody's group", "CAP_SETGID", NO_PROBE),
-    ("files of others", "CAP_DAC_OVERRIDE", r"cannot write \S+relayalloc\.prom: Permission denied"),
     ("setresuid", "SystemCallFilter=~setresuid", NO_PROBE),
     ("setresgid", "SystemCallFilter=~setresgid", NO_PROBE),
     ("setgroups", "SystemCallFilter=~setgroups", NO_PROBE),
+    ("files of others", "SystemCallFilter=~setfsuid", r"cannot write \S+relayalloc\.prom: Permission denied"),
     # a path that must not be executed is writable, too, for systemd, so both go
     ("to write drop-ins", f"NoExecPaths=\nReadWritePaths=\nReadWritePaths={METRICS}",
      r"cannot write \S+/zz-relayalloc\.conf: Read-only"),
@@ -84,7 +85,12 @@ def test_what_breaks_without(host, lines, said):
         return
     m.wait_all("ok")
     m.wait_until(lambda: m.exists(f"{METRICS}/relayalloc.prom"), 15, "the metrics")
-    assert m.path(f"{METRICS}/relayalloc.prom").stat().st_mode & 0o777 == 0o644
+    written = m.path(f"{METRICS}/relayalloc.prom").stat()
+    assert (written.st_mode & 0o777, written.st_uid) == (0o644, 65534), "as the exporter's own user"
+    # What is private to other users: a relay's control socket, the environment file.
+    m.wait_until(lambda: all(r["fingerprint"] for r in json.loads(m.sh("relayallocctl --json=short list -o relay,fingerprint"))
+                             if r["relay"] in m.names), 30, "the fingerprints", m.journal_text)
+    assert "/etc/relay-test/environment" in m.sh("relayallocctl status relay2; true")
     assert {relay: m.allocator_in_maps(relay) for relay in m.names} == {"relay1": "jemalloc", "relay2": "glibc"}
     for right in RIGHTS[1:]:
         assert not re.search(right[2], m.journal_text()), right[0]
@@ -98,4 +104,13 @@ def test_the_unit_grants_nothing_else(fresh):
     assert set(CAPABILITIES.search(text)[1].split()) == tried | {"CAP_CHECKPOINT_RESTORE"}
     assert re.findall(r"^ReadWritePaths=(.*)$", text, re.M) == [f"/etc/systemd/system -{METRICS}"]
     granted = re.findall(r"^SystemCallFilter=([^@~].*)$", text, re.M)
-    assert granted == ["setresuid setresgid setgroups"]
+    assert granted == ["setresuid setresgid setgroups setfsuid"]
+
+
+@pytest.mark.not_sanitized
+def test_exposure(fresh, figures):
+    """As systemd judges it; what may not be granted here lets a daemon with a hole do little."""
+    judged = fresh.run("systemd-analyze security --no-pager relayallocd").stdout
+    figure = float(re.search(r"Overall exposure level for relayallocd.service: (\S+)", judged)[1])
+    figures(f"{fresh.release}: systemd-analyze security relayallocd: {figure}")
+    assert figure <= 1.5, judged
