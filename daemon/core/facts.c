@@ -184,7 +184,7 @@ static void judge_draw(const Config *config, size_t group, const RelayFacts *con
 
     for (size_t i = 0; i < n; i++) {
         _cleanup_(freep) char *has = group_of_dropin(relays[i]);
-        if (!streq(has, g->name) || groups[i] == group || ++n_gone > GIVEN_UP_NAMED)
+        if (relays[i]->old_unit || !streq(has, g->name) || groups[i] == group || ++n_gone > GIVEN_UP_NAMED)
             continue;
         char *more = xasprintf("%s%s%s", names, *names ? ", " : "", relays[i]->name);
         free(names);

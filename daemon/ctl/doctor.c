@@ -408,27 +408,45 @@ static void look_at_environment(Doctor *d, const CtlOptions *options)
         report_if(d, doctor_host_setting(*setting, &f), NULL, &f);
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return name_compare(*(char *const *)a, *(char *const *)b);
+}
+
+/* The units that have a drop-in directory here; a strv, in order. */
+static char **units_with_dropins(const char *path)
+{
+    DIR *dir = opendir(path);
+    char **units = NULL;
+
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        size_t n = strlen(e->d_name);
+        _cleanup_(freep) char *unit =
+            n > 2 && streq(e->d_name + n - 2, ".d") ? xstrndup(e->d_name, n - 2) : NULL;
+        if (unit && unit_is_service_instance(unit))
+            strv_push(&units, TAKE_PTR(unit));
+    }
+    if (dir)
+        closedir(dir);
+    if (units)
+        qsort(units, strv_length(units), sizeof(*units), by_text);
+    return units;
+}
+
 /* What a former `unit` left. */
 static void look_at_old_units(Doctor *d, const char *directory)
 {
     _cleanup_(freep) char *path = xasprintf("%s%s", d->root, directory);
-    DIR *dir = opendir(path);
+    _cleanup_(strv_freep) char **units = units_with_dropins(path);
     Finding f = { 0 };
 
-    if (!dir)
-        return;
-    for (const struct dirent *e; (e = readdir(dir));) {
-        size_t n = strlen(e->d_name);
-        if (n < 3 || !streq(e->d_name + n - 2, ".d"))
-            continue;
-        _cleanup_(freep) char *unit = xstrndup(e->d_name, n - 2);
-        _cleanup_(freep) char *dropin = xasprintf("%s/%s/" DROPIN_NAME, directory, e->d_name);
-        _cleanup_(freep) char *text = unit_is_service_instance(unit) ? host_read(d->root, dropin) : NULL;
-        _cleanup_(freep) char *unit_template = relay_template_of(unit);
+    STRV_FOREACH (unit, units) {
+        _cleanup_(freep) char *dropin = xasprintf("%s/%s.d/" DROPIN_NAME, directory, *unit);
+        _cleanup_(freep) char *text = host_read(d->root, dropin);
+        _cleanup_(freep) char *unit_template = relay_template_of(*unit);
         if (text && dropin_is_ours(text))
-            report_if(d, doctor_left_over(unit_template, d->config->unit, &f), unit, &f);
+            report_if(d, doctor_left_over(unit_template, d->config->unit, &f), *unit, &f);
     }
-    closedir(dir);
 }
 
 static void look_at_unit_files(Doctor *d)

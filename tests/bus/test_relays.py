@@ -261,6 +261,7 @@ def test_what_another_unit_left_is_named_and_removed_on_request(world):
                           env={"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": world.address,
                                "RELAYALLOC_DROPIN_ROOT": str(world.root), "RELAYALLOC_STATE_DIR": str(world.state)})
     assert plan.returncode == 0 and "Left over from before `unit` was changed: 3 drop-ins of tor@.service (tor@a" in plan.stderr
+    assert "gives up" not in plan.stderr
     world.manager("Reload")
     wait_until(lambda: world.do("look")["units"]["onion@a.service"]["restarts"] == 1, "the other unit to be moved")
     old = ["tor@a.service", "tor@b.service", "tor@c.service"]

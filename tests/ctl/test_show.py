@@ -118,6 +118,8 @@ def test_what_another_unit_left(ctl, daemon):
     assert re.search(r"Left over: 10 drop-ins of tor@\.service \(tor@r0\.service, .*tor@r7\.service, …\): "
                      r'"relayallocctl revert --unit=tor@\.service" removes them\n', status), status
     shown = lambda *names: [row["relay"] for row in ctl("list", *names, "--json=short").json]
+    assert "Fleet: 1 relay: 1 ok; 10 left over of another unit\n" in status
+    assert ctl("list").out.splitlines()[-1] == "1 relay listed: 1 ok; 10 left over of another unit"
     assert len(shown()) == 11 and shown("*") == shown("r*") == shown("r1") == shown("onion@r1.service") == ["r1"]
     assert shown("tor@r1.service") == ["tor@r1.service"] and len(shown("tor@*")) == 10
     assert ctl("restart", "*").status == 0 and daemon.calls[-1] == "Restart r1"

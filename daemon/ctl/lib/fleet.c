@@ -376,14 +376,17 @@ const char *state_color(const char *state)
 
 char *fleet_summary(const Fleet *fleet, const char *noun)
 {
-    size_t counts[_RELAY_STATE_MAX] = { 0 };
+    size_t counts[_RELAY_STATE_MAX] = { 0 }, old = 0;
 
     for (size_t i = 0; i < fleet->n; i++) {
         RelayState s = relay_state_from_string(fleet->rows[i].state);
-        if (s != _RELAY_STATE_INVALID)
+        if (fleet_row_is_old(&fleet->rows[i]))
+            old++;
+        else if (s != _RELAY_STATE_INVALID)
             counts[s]++;
     }
-    return relay_states_summary(fleet->n, noun, counts);
+    _cleanup_(freep) char *relays = relay_states_summary(fleet->n - old, noun, counts);
+    return old > 0 ? xasprintf("%s; %zu left over of another unit", relays, old) : TAKE_PTR(relays);
 }
 
 /* "3 drop-ins of tor@.service (a, b, …)" with what removes them. */
