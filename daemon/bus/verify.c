@@ -49,7 +49,7 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
     (void)source;
     (void)usec;
     m->api->look = sd_event_source_unref(m->api->look);
-    eventlog_line(LOG_DEBUG, "Looking at all relays, as asked by Verify.");
+    eventlog_line(LOG_DEBUG, "Looking at all relays, as requested by Verify.");
     manager_verify(m);
     m->api->looked = loop_monotonic(m);
     requests_ready(m->api->root.requests, answer);

@@ -330,15 +330,15 @@ static void judge_tcmalloc_value(const Look *l, const Tunable *t)
 
     if (t->value == TUNABLE_FLAG) {
         if (*value && !strchr("tTyY1fFnN0", *value) && strcasecmp(value, "off") != 0)
-            WARN(l, "%s=%s is taken for no: write 1 or 0", name, value);
+            WARN(l, "%s=%s is read as no: write 1 or 0", name, value);
     } else if (t->value == TUNABLE_NUMBER) {
         long long v = strtoll(value, &end, 10);
         if (end == value || *end)
-            WARN(l, "%s=%s is taken for %lld: write a whole number", name, value, v);
+            WARN(l, "%s=%s is read as %lld: write a whole number", name, value, v);
     } else if (t->value == TUNABLE_REAL) {
         double v = strtod(value, &end);
         if (end == value || *end)
-            WARN(l, "%s=%s is taken for %g: write a number", name, value, v);
+            WARN(l, "%s=%s is read as %g: write a number", name, value, v);
     }
 }
 

@@ -102,7 +102,7 @@ static void leave_out(Adoption *a, const RelayFacts *r, const char *why)
 static void take_relay(Adoption *a, const RelayFacts *r)
 {
     if (!unit_up(r->info)) {
-        leave_out(a, r, "it is not up, so nobody knows what it would run");
+        leave_out(a, r, "it is not up, so what it would run is not known");
         return;
     }
     if (!r->process.readable) {
@@ -139,11 +139,12 @@ static char *words_of_file(const SettingFile *file)
     _cleanup_(freep) char *name = xstrndup(settings[0], strcspn(settings[0], "="));
     if (file->environment_file || later)
         return xasprintf(
-            "%s sets %s and is read after our drop-in: it must go before these relays can be given "
-            "another allocator",
+            "%s sets %s and is read after our drop-in: remove it before you give these relays another "
+            "allocator",
             file->path, name);
-    return xasprintf("%s sets %s: our drop-in overrides it, so it can go once the file below is in force",
-                     file->path, name);
+    return xasprintf(
+        "%s sets %s: our drop-in overrides it, so you can remove it once the file below is in force",
+        file->path, name);
 }
 
 static void look_at_files(Adoption *a, const RelayFacts *r)
@@ -247,9 +248,10 @@ static char *text_of(const Adoption *a, bool comments)
     if (!f)
         abort();
     if (comments) {
-        fputs("# What the relays of this host run now, by relayallocctl adopt: saving it restarts nobody.\n",
-              f);
-        print_comments(f, "Files of others that set an allocator:", a->files);
+        fputs(
+            "# What the relays of this host run now, by relayallocctl adopt: saving it restarts no relay.\n",
+            f);
+        print_comments(f, "Other files that set an allocator:", a->files);
         print_comments(f, "In no group, and left as they are:", a->left);
     }
     print_config(f, a);

@@ -90,8 +90,8 @@ static int say_nothing_found(const CtlOptions *options, const CtlLast *last, con
 
     if (known > 0) {
         ctl_error(
-            "there is no sample of %s yet; relayallocd takes the first of a relay within a minute, or when "
-            "sample.interval of its file has passed",
+            "there is no sample of %s yet; relayallocd takes the first of a relay within a minute, or after "
+            "the sample.interval of its file",
             relay);
         return EXIT_FAILED;
     }

@@ -111,8 +111,8 @@ static char *legend(const SelfTest *t)
     _cleanup_(freep) char *sandboxes =
         t->untested ? xasprintf("The relays' sandboxes were not tested: %s.", t->untested)
                     : xasprintf("In the relays' sandboxes (%zu) %zu refused.", t->n_sandboxes, refusals);
-    return xasprintf("%zu of %zu allocators work here. %s Nothing was changed and nobody restarted.", good,
-                     t->config->n_allocators, sandboxes);
+    return xasprintf("%zu of %zu allocators work here. %s Nothing was changed, and no relay was restarted.",
+                     good, t->config->n_allocators, sandboxes);
 }
 
 static int print_allocators(const SelfTest *t)

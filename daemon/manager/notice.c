@@ -223,7 +223,7 @@ static const char *skipped_text(const RunItem *i, size_t wave)
         return "is gone; nothing is left to do";
     if (i->allocator != ROLLOUT_NO_ALLOCATOR && wave == 0 &&
         i->run->manager->setup->allocators[i->allocator].untested)
-        return "was not touched: its turn comes when its allocator could be tested";
+        return "was not touched: its turn comes when its allocator can be tested";
     if (relay_up(i->relay))
         return "is up after the interruption; its drop-in is as it was before, and it is planned again";
     if (wave == 0 && !i->item.recover)

@@ -419,13 +419,15 @@ static void tell_not_ready(const RunItem *i)
     _cleanup_(freep) char *far = tor_view_bootstrap(&tor->view);
 
     if (tor->view.progress >= 0)
-        eventlog_line(LOG_INFO, "%s was not bootstrapped before its restart, %s: it need not be so after it.",
-                      i->relay->facts.name, far);
-    else if (!i->run->told_silent) /* once: on some hosts none of them has a control socket */
         eventlog_line(
             LOG_INFO,
-            "%s does not say whether it is bootstrapped (%s): who does not need not be so after its restart.",
-            i->relay->facts.name, tor->error < 0 ? strerror(-tor->error) : "no answer");
+            "%s was not bootstrapped before its restart, %s: the rollout does not wait until it is.",
+            i->relay->facts.name, far);
+    else if (!i->run->told_silent) /* once: on some hosts none of them has a control socket */
+        eventlog_line(LOG_INFO,
+                      "%s does not say whether it is bootstrapped (%s), so the rollout does not wait until "
+                      "it is; likewise for other such relays.",
+                      i->relay->facts.name, tor->error < 0 ? strerror(-tor->error) : "no answer");
     i->run->told_silent = i->run->told_silent || tor->view.progress < 0;
 }
 

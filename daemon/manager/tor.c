@@ -173,7 +173,7 @@ static void on_answer(void *userdata, int error, TorView *take)
     if (error < 0 && error != -ENOENT && error != -ECONNREFUSED && error != -ESRCH &&
         !relay->tor.complained) {
         relay->tor.complained = true;
-        eventlog_line(LOG_NOTICE, "%s: its control socket gives no answer: %s.", relay->facts.name,
+        eventlog_line(LOG_NOTICE, "%s: its control socket does not answer: %s.", relay->facts.name,
                       strerror(-error));
     }
     relay->tor.error = error;

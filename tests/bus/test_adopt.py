@@ -24,8 +24,8 @@ def test_what_is_adopted_is_restarted_nowhere(world):
     foreign(world, "d", "override.conf", "Environment=LD_PRELOAD=/no/libjemaloc.so.2")
     world.start_fake("a", "b", "c", "d", "e")
     text = adopt(world)
-    assert "override.conf sets LD_PRELOAD: our drop-in overrides it, so it can go" in text
-    assert "zzz-site.conf sets LD_PRELOAD and is read after our drop-in: it must go" in text
+    assert "override.conf sets LD_PRELOAD: our drop-in overrides it, so you can remove it" in text
+    assert "zzz-site.conf sets LD_PRELOAD and is read after our drop-in: remove it before" in text
     assert "d: its LD_PRELOAD names /no/libjemaloc.so.2, which it has not loaded: it runs glibc" in text
     assert 'MALLOC_CONF = "narenas:2"' in text and 'relays = [ "a" ]' in text and '"e"' in text
     world.config.write_text(f'instances_dir = "{world.instances}";\n{text}rollout = {{ settle = 0; canary = 0; }};\n')

@@ -42,7 +42,7 @@ def test_every_allocator_in_a_sandbox_and_a_plan(world):
     assert (status, err) == (0, "")
     assert re.search(r"^jemalloc +works +works +5\.\S+ +/\S+libjemalloc\.so\.2", out, re.M)
     assert re.search(r"^glibc +works +- ", out, re.M), "what preloads nothing needs no sandbox"
-    assert "In the relays' sandboxes (1) 0 refused. Nothing was changed and nobody restarted." in out
+    assert "In the relays' sandboxes (1) 0 refused. Nothing was changed, and no relay was restarted." in out
     # the plan, as plan prints it
     assert re.search(rf"The plan for {world.config}:\n.*\n +1 a +restart +A +jemalloc", out)
     assert "2 relays to be restarted, in 2 waves" in out

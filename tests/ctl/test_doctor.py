@@ -516,6 +516,6 @@ def test_self_test(no_bus, tmp_path):
     text = no_bus(f"--config={conf}", "doctor", "--self-test").out
     works = sum(row["result"] == "works" for row in rows.values())
     assert f"{works} of {len(rows)} allocators work here. The relays' sandboxes were not tested: " in text
-    assert "Nothing was changed and nobody restarted.\n" in text and f"\nThe plan for {conf}:\nNothing to do" in text
+    assert "Nothing was changed, and no relay was restarted.\n" in text and f"\nThe plan for {conf}:\nNothing to do" in text
     refused = no_bus("doctor", "--self-test", f"--root={tmp_path}")
     assert refused.status == 2 and "--root" in refused.err

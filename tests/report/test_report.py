@@ -448,7 +448,7 @@ def test_groups_of_a_table(ctl, table, journal):
     journal.write()
     for source in (f"--file={table(fleet.csv())}", f"--directory={journal.directory}"):
         done = ctl("report", source, f"--groups={groups}", "--baseline=Z", "--json=short")
-        assert done.status == 0 and done.err == f"{groups}:9: no sample is of gone\n", done
+        assert done.status == 0 and done.err == f"{groups}:9: there are no samples of gone\n", done
         rows = {r["group"]: r for r in done.json["rows"]}
         assert {g: r["relays"] for g, r in rows.items()} == {"Z": 4, "B": 3, None: 1}
         assert rows["B"]["reduction"] == pytest.approx(0.6, abs=0.001)

@@ -60,10 +60,9 @@ int ctl_not_into(const char *path)
     if (fstat(STDOUT_FILENO, &out) < 0 || !S_ISREG(out.st_mode) || stat(path, &file) < 0 ||
         out.st_dev != file.st_dev || out.st_ino != file.st_ino)
         return 0;
-    ctl_error(
-        "the output goes to %s, which is to be read here, and the shell has emptied it; write to another "
-        "file and move that into its place",
-        path);
+    ctl_error("the output goes to %s, which is also the input, so the shell has emptied it; write to another "
+              "file and move that into its place",
+              path);
     return EXIT_USAGE;
 }
 

@@ -676,7 +676,7 @@ static void tell_unused_groups(const CtlSource *source)
         if (e->used)
             continue;
         if (n++ < GROUPS_UNUSED_MAX)
-            fprintf(stderr, "%s:%u: no sample is of %s\n", source->groups, e->line,
+            fprintf(stderr, "%s:%u: there are no samples of %s\n", source->groups, e->line,
                     e->name ? e->name : e->fingerprint);
     }
     if (n > GROUPS_UNUSED_MAX)
