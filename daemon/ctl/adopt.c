@@ -295,6 +295,7 @@ static int prove(Adoption *a, const CtlOptions *options, sd_bus *bus)
     unlink(path);
     if (status != 0)
         return status;
+    planned.state->restarts = strv_free(planned.state->restarts); /* no doing of the file's */
     plan = survey_plan(&planned);
     for (size_t i = 0; i < plan->n; i++) {
         const PlanItem *item = &plan->items[i];

@@ -58,7 +58,29 @@ static void print_rollout(FILE *f, const CtlOptions *options, const ManagerStatu
         status_field(f, "Resume", "\"relayallocctl resume\"");
 }
 
-/* "relay1 (settling: bootstrapping 45 % (loading descriptors)), relay2 (restarting)" */
+static bool is_under_way(const FleetRow *row)
+{
+    return streq(row->state, "restarting") || streq(row->state, "settling");
+}
+
+static bool alike(const FleetRow *a, const FleetRow *b)
+{
+    return streq(a->state, b->state) && streq(a->reason ? a->reason : "", b->reason ? b->reason : "");
+}
+
+/* The names of those that are as row `first` is, which comes before them. */
+static void put_alike(FILE *f, const Fleet *fleet, size_t first)
+{
+    size_t n = 0;
+
+    for (size_t i = first; i < fleet->n; i++)
+        if (alike(&fleet->rows[i], &fleet->rows[first]) && n++ < NAMES_SHOWN)
+            fprintf(f, "%s%s", n > 1 ? ", " : "", fleet->rows[i].relay);
+    if (n > NAMES_SHOWN)
+        fprintf(f, " and %zu more", n - NAMES_SHOWN);
+}
+
+/* "relay1 (settling: bootstrapping 45 % (loading descriptors)), relay2, relay3 (restarting)" */
 static void print_under_way(FILE *f, const Fleet *fleet)
 {
     _cleanup_(freep) char *text = NULL;
@@ -69,11 +91,15 @@ static void print_under_way(FILE *f, const Fleet *fleet)
         abort();
     for (size_t i = 0; i < fleet->n; i++) {
         const FleetRow *row = &fleet->rows[i];
-        if (!streq(row->state, "restarting") && !streq(row->state, "settling"))
+        bool first = is_under_way(row);
+        for (size_t k = 0; first && k < i; k++)
+            first = !alike(row, &fleet->rows[k]);
+        if (!first)
             continue;
         _cleanup_(freep) char *reason = printable(row->reason ? row->reason : "", SIZE_MAX);
-        fprintf(list, "%s%s (%s%s%s)", ftell(list) > 0 ? ", " : "", row->relay, row->state,
-                *reason ? ": " : "", reason);
+        fputs(ftell(list) > 0 ? ", " : "", list);
+        put_alike(list, fleet, i);
+        fprintf(list, " (%s%s%s)", row->state, *reason ? ": " : "", reason);
     }
     fclose(list);
     if (!isempty(text))

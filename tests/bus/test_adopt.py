@@ -2,8 +2,10 @@
 import os
 import subprocess
 
+import dbus
+
 from conftest import BUILD, wait_until
-from test_jobs import restarts
+from test_jobs import begin, restarts
 from test_others import TCMALLOC, foreign, jemalloc_path
 
 
@@ -37,3 +39,15 @@ def test_what_is_adopted_is_restarted_nowhere(world):
     assert world.runs("a", "libjemalloc") and world.runs("c", "tcmalloc")
     if world.states()["d"] == "observed":
         assert "its LD_PRELOAD names /no/libjemaloc.so.2, which it has not loaded" in world.reason("d")
+
+
+def test_a_restart_that_was_requested_is_no_doing_of_the_file(world):
+    """Who waits for one is described like the others: left out, it would lose our drop-in and be restarted for that."""
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.manager("Pause")
+    assert world.manager("Restart", dbus.Array(["a"], signature="s")) == 1
+    wait_until(lambda: world.states() == {"a": "pending", "b": "ok"}, "the request to be planned")
+    text = adopt(world)
+    assert 'relays = [ "a", "b" ]' in text and "requested" not in text, text

@@ -421,6 +421,11 @@ def test_status_names_who_is_under_way_and_who_needs_a_look(ctl, daemon):
     assert "\n     Drifted: e0: overridden by /etc/0.conf\n              e1: overridden by /etc/1.conf\n" in out
     assert "e4: " in out and "e5: " not in out and "and 3 more reasons;" in out
     assert '\n      Resume: "relayallocctl resume", or a file that gives what failed another allocator\n' in out
+    # Equal ones are named together.
+    daemon.says([relay("a", "settling")] + [relay(f"r{i}", "restarting", reason="not loaded yet") for i in range(10)]
+                + [relay("z", "restarting")], Rollout="running", RolloutID=4, RolloutTotal=12)
+    assert ("\n In progress: a (settling), r0, r1, r2, r3, r4, r5, r6, r7 and 2 more (restarting: not loaded yet), z (restarting)\n"
+            in ctl("status").out)
     daemon.says([relay("a")], Rollout="idle", RolloutID=3, RolloutResult="done")
     out = ctl("status").out
     assert not [word for word in ("In progress", "Failed:", "Drifted:", "Resume") if word in out]
