@@ -9,6 +9,9 @@
 /* Each flag is tested for itself: 5 % for all of them together. */
 #define FLAG_ERROR (0.05 / _FLAG_MAX)
 
+/* Less than this part of the bandwidth is no reason to forgo memory, however sure it is. */
+#define BANDWIDTH_NOTABLE 0.01
+
 /* ---- bandwidth ---- */
 
 /* Does the day count for this member, within that time? By its middle. */
@@ -348,7 +351,7 @@ char *report_cost_objection(const Report *report, const ReportRow *row)
 {
     const Interval interval = row->traffic.interval;
 
-    if (interval_is_set(interval) && interval.high < 0) {
+    if (interval_is_set(interval) && interval.high < -BANDWIDTH_NOTABLE) {
         _cleanup_(freep) char *words = interval_words(interval, digits_of(interval));
         return xasprintf("costs bandwidth (%s)", words);
     }

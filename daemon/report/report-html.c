@@ -170,20 +170,28 @@ static void put_cell(FILE *f, const Report *report, size_t i, ReportColumn c, bo
     fputs("</td>", f);
 }
 
-static void put_table(FILE *f, const Report *report, bool keys)
+/* What a row costs is a table of its own: all columns together are wider than a page. */
+static bool is_shown(const Report *report, ReportColumn c, bool costs)
+{
+    const bool shown = costs ? c >= REPORT_TRAFFIC || c < REPORT_RELAYS : c < REPORT_TRAFFIC;
+
+    return shown && report_has_column(report, c);
+}
+
+static void put_table(FILE *f, const Report *report, bool keys, bool costs)
 {
     const ReportColumn first = report->series->options.by_group ? REPORT_GROUP : REPORT_ALLOCATOR;
 
     fputs("<table>\n<thead><tr>", f);
     for (ReportColumn c = 0; c < _REPORT_COLUMN_MAX; c++)
-        if (report_has_column(report, c))
+        if (is_shown(report, c, costs))
             fprintf(f, "<th scope=\"col\"%s>%s</th>", report_column_is_number(c) ? " class=\"n\"" : "",
                     report_column_title(c));
     fputs("</tr></thead>\n<tbody>\n", f);
     for (size_t i = 0; i < report->n_rows; i++) {
         fputs("<tr>", f);
         for (ReportColumn c = 0; c < _REPORT_COLUMN_MAX; c++)
-            if (report_has_column(report, c))
+            if (is_shown(report, c, costs))
                 put_cell(f, report, i, c, keys && c == first);
         fputs("</tr>\n", f);
     }
@@ -286,7 +294,9 @@ static const char method_of_costs[] = "<p>Traffic is what the relays read and wr
 void report_write_html(FILE *f, const Report *report, const ReportPage *page)
 {
     put_head(f, report);
-    put_table(f, report, page->rows_wide != NULL);
+    put_table(f, report, page->rows_wide != NULL, false);
+    if (report->has_traffic || report->has_flags)
+        put_table(f, report, page->rows_wide != NULL, true);
     fputs("<ul>\n", f);
     STRV_FOREACH (note, page->notes) {
         fputs("<li>", f);
