@@ -9,7 +9,7 @@
 
 static void judge(Growing *g)
 {
-    Point points[OUTLOOK_HOURS];
+    Point points[OUTLOOK_HOURS] = { 0 };
     double slope, sum = 0;
     size_t pairs;
 
