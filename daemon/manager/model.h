@@ -78,7 +78,8 @@ typedef struct RelayTor {
     unsigned asked_since; /* so many times, which adds to them */
     bool silent;          /* it received nothing from the network in the span before that */
     /* for the samples */
-    usec_t flags_told; /* monotonic, of the flags in `view`; 0: never */
+    usec_t sample_asked; /* monotonic: when it was last asked for one; 0 */
+    usec_t flags_told;   /* monotonic, of the flags in `view`; 0: never */
     bool flags_unlogged, fingerprint_logged;
     TrafficDay day;
     usec_t end_logged; /* monotonic: when traffic was last logged at the end of a process; 0 */

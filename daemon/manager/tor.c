@@ -11,6 +11,8 @@
 
 #define FLAGS_A_DAY 144 /* every ten minutes */
 #define MINUTES_A_DAY 1440
+#define ASK_INTERVAL (10 * USEC_PER_SEC)
+#define ASK_EARLY (USEC_PER_SEC / 2) /* samples come on the beat, but not to the microsecond */
 #define WITNESSES_MAX 5
 #define WITNESS_INTERVAL (5 * USEC_PER_SEC)
 #define WITNESS_FRESH (20 * USEC_PER_SEC)
@@ -24,7 +26,7 @@ void tor_forget(Relay *relay)
 
     tor->asking = tor_control_free(tor->asking);
     tor_view_clear(&tor->view);
-    tor->told = tor->heard = tor->flags_told = 0;
+    tor->told = tor->heard = tor->flags_told = tor->sample_asked = 0;
     tor->silent = tor->flags_unlogged = tor->fingerprint_logged = tor->complained = false;
     tor->day = (TrafficDay){ 0 };
 }
@@ -254,11 +256,29 @@ bool tor_silent(const Relay *relay)
     return relay->tor.view.progress < 0 && relay->tor.error == -ETIMEDOUT;
 }
 
+/* Asking takes three times as long as measuring. A relay that is bootstrapped goes on saying so, and its
+ * flags change by the hour, so that it is enough to ask it whenever they are due; until then more often. */
+static bool is_due(const Relay *relay)
+{
+    const RelayTor *tor = &relay->tor;
+    const bool all_known = tor_bootstrapped(relay) && (tor->flags_told > 0 || isempty(tor->view.fingerprint));
+    const usec_t flags = tor_control_day() / FLAGS_A_DAY,
+                 interval = all_known || flags < ASK_INTERVAL ? flags : ASK_INTERVAL;
+
+    return tor->sample_asked == 0 ||
+           loop_monotonic(relay->manager) - tor->sample_asked + ASK_EARLY >= interval;
+}
+
 void tor_ask_all(Manager *m)
 {
-    for (size_t i = 0; i < m->n_relays; i++)
-        if (!tor_ask(m->relays[i]) && !m->setup->config->sample_tor)
-            tor_forget(m->relays[i]); /* what it said before does not become a sample any more */
+    for (size_t i = 0; i < m->n_relays; i++) {
+        Relay *relay = m->relays[i];
+
+        if (!m->setup->config->sample_tor)
+            tor_forget(relay); /* what it said before does not become a sample any more */
+        else if (is_due(relay) && tor_ask(relay))
+            relay->tor.sample_asked = loop_monotonic(m);
+    }
 }
 
 void tor_sample(Relay *relay, Sample *sample)

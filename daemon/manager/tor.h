@@ -10,7 +10,7 @@
  * process goes before. false: it cannot be asked (it is not up, or the configuration says no): nothing
  * follows. */
 bool tor_ask(Relay *relay);
-/* The same of all of them. */
+/* With each sample: all of which there is something to be learnt. */
 void tor_ask_all(Manager *m);
 /* Its process has gone, and with it what it said; what it moved since its last day is logged. */
 void tor_process_ended(Relay *relay);

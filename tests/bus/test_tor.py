@@ -129,6 +129,7 @@ def test_a_hostile_control_socket(world, mode):
 def test_two_hundred_relays_answer_within_a_second(world):
     """One process answers for each; the daemon asks all of them when they are sampled."""
     names = [f"r{i}" for i in range(200)]
+    world.environment["RELAYALLOC_DAY"] = "144"  # their flags are due every second
     with_sockets(world, **{n: "honest" for n in names})
     world.write_config("")
     world.config.write_text(f'{world.config.read_text()}sample = {{ interval = 5; }};\ntor = {{ control = "{world.path}/run/%i"; }};\n')
@@ -147,3 +148,16 @@ def test_two_hundred_relays_answer_within_a_second(world):
     assert max(times) - min(times) < 1
 """
 """
+
+
+def test_who_is_bootstrapped_is_not_asked_with_each_sample(world):
+    with_sockets(world, a="honest")
+    world.config.write_text(world.config.read_text().replace(GROUP, ""))
+    world.start()
+    world.wait_ready()
+    wait_until(lambda: relay_property(world, "a", "Flags"), "its flags", timeout=120)
+    asked = (world.path / "run/a.asked").stat().st_mtime
+    seen = len(re.findall("a: .* resident", world.text()))
+    wait_until(lambda: len(re.findall("a: .* resident", world.text())) >= seen + 4, "more samples")
+    assert (world.path / "run/a.asked").stat().st_mtime == asked
+    assert relay_property(world, "a", "Ready"), "what it said still holds"

@@ -31,6 +31,20 @@ static int read_all(const char *text, size_t n, size_t piece, TorView *ret)
     return r;
 }
 
+/* The same as lines of its log. */
+static void check_log(const uint8_t *data, size_t size)
+{
+    _cleanup_(freep) char *line = xstrndup((const char *)data, size);
+    _cleanup_(tor_view_clear) TorView view;
+
+    tor_view_from_log(line, &view);
+    tor_view_fingerprint_from_log(line, &view);
+    must(view.progress >= -1 && view.progress <= 100);
+    must(strlen(view.fingerprint) == 0 || strlen(view.fingerprint) == TOR_FINGERPRINT_SIZE);
+    must_be_fit(view.tag);
+    must_be_fit(view.summary);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_(tor_view_clear) TorView whole, pieces;
@@ -46,5 +60,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must_be_fit(whole.flags);
     _cleanup_(freep) char *shown = tor_view_bootstrap(&whole);
     must_be_fit(shown);
+    check_log(data, size);
     return 0;
 }

@@ -52,7 +52,7 @@ ExitPolicyRejectPrivate 0
 
 def ask(m, name, question):
     """The answer of a relay to a GETINFO; None: it does not answer (yet)."""
-    control = m.path(f"/run/tor-instances/{name}/control")
+    control = m.path("/run/tor/control" if name == "default" else f"/run/tor-instances/{name}/control")
     try:
         cookie = binascii.hexlify(control.with_name("control.authcookie").read_bytes()).decode()
         with socket.socket(socket.AF_UNIX) as s:
@@ -110,10 +110,10 @@ class Network:
 
     def configure(self, name, *lines, nowhere=False):
         """Its torrc; nowhere: one with which it never finds the network. Takes effect with its next start."""
-        port = 9000 + self.m.names.index(name) + 1
+        port = 9000 + [*self.m.names, "default"].index(name) + 1
         common = f"{LAB}/nowhere" if nowhere else f"{LAB}/common"
         text = RELAY.format(common=common, name=name, port=port) + "".join(f"{line}\n" for line in lines)
-        self.m.write(f"/etc/tor/instances/{name}/torrc", text)
+        self.m.write("/etc/tor/torrc" if name == "default" else f"/etc/tor/instances/{name}/torrc", text)
 
     def ask(self, name, question):
         return ask(self.m, name, question)
