@@ -261,10 +261,17 @@ static int read_options(int argc, char *argv[], CtlOptions *options, Asked *aske
     return 0;
 }
 
-/* Only they have a place for the host in what they print. */
+/* Those that have a place for the host in what they print; and those that read the journal, where --host=
+ * chooses among the hosts that sent theirs. */
 static bool takes_several_hosts(CtlVerb *verb)
 {
-    return verb == ctl_list || verb == ctl_status || verb == ctl_groups;
+    static CtlVerb *const those[] = { ctl_list,   ctl_status, ctl_groups,     ctl_history,
+                                      ctl_events, ctl_report, ctl_experiment, ctl_export };
+
+    for (size_t i = 0; i < ELEMENTSOF(those); i++)
+        if (verb == those[i])
+            return true;
+    return false;
 }
 
 static int run_verb(const Verb *verb, int argc, char *argv[], const CtlOptions *options)

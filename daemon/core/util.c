@@ -306,3 +306,14 @@ int name_compare(const char *a, const char *b)
 {
     return strverscmp(a, b);
 }
+
+bool list_has(const char *list, const char *name, size_t n)
+{
+    for (const char *p = list; *p;) {
+        size_t length = strcspn(p, ",");
+        if (length == n && memcmp(p, name, n) == 0)
+            return true;
+        p += length + (p[length] == ',');
+    }
+    return false;
+}

@@ -123,6 +123,9 @@ int parse_u64(const char *s, uint64_t *ret);
  * as systemd sees it (no overlong forms, surrogates or noncharacters). */
 size_t utf8_character(const char *s);
 
+/* Is the name one of those in `list`, which are separated by commas? */
+bool list_has(const char *list, const char *name, size_t n);
+
 /* A copy of at most the first `n` bytes of text that others wrote, for the journal, terminals, the bus and
  * JSON: "?" in place of control characters other than line ends, and of what is not UTF-8. Owned by the
  * caller. */

@@ -26,6 +26,7 @@ enum {
     COL_ROLLOUT,
     COL_WAVE,
     COL_PRIORITY,
+    COL_HOST,
     COL_MAX,
 };
 
@@ -44,6 +45,7 @@ static const Column columns[COL_MAX] = {
     [COL_ROLLOUT] = { "ROLLOUT", COLUMN_NUMBER, "number of the rollout" },
     [COL_WAVE] = { "WAVE", COLUMN_NUMBER, "number of the wave in it" },
     [COL_PRIORITY] = { "PRIORITY", COLUMN_NUMBER, "3 error, 4 warning, 5 notice, 6 information" },
+    [COL_HOST] = { "HOST", COLUMN_TEXT, "the host that logged it" },
 };
 
 /* Columns that show a field. */
@@ -61,6 +63,7 @@ static const struct {
 
 typedef struct Events {
     const CtlOptions *options;
+    bool gathered;   /* the journal may be that of several hosts */
     char **patterns; /* names and shell patterns, as typed and as meant; NULL: all */
 } Events;
 
@@ -90,10 +93,13 @@ static int print_table(const CtlOptions *options, const JournalList *list)
 
     if (ctl_table_new(options, columns, COL_MAX, COL_UNIT, &table) < 0)
         return EXIT_USAGE;
+    if (ctl_last_hosts(list) > 1)
+        ctl_table_lead(table, COL_HOST);
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
     for (size_t i = 0; i < list->n; i++) {
         const JournalEvent *event = &list->items[i].event;
         ctl_table_row(table);
+        ctl_table_text(table, COL_HOST, event->host);
         ctl_table_number(table, COL_TIME, event->time);
         ctl_table_text(table, COL_EVENT, message_name(event->kind));
         for (size_t k = 0; k < ELEMENTSOF(fields); k++) {
@@ -113,27 +119,31 @@ static int print_table(const CtlOptions *options, const JournalList *list)
 
 /* ---- following ---- */
 
-static int print_json_line(const CtlOptions *options, const JournalEvent *event)
+static int print_json_line(const Events *events, const JournalEvent *event)
 {
     struct json_object *object = json_object_new_object();
 
+    if (events->gathered)
+        json_object_object_add(object, "host", ctl_json_text(event->host));
     json_object_object_add(object, "time", json_object_new_int64((int64_t)event->time));
     json_object_object_add(object, "event", ctl_json_text(message_name(event->kind)));
     json_object_object_add(object, "relay", ctl_json_text(event->fields[JOURNAL_RELAY]));
     json_object_object_add(object, "message", ctl_json_text(event->fields[JOURNAL_MESSAGE]));
-    return ctl_print_json(options, object);
+    return ctl_print_json(events->options, object);
 }
 
 /* A line as it arrives: nothing can be aligned with what is still to come. */
-static int print_line(const CtlOptions *options, const JournalEvent *event)
+static int print_line(const Events *events, const JournalEvent *event)
 {
+    const CtlOptions *options = events->options;
     _cleanup_(freep) char *time = ctl_format_time(event->time);
     const char *color = options->color ? event_color(event) : NULL, *message = event->fields[JOURNAL_MESSAGE];
 
     if (options->json != JSON_OFF)
-        return print_json_line(options, event);
-    printf("%s %s%s%s%-17s%s %s\n", time, color ? "\033[" : "", color ? color : "", color ? "m" : "",
-           message_name(event->kind), color ? "\033[0m" : "", message ? message : "");
+        return print_json_line(events, event);
+    printf("%s%s%s %s%s%s%-17s%s %s\n", events->gathered ? event->host : "", events->gathered ? " " : "",
+           time, color ? "\033[" : "", color ? color : "", color ? "m" : "", message_name(event->kind),
+           color ? "\033[0m" : "", message ? message : "");
     return fflush(stdout) == EOF ? -EIO : 0;
 }
 
@@ -141,7 +151,7 @@ static int follow_event(const JournalEvent *event, void *userdata)
 {
     const Events *events = userdata;
 
-    return is_selected(event, userdata) ? print_line(events->options, event) : 0;
+    return is_selected(event, userdata) ? print_line(events, event) : 0;
 }
 
 /* What was found going back, then what comes. */
@@ -150,7 +160,7 @@ static int follow(JournalReader *reader, const JournalQuery *query, Events *even
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < list->n; i++)
-        r = print_line(events->options, &list->items[i].event);
+        r = print_line(events, &list->items[i].event);
     return r < 0 ? r : journal_follow_events(reader, query, follow_event, events);
 }
 
@@ -168,6 +178,7 @@ int ctl_events(int argc, char *argv[], const CtlOptions *options)
         ctl_error("--follow and --columns cannot be combined");
         return EXIT_USAGE;
     }
+    events.gathered = ctl_last_gathered(&last);
     const JournalQuery query = ctl_last_query(&last);
     if (last.follow && !last.lines_set && query.since == 0)
         last.lines = LINES_BEFORE_FOLLOW;

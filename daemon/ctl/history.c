@@ -18,7 +18,8 @@ enum {
     COL_VERSION,
     COL_DEFAULT,
     COL_GROUP = COL_DEFAULT,
-    COL_SINCE
+    COL_SINCE,
+    COL_HOST,
 };
 
 static const Column columns[] = {
@@ -31,6 +32,7 @@ static const Column columns[] = {
     [COL_VERSION] = { "VERSION", COLUMN_TEXT, "version of that" },
     [COL_GROUP] = { "GROUP", COLUMN_TEXT, "its group" },
     [COL_SINCE] = { "SINCE", COLUMN_TIME, "start of its process" },
+    [COL_HOST] = { "HOST", COLUMN_TEXT, "the host that took it" },
 };
 
 static const char *text_of(Span span)
@@ -45,10 +47,13 @@ static int print_history(const CtlOptions *options, const JournalList *samples)
 
     if (ctl_table_new(options, columns, ELEMENTSOF(columns), COL_DEFAULT, &table) < 0)
         return EXIT_USAGE;
+    if (ctl_last_hosts(samples) > 1)
+        ctl_table_lead(table, COL_HOST);
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
     for (size_t i = 0; i < samples->n; i++) {
         const SampleRow *row = &samples->items[i].sample.row;
         ctl_table_row(table);
+        ctl_table_text(table, COL_HOST, samples->items[i].sample.host);
         ctl_table_number(table, COL_TIME, samples->items[i].time);
         ctl_table_number(table, COL_RSS, row->memory.rss);
         ctl_table_number(table, COL_ANON, row->memory.anon);
@@ -84,7 +89,7 @@ static int say_nothing_found(const CtlOptions *options, const CtlLast *last, con
 {
     const bool bounded = last->source.since > 0 || last->source.until != USEC_INFINITY;
     _cleanup_(freep) char *near = NULL;
-    const int known = last->source.journal.directory || last->source.journal.machine || bounded
+    const int known = ctl_last_gathered(last) || last->source.journal.machine || bounded
                           ? -ENODATA
                           : is_known(options, relay, &near);
 

@@ -192,6 +192,14 @@ static const char *host_of(JournalReader *reader)
     return label;
 }
 
+static bool host_asked_for(const JournalReader *reader, const char *host)
+{
+    const JournalValue *own = &reader->values[JOURNAL_HOSTNAME];
+    const char *hosts = reader->source.hosts;
+
+    return !hosts || list_has(hosts, host, strlen(host)) || (own->set && list_has(hosts, own->p, own->n));
+}
+
 /* journald itself writes down who logged; an entry without that was collected from elsewhere as a whole. */
 static bool from_root(const JournalReader *reader)
 {
@@ -298,6 +306,8 @@ int journal_entry_take(JournalReader *reader, const JournalJob *job, sd_journal 
         return 0;
     }
     const char *host = host_of(reader);
+    if (!host_asked_for(reader, host))
+        return 0;
     if (job->event)
         return take_event(reader, job, time, host);
     return reader->values[JOURNAL_FLEET].set ? take_fleet(reader, job, time, host)

@@ -14,6 +14,8 @@ typedef struct JournalSource {
     const char *directory; /* all journals in it and one level below; else */
     const char *machine;   /* all of this local container; else */
     bool merge;            /* those of this host, and also those that other hosts sent here */
+    const char *hosts;     /* only what these hosts logged, separated by commas; NULL: all. By the name that
+                              JournalSample.host has, or that the host gave to itself */
 } JournalSource;
 
 typedef struct JournalSample {

@@ -264,7 +264,7 @@ def follow(no_bus, journal):
 def test_follow(follow, journal, events):
     f = follow("-n2")
     assert "relay-failed" in f.line()
-    assert f.line() == "2026-01-08 06:01:00 rollout-halted    Rollout 7 has halted"
+    assert f.line() == "unknown 2026-01-08 06:01:00 rollout-halted    Rollout 7 has halted"  # gathered ones: whose it is
     assert f.quiet()
     journal.open()
     now = int(time.time() * 1_000_000)
@@ -283,7 +283,7 @@ def test_follow_from_an_empty_journal_as_json(follow, journal):
     now = int(time.time() * 1_000_000)
     journal.add(event(now, "relay-moved", "not this one", "relay1"))
     journal.add(event(now + 1, "relay-moved", "this one", "relay3"))
-    assert f.line() == f'{{"time":{now + 1},"event":"relay-moved","relay":"relay3","message":"this one"}}'
+    assert f.line() == f'{{"host":"unknown","time":{now + 1},"event":"relay-moved","relay":"relay3","message":"this one"}}'
 
 
 def test_follow_shows_nothing_old_when_asked_for_none(follow, journal, events):
@@ -318,7 +318,7 @@ def test_files_that_overlap(run, journal):
     ["history"], ["history", "a", "b"], ["history", "a", "-f"], ["history", "a", "--since=someday"],
     ["history", "a", "-n", "x"], ["history", "a", "-n"], ["history", "a", "-o", "nonsense"], ["events", "--nonsense"],
     ["events", "-f", "--until=now"], ["events", "-f", "-o", "time"], ["events", "-o", "nonsense"],
-    ["-H", "host", "events"], ["-H", "host", "history", "a"], ["-M", "machine", "events"],
+    ["-M", "machine", "events"],
 ])
 def test_wrong_usage(run, journal, arguments, no_bus):
     journal.write(sample(T0, "a", 1))
@@ -332,3 +332,53 @@ def test_no_such_journal(no_bus):
     for verb in (["events"], ["history", "a"], ["report"]):
         done = no_bus("-M", "no-such-machine", *verb)
         assert done.status == 1 and done.err == "relayallocctl: no-such-machine: there is no container with this name\n"
+
+
+# ---- journals of several hosts ----
+
+def on(host, what):
+    return what.rstrip(b"\n") + f"\n_HOSTNAME={host}\n_MACHINE_ID={ord(host[0]):032x}\n\n".encode()
+
+
+@pytest.fixture
+def gathered(run, journal):
+    """Both hosts have a relay of that name."""
+    journal.add_file("a", on("alpha", sample(T0, "r", 1000)), on("alpha", event(T0, "relay-moved", "r runs x", "r")))
+    journal.add_file("b", on("beta", sample(T0 + MINUTE, "r", 2000)), on("beta", event(T0 + MINUTE, "relay-down", "r is down", "r")))
+    return run
+
+
+def test_history_says_whose_relay_it_is(gathered):
+    rows = gathered("history", "r", "--json=short").json
+    assert [(row["host"], row["rss"]) for row in rows] == [("alpha", 1000), ("beta", 2000)]
+    assert gathered("history", "r").out.split()[:2] == ["HOST", "TIME"]
+    rows = gathered("history", "r", "--host=beta", "--json=short").json
+    assert [row["rss"] for row in rows] == [2000] and "host" not in rows[0]
+    assert len(gathered("history", "r", "--host=beta,alpha", "--json=short").json) == 2
+    assert gathered("history", "r", "-H", "beta", "-o", "host,rss", "--json=short").json == [{"host": "beta", "rss": 2000}]
+    done = gathered("history", "r", "--host=gamma")
+    assert done.status == 4 and "no samples of a relay named \"r\"" in done.err
+
+
+def test_events_say_of_which_host_they_are(gathered):
+    rows = gathered("events", "--json=short").json
+    assert [(row["host"], row["event"]) for row in rows] == [("alpha", "relay-moved"), ("beta", "relay-down")]
+    rows = gathered("events", "r", "--host=alpha", "--json=short").json
+    assert [row["event"] for row in rows] == ["relay-moved"]
+    assert gathered("events", "--host=gamma", "--json=short").json == []
+    assert gathered("events", "-n1", "--host=alpha", "-o", "host,event").out.split() == ["HOST", "EVENT", "alpha", "relay-moved"]
+
+
+def test_two_hosts_of_one_name_are_told_apart(run, journal):
+    second = on("beta", sample(T0 + MINUTE, "r", 2000)).replace(b"_HOSTNAME=beta", b"_HOSTNAME=alpha")
+    journal.write(on("alpha", sample(T0, "r", 1000)), second)
+    hosts = [row["host"] for row in run("history", "r", "--json=short").json]
+    assert hosts[0] == "alpha" and hosts[1].startswith("alpha-0000")
+    assert [row["rss"] for row in run("history", "r", f"--host={hosts[1]}", "--json=short").json] == [2000]
+    assert len(run("history", "r", "--host=alpha", "--json=short").json) == 2  # both call themselves so
+
+
+def test_another_host_has_to_be_gathered_first(ctl):
+    for verb in (["history", "r"], ["events"], ["report"]):
+        done = ctl(*verb, "--host=beta")
+        assert done.status == 2 and "--directory=DIR --host=NAME" in done.err

@@ -32,9 +32,13 @@ static int take_option(int c, const char *value, void *userdata)
 int ctl_last_arguments(int argc, char *argv[], const CtlOptions *options, bool may_follow, CtlLast *ret)
 {
     static const struct option long_options[] = {
-        { "follow", no_argument, NULL, 'f' },          { "since", required_argument, NULL, 'S' },
-        { "until", required_argument, NULL, 'U' },     { "lines", required_argument, NULL, 'n' },
-        { "directory", required_argument, NULL, 'D' }, { 0 },
+        { "follow", no_argument, NULL, 'f' },
+        { "since", required_argument, NULL, 'S' },
+        { "until", required_argument, NULL, 'U' },
+        { "lines", required_argument, NULL, 'n' },
+        { "directory", required_argument, NULL, 'D' },
+        { "merge", no_argument, NULL, 'm' },
+        { 0 },
     };
 
     *ret = (CtlLast){ .lines = SIZE_MAX };
@@ -47,6 +51,25 @@ int ctl_last_arguments(int argc, char *argv[], const CtlOptions *options, bool m
         return EXIT_USAGE;
     }
     return ctl_source_check(&ret->source);
+}
+
+bool ctl_last_gathered(const CtlLast *last)
+{
+    return last->source.journal.directory || last->source.journal.merge;
+}
+
+size_t ctl_last_hosts(const JournalList *list)
+{
+    const char *first = NULL;
+
+    for (size_t i = 0; i < list->n; i++) {
+        const JournalItem *item = &list->items[i];
+        const char *host = list->samples ? item->sample.host : item->event.host;
+        if (first && !streq(first, host))
+            return 2;
+        first = host;
+    }
+    return first != NULL;
 }
 
 JournalQuery ctl_last_query(const CtlLast *last)

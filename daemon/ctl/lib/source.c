@@ -117,11 +117,12 @@ static int check_place(CtlSource *source)
 {
     const CtlOptions *options = source->options;
 
-    if (options->host) {
+    if (options->host && !source->file && !source->journal.directory && !source->journal.merge) {
         ctl_error("the journal of another host cannot be read with --host; run relayallocctl there, or "
-                  "collect it with systemd-journal-remote and use --directory");
+                  "collect it with systemd-journal-remote and use --directory=DIR --host=NAME");
         return EXIT_USAGE;
     }
+    source->journal.hosts = options->host;
     if (!options->machine)
         return 0;
     if (source->file || source->journal.directory || source->journal.merge) {
@@ -209,6 +210,9 @@ int ctl_source_nothing(const CtlSource *source)
 {
     if (source->since_text || source->until_text || source->at_text)
         ctl_error("%s: there are no samples in that time", source_name(source));
+    else if (source->journal.hosts)
+        ctl_error("%s: there are no samples of a host named \"%s\"", source_name(source),
+                  source->journal.hosts);
     else
         ctl_error("%s: there are no samples of relays%s", source_name(source),
                   source->file ? "" : "; relayallocd logs them while it runs");
@@ -278,6 +282,9 @@ static int feed_measurement(const Measurement *m, void *userdata, char **ret_err
 {
     TableFeed *feed = userdata;
     SampleRow row = m->row;
+
+    if (feed->source->journal.hosts && !list_has(feed->source->journal.hosts, m->server.p, m->server.n))
+        return 0;
     _cleanup_(freep) char *server = m->server.n > 0 ? xstrndup(m->server.p, m->server.n) : xstrdup("");
     size_t host = series_host(feed->series, feed->by_server ? server : "");
 
@@ -511,10 +518,39 @@ void ctl_source_complain(const JournalReader *reader)
         ctl_error("%s", *c);
 }
 
+typedef struct Range {
+    usec_t first, last;
+} Range;
+
+static int widen(const JournalSample *sample, void *userdata)
+{
+    Range *range = userdata;
+
+    if (range->first == 0 || sample->time < range->first)
+        range->first = sample->time;
+    if (sample->time > range->last)
+        range->last = sample->time;
+    return 0;
+}
+
+/* The first and the last sample. The ends of the files say nothing of some of the hosts in them. */
+static int survey_range(const CtlSource *source, JournalReader *reader, usec_t since, usec_t until,
+                        Range *ret)
+{
+    const JournalQuery query = { .since = since, .until = until };
+
+    if (!source->journal.hosts)
+        return journal_survey(reader, since, until, &ret->first, &ret->last);
+    *ret = (Range){ 0 };
+    int r = journal_read_samples(reader, &query, widen, ret);
+    return r < 0 ? r : ret->first == 0 ? -ENODATA : 0;
+}
+
 static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *events, Series *ret)
 {
     _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
-    usec_t first = 0, last = 0, step = 0;
+    usec_t step = 0;
+    Range range = { 0 };
     /* The collection at a time may have been logged a little after it. */
     usec_t until = source->at > 0 ? source->until + USEC_PER_DAY : source->until;
 
@@ -522,18 +558,18 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
     int r = ctl_source_open(source, &reader);
     if (r != 0)
         return r;
-    r = journal_survey(reader, source->since, until, &first, &last);
+    r = survey_range(source, reader, source->since, until, &range);
     if (r >= 0)
         r = survey_journal(source, reader, &step);
     if (r >= 0 && source->since > 0)
-        r = journal_survey(reader, 0, until, &first, &last);
+        r = survey_range(source, reader, 0, until, &range);
     if (r < 0) {
         ctl_source_complain(reader);
         if (r != -ENODATA)
             return ctl_source_failed(source, r);
         return ctl_source_nothing(source);
     }
-    SeriesOptions options = choose(source, by, first, last, step);
+    SeriesOptions options = choose(source, by, range.first, range.last, step);
     options.allocator_required = !source->relays_only;
     series_init(ret, &options);
     JournalFeed feed = { .source = source, .series = ret };
