@@ -145,7 +145,7 @@ static struct json_object *row_json(const Report *report, const ReportRow *row)
     struct json_object *o = json_object_new_object(), *members = json_object_new_array();
 
     if (report->series->options.by_group)
-        add(o, "group", ctl_json_text(row->group));
+        add(o, report_by(report), ctl_json_text(row->group));
     add(o, "allocator", ctl_json_text(row->allocator));
     add(o, "version", ctl_json_text(row->version));
     add(o, "relays", number(row->relays));
@@ -180,7 +180,7 @@ struct json_object *ctl_report_json(const CtlSource *source, const Report *repor
     struct json_object *o = json_object_new_object(), *rows = json_object_new_array(),
                        *sentences = json_object_new_array();
 
-    add(o, "by", json_object_new_string(series->options.by_group ? "group" : "allocator"));
+    add(o, "by", json_object_new_string(report_by(report)));
     add(o, "since", time_or_null(series->options.since));
     add(o, "until", time_or_null(series->options.until));
     add(o, "at", time_or_null(series->options.at));

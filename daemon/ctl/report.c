@@ -114,8 +114,10 @@ static int take_by(const char *value, SourceBy *ret)
         *ret = SOURCE_BY_ALLOCATOR;
     else if (streq(value, "group"))
         *ret = SOURCE_BY_GROUP;
+    else if (streq(value, "host"))
+        *ret = SOURCE_BY_HOST;
     else {
-        ctl_error("--by=%s: must be \"allocator\" or \"group\"", value);
+        ctl_error("--by=%s: must be \"allocator\", \"group\" or \"host\"", value);
         return EXIT_USAGE;
     }
     return 0;
@@ -177,6 +179,7 @@ typedef enum TableColumn {
 } TableColumn;
 
 static const Column table_columns[_TABLE_COLUMN_MAX] = {
+    [REPORT_HOST] = { "HOST", COLUMN_TEXT, "the host, with --by=host" },
     [REPORT_GROUP] = { "GROUP", COLUMN_TEXT, "group of the configuration" },
     [REPORT_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "what ran, proved" },
     [REPORT_VERSION] = { "VERSION", COLUMN_TEXT, "its version" },

@@ -190,8 +190,7 @@ static void put_settings(FILE *f, const Report *report, ChartKind kind, ChartSha
           f);
     if (shape == CHART_SVG || shape == CHART_PNG)
         fprintf(f, "set title '%s of Tor relays by %s%s'\n", kind == CHART_TRAFFIC ? "Traffic" : "Memory",
-                report->series->options.by_group ? "group" : "allocator",
-                kind != CHART_RELAYS ? ": average and its 95 % interval" : "");
+                report_by(report), kind != CHART_RELAYS ? ": average and its 95 % interval" : "");
 }
 
 /* ---- data ---- */

@@ -54,8 +54,7 @@ int report_find_baseline(Report *report, const char *name, char **ret_error)
     FILE *f = open_memstream(&text, &size);
     if (!f)
         abort();
-    fprintf(f, "--baseline=%s: no %s of that name has counted time; there are:", name,
-            report->series->options.by_group ? "group" : "allocator");
+    fprintf(f, "--baseline=%s: no %s of that name has counted time; there are:", name, report_by(report));
     STRV_FOREACH (n, names)
         fprintf(f, "%s %s", n == names ? "" : ",", *n);
     fclose(f);

@@ -92,7 +92,7 @@ static const char *trend_class(Trend trend)
 
 static void put_head(FILE *f, const Report *report)
 {
-    const char *by = report->series->options.by_group ? "group" : "allocator";
+    const char *by = report_by(report);
     char first[TIMESTAMP_MAX], last[TIMESTAMP_MAX];
 
     /* The policy enforces what the page claims, should a name ever get through. */
@@ -180,7 +180,9 @@ static bool is_shown(const Report *report, ReportColumn c, bool costs)
 
 static void put_table(FILE *f, const Report *report, bool keys, bool costs)
 {
-    const ReportColumn first = report->series->options.by_group ? REPORT_GROUP : REPORT_ALLOCATOR;
+    const ReportColumn first = !report->series->options.by_group ? REPORT_ALLOCATOR
+                               : report->series->options.by_host ? REPORT_HOST
+                                                                 : REPORT_GROUP;
 
     fputs("<table>\n<thead><tr>", f);
     for (ReportColumn c = 0; c < _REPORT_COLUMN_MAX; c++)

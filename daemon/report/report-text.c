@@ -15,21 +15,14 @@ static const struct {
     const char *title;
     bool number;
 } columns[_REPORT_COLUMN_MAX] = {
-    [REPORT_GROUP] = { "Group", false },
-    [REPORT_ALLOCATOR] = { "Allocator", false },
-    [REPORT_VERSION] = { "Version", false },
-    [REPORT_RELAYS] = { "Relays", true },
-    [REPORT_AVERAGE] = { "Average", true },
-    [REPORT_REDUCTION] = { "Reduction", true },
-    [REPORT_INTERVAL] = { "95 % interval", true },
-    [REPORT_GROWTH] = { "Growth/day", true },
-    [REPORT_VERDICT] = { "Verdict", false },
-    [REPORT_TRAFFIC] = { "Traffic/day", true },
-    [REPORT_BANDWIDTH] = { "Bandwidth", true },
-    [REPORT_GUARD] = { "Guard", true },
-    [REPORT_HSDIR] = { "HSDir", true },
-    [REPORT_RUNNING] = { "Running", true },
-    [REPORT_FAST] = { "Fast", true },
+    [REPORT_HOST] = { "Host", false },           [REPORT_GROUP] = { "Group", false },
+    [REPORT_ALLOCATOR] = { "Allocator", false }, [REPORT_VERSION] = { "Version", false },
+    [REPORT_RELAYS] = { "Relays", true },        [REPORT_AVERAGE] = { "Average", true },
+    [REPORT_REDUCTION] = { "Reduction", true },  [REPORT_INTERVAL] = { "95 % interval", true },
+    [REPORT_GROWTH] = { "Growth/day", true },    [REPORT_VERDICT] = { "Verdict", false },
+    [REPORT_TRAFFIC] = { "Traffic/day", true },  [REPORT_BANDWIDTH] = { "Bandwidth", true },
+    [REPORT_GUARD] = { "Guard", true },          [REPORT_HSDIR] = { "HSDir", true },
+    [REPORT_RUNNING] = { "Running", true },      [REPORT_FAST] = { "Fast", true },
     [REPORT_STABLE] = { "Stable", true },
 };
 
@@ -60,8 +53,8 @@ bool report_has_column(const Report *report, ReportColumn column)
         return has_flag(report, (Flag)(column - REPORT_GUARD));
     if (column == REPORT_TRAFFIC || column == REPORT_BANDWIDTH)
         return report->has_traffic;
-    if (column == REPORT_GROUP)
-        return report->series->options.by_group;
+    if (column == REPORT_HOST || column == REPORT_GROUP)
+        return report->series->options.by_group && report->series->options.by_host == (column == REPORT_HOST);
     if (column != REPORT_ALLOCATOR && column != REPORT_VERSION)
         return true;
     for (size_t i = 0; i < report->n_rows; i++)
@@ -128,6 +121,7 @@ char *report_cell(const ReportRow *row, ReportColumn column)
     char buf[FORMAT_BYTES_MAX];
 
     switch (column) {
+    case REPORT_HOST:
     case REPORT_GROUP:
         return xstrdup(row->group);
     case REPORT_ALLOCATOR:
@@ -177,7 +171,8 @@ char *report_row_subject(const Report *report, const ReportRow *row)
     if (!report->series->options.by_group)
         return report_row_name(report, row);
     _cleanup_(freep) char *name = report_row_name(report, row);
-    return isempty(row->group) ? xasprintf("relays of %s", name) : xasprintf("group %s", name);
+    return isempty(row->group) ? xasprintf("relays of %s", name)
+                               : xasprintf("%s %s", report_by(report), name);
 }
 
 /* The row of least memory that uses significantly less than the baseline. */
@@ -202,8 +197,7 @@ char *report_headline(const Report *report)
     const ReportRow *base = &report->rows[report->baseline], *best = best_row(report);
     _cleanup_(freep) char *base_name = report_row_subject(report, base);
     if (!best)
-        return xasprintf("No %s here uses significantly less memory than %s.",
-                         report->series->options.by_group ? "group" : "allocator", base_name);
+        return xasprintf("No %s here uses significantly less memory than %s.", report_by(report), base_name);
     _cleanup_(freep) char *name = report_row_subject(report, best);
     _cleanup_(freep) char *reduction = report_cell(best, REPORT_REDUCTION);
     _cleanup_(freep) char *interval = report_cell(best, REPORT_INTERVAL);

@@ -6,6 +6,7 @@
 #include "report/report.h"
 
 typedef enum ReportColumn {
+    REPORT_HOST,
     REPORT_GROUP,
     REPORT_ALLOCATOR,
     REPORT_VERSION,

@@ -29,6 +29,13 @@ usec_t report_slice(usec_t first, usec_t last)
     return USEC_PER_DAY;
 }
 
+const char *report_by(const Report *report)
+{
+    const SeriesOptions *options = &report->series->options;
+
+    return !options->by_group ? "allocator" : options->by_host ? "host" : "group";
+}
+
 void report_clear(Report *report)
 {
     for (size_t i = 0; i < report->n_rows; i++) {

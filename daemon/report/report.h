@@ -111,6 +111,9 @@ void report_clear(Report *report);
 /* The row that counts it; NULL: none. */
 const ReportRow *report_row_of_track(const Report *report, size_t track);
 
+/* What its rows are: "group", "host" or "allocator". */
+const char *report_by(const Report *report);
+
 /* "B", "mimalloc 2.0.9", "no group", "B (glibc 2.36)" if group B has several rows: the name of a row in a
  * sentence. Owned by the caller. */
 char *report_row_name(const Report *report, const ReportRow *row);

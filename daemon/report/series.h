@@ -31,6 +31,7 @@ typedef struct SeriesOptions {
     usec_t slice;            /* width of a slice; 0: one minute */
     usec_t at;               /* also remember each relay's sample nearest to this time; 0: do not */
     bool by_group;           /* samples of different groups are kept apart */
+    bool by_host;            /* with by_group: the caller gives hosts for groups */
     bool allocator_required; /* samples of which no allocator was proved belong nowhere */
 } SeriesOptions;
 

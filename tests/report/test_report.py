@@ -288,7 +288,6 @@ def test_columns(ctl, table, fleet):
     (["--merge"], "cannot be combined"),
     (["operand"], "no operand"),
     (["--json=short", "--format=html"], "cannot be combined"),
-    (["-H", "example"], "systemd-journal-remote"),
     (["--nonsense"], ""),
 ])
 def test_wrong_usage(ctl, table, fleet, arguments, words):
@@ -329,6 +328,43 @@ def test_two_hosts(ctl, tmp_path, another_journal):
     report = ctl("report", "-D", tmp_path / "remote", "--json=short").json
     assert [m["relay"] for m in report["rows"][0]["members"]] == ["alpha/default", "beta/default"]
     assert report["rows"][0]["average"] == 2000 * KIB
+    by_host = ctl("report", "-D", tmp_path / "remote", "--by=host", "--json=short").json
+    assert by_host["by"] == "host"
+    assert [(row["host"], row["average"]) for row in by_host["rows"]] == [("alpha", 1000 * KIB), ("beta", 3000 * KIB)]
+    table = ctl("report", "-D", tmp_path / "remote", "--by=host").out.splitlines()
+    assert table[0].split()[:2] == ["HOST", "ALLOCATOR"] and table[1].split()[0] == "alpha"
+    page = ctl("report", "-D", tmp_path / "remote", "--by=host", "--format=html").out
+    assert "<title>Memory of Tor relays by host</title>" in page and '<th scope="col">Host</th>' in page
+
+
+def test_one_of_two_hosts(ctl, tmp_path, another_journal):
+    """A host that came later is judged by its own time: half of that, and not of all hosts', is its warm-up."""
+    for host, machine, begin, days in (("alpha", "a" * 32, START, 20), ("beta", "b" * 32, START + 19 * DAY, 1)):
+        journal = another_journal("remote", host=host, machine=machine)
+        journal.fleet(Fleet([Relay("default", None, "glibc", 3000, begin=begin, started=begin)], days if host == "alpha" else 20))
+        journal.write(f"remote-{host}.journal")
+    remote = tmp_path / "remote"
+    one = ctl("report", "-D", remote, "--host=beta", "--json=short")
+    assert one.status == 0 and [m["relay"] for m in one.json["rows"][0]["members"]] == ["default"], one
+    assert one.json["first"] >= (START + 19 * DAY) * 10 ** 6 and 0 < one.json["rows"][0]["warmup"] <= 13 * HOUR * 10 ** 6
+    both = ctl("report", "-D", remote, "--host=beta,alpha", "--json=short").json
+    assert len(both["rows"][0]["members"]) == 2
+    done = ctl("report", "-D", remote, "--host=gamma")
+    assert done.status == 1 and 'there are no samples of a host named "gamma"' in done.err
+    servers = {line.split(",")[1] for line in ctl("export", "-D", remote, "--host=beta").out.splitlines()[1:]}
+    assert servers == {"beta"}
+    state = ctl("experiment", "-D", remote, "--host=beta", "--json=short")
+    assert "alpha" not in state.out + state.err
+
+
+def test_one_server_of_a_table(ctl, fleet):
+    table = fleet.csv().encode()
+    both = table + b"".join(line.replace(b",co,", b",other,") + b"\n" for line in table.splitlines()[1:])
+    relays = sum(row["relays"] for row in ctl("report", "--file=-", "--by=group", "--json=short", stdin=table).json["rows"])
+    chosen = ctl("report", "--file=-", "--by=group", "--host=other", "--json=short", stdin=both).json
+    assert sum(row["relays"] for row in chosen["rows"]) == relays
+    hosts = ctl("report", "--file=-", "--by=host", "--json=short", stdin=both).json["rows"]
+    assert {row["host"] for row in hosts} == {"co", "other"}
 
 
 def test_no_directory_no_samples(ctl, tmp_path):

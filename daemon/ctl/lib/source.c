@@ -190,7 +190,8 @@ static SeriesOptions choose(const CtlSource *source, SourceBy by, usec_t first, 
         .step = step,
         .slice = report_slice(first, last),
         .at = source->at,
-        .by_group = by == SOURCE_BY_GROUP,
+        .by_group = by == SOURCE_BY_GROUP || by == SOURCE_BY_HOST,
+        .by_host = by == SOURCE_BY_HOST,
     };
     if (options.slice < step)
         options.slice = step < USEC_PER_MINUTE ? USEC_PER_MINUTE : step;
@@ -296,6 +297,8 @@ static int feed_measurement(const Measurement *m, void *userdata, char **ret_err
         assign(feed, series_host(feed->survey, server), &row);
     if (feed->survey && feed->source->from_config)
         regroup(feed->source, &row);
+    if (feed->series->options.by_host)
+        row.group = span_of(server);
     int r = series_add(feed->series, host, m->time, &row);
     if (r == 0)
         return 0;
@@ -447,6 +450,8 @@ static int feed_sample(const JournalSample *sample, void *userdata)
     }
     SampleRow row = sample->row;
     regroup(feed->source, &row);
+    if (feed->series->options.by_host)
+        row.group = span_of(sample->host);
     /* What occurs twice was read from a copy of the file, or is beyond the bounds, which the Series counts.
      */
     series_add(feed->series, feed->host_index, sample->time, &row);

@@ -59,6 +59,7 @@ typedef enum SourceBy {
     SOURCE_BY_DEFAULT, /* by allocator where there are any, else by group */
     SOURCE_BY_ALLOCATOR,
     SOURCE_BY_GROUP,
+    SOURCE_BY_HOST,
 } SourceBy;
 
 /* Called for each event of the journal in the time asked for, when not NULL. */
