@@ -312,7 +312,7 @@ static int do_reload(Manager *m, Request *request, sd_bus_error *error)
     int r = manager_reload(m);
 
     if (r >= 0 && asks_now(request))
-        (void)operator_ignore_window(m, OUTSIDE_ALL);
+        operator_ignore_window(m, OUTSIDE_ALL);
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_INVALID_FILE, "%s",
                                  m->config_error ? m->config_error : "refused");
@@ -328,10 +328,13 @@ static int do_pause(Manager *m, Request *request, sd_bus_error *error)
 
 static int do_resume(Manager *m, Request *request, sd_bus_error *error)
 {
+    const bool waits = m->run && rollout_state(run_rollout(m->run)) == ROLLOUT_WAITING;
     int r = operator_resume(m);
 
-    if (asks_now(request) && operator_ignore_window(m, OUTSIDE_ALL) >= 0)
+    if (asks_now(request) && (r >= 0 || waits)) { /* what is refused has no effect */
+        operator_ignore_window(m, OUTSIDE_ALL);
         r = 0;
+    }
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_NO_ROLLOUT,
                                  "No rollout is paused, halted or aborted, and no relay has failed.");
@@ -388,7 +391,7 @@ static int revert_now(Manager *m, char *const *relays, size_t *ret_n)
     int r = operator_revert(m, relays, ret_n);
 
     if (r >= 0)
-        (void)operator_ignore_window(m, OUTSIDE_REVERTED);
+        operator_ignore_window(m, OUTSIDE_REVERTED);
     return r;
 }
 

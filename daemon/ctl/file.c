@@ -326,7 +326,7 @@ static char *plan_length(const PlanRows *rows)
     usec_t now = ctl_now();
     char span[FORMAT_SPAN_MAX];
 
-    if (rows->ends <= now)
+    if (rows->ends < now + USEC_PER_SEC) /* files alone are written in no time */
         return xstrdup("");
     _cleanup_(freep) char *end = ctl_format_time(rows->ends);
     return xasprintf("; takes about %s, would end %s%s%s", format_span(span, rows->ends - now), end,

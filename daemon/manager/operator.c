@@ -113,16 +113,13 @@ int operator_revert(Manager *m, char *const *relays, size_t *ret_n)
     return 0;
 }
 
-int operator_ignore_window(Manager *m, Outside who)
+void operator_ignore_window(Manager *m, Outside who)
 {
-    bool waits = m->run && rollout_state(run_rollout(m->run)) == ROLLOUT_WAITING;
-
     if (who > m->outside_window)
         m->outside_window = who;
     if (who == OUTSIDE_ALL)
         run_event(m, EVENT_TICK);
     m->reports->asked(m);
-    return waits ? 0 : -ENOENT;
 }
 
 int operator_restart(Manager *m, char *const *relays, size_t *ret_n)

@@ -18,5 +18,5 @@ int operator_restart(Manager *m, char *const *relays, size_t *ret_n);
 /* None named: all. -ENOENT: no such relay. */
 int operator_revert(Manager *m, char *const *relays, size_t *ret_n);
 /* These need not wait for the window until no rollout is left to be done. Behind the request that it belongs
- * to. -ENOENT: no rollout waits for it at present. */
-int operator_ignore_window(Manager *m, Outside who);
+ * to. */
+void operator_ignore_window(Manager *m, Outside who);

@@ -202,6 +202,19 @@ def test_window_that_is_waited_for_is_told(world):
     assert world.property("Window") == "" and world.property("WindowOpens") == 0
 
 
+def test_a_resume_that_is_refused_opens_no_window(world):
+    """Nothing waits yet: the relay in progress is finished first, then the new file's window counts."""
+    begin(world, "a", "b", rollout="settle = 3; canary = 0;")
+    world.start()
+    wait_until(lambda: world.states()["a"] == "settling", "the first")
+    world.write_config(GROUP, f'settle = 0; canary = 0; window = "{closed_window()}";')
+    world.manager("Reload")
+    with pytest.raises(dbus.DBusException, match="NoRollout"):
+        world.manager("ResumeNow")
+    wait_until(lambda: world.property("Rollout") == "waiting", "the window to be waited for")
+    assert restarts(world, "b") == (0, 0) and world.states() == {"a": "ok", "b": "pending"}
+
+
 @pytest.mark.parametrize("method", ["ResumeNow", "ReloadNow"])
 def test_window_is_not_waited_for_when_an_operator_says_so(world, method):
     begin(world, "a", "b", rollout=f'settle = 0; canary = 0; window = "{closed_window()}";')
