@@ -314,6 +314,14 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
 
 /* ---- reload ---- */
 
+/* A rollout that others take the place of is finished first. */
+static bool is_ending(sd_bus *bus)
+{
+    _cleanup_(manager_status_clear) ManagerStatus m = { 0 };
+
+    return manager_status_get(bus, SAY_NOTHING, &m) >= 0 && streq(m.rollout, "ending");
+}
+
 int ctl_reload(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -333,7 +341,8 @@ int ctl_reload(int argc, char *argv[], const CtlOptions *options)
     if (follow)
         return follow_to_end(follow);
     if (ctl_chatty(options))
-        puts("The configuration is in force.");
+        puts(is_ending(bus) ? "The configuration comes into force when the relays in progress are finished."
+                            : "The configuration is in force.");
     control_tell_window(options, bus);
     return EXIT_FINE;
 }

@@ -130,7 +130,10 @@ def test_revert_asks_on_a_terminal(ctl, fleet):
 
 def test_reload(ctl, daemon):
     daemon.says([relay("a")])
-    assert ctl("reload").status == 0 and daemon.calls == ["Reload"]
+    done = ctl("reload")
+    assert done.status == 0 and daemon.calls == ["Reload"] and done.out.startswith("The configuration is in force.\n")
+    daemon.says([relay("a")], Rollout="ending")
+    assert ctl("reload").out.startswith("The configuration comes into force when the relays in progress are finished.\n")
 
 
 def test_reload_of_an_invalid_file(ctl, daemon):
