@@ -296,9 +296,45 @@ static void test_sandbox(void **state)
     relay_facts_clear(&a);
 }
 
+/* A unit that a former `unit` left has our drop-in, of a group that there still is; it is no relay for all
+ * that. */
+static void test_old_unit_takes_no_place_and_is_given_up_by_nobody(void **state)
+{
+    (void)state;
+    static const Group sized = { .name = (char *)"S", .quota = QUOTA_SIZE, .amount = 1, .seed = (char *)"" };
+    static const Config c = {
+        .groups = (Group *)&sized, .n_groups = 1, .allocators = (Allocator *)allocators, .n_allocators = 2
+    };
+    RelayFacts old = relay_facts_new("tor@a.service", "tor@a.service"),
+               relay = relay_facts_new("b", "onion@b.service");
+    const RelayFacts *const all[] = { &old, &relay };
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    size_t group[2] = { 0 };
+
+    assert_true(old.old_unit && !relay.old_unit);
+    for (size_t i = 0; i < 2; i++) {
+        RelayFacts *r = i == 0 ? &old : &relay;
+        r->present =
+            xstrdup("# relayalloc: written from /etc/relayalloc.conf, group S, allocator jemalloc; x\n");
+        r->info = xcalloc(1, sizeof(*r->info));
+        r->info->active = ACTIVE_ACTIVE;
+        r->info->exists = true;
+        strcpy(r->info->invocation, "1");
+    }
+    assert_false(facts_counts(&c, &old));
+    assert_true(facts_counts(&c, &relay));
+    facts_assign(&c, all, 2, group);
+    assert_true(group[0] == GROUP_NONE && group[1] == 0);
+    facts_judge_names(&c, all, 2, &problems);
+    assert_int_equal(problems.n, 0);
+    relay_facts_clear(&old);
+    relay_facts_clear(&relay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_old_unit_takes_no_place_and_is_given_up_by_nobody),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_version_of_a_replaced_library),
         cmocka_unit_test(test_notes),
