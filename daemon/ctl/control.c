@@ -276,7 +276,7 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(strv_freep) char **relays = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
     _cleanup_(freep) char *question = NULL;
-    _cleanup_(revert_choice_clear) RevertChoice choice = { 0 };
+    _cleanup_(revert_choice_clear) RevertChoice choice = { .patterns = argv + argc };
     uint32_t count = 0;
 
     int status = revert_arguments(argc, argv, &choice);
