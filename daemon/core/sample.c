@@ -15,7 +15,7 @@
  * core/relay; a version comes from the library itself. */
 static void put_word(FILE *f, const char *word)
 {
-    if (isempty(word)) {
+    if (!word || !*word) {
         fputs("-\t", f);
         return;
     }

@@ -144,7 +144,7 @@ static bool is_flag(const char *word)
 static void take_flags(TorView *view, const char *line)
 {
     _cleanup_(freep) char *copy = xstrndup(line, TOR_TEXT_MAX);
-    const char *words[16];
+    const char *words[16] = { NULL };
     size_t n = 0;
     char *state = NULL, *text = NULL;
     size_t size;

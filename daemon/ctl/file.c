@@ -297,7 +297,7 @@ static int by_wave(const void *a, const void *b)
 
 #define NAMES_SHOWN 12
 
-/* Whom the file takes out of all groups: by a slip, most often. NULL: nobody. Owned by the caller. */
+/* Whom the file takes out of all groups: by a typo, most often. NULL: nobody. Owned by the caller. */
 static char *going_home(const PlanRows *rows)
 {
     char *text = NULL;

@@ -54,7 +54,7 @@ int fleet_from_daemon(sd_bus *bus, Say say, Fleet *ret);
  * is none. 0, or an ExitStatus after a message. */
 int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus);
 
-/* The file gives the groups' order, and those that take no relay (a pattern with a slip in it). NULL unless
+/* The file gives the groups' order, and those that take no relay (a pattern with a typo in it). NULL unless
  * the file that lies here is the one that the groups come from; quiet. */
 Config *fleet_config(const CtlOptions *options, sd_bus *bus, bool offline);
 
