@@ -73,6 +73,13 @@ def packages(request, tmp_path_factory):
 class Host(Machine):
     """A machine as a host on which packages come and go; every relay was started once, by the machine's tool."""
 
+    @classmethod
+    def boot_new(cls, name, release, relays=2):
+        """One of nothing but systemd, dbus and apt, with this host's network; its relays are yet to be made."""
+        name = f"{name}-{uuid.uuid4().hex[:8]}"
+        cls._tool("boot", name, "--release", release, "--kind", "host", "--owner", str(os.getpid()))
+        return cls(name, release, relays, False)
+
     def put(self, file):
         where = pathlib.Path("/root") / file.name
         shutil.copy(file, self.path(where))
