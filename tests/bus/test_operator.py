@@ -267,7 +267,8 @@ def test_pause_holds_what_a_crash_left_to_be_done(world):
     world.manager("Pause")
     start_again(world)
     wait_until(lambda: world.dropin("a") is None, "the way back: else its next start would be on what nobody has proved")
-    assert world.property("Rollout") == "paused" and world.states() == {"a": "pending", "b": "pending"}
+    wait_until(lambda: world.states() == {"a": "pending", "b": "pending"}, "both to wait")
+    assert world.property("Rollout") == "paused"
     assert [restarts(world, r) for r in "ab"] == [(0, 0)] * 2
     world.manager("Resume")
     world.wait_said("finished: 2 done, 0 failed")

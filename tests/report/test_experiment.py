@@ -190,7 +190,7 @@ def test_output_into_the_file_that_is_read_is_refused(ctl, table, tmp_path):
         conf.write_text("groups = ( );\n")
         done = subprocess.run(["/bin/sh", "-c", f'exec "$@" >{conf}', "sh", CTL, *map(str, arguments)], capture_output=True,
                               text=True, env=ctl.environment, timeout=60)
-        assert done.returncode == 2 and f"the output goes to {conf}, which is to be read" in done.stderr, (arguments, done)
+        assert done.returncode == 2 and f"{conf}, which is also the input" in done.stderr, (arguments, done)
 
 
 def started(levels_before, size=4, days=5):
