@@ -617,6 +617,13 @@ class Host:
 
     # --- judging ---
 
+    def lost_on_read_only(self):
+        """Relays that could not be put back because their folder was read-only, and that it said so of. A daemon that
+        starts meanwhile has it read-only for good, whatever becomes of the host's, so it cannot try again."""
+        if "read only" not in self.done:
+            return set()
+        return {e["RELAYALLOC_RELAY"] for e in self.m.events("relay-lost") if "Read-only file system" in e["MESSAGE"]}
+
     def wanted(self):
         failed = {}
         for e in self.m.events("relay-failed"):
@@ -624,7 +631,8 @@ class Host:
         halted = {"halted"} if failed or self.disturbed else set()
         explained = {r: n + min(failed.get(r, 0), n) for r, n in self.explained.items()}
         return oracle.Wanted(
-            allocators=self.allocators, assigned=self.targets(self.valid), relays=self.relays, up=self.up,
+            allocators=self.allocators, assigned=self.targets(self.valid), relays=self.relays,
+            up={**self.up, **dict.fromkeys(self.lost_on_read_only(), None)},
             texts=self.texts, reverted=self.reverted, holds=frozenset(self.holds | halted), foreign=self.foreign,
             overridden=frozenset(r for r, kind in self.kinds.values() if kind not in HARMLESS),
             replaced=frozenset(self.replaced), disturbed=frozenset(self.disturbed), valid=not self.conf.damage,

@@ -82,8 +82,8 @@ def test_adopt_describes_a_hand_made_fleet_and_saving_it_restarts_nobody(fresh):
     m.sh("relayallocctl adopt >/root/adopted.conf")
     text = m.read("/root/adopted.conf")
     assert "relay5: its LD_PRELOAD names /usr/lib/libjemaloc.so.2, which it has not loaded: it runs glibc" in text
-    assert f"{SETTINGS_DIR.format('relay2', 'allocator.conf')} sets LD_PRELOAD: our drop-in overrides it, so it can go" in text
-    assert "/etc/relay-test/env sets LD_PRELOAD and is read after our drop-in: it must go" in text
+    assert f"{SETTINGS_DIR.format('relay2', 'allocator.conf')} sets LD_PRELOAD: our drop-in overrides it, so you can remove it" in text
+    assert "/etc/relay-test/env sets LD_PRELOAD and is read after our drop-in: remove it" in text
     assert 'MALLOC_CONF = "dirty_decay_ms:1000"' in text
     m.mark()
     m.start_daemon()
