@@ -264,7 +264,7 @@ def test_a_revert_in_spite_of_a_halt_does_not_give_its_reason(world):
     world.wait_said("Rollout 1 halted: 1 done, 1 failed")
     assert "b: " in world.property("RolloutReason")
     world.manager("Revert", ["a"])
-    wait_until(lambda: world.states()["a"] == "settling", "the revert")
+    wait_until(lambda: world.states().get("a") == "settling", "the revert")
     assert (world.property("Rollout"), world.property("RolloutReason")) == ("running", "")
     world.wait_said("Rollout 2 finished: 1 done, 0 failed")
     assert world.property("Rollout") == "halted" and "b: " in world.property("RolloutReason")

@@ -78,7 +78,7 @@ def test_pause_resume_abort(world):
     world.start()
     wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
     world.manager("Pause")
-    wait_until(lambda: world.states()["a"] == "ok", "relays in progress are finished")
+    wait_until(lambda: world.states().get("a") == "ok", "relays in progress are finished")
     assert world.property("Rollout") == "paused" and restarts(world, "b") == (0, 0)
     # What is left has the waves of this rollout, not of a new one.
     assert [(p[0], p[1]) for p in world.manager("Plan")] == [(2, "b"), (3, "c")]
@@ -87,7 +87,7 @@ def test_pause_resume_abort(world):
     wait_until(lambda: world.log.read_text().count("started.") == 2 and world.property("Rollout") == "paused", "still paused")
     assert restarts(world, "b") == (0, 0)
     world.manager("Resume")
-    wait_until(lambda: world.states()["b"] == "settling", "going on")
+    wait_until(lambda: world.states().get("b") == "settling", "going on")
     world.manager("Abort")
     assert world.property("Rollout") == "ending" and world.states()["b"] == "settling"
     world.wait_said("Rollout 2 aborted: 1 done, 0 failed, 1 untouched")
@@ -206,7 +206,7 @@ def test_a_resume_that_is_refused_opens_no_window(world):
     """Nothing waits yet: the relay in progress is finished first, then the new file's window counts."""
     begin(world, "a", "b", rollout="settle = 3; canary = 0;")
     world.start()
-    wait_until(lambda: world.states()["a"] == "settling", "the first")
+    wait_until(lambda: world.states().get("a") == "settling", "the first")
     world.write_config(GROUP, f'settle = 0; canary = 0; window = "{closed_window()}";')
     world.manager("Reload")
     with pytest.raises(dbus.DBusException, match="NoRollout"):
@@ -310,7 +310,7 @@ def test_revert_takes_in_one_that_comes_and_goes(world):
     world.start()
     world.wait_said("Rollout 1 finished: 3 done")
     world.do("set", unit="tor@c.service", values={"active": "activating", "sub": "auto-restart", "pid": 0})
-    wait_until(lambda: world.states()["c"] == "down", "it to be seen")
+    wait_until(lambda: world.states().get("c") == "down", "it to be seen")
     assert world.manager("Revert", dbus.Array([], signature="s")) == 3
     world.wait_said("Rollout 2 finished: 3 done, 0 failed")
     assert [world.dropin(relay) for relay in "abc"] == [None] * 3

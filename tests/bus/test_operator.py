@@ -49,7 +49,7 @@ def test_relay_that_joins_does_not_undo_an_abort(world):
     begin_settling(world, "a", "b", seconds=3)
     world.manager("Abort")
     world.manager("Revert", ["b"])  # supersedes the rollout in progress
-    wait_until(lambda: world.states()["a"] == "ok", "relays in progress to be finished")
+    wait_until(lambda: world.states().get("a") == "ok", "relays in progress to be finished")
     assert world.property("Rollout") == "aborted"
     assert restarts(world, "b") == (0, 0) and world.property("RolloutID") == 1
 
@@ -168,7 +168,7 @@ def test_failed_relay_that_is_left_so_is_shown_as_it_is(world):
     world.wait_said("Rollout 1 halted")
     assert restarts(world, "a") == (1, 0)
     wait_until(lambda: relay_property(world, "a", "MainPID") == 0, "its end to be seen")
-    wait_until(lambda: world.states()["a"] == "down", "its state: nobody stopped it")
+    wait_until(lambda: world.states().get("a") == "down", "its state: nobody stopped it")
     assert 'failed (result "exit-code"' in relay_property(world, "a", "Reason")
     assert "its restart job ended" in relay_property(world, "a", "Reason"), "and why"
 
@@ -250,7 +250,7 @@ def test_pause_holds_what_is_to_be_reverted(world):
     world.wait_said("Rollout 1 finished: 2 done")
     world.manager("Pause")
     world.manager("Revert", ["a"])
-    wait_until(lambda: world.states()["a"] == "pending", "it to be planned")
+    wait_until(lambda: world.states().get("a") == "pending", "it to be planned")
     assert world.property("RolloutID") == 1 and world.property("Rollout") == "paused"
     assert restarts(world, "a") == (1, 0) and world.dropin("a")
     world.manager("Resume")

@@ -25,7 +25,7 @@ def test_reload_by_others_is_followed(world):
     world.start()
     world.wait_ready()
     wait_until(lambda: "zzz-site.conf" in world.reason("a"), "it to be named")
-    wait_until(lambda: world.states()["b"] == "ok", "the other one to be moved")
+    wait_until(lambda: world.states().get("b") == "ok", "the other one to be moved")
     other.unlink()
     before = world.do("daemon-reload")["units"]["tor@a.service"]["reads"]
     wait_until(lambda: str(other) not in relay_properties(world, "a")["DropIns"], "systemd's new word")
@@ -154,7 +154,7 @@ def test_revert_finds_at_the_reload_that_its_own_settings_say_the_same(world):
     foreign(world, "a", "allocator.conf", f"Environment=LD_PRELOAD={path}")
     world.manager("Revert", ["a"])
     world.wait_said("Rollout 2 finished: 1 done")
-    wait_until(lambda: world.states()["a"] == "reverted", "its state")
+    wait_until(lambda: world.states().get("a") == "reverted", "its state")
     assert restarts(world, "a") == (1, 0) and world.dropin("a") is None
     assert world.said("a runs what its own settings say, and is not restarted")
 
@@ -165,17 +165,17 @@ def test_revert_to_what_its_own_settings_say(world):
     assert restarts(world, "a") == (1, 0) and not world.runs("a", LIBRARY)
     world.manager("Revert", ["a"])
     world.wait_said("Rollout 2 finished: 1 done")
-    wait_until(lambda: world.states()["a"] == "reverted", "its state")
+    wait_until(lambda: world.states().get("a") == "reverted", "its state")
     assert restarts(world, "a") == (2, 0) and world.runs("a", LIBRARY)
     foreign(world, "b", "override.conf", "Environment=LD_PRELOAD=" + TCMALLOC)
     world.do("daemon-reload")
     world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "b" ]; }')
     world.manager("Reload")
-    wait_until(lambda: world.states()["b"] == "ok", "it to be taken over")
+    wait_until(lambda: world.states().get("b") == "ok", "it to be taken over")
     assert path in world.dropin("b") and restarts(world, "b") == (0, 0)
     world.manager("Revert", ["b"])
     world.wait_said("Rollout 4 finished: 1 done")
-    wait_until(lambda: world.states()["b"] == "reverted", "it to be put onto its own")
+    wait_until(lambda: world.states().get("b") == "reverted", "it to be put onto its own")
     assert restarts(world, "b") == (1, 0) and world.runs("b", "tcmalloc") and not world.said("halted")
 
 
@@ -205,5 +205,5 @@ def test_relay_whose_main_process_has_just_ended(world):
     words = set()
     wait_until(lambda: words.add(world.states()["a"]) or words - {"ok"}, "it to be seen")
     assert words <= {"ok", "restarting"}
-    wait_until(lambda: world.states()["a"] == "drifted", "it to count when it stays so")
+    wait_until(lambda: world.states().get("a") == "drifted", "it to count when it stays so")
     assert world.states()["b"] == "ok"

@@ -41,7 +41,7 @@ def test_library_that_was_removed_during_a_rollout(world):
     with world.config.open("a") as f:
         f.write('allocators = { own = { library = "/mnt/libown.so"; }; };\n')
     world.manager("Reload")
-    wait_until(lambda: world.states()["b"] == "settling", "a rollout to be in progress")
+    wait_until(lambda: world.states().get("b") == "settling", "a rollout to be in progress")
     library.unlink()
     state, reason = verified(world, "a")
     assert state == "drifted" and re.search("is missing now|does not exist", reason) and "replaced" not in reason
