@@ -17,6 +17,7 @@ def start_again(world, times, sig=9):
     world.start()
     wait_until(lambda: world.text().count("started.") == times, "the next start")
     world.wait_ready(times)
+    wait_until(world.states, "its relays")  # a reload before it has been ready once more, too
 
 
 def begun(world, relay):

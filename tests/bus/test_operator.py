@@ -14,6 +14,7 @@ def start_again(world):
     world.start()
     wait_until(lambda: world.text().count("started.") == 2, "the second start")
     world.wait_ready(times=2)
+    wait_until(world.states, "its relays")  # a reload before it has been ready once more, too
 
 
 def begin_settling(world, *relays, seconds=600):
@@ -481,10 +482,12 @@ def test_stopped_relay_gets_the_file_of_what_was_proved_before(world):
     world.start()
     world.wait_said("Rollout 1 finished: 2 done")
     world.do("set", unit="tor@a.service", values=STOPPED)
+    wait_until(lambda: world.states().get("a") == "stopped", "the stop of a")
     world.write_config(MIMALLOC)
     world.manager("Reload")
     world.wait_said("Rollout 2 finished: 2 done")
     world.do("set", unit="tor@b.service", values=STOPPED)
+    wait_until(lambda: world.states().get("b") == "stopped", "the stop of b")
     world.write_config(GROUP)
     start_again(world)
     wait_until(lambda: all("allocator jemalloc" in world.dropin(r) for r in "ab"), "the old allocator")
