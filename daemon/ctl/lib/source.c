@@ -6,6 +6,7 @@
 #include "io/config-file.h"
 #include "io/measurements-file.h"
 #include "io/text-file.h"
+#include "report/rates.h"
 #include "report/report.h"
 
 #include <errno.h>
@@ -598,92 +599,34 @@ static int read_journal(CtlSource *source, SourceBy by, const SourceEvents *even
 
 /* ---- bandwidth ---- */
 
-typedef struct RateList {
-    Series *series;
-    struct Rate {
-        size_t relay;
-        usec_t time;
-        double written; /* bytes in a second */
-    } * items;
-    size_t n, capacity;
-} RateList;
-
-/* Whichever host a relay of that fingerprint or name is on; of two of one name it is nobody's. */
-static size_t find_anywhere(const Series *series, const SampleRow *who)
-{
-    size_t found = SERIES_NONE;
-
-    for (size_t host = 0; host < series->n_hosts; host++) {
-        const size_t relay = series_find(series, host, who);
-        if (relay != SERIES_NONE && found != SERIES_NONE && relay != found)
-            return SERIES_NONE;
-        found = relay != SERIES_NONE ? relay : found;
-    }
-    return found;
-}
+typedef struct RateFeed {
+    const Series *series;
+    Rates rates;
+} RateFeed;
 
 static int feed_rate(const Measurement *m, void *userdata, char **ret_error)
 {
-    RateList *rates = userdata;
-    const size_t relay = find_anywhere(rates->series, &m->row);
+    RateFeed *feed = userdata;
 
-    (void)ret_error;
-    if (relay == SERIES_NONE || rates->n == SERIES_DAYS_MAX) /* it may name others than were sampled */
+    int r = rates_add(&feed->rates, feed->series, &m->row, m->time, m->written);
+    if (r == 0) /* also where it names others than were sampled */
         return 0;
-    GROW(rates->items, rates->capacity, rates->n);
-    rates->items[rates->n++] = (struct Rate){ relay, m->time, m->written };
-    return 0;
-}
-
-static int rate_compare(const void *a, const void *b)
-{
-    const struct Rate *x = a, *y = b;
-
-    if (x->relay != y->relay)
-        return x->relay < y->relay ? -1 : 1;
-    return x->time < y->time ? -1 : x->time > y->time;
-}
-
-/* Each value is the mean of the time around it, as far as the next one; a day where that cannot be told. */
-static usec_t rate_width(const RateList *rates)
-{
-    _cleanup_(freep) double *distances = xcalloc(rates->n, sizeof(*distances));
-    size_t n = 0;
-
-    for (size_t i = 1; i < rates->n; i++)
-        if (rates->items[i].relay == rates->items[i - 1].relay &&
-            rates->items[i].time > rates->items[i - 1].time)
-            distances[n++] = (double)(rates->items[i].time - rates->items[i - 1].time);
-    return n > 0 ? (usec_t)stats_median(distances, n) : USEC_PER_DAY;
-}
-
-static void add_rates(RateList *rates)
-{
-    if (rates->n > 0)
-        qsort(rates->items, rates->n, sizeof(*rates->items), rate_compare);
-    const usec_t width = rate_width(rates);
-    for (size_t i = 0; i < rates->n; i++) {
-        const struct Rate *rate = &rates->items[i];
-        const usec_t from = rate->time > width / 2 ? rate->time - width / 2 : 0;
-        (void)series_add_day(rates->series, rate->relay, from, from + width,
-                             rate->written * (double)width / (double)USEC_PER_SEC);
-    }
-    rates->series->only_written = true;
-    free(rates->items);
+    *ret_error = xasprintf("more than %d rows of bandwidth", SERIES_DAYS_MAX);
+    return -EINVAL;
 }
 
 static int read_bandwidth(const CtlSource *source, Series *series)
 {
     _cleanup_(measurements_file_freep) MeasurementsFile *file = NULL;
     _cleanup_(problems_clear) Problems problems = { 0 };
-    RateList rates = { .series = series };
+    RateFeed feed = { .series = series };
     uint64_t bad = 0;
 
     int r = measurements_file_open(source->bandwidth, &file);
     if (r >= 0)
-        r = measurements_file_read(file, true, feed_rate, &rates, &problems, &bad, NULL);
+        r = measurements_file_read(file, true, feed_rate, &feed, &problems, &bad, NULL);
     print_problems(&problems, bad);
-    add_rates(&rates);
+    rates_finish(&feed.rates, series);
     if (r >= 0)
         return 0;
     if (r != -EINVAL || problems.n == 0)
