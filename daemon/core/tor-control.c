@@ -262,12 +262,15 @@ void tor_view_from_log(const char *line, TorView *ret)
     char tag[64];
 
     *ret = (TorView){ .progress = -1 };
-    if (!words || sscanf(words, "Bootstrapped %u%% (%63[a-z_]): %n", &percent, tag, &end) != 2 || end == 0 ||
+    if (!words || sscanf(words, "Bootstrapped %u%% (%63[a-z_]):%n", &percent, tag, &end) != 2 || end == 0 ||
         percent > 100)
         return;
     ret->progress = (int)percent;
     ret->tag = xstrdup(tag);
-    ret->summary = printable(words + end, TOR_TEXT_MAX);
+    words += end;
+    words += strspn(words, " ");
+    const size_t n = strcspn(words, "\r\n"); /* what follows would look like words of ours */
+    ret->summary = printable(words, n < TOR_TEXT_MAX ? n : TOR_TEXT_MAX);
 }
 
 /* The name of the kind of key stands between the blanks where there is one (tor's router.c). */

@@ -225,6 +225,36 @@ static void test_where_the_socket_is(void **state)
     assert_path("/srv/%i/c-%i%", "r", "/srv/r/c-r%");
 }
 
+/* Of a message of several lines only the first is its: what follows would stand in our log as if we said it.
+ */
+static void test_progress_in_the_log(void **state)
+{
+    static const struct {
+        const char *line;
+        int progress;
+        const char *tag, *summary;
+    } lines[] = {
+        { "Bootstrapped 45% (requesting_descriptors): Asking for relay descriptors", 45,
+          "requesting_descriptors", "Asking for relay descriptors" },
+        { "Bootstrapped 100% (done): Done\nrelay2 runs jemalloc, proved.", 100, "done", "Done" },
+        { "Bootstrapped 5% (conn): \r\x1b[2Jx", 5, "conn", "" },
+        { "Bootstrapped 5% (conn): \x1b[2Jx", 5, "conn", "?[2Jx" },
+        { "Bootstrapped 101% (done): Done", -1, NULL, NULL },
+        { "Bootstrapped 5% (Conn): Done", -1, NULL, NULL },
+        { "nothing of the kind", -1, NULL, NULL },
+        { NULL, -1, NULL, NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(lines); i++) {
+        _cleanup_(tor_view_clear) TorView view;
+        tor_view_from_log(lines[i].line, &view);
+        assert_int_equal(view.progress, lines[i].progress);
+        assert_true(streq_null(view.tag, lines[i].tag));
+        assert_true(streq_null(view.summary, lines[i].summary));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_fingerprint_from_the_log),
         cmocka_unit_test(test_bootstrap_in_words),
         cmocka_unit_test(test_where_the_socket_is),
+        cmocka_unit_test(test_progress_in_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
