@@ -592,6 +592,11 @@ static int start(Manager *m)
     return r < 0 ? r : open_everybody(m);
 }
 
+static bool served(const Manager *m)
+{
+    return m->api && m->api->root.named && m->api->everybody.named;
+}
+
 static void stop(Manager *m)
 {
     if (!m->api)
@@ -665,6 +670,7 @@ static void manager_changed(Manager *m)
 const ManagerView bus_view = {
     .start = start,
     .stop = stop,
+    .served = served,
     .relay_changed = relay_changed,
     .manager_changed = manager_changed,
 };

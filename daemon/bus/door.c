@@ -152,10 +152,11 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     const uint32_t in_queue = 2, exists = 3; /* D-Bus specification, RequestName */
-    const Door *door = userdata;
+    Door *door = userdata;
     uint32_t result;
 
     (void)error;
+    door->named = true;
     if (sd_bus_message_is_method_error(reply, NULL)) {
         if (sd_bus_is_open(door->bus) > 0) /* else that is the error, and it is tried again */
             eventlog_line(LOG_ERR, "Cannot take a name on the system bus: %s.",
@@ -164,6 +165,7 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         eventlog_line(LOG_ERR, "Another relayallocd owns the bus name " BUS_NAME "; exiting.");
         return sd_event_exit(door->manager->event, -EEXIST);
     }
+    manager_served(door->manager);
     return 0;
 }
 
@@ -204,4 +206,5 @@ void door_close(Door *door)
     for (size_t i = 0; i < ELEMENTSOF(door->slots); i++)
         door->slots[i] = sd_bus_slot_unref(door->slots[i]);
     door->bus = sd_bus_unref(door->bus);
+    door->named = false;
 }

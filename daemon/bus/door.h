@@ -17,6 +17,7 @@ typedef struct Door {
     Manager *manager;
     sd_bus *bus; /* NULL: closed */
     sd_bus_slot *slots[8];
+    bool named; /* the bus has answered who owns the name; an error is an answer, too, and logged */
     Callers *callers;
     Requests *requests;
 } Door;

@@ -29,9 +29,10 @@
 #define FAILURE_PAUSE USEC_PER_MINUTE
 #define LOG_LATER (5 * USEC_PER_SEC)
 
+/* Who waits for us calls us next, so the names on the bus are waited for as well. */
 static void tell_ready(Manager *m)
 {
-    if (m->ready)
+    if (m->ready || !m->scanned || !m->view->served(m))
         return;
     m->ready = true;
     sd_notify(0, "READY=1");
@@ -428,6 +429,11 @@ static void on_table_complete(Manager *m)
         log_left_over(m);
     log_old_units(m);
     manager_plan(m);
+    tell_ready(m);
+}
+
+void manager_served(Manager *m)
+{
     tell_ready(m);
 }
 

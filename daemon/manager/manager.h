@@ -11,6 +11,8 @@ int manager_new(const char *config_path, const ManagerView *view, Manager **ret)
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP(Manager, manager_free)
 int manager_run(Manager *m);
+/* The names on the bus are ours, or are refused (logged): from the view, when its served() becomes true. */
+void manager_served(Manager *m);
 
 /* Reads the file again; -EINVAL: it has problems (logged, and in m->config_error), what runs stays. */
 int manager_reload(Manager *m);

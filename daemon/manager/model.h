@@ -158,8 +158,9 @@ typedef struct ManagerReports {
 
 /* Who shows the manager to others: the bus. */
 typedef struct ManagerView {
-    int (*start)(Manager *m); /* m->bus is there */
-    void (*stop)(Manager *m); /* it is about to go */
+    int (*start)(Manager *m);         /* m->bus is there */
+    void (*stop)(Manager *m);         /* it is about to go */
+    bool (*served)(const Manager *m); /* who calls us is answered: our names are on the bus */
     void (*relay_changed)(Relay *relay);
     void (*manager_changed)(Manager *m);
 } ManagerView;

@@ -1,6 +1,7 @@
 """Start, reload and stop as systemd sees them, and a daemon that is not alone."""
 import re
 import signal
+import socket
 import subprocess
 
 import dbus
@@ -37,6 +38,21 @@ def test_ready_waits_for_the_first_look(world):
     wait_until(lambda: world.log.read_text().count("Loaded ") == 2, "the reload")
     assert "READY=1" not in world.notified or world.said("Rollout 1")
     world.wait_ready()
+
+
+def test_who_calls_when_it_is_ready_is_answered(world):
+    """What comes after the start in a script, or After= it in a unit, calls at once."""
+    begin(world, "a", rollout='settle = 0; window = "00:00-00:01";')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(world.path / "told"))
+        told.settimeout(60)
+        world.environment["NOTIFY_SOCKET"] = str(world.path / "told")
+        for _ in range(8):
+            world.start()
+            while "READY=1" not in told.recv(65536).decode().split("\n"):
+                pass
+            assert world.states()
+            assert world.stop() == 0
 
 
 def test_bad_file_at_the_start(world):
