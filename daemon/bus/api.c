@@ -117,6 +117,8 @@ static int get_manager_flag(sd_bus *bus, const char *path, const char *interface
     (void)error;
     if (streq(property, "ConfigChanged"))
         value = config_watch_changed(m->config_watch);
+    else if (streq(property, "ConfigWaits"))
+        value = m->next_setup != NULL;
     else if (streq(property, "RolloutPaused"))
         value = m->state->paused;
     return sd_bus_message_append(reply, "b", (int)value);
@@ -490,6 +492,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
     MANAGER_TEXT("ConfigError"),
     MANAGER_TEXT("ConfigWarnings"),
     MANAGER_FLAG("ConfigChanged"),
+    MANAGER_FLAG("ConfigWaits"),
     SD_BUS_PROPERTY("StateError", "s", get_state_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("MemoryWarnings", "as", get_memory_warnings, 0, 0),
     SD_BUS_PROPERTY("HostSettings", "as", get_host_settings, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -651,10 +654,10 @@ static int on_manager_changed(sd_event_source *source, uint64_t usec, void *user
     }
     (void)sd_bus_emit_properties_changed(
         bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError", "ConfigWarnings",
-        "ConfigChanged", "StateError", "Relays", "RelaysOk", "RelaysPending", "RelaysBusy", "RelaysFailed",
-        "RelaysDrifted", "RelaysDown", "RelaysStopped", "RelaysObserved", "Rollout", "RolloutPaused",
-        "RolloutID", "RolloutReason", "RolloutResult", "RolloutWave", "RolloutWaves", "RolloutTotal",
-        "RolloutDone", "RolloutFailed", "RolloutStarted", "Window", NULL);
+        "ConfigChanged", "ConfigWaits", "StateError", "Relays", "RelaysOk", "RelaysPending", "RelaysBusy",
+        "RelaysFailed", "RelaysDrifted", "RelaysDown", "RelaysStopped", "RelaysObserved", "Rollout",
+        "RolloutPaused", "RolloutID", "RolloutReason", "RolloutResult", "RolloutWave", "RolloutWaves",
+        "RolloutTotal", "RolloutDone", "RolloutFailed", "RolloutStarted", "Window", NULL);
     (void)sd_bus_emit_signal(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RolloutChanged", "tsuuu", run_id(m),
                              run_word(m), (uint32_t)c.done, (uint32_t)c.failed, (uint32_t)c.total);
     return 0;

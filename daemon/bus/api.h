@@ -54,6 +54,7 @@
  *     Version s, ConfigPath s, ConfigLoaded t, ConfigError s (the problems of the last refused file; "")
  *     ConfigWarnings s: names in the file in force that mean no relay, one a line; ""
  *     ConfigChanged b: what is on disk was not read yet
+ *     ConfigWaits b: what was read last is in force only when the rollout in progress has ended
  *     StateError s: why what must outlive a restart cannot be saved at present; ""
  *     MemoryWarnings as: what is above the thresholds of `watch` in the file, sentences without full stop
  *     HostSettings as: NAME=VALUE of what systemd gives to every service and an allocator reads
@@ -64,7 +65,8 @@
  *     RolloutPaused b: by an operator, also while it is halted or aborted
  *     RolloutID t: counts up, 0: none yet
  *     RolloutReason s: why it halted or waits; ""
- *     RolloutResult s: of the last one that ended: none | done | halted | aborted
+ *     RolloutResult s: of the last one that ended: none | done | halted | aborted |
+ *         superseded (ended early, because the configuration or the plan changed)
  *     RolloutWave u, RolloutWaves u (forecast), RolloutTotal u, RolloutDone u, RolloutFailed u
  *     RolloutStarted t, RolloutEnds t (estimate)
  *     Window s: "02:00-06:00" local time; "": none; WindowOpens t: when it does if it is shut, 0

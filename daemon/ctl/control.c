@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 
 #define WISH_TIMEOUT (5 * USEC_PER_MINUTE)
 
@@ -314,12 +315,15 @@ int ctl_revert(int argc, char *argv[], const CtlOptions *options)
 
 /* ---- reload ---- */
 
-/* A rollout that others take the place of is finished first. */
-static bool is_ending(sd_bus *bus)
+/* Relays in progress are finished under the file before it. */
+static void tell_in_force(sd_bus *bus)
 {
     _cleanup_(manager_status_clear) ManagerStatus m = { 0 };
 
-    return manager_status_get(bus, SAY_NOTHING, &m) >= 0 && streq(m.rollout, "ending");
+    if (manager_status_get(bus, SAY_NOTHING, &m) >= 0 && m.config_waits)
+        printf("The configuration was read; it is in force when rollout %" PRIu64 " has ended.\n", m.id);
+    else
+        puts("The configuration is in force.");
 }
 
 int ctl_reload(int argc, char *argv[], const CtlOptions *options)
@@ -341,8 +345,7 @@ int ctl_reload(int argc, char *argv[], const CtlOptions *options)
     if (follow)
         return follow_to_end(follow);
     if (ctl_chatty(options))
-        puts(is_ending(bus) ? "The configuration comes into force when the relays in progress are finished."
-                            : "The configuration is in force.");
+        tell_in_force(bus);
     control_tell_window(options, bus);
     return EXIT_FINE;
 }

@@ -25,7 +25,7 @@ static const Column columns[] = {
     [STATUS_VERSION] = { "VERSION", COLUMN_TEXT, "version of its daemon" },
     [STATUS_CONFIG] = { "CONFIG", COLUMN_TEXT,
                         "its configuration on disk: in force, refused, or changed and not read yet "
-                        "(unread)" },
+                        "(unread), or in force when the rollout in progress has ended (waits)" },
     [STATUS_RELAYS] = { "RELAYS", COLUMN_NUMBER, "its relays" },
     [STATUS_OK] = { "OK", COLUMN_NUMBER, "of them, running what they are assigned" },
     [STATUS_PENDING] = { "PENDING", COLUMN_NUMBER, "of them, waiting for their turn" },
@@ -51,7 +51,10 @@ static void add_count(CtlTable *table, size_t column, uint32_t value, const char
 
 static void add_row(CtlTable *table, const char *host, const ManagerStatus *m)
 {
-    const char *config = !isempty(m->config_error) ? "refused" : m->config_changed ? "unread" : "in force";
+    const char *config = !isempty(m->config_error) ? "refused"
+                         : m->config_changed       ? "unread"
+                         : m->config_waits         ? "waits"
+                                                   : "in force";
 
     ctl_table_row(table);
     ctl_table_text(table, STATUS_HOST, host);

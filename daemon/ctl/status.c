@@ -20,7 +20,7 @@ static void print_rollout(FILE *f, const CtlOptions *options, const ManagerStatu
         return;
     }
     bool idle = streq(m->rollout, "idle");
-    const char *word = idle && !isempty(m->result) ? m->result : m->rollout;
+    const char *word = idle && !isempty(m->result) ? manager_result_words(m) : m->rollout;
     const char *sgr = streq(word, "halted") || streq(word, "aborted") ? "1;31" : idle ? "32" : "33";
     _cleanup_(freep) char *painted = ctl_paint(options, sgr, word);
 
@@ -253,6 +253,8 @@ static int print_manager(const CtlOptions *options, const ManagerStatus *m, cons
     fprintf(f, "%s relayallocd %s\n", dot, m->version ? m->version : "");
     status_field(f, "Config", "%s", m->config_path ? m->config_path : "-");
     status_field(f, "Loaded", "%s", loaded);
+    if (m->config_waits)
+        status_field(f, "Changed", "read since, in force when rollout %" PRIu64 " has ended", m->id);
     if (m->config_changed)
         status_field(f, "Changed", "on disk since, not read yet");
     if (!isempty(m->config_error))

@@ -319,8 +319,7 @@ void notice_over(Run *run)
 
     free(m->last_reason);
     m->last_reason = first_failure(run);
-    if (state != ROLLOUT_SUPERSEDED)
-        m->last_result = state;
+    m->last_result = state;
     m->last_counts = run_counts(m);
     (void)memory_save(m);
     e.reason = m->last_reason;

@@ -132,8 +132,10 @@ def test_same_file_again_in_mid_rollout_changes_nothing(world):
     world.start()
     wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
     world.manager("Reload")
+    assert world.property("ConfigWaits") == 1 and world.property("Rollout") == "running"
     world.wait_said("Rollout 1 halted: 1 done, 1 failed")
     wait_until(lambda: world.log.read_text().count("Loaded ") == 2, "the file to be in force")
+    assert world.property("ConfigWaits") == 0
     assert world.property("Rollout") == "halted" and world.property("RolloutID") == 1
     assert world.states() == {"a": "ok", "b": "failed"}
 

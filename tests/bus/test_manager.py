@@ -128,6 +128,19 @@ def test_new_configuration_in_mid_rollout(world):
     assert world.states() == {"a": "ok", "b": "ok", "c": "observed"}
 
 
+def test_rollout_that_a_newer_file_ends_was_not_done(world):
+    """The file waits for the relay in progress; and what is said of the rollout then is that it ended early."""
+    begin(world, "a", "b", rollout="settle = 2; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "a" ]; }')
+    world.manager("Reload")
+    assert world.property("ConfigWaits") == 1 and world.property("Rollout") == "ending"
+    world.wait_said("Rollout 1 ended early: the configuration changed; 1 done, 0 failed, 1 untouched")
+    wait_until(lambda: world.property("ConfigWaits") == 0, "the file to be in force")
+    assert world.property("RolloutResult") == "superseded" and world.states() == {"a": "ok", "b": "observed"}
+
+
 def test_bad_file_keeps_what_runs(world):
     begin(world, "a")
     world.start()

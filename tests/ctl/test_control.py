@@ -132,8 +132,6 @@ def test_reload(ctl, daemon):
     daemon.says([relay("a")])
     done = ctl("reload")
     assert done.status == 0 and daemon.calls == ["Reload"] and done.out.startswith("The configuration is in force.\n")
-    daemon.says([relay("a")], Rollout="ending")
-    assert ctl("reload").out.startswith("The configuration comes into force when the relays in progress are finished.\n")
 
 
 def test_reload_of_an_invalid_file(ctl, daemon):
@@ -150,6 +148,47 @@ def running(done, total=4, failed=0, state="running", reason="", rollout=1):
 
 def ended(result, done=4, total=4, failed=0, reason="", state="idle", rollout=1):
     return {**running(done, total, failed, state, reason, rollout), "RolloutResult": result, "RolloutEnds": 0}
+
+
+def test_reload_of_a_file_that_has_to_wait(ctl, daemon):
+    """Relays in progress are finished under the file before it, whatever the rollout calls itself by then."""
+    for state in ("ending", "running", "halted"):
+        daemon.says([relay("a")], Rollout=state, RolloutID=3, ConfigWaits=1)
+        out = ctl("reload").out
+        assert out.startswith("The configuration was read; it is in force when rollout 3 has ended.\n"), out
+    daemon.says([relay("a")], Rollout="ending", RolloutID=3)  # as an operator has aborted it; the file came before that
+    assert ctl("reload").out.startswith("The configuration is in force.\n")
+
+
+@pytest.mark.parametrize("end", [ended("aborted", 1, state="aborted", rollout=3), ended("halted", 1, failed=1, state="halted", rollout=3),
+                                 ended("superseded", 1, rollout=3)])
+def test_reload_waits_until_the_file_is_in_force(ctl, daemon, end):
+    """Also past the moment at which the rollout before it is over and the file is not there yet."""
+    relays = [relay("a")]
+    daemon.says(relays, **running(1, state="ending", rollout=3))
+    daemon.says_after("Reload", relays, **running(1, state="ending", rollout=3), ConfigWaits=1)
+    process = ctl.start("reload", "--wait")
+    assert process.stdout.readline() == "wave 2 of 4, 1 of 4 relays moved, 0 failed; ending\n"
+    daemon.changes(relays, **end, ConfigWaits=1)
+    time.sleep(1)
+    assert process.poll() is None
+    daemon.changes(relays, **running(0, 2, rollout=4))
+    daemon.changes(relays, **ended("done", 2, 2, rollout=4))
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0 and out.endswith("Done: 2 of 2 relays moved, 0 failed.\n"), (out, err)
+
+
+def test_a_rollout_that_a_newer_file_ends_is_not_called_done(ctl, daemon):
+    relays = [relay("a")]
+    daemon.says(relays)
+    daemon.says_after("Reload", relays, **running(0, 1))
+    process = ctl.start("reload", "--wait")
+    assert process.stdout.readline().startswith("wave 1 of 1")
+    daemon.changes(relays, **ended("superseded", 0, 1))
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0 and out.endswith("The rollout ended early, because the configuration or the plan changed: 0 of 1 relays moved, 0 failed.\n"), (out, err)
+    out = ctl("status").out
+    assert "none in progress; the last (1): ended early, because the configuration or the plan changed, 0 of 1 relays moved, 0 failed" in out.replace("\n               ", " "), out
 
 
 def test_reload_that_changes_nothing_waits_for_nothing(ctl, daemon):

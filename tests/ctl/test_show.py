@@ -481,6 +481,9 @@ def test_status_tells_a_file_that_was_not_read_yet(ctl, daemon):
     daemon.says([relay("a")], ConfigChanged=1)
     assert "\n     Changed: on disk since, not read yet\n" in ctl("status").out
     assert ctl("status", "--json=short").json["unread"] is True
+    daemon.says([relay("a")], ConfigWaits=1, Rollout="ending", RolloutID=3)
+    assert "\n     Changed: read since, in force when rollout 3 has ended\n" in ctl("status").out
+    assert ctl("status", "--json=short").json["waits"] is True
     daemon.says([relay("a")])
     assert "Changed:" not in ctl("status").out
     assert ctl("status", "--json=short").json["unread"] is False

@@ -152,7 +152,8 @@ static bool is_stuck(const ManagerStatus *m)
 
 static int show_end(Follow *follow, const ManagerStatus *m)
 {
-    bool fine = isempty(m->result) || streq(m->result, "done") || streq(m->result, "none");
+    const bool early = streq_null(m->result, "superseded");
+    const bool fine = early || isempty(m->result) || streq(m->result, "done") || streq(m->result, "none");
 
     if (follow->terminal && ctl_chatty(follow->options))
         fputs("\r\033[K", stdout);
@@ -169,6 +170,9 @@ static int show_end(Follow *follow, const ManagerStatus *m)
     if (!fine)
         ctl_error("the rollout was %s after %u of %u relays, %u failed%s%s", m->result, m->done, m->total,
                   m->failed, isempty(m->reason) ? "" : ": ", isempty(m->reason) ? "" : m->reason);
+    else if (early && ctl_chatty(follow->options))
+        printf("The rollout %s: %u of %u relays moved, %u failed.\n", manager_result_words(m), m->done,
+               m->total, m->failed);
     else if (ctl_chatty(follow->options))
         printf("Done: %u of %u relays moved, %u failed.\n", m->done, m->total, m->failed);
     return fine ? EXIT_FINE : EXIT_FAILED;
@@ -179,7 +183,7 @@ static int show_end(Follow *follow, const ManagerStatus *m)
 static bool is_under_way(const ManagerStatus *m)
 {
     return streq_null(m->rollout, "running") || streq_null(m->rollout, "waiting") ||
-           streq_null(m->rollout, "paused") || streq_null(m->rollout, "ending");
+           streq_null(m->rollout, "paused") || streq_null(m->rollout, "ending") || m->config_waits;
 }
 
 /* Is there something that the daemon has not started yet? Its plan may be a moment old; Verify makes it look

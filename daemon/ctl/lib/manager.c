@@ -25,6 +25,7 @@ static const Property manager_properties[] = {
     MANAGER("ConfigError", 's', config_error, "refused"),
     MANAGER("ConfigWarnings", 's', config_warnings, "warnings"),
     MANAGER("ConfigChanged", 'b', config_changed, "unread"),
+    MANAGER("ConfigWaits", 'b', config_waits, "waits"),
     MANAGER("StateError", 's', state_error, "unsaved"),
     MANAGER("MemoryWarnings", 'a', memory_warnings, "memory_warnings"),
     MANAGER("HostSettings", 'a', host_settings, "host_settings"),
@@ -244,6 +245,12 @@ static char *window_words(const char *window, usec_t left)
     char span[FORMAT_SPAN_MAX];
 
     return xasprintf("waiting for the window %s, which opens in %s", window, format_span(span, left));
+}
+
+const char *manager_result_words(const ManagerStatus *facts)
+{
+    return streq(facts->result, "superseded") ? "ended early, because the configuration or the plan changed"
+                                              : facts->result;
 }
 
 char *manager_window_words(const ManagerStatus *facts)

@@ -9,13 +9,14 @@ typedef struct ManagerStatus {
     char *version, *config_path, *config_error, *config_warnings;
     uint64_t config_loaded; /* µs realtime */
     bool config_changed;    /* on disk since, not read */
+    bool config_waits;      /* read, in force when the rollout in progress has ended */
     char *state_error;      /* "": the state is saved */
     char **host_settings, **memory_warnings;
     uint32_t relays, ok, pending, busy, failed_relays, drifted, down, stopped, observed;
     char *rollout; /* idle, running, waiting, paused, ending, halted, aborted */
     bool paused;   /* also while it is halted or aborted */
     char *reason;
-    char *result; /* none, done, halted, aborted */
+    char *result; /* none, done, halted, aborted, superseded */
     uint64_t id;  /* 0: there was none yet */
     uint32_t wave, waves, total, done, failed;
     uint64_t started, ends; /* µs realtime; 0 */
@@ -46,7 +47,9 @@ int relay_status_get(sd_bus *bus, const char *path, Say say, RelayStatus *ret);
 
 /* "waiting for the window 02:00-06:00, which opens in 14h 49min"; owned by the caller. NULL: it is open. */
 char *manager_window_words(const ManagerStatus *facts);
-/* The same of a file that may come into force. */
+/* How the last rollout ended, for people. */
+const char *manager_result_words(const ManagerStatus *facts);
+/* The window of a file that may come into force. */
 char *config_window_words(const Config *config);
 
 /* Objects owned by the caller. */
