@@ -325,7 +325,7 @@ int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options, bool 
     if (r != 0)
         return r;
     plan.source.relays_only = true;
-    r = ctl_source_read(&plan.source, SOURCE_BY_ALLOCATOR, NULL, &series);
+    r = ctl_samples_read(&plan.source, SAMPLES_BY_ALLOCATOR, NULL, &series);
     if (r != 0)
         return r;
     if (series.n_hosts > 1) {

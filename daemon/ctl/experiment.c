@@ -147,7 +147,7 @@ int ctl_experiment(int argc, char *argv[], const CtlOptions *options)
         return ctl_experiment_adopt(argc - 1, argv + 1, options);
     int r = ctl_report_arguments(argc, argv, options, &source, &wanted);
     if (r == 0)
-        r = ctl_report_read(&source, &wanted, SOURCE_BY_GROUP, NULL, &series, &report);
+        r = ctl_report_read(&source, &wanted, SAMPLES_BY_GROUP, NULL, &series, &report);
     if (r != 0)
         return r;
     experiment = experiment_build(&report);

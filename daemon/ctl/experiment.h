@@ -2,7 +2,7 @@
 /* The parts of `relayallocctl experiment`. */
 #pragma once
 
-#include "ctl/lib/source.h"
+#include "ctl/lib/samples.h"
 
 /* experiment plan, and with `start` the same groups put into the configuration, after plan and question.
  * argv[0] is "plan" or "start". */

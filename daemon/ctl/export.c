@@ -3,6 +3,7 @@
 #include "core/timestamp.h"
 #include "ctl/lib/source.h"
 #include "report/csv.h"
+#include "report/series.h"
 
 #include <errno.h>
 #include <inttypes.h>

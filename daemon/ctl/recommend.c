@@ -147,7 +147,7 @@ int ctl_experiment_adopt(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(series_clear) Series series = { 0 };
     _cleanup_(report_clear) Report report = { 0 };
     _cleanup_(recommendation_clear) Recommendation recommendation = { 0 };
-    const SourceEvents events = { count_failure, &failures };
+    const SamplesEvents events = { count_failure, &failures };
     ReportOptions wanted;
     CtlSource source;
 
@@ -157,7 +157,7 @@ int ctl_experiment_adopt(int argc, char *argv[], const CtlOptions *options)
     }
     int r = ctl_report_arguments(argc, argv, options, &source, &wanted);
     if (r == 0)
-        r = ctl_report_read(&source, &wanted, SOURCE_BY_DEFAULT, &events, &series, &report);
+        r = ctl_report_read(&source, &wanted, SAMPLES_BY_DEFAULT, &events, &series, &report);
     if (r != 0)
         return r;
     recommendation = recommend(&report, failures.items, failures.n);
@@ -170,13 +170,13 @@ int ctl_recommend(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(series_clear) Series series = { 0 };
     _cleanup_(report_clear) Report report = { 0 };
     _cleanup_(recommendation_clear) Recommendation recommendation = { 0 };
-    const SourceEvents events = { count_failure, &failures };
+    const SamplesEvents events = { count_failure, &failures };
     ReportOptions wanted;
     CtlSource source;
 
     int r = ctl_report_arguments(argc, argv, options, &source, &wanted);
     if (r == 0)
-        r = ctl_report_read(&source, &wanted, SOURCE_BY_DEFAULT, &events, &series, &report);
+        r = ctl_report_read(&source, &wanted, SAMPLES_BY_DEFAULT, &events, &series, &report);
     if (r != 0)
         return r;
     recommendation = recommend(&report, failures.items, failures.n);

@@ -24,7 +24,7 @@ static const char *const format_names[] = { "table", "json", "csv", "markdown", 
 
 typedef struct ReportArguments {
     CtlSource source;
-    SourceBy by;
+    SamplesBy by;
     Format format;
     ReportOptions report;
 } ReportArguments;
@@ -91,13 +91,13 @@ int ctl_report_arguments(int argc, char *argv[], const CtlOptions *options, CtlS
     return ctl_source_check(ret_source);
 }
 
-int ctl_report_read(CtlSource *source, const ReportOptions *options, SourceBy by, const SourceEvents *events,
-                    Series *ret_series, Report *ret)
+int ctl_report_read(CtlSource *source, const ReportOptions *options, SamplesBy by,
+                    const SamplesEvents *events, Series *ret_series, Report *ret)
 {
     _cleanup_(freep) char *error = NULL;
     ReportOptions chosen = *options;
 
-    int r = ctl_source_read(source, by, events, ret_series);
+    int r = ctl_samples_read(source, by, events, ret_series);
     if (r != 0)
         return r;
     chosen.warmup_given = source->warmup_given;
@@ -108,14 +108,14 @@ int ctl_report_read(CtlSource *source, const ReportOptions *options, SourceBy by
     return r == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
 }
 
-static int take_by(const char *value, SourceBy *ret)
+static int take_by(const char *value, SamplesBy *ret)
 {
     if (streq(value, "allocator"))
-        *ret = SOURCE_BY_ALLOCATOR;
+        *ret = SAMPLES_BY_ALLOCATOR;
     else if (streq(value, "group"))
-        *ret = SOURCE_BY_GROUP;
+        *ret = SAMPLES_BY_GROUP;
     else if (streq(value, "host"))
-        *ret = SOURCE_BY_HOST;
+        *ret = SAMPLES_BY_HOST;
     else {
         ctl_error("--by=%s: must be \"allocator\", \"group\" or \"host\"", value);
         return EXIT_USAGE;
@@ -353,7 +353,7 @@ int ctl_report(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(report_clear) Report report = { 0 };
     _cleanup_(ctl_report_events_clear) ReportEvents told = { 0 };
     _cleanup_(strv_freep) char **notes = NULL;
-    const SourceEvents events = { ctl_report_event, &told };
+    const SamplesEvents events = { ctl_report_event, &told };
 
     int r = read_arguments(argc, argv, options, &arguments);
     if (r == 0)

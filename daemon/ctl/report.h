@@ -3,7 +3,7 @@
  * the page and the chart. */
 #pragma once
 
-#include "ctl/lib/source.h"
+#include "ctl/lib/samples.h"
 #include "report/report-text.h"
 
 /* What report, experiment and recommend have in common. */
@@ -31,8 +31,8 @@ enum {
 int ctl_report_arguments(int argc, char *argv[], const CtlOptions *options, CtlSource *ret_source,
                          ReportOptions *ret_report);
 /* Reads the source and makes its report; both are to be cleared. 0, or an ExitStatus after a message. */
-int ctl_report_read(CtlSource *source, const ReportOptions *options, SourceBy by, const SourceEvents *events,
-                    Series *ret_series, Report *ret);
+int ctl_report_read(CtlSource *source, const ReportOptions *options, SamplesBy by,
+                    const SamplesEvents *events, Series *ret_series, Report *ret);
 
 struct json_object;
 /* The report with everything in it, members included. `source` says what was asked. */

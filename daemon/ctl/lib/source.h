@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Where report, export, experiment and recommend take their samples from: the options that they share, and
- * the reading into a Series. Says what could not be read; knows nothing of the outcome. */
+ * the journal that they name. Says what could not be read; knows nothing of the outcome. */
 #pragma once
 
 #include "ctl/lib/ctl.h"
 #include "io/journal.h"
 #include "report/grouping.h"
-#include "report/series.h"
 
 #include <getopt.h>
 
@@ -55,22 +54,8 @@ int ctl_source_arguments(int argc, char *argv[], const CtlOptions *options, cons
 /* To be called when all options are read. 0, or EXIT_USAGE after a message. */
 int ctl_source_check(CtlSource *source);
 
-typedef enum SourceBy {
-    SOURCE_BY_DEFAULT, /* by allocator where there are any, else by group */
-    SOURCE_BY_ALLOCATOR,
-    SOURCE_BY_GROUP,
-    SOURCE_BY_HOST,
-} SourceBy;
-
-/* Called for each event of the journal in the time asked for, when not NULL. */
-typedef struct SourceEvents {
-    JournalEventFunc *func;
-    void *userdata;
-} SourceEvents;
-
-/* Reads all samples into *ret, finished, to be cleared. 0, or an ExitStatus after a message. */
-int ctl_source_read(CtlSource *source, SourceBy by, const SourceEvents *events, Series *ret);
-
+/* For messages: the file, the container, the directory. */
+const char *ctl_source_name(const CtlSource *source);
 /* Says that there are no samples, and returns EXIT_FAILED. */
 int ctl_source_nothing(const CtlSource *source);
 
