@@ -11,6 +11,7 @@
  *   tor.c        what a relay says of itself
  *   relays.c     the table of relays: which there are, and which group takes them
  *   plan.c       from the table to a plan, and the relays' states
+ *   left-over.c  what the log says of drop-ins that nobody answers for
  *   reload.c     asks systemd to read all unit files again
  *   run.c        carries out the commands of core/rollout, and answers them; with it
  *     examine.c    preflights of one relay before it is touched
