@@ -103,6 +103,7 @@ static int connect_to(const char *path)
     return r < 0 ? -errno : TAKE_FD(fd); /* EAGAIN: its queue is full, which is an answer, too */
 }
 
+/* 1: all is sent; 0: the rest has to wait. */
 static int send_rest(TorControl *c)
 {
     while (c->sent < c->length) {
@@ -111,7 +112,14 @@ static int send_rest(TorControl *c)
             return errno == EAGAIN || errno == EINTR ? 0 : -errno;
         c->sent += (size_t)n;
     }
-    return sd_event_source_set_io_events(c->io, EPOLLIN);
+    return 1;
+}
+
+static int on_writable(TorControl *c)
+{
+    int r = send_rest(c);
+
+    return r > 0 ? sd_event_source_set_io_events(c->io, EPOLLIN) : r;
 }
 
 /* One read each time that the loop comes by, so that no relay holds up the others. */
@@ -128,7 +136,7 @@ static int read_some(TorControl *c)
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     TorControl *c = userdata;
-    int r = events & EPOLLOUT ? send_rest(c) : 0;
+    int r = events & EPOLLOUT ? on_writable(c) : 0;
 
     (void)source;
     (void)fd;
@@ -168,7 +176,9 @@ int tor_control_ask(sd_event *event, const char *path, pid_t pid, uid_t uid, con
     c->requests = tor_control_requests(cookie, fingerprint);
     c->length = strlen(c->requests);
     explicit_bzero(cookie, sizeof(cookie));
-    r = sd_event_add_io(event, &c->io, c->fd, EPOLLIN | EPOLLOUT, on_io, c);
+    r = send_rest(c); /* almost always all of it, and one turn of the loop less */
+    if (r >= 0)
+        r = sd_event_add_io(event, &c->io, c->fd, r > 0 ? EPOLLIN : EPOLLIN | EPOLLOUT, on_io, c);
     if (r >= 0)
         r = sd_event_add_time_relative(event, &c->timer, CLOCK_MONOTONIC, timeout, 0, on_timeout, c);
     if (r < 0)
