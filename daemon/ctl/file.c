@@ -520,6 +520,23 @@ static void tell_left_over(const CtlOptions *options, const Survey *survey)
         ctl_complain(line);
 }
 
+/* Which relays are bootstrapped, as the daemon knows. Owned by the caller; NULL: it does not run. */
+static bool *ask_ready(sd_bus *bus, const Survey *survey)
+{
+    static const char *const wanted[] = { "Ready", NULL };
+    _cleanup_(fleet_clear) Fleet fleet = { .properties = wanted };
+
+    if (!bus || fleet_from_daemon(bus, SAY_NOTHING, &fleet) < 0)
+        return NULL;
+    bool *ready = xcalloc(survey->n, sizeof(*ready));
+    for (size_t i = 0; i < survey->n; i++) {
+        const FleetRow *row = fleet_find(&fleet, survey->relays[i]->facts.name);
+        const FleetField *known = row ? fleet_field(row, "Ready") : NULL;
+        ready[i] = !known || known->number > 0;
+    }
+    return ready;
+}
+
 static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file, const char *as,
                         size_t *ret_changes)
 {
@@ -550,7 +567,8 @@ static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file
         };
     }
     *ret_changes = rows.n;
-    usec_t length = survey_plan_length(&survey, plan);
+    _cleanup_(freep) bool *ready = ask_ready(bus, &survey);
+    usec_t length = survey_plan_length(&survey, plan, ready);
     rows.ends = length == USEC_INFINITY ? 0 : ctl_now() + length;
     rows.window = config_window_words(survey.config);
     return print_rows(options, &rows);

@@ -1,7 +1,11 @@
 """Who said before its restart that it is bootstrapped has to say so after it (rollout.ready)."""
 import os
+import re
+import subprocess
 
-from conftest import HERE, wait_until
+import dbus
+
+from conftest import BUILD, HERE, wait_until
 from test_jobs import GROUP, restarts
 
 
@@ -77,3 +81,38 @@ def test_who_never_answers_is_moved_all_the_same(world):
     world.start()
     world.wait_said("a does not say whether it is bootstrapped")
     world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+
+
+def is_ready(world, relay):
+    bus = dbus.bus.BusConnection(world.address)
+    try:
+        found = bus.get_object("org.relayalloc1", world.manager("GetRelay", relay), introspect=False)
+        return bool(found.Get("org.relayalloc1.Relay", "Ready", dbus_interface="org.freedesktop.DBus.Properties"))
+    finally:
+        bus.close()
+
+
+def planned_length(world):
+    """Seconds that the plan of a draft is to take."""
+    draft = world.path / "draft"
+    draft.write_text(f'instances_dir = "{world.instances}";\ngroups = ({GROUP});\nrollout = {{ settle = 20; canary = 0; }};\n')
+    env = {"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": world.address, "RELAYALLOC_DROPIN_ROOT": str(world.root),
+           "RELAYALLOC_STATE_DIR": str(world.state), "ASAN_OPTIONS": "detect_leaks=1"}
+    done = subprocess.run([BUILD / "relayallocctl", f"--config={world.config}", "plan", draft], env=env, capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    span = re.search(r"takes about (?:(\d+)min ?)?(?:(\d+)s)?", done.stdout)
+    return 60 * int(span[1] or 0) + int(span[2] or 0)
+
+
+def test_plan_of_a_draft_asks_who_is_bootstrapped(world):
+    """Only a relay that is has to be so again, which takes its time; without the daemon each is taken for one that is."""
+    begin(world, "a", "b")
+    start_relay(world, "a", "100", "100")
+    start_relay(world, "b", "10", "100")
+    world.write_config("", f'}}; tor = {{ control = "{world.path}/tor/%i/control";')
+    without = planned_length(world)
+    world.start()
+    world.wait_ready()
+    wait_until(lambda: is_ready(world, "a"), "what the relay says")
+    assert without - 12 <= planned_length(world) <= without - 8 and not is_ready(world, "b")

@@ -488,10 +488,10 @@ Plan *survey_plan(Survey *s)
     return facts_plan(&host, relays, s->n);
 }
 
-usec_t survey_plan_length(const Survey *s, const Plan *plan)
+usec_t survey_plan_length(const Survey *s, const Plan *plan, const bool *ready)
 {
     _cleanup_(freep) RelayFacts **relays = xcalloc(s->n, sizeof(*relays));
-    _cleanup_(freep) bool *ready = xcalloc(s->n, sizeof(*ready));
+    _cleanup_(freep) bool *demanded = xcalloc(s->n, sizeof(*demanded));
     const HostFacts host = survey_host(s);
     const time_t now = time(NULL);
     struct tm tm;
@@ -500,7 +500,7 @@ usec_t survey_plan_length(const Survey *s, const Plan *plan)
         return USEC_INFINITY;
     for (size_t i = 0; i < s->n; i++) {
         relays[i] = &s->relays[i]->facts;
-        ready[i] = s->config->rollout.ready == READY_BOOTSTRAPPED; /* as a relay of a host in use is */
+        demanded[i] = s->config->rollout.ready == READY_BOOTSTRAPPED && (!ready || ready[i]);
     }
     localtime_r(&now, &tm);
     return facts_plan_length(
@@ -509,7 +509,7 @@ usec_t survey_plan_length(const Survey *s, const Plan *plan)
                          .verify_config = FORECAST_VERIFY_CONFIG,
                          .reload = FORECAST_RELOAD,
                          .ready = FORECAST_READY,
-                         .ready_now = ready,
+                         .ready_now = demanded,
                          .window = s->config->rollout.window,
                          .since_midnight =
                              (usec_t)(tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec) * USEC_PER_SEC });

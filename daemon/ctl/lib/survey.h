@@ -36,10 +36,10 @@ int survey_environment(sd_bus *bus, char ***ret);
 HostFacts survey_host(const Survey *survey);
 /* The plan; action and reason of each relay are set as well. */
 Plan *survey_plan(Survey *survey);
-/* How long it takes if it begins now, the window included. USEC_INFINITY: nothing is to be done, or not
- * known.
- */
-usec_t survey_plan_length(const Survey *survey, const Plan *plan);
+/* How long it takes if it begins now, the window included. `ready`: of each relay, whether it is
+ * bootstrapped; NULL: nobody knows, so each is taken for one that is. USEC_INFINITY: nothing is to be done,
+ * or not known. */
+usec_t survey_plan_length(const Survey *survey, const Plan *plan, const bool *ready);
 /* How a relay stands after survey_plan(); "" when that was not seen. */
 const char *survey_state(const Survey *survey, const SurveyRelay *relay);
 
