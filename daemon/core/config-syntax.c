@@ -39,6 +39,43 @@ size_t config_syntax_tokens(const char *line, size_t *ret, size_t room)
     return n;
 }
 
+/* ---- where it ends ---- */
+
+#define BRACKETS_MAX 100 /* one within the other */
+
+/* Behind a comment that starts here; `p` itself: none does. */
+static const char *behind_comment(const char *p)
+{
+    if (*p == '#' || strncmp(p, "//", 2) == 0)
+        return p + strcspn(p, "\n");
+    if (strncmp(p, "/*", 2) != 0)
+        return p;
+    const char *close = strstr(p + 2, "*/");
+    return close ? close + 2 : p + strlen(p);
+}
+
+const char *config_syntax_end(const char *text, const char **ret_open)
+{
+    const char *open[BRACKETS_MAX], *end = text;
+    size_t n = 0;
+
+    for (const char *p = text; *p;) {
+        const char *next = behind_comment(p);
+        if (next > p || isspace((unsigned char)*p)) {
+            p = next > p ? next : p + 1;
+            continue;
+        }
+        if (strchr("([{", *p) && n < BRACKETS_MAX)
+            open[n++] = p;
+        else if (strchr(")]}", *p) && n > 0)
+            n--;
+        p += token_length(p);
+        end = p;
+    }
+    *ret_open = n > 0 ? open[n - 1] : NULL;
+    return end;
+}
+
 /* ---- what is it? ---- */
 
 static const char *line_of(const char *text, const char *at)
@@ -131,6 +168,7 @@ static bool is_number_with_unit(const char *text, const char *last)
     return isdigit((unsigned char)*p) && isalpha((unsigned char)*last);
 }
 
+/* NULL: nothing that helps more than the place. */
 static const char *sentence(const char *text, const char *at)
 {
     const char *last = before(text, at), *kind = other_kind(text, at);
@@ -160,7 +198,7 @@ static const char *sentence(const char *text, const char *at)
         return "a number has no unit here; times are in seconds: 60";
     if (*at == '%')
         return "a percentage stands in quotes: \"10%\"";
-    return "look here and just before for a missing \";\" or \",\", a quote or a bracket";
+    return NULL;
 }
 
 /* ---- the place ---- */
@@ -183,15 +221,17 @@ static void put_place(FILE *f, const char *text, const char *at)
     fprintf(f, "\n    %s\n    %*s^", shown, (int)column, "");
 }
 
-char *config_syntax_explain(const char *text, const char *at)
+char *config_syntax_explain(const char *text, const char *at, const char *otherwise)
 {
+    static const char look[] = "look here and just before for a missing \";\" or \",\", a quote or a bracket";
+    const char *known = sentence(text, at);
     char *words = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&words, &size);
 
     if (!f)
         abort();
-    fprintf(f, "syntax error: %s", sentence(text, at));
+    fprintf(f, "syntax error: %s", known ? known : otherwise ? otherwise : look);
     put_place(f, text, at);
     fclose(f);
     return words;

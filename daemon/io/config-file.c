@@ -466,10 +466,33 @@ static void add_open_end(Source *s)
                  "the %s that starts here is not closed", s->state == IN_COMMENT ? "comment" : "string");
 }
 
+static unsigned line_number(const char *text, const char *at)
+{
+    unsigned n = 1;
+
+    for (const char *p = text; p < at; p++)
+        n += *p == '\n';
+    return n;
+}
+
+/* What is said where the text has ended too early, at its last line with something in it. */
+static char *explain_end(const Source *s, const char *text, const char *end, const char *open)
+{
+    _cleanup_(freep) char *words = xstrdup("the file ends here, and something is missing");
+
+    if (open) {
+        const Place place = place_of(s, line_number(text, open));
+        free(words);
+        words = xasprintf("the file ends here, and the \"%c\" of line %u is not closed", *open, place.line);
+    }
+    return config_syntax_explain(text, end, words);
+}
+
 #define TOKENS_MAX 2000 /* of one line */
 
-/* libconfig tells the line only. With each token of it in a line of its own, it tells the token. */
-static const char *find_token(const char *text, unsigned line)
+/* libconfig tells the line only. With each token of it in a line of its own, it tells the token. `end`: where
+ * the text ends, but for comments. */
+static const char *find_token(const char *text, const char *end, unsigned line)
 {
     _cleanup_(freep) size_t *starts = xcalloc(TOKENS_MAX, sizeof(*starts));
     _cleanup_(freep) char *split = NULL;
@@ -493,7 +516,9 @@ static const char *find_token(const char *text, unsigned line)
     if (!config_read_string(&parsed, split) && (unsigned)config_error_line(&parsed) >= line)
         found = (unsigned)config_error_line(&parsed) - line;
     config_destroy(&parsed);
-    return n == 0 ? at : at + starts[found < n ? found : n - 1];
+    if (found >= n && (n == 0 || at + strcspn(at, "\n") >= end))
+        return at + strcspn(at, "\n");
+    return at + starts[found < n ? found : n - 1];
 }
 
 static void add_parse_problem(Source *s, const config_t *parsed, const char *assembled)
@@ -507,9 +532,14 @@ static void add_parse_problem(Source *s, const config_t *parsed, const char *ass
         add_open_end(s);
         return;
     }
-    if (!text || streq(text, "syntax error"))
-        words = config_syntax_explain(assembled, find_token(assembled, line));
-    else if (streq(text, "duplicate setting name"))
+    if (!text || streq(text, "syntax error")) {
+        const char *open, *end = config_syntax_end(assembled, &open), *at = find_token(assembled, end, line);
+        if (at >= end) {
+            place = place_of(s, line_number(assembled, end));
+            words = explain_end(s, assembled, end, open);
+        } else
+            words = config_syntax_explain(assembled, at, NULL);
+    } else if (streq(text, "duplicate setting name"))
         words = xstrdup("this name is already used further up in the same group; keep one of them");
     else
         words = xstrdup(text);

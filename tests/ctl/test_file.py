@@ -445,6 +445,22 @@ def test_a_syntax_error_shows_the_line_and_the_place(no_bus, conf, text, words, 
     assert problem["line"] in (2, 3) and words in problem["message"]
 
 
+@pytest.mark.parametrize("tail", ["", "\n", "\n\n\n", "\n# remark {\n\n", " # ) remark\n", "\n/* more (\n */\n", "\n  // and }"])
+@pytest.mark.parametrize("text, words", [
+    ('groups = (\n  { name = "A)"; allocator = "glibc"; relays = [ "*" ]; }', 'the file ends here, and the "(" of line 2 is not closed'),
+    ('groups = ( { name = "A";\n  allocator = "glibc"; relays = [ "*" ]', 'the file ends here, and the "{" of line 2 is not closed'),
+    ('instances_dir = "/x";\nunit =', "the file ends here, and something is missing"),
+])
+def test_a_file_that_ends_too_early_shows_its_last_line_with_text(no_bus, conf, text, words, tail):
+    conf.write_text("# a comment\n" + text + tail)
+    done = no_bus("check", conf)
+    assert done.status == 2 and done.out == "", done
+    first, line, mark = done.err.splitlines()[:3]
+    last = text.splitlines()[1]
+    assert first == f"{conf}:3: syntax error: {words}" and line.startswith("    " + last), done
+    assert mark == " " * (4 + len(last)) + "^", done
+
+
 @pytest.mark.parametrize("allocator, meant", [
     ("libjemalloc.so.2", "jemalloc"), ("/usr/lib/x86_64-linux-gnu/libmimalloc.so.2", "mimalloc"), ("libmimalloc.so.3", "mimalloc3"),
     ("mimalloc-2.0.9", "mimalloc"), ("Mimalloc", "mimalloc"), ("/opt/libtcmalloc_minimal.so.4", "tcmalloc"), ("jemaloc", "jemalloc")])

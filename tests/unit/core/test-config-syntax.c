@@ -9,7 +9,8 @@ static void check(const char *text, const char *at, const char *words, const cha
     const char *found = strstr(text, at);
 
     assert_non_null(found);
-    _cleanup_(freep) char *said = config_syntax_explain(text, found), *below = xasprintf("\n    %s", place);
+    _cleanup_(freep) char *said = config_syntax_explain(text, found, NULL),
+                          *below = xasprintf("\n    %s", place);
     if (!strstr(said, words) || !strstr(said, below) || strstr(said, below)[strlen(below)] != '\0')
         fail_msg("%s", said);
 }
@@ -42,10 +43,34 @@ static void test_long_line(void **state)
 
     memset(line, 'x', 1000);
     line[700] = '!';
-    _cleanup_(freep) char *said = config_syntax_explain(line, line + 700);
+    _cleanup_(freep) char *said = config_syntax_explain(line, line + 700, NULL);
     const char *second = strchr(said, '\n') + 1, *third = strchr(second, '\n') + 1;
     assert_true(strlen(second) < 230);
     assert_int_equal(second[strcspn(third, "^")], '!');
+}
+
+static void check_end(const char *text, size_t end, const char *open)
+{
+    const char *found = NULL;
+
+    assert_int_equal(config_syntax_end(text, &found) - text, end);
+    assert_true(open ? found && strcmp(found, open) == 0 : !found);
+}
+
+static void test_end(void **state)
+{
+    (void)state;
+    check_end("", 0, NULL);
+    check_end("# only ( this\n", 0, NULL);
+    check_end("a = 1;\n\n", 6, NULL);
+    check_end("a = ( {\n} # )\n// )\n/* ) */ ", 9, "( {\n} # )\n// )\n/* ) */ ");
+    check_end("a = ( \")\" ", 9, "( \")\" ");
+    check_end("a = ( [ { ] \n", 11, "( [ { ] \n" + 2);
+    check_end("a = ) \n", 5, NULL);
+    check_end("a /* not closed ( ", 1, NULL);
+    const char *said = "what else";
+    _cleanup_(freep) char *text = config_syntax_explain("a = (\n", "", said);
+    assert_null(strstr(text, "look here"));
 }
 
 static void test_tokens(void **state)
@@ -67,6 +92,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sentences),
         cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_end),
         cmocka_unit_test(test_tokens),
     };
 
