@@ -48,6 +48,7 @@ typedef struct Source {
     Problems *problems;
     const char *as;    /* where the main file's owner and mode are checked; NULL: they are not */
     Problems distrust; /* what users other than root could change */
+    int passing;       /* the first trouble of the host that kept a file from being read or judged; 0: none */
     bool draft;        /* not at the place from which it will be read */
     enum { IN_CODE, IN_COMMENT, IN_STRING } state; /* of libconfig's scanner: continues across files */
     Place opened;                                  /* where that comment or string begins */
@@ -77,6 +78,13 @@ const char *__lsan_default_suppressions(void)
 #endif
 
 /* ---- putting the text together ---- */
+
+/* Says nothing of the file itself: it may be readable in a moment. */
+static void note_passing(Source *s, int error)
+{
+    if (s->passing == 0 && error_is_passing(error))
+        s->passing = error;
+}
 
 static void source_clear(Source *s)
 {
@@ -298,11 +306,15 @@ static void judge_file(Source *s, const char *path, const struct stat *st)
         *strrchr(main_path, '/') = '\0';
         rules.trusted = folder = realpath(*main_path ? main_path : "/", NULL);
     }
-    if (trust_walk(absolute, &rules, &real, &found, &reason) < 0)
+    int r = trust_walk(absolute, &rules, &real, &found, &reason);
+    if (r >= 0 && streq(judged, path) && (found.st_dev != st->st_dev || found.st_ino != st->st_ino)) {
+        problems_add(&s->distrust, judged, 0, NULL, "changed while it was read");
+        r = -EAGAIN;
+    } else if (r < 0) {
         problems_add(&s->distrust, judged, 0, NULL, "%s%s", reason,
                      s->draft ? "; it is refused if it is installed like this" : "");
-    else if (streq(judged, path) && (found.st_dev != st->st_dev || found.st_ino != st->st_ino))
-        problems_add(&s->distrust, judged, 0, NULL, "changed while it was read");
+    }
+    note_passing(s, r);
 }
 
 /* The whole file, with a NUL after it; NULL and the reason in *ret_error. */
@@ -316,6 +328,7 @@ static char *read_whole(Source *s, const char *path, const char **ret_error)
     ssize_t got = 0;
 
     if (fd < 0 || fstat(fd, &st) < 0) {
+        note_passing(s, -errno);
         *ret_error = strerror(errno);
         return NULL;
     }
@@ -334,6 +347,7 @@ static char *read_whole(Source *s, const char *path, const char **ret_error)
     do {
         got = read(fd, text + n, expected + 1 - n);
         if (got < 0 && errno != EINTR) {
+            note_passing(s, -errno);
             *ret_error = strerror(errno);
             return NULL;
         }
@@ -341,6 +355,7 @@ static char *read_whole(Source *s, const char *path, const char **ret_error)
             n += (size_t)got;
     } while (got != 0 && n <= expected);
     if (n != expected) {
+        note_passing(s, -EAGAIN);
         *ret_error = "changed while it was read";
         return NULL;
     }
@@ -611,7 +626,8 @@ int config_file_load(const char *path, Problems *problems, Config **ret)
 {
     _cleanup_(source_clear) Source s = { .path = path, .problems = problems };
 
-    return load(&s, ret);
+    int r = load(&s, ret);
+    return r < 0 && s.passing < 0 ? s.passing : r;
 }
 
 int config_file_load_judged(const char *path, const char *as, Problems *problems, Problems *warnings,
@@ -626,7 +642,7 @@ int config_file_load_judged(const char *path, const char *as, Problems *problems
         problems_add(warnings ? warnings : problems, s.distrust.items[i].file, 0, NULL, "%s",
                      s.distrust.items[i].message);
     if (r < 0 || (!warnings && s.distrust.n > 0))
-        return -EINVAL;
+        return s.passing < 0 ? s.passing : -EINVAL;
     *ret = TAKE_PTR(config);
     return 0;
 }

@@ -6,8 +6,9 @@
 #include "core/config.h"
 
 /* Parses `path` and builds the Config. 0; -EINVAL: the file has problems (all of them in *problems, syntax
- * errors, unreadable and missing files included). libconfig's @include works, relative to the file's
- * directory. `path` is what the messages name. */
+ * errors, unreadable and missing files included); another error, with it in *problems: trouble of the host
+ * that may pass (error_is_passing()) kept it from being read, so nothing is known of the file. libconfig's
+ * @include works, relative to the file's directory. `path` is what the messages name. */
 int config_file_load(const char *path, Problems *problems, Config **ret);
 
 /* A path that means standard input, which has to be a regular file; its includes are relative to the current

@@ -228,6 +228,12 @@ void config_watch_read(ConfigWatch *w)
     config_watch_look(w); /* it may include others now */
 }
 
+void config_watch_missed(ConfigWatch *w)
+{
+    w->read = ~w->seen;
+    w->timer = sd_event_source_unref(w->timer);
+}
+
 /* ---- inotify ---- */
 
 /* Was a file made that is still to be filled? A link has all that it will have. */

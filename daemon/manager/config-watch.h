@@ -11,6 +11,8 @@ ConfigWatch *config_watch_free(ConfigWatch *w);
 
 /* It is about to be read: what is there now is no news any more, whatever comes of it. */
 void config_watch_read(ConfigWatch *w);
+/* Reading it failed for a reason that may pass: it is news again when it is looked at next, with a sample. */
+void config_watch_missed(ConfigWatch *w);
 void config_watch_start(ConfigWatch *w); /* starts watching; m->event exists */
 void config_watch_look(ConfigWatch *w);  /* soon */
 /* Is what is on disk not what was read last? */

@@ -201,20 +201,31 @@ static void forget_old_failures(Manager *m, const Setup *setup)
         (void)memory_save(m);
 }
 
+/* Why the file cannot be read at present is told once, however often it is tried. */
+static void tell_refused(const Manager *m, const char *problems, bool passing, const char *before)
+{
+    const Event e = { .reason = problems };
+    const char *stays = m->setup ? "; the previous configuration stays in force" : "";
+
+    if (!passing)
+        eventlog_write(MESSAGE_CONFIG_REFUSED, &e, "%s is invalid%s:\n%s", m->config_path, stays, problems);
+    else if (!streq_null(problems, before))
+        eventlog_line(LOG_ERR, "%s cannot be read at present, and is read again later%s:\n%s", m->config_path,
+                      stays, problems);
+}
+
 static int load_config(Manager *m, Setup **ret)
 {
-    _cleanup_(freep) char *problems = NULL;
+    _cleanup_(freep) char *problems = NULL, *before = TAKE_PTR(m->config_error);
 
     config_watch_read(m->config_watch); /* before: what is saved while it is read must not be missed */
     int r = setup_load(m, m->config_path, ret, &problems);
 
-    free(m->config_error);
-    m->config_error = NULL;
     if (r >= 0)
         return 0;
-    const Event e = { .reason = problems };
-    eventlog_write(MESSAGE_CONFIG_REFUSED, &e, "%s is invalid%s:\n%s", m->config_path,
-                   m->setup ? "; the previous configuration stays in force" : "", problems);
+    tell_refused(m, problems, r != -EINVAL, before);
+    if (r != -EINVAL)
+        config_watch_missed(m->config_watch);
     m->config_error = TAKE_PTR(problems);
     return r;
 }
@@ -406,6 +417,8 @@ static void on_sampled(Manager *m)
         (void)memory_save(m);
         status_show(m);
     }
+    if (run_put_back_again(m))
+        plan_soon(m);
     look_at_files(m);
 }
 

@@ -6,7 +6,7 @@
 
 #include "manager/model.h"
 
-/* `view` outlives it. */
+/* `view` outlives it. -EINVAL: the configuration is at fault, and another try would not help. */
 int manager_new(const char *config_path, const ManagerView *view, Manager **ret);
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP(Manager, manager_free)
@@ -14,7 +14,8 @@ int manager_run(Manager *m);
 /* The names on the bus are ours, or are refused (logged): from the view, when its served() becomes true. */
 void manager_served(Manager *m);
 
-/* Reads the file again; -EINVAL: it has problems (logged, and in m->config_error), what runs stays. */
+/* Reads the file again; -EINVAL: it has problems (logged, and in m->config_error), what runs stays; another
+ * error: it could not be read at present, and is with a later sample. */
 int manager_reload(Manager *m);
 /* Looks again at all that a proof speaks of, libraries and drop-ins on disk included, and proves every relay.
  */

@@ -133,7 +133,7 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
 
     if (r < 0) {
         *ret_problems = problems_to_string(&problems);
-        return -EINVAL;
+        return r;
     }
     s->allocators = look(m, s->config);
     for (size_t i = 0; i < s->config->n_allocators; i++)

@@ -1,13 +1,14 @@
 """The configuration on disk: every save is read, whatever it is saved with; nothing else is taken for one."""
 import os
 import re
+import resource
 import shutil
 import time
 
 import pytest
 
 from conftest import wait_until
-from test_jobs import GROUP, begin
+from test_jobs import GROUP, LIBRARY, begin
 
 
 def groups(n):
@@ -200,3 +201,18 @@ def test_save_in_mid_rollout(world):
     world.write_config(GROUP.replace("jemalloc", "glibc"))
     world.wait_said("Rollout 2 finished")
     assert set(world.states().values()) == {"ok"} and not world.runs("a", "libjemalloc")
+
+
+def test_file_that_cannot_be_read_for_a_moment_is_no_bad_file(world):
+    """No descriptor is left: what was saved counts as soon as there is one, and a daemon that starts then is started again."""
+    begin(world, "a")
+    world.config.write_text(world.config.read_text() + "sample = { interval = 1; };\n")
+    world.start()
+    world.wait_said("Rollout 1 finished")
+    limit = resource.prlimit(world.daemon.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(world.daemon.pid, resource.RLIMIT_NOFILE, (3, limit[1]))
+    world.write_config('{ name = "B"; allocator = "glibc"; relays = [ "*" ]; }')
+    world.wait_said("cannot be read at present, and is read again later; the previous configuration stays in force")
+    resource.prlimit(world.daemon.pid, resource.RLIMIT_NOFILE, limit)
+    world.wait_said("Rollout 2 finished: 1 done")
+    assert not world.said("is invalid") and not world.property("ConfigError") and not world.runs("a", LIBRARY)

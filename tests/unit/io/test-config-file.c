@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 /* A folder of its own for each test; the state is its path. */
@@ -575,6 +576,29 @@ static void test_examples(void **state)
     globfree(&found);
 }
 
+/* Nothing is known of the file then: systemd is to start the daemon again, and not to leave it down as it
+ * does for a bad file. */
+static void test_trouble_that_may_pass(void **state)
+{
+    _cleanup_(freep) char *path = write_file(*state, "c", "groups = ();\n", 13);
+    _cleanup_(config_freep) Config *config = NULL;
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    struct rlimit before, none;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int r = config_file_load(path, &problems, &config);
+    int judged = config_file_load_judged(path, path, &problems, NULL, &config);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(r, -EMFILE);
+    assert_int_equal(judged, -EMFILE);
+    assert_int_equal(problems.n, 2);
+    assert_non_null(strstr(problems.items[0].message, "Too many open files"));
+    assert_int_equal(config_file_load(path, &problems, &config), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -583,6 +607,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_values_arrive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_missing_commas, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_that_cannot_be_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_trouble_that_may_pass, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_could_change_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_include, setup, teardown),
         cmocka_unit_test_setup_teardown(test_packaged_default, setup, teardown),
