@@ -166,6 +166,19 @@ static int get_memory_warnings(sd_bus *bus, const char *path, const char *interf
     return sd_bus_message_append_strv(reply, m->watched);
 }
 
+static int get_not_put_back(sd_bus *bus, const char *path, const char *interface, const char *property,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    _cleanup_(strv_freep) char **names = run_not_put_back(userdata);
+
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)property;
+    (void)error;
+    return sd_bus_message_append_strv(reply, names);
+}
+
 static int get_host_settings(sd_bus *bus, const char *path, const char *interface, const char *property,
                              sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -494,6 +507,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
     MANAGER_FLAG("ConfigChanged"),
     MANAGER_FLAG("ConfigWaits"),
     SD_BUS_PROPERTY("StateError", "s", get_state_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("NotPutBack", "as", get_not_put_back, 0, 0),
     SD_BUS_PROPERTY("MemoryWarnings", "as", get_memory_warnings, 0, 0),
     SD_BUS_PROPERTY("HostSettings", "as", get_host_settings, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     MANAGER_COUNT("Relays"),

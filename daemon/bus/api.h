@@ -56,6 +56,7 @@
  *     ConfigChanged b: what is on disk was not read yet
  *     ConfigWaits b: what was read last is in force only when the rollout in progress has ended
  *     StateError s: why what must outlive a restart cannot be saved at present; ""
+ *     NotPutBack as: relays whose old drop-in could not be put back; tried again with each sample
  *     MemoryWarnings as: what is above the thresholds of `watch` in the file, sentences without full stop
  *     HostSettings as: NAME=VALUE of what systemd gives to every service and an allocator reads
  *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u,
@@ -71,7 +72,8 @@
  *     RolloutStarted t, RolloutEnds t (estimate)
  *     Window s: "02:00-06:00" local time; "": none; WindowOpens t: when it does if it is shut, 0
  *     PlanEnds t: when what Plan() tells would be done (estimate)
- * Signals, besides PropertiesChanged of all but MemoryWarnings, RolloutEnds, WindowOpens and PlanEnds
+ * Signals, besides PropertiesChanged of all but NotPutBack, MemoryWarnings, RolloutEnds, WindowOpens and
+ * PlanEnds
  *     RelayChanged(ss): relay, state
  *     RolloutChanged(tsuuu): id, state, done, failed, total
  *

@@ -241,6 +241,15 @@ static void print_memory_warnings(FILE *f, char *const *warnings)
     }
 }
 
+static void print_not_put_back(FILE *f, char *const *relays)
+{
+    STRV_FOREACH (relay, relays) {
+        _cleanup_(freep) char *name = printable(*relay, SIZE_MAX);
+        status_field(f, "Not back", "%s: its old drop-in could not be written; tried again with each sample",
+                     name);
+    }
+}
+
 static int print_manager(const CtlOptions *options, const ManagerStatus *m, const Fleet *fleet)
 {
     _cleanup_(freep) char *loaded = status_moment(m->config_loaded);
@@ -268,6 +277,7 @@ static int print_manager(const CtlOptions *options, const ManagerStatus *m, cons
         print_lines(f, "Warnings", m->config_warnings);
     print_host_settings(f, m->host_settings);
     print_left_over(f, fleet);
+    print_not_put_back(f, m->not_put_back);
     print_memory_warnings(f, m->memory_warnings);
     print_fleet(f, options, fleet, isempty(m->rollout) || streq(m->rollout, "idle"));
     print_rollout(f, options, m);

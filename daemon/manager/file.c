@@ -33,17 +33,17 @@ static char *log_error(const RunItem *i, const char *text, int error)
 }
 
 /* `text` is what stands there now. */
-static void log_change(const RunItem *i, const char *text)
+static void log_change(const Relay *relay, const char *text)
 {
-    _cleanup_(freep) char *path = dropin_store_path(i->run->manager->dropins, i->relay->facts.unit);
-    const Event e = relay_event(i->relay);
-    const Group *g = relay_target(i->relay);
+    _cleanup_(freep) char *path = dropin_store_path(relay->manager->dropins, relay->facts.unit);
+    const Event e = relay_event(relay);
+    const Group *g = relay_target(relay);
 
     if (text)
-        eventlog_write(MESSAGE_DROPIN_WRITTEN, &e, "%s: wrote %s%s%s.", i->relay->facts.name, path,
+        eventlog_write(MESSAGE_DROPIN_WRITTEN, &e, "%s: wrote %s%s%s.", relay->facts.name, path,
                        g ? " for group " : "", g ? g->name : "");
     else
-        eventlog_write(MESSAGE_DROPIN_REMOVED, &e, "%s: removed %s.", i->relay->facts.name, path);
+        eventlog_write(MESSAGE_DROPIN_REMOVED, &e, "%s: removed %s.", relay->facts.name, path);
 }
 
 static void log_kept(const RunItem *i)
@@ -80,7 +80,7 @@ bool file_write(RunItem *i)
         return false;
     }
     if (r > 0)
-        log_change(i, i->wanted);
+        log_change(i->relay, i->wanted);
     if (i->wanted) {
         log_kept(i);
         relay_tell_conflicts(i->relay);
@@ -109,11 +109,25 @@ bool file_put_back(RunItem *i)
                                      i->reason ? "; while it was put back: " : "", trouble,
                                      r >= 0 ? ", so our drop-in was removed instead" : ""));
     if (r > 0)
-        log_change(i, text);
+        log_change(i->relay, text);
+    i->not_back = r < 0;
     return r >= 0;
+}
+
+bool file_put_back_again(Relay *relay, Flight *flight)
+{
+    int r = dropin_store_put_back(relay->manager->dropins, relay->facts.unit, flight->previous);
+
+    if (r < 0)
+        return false;
+    relay_read_dropin(relay);
+    if (r > 0)
+        log_change(relay, flight->previous);
+    return true;
 }
 
 void file_settled(RunItem *i)
 {
-    dropin_store_forget(i->run->manager->dropins, i->relay->facts.unit);
+    if (!i->not_back)
+        dropin_store_forget(i->run->manager->dropins, i->relay->facts.unit);
 }

@@ -9,11 +9,17 @@
 #include <inttypes.h>
 #include <syslog.h>
 
-/* The way back of a relay that a crash left in mid-move is kept until it has been moved. */
+/* The way back of a relay that a crash left in mid-move is kept until it has been moved, and one that could
+ * not be written until it can. */
 static void end_flight(Run *run, size_t item)
 {
     const RunItem *i = &run->items[item];
+    Flight *flight = i->not_back ? memory_find_flight(run->manager->state, i->relay->facts.name) : NULL;
 
+    if (flight) {
+        flight->stuck = true;
+        return;
+    }
     if (rollout_gate(run->rollout, item) == GATE_VERIFY_CONFIG)
         return;
     if (rollout_step(run->rollout, item) != STEP_SKIPPED || !i->item.recover || !relay_up(i->relay))
@@ -224,6 +230,10 @@ static const char *skipped_text(const RunItem *i, size_t wave)
     if (i->allocator != ROLLOUT_NO_ALLOCATOR && wave == 0 &&
         i->run->manager->setup->allocators[i->allocator].untested)
         return "was not touched: its turn comes when its allocator can be tested";
+    if (i->not_back)
+        return "has a drop-in that nobody has proved, and that could not be taken back; it is tried again "
+               "with each "
+               "sample";
     if (relay_up(i->relay))
         return "is up after the interruption; its drop-in is as it was before, and it is planned again";
     if (wave == 0 && !i->item.recover)
@@ -276,14 +286,15 @@ void notice_ended(Run *run, const RolloutCommand *c)
                            i->reason ? i->reason : "reason unknown");
         break;
     case STEP_LOST:
-        eventlog_write(MESSAGE_RELAY_LOST, &e, "%s %s: %s. See systemctl status '%s'.", i->relay->facts.name,
-                       i->crashing ? "was left as it is, because it also crashed before its restart"
-                       : i->item.as_is
-                           ? "was left as it is, because nothing had changed that could be put back"
-                       : run->manager->setup->config->rollout.on_failure == ON_FAILURE_ROLLBACK
-                           ? "COULD NOT BE PUT BACK and needs a human"
-                           : "was left as it is because of on_failure = \"stop\"",
-                       i->reason ? i->reason : "reason unknown", i->relay->facts.unit);
+        eventlog_write(
+            MESSAGE_RELAY_LOST, &e, "%s %s: %s.%s See systemctl status '%s'.", i->relay->facts.name,
+            i->crashing     ? "was left as it is, because it also crashed before its restart"
+            : i->item.as_is ? "was left as it is, because nothing had changed that could be put back"
+            : run->manager->setup->config->rollout.on_failure == ON_FAILURE_ROLLBACK
+                ? "COULD NOT BE PUT BACK and needs a human"
+                : "was left as it is because of on_failure = \"stop\"",
+            i->reason ? i->reason : "reason unknown",
+            i->not_back ? " Its old drop-in is tried again with each sample." : "", i->relay->facts.unit);
         relay_unit_changed(i->relay); /* what changed while its job was out has not been read */
         break;
     case STEP_SKIPPED:

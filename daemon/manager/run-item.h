@@ -58,6 +58,7 @@ typedef struct RunItem {
     usec_t asked_ready; /* monotonic, since when it has been asked whether it is ready; 0: not yet */
     bool needless;      /* it ran what a restart would have given it */
     bool failed_up;     /* it was up when it failed: if it is stopped then, that was not us */
+    bool not_back; /* its old drop-in could not be put back, and what it was to get instead stands there */
 } RunItem;
 
 struct Run {
@@ -96,6 +97,8 @@ void examine_bus_back(RunItem *i);
 bool file_write(RunItem *i);    /* as the item wants it; what stood there before is kept */
 bool file_put_back(RunItem *i); /* as it was before; or, where the disk does not let that, none of ours */
 void file_settled(RunItem *i);  /* what stood there before is not needed any more */
+bool file_put_back_again(Relay *relay,
+                         Flight *flight); /* one that is stuck; nothing is logged when it still is */
 
 /* ---- operation.c: each start is answered by one event, unless it is ended first ---- */
 void operation_start(RunItem *i, Operation operation);

@@ -285,7 +285,7 @@ static int end_flights(Manager *m)
     for (size_t f = m->state->n_flights; f-- > 0;) {
         const Relay *relay = relays_find(m, m->state->flights[f].relay);
 
-        if (!relay || (relay->facts.info && relay->run_item == SIZE_MAX &&
+        if (!relay || (relay->facts.info && relay->run_item == SIZE_MAX && !m->state->flights[f].stuck &&
                        relay->facts.action == ACTION_NONE && !relay->too_new))
             memory_remove_flight(m->state, m->state->flights[f].relay);
     }
@@ -411,6 +411,34 @@ Run *run_free(Run *run)
 }
 
 /* ---- from outside ---- */
+
+/* The file alone, and quietly: what else has to be done about the relay, a rollout does that begins with it.
+ */
+bool run_put_back_again(Manager *m)
+{
+    bool any = false;
+
+    for (size_t f = 0; !m->run && f < m->state->n_flights; f++) {
+        Flight *flight = &m->state->flights[f];
+        Relay *relay = flight->stuck ? relays_find(m, flight->relay) : NULL;
+
+        if (!relay || !file_put_back_again(relay, flight))
+            continue;
+        flight->stuck = false;
+        flight->left = any = true;
+    }
+    return any;
+}
+
+char **run_not_put_back(const Manager *m)
+{
+    char **names = NULL;
+
+    for (size_t f = 0; f < m->state->n_flights; f++)
+        if (m->state->flights[f].stuck)
+            strv_push(&names, xstrdup(m->state->flights[f].relay));
+    return names;
+}
 
 void run_event(Manager *m, RolloutEventKind kind)
 {

@@ -14,6 +14,11 @@ void run_event(Manager *m,
 void run_unit_changed(Relay *relay);
 void run_relay_told(Relay *relay); /* tor_ask() is answered */
 void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result);
+/* What could not be put back, on a disk that was read-only, say. true: something can be now, and is planned
+ * for.
+ */
+bool run_put_back_again(Manager *m);
+char **run_not_put_back(const Manager *m); /* strv of the relays that wait for it; owned by the caller */
 bool run_reloads(const Manager *m); /* is systemd reading all unit files because the rollout asked for it? */
 void run_forget_bus(Manager *m);
 void run_bus_back(Manager *m); /* what was in progress when the bus was lost is requested again */

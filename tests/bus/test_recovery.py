@@ -5,6 +5,7 @@ import pytest
 
 from conftest import wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
+from test_once import stays
 
 
 def test_bus_dies_in_mid_restart(world):
@@ -125,3 +126,25 @@ def test_failure_of_what_a_crash_interrupted_is_not_the_new_plans(world, new, wo
     assert not world.said("moved to (mimalloc|the settings)")
     # and it is still remembered, should that file come back before anything has changed
     assert 'allocator = "jemalloc"' in (world.state / "state").read_text()
+
+
+def test_drop_in_that_cannot_be_put_back_is_tried_again(world):
+    """A file that is not ours stands in its place; the same as on a disk that takes nothing for a while."""
+    begin(world, "a", "b", rollout="settle = 600; canary = 0; };\nsample = { interval = 1;")
+    world.script("a", {}, {"result": "failed", "then": "failed"})
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    ours = world.root / "tor@a.service.d/zz-relayalloc.conf"
+    theirs = ours.with_suffix(".new")
+    theirs.write_text("[Service]\nEnvironment=MINE=1\n")
+    theirs.rename(ours)
+    world.do("crash", unit="tor@a.service")
+    said = world.wait_said("a COULD NOT BE PUT BACK.*").group(0)
+    assert "a file that is not ours is in its place" in said and "tried again with each sample" in said
+    world.wait_said("Rollout 1 halted")
+    assert [str(r) for r in world.property("NotPutBack")] == ["a"] and world.states()["a"] == "down"
+    stays(world, lambda: ours.read_text() == "[Service]\nEnvironment=MINE=1\n" and world.property("RolloutID") == 1, 2.5)
+    ours.unlink()
+    world.wait_said("a was put back and runs as before")
+    assert world.dropin("a") is None and not world.runs("a", LIBRARY) and not world.property("NotPutBack")
+    assert world.property("Rollout") == "halted" and world.states() == {"a": "failed", "b": "pending"}

@@ -124,7 +124,7 @@ class Daemon:
                                "RelaysDown", "RelaysStopped", "RelaysObserved", "RolloutWave", "RolloutWaves", "RolloutTotal",
                                "RolloutDone", "RolloutFailed"], 0)
         lines = []
-        flags, lists = {"ConfigChanged": 0, "ConfigWaits": 0, "RolloutPaused": 0}, {"HostSettings": ""}
+        flags, lists = {"ConfigChanged": 0, "ConfigWaits": 0, "RolloutPaused": 0}, {"HostSettings": "", "NotPutBack": ""}
         for kind, values in (("s", known), ("t", numbers), ("u", small), ("b", flags), ("a", lists)):
             for name, value in values.items():
                 value = str(properties.pop(name, value)).replace("\n", "\\n")

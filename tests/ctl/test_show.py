@@ -477,6 +477,14 @@ def test_status_tells_a_state_that_cannot_be_saved(ctl, daemon):
     assert "Not saved" not in ctl("status").out
 
 
+def test_status_names_relays_that_could_not_be_put_back(ctl, daemon):
+    daemon.says([relay("a")], NotPutBack="a")
+    assert "\n    Not back: a: its old drop-in could not be written; tried again with each sample\n" in ctl("status").out
+    assert ctl("status", "--json=short").json["not_put_back"] == ["a"]
+    daemon.says([relay("a")])
+    assert "Not back" not in ctl("status").out and ctl("status", "--json=short").json["not_put_back"] == []
+
+
 def test_status_tells_a_file_that_was_not_read_yet(ctl, daemon):
     daemon.says([relay("a")], ConfigChanged=1)
     assert "\n     Changed: on disk since, not read yet\n" in ctl("status").out

@@ -27,6 +27,7 @@ static const Property manager_properties[] = {
     MANAGER("ConfigChanged", 'b', config_changed, "unread"),
     MANAGER("ConfigWaits", 'b', config_waits, "waits"),
     MANAGER("StateError", 's', state_error, "unsaved"),
+    MANAGER("NotPutBack", 'a', not_put_back, "not_put_back"),
     MANAGER("MemoryWarnings", 'a', memory_warnings, "memory_warnings"),
     MANAGER("HostSettings", 'a', host_settings, "host_settings"),
     MANAGER("Relays", 'u', relays, "relays.total"),

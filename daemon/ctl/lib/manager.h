@@ -11,7 +11,7 @@ typedef struct ManagerStatus {
     bool config_changed;    /* on disk since, not read */
     bool config_waits;      /* read, in force when the rollout in progress has ended */
     char *state_error;      /* "": the state is saved */
-    char **host_settings, **memory_warnings;
+    char **host_settings, **memory_warnings, **not_put_back;
     uint32_t relays, ok, pending, busy, failed_relays, drifted, down, stopped, observed;
     char *rollout; /* idle, running, waiting, paused, ending, halted, aborted */
     bool paused;   /* also while it is halted or aborted */
