@@ -357,3 +357,32 @@ def test_relay2_comes_before_relay10(world):
     assert re.findall(r"^(\w+): restarting for jemalloc", world.text(), re.M) == running
     world.stop()
     assert [row["relay"] for row in ctl(world, "list")] == names
+
+
+def test_an_experiment_says_whom_it_leaves_to_glibc(world):
+    """Whom a group held before and none of the experiment's does: in the plan's own sentence, before the question."""
+    relays = [f"relay{i}" for i in range(1, 7)]
+    begin(world, *relays)
+    world.start()
+    world.wait_said("Rollout 1 finished: 6 done")
+    table = world.path / "samples.csv"
+    table.write_text("timestamp,server,type,fingerprint,nickname,group,rss_kb,vmsize_kb,hwm_kb,frag_ratio,count,total_kb,avg_kb,min_kb,max_kb\n"
+                     + "".join(f"2026-01-01T00:00:00,co,relay,,{r},,{20000 + i},40000,20000,2.0,,,,,\n" for i, r in enumerate(relays)))
+
+    def begin_experiment(size, *more):
+        env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TMPDIR": str(world.path), "DBUS_SYSTEM_BUS_ADDRESS": world.address,
+               "RELAYALLOC_DROPIN_ROOT": str(world.root), "RELAYALLOC_STATE_DIR": str(world.state), "ASAN_OPTIONS": "detect_leaks=1"}
+        done = subprocess.run([BUILD / "relayallocctl", f"--config={world.config}", "experiment", "start", f"--file={table}",
+                               "--groups=A:jemalloc,Z:glibc", f"--size={size}", "--seed=1", *more], env=env, input="",
+                              capture_output=True, text=True, timeout=60)
+        return done.stdout + done.stderr
+
+    said = begin_experiment(2)
+    assert "[y/N]" in said and "nothing was changed" in said, said
+    names = re.search(r"^2 relays go back to glibc: (relay\d), (relay\d)\.$", said, re.M)
+    assert names, said
+    assert "go back to glibc" not in begin_experiment(3), "every relay has a group"
+    begin_experiment(2, "--yes")
+    world.wait_said("Rollout 2 finished: 4 done")  # they, and the control
+    assert {r for r, state in world.states().items() if state == "observed"} == set(names.groups())
+    assert not any(world.runs(r, LIBRARY) for r in names.groups())
