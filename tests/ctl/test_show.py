@@ -435,6 +435,20 @@ def test_status_names_who_is_under_way_and_who_needs_a_look(ctl, daemon):
     assert "\n     Rollout: halted (3)\n" in ctl("status").out
 
 
+def test_status_tells_who_is_down_and_what_to_type(ctl, daemon):
+    """A line of its own, with systemd's result and the way up; list, status and verify exit with 3; gone when it is up."""
+    why = 'systemd could not start it (result "exit-code")'
+    daemon.says([relay("a", "down", running="", version="", rss=0, reason=why), relay("b")], RelaysDown=1)
+    done = ctl("status")
+    assert done.status == 3 and f"\n        Down: a: {why}\n" in done.out, done
+    assert '"systemctl reset-failed UNIT; systemctl start UNIT"' in " ".join(done.out.split()), done
+    listed, verified = ctl("list"), ctl("verify")
+    assert listed.status == verified.status == 3 and "1 ok, 1 down" in listed.out and why in verified.out
+    daemon.says([relay("a"), relay("b")])
+    done = ctl("status")
+    assert done.status == ctl("list").status == ctl("verify").status == 0 and "Down" not in done.out and "reset-failed" not in done.out
+
+
 def test_status_groups_equal_reasons(ctl, daemon):
     """Also those that differ in nothing but the relay's own unit; who waits for a turn needs no reason."""
     refused = "allocator mimalloc is refused: libmimalloc.so.2 is not installed"
