@@ -83,6 +83,11 @@ int ctl_restart(int argc, char *argv[], const CtlOptions *options)
     Choice choice = { 0 };
     uint32_t count = 0;
 
+    if (options->now) {
+        ctl_error(
+            "restart takes no --now; when it waits for the window, \"relayallocctl resume --now\" does not");
+        return EXIT_USAGE;
+    }
     int status = read_arguments(argc, argv, &choice);
     if (status == 0 && control_open(options, &bus) < 0)
         status = EXIT_FAILED;

@@ -78,6 +78,17 @@ def test_window_that_has_to_be_waited_for_is_told(ctl, daemon, verb):
     assert len(ctl(verb, *operands).out.splitlines()) == 1, "nobody's turn is to come"
 
 
+def test_restart_names_the_window(ctl, daemon):
+    daemon.says([relay("a")], [TURN], **waiting())
+    done = ctl("restart", "a")
+    assert done.status == 0 and done.out.splitlines()[1:] == [TOLD], done
+    daemon.says([relay("a")], [TURN], **{**waiting(), "WindowOpens": 0})
+    assert "window" not in ctl("restart", "a").out
+    calls = daemon.calls
+    done = ctl("restart", "a", "--now")  # which would wait all the same, and say nothing of it
+    assert done.status == 2 and '"relayallocctl resume --now"' in done.err and daemon.calls == calls, done
+
+
 def test_status_names_the_window(ctl, daemon):
     daemon.says([relay("a", "pending")], Rollout="waiting", RolloutID=3, RolloutTotal=2, RolloutWaves=2,
                 RolloutStarted=NOW - HOUR, **waiting())
