@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <syslog.h>
 #include <systemd/sd-journal.h>
+#include <systemd/sd-login.h>
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
@@ -89,6 +90,18 @@ static void entry_clear(LogEntry *e)
     e->n = 0;
 }
 
+/* journald looks up in /proc whose entry it is, which it cannot of a process that has ended meanwhile:
+ * "journalctl -u" would not show why a start failed. So the entry says it, too; journalctl believes root
+ * (journalctl(1), -u). */
+static void entry_origin(LogEntry *e)
+{
+    static char *unit = NULL;
+
+    if (!unit && sd_pid_get_unit(0, &unit) < 0)
+        unit = xstrdup("");
+    entry_text(e, "OBJECT_SYSTEMD_UNIT", isempty(unit) ? NULL : unit);
+}
+
 static bool deliver(const LogEntry *e)
 {
     return journal_takes() && sd_journal_sendv(e->iov, e->n) >= 0;
@@ -133,6 +146,7 @@ void eventlog_line(int priority, const char *format, ...)
     entry_text(&e, "MESSAGE", text);
     entry_text(&e, "MESSAGE_ID", message_id(MESSAGE_DAEMON_NOTE));
     entry_number(&e, "PRIORITY", (uint64_t)priority);
+    entry_origin(&e);
     send_entry(&e);
 }
 
@@ -196,5 +210,7 @@ void eventlog_write(MessageKind kind, const Event *v, const char *format, ...)
         entry_number(&e, "RELAYALLOC_WAVE", v->wave);
     if (v->pid > 0)
         entry_number(&e, "OBJECT_PID", (uint64_t)v->pid);
+    if (!is_sample(kind)) /* they are many, and of a daemon that lives */
+        entry_origin(&e);
     send_entry(&e);
 }

@@ -69,6 +69,16 @@ def test_start_with_a_bad_file_fails_and_says_why(fresh):
     assert m.invocations() == before
 
 
+def test_start_that_fails_is_explained_by_a_journald_that_is_late(fresh):
+    """journald reads an entry when the process is gone, and no longer finds out of which unit it was."""
+    m = fresh
+    m.write_conf("nonsense = 1;\n")
+    m.sh("kill -STOP $(systemctl show -P MainPID systemd-journald)")
+    assert m.run("systemctl start relayallocd").returncode != 0
+    m.sh("kill -CONT $(systemctl show -P MainPID systemd-journald); journalctl --sync")
+    assert "/etc/relayalloc.conf:1: nonsense:" in "\n".join(e["MESSAGE"] for e in m.journal("-u", "relayallocd"))
+
+
 def test_missing_library_is_refused_and_nobody_restarted(fresh):
     m = fresh
     before = m.invocations()
