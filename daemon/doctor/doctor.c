@@ -109,9 +109,9 @@ bool doctor_library(const char *allocator, const char *reason, Finding *ret)
         .severity = SEVERITY_WARNING,
         .what = xasprintf("the library of allocator \"%s\" is refused: %s", allocator, reason),
         .why = xstrdup("No relay is moved to this allocator."),
-        .advice = xstrdup(
-            "Install the library, or correct its path in the configuration; \"relayallocctl allocators\" "
-            "shows what is found."),
+        .advice =
+            xstrdup("Install the library as this release has it, or correct its path in the configuration; "
+                    "\"relayallocctl allocators\" shows what is found."),
     };
     return true;
 }

@@ -4,6 +4,7 @@
 #include "io/subprocess.h"
 
 #include <errno.h>
+#include <gnu/libc-version.h>
 
 void probe_result_clear(ProbeResult *result)
 {
@@ -78,6 +79,19 @@ static const char *find_ignored(const char *err)
     return line && strstr(line, "cannot be preloaded") ? line : NULL;
 }
 
+/* What a library of a newer release fails with: the version of the C library that it asks for, "GLIBC_2.38".
+ * Owned by the caller; NULL: not that. */
+static char *find_newer_glibc(const char *err)
+{
+    static const char before[] = "version `", after[] = "' not found";
+    const char *from = strstr(err, before), *to = from ? strstr(from, after) : NULL;
+
+    if (!to || strncmp(from + strlen(before), "GLIBC_", strlen("GLIBC_")) != 0)
+        return NULL;
+    from += strlen(before);
+    return printable(from, (size_t)(to - from));
+}
+
 /* `subject`: the library, or what stands for it. 0 if it ended well. */
 static int judge(const char *subject, const SubprocessResult *result, ProbeResult *ret, char **ret_reason)
 {
@@ -99,6 +113,13 @@ static int judge(const char *subject, const SubprocessResult *result, ProbeResul
                                              subject, line)
                                  : xasprintf("%s is refused by the dynamic linker: %s", subject, line);
         return unreadable ? -EACCES : -EPROTO;
+    }
+    _cleanup_(freep) char *newer = result->exit_status ? find_newer_glibc(result->err) : NULL;
+    if (newer) {
+        *ret_reason = xasprintf("%s is built for a newer release: it needs %s, and the C library of this "
+                                "host is glibc %s",
+                                subject, newer, gnu_get_libc_version());
+        return -EPROTO;
     }
     if (result->exit_status) {
         *ret_reason = xasprintf("a program that runs with %s fails (exit status %d)%s", subject,

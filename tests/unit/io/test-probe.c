@@ -363,6 +363,31 @@ static void test_needs_what_is_missing(void **state)
     expect_words(reason, "libneeded.so");
 }
 
+/* Of a newer release: the C library is older than what it was built with. */
+static void test_needs_a_newer_glibc(void **state)
+{
+    (void)state;
+    static const char versions[] = "GLIBC_9.99 { brand_new; };\n";
+    _cleanup_(freep) char *script = scratch_write(folder, "versions", versions, strlen(versions), 0644);
+    _cleanup_(freep) char *option = xasprintf("-Wl,--version-script=%s", script);
+    _cleanup_(freep) char *glibc = scratch_compile(
+        folder, "libc.so.6", "void brand_new(void) {}\n",
+        (const char *const[]){ "-shared", "-nostdlib", "-Wl,-soname,libc.so.6", option, NULL });
+    _cleanup_(freep) char *path =
+        scratch_compile(folder, "libfuture.so", "void brand_new(void);\nvoid f(void) { brand_new(); }\n",
+                        (const char *const[]){ "-shared", "-Wl,--no-as-needed", glibc, NULL });
+    _cleanup_(freep) char *reason = NULL, *expected = NULL;
+    ProbeResult result = { 0 };
+
+    assert_int_equal(unlink(glibc), 0);
+    assert_int_equal(probe_run(PROBE, path, NULL, 0, &result, &reason), -EPROTO);
+    expected =
+        xasprintf("%s is built for a newer release: it needs GLIBC_9.99, and the C library of this host "
+                  "is glibc %s",
+                  path, gnu_get_libc_version());
+    assert_string_equal(reason, expected);
+}
+
 static void test_no_probe(void **state)
 {
     (void)state;
@@ -545,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_half_an_allocator),
         cmocka_unit_test(test_ignored),
         cmocka_unit_test(test_needs_what_is_missing),
+        cmocka_unit_test(test_needs_a_newer_glibc),
         cmocka_unit_test(test_no_probe),
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_dlopen),
