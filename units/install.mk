@@ -24,6 +24,7 @@ BUILT_MAN := $(addprefix $(BUILD)/man/,$(MAN_PAGES))
 DOC_FILES := $(wildcard *.md docs/*.md)
 IMAGE_FILES := $(wildcard docs/images/*)
 EXAMPLE_FILES := $(wildcard conf/examples/*.conf packaging/grafana/*.json)
+ALERT_FILES := $(wildcard packaging/alert/*)
 # In docdir all documents lie side by side.
 link_flat = sed -e 's|](docs/|](|g' -e 's|](conf/examples|](examples|g' -e 's|](\.\./|](|g'
 
@@ -85,6 +86,8 @@ install-docs: $(if $(shell command -v $(SCDOC)),man)
 	$(INSTALL) -m 0644 $(IMAGE_FILES) '$(DESTDIR)$(docdir)/images'
 	$(if $(EXAMPLE_FILES),$(INSTALL) -d '$(DESTDIR)$(docdir)/examples' && \
 		$(INSTALL) -m 0644 $(EXAMPLE_FILES) '$(DESTDIR)$(docdir)/examples')
+	$(INSTALL) -d '$(DESTDIR)$(docdir)/examples/alert'
+	$(INSTALL) -m 0644 $(ALERT_FILES) '$(DESTDIR)$(docdir)/examples/alert'
 
 .PHONY: uninstall
 uninstall: ## removes what install installed, but not the configuration
@@ -103,6 +106,7 @@ endif
 		'$(DESTDIR)$(bashcompletiondir)/relayallocctl' '$(DESTDIR)$(zshcompletiondir)/_relayallocctl' \
 		$(foreach file,$(DOC_FILES),'$(DESTDIR)$(docdir)/$(notdir $(file))') \
 		$(foreach file,$(IMAGE_FILES),'$(DESTDIR)$(docdir)/images/$(notdir $(file))') \
-		$(foreach file,$(EXAMPLE_FILES),'$(DESTDIR)$(docdir)/examples/$(notdir $(file))')
-	-@rmdir '$(DESTDIR)$(libexecdir)/relayalloc' '$(DESTDIR)$(docdir)/images' '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)' 2>/dev/null || true
+		$(foreach file,$(EXAMPLE_FILES),'$(DESTDIR)$(docdir)/examples/$(notdir $(file))') \
+		$(foreach file,$(ALERT_FILES),'$(DESTDIR)$(docdir)/examples/alert/$(notdir $(file))')
+	-@rmdir '$(DESTDIR)$(libexecdir)/relayalloc' '$(DESTDIR)$(docdir)/images' '$(DESTDIR)$(docdir)/examples/alert' '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)' 2>/dev/null || true
 	@[ ! -e '$(DESTDIR)$(sysconfdir)/relayalloc.conf' ] || echo 'kept $(DESTDIR)$(sysconfdir)/relayalloc.conf'

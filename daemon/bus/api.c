@@ -215,6 +215,8 @@ static int get_manager_text(sd_bus *bus, const char *path, const char *interface
         value = run_word(m);
     else if (streq(property, "RolloutReason"))
         value = run_reason(m);
+    else if (streq(property, "Gate"))
+        value = m->setup->config->rollout.gate;
     else if (streq(property, "RolloutResult"))
         value = m->last_result == ROLLOUT_RUNNING ? "none" : rollout_state_to_string(m->last_result);
     return sd_bus_message_append(reply, "s", value);
@@ -532,6 +534,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
     MANAGER_TIME("RolloutStarted"),
     SD_BUS_PROPERTY("RolloutEnds", "t", get_manager_time, 0, 0),
     SD_BUS_PROPERTY("Window", "s", get_window, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Gate", "s", get_manager_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("WindowOpens", "t", get_manager_time, 0, 0),
     SD_BUS_PROPERTY("PlanEnds", "t", get_manager_time, 0, 0),
     SD_BUS_SIGNAL_WITH_ARGS("RelayChanged", SD_BUS_ARGS("s", relay, "s", state), 0),

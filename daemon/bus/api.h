@@ -61,7 +61,7 @@
  *     HostSettings as: NAME=VALUE of what systemd gives to every service and an allocator reads
  *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u,
  *     RelaysDrifted u, RelaysDown u, RelaysStopped u, RelaysObserved u
- *     Rollout s: idle | running | waiting (outside its window) | paused | halted | aborted |
+ *     Rollout s: idle | running | waiting (outside its window, or at its gate) | paused | halted | aborted |
  *         ending (relays already restarted are finished; no others are started)
  *     RolloutPaused b: by an operator, also while it is halted or aborted
  *     RolloutID t: counts up, 0: none yet
@@ -71,6 +71,7 @@
  *     RolloutWave u, RolloutWaves u (forecast), RolloutTotal u, RolloutDone u, RolloutFailed u
  *     RolloutStarted t, RolloutEnds t (estimate)
  *     Window s: "02:00-06:00" local time; "": none; WindowOpens t: when it does if it is shut, 0
+ *     Gate s: rollout.gate, a unit; "": none
  *     PlanEnds t: when what Plan() tells would be done (estimate)
  * Signals, besides PropertiesChanged of all but NotPutBack, MemoryWarnings, RolloutEnds, WindowOpens and
  * PlanEnds

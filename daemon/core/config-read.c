@@ -441,6 +441,18 @@ static void read_ready_timeout(Load *l, const ConfNode *node, const char *settin
     value_seconds(l, node, setting, &l->config->rollout.ready_timeout);
 }
 
+static void read_gate(Load *l, const ConfNode *node, const char *setting)
+{
+    const char *s = value_string(l, node, setting);
+
+    if (!s)
+        return;
+    if (!*s || unit_is_service(s))
+        replace_string(&l->config->rollout.gate, s);
+    else
+        value_must_be(l, node, setting, "\"\" or the name of a service such as \"relayalloc-gate.service\"");
+}
+
 static void read_interval(Load *l, const ConfNode *node, const char *setting)
 {
     unsigned seconds = 0;
@@ -543,6 +555,7 @@ static void read_full_in(Load *l, const ConfNode *node, const char *setting)
     X("rollout.window", read_window)                     \
     X("rollout.ready", read_ready)                       \
     X("rollout.ready_timeout", read_ready_timeout)       \
+    X("rollout.gate", read_gate)                         \
     X("sample", read_section)                            \
     X("sample.interval", read_interval)                  \
     X("sample.entry", read_entry)                        \

@@ -174,6 +174,7 @@ Config *config_new(const char *path)
             .on_failure = ON_FAILURE_ROLLBACK,
             .ready = READY_BOOTSTRAPPED,
             .ready_timeout = 300 * USEC_PER_SEC,
+            .gate = xstrdup(""),
         },
         .sample_interval = USEC_PER_MINUTE,
         .sample_entry = SAMPLE_ENTRY_RELAY,
@@ -243,6 +244,7 @@ Config *config_free(Config *config)
     free(config->path);
     free(config->unit);
     free(config->instances_dir);
+    free(config->rollout.gate);
     free(config->tor_control);
     free(config->metrics_textfile);
     free(config);

@@ -158,6 +158,7 @@ typedef struct RolloutConfig {
     Window window;        /* default none */
     Ready ready;          /* default bootstrapped */
     usec_t ready_timeout; /* default 300 s */
+    char *gate;           /* a service unit that must succeed before each wave; "": none */
 } RolloutConfig;
 
 typedef enum SampleEntry {

@@ -104,6 +104,7 @@ RolloutPolicy facts_policy(const Config *config, size_t fleet)
         .ready_timeout = c->ready_timeout,
         .max_failed = c->max_failed,
         .put_back = c->on_failure == ON_FAILURE_ROLLBACK,
+        .gate = !isempty(c->gate),
     };
 }
 

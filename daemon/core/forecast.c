@@ -12,7 +12,7 @@ static bool answer_to(const RolloutCommand *c, RolloutEvent *ret)
         [COMMAND_CHECK] = EVENT_CHECKED,        [COMMAND_RESTART] = EVENT_JOB,
         [COMMAND_VERIFY] = EVENT_VERIFIED,      [COMMAND_ASK] = EVENT_READY,
         [COMMAND_RESTORE] = EVENT_WRITTEN,      [COMMAND_START] = EVENT_JOB,
-        [COMMAND_VERIFY_BACK] = EVENT_VERIFIED,
+        [COMMAND_VERIFY_BACK] = EVENT_VERIFIED, [COMMAND_GATE] = EVENT_GATE,
     };
 
     if (c->kind >= ELEMENTSOF(kinds))
@@ -75,6 +75,8 @@ static usec_t duration(const ForecastTimes *t, const RolloutCommand *c)
         return t->verify_config;
     case COMMAND_RELOAD:
         return t->reload;
+    case COMMAND_GATE:
+        return t->gate;
     case COMMAND_RESTART:
     case COMMAND_START:
         return t->restart[c->item];

@@ -15,6 +15,7 @@ size_t forecast_waves(const RolloutPolicy *policy, const RolloutItem *items, siz
 #define FORECAST_READY (10 * USEC_PER_SEC) /* tor with the directory that it had before */
 typedef struct ForecastTimes {
     usec_t preflight, verify_config, reload;
+    usec_t gate;           /* until it opens */
     usec_t ready;          /* from the end of its restart until it is ready, of one that has to be */
     const bool *ready_now; /* of each item: it is, and so has to be after its restart; NULL: of none */
     const usec_t *restart; /* of each item: until its job has ended */

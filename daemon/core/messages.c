@@ -41,6 +41,8 @@ static const struct {
     [MESSAGE_RELAY_LOST] = { "f6c9cf734b9a4bd9ba8524c73960149e", "relay-lost", LOG_ERR },
     [MESSAGE_NETWORK_LOST] = { "c8ed8699f81a4f6986fdfbb05c6ffd3a", "network-lost", LOG_WARNING },
     [MESSAGE_NETWORK_BACK] = { "196b58f6677240a5bf660032850488cd", "network-back", LOG_NOTICE },
+    [MESSAGE_GATE_SHUT] = { "308a4308474b4089b30efa4646da89db", "gate-shut", LOG_WARNING },
+    [MESSAGE_GATE_OPEN] = { "3f656a43157b472fb32479153d3d7fb8", "gate-open", LOG_NOTICE },
     [MESSAGE_RELAY_TRAFFIC] = { "98918f14488d46edab6d284904201b52", "relay-traffic", LOG_INFO },
     [MESSAGE_MEMORY_SHORT] = { "e703ec213a8742d2b6424e532738657f", "memory-short", LOG_WARNING },
     [MESSAGE_RELAY_LARGE] = { "086804e042154412a94b53c599b00738", "relay-large", LOG_WARNING },

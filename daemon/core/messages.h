@@ -37,6 +37,8 @@ typedef enum MessageKind {
     MESSAGE_RELAY_LOST,
     MESSAGE_NETWORK_LOST, /* noticed by a rollout that waits for a relay to bootstrap */
     MESSAGE_NETWORK_BACK,
+    MESSAGE_GATE_SHUT,     /* rollout.gate */
+    MESSAGE_GATE_OPEN,     /* after that */
     MESSAGE_RELAY_TRAFFIC, /* of a whole day */
     MESSAGE_MEMORY_SHORT,  /* watch.full_in */
     MESSAGE_RELAY_LARGE,   /* watch.rss */

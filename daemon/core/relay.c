@@ -48,6 +48,16 @@ bool template_valid(const char *unit_template)
     return split_unit(unit_template, &prefix, &instance) && instance == 0;
 }
 
+bool unit_is_service(const char *unit)
+{
+    size_t length = strlen(unit), suffix = strlen(SUFFIX);
+
+    if (strchr(unit, '@'))
+        return unit_is_service_instance(unit);
+    return length > suffix && length <= UNIT_NAME_LONGEST && streq(unit + length - suffix, SUFFIX) &&
+           valid_characters(unit, length - suffix);
+}
+
 bool unit_is_service_instance(const char *unit)
 {
     size_t prefix = 0, instance = 0;

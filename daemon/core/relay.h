@@ -24,6 +24,9 @@
 /* "tor@.service": a template name of a service, of valid characters. */
 bool template_valid(const char *unit_template);
 
+/* A service that can be started: "NAME.service" or "NAME@INSTANCE.service", not a template. */
+bool unit_is_service(const char *unit);
+
 /* Is `unit` a valid name of a service instance, of whatever template ("tor@relay1.service")? */
 bool unit_is_service_instance(const char *unit);
 

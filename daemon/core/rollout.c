@@ -35,6 +35,9 @@ typedef struct Item {
 } Item;
 
 #define ASK_INTERVAL (2 * USEC_PER_SEC)
+#define GATE_KEEPS                                                                                           \
+    (5 * USEC_PER_MINUTE) /* so long it may stay open for a wave that something else delays                  \
+                           */
 
 /* One allocator of this rollout. */
 typedef struct Kind {
@@ -62,6 +65,8 @@ struct Rollout {
     RolloutState end; /* what ROLLOUT_ENDING becomes */
     size_t wave;
     unsigned strikes; /* failures that count against max_failed */
+    Answer gate;      /* for the next wave */
+    usec_t gate_told; /* when it was answered */
     bool reload_out;  /* a RELOAD is out; items written since wait for the next */
     bool *reloading;  /* items that the reload that is out serves */
     RolloutCommand *queue;
@@ -500,6 +505,8 @@ static usec_t due(const Item *i)
 
 static void on_tick(Rollout *r, usec_t now)
 {
+    if (now >= rollout_gate_again(r))
+        r->gate = ANSWER_NONE; /* and is asked for when a wave could begin */
     for (size_t n = 0; n < r->n_items; n++) {
         Item *i = &r->items[n];
 
@@ -640,23 +647,64 @@ static bool in_verification(Rollout *r, const size_t *picked, size_t n)
     return asked;
 }
 
-/* What was found of those whose turn does not come after all is not true for ever. */
-static void forget_verifications(Rollout *r)
+static void on_gate(Rollout *r, bool ok, usec_t now)
 {
+    if (r->gate != ANSWER_PENDING)
+        return;
+    r->gate = ok ? ANSWER_OK : ANSWER_REFUSED;
+    r->gate_told = now;
+}
+
+/* Is it shut, or not known whether it is open? Then it is asked for. */
+static bool at_gate(Rollout *r, usec_t now)
+{
+    if (!r->policy.gate)
+        return false;
+    if (r->gate == ANSWER_OK && now > r->gate_told + GATE_KEEPS)
+        r->gate = ANSWER_NONE;
+    if (r->gate == ANSWER_NONE) {
+        r->gate = ANSWER_PENDING;
+        emit(r, (RolloutCommand){ .kind = COMMAND_GATE });
+    }
+    return r->gate != ANSWER_OK;
+}
+
+usec_t rollout_gate_again(const Rollout *r)
+{
+    return r->gate == ANSWER_REFUSED ? r->gate_told + ROLLOUT_GATE_INTERVAL : USEC_INFINITY;
+}
+
+bool rollout_at_gate(const Rollout *r)
+{
+    return r->gate == ANSWER_PENDING;
+}
+
+/* What was found for a wave that does not begin after all is not true for ever. */
+static void forget_answers(Rollout *r)
+{
+    if (r->gate != ANSWER_PENDING)
+        r->gate = ANSWER_NONE;
     for (size_t n = 0; n < r->n_items; n++)
         if (r->items[n].config == ANSWER_OK)
             r->items[n].config = ANSWER_NONE;
 }
 
-/* Starts the next wave unless something about it is to be asked first. */
-static void start_wave(Rollout *r, size_t under_way)
+/* Starts the next wave unless something about it is to be asked first. What is asked last is what may change
+ * from one moment to the next. */
+static void start_wave(Rollout *r, size_t under_way, usec_t now)
 {
     _cleanup_(freep) size_t *picked = xcalloc(r->n_items, sizeof(size_t));
     bool canary;
     size_t n = choose_wave(r, under_way, picked, &canary);
 
-    if (n == 0 || in_preflight(r, picked, n) || in_verification(r, picked, n))
+    if (n == 0 || in_preflight(r, picked, n))
         return;
+    const bool shut = at_gate(r, now);
+    if (shut && r->gate == ANSWER_REFUSED && under_way == 0)
+        r->state = ROLLOUT_WAITING;
+    if (shut || in_verification(r, picked, n))
+        return;
+    r->gate = ANSWER_NONE; /* it was for this one */
     r->wave++;
     emit(r, (RolloutCommand){ .kind = NOTE_WAVE, .wave = r->wave, .count = n });
     for (size_t p = 0; p < n; p++) {
@@ -712,9 +760,9 @@ static void advance(Rollout *r, RolloutNow now)
         }
     }
     if (r->state == ROLLOUT_RUNNING && now.window_open)
-        start_wave(r, under_way);
+        start_wave(r, under_way, now.monotonic);
     else
-        forget_verifications(r);
+        forget_answers(r);
 }
 
 void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
@@ -731,6 +779,9 @@ void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
     case EVENT_CONFIG:
         if (i && i->step == STEP_WAITING && i->config == ANSWER_PENDING)
             on_config(r, i, e->ok);
+        break;
+    case EVENT_GATE:
+        on_gate(r, e->ok, now.monotonic);
         break;
     case EVENT_WRITTEN:
         if (i && (i->step == STEP_WRITING || i->step == STEP_BACK_WRITING))
@@ -796,7 +847,7 @@ bool rollout_next(Rollout *r, RolloutCommand *ret)
 
 usec_t rollout_deadline(const Rollout *r)
 {
-    usec_t deadline = USEC_INFINITY;
+    usec_t deadline = rollout_gate_again(r);
 
     for (size_t n = 0; n < r->n_items; n++) {
         const Item *i = &r->items[n];
@@ -907,6 +958,8 @@ static void emit_again(Rollout *r)
                 emit_item(r, COMMAND_PREFLIGHT, &r->items[n]);
                 break;
             }
+    if (r->gate == ANSWER_PENDING)
+        emit(r, (RolloutCommand){ .kind = COMMAND_GATE });
     if (r->reload_out)
         emit(r, (RolloutCommand){ .kind = COMMAND_RELOAD });
 }

@@ -13,6 +13,8 @@
  * - at most `parallel` relays are between RESTART and the end of their settling;
  * - a relay gets RESTART at most once, and START at most once; none when CHECK shows that it is needless;
  * - no wave begins while a relay that was ready before its restart is not ready again;
+ * - with a gate from outside, each wave has an answer of its own that lets it begin; what is put back or was
+ *   left by a crash never asks for one;
  * - once the rollout ends (halted, aborted, superseded), nobody gets RESTART any more: who was only written
  *   gets RESTORE, and waits again;
  * - nothing is written for a relay whose wave has not come, or whose allocator is not known to work in its
@@ -22,8 +24,9 @@
 
 #include "core/unit.h"
 
-#define ROLLOUT_NO_ALLOCATOR SIZE_MAX /* a relay that loses our drop-in: no canary, no preflight */
-#define ROLLOUT_RESETTLE_MAX 3        /* restarts by somebody else that one settling bears */
+#define ROLLOUT_NO_ALLOCATOR SIZE_MAX         /* a relay that loses our drop-in: no canary, no preflight */
+#define ROLLOUT_RESETTLE_MAX 3                /* restarts by somebody else that one settling bears */
+#define ROLLOUT_GATE_INTERVAL USEC_PER_MINUTE /* after which a shut gate is tried again */
 
 typedef struct RolloutPolicy {
     size_t parallel; /* ≥ 1 */
@@ -32,6 +35,7 @@ typedef struct RolloutPolicy {
     unsigned max_failed;  /* ≥ 1 */
     bool put_back;        /* false: a failed relay is left as it is, and the rollout halts */
     usec_t ready_timeout; /* how long a relay may take to be ready, not counting the time without a network */
+    bool gate;            /* somebody outside is asked before each wave */
 } RolloutPolicy;
 
 typedef struct RolloutItem {
@@ -114,6 +118,7 @@ typedef enum Readiness {
 typedef enum RolloutEventKind {
     EVENT_PREFLIGHT, /* item, ok, untested: holds for all items of the same allocator and sandbox */
     EVENT_CONFIG,    /* item, ok: answers VERIFY_CONFIG */
+    EVENT_GATE,      /* ok: answers GATE */
     EVENT_WRITTEN,   /* item, ok: answers WRITE and RESTORE */
     EVENT_RELOADED,  /* ok */
     EVENT_CHECKED,   /* item, ok, needless, ready: answers CHECK */
@@ -148,6 +153,7 @@ typedef struct RolloutEvent {
 typedef enum RolloutCommandKind {
     COMMAND_PREFLIGHT,     /* item: can its allocator be used in its sandbox? */
     COMMAND_VERIFY_CONFIG, /* item: would it start at all? */
+    COMMAND_GATE,          /* may the next wave begin? */
     COMMAND_WRITE,         /* item: its new drop-in, or its removal */
     COMMAND_RELOAD,
     COMMAND_CHECK,       /* item: would a restart give it what it is assigned, by what systemd has loaded? */
@@ -173,7 +179,7 @@ typedef struct RolloutCommand {
 
 typedef enum RolloutState {
     ROLLOUT_RUNNING,
-    ROLLOUT_WAITING, /* outside its window */
+    ROLLOUT_WAITING, /* outside its window, or the gate is shut */
     ROLLOUT_PAUSED,
     ROLLOUT_ENDING, /* aborted, halted or superseded: relays already restarted are finished first */
     /* from here on: over */
@@ -218,7 +224,10 @@ usec_t rollout_settle(const Rollout *r, size_t item); /* how long it must stay u
 bool rollout_canary(const Rollout *r, size_t item);
 bool rollout_must_be_ready(const Rollout *r, size_t item); /* known when its CHECK was answered */
 size_t rollout_wave(const Rollout *r);                     /* the last that began */
-size_t rollout_wave_of(const Rollout *r, size_t item);     /* in which it went; 0: its turn has not come */
+/* The gate is shut: when it is tried again (monotonic). USEC_INFINITY: it is not, as far as is known. */
+usec_t rollout_gate_again(const Rollout *r);
+bool rollout_at_gate(const Rollout *r);                /* a GATE is out */
+size_t rollout_wave_of(const Rollout *r, size_t item); /* in which it went; 0: its turn has not come */
 typedef struct RolloutCounts {
     size_t total;
     size_t done;    /* as planned, and proved */

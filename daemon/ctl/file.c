@@ -52,6 +52,38 @@ static void warn_of_libraries(const char *as, const Config *config, Problems *wa
     allocators_free(facts, config->n_allocators);
 }
 
+/* A unit that cannot be the gate holds every rollout up; what it is, systemd knows. */
+static void warn_of_gate(const char *as, const Config *config, Problems *warnings)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    _cleanup_(freep) char *state = NULL, *type = NULL;
+    static const char service[] = "org.freedesktop.systemd1";
+    const char *gate = config->rollout.gate, *unit;
+    int remains = 0;
+
+    if (isempty(gate) || ctl_bus_open(&(CtlOptions){ 0 }, true, &bus) < 0 ||
+        sd_bus_call_method(bus, service, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                           "LoadUnit", NULL, &reply, "s", gate) < 0 ||
+        sd_bus_message_read(reply, "o", &unit) < 0 ||
+        sd_bus_get_property_string(bus, service, unit, "org.freedesktop.systemd1.Unit", "LoadState", NULL,
+                                   &state) < 0)
+        return;
+    if (streq(state, "not-found"))
+        problems_add(warnings, as, 0, "rollout.gate", "there is no unit %s: no rollout begins", gate);
+    else if (!streq(state, "loaded"))
+        problems_add(warnings, as, 0, "rollout.gate", "systemd cannot load %s (%s): no rollout begins", gate,
+                     state);
+    else if (sd_bus_get_property_string(bus, service, unit, "org.freedesktop.systemd1.Service", "Type", NULL,
+                                        &type) >= 0 &&
+             sd_bus_get_property_trivial(bus, service, unit, "org.freedesktop.systemd1.Service",
+                                         "RemainAfterExit", NULL, 'b', &remains) >= 0 &&
+             (!streq(type, "oneshot") || remains))
+        problems_add(warnings, as, 0, "rollout.gate",
+                     "%s must be a service with Type=oneshot and without RemainAfterExit=: no rollout begins",
+                     gate);
+}
+
 /* Does the sandbox of the daemon's unit, as systemd knows it, let it write the file? True where nobody can
  * tell. */
 static bool sandbox_allows(sd_bus *bus, const char *path)
@@ -131,6 +163,7 @@ void file_judge(const char *file, const char *as, bool draft, FileVerdict *ret)
     if (load(file, as, draft, ret) >= 0) {
         warn_of_libraries(as, ret->config, &ret->warnings);
         warn_of_metrics(as, ret->config, &ret->warnings);
+        warn_of_gate(as, ret->config, &ret->warnings);
         warn_of_names(ret->config, &ret->warnings);
     }
     rename_file(&ret->problems, file, as);
@@ -276,12 +309,14 @@ typedef struct PlanRows {
     size_t n, capacity;
     usec_t ends;  /* realtime, if it begins now; 0: not known */
     char *window; /* what it waits for first, in words; NULL: nothing */
+    char *gate;   /* rollout.gate; NULL, "": none */
 } PlanRows;
 
 static void plan_rows_clear(PlanRows *rows)
 {
     free(rows->items);
     free(rows->window);
+    free(rows->gate);
 }
 
 /* By wave, those without one last; else in the order that they had. */
@@ -329,7 +364,9 @@ static char *plan_length(const PlanRows *rows)
     if (rows->ends < now + USEC_PER_SEC) /* files alone are written in no time */
         return xstrdup("");
     _cleanup_(freep) char *end = ctl_format_time(rows->ends);
-    return xasprintf("; takes about %s, would end %s%s%s", format_span(span, rows->ends - now), end,
+    _cleanup_(freep) char *gate =
+        isempty(rows->gate) ? xstrdup("") : xasprintf(", plus the gate %s before each wave", rows->gate);
+    return xasprintf("; takes about %s, would end %s%s%s%s", format_span(span, rows->ends - now), end, gate,
                      rows->window ? "; " : "", rows->window ? rows->window : "");
 }
 
@@ -443,6 +480,7 @@ static void print_warnings_of_daemon(const CtlOptions *options, sd_bus *bus, Pla
         return;
     rows->ends = m.plan_ends;
     rows->window = manager_window_words(&m);
+    rows->gate = xstrdup(m.gate);
     for (const char *p = m.config_warnings; !isempty(p);) {
         size_t n = strcspn(p, "\n");
         _cleanup_(freep) char *line = xstrndup(p, n);
@@ -571,6 +609,7 @@ static int plan_of_file(const CtlOptions *options, sd_bus *bus, const char *file
     usec_t length = survey_plan_length(&survey, plan, ready);
     rows.ends = length == USEC_INFINITY ? 0 : ctl_now() + length;
     rows.window = config_window_words(survey.config);
+    rows.gate = xstrdup(survey.config->rollout.gate);
     return print_rows(options, &rows);
 }
 

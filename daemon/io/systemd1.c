@@ -143,6 +143,10 @@ int systemd1_reply_error(sd_bus_message *reply, const char **ret_message)
             return -ENOTCONN;
     if (strncmp(e->name, spawn, strlen(spawn)) == 0)
         return -ENOTCONN;
+    if (sd_bus_error_has_name(e, "org.freedesktop.systemd1.NoSuchUnit"))
+        return -ENOENT;
+    if (sd_bus_error_has_name(e, "org.freedesktop.systemd1.UnitMasked"))
+        return -ERFKILL;
     int r = sd_bus_error_get_errno(e);
     return r > 0 && r != EBUSY && r != ENOTCONN ? -r : -EIO; /* these two mean what is said above */
 }
@@ -318,19 +322,32 @@ int systemd1_reload(Systemd1 *s, usec_t timeout, Systemd1DoneCallback callback, 
     return systemd1_call_send(call, m, on_done, timeout, ret);
 }
 
-int systemd1_restart(Systemd1 *s, const char *unit, bool only_if_up, Systemd1JobCallback callback,
-                     void *userdata, Systemd1Call **ret)
+static int start_job(Systemd1 *s, const char *member, const char *unit, const char *mode,
+                     Systemd1JobCallback callback, void *userdata, Systemd1Call **ret)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-    int r = systemd1_message(s, &m, only_if_up ? "TryRestartUnit" : "RestartUnit");
+    int r = systemd1_message(s, &m, member);
 
     if (r >= 0)
-        r = sd_bus_message_append(m, "ss", unit, "replace");
+        r = sd_bus_message_append(m, "ss", unit, mode);
     if (r < 0)
         return r;
     Systemd1Call *call = systemd1_call_new(s, userdata);
     call->callback.job = callback;
     return systemd1_call_send(call, m, systemd1_on_job, LONG_CALL, ret);
+}
+
+int systemd1_start(Systemd1 *s, const char *unit, const char *mode, Systemd1JobCallback callback,
+                   void *userdata, Systemd1Call **ret)
+{
+    return start_job(s, "StartUnit", unit, mode, callback, userdata, ret);
+}
+
+int systemd1_restart(Systemd1 *s, const char *unit, bool only_if_up, Systemd1JobCallback callback,
+                     void *userdata, Systemd1Call **ret)
+{
+    return start_job(s, only_if_up ? "TryRestartUnit" : "RestartUnit", unit, "replace", callback, userdata,
+                     ret);
 }
 
 int systemd1_reset_failed(Systemd1 *s, const char *unit, Systemd1DoneCallback callback, void *userdata,

@@ -57,6 +57,10 @@ int systemd1_get_unit(Systemd1 *s, const char *unit, Systemd1UnitCallback callba
 /* May take long: systemd answers when it is done. -EBUSY: refused by its rate limit; try again later. */
 int systemd1_reload(Systemd1 *s, usec_t timeout, Systemd1DoneCallback callback, void *userdata,
                     Systemd1Call **ret);
+/* StartUnit with this mode (systemctl(1), --job-mode=). -ENOENT: there is no such unit; -ERFKILL: it is
+ * masked. */
+int systemd1_start(Systemd1 *s, const char *unit, const char *mode, Systemd1JobCallback callback,
+                   void *userdata, Systemd1Call **ret);
 /* TryRestartUnit (`only_if_up`) or RestartUnit, mode "replace". */
 int systemd1_restart(Systemd1 *s, const char *unit, bool only_if_up, Systemd1JobCallback callback,
                      void *userdata, Systemd1Call **ret);

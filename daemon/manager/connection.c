@@ -4,6 +4,7 @@
 #include "manager/connection.h"
 
 #include "core/relay.h"
+#include "manager/alert.h"
 #include "manager/config-watch.h"
 #include "manager/loop.h"
 #include "manager/relay.h"
@@ -19,6 +20,7 @@ static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata);
 void connection_close(Manager *m)
 {
     run_forget_bus(m);
+    alert_forget_bus(m);
     relays_forget_bus(m);
     m->view->stop(m);
     m->systemd = systemd1_free(m->systemd);
@@ -82,6 +84,7 @@ static void on_owner_changed(void *userdata, bool present)
     m->bus_lost = false;
     relays_bus_back(m);
     run_bus_back(m);
+    alert_bus_back(m);
 }
 
 static const Systemd1Events systemd_events = {

@@ -5,6 +5,7 @@
 
 #include "io/paths.h"
 #include "io/state-file.h"
+#include "manager/alert.h"
 #include "manager/config-watch.h"
 #include "manager/connection.h"
 #include "manager/left-over.h"
@@ -541,6 +542,7 @@ Manager *manager_free(Manager *m)
     m->stopping = true;
     m->run = run_free(m->run);
     connection_close(m);
+    alert_free(m);
     relays_free(m);
     plan_free(m->plan);
     sd_event_source_unref(m->reconnect);

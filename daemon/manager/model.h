@@ -7,6 +7,7 @@
  *   memory.c     holds and saves of what must outlive a crash
  *   setup.c      a configuration and its allocators as they are on this host
  *   config-watch.c  notices that the configuration was saved
+ *   alert.c      starts the operator's alerts
  *   relay.c      one relay: its unit, its process, the proof
  *   tor.c        what a relay says of itself
  *   relays.c     the table of relays: which there are, and which group takes them
@@ -15,6 +16,7 @@
  *   reload.c     asks systemd to read all unit files again
  *   run.c        carries out the commands of core/rollout, and answers them; with it
  *     examine.c    preflights of one relay before it is touched
+ *     gate.c       runs the unit of rollout.gate
  *     file.c       the drop-in of one relay: written, put back
  *     operation.c  restarts and proofs of one relay
  *     notice.c     what is logged and remembered of a rollout
@@ -29,6 +31,7 @@
  * and is notified by `view`. */
 #pragma once
 
+#include "core/alert.h"
 #include "core/budget.h"
 #include "core/facts.h"
 #include "core/rss.h"
@@ -168,8 +171,15 @@ typedef struct ManagerView {
 
 /* How long the last of each took; 0: there was none. */
 typedef struct RunTook {
-    usec_t reload, preflight, verify_config, ready;
+    usec_t reload, preflight, verify_config, gate, ready;
 } RunTook;
+
+typedef struct Alerting {
+    Alerts past;
+    char **queue;       /* strv of units that are still to be started */
+    Systemd1Call *call; /* of the first of them */
+    int error;          /* of the last one */
+} Alerting;
 
 struct Manager {
     /* given at the start */
@@ -227,6 +237,7 @@ struct Manager {
     char **watched;        /* strv of what watch.c tells now, sentences without full stop */
     usec_t told_short;     /* monotonic: when the outlook was last logged; 0 */
     uint64_t n_preflights; /* started so far */
+    Alerting alerting;
     /* the view */
     struct Api *api; /* what bus/ holds; NULL: stopped */
 };

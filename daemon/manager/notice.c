@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is logged of a rollout (journal) and remembered of it (state): nothing here changes its course. */
+#include "manager/alert.h"
 #include "manager/memory.h"
 #include "manager/plan.h"
 #include "manager/relay.h"
@@ -51,14 +52,20 @@ void notice_wave(Run *run, const RolloutCommand *c)
                    c->wave, c->count, c->count == 1 ? "" : "s");
 }
 
-/* Of the first item that failed, for people; owned by the caller. NULL: none did. */
-static char *first_failure(const Run *run)
+static const RunItem *first_failed(const Run *run)
 {
     for (size_t n = 0; n < run->n; n++)
         if (rollout_gate(run->rollout, n) != GATE_NONE)
-            return xasprintf("%s: %s", run->items[n].relay->facts.name,
-                             run->items[n].reason ? run->items[n].reason : "failed");
+            return &run->items[n];
     return NULL;
+}
+
+/* Of it, for people; owned by the caller. NULL: none has failed. */
+static char *first_failure(const Run *run)
+{
+    const RunItem *i = first_failed(run);
+
+    return i ? xasprintf("%s: %s", i->relay->facts.name, i->reason ? i->reason : "failed") : NULL;
 }
 
 /* What must not be tried again. A disk or a reload that fails is the host's trouble, and not this relay's
@@ -221,6 +228,27 @@ void notice_failed_gate(Run *run, const RolloutCommand *c)
     (void)memory_save(m);
 }
 
+void notice_gate(Run *run, const char *fault)
+{
+    const char *unit = run->manager->setup->config->rollout.gate;
+    const Event e = { .rollout = run_id(run->manager), .reason = fault };
+    const bool was_shut = run->gate_fault;
+
+    if (streq_null(fault, run->gate_fault))
+        return;
+    free(run->gate_fault);
+    run->gate_fault = xstrdup(fault);
+    if (fault) {
+        char span[FORMAT_SPAN_MAX];
+        eventlog_write(MESSAGE_GATE_SHUT, &e,
+                       "Rollout %" PRIu64 " waits for the gate %s: it %s. It is tried again every %s.",
+                       run_id(run->manager), unit, fault, format_span(span, ROLLOUT_GATE_INTERVAL));
+    } else if (was_shut) {
+        eventlog_write(MESSAGE_GATE_OPEN, &e, "Rollout %" PRIu64 " goes on: the gate %s has succeeded.",
+                       run_id(run->manager), unit);
+    }
+}
+
 static const char *skipped_text(const RunItem *i, size_t wave)
 {
     const UnitInfo *info = i->relay->facts.info;
@@ -295,6 +323,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
                 : "was left as it is because of on_failure = \"stop\"",
             i->reason ? i->reason : "reason unknown",
             i->not_back ? " Its old drop-in is tried again with each sample." : "", i->relay->facts.unit);
+        alert_raise(run->manager, ALERT_LOST, i->relay->facts.name);
         relay_unit_changed(i->relay); /* what changed while its job was out has not been read */
         break;
     case STEP_SKIPPED:
@@ -334,13 +363,15 @@ void notice_over(Run *run)
     m->last_counts = run_counts(m);
     (void)memory_save(m);
     e.reason = m->last_reason;
-    if (state == ROLLOUT_HALTED)
+    if (state == ROLLOUT_HALTED) {
+        const RunItem *first = first_failed(run);
         eventlog_write(
             MESSAGE_ROLLOUT_HALTED, &e,
             "Rollout %" PRIu64 " halted: %s. First failure: %s. "
             "Fix the cause and run \"relayallocctl resume\"; or give what failed another allocator.",
             run_id(m), counts, m->last_reason ? m->last_reason : "unknown");
-    else if (state == ROLLOUT_ABORTED)
+        alert_raise(m, ALERT_HALTED, first ? first->relay->facts.name : NULL);
+    } else if (state == ROLLOUT_ABORTED)
         eventlog_write(MESSAGE_ROLLOUT_ABORTED, &e, "Rollout %" PRIu64 " aborted: %s.", run_id(m), counts);
     else
         eventlog_write(MESSAGE_ROLLOUT_FINISHED, &e, "Rollout %" PRIu64 " %s %s.", run_id(m),

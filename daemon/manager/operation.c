@@ -225,7 +225,7 @@ static void on_start_read(void *userdata, int error, const char *message, UnitIn
         on_reset(i, r, NULL);
 }
 
-void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result)
+void operation_job_removed(Manager *m, const char *job, const char *unit, JobResult result)
 {
     Relay *relay = m->run ? relays_find_unit(m, unit) : NULL;
     RunItem *i = relay && relay->run_item != SIZE_MAX ? &m->run->items[relay->run_item] : NULL;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The inside of the rollout in progress, shared by the files that carry it out: run.c (the commands),
- * examine.c (preflights), file.c (drop-ins), operation.c (restarts and proofs), notice.c (what is logged and
- * remembered of it). No other file includes this. */
+ * examine.c (preflights), gate.c (rollout.gate), file.c (drop-ins), operation.c (restarts and proofs),
+ * notice.c (what is logged and remembered of it). No other file includes this. */
 #pragma once
 
 #include "io/preflight.h"
 #include "manager/reload.h"
 #include "manager/run.h"
+
+typedef struct GateRun GateRun;
 
 typedef enum Operation {
     OPERATION_NONE,
@@ -66,7 +68,10 @@ struct Run {
     Rollout *rollout;
     RunItem *items;
     size_t n;
-    Reload *reload; /* one is out; NULL: none */
+    Reload *reload;   /* one is out; NULL: none */
+    GateRun *gate;    /* likewise */
+    char *gate_fault; /* what it was found to be last, to follow "it"; NULL: open */
+    char *waits;      /* run_reason()'s words of it */
     sd_event_source *timer;
     size_t waves;     /* as forecast at its start */
     bool told_silent; /* it was logged that a relay does not say whether it is bootstrapped */
@@ -93,6 +98,16 @@ void examine_end(RunItem *i); /* no event follows */
 void examine_forget_bus(RunItem *i);
 void examine_bus_back(RunItem *i);
 
+/* ---- gate.c: rollout.gate; answered by one event ---- */
+void gate_start(Run *run);
+GateRun *gate_free(GateRun *g); /* no event follows */
+void gate_job_removed(Manager *m, const char *job, const char *unit, JobResult result);
+void gate_forget_bus(GateRun *g);
+void gate_bus_back(GateRun *g);
+/* "waiting for the gate UNIT: it failed (exit status 1); tried again in 43s"; NULL: it is not waited for.
+ * Owned by the caller. */
+char *gate_words(const Run *run);
+
 /* ---- file.c: false: it was not done, and the item has the reason ---- */
 bool file_write(RunItem *i);    /* as the item wants it; what stood there before is kept */
 bool file_put_back(RunItem *i); /* as it was before; or, where the disk does not let that, none of ours */
@@ -104,6 +119,7 @@ bool file_put_back_again(Relay *relay,
 void operation_start(RunItem *i, Operation operation);
 void operation_end(RunItem *i); /* cancels all of it; no event follows */
 void operation_bus_back(RunItem *i);
+void operation_job_removed(Manager *m, const char *job, const char *unit, JobResult result);
 void operation_told(RunItem *i); /* its relay has said something, or has no process any more that could */
 
 /* ---- notice.c ---- */
@@ -117,5 +133,7 @@ void notice_untested(RunItem *asked, const char *reason);
 /* It would not come up again, whatever its allocator: logged, and remembered until its configuration changes.
  */
 void notice_config_refused(RunItem *i, const char *reason);
+/* The gate was tried; `fault`: why it is shut, NULL: it is open. Logged when that is new. */
+void notice_gate(Run *run, const char *fault);
 void notice_ended(Run *run, const RolloutCommand *c);
 void notice_over(Run *run);

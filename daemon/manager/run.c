@@ -150,6 +150,9 @@ static void carry_out(Run *run, const RolloutCommand *c)
     case COMMAND_VERIFY_CONFIG:
         examine_config(i);
         break;
+    case COMMAND_GATE:
+        gate_start(run);
+        break;
     case COMMAND_WRITE:
         answer_written(i, file_write(i));
         break;
@@ -403,6 +406,9 @@ Run *run_free(Run *run)
         strv_free(i->carried);
     }
     reload_free(run->reload);
+    gate_free(run->gate);
+    free(run->gate_fault);
+    free(run->waits);
     sd_event_source_disable_unref(run->timer);
     rollout_free(run->rollout);
     free(run->items);
@@ -463,6 +469,12 @@ void run_relay_told(Relay *relay)
         operation_told(&relay->manager->run->items[relay->run_item]);
 }
 
+void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result)
+{
+    gate_job_removed(m, job, unit, result);
+    operation_job_removed(m, job, unit, result);
+}
+
 bool run_reloads(const Manager *m)
 {
     return m->run && m->run->reload;
@@ -475,6 +487,7 @@ void run_forget_bus(Manager *m)
     if (!run)
         return;
     reload_forget_bus(run->reload);
+    gate_forget_bus(run->gate);
     for (size_t n = 0; n < run->n; n++) {
         RunItem *i = &run->items[n];
 
@@ -496,6 +509,7 @@ void run_bus_back(Manager *m)
         examine_bus_back(i);
     }
     reload_bus_back(run->reload);
+    gate_bus_back(run->gate);
 }
 
 const char *run_word(const Manager *m)
@@ -513,6 +527,12 @@ const char *run_reason(const Manager *m)
 
     if (m->run && reload_trouble(m->run->reload))
         return reload_trouble(m->run->reload);
+    if (!over && rollout_state(m->run->rollout) <= ROLLOUT_WAITING) {
+        free(m->run->waits);
+        m->run->waits = gate_words(m->run);
+        if (m->run->waits)
+            return m->run->waits;
+    }
     /* A revert continues in spite of a halt, and what failed before it is not reported again. */
     if (!over && rollout_state(m->run->rollout) != ROLLOUT_ENDING)
         return "";
@@ -572,6 +592,7 @@ static ForecastTimes times_of(const Manager *m)
         .preflight = measured(m->took.preflight, FORECAST_PREFLIGHT),
         .verify_config = measured(m->took.verify_config, FORECAST_VERIFY_CONFIG),
         .reload = measured(m->took.reload, FORECAST_RELOAD),
+        .gate = m->took.gate,
         .ready = measured(m->took.ready, FORECAST_READY),
         .window = m->outside_window == OUTSIDE_NOBODY ? m->setup->config->rollout.window : (Window){ 0 },
         .since_midnight = window_clock(),

@@ -3,6 +3,7 @@
 #include "core/known.h"
 #include "core/metrics.h"
 #include "io/metrics-file.h"
+#include "manager/alert.h"
 #include "manager/loop.h"
 #include "manager/memory.h"
 #include "manager/relay.h"
@@ -62,6 +63,7 @@ static void tell_presence(Relay *relay)
         e.reason = relay->facts.down;
         eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down%s%s: no samples until it is up again.",
                        relay->facts.name, e.reason ? ", " : "", e.reason ? e.reason : "");
+        alert_raise(relay->manager, ALERT_DOWN, relay->facts.name);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "manager/watch.h"
 
 #include "io/text-file.h"
+#include "manager/alert.h"
 #include "manager/loop.h"
 #include "manager/relay.h"
 
@@ -31,8 +32,10 @@ static void look_at_relay(Relay *relay)
     Event e = relay_event(relay);
     e.memory = &relay->memory;
     e.rollout = 0;
-    if (is_due(relay->manager, &relay->told_large))
+    if (is_due(relay->manager, &relay->told_large)) {
         eventlog_write(MESSAGE_RELAY_LARGE, &e, "%s.", sentence);
+        alert_raise(relay->manager, ALERT_LARGE, relay->facts.name);
+    }
     strv_push(&relay->manager->watched, sentence);
 }
 
@@ -68,8 +71,10 @@ static void tell_outlook(Manager *m)
                       .allocator = isempty(m->outlook.allocator) ? NULL : m->outlook.allocator,
                       .version = m->outlook.version,
                       .reason = sentence };
-    if (is_due(m, &m->told_short))
+    if (is_due(m, &m->told_short)) {
         eventlog_write(MESSAGE_MEMORY_SHORT, &e, "Memory runs out: %s.", sentence);
+        alert_raise(m, ALERT_FULL, m->outlook.relay);
+    }
     strv_push(&m->watched, sentence);
 }
 

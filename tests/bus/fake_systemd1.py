@@ -172,6 +172,45 @@ class Transient:
         }
 
 
+class Service:
+    """A oneshot service of the operator's: nothing runs, each start ends as scripted. Of a template: all its instances."""
+
+    def __init__(self, fake, steps, values):
+        self.fake, self.steps, self.runs = fake, steps, 0
+        self.values = {"LoadState": "loaded", "ActiveState": "inactive", "SubState": "dead", "Result": "success", **values}
+        self.job = 0
+
+    def properties(self):
+        return {**self.values, "MainPID": dbus.UInt32(0), "InvocationID": dbus.ByteArray(self.runs.to_bytes(16, "big") if self.runs else b""),
+                "ExecMainCode": dbus.Int32(self.values.get("ExecMainCode", 0)), "ExecMainStatus": dbus.Int32(self.values.get("ExecMainStatus", 0)),
+                "Job": dbus.Struct((dbus.UInt32(self.job), dbus.ObjectPath(f"/org/freedesktop/systemd1/job/{self.job}" if self.job else "/")), signature="uo")}
+
+    def start(self, name, ok, error):
+        step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0] if self.steps else {}
+        if "error" in step:
+            error(dbus.DBusException(step.get("message", "scripted"), name=step["error"]))
+            return
+        self.fake.jobs += 1
+        self.job = self.fake.jobs
+        job = f"/org/freedesktop/systemd1/job/{self.job}"
+        self.runs += not step.get("skipped")
+        self.values["ActiveState"] = "activating"
+
+        def finish():
+            status = step.get("status", 0)
+            self.job = 0
+            self.values.update(ActiveState=step.get("active", "failed" if status else "inactive"), Result="exit-code" if status else "success",
+                               ExecMainCode=1, ExecMainStatus=status)
+            if not step.get("lost") and self.fake.bus:
+                self.fake.systemd.JobRemoved(dbus.UInt32(int(job.rpartition("/")[2])), job, name, step.get("result", "failed" if status else "done"))
+
+        if step.get("early"):
+            finish()
+        ok(job)
+        if not step.get("early") and "stuck" not in step:
+            self.fake.later(step.get("delay", 0.02), finish)
+
+
 class Units(dbus.service.FallbackObject):
     def __init__(self, fake, bus):
         super().__init__(bus, UNIT_PREFIX)
@@ -184,6 +223,9 @@ class Units(dbus.service.FallbackObject):
         unit = self.fake.units.get(name)
         if name in self.fake.tried:
             ok(self.fake.tried[name].properties())
+            return
+        if service := self.fake.service(name):
+            ok(service.properties())
             return
         if unit is None:
             ok({"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"})
@@ -246,7 +288,8 @@ class Systemd(dbus.service.Object):
 
     @dbus.service.method(MANAGER, in_signature="s", async_callbacks=("ok", "error"))
     def ResetFailedUnit(self, unit, ok, error):
-        self.fake.units[unit].resets += 1
+        if unit in self.fake.units:
+            self.fake.units[unit].resets += 1
         self.fake.later(self.fake.reset_delay, ok)
 
     def read_units(self):
@@ -280,6 +323,15 @@ class Systemd(dbus.service.Object):
         unit = self.fake.units[name]
         unit.starts += 1
         self.fake.restart(unit, ok, error, True)
+
+    @dbus.service.method(MANAGER, in_signature="ss", out_signature="o", async_callbacks=("ok", "error"))
+    def StartUnit(self, name, mode, ok, error):
+        self.fake.started.append([name, mode])
+        service = self.fake.service(name)
+        if not service:
+            error(dbus.DBusException(f"Unit {name} not found.", name="org.freedesktop.systemd1.NoSuchUnit"))
+            return
+        service.start(name, ok, error)
 
     @dbus.service.method(MANAGER, in_signature="ssa(sv)a(sa(sv))", out_signature="o", async_callbacks=("ok", "error"))
     def StartTransientUnit(self, name, mode, properties, aux, ok, error):
@@ -401,6 +453,8 @@ class Control(dbus.service.Object):
             fake.systemd.Reloading(False)
         elif what == "list-errors":
             fake.list_errors = r["errors"]
+        elif what == "service":  # there is one now; steps: how each start of it ends, the last for all others
+            fake.services[r["name"]] = Service(fake, r.get("steps", []), r.get("values", {}))
         elif what == "transient-script":
             fake.transient_script = r["steps"]
         elif what == "reset-delay":
@@ -412,6 +466,7 @@ class Control(dbus.service.Object):
             fake.later(r.get("delay", 0), fake.reconnect)
         return json.dumps({
             "reloads": fake.reloads,
+            "started": fake.started,
             "subscriptions": fake.subscriptions,
             "lists": fake.lists,
             "transients": fake.transients,
@@ -433,6 +488,7 @@ class Fake:
         self.reloads = self.subscriptions = self.jobs = self.lists = self.reset_delay = 0
         self.proc = self.label = None
         self.argvs, self.environments = [], []  # of the transient units
+        self.services, self.started = {}, []  # [unit, mode] of each StartUnit
         self.list_errors, self.transient_script, self.transients, self.programs = [], [], [], []
         self.hide_preload = False
         self.environment = []
@@ -457,6 +513,10 @@ class Fake:
         self.control_bus.set_exit_on_disconnect(False)
         self.control = Control(self, self.control_bus)
         self.control_bus.request_name("org.relayalloc.Test")
+
+    def service(self, name):
+        prefix, at, instance = name.partition("@")
+        return self.services.get(name) or (self.services.get(f"{prefix}@.service") if at and instance else None)
 
     @staticmethod
     def later(seconds, what):

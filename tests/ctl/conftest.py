@@ -118,7 +118,7 @@ class Daemon:
     def text(relays=(), plan=(), errors=(), garbled=(), fields=(), untold=(), **properties):
         known = {"Version": "0.1.0", "ConfigPath": "/etc/relayalloc.conf", "ConfigError": "", "ConfigWarnings": "",
                  "StateError": "", "Rollout": "idle",
-                 "RolloutReason": "", "RolloutResult": "none", "Window": ""}
+                 "RolloutReason": "", "RolloutResult": "none", "Window": "", "Gate": ""}
         numbers = {"ConfigLoaded": NOW - HOUR, "RolloutID": 0, "RolloutStarted": 0, "RolloutEnds": 0, "WindowOpens": 0, "PlanEnds": 0}
         small = dict.fromkeys(["Relays", "RelaysOk", "RelaysPending", "RelaysBusy", "RelaysFailed", "RelaysDrifted",
                                "RelaysDown", "RelaysStopped", "RelaysObserved", "RolloutWave", "RolloutWaves", "RolloutTotal",

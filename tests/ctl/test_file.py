@@ -277,6 +277,8 @@ def test_plan_of_the_daemon(ctl, daemon, conf):
     assert done.out.splitlines()[-1] == "1 relay to be restarted, 1 without a restart, in 2 waves; 1 refused"
     daemon.says([relay("a")], [(1, "b", "restart", "B", "glibc", "x")], PlanEnds=int(time.time() * 1e6) + HOUR // 5 + HOUR // 120)
     assert re.search(r"restarted, in 1 wave; takes about 1[12]min( \d+s)?, would end \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", ctl("plan").out)
+    daemon.says([relay("a")], [(1, "b", "restart", "B", "glibc", "x")], PlanEnds=int(time.time() * 1e6) + HOUR // 5, Gate="g.service")
+    assert re.search(r"would end \S+ \S+, plus the gate g\.service before each wave$", ctl("plan").out)
     # In the middle of a rollout the first waves are over.
     daemon.says([relay("a")], [(6, "b", "restart", "B", "x", "y"), (7, "c", "restart", "B", "x", "y"), (7, "d", "restart", "B", "x", "y")])
     assert ctl("plan").out.splitlines()[-1] == "3 relays to be restarted, in 2 waves"

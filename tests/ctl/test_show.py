@@ -407,7 +407,7 @@ def test_status_of_the_daemon(ctl, daemon):
     json = ctl("status", "--json=pretty").json
     assert json["rollout"] == {"state": "running", "paused": False, "id": 7, "reason": None, "result": "none", "wave": 2, "waves": 5,
                                "total": 20, "done": 6, "failed": 1, "started": NOW - HOUR, "ends": NOW + 10 * HOUR,
-                               "plan_ends": None, "window": None, "window_opens": None}
+                               "plan_ends": None, "window": None, "gate": None, "window_opens": None}
     assert json["relays"]["pending"] == 1 and json["loaded"] == NOW - HOUR and json["refused"] is None
 
 

@@ -255,3 +255,38 @@ def test_read_only_etc_halts_and_nothing_is_restarted(fresh):
     finally:
         m.sh("systemctl stop relayallocd; umount /etc/systemd/system")
     assert m.drop_in_times() == {}
+
+
+@pytest.fixture
+def units(broken):
+    """A gate that is open while a file is there, and an alert that writes what it is told into another."""
+    m, _ = broken
+    m.write("/etc/systemd/system/my-gate.service", "[Service]\nType=oneshot\nExecStart=/usr/bin/test -e /run/gate-open\n")
+    m.write("/etc/systemd/system/relayalloc-alert@.service",
+            "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo \"$0 $1\" >>/run/alerts; sleep 600' %i %I\n")
+    m.systemctl("daemon-reload")
+    yield m
+    m.sh("systemctl stop 'relayalloc-alert@*'; rm -f /run/gate-open /run/alerts /etc/systemd/system/my-gate.service "
+         "/etc/systemd/system/relayalloc-alert@.service; systemctl daemon-reload; systemctl reset-failed")
+
+
+def test_gate_of_the_operators_holds_the_rollout_and_the_halt_is_told(units):
+    m = units
+    before = m.invocations()
+    text = conf(m, "start", parallel=2)
+    m.write("/tmp/none.conf", text.replace("rollout = {", 'rollout = { gate = "no-gate.service";'))
+    assert "rollout.gate: warning: there is no unit no-gate.service" in m.run("relayallocctl check /tmp/none.conf").stderr
+    m.write("/tmp/wrong.conf", text.replace("rollout = {", 'rollout = { gate = "tor@relay1.service";'))
+    assert "must be a service with Type=oneshot" in m.run("relayallocctl check /tmp/wrong.conf").stderr
+    m.write_conf(text.replace("rollout = {", 'rollout = { gate = "my-gate.service";'))
+    assert "gate" not in m.run("relayallocctl check").stderr
+    m.start_daemon()
+    m.wait_event("gate-shut", timeout=60)
+    assert "waiting for the gate my-gate.service: it failed (exit status 1); tried again in" in m.sh("relayallocctl status || true")
+    assert m.invocations() == before and m.drop_in_times() == {}
+    m.sh("touch /run/gate-open; relayallocctl pause; relayallocctl resume")
+    m.wait_event("gate-open", timeout=60)
+    victim = assert_put_back(m, before)
+    m.wait_until(lambda: m.exists("/run/alerts") and m.read("/run/alerts").endswith("\n"), 60, "the alert")
+    assert m.read("/run/alerts") == f"halted-{victim} halted/{victim}\n"
+    assert m.prop(f"relayalloc-alert@halted-{victim}.service", "ActiveState") == "activating", "nobody waits for it"

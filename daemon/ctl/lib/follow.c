@@ -94,7 +94,8 @@ static char *describe(const ManagerStatus *m, const char *left)
 {
     bool runs = streq(m->rollout, "running");
 
-    _cleanup_(freep) char *window = streq(m->rollout, "waiting") && !isempty(m->window)
+    /* with a reason it waits for something else */
+    _cleanup_(freep) char *window = streq(m->rollout, "waiting") && !isempty(m->window) && isempty(m->reason)
                                         ? xasprintf(" for the window %s", m->window)
                                         : xstrdup("");
 

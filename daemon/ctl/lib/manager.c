@@ -53,6 +53,7 @@ static const Property manager_properties[] = {
     MANAGER("RolloutEnds", 'T', ends, "rollout.ends"),
     MANAGER("PlanEnds", 'T', plan_ends, "rollout.plan_ends"),
     MANAGER("Window", 's', window, "rollout.window"),
+    MANAGER("Gate", 's', gate, "rollout.gate"),
     MANAGER("WindowOpens", 'T', window_opens, "rollout.window_opens"),
 };
 

@@ -22,6 +22,7 @@ typedef struct ManagerStatus {
     uint64_t started, ends; /* µs realtime; 0 */
     uint64_t plan_ends;     /* µs realtime; 0: nothing is planned */
     char *window;           /* "02:00-06:00"; "": none */
+    char *gate;             /* unit; "": none */
     uint64_t window_opens;  /* µs realtime; 0: it is open */
 } ManagerStatus;
 void manager_status_clear(ManagerStatus *facts);

@@ -186,6 +186,7 @@ static void test_empty_file_is_the_defaults(void **state)
     assert_int_equal(c->sample_entry, SAMPLE_ENTRY_RELAY);
     assert_int_equal(c->rollout.ready, READY_BOOTSTRAPPED);
     assert_int_equal(c->rollout.ready_timeout, 300000000);
+    assert_string_equal(c->rollout.gate, "");
     assert_true(c->sample_tor);
     assert_string_equal(c->tor_control, "");
     assert_int_equal(c->watch_rss, 0);
@@ -226,7 +227,8 @@ static void test_everything_set(void **state)
               EMPTY_GROUP(9, "mimalloc-tuned")),
         GROUP(10, "rollout", STR(10, "parallel", "10%"), REAL(10, "settle", 0.5), INT(10, "canary", 0),
               INT(10, "canary_settle", 120), INT(10, "max_failed", 3), STR(10, "on_failure", "stop"),
-              STR(10, "window", "22:30-06:05"), STR(10, "ready", "active"), INT(10, "ready_timeout", 20)),
+              STR(10, "window", "22:30-06:05"), STR(10, "ready", "active"), INT(10, "ready_timeout", 20),
+              STR(10, "gate", "my-gate@1.service")),
         GROUP(11, "sample", INT(11, "interval", 5), STR(11, "entry", "fleet"), BOOL(11, "tor", false)),
         GROUP(13, "tor", STR(13, "control", "/srv/tor/%i/control")),
         GROUP(14, "watch", STR(14, "rss", "4G"), REAL(14, "full_in", 1.5)),
@@ -283,6 +285,7 @@ static void test_everything_set(void **state)
     assert_int_equal(c->sample_entry, SAMPLE_ENTRY_FLEET);
     assert_int_equal(c->rollout.ready, READY_ACTIVE);
     assert_int_equal(c->rollout.ready_timeout, 20000000);
+    assert_string_equal(c->rollout.gate, "my-gate@1.service");
     assert_false(c->sample_tor);
     assert_string_equal(c->tor_control, "/srv/tor/%i/control");
     assert_int_equal(c->watch_rss, UINT64_C(4) << 30);
@@ -514,6 +517,8 @@ static void test_rollout(void **state)
     "f:1: rollout.parallel: must be a whole number of relays from 1 on, or a percentage from \"1%\" to "     \
     "\"100%\", not "
 #define SECONDS "must be a number of seconds from 0 to 86400, not "
+#define GATE                                                                                                 \
+    "f:1: rollout.gate: must be \"\" or the name of a service such as \"relayalloc-gate.service\", not "
 #define WINDOW                                                                                               \
     "f:1: rollout.window: must be \"\" or a span of local time such as \"02:00-06:00\" or \"23:00-05:00\", " \
     "not "
@@ -546,6 +551,13 @@ static void test_rollout(void **state)
           "f:1: rollout.on_failure: must be \"rollback\" or \"stop\", not this string" },
         { IN("rollout", INT(1, "on_failure", 1)),
           "f:1: rollout.on_failure: must be \"rollback\" or \"stop\", not 1" },
+        { IN("rollout", STR(1, "gate", "")), NULL },
+        { IN("rollout", STR(1, "gate", "a.service")), NULL },
+        { IN("rollout", STR(1, "gate", "a")), GATE "\"a\"" },
+        { IN("rollout", STR(1, "gate", ".service")), GATE "\".service\"" },
+        { IN("rollout", STR(1, "gate", "a@.service")), GATE "\"a@.service\"" },
+        { IN("rollout", STR(1, "gate", "a.timer")), GATE "\"a.timer\"" },
+        { IN("rollout", STR(1, "gate", "/a.service")), GATE "\"/a.service\"" },
         { IN("rollout", STR(1, "window", "")), NULL },
         { IN("rollout", STR(1, "window", "23:59-00:00")), NULL },
         { IN("rollout", STR(1, "window", "02:00-02:00")), WINDOW "\"02:00-02:00\"" },
@@ -688,7 +700,7 @@ static void test_settings_are_known(void **state)
             assert_null(strstr(problems.items[i].message, "no setting named"));
         problems_clear(&problems);
     }
-    assert_int_equal(n, 35);
+    assert_int_equal(n, 36);
 }
 
 /* ---- words ---- */

@@ -28,13 +28,15 @@ typedef struct World {
     Readiness readiness[MAX_ITEMS];
     bool slow[MAX_ITEMS]; /* its proof is not answered by pump() */
     unsigned slow_reload; /* nor is this one, counted from 1 */
+    bool gate, gate_shut; /* there is one, and what it says */
     /* what was seen */
     unsigned preflights, verifications[MAX_ITEMS], restarts[MAX_ITEMS], starts[MAX_ITEMS], writes[MAX_ITEMS],
         restores[MAX_ITEMS], reloads;
     bool away[MAX_ITEMS];
     size_t most_away, waves, wave_of[MAX_ITEMS], overs;
     /* what must hold of the order, whoever answers when; unless answers come that nobody asked for */
-    bool strays, out[MAX_ITEMS], reload_out;
+    bool strays, out[MAX_ITEMS], reload_out, gate_out, gate_open;
+    unsigned gates;
     unsigned written_at[MAX_ITEMS], loaded_at; /* counted in reloads that were asked for */
     RolloutCommand last;
 } World;
@@ -47,6 +49,7 @@ static World *world_new(const RolloutPolicy *policy, const RolloutItem *items, s
         w->items[i] = items[i];
     w->n = n;
     w->parallel = policy->parallel;
+    w->gate = policy->gate;
     w->now = (RolloutNow){ .monotonic = USEC_PER_SEC, .window_open = true };
     for (size_t i = 0; i < n; i++)
         w->pid[i] = (uint32_t)(1000 + i);
@@ -73,6 +76,10 @@ static void observe(World *w, const RolloutCommand *c)
         assert_true(!w->reload_out || w->strays); /* systemd does one at a time */
         w->reload_out = true;
         w->loaded_at = w->reloads;
+    } else if (c->kind == COMMAND_GATE) {
+        assert_true(w->gate && (!w->gate_out || w->strays));
+        w->gate_out = true;
+        w->gates++;
     } else if (c->kind < NOTE_WAVE && c->kind != COMMAND_PREFLIGHT) {
         assert_true(!w->out[c->item] || w->strays); /* one thing at a time is asked about a relay */
         w->out[c->item] = true;
@@ -112,6 +119,8 @@ static void observe(World *w, const RolloutCommand *c)
     case NOTE_WAVE:
         for (size_t i = 0; i < w->n; i++) /* not while a relay is not ready again */
             assert_true(rollout_step(w->r, i) != STEP_BOOTSTRAPPING);
+        assert_true(!w->gate || w->gate_open || w->strays); /* and each wave was let in */
+        w->gate_open = false;
         w->waves++;
         break;
     case NOTE_ENDED:
@@ -145,6 +154,8 @@ static RolloutEvent answer(World *w, const RolloutCommand *c)
 
     if (c->kind == COMMAND_RELOAD)
         w->reload_out = false;
+    else if (c->kind == COMMAND_GATE)
+        w->gate_out = false;
     else if (c->kind != COMMAND_PREFLIGHT)
         w->out[i] = false;
     switch (c->kind) {
@@ -155,6 +166,10 @@ static RolloutEvent answer(World *w, const RolloutCommand *c)
     case COMMAND_VERIFY_CONFIG:
         e.kind = EVENT_CONFIG;
         e.ok = !w->config_bad[i];
+        break;
+    case COMMAND_GATE:
+        e.kind = EVENT_GATE;
+        e.ok = w->gate_open = !w->gate_shut;
         break;
     case COMMAND_WRITE:
         e.kind = EVENT_WRITTEN;
@@ -1332,6 +1347,129 @@ static void test_window(void **state)
     world_free(w);
 }
 
+static World *gated(const RolloutItem *items, size_t n)
+{
+    RolloutPolicy policy = plain;
+
+    policy.gate = true;
+    return world_new(&policy, items, n);
+}
+
+static void test_gate_before_each_wave(void **state)
+{
+    (void)state;
+    RolloutItem items[5];
+    all_restart(items, 5);
+    World *w = gated(items, 5);
+
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_true(w->waves > 1);
+    assert_int_equal(w->gates, w->waves);
+    world_free(w);
+}
+
+/* Nothing is written, nobody is asked anything, and it is tried again after its time, and not before. */
+static void test_gate_is_shut(void **state)
+{
+    (void)state;
+    RolloutItem items[3];
+    all_restart(items, 3);
+    items[0].verifies = true;
+    World *w = gated(items, 3);
+    const usec_t begun = w->now.monotonic;
+
+    w->gate_shut = true;
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_WAITING);
+    assert_int_equal(w->writes[0] + w->verifications[0] + w->waves, 0);
+    assert_int_equal(w->gates, 1);
+    assert_true(rollout_gate_again(w->r) == begun + ROLLOUT_GATE_INTERVAL);
+    assert_true(rollout_deadline(w->r) == begun + ROLLOUT_GATE_INTERVAL);
+    w->now.monotonic = begun + ROLLOUT_GATE_INTERVAL - 1;
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    assert_false(pump(w));
+    w->now.monotonic = begun + ROLLOUT_GATE_INTERVAL;
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    assert_int_equal(w->gates, 2);
+    w->gate_shut = false;
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(w->gates, w->waves + 2);
+    world_free(w);
+}
+
+/* A resume tries it at once; one that was open is not so for ever. */
+static void test_gate_and_pause(void **state)
+{
+    (void)state;
+    RolloutItem items[1];
+    all_restart(items, 1);
+    World *w = gated(items, 1);
+
+    w->gate_shut = true;
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    send(w, (RolloutEvent){ .kind = EVENT_PAUSE });
+    assert_false(pump(w));
+    assert_true(rollout_deadline(w->r) == USEC_INFINITY);
+    send(w, (RolloutEvent){ .kind = EVENT_RESUME });
+    assert_true(next_is(w, COMMAND_GATE, 0));
+    send(w, (RolloutEvent){ .kind = EVENT_PAUSE });
+    w->gate_shut = false;
+    tell(w, COMMAND_GATE, 0); /* it opens while it is paused */
+    assert_false(pump(w));
+    send(w, (RolloutEvent){ .kind = EVENT_RESUME });
+    assert_true(next_is(w, COMMAND_GATE, 0));
+    tell(w, COMMAND_GATE, 0);
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    world_free(w);
+}
+
+/* Who is to be brought back does not wait for anybody's leave, nor does who was under way when the daemon
+ * ended. */
+static void test_gate_holds_no_way_back(void **state)
+{
+    (void)state;
+    RolloutItem items[2];
+    all_restart(items, 2);
+    items[0].recover = true;
+    World *w = gated(items, 2);
+
+    w->gate_shut = true;
+    w->proof[0] = PROOF_FAILED;
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    assert_int_equal(w->starts[0], 1);
+    assert_int_equal(rollout_step(w->r, 0), STEP_FAILED);
+    assert_int_equal(w->gates, 0);
+    world_free(w);
+}
+
+/* An abort does not wait for its answer. */
+static void test_abort_at_the_gate(void **state)
+{
+    (void)state;
+    RolloutItem items[2];
+    all_restart(items, 2);
+    World *w = gated(items, 2);
+
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    assert_true(next_is(w, COMMAND_PREFLIGHT, 0));
+    tell(w, COMMAND_PREFLIGHT, 0);
+    assert_true(next_is(w, COMMAND_GATE, 0));
+    assert_true(rollout_at_gate(w->r));
+    send(w, (RolloutEvent){ .kind = EVENT_ABORT });
+    assert_int_equal(rollout_state(w->r), ROLLOUT_ABORTED);
+    tell(w, COMMAND_GATE, 0);
+    pump(w);
+    assert_int_equal(w->writes[0], 0);
+    world_free(w);
+}
+
 static void test_recover_after_crash(void **state)
 {
     (void)state;
@@ -1648,6 +1786,7 @@ static void model_once(uint64_t round)
         .max_failed = 1 + (unsigned)rnd(4),
         .put_back = rnd(5) != 0,
         .ready_timeout = rnd(3) * 20 * USEC_PER_SEC,
+        .gate = rnd(3) == 0,
     };
     RolloutItem items[24] = { 0 };
     RolloutCommand out[256];
@@ -1696,6 +1835,7 @@ static void model_once(uint64_t round)
         size_t some = n ? rnd(n) : 0;
         if (dice < 60 && n_out > 0) { /* answer any command that is out, in any order */
             size_t k = rnd(n_out);
+            w->gate_shut = guard < 3000 && rnd(4) == 0;
             RolloutEvent e = answer(w, &out[k]);
             out[k] = out[--n_out];
             send(w, e);
@@ -1705,7 +1845,7 @@ static void model_once(uint64_t round)
             w->down[some] = items[some].restart && rollout_step(w->r, some) == STEP_WAITING && rnd(3) == 0;
             send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = some, .down = w->down[some] });
         } else if (dice < 66 && n && w->strays) { /* answers that nobody asked for */
-            send(w, (RolloutEvent){ .kind = (RolloutEventKind)rnd(4), .item = some, .ok = rnd(2) });
+            send(w, (RolloutEvent){ .kind = (RolloutEventKind)rnd(5), .item = some, .ok = rnd(2) });
             send(w, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = rnd(30), .ok = rnd(2) });
         } else if (dice < 68) {
             w->now.window_open = rnd(2);
@@ -1725,7 +1865,8 @@ static void model_once(uint64_t round)
         }
     }
     pump(w);
-    assert_true(n_out == 0 || w->strays); /* over means that nothing is out */
+    for (size_t k = 0; k < n_out; k++) /* over means that nothing is out that touches a relay */
+        assert_true(out[k].kind == COMMAND_GATE || w->strays);
     if (!rollout_over(w->r))
         fail_msg("round %llu: no end", (unsigned long long)round);
     assert_int_equal(w->overs, 1);
@@ -1808,6 +1949,11 @@ int main(void)
         cmocka_unit_test(test_unit_noise_while_settling),
         cmocka_unit_test(test_pause_resume_abort_supersede),
         cmocka_unit_test(test_window),
+        cmocka_unit_test(test_gate_before_each_wave),
+        cmocka_unit_test(test_gate_is_shut),
+        cmocka_unit_test(test_gate_and_pause),
+        cmocka_unit_test(test_gate_holds_no_way_back),
+        cmocka_unit_test(test_abort_at_the_gate),
         cmocka_unit_test(test_recover_after_crash),
         cmocka_unit_test(test_recovered_relay_that_then_fails),
         cmocka_unit_test(test_outdated_flight_is_no_strike),

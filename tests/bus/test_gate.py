@@ -1,0 +1,116 @@
+"""rollout.gate: a unit that must succeed before each wave."""
+import time
+
+from conftest import wait_until
+from test_jobs import GROUP, LIBRARY, restarts
+
+GATE = "my-gate.service"
+
+
+def begin(world, *relays, steps=(), rollout="settle = 0; canary = 0;", **service):
+    world.write_config(GROUP, f'{rollout} gate = "{GATE}";')
+    world.start_fake(*relays)
+    if steps or service:
+        world.do("service", name=GATE, steps=list(steps), **service)
+
+
+def starts(world):
+    return world.do("look")["started"].count([GATE, "replace"])
+
+
+def test_before_each_wave(world):
+    begin(world, "a", "b", "c", steps=[{}, {"early": True}, {"delay": 0.5}])
+    world.start()
+    world.wait_said("Rollout 1 finished: 3 done, 0 failed")
+    assert starts(world) == 3 and world.text().count(", wave ") == 3
+    assert not world.said("gate")
+
+
+def test_shut_waits_is_named_and_tried_again(world):
+    begin(world, "a", "b", steps=[{"status": 1}, {}])
+    world.start()
+    world.wait_said(rf"Rollout 1 waits for the gate {GATE}: it failed \(exit status 1\)\. It is tried again every 1min\.")
+    wait_until(lambda: world.property("Rollout") == "waiting", "it to wait")
+    reason = str(world.property("RolloutReason"))
+    assert reason.startswith(f"waiting for the gate {GATE}: it failed (exit status 1); tried again in "), reason
+    assert world.property("Gate") == GATE
+    assert world.dropin("a") is None and restarts(world, "a") == (0, 0)
+    world.manager("Pause")  # a resume tries it at once
+    world.manager("Resume")
+    world.wait_said(f"Rollout 1 goes on: the gate {GATE} has succeeded")
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    assert starts(world) == 3
+
+
+def test_there_is_none(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said(f"waits for the gate {GATE}: it does not exist")
+    assert starts(world) == 0
+    world.write_config(GROUP)  # without it
+    world.wait_said("finished: 1 done, 0 failed")
+
+
+def test_neither_active_nor_skipped_is_consent(world):
+    begin(world, "a", values={"ActiveState": "active"})
+    world.start()
+    world.wait_said("it is active, so that it cannot be run")
+    assert starts(world) == 0
+    world.do("service", name=GATE, steps=[{"skipped": True}])
+    world.manager("Pause")
+    world.manager("Resume")
+    world.wait_said("it was not run, because a condition of it is not met")
+    world.do("service", name=GATE, steps=[{"active": "active"}])
+    world.manager("Pause")
+    world.manager("Resume")
+    world.wait_said("it stays active: a gate is a service with Type=oneshot")
+    assert world.dropin("a") is None
+
+
+def test_systemd_does_not_start_it(world):
+    begin(world, "a", steps=[{"error": "org.freedesktop.systemd1.LoadFailed", "message": "no such luck"}])
+    world.start()
+    world.wait_said("it cannot be started: no such luck")
+
+
+def test_put_back_does_not_wait(world):
+    """The gate lets the first wave pass and is shut from then on: who fails in it is put back."""
+    begin(world, "a", "b", steps=[{}, {"status": 1}], rollout="settle = 0; canary = 0; max_failed = 2;")
+    world.script("a", {"then": "failed", "result": "failed"})
+    world.start()
+    world.wait_said("a was put back and runs as before")
+    world.wait_said("waits for the gate")
+    assert restarts(world, "a") == (1, 1) and world.dropin("b") is None
+
+
+def test_what_a_crash_left_does_not_wait(world):
+    begin(world, "a", steps=[{}, {"status": 1}], rollout="settle = 60; canary = 0;")
+    world.start()
+    wait_until(lambda: world.states() == {"a": "settling"}, "it to settle")
+    world.stop(9)
+    world.script("a")
+    world.do("set", unit="tor@a.service", values={"active": "failed", "sub": "failed", "result": "exit-code"})
+    world.start()
+    world.wait_said("a was put back and runs as before")
+    assert restarts(world, "a")[1] == 1
+    assert starts(world) == 1
+
+
+def test_bus_is_lost_while_it_runs(world):
+    begin(world, "a", steps=[{"stuck": True}])
+    world.start()
+    wait_until(lambda: starts(world) == 1, "its start")
+    wait_until(lambda: str(world.property("RolloutReason")) == f"waiting for the gate {GATE}", "that to be said")
+    world.do("service", name=GATE, steps=[{}])
+    world.restart_bus()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert world.runs("a", LIBRARY)
+
+
+def test_abort_while_it_runs(world):
+    begin(world, "a", steps=[{"stuck": True}])
+    world.start()
+    wait_until(lambda: starts(world) == 1, "its start")
+    world.manager("Abort")
+    world.wait_said("Rollout 1 aborted: 0 done, 0 failed, 1 untouched")
+    assert world.dropin("a") is None
