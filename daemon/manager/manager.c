@@ -18,6 +18,7 @@
 #include "manager/sampler.h"
 #include "manager/setup.h"
 #include "manager/status.h"
+#include "manager/watch.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -476,6 +477,7 @@ static int open_state(Manager *m)
         eventlog_line(LOG_WARNING, "%s/state is damaged; starting without it.", m->state_dir);
     else if (r < 0)
         eventlog_line(LOG_ERR, "Cannot read %s/state: %s.", m->state_dir, strerror(-r));
+    watch_open(m);
     return r == -EBADMSG ? 0 : r;
 }
 
@@ -571,6 +573,7 @@ Manager *manager_free(Manager *m)
     free(m->tried_stamp);
     strv_free(m->environment);
     strv_free(m->watched);
+    free(m->growth_rows);
     free(m->config_path);
     free(m->state_dir);
     free(m->proc);

@@ -235,6 +235,8 @@ struct Manager {
     int metrics_error;     /* of the last write */
     Outlook outlook;       /* as of the last sample; without the names */
     char **watched;        /* strv of what watch.c tells now, sentences without full stop */
+    char *growth_rows;     /* what was saved of the relays' growth, in the first hour; NULL */
+    usec_t growth_hour;    /* of the last sample, monotonic; 0: there was none */
     usec_t told_short;     /* monotonic: when the outlook was last logged; 0 */
     uint64_t n_preflights; /* started so far */
     Alerting alerting;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "manager/watch.h"
 
+#include "io/metrics-file.h"
 #include "io/text-file.h"
 #include "manager/alert.h"
 #include "manager/loop.h"
@@ -17,6 +18,61 @@ static bool is_due(const Manager *m, usec_t *told)
     return true;
 }
 
+/* ---- what is known of their growth, kept through restarts of the daemon ---- */
+
+static usec_t growth_hour(void)
+{
+    return tor_control_day() / 24;
+}
+
+static char *growth_path(const Manager *m)
+{
+    return xasprintf("%s/growth", m->state_dir);
+}
+
+/* At its process's first sample. */
+static void take_up(Relay *relay)
+{
+    const char *rows = relay->manager->growth_rows;
+
+    if (rows && relay->growing.n == 0 && relay->growing.n_hours == 0 && relay->facts.info)
+        (void)outlook_read_row(rows, relay->facts.name, relay->facts.info->invocation, &relay->growing);
+}
+
+static void save(const Manager *m)
+{
+    _cleanup_(freep) char *path = growth_path(m), *rows = NULL;
+    size_t size;
+    FILE *f = open_memstream(&rows, &size);
+
+    if (!f)
+        return;
+    fputs("# relay, invocation, its memory by the hour of the monotonic clock: hour:KiB", f);
+    for (size_t i = 0; i < m->n_relays; i++) {
+        const Relay *relay = m->relays[i];
+
+        if (relay->process && relay->facts.info)
+            outlook_write_row(f, relay->facts.name, relay->facts.info->invocation, &relay->growing);
+    }
+    fputc('\n', f);
+    if (fclose(f) == 0)
+        (void)metrics_file_replace(path, rows, size);
+}
+
+/* Saved with each hour; nothing depends on it but that it need not be learnt anew. */
+static void keep(Manager *m)
+{
+    const usec_t hour = loop_monotonic(m) / growth_hour();
+
+    if (m->growth_hour != 0 && m->growth_hour != hour) {
+        free(TAKE_PTR(m->growth_rows));
+        save(m);
+    }
+    m->growth_hour = hour;
+}
+
+/* ---- what is told ---- */
+
 static void look_at_relay(Relay *relay)
 {
     const uint64_t most = relay->manager->setup->config->watch_rss;
@@ -24,7 +80,8 @@ static void look_at_relay(Relay *relay)
 
     if (!relay->measured)
         return;
-    outlook_add(&relay->growing, tor_control_day() / 24, loop_monotonic(relay->manager), relay->memory.rss);
+    take_up(relay);
+    outlook_add(&relay->growing, growth_hour(), loop_monotonic(relay->manager), relay->memory.rss);
     if (most == 0 || relay->memory.rss <= most)
         return;
     char *sentence = xasprintf("%s has %s resident, more than watch.rss (%s)", relay->facts.name,
@@ -78,11 +135,19 @@ static void tell_outlook(Manager *m)
     strv_push(&m->watched, sentence);
 }
 
+void watch_open(Manager *m)
+{
+    _cleanup_(freep) char *path = growth_path(m);
+
+    (void)text_file_read(path, &m->growth_rows);
+}
+
 void watch_look(Manager *m)
 {
     m->watched = strv_free(m->watched);
     for (size_t i = 0; i < m->n_relays; i++)
         look_at_relay(m->relays[i]);
+    keep(m);
     m->outlook = look_ahead(m);
     tell_outlook(m);
     m->outlook.relay = m->outlook.allocator = m->outlook.version = NULL;

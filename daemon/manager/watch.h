@@ -4,5 +4,7 @@
 
 #include "manager/model.h"
 
+/* Before the first sample: what an earlier run of the daemon has learnt of their growth. */
+void watch_open(Manager *m);
 /* With each sample, when the relays have been measured. */
 void watch_look(Manager *m);

@@ -5,6 +5,7 @@
 #include "report/stats.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 
 static void judge(Growing *g)
@@ -45,6 +46,57 @@ void outlook_add(Growing *g, usec_t hour, usec_t now, uint64_t bytes)
     g->hour = now / hour;
     g->sum += (double)bytes;
     g->n++;
+}
+
+void outlook_write_row(FILE *f, const char *relay, const char *process, const Growing *g)
+{
+    if (g->n_hours == 0)
+        return;
+    fprintf(f, "\n%s %s", relay, process);
+    for (unsigned i = 0; i < g->n_hours; i++)
+        fprintf(f, " %" PRIu64 ":%.0f", g->hours[i].hour, g->hours[i].mean / 1024);
+}
+
+static bool read_number(const char **cursor, uint64_t *ret)
+{
+    const size_t n = strspn(*cursor, "0123456789");
+
+    if (n == 0 || n > 15)
+        return false;
+    *ret = strtoull(*cursor, NULL, 10);
+    *cursor += n;
+    return true;
+}
+
+/* "1234:1048576", which follows the hour before. */
+static bool read_hour(const char **cursor, Growing *g)
+{
+    uint64_t hour, kib;
+
+    if (g->n_hours == OUTLOOK_HOURS || !read_number(cursor, &hour) || *(*cursor)++ != ':' ||
+        !read_number(cursor, &kib) || (g->n_hours > 0 && hour <= g->hours[g->n_hours - 1].hour))
+        return false;
+    g->hours[g->n_hours].hour = hour;
+    g->hours[g->n_hours++].mean = (double)kib * 1024;
+    return true;
+}
+
+bool outlook_read_row(const char *rows, const char *relay, const char *process, Growing *ret)
+{
+    _cleanup_(freep) char *words = xasprintf("\n%s %s ", relay, process);
+    const char *row = strstr(rows, words);
+    Growing g = { 0 };
+
+    if (!row)
+        return false;
+    row += strlen(words);
+    while (read_hour(&row, &g) && *row == ' ')
+        row++;
+    if (g.n_hours == 0 || (*row != '\n' && *row != '\0'))
+        return false;
+    judge(&g);
+    *ret = g;
+    return true;
 }
 
 Outlook outlook_of(const OutlookRelay *relays, size_t n, uint64_t available)

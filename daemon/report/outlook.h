@@ -26,6 +26,13 @@ typedef struct Growing {
 /* A sample of the relay, `now` µs of a clock that is not set; `hour`: its length in µs. */
 void outlook_add(Growing *growing, usec_t hour, usec_t now, uint64_t bytes);
 
+/* What is kept of it for a later run of the daemon: a row "\nrelay7 PROCESS 1234:1048576 1235:1048580", hours
+ * and KiB; nothing while no hour is over. `process`: a word that no other process has, such as an invocation
+ * of systemd's. */
+void outlook_write_row(FILE *f, const char *relay, const char *process, const Growing *growing);
+/* Finds it again among the rows of all. false: there is none, or it is damaged. */
+bool outlook_read_row(const char *rows, const char *relay, const char *process, Growing *ret);
+
 typedef struct OutlookRelay {
     const char *relay, *allocator, *version;
     bool known;

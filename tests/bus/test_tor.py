@@ -59,6 +59,25 @@ def test_memory_that_runs_out_is_told_once_a_day(world):
     assert all(world.unit(r)["restarts"] == 0 for r in "ab") and set(world.states().values()) == {"observed"}
 
 
+def test_growth_is_known_through_restarts_of_the_daemon(world):
+    """It is started again more often than a day is long, and still finds out; what another process did is not taken up."""
+    begin_with_proc(world, "a", "b")
+    grow(world, "a", 100)
+    began = runs = time.monotonic()
+    world.start()
+    world.wait_ready()
+    while not world.said("Memory runs out: at this growth the host is full in"):
+        grow(world, "a", 100 + int(100 * (time.monotonic() - began)))
+        assert time.monotonic() - began < 180, "the forecast"
+        if time.monotonic() - runs > 10:
+            world.stop()
+            world.start()
+            runs = time.monotonic()
+        time.sleep(0.2)
+    rows = dict(line.split(" ", 2)[::2] for line in (world.state / "growth").read_text().splitlines()[1:])
+    assert set(rows) == {"a", "b"} and len(rows["a"].split()) >= 20, rows
+
+
 def test_a_relay_that_has_more_than_it_should_is_told(world):
     begin_with_proc(world, "a", "b", watch='rss = "64M"; full_in = 0;')
     grow(world, "a", 100)

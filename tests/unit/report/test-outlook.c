@@ -83,6 +83,86 @@ static void test_holes(void **state)
     assert_float_equal(g.per_day, 24 * (double)MIB, 1e4);
 }
 
+static char *row_of(const char *relay, const char *process, const Growing *g)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    fputs("# rows", f);
+    outlook_write_row(f, "other", "p", &(Growing){ .n_hours = 1, .hours = { { 1, 1024 } } });
+    outlook_write_row(f, relay, process, g);
+    fputc('\n', f);
+    fclose(f);
+    return text;
+}
+
+/* A later run of the daemon goes on where this one ended. */
+static void test_growth_is_taken_up_again(void **state)
+{
+    Growing g = { 0 }, again = { 0 };
+
+    (void)state;
+    feed(&g, 0, 20, GIB, (double)MIB);
+    _cleanup_(freep) char *rows = row_of("relay7", "p1", &g);
+    assert_true(outlook_read_row(rows, "relay7", "p1", &again));
+    assert_int_equal(again.n_hours, 19);
+    assert_false(again.known);
+    feed(&again, 20, 26, GIB, (double)MIB);
+    assert_true(again.known);
+    assert_float_equal(again.per_day, 24 * (double)MIB, 1e5);
+    _cleanup_(freep) char *later = row_of("relay7", "p1", &again);
+    Growing known = { 0 };
+    assert_true(outlook_read_row(later, "relay7", "p1", &known));
+    assert_true(known.known);
+}
+
+static void test_growth_of_another_process_is_not_taken_up(void **state)
+{
+    Growing g = { 0 }, again = { 0 };
+
+    (void)state;
+    feed(&g, 0, 3, GIB, (double)MIB);
+    _cleanup_(freep) char *rows = row_of("relay7", "p1", &g);
+    assert_false(outlook_read_row(rows, "relay7", "p2", &again));
+    assert_false(outlook_read_row(rows, "relay", "p1", &again));
+    assert_false(outlook_read_row(rows, "7", "p1", &again));
+    g = (Growing){ 0 };
+    outlook_add(&g, HOUR, HOUR, GIB);
+    _cleanup_(freep) char *none = row_of("relay7", "p1", &g);
+    assert_false(outlook_read_row(none, "relay7", "p1", &again));
+    assert_int_equal(again.n_hours, 0);
+}
+
+static void test_damaged_rows(void **state)
+{
+    static const char *const rows[] = { "",
+                                        "\nr p",
+                                        "\nr p \n",
+                                        "\nr p 5:1 5:2\n",
+                                        "\nr p 5:1 4:2\n",
+                                        "\nr p 5:1 x\n",
+                                        "\nr p 5:1x\n",
+                                        "\nr p 5\n",
+                                        "\nr p -5:1\n",
+                                        "\nr p 99999999999999999999:1\n",
+                                        "r p 5:1\n" };
+    char *many = xcalloc(64 * 8, 1), *at = many;
+    Growing g = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+        if (outlook_read_row(rows[i], "r", "p", &g))
+            fail_msg("taken: %s", rows[i]);
+    at += sprintf(at, "\nr p");
+    for (unsigned i = 0; i <= OUTLOOK_HOURS; i++)
+        at += sprintf(at, " %u:1", i);
+    assert_false(outlook_read_row(many, "r", "p", &g));
+    free(many);
+    assert_true(outlook_read_row("\nr p 5:1\nq", "r", "p", &g));
+    assert_int_equal(g.n_hours, 1);
+}
+
 static void test_outlook(void **state)
 {
     const OutlookRelay relays[] = {
@@ -144,6 +224,9 @@ int main(void)
         cmocka_unit_test(test_two_days_are_kept),
         cmocka_unit_test(test_waves_are_no_growth),
         cmocka_unit_test(test_holes),
+        cmocka_unit_test(test_growth_is_taken_up_again),
+        cmocka_unit_test(test_growth_of_another_process_is_not_taken_up),
+        cmocka_unit_test(test_damaged_rows),
         cmocka_unit_test(test_outlook),
         cmocka_unit_test(test_outlook_of_nothing),
         cmocka_unit_test(test_available),
