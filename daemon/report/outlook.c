@@ -89,10 +89,13 @@ bool outlook_read_row(const char *rows, const char *relay, const char *process, 
 
     if (!row)
         return false;
-    row += strlen(words);
-    while (read_hour(&row, &g) && *row == ' ')
+    row += strlen(words) - 1;
+    do {
         row++;
-    if (g.n_hours == 0 || (*row != '\n' && *row != '\0'))
+        if (!read_hour(&row, &g))
+            return false;
+    } while (*row == ' ');
+    if (*row != '\n' && *row != '\0')
         return false;
     judge(&g);
     *ret = g;
