@@ -57,9 +57,9 @@ class Machine:
             check=True, capture_output=True, text=True).stdout.strip()
 
     @classmethod
-    def boot(cls, name, release, relays, sanitize=False):
+    def boot(cls, name, release, relays, sanitize=False, kind="relays"):
         # It goes when this process goes, however that ends.
-        cls._tool("boot", name, "--release", release, "--relays", str(relays), "--owner", str(os.getpid()))
+        cls._tool("boot", name, "--release", release, "--relays", str(relays), "--kind", kind, "--owner", str(os.getpid()))
         return cls(name, release, relays, sanitize)
 
     @staticmethod
