@@ -23,7 +23,7 @@ MAN_PAGES := relayallocctl.1 relayallocd.8 relayalloc.conf.5
 BUILT_MAN := $(addprefix $(BUILD)/man/,$(MAN_PAGES))
 DOC_FILES := $(wildcard *.md docs/*.md)
 IMAGE_FILES := $(wildcard docs/images/*)
-EXAMPLE_FILES := $(wildcard conf/examples/*.conf packaging/grafana/*.json)
+EXAMPLE_FILES := $(wildcard conf/examples/*.conf packaging/grafana/*.json packaging/prometheus/*.yml)
 ALERT_FILES := $(wildcard packaging/alert/*)
 # In docdir all documents lie side by side.
 link_flat = sed -e 's|](docs/|](|g' -e 's|](conf/examples|](examples|g' -e 's|](\.\./|](|g'
