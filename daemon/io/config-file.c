@@ -304,7 +304,8 @@ static void judge_file(Source *s, const char *path, const struct stat *st)
     if (s->draft) {
         _cleanup_(freep) char *main_path = absolute_path(s->path);
         *strrchr(main_path, '/') = '\0';
-        rules.trusted = folder = realpath(*main_path ? main_path : "/", NULL);
+        folder = realpath(*main_path ? main_path : "/", NULL);
+        rules.trusted = folder;
     }
     int r = trust_walk(absolute, &rules, &real, &found, &reason);
     if (r >= 0 && streq(judged, path) && (found.st_dev != st->st_dev || found.st_ino != st->st_ino)) {
