@@ -23,6 +23,8 @@ static const Verb verbs[] = {
     { "groups", "", "relays and memory by group", ctl_groups },
     { "allocators", "[-v]", "library, version and relays by allocator", ctl_allocators },
     { "top", "", "relays and their memory, live", ctl_top },
+    { "targets", "[RELAY…]", "tor's MetricsPorts for Prometheus, with relay, group and allocator",
+      ctl_targets },
     { "verify", "", "prove what every relay runs now", ctl_verify },
     { "Configuration", NULL, NULL, NULL },
     { "check", "[FILE]", "validate a file; - is standard input", ctl_check },

@@ -40,7 +40,7 @@ def complete(ctl, fleet, tmp_path):
 
 def test_verbs(complete):
     assert complete("re") == ["reload", "resume", "restart", "revert", "report", "recommend"]
-    assert "list" in complete("") and len(complete("")) == 24
+    assert "list" in complete("") and len(complete("")) == 25
     assert complete("-q", "--json", "=", "short", "h") == ["history", "help"]
     assert complete("-o", "list", "gr") == ["groups"]  # "list" is an argument here
 

@@ -44,6 +44,7 @@ CtlVerb ctl_check, ctl_plan, ctl_edit;                                        /*
 CtlVerb ctl_adopt;                                                            /* ctl/adopt.c */
 CtlVerb ctl_pause, ctl_resume, ctl_abort, ctl_verify, ctl_revert, ctl_reload; /* ctl/control.c */
 CtlVerb ctl_restart;                                                          /* ctl/restart.c */
+CtlVerb ctl_targets;                                                          /* ctl/targets.c */
 CtlVerb ctl_top;                                                              /* ctl/top.c */
 CtlVerb ctl_history, ctl_events;                               /* ctl/history.c, ctl/events.c */
 CtlVerb ctl_doctor;                                            /* ctl/doctor.c */

@@ -121,11 +121,40 @@ static void test_bounds(void **state)
     assert_changed(&now, false);
 }
 
+/* In the order in which tor reads them: an include is where it stands, a folder's files by name. */
+static void test_metrics_ports(void **state)
+{
+    (void)state;
+    MetricsPorts found = { 0 };
+    _cleanup_(freep) char *folder = xasprintf("%s/d", dir), *deeper = xasprintf("%s/d/e", dir);
+    static const char *const wanted[] = { "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4" };
+    _cleanup_(freep) char *text =
+        xasprintf("MetricsPort 1\n%%include %s/d\nMetricsPort 4 # last\n%%include %s/none\n", dir, dir);
+
+    assert_int_equal(mkdir(folder, 0755), 0);
+    assert_int_equal(mkdir(deeper, 0755), 0);
+    put("d/b", "MetricsPort 3");
+    put("d/a", "MetricsPort 2\n");
+    put("d/.hidden", "MetricsPort 7\n");
+    put("d/e/c", "MetricsPort 8\n");
+    put("torrc", text);
+    torrc_metrics_ports(torrc, &found);
+    assert_int_equal(strv_length(found.ports), 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(found.ports[i], wanted[i]);
+    metrics_ports_clear(&found);
+    put_include("torrc"); /* itself */
+    torrc_metrics_ports(torrc, &found);
+    torrc_metrics_ports("/nonexistent", &found);
+    assert_null(found.ports);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_includes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_metrics_ports, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
     };
 
