@@ -13,7 +13,7 @@ static bool is_filesystem_user(uid_t uid)
     return (uid_t)setfsuid((uid_t)-1) == uid;
 }
 
-static int enter(uid_t uid)
+int owner_enter_user(uid_t uid)
 {
     const int dumpable = prctl(PR_GET_DUMPABLE);
 
@@ -38,7 +38,7 @@ static int enter_at(int dir, const char *path)
             return -EACCES;
         *slash = '\0';
     }
-    return enter(st.st_uid);
+    return owner_enter_user(st.st_uid);
 }
 
 int owner_enter(const char *path)

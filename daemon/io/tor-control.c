@@ -60,11 +60,11 @@ static void end(TorControl *c, int error)
 static int read_cookie(const char *path, uid_t uid, unsigned char ret[static TOR_COOKIE_SIZE])
 {
     _cleanup_(freep) char *file = xasprintf("%s.authcookie", path);
-    _cleanup_(closep) int fd = owner_open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    _cleanup_(closep) int fd = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     struct stat st;
 
     if (fd < 0)
-        return fd == -ELOOP ? -EPERM : fd;
+        return errno == ELOOP ? -EPERM : -errno;
     if (fstat(fd, &st) < 0)
         return -errno;
     /* anything else may be another's secret, put there for us to read and send */
@@ -95,12 +95,35 @@ static int connect_to(const char *path)
     if (strlen(path) >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
     strcpy(address.sun_path, path);
-    int r = connect(fd, (const struct sockaddr *)&address, sizeof(address));
-    if (r < 0 && errno == EACCES && owner_enter(path) == 0) {
-        r = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+        return -errno; /* EAGAIN: its queue is full, which is an answer, too */
+    return TAKE_FD(fd);
+}
+
+/* Connected to the process, with its cookie read. */
+static int reach(const char *path, pid_t pid, uid_t uid, unsigned char cookie[static TOR_COOKIE_SIZE])
+{
+    _cleanup_(closep) int fd = connect_to(path);
+
+    if (fd < 0)
+        return fd;
+    int r = check_peer(fd, pid);
+    if (r >= 0)
+        r = read_cookie(path, uid, cookie);
+    return r < 0 ? r : TAKE_FD(fd);
+}
+
+/* As its user, whose socket and cookie are usually nobody else's; once for both, since it takes longer than
+ * all the rest. Elsewhere they may be where only we get to. */
+static int reach_as_user(const char *path, pid_t pid, uid_t uid, unsigned char cookie[static TOR_COOKIE_SIZE])
+{
+    int r = -EACCES;
+
+    if (owner_enter_user(uid) == 0) {
+        r = reach(path, pid, uid, cookie);
         owner_leave();
     }
-    return r < 0 ? -errno : TAKE_FD(fd); /* EAGAIN: its queue is full, which is an answer, too */
+    return r == -EACCES ? reach(path, pid, uid, cookie) : r;
 }
 
 /* 1: all is sent; 0: the rest has to wait. */
@@ -159,15 +182,10 @@ int tor_control_ask(sd_event *event, const char *path, pid_t pid, uid_t uid, con
                     usec_t timeout, TorControlCallback callback, void *userdata, TorControl **ret)
 {
     unsigned char cookie[TOR_COOKIE_SIZE];
-    _cleanup_(closep) int fd = connect_to(path);
+    _cleanup_(closep) int fd = reach_as_user(path, pid, uid, cookie);
 
     if (fd < 0)
         return fd;
-    int r = check_peer(fd, pid);
-    if (r >= 0)
-        r = read_cookie(path, uid, cookie);
-    if (r < 0)
-        return r;
     _cleanup_(tor_control_freep) TorControl *c = xcalloc(1, sizeof(*c));
     c->fd = TAKE_FD(fd);
     c->callback = callback;
@@ -176,7 +194,7 @@ int tor_control_ask(sd_event *event, const char *path, pid_t pid, uid_t uid, con
     c->requests = tor_control_requests(cookie, fingerprint);
     c->length = strlen(c->requests);
     explicit_bzero(cookie, sizeof(cookie));
-    r = send_rest(c); /* almost always all of it, and one turn of the loop less */
+    int r = send_rest(c); /* almost always all of it, and one turn of the loop less */
     if (r >= 0)
         r = sd_event_add_io(event, &c->io, c->fd, r > 0 ? EPOLLIN : EPOLLIN | EPOLLOUT, on_io, c);
     if (r >= 0)
