@@ -282,3 +282,22 @@ def test_a_bad_table_of_bandwidth(ctl, table, fleet):
     assert done.status == 0 and 'bad.csv:2: write_bps "many": not a number of bytes in a second' in done.err, done
     assert 'bad.csv:3: write_bps "-1"' in done.err
     assert ctl("report", f"--file={memory}", "--bandwidth=/nowhere").status == 1
+
+
+def test_by_host(ctl, tmp_path, another_journal):
+    """Each host's own relays, also when those of two hosts have the same name: its traffic, its flags, the difference."""
+    for host, machine, level in (("alpha", "a" * 32, 50 * GIB), ("beta", "b" * 32, 100 * GIB)):
+        journal = another_journal("remote", host=host, machine=machine)
+        relays = [Relay(f"r{i}", None, "glibc", 100000) for i in range(4)]
+        log_samples(journal, relays, flags=lambda relay, time: "Fast,Running" if host == "alpha" else ALL)
+        log_days(journal, relays, lambda relay, day: level * (1 + int(relay.name[1:]) / 100))
+        journal.write(f"remote-{host}.journal")
+    rows = ctl("report", "-D", tmp_path / "remote", "--by=host", "--baseline=beta", "--warmup=0", "--json=short").json["rows"]
+    assert {r["host"]: (r["traffic"]["relays"], round(r["traffic"]["bytes_per_day"] / GIB)) for r in rows} == {
+        "alpha": (4, 51), "beta": (4, 102)}
+    alpha = next(r for r in rows if r["host"] == "alpha")
+    assert alpha["traffic"]["difference"] == pytest.approx(-0.5, abs=0.001) and alpha["traffic"]["interval"][1] < -0.4
+    assert (alpha["flags"]["Guard"]["share"], alpha["flags"]["Fast"]["share"]) == (0, 1)
+    table = ctl("report", "-D", tmp_path / "remote", "--by=host", "--baseline=beta").out.splitlines()
+    assert table[0].split()[0] == "HOST" and {"TRAFFIC/DAY", "BANDWIDTH", "GUARD"} <= set(table[0].split())
+    assert re.search(r" -50.0 % \(", next(line for line in table if line.startswith("alpha"))), table
