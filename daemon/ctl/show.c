@@ -187,8 +187,10 @@ int ctl_list(int argc, char *argv[], const CtlOptions *options)
     bool missing = fleet_select(&fleet, patterns) < 0;
     fleet_keep(&fleet, in_states, &states);
     ctl_table_droppable(table, droppable, ELEMENTSOF(droppable));
-    if (ctl_table_shows(table, LIST_TRAFFIC))
-        traffic_days_read(options, &days);
+    if (ctl_table_shows(table, LIST_TRAFFIC) && traffic_days_read(options, &days) < 0)
+        fputs("TRAFFIC/DAY stays empty: it is in the journals of those hosts alone, which -H and -M do not "
+              "read.\n",
+              stderr);
     for (size_t i = 0; i < fleet.n; i++) {
         list_row(table, &fleet.rows[i], host, &days);
         fine = fine && state_is_fine(fleet.rows[i].state);

@@ -188,7 +188,7 @@ int status_relays(char *const *patterns, const CtlOptions *options)
     if (status == 0 && local)
         (void)journal_reader_open(&(JournalSource){ 0 }, &reader);
     if (status == 0)
-        traffic_days_read(options, &days);
+        (void)traffic_days_read(options, &days);
     for (size_t i = 0; status == 0 && i < fleet.n; i++) {
         _cleanup_(relay_status_clear) RelayStatus facts = { 0 };
         _cleanup_(journal_list_clear) JournalList events = { 0 };

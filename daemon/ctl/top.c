@@ -33,7 +33,7 @@ static int update(Top *top, sd_bus *bus)
     fleet = (Fleet){ 0 };
     if (top->now - top->days_read > USEC_PER_HOUR || top->now < top->days_read) {
         traffic_days_clear(&top->days);
-        traffic_days_read(top->options, &top->days);
+        (void)traffic_days_read(top->options, &top->days);
         top->days_read = top->now;
     }
     manager_status_clear(&top->manager);

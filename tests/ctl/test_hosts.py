@@ -73,6 +73,14 @@ def test_list_has_a_host_column(hosts):
     assert hosts("list", "-Ha", "-o", "host,relay", "--json=short").json[0] == {"host": "a", "relay": "relay1"}
 
 
+def test_traffic_is_not_asked_of_other_hosts(hosts):
+    """It is in no answer on the bus; why the column is empty is said, and only when it is asked for."""
+    done = hosts("list", "-Ha,b", "-o", "relay,traffic/day", "--json=short")
+    assert done.status == 0 and {row["traffic/day"] for row in done.json} == {None}
+    assert done.err == "TRAFFIC/DAY stays empty: it is in the journals of those hosts alone, which -H and -M do not read.\n"
+    assert hosts("list", "-Ha,b").err == ""
+
+
 def test_patterns_choose_on_all_hosts(hosts):
     rows = hosts("list", "relay1", "-Ha,b", "--json=short").json
     assert [row["host"] for row in rows] == ["a", "b"]

@@ -4,6 +4,8 @@
 #include "io/journal.h"
 #include "io/tor-control.h"
 
+#include <errno.h>
+
 void traffic_days_clear(TrafficDays *days)
 {
     for (size_t i = 0; i < days->n; i++)
@@ -30,15 +32,17 @@ static int take(const JournalTraffic *t, void *userdata)
     return 0;
 }
 
-void traffic_days_read(const CtlOptions *options, TrafficDays *ret)
+int traffic_days_read(const CtlOptions *options, TrafficDays *ret)
 {
     _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
     const JournalQuery query = { .since = ctl_now() - 2 * USEC_PER_DAY, .until = USEC_INFINITY };
 
     *ret = (TrafficDays){ 0 };
-    if (options->host || options->machine || journal_reader_open(&(JournalSource){ 0 }, &reader) < 0)
-        return;
-    (void)journal_read_traffic(reader, &query, take, ret);
+    if (options->host || options->machine)
+        return -EREMOTE;
+    if (journal_reader_open(&(JournalSource){ 0 }, &reader) >= 0)
+        (void)journal_read_traffic(reader, &query, take, ret);
+    return 0;
 }
 
 bool traffic_days_find(const TrafficDays *days, const char *relay, uint64_t *ret)

@@ -14,7 +14,8 @@ typedef struct TrafficDays {
 } TrafficDays;
 void traffic_days_clear(TrafficDays *days);
 
-/* Nothing when the journal may not be read, or is that of another host. */
-void traffic_days_read(const CtlOptions *options, TrafficDays *ret);
+/* 0, and nothing when the journal may not be read; -EREMOTE, and nothing: another host is asked, by its bus
+ * alone. */
+int traffic_days_read(const CtlOptions *options, TrafficDays *ret);
 /* false: there was no whole day in the last two. */
 bool traffic_days_find(const TrafficDays *days, const char *relay, uint64_t *ret);
