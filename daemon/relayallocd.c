@@ -85,5 +85,6 @@ int main(int argc, char *argv[])
     int r = manager_new(config, &bus_view, &m);
     if (r < 0)
         return r == -EINVAL ? EX_CONFIG : EXIT_FAILURE;
-    return manager_run(m) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    r = manager_run(m);
+    return r == -ESTALE ? EX_TEMPFAIL : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

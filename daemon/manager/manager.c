@@ -12,6 +12,7 @@
 #include "manager/loop.h"
 #include "manager/memory.h"
 #include "manager/plan.h"
+#include "manager/read-only.h"
 #include "manager/relay.h"
 #include "manager/relays.h"
 #include "manager/run.h"
@@ -161,7 +162,7 @@ void manager_plan(Manager *m)
     end_restarts(m);
     if (now < m->not_before)
         loop_schedule(m, &m->retry, m->not_before - now, on_retry);
-    else if (!m->run && m->systemd)
+    else if (!m->run && m->systemd && !read_only_look(m))
         (void)run_start(m);
     update_states(m);
     if (!m->run && m->systemd && now >= m->not_before && m->outside_window != OUTSIDE_NOBODY) {
@@ -419,6 +420,8 @@ static void on_sampled(Manager *m)
         (void)memory_save(m);
         status_show(m);
     }
+    if (!m->run)
+        (void)read_only_look(m);
     if (run_put_back_again(m))
         plan_soon(m);
     look_at_files(m);
@@ -494,13 +497,14 @@ static int add_signals(Manager *m)
 int manager_new(const char *config_path, const ManagerView *view, Manager **ret)
 {
     _cleanup_(manager_freep) Manager *m = xcalloc(1, sizeof(*m));
-    _cleanup_(freep) char *dropin_root = path_of_dropins();
+    _cleanup_(freep) char *dropin_root = path_of_dropins(), *mounts = NULL;
 
     m->reports = &reports;
     m->view = view;
     m->config_path = xstrdup(config_path);
     m->state_dir = path_of_state();
     m->proc = path_of_proc();
+    mounts = read_only_start(m);
     m->probe = path_of_probe();
     m->config_watch = config_watch_new(m);
     int r = open_state(m);
@@ -531,6 +535,7 @@ int manager_new(const char *config_path, const ManagerView *view, Manager **ret)
         eventlog_line(LOG_ERR, "Cannot connect to the system bus: %s.", strerror(-r));
         return r;
     }
+    read_only_begin(m, mounts);
     relays_watch_instances(m);
     config_watch_start(m->config_watch);
     *ret = TAKE_PTR(m);
@@ -574,6 +579,7 @@ Manager *manager_free(Manager *m)
     strv_free(m->environment);
     strv_free(m->watched);
     free(m->growth_rows);
+    strv_free(m->read_only);
     free(m->config_path);
     free(m->state_dir);
     free(m->proc);

@@ -10,6 +10,7 @@
 int manager_new(const char *config_path, const ManagerView *view, Manager **ret);
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP(Manager, manager_free)
+/* 0; -ESTALE: it is to be started again at once (manager/read-only.h); another error. */
 int manager_run(Manager *m);
 /* The names on the bus are ours, or are refused (logged): from the view, when its served() becomes true. */
 void manager_served(Manager *m);

@@ -20,6 +20,7 @@
  *     file.c       the drop-in of one relay: written, put back
  *     operation.c  restarts and proofs of one relay
  *     notice.c     what is logged and remembered of a rollout
+ *   read-only.c  notices that only another start makes a directory writable again
  *   watch.c      says when memory is going to run out
  *   sampler.c    measures the relays
  *   status.c     shows systemd and the view how the daemon stands
@@ -195,9 +196,11 @@ struct Manager {
     sd_event_source *instances_watch, *clock_watch;
     bool ready; /* READY=1 was sent */
     bool stopping;
-    bool bus_lost;          /* and nothing found on it since */
-    char *status;           /* what systemd was last shown */
-    bool scanned;           /* the table is complete */
+    usec_t began;     /* monotonic */
+    char **read_only; /* strv of directories that it writes to, and that were read-only on the host then */
+    bool bus_lost;    /* and nothing found on it since */
+    char *status;     /* what systemd was last shown */
+    bool scanned;     /* the table is complete */
     bool look_at_libraries; /* before the next plan: a process has started, and may have mapped other ones */
     bool look_at_groups;    /* the configuration is new: say which names in it match no relay */
     /* what is in force */

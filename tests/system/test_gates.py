@@ -290,3 +290,30 @@ def test_gate_of_the_operators_holds_the_rollout_and_the_halt_is_told(units):
     m.wait_until(lambda: m.exists("/run/alerts") and m.read("/run/alerts").endswith("\n"), 60, "the alert")
     assert m.read("/run/alerts") == f"halted-{victim} halted/{victim}\n"
     assert m.prop(f"relayalloc-alert@halted-{victim}.service", "ActiveState") == "activating", "nobody waits for it"
+
+
+@pytest.mark.not_sanitized
+def test_way_back_over_a_read_only_etc(broken):
+    """The daemon is started anew while it is read-only, so its own mounts stay so: it ends, is started again, and puts back
+    what it could not."""
+    m, _ = broken
+    etc = "/etc/systemd/system"
+    m.write_conf(conf(m, "soon", settle=60))
+    m.sh(f"mount --bind {etc} {etc}")
+    try:
+        m.start_daemon()
+        tried = m.wait_event("relay-restarting", timeout=60)[0]["RELAYALLOC_RELAY"]
+        m.sh(f"mount -o remount,bind,ro {etc}; systemctl kill -s KILL relayallocd")
+        lost = m.wait_event("relay-lost", relay=tried, timeout=120)[0]
+        assert "Read-only file system" in lost["RELAYALLOC_REASON"] and "tried again with each sample" in lost["MESSAGE"]
+        m.wait_event("rollout-halted", timeout=60)
+        assert f"Not back: {tried}: " in m.run("relayallocctl status").stdout
+        m.sh(f"mount -o remount,bind,rw {etc}")
+        m.wait_event("relay-put-back", relay=tried, timeout=120)
+        m.wait_until(lambda: all(m.is_active(m.unit(r)) for r in m.names), 60, "all to be up", m.journal_text)
+        assert f"{etc} was read-only when relayallocd started. It is writable again" in m.journal_text()
+        assert m.show("relayallocd", "NRestarts", "Result") == {"NRestarts": "2", "Result": "success"}
+        assert m.drop_in_times() == {} and {m.allocator_in_maps(r) for r in m.names} == {"glibc"}
+        assert "Not back" not in m.run("relayallocctl status").stdout
+    finally:
+        m.sh(f"systemctl stop relayallocd; umount {etc}")

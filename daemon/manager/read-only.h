@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Notices that what was read-only on the host when the daemon started is writable again there, and not for
+ * the daemon: its copies of the mounts are from its start, and only another start makes new ones. */
+#pragma once
+
+#include "manager/model.h"
+
+/* Before anything else at the start: how the host's mounts are now. Owned by the caller; NULL: not known. */
+char *read_only_start(const Manager *m);
+/* Remembers what it writes to, and was read-only then. */
+void read_only_begin(Manager *m, const char *mounts);
+
+/* Is that so? Then the daemon ends (its state is saved, and a relay in progress is found again as after a
+ * crash), and systemd starts it again: at once, or when it has run for a while, for systemd does not do that
+ * without end. true: no rollout is to begin until then. The loop ends with -ESTALE. */
+bool read_only_look(Manager *m);
