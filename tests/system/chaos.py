@@ -257,7 +257,7 @@ class Host:
         self.foreign, self.kinds, self.replaced = {}, {}, set()
         self.disturbed, self.strays, self.masked = set(), set(), set()
         self.conf = self.valid = None
-        self.frozen = 0
+        self.killed = set()
         self.m.write("/etc/relay-test/env", f"LD_PRELOAD={self.allocators['tcmalloc'].library}\n")
         self.do_save(drawn.first)
         m.start_daemon()
@@ -309,6 +309,7 @@ class Host:
         return conf.damage or ", ".join(f"{g['name']} {g['allocator']}" for g in conf.groups)
 
     def do_kill_daemon(self):
+        self.killed |= {self.m.run("systemctl show -P MainPID relayallocd").stdout.strip()} - {"", "0"}
         return self.m.run("systemctl kill -s KILL relayallocd").returncode
 
     def do_restart_daemon(self):
@@ -590,11 +591,18 @@ class Host:
             self.pass_time(max(l[0] for l in self.later))
         for process in self.running:
             process.wait()
+        self.m.wait_until(self.daemon_stands, 60, "systemd to be done with relayallocd")
         if not self.m.is_active("relayallocd"):
             if self.conf.damage:
                 self.do_save(self.valid)
             self.m.run("systemctl reset-failed relayallocd; timeout 90 systemctl start relayallocd")
         self.say("rest")
+
+    def daemon_stands(self):
+        """It runs, or will not by itself: what was asked of systemd is done, and it has seen that what was killed is gone."""
+        shown = self.m.show("relayallocd", "ActiveState", "MainPID", "Job")
+        return (shown["ActiveState"] in ("active", "inactive", "failed") and shown.get("Job", "0") in ("", "0")
+                and shown["MainPID"] not in self.killed)
 
     def heal(self, conf):
         m = self.m
@@ -617,13 +625,6 @@ class Host:
 
     # --- judging ---
 
-    def lost_on_read_only(self):
-        """Relays that could not be put back because their folder was read-only, and that it said so of. A daemon that
-        starts meanwhile has it read-only for good, whatever becomes of the host's, so it cannot try again."""
-        if "read only" not in self.done:
-            return set()
-        return {e["RELAYALLOC_RELAY"] for e in self.m.events("relay-lost") if "Read-only file system" in e["MESSAGE"]}
-
     def wanted(self):
         failed = {}
         for e in self.m.events("relay-failed"):
@@ -632,8 +633,7 @@ class Host:
         explained = {r: n + min(failed.get(r, 0), n) for r, n in self.explained.items()}
         return oracle.Wanted(
             allocators=self.allocators, assigned=self.targets(self.valid), relays=self.relays,
-            up={**self.up, **dict.fromkeys(self.lost_on_read_only(), None)},
-            texts=self.texts, reverted=self.reverted, holds=frozenset(self.holds | halted), foreign=self.foreign,
+            up=dict(self.up), texts=self.texts, reverted=self.reverted, holds=frozenset(self.holds | halted), foreign=self.foreign,
             overridden=frozenset(r for r, kind in self.kinds.values() if kind not in HARMLESS),
             replaced=frozenset(self.replaced), disturbed=frozenset(self.disturbed), valid=not self.conf.damage,
             starts=self.m.asked_starts(), explained=explained)
@@ -667,7 +667,7 @@ class Host:
             state=state.read_text(errors="replace") if state.exists() else None,
             rows={r: row for r, row in rows.items() if r not in extra},
             words=frozenset(row["state"] for row in rows.values()), list_status=listed.returncode, reasons=reasons,
-            rollout=(about.get("rollout") or {}).get("state", "?"),
+            rollout=(about.get("rollout") or {}).get("state", "?"), not_back=tuple(about.get("not_put_back") or ()),
             refused=about.get("refused") or ("not read" if about.get("unread") else ""),
             daemon=m.is_active("relayallocd"), samples=self.samples())
 

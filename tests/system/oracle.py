@@ -53,6 +53,7 @@ class World:
     list_status: int = 0                            # its exit status
     reasons: dict = field(default_factory=dict)     # {relay: reason}, of `relayallocctl status RELAY`
     rollout: str = "idle"                           # word of `relayallocctl status`
+    not_back: tuple = ()                            # relays that it says it could not put back yet
     refused: str = ""                               # what it says of a file on disk that is not in force
     daemon: bool = True
     samples: dict = field(default_factory=dict)     # {(relay, when its process began): libraries that samples tell of}
@@ -427,6 +428,8 @@ class Judge:
         if self.world.rollout not in self.wanted.holds:
             self.object("hold", "", f"the rollout is {self.world.rollout}, and can only be "
                         + " or ".join(sorted(self.wanted.holds)))
+        for relay in self.world.not_back:
+            self.object("back", relay, "still waits to be put back, and nothing is in the way of that")
         if not self.wanted.valid and not self.world.refused:
             self.object("save", "", "the file on disk is not valid, and nothing says so")
         if self.wanted.valid and self.world.refused:

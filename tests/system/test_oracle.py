@@ -310,6 +310,11 @@ def flight_at_rest(w, want):
     w.state = 'flights = ( { relay = "r1"; } );\n'
 
 
+@false("back")
+def relay_that_waits_to_be_put_back_for_ever(w, want):
+    w.not_back = ("r1",)
+
+
 @false("hold")
 def pause_that_was_forgotten(w, want):
     want.holds = frozenset({"paused"})
