@@ -56,7 +56,7 @@
  *     ConfigChanged b: what is on disk was not read yet
  *     ConfigWaits b: what was read last is in force only when the rollout in progress has ended
  *     StateError s: why what must outlive a restart cannot be saved at present; ""
- *     NotPutBack as: relays whose old drop-in could not be put back; tried again with each sample
+ *     NotPutBack as: relays that are still to be put back as they were; tried again with each sample
  *     MemoryWarnings as: what is above the thresholds of `watch` in the file, sentences without full stop
  *     HostSettings as: NAME=VALUE of what systemd gives to every service and an allocator reads
  *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u,

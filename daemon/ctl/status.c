@@ -245,7 +245,7 @@ static void print_not_put_back(FILE *f, char *const *relays)
 {
     STRV_FOREACH (relay, relays) {
         _cleanup_(freep) char *name = printable(*relay, SIZE_MAX);
-        status_field(f, "Not back", "%s: its old drop-in could not be written; tried again with each sample",
+        status_field(f, "Not back", "%s: still to be put back as it was before; tried again with each sample",
                      name);
     }
 }

@@ -441,7 +441,7 @@ char **run_not_put_back(const Manager *m)
     char **names = NULL;
 
     for (size_t f = 0; f < m->state->n_flights; f++)
-        if (m->state->flights[f].stuck)
+        if (m->state->flights[f].stuck || m->state->flights[f].left)
             strv_push(&names, xstrdup(m->state->flights[f].relay));
     return names;
 }

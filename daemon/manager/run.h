@@ -18,7 +18,9 @@ void run_job_removed(Manager *m, const char *job, const char *unit, JobResult re
  * for.
  */
 bool run_put_back_again(Manager *m);
-char **run_not_put_back(const Manager *m); /* strv of the relays that wait for it; owned by the caller */
+/* strv of the relays that wait for it, or that a crash left and nobody has looked at yet; owned by the
+ * caller. */
+char **run_not_put_back(const Manager *m);
 bool run_reloads(const Manager *m); /* is systemd reading all unit files because the rollout asked for it? */
 void run_forget_bus(Manager *m);
 void run_bus_back(Manager *m); /* what was in progress when the bus was lost is requested again */

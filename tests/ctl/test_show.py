@@ -493,7 +493,7 @@ def test_status_tells_a_state_that_cannot_be_saved(ctl, daemon):
 
 def test_status_names_relays_that_could_not_be_put_back(ctl, daemon):
     daemon.says([relay("a")], NotPutBack="a")
-    assert "\n    Not back: a: its old drop-in could not be written; tried again with each sample\n" in ctl("status").out
+    assert "\n    Not back: a: still to be put back as it was before; tried again with each sample\n" in ctl("status").out
     assert ctl("status", "--json=short").json["not_put_back"] == ["a"]
     daemon.says([relay("a")])
     assert "Not back" not in ctl("status").out and ctl("status", "--json=short").json["not_put_back"] == []
