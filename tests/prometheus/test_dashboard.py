@@ -123,8 +123,8 @@ def tor_lines(relay, host, at, n):
     text = re.sub(r"^#.*\n", "", (HERE / "tor-metrics.txt").read_text(), flags=re.M)
     for line in text.splitlines():
         name, label, value = re.fullmatch(r'(\w+)\{(\w+)="(\w+)"\} 0', line).groups()
-        labels = {label: value, "instance": host.replace("9100", str(9030 + n)),
-                  **{k: relay[k] for k in ("relay", "group", "allocator")}}
+        labels = {label: value, "instance": f"127.0.0.1:{9030 + n}", "host": host.split(":")[0],
+                  **{k: relay[k] for k in ("relay", "unit", "group", "allocator")}}
         number = at * 1000 if name.endswith("_bytes") else int(value in ("Fast", "Running") or (value == "Guard" and n % 2))
         yield f"{name}{labels_text(labels)} {number} {at}"
 
@@ -232,6 +232,7 @@ def test_expression_keeps_to_the_hosts_that_are_chosen(prometheus, panel, target
 
     west = prometheus.ask(target, host="west")
     assert west and all(labels.get("instance", "west").startswith("west") for labels, _ in west)
+    assert ("tor_relay" in target["expr"]) == ('{host=~"$host"' in target["expr"])  # tor's have the label that targets gives them
     assert of_hosts("(west|east)") == of_hosts(".*")
     assert {value for _, values in prometheus.ask(target, host="wes") for value in values} <= {0.0}
 
