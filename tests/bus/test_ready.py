@@ -4,6 +4,7 @@ import re
 import subprocess
 
 import dbus
+import pytest
 
 from conftest import BUILD, HERE, wait_until
 from test_jobs import GROUP, restarts
@@ -30,15 +31,16 @@ def asked(world, relay):
     return path.stat().st_size if path.exists() else 0
 
 
-def start_relay(world, relay, before, after):
-    """What it says until it is restarted, and then."""
+def start_relay(world, relay, before, after, hostile=None):
+    """What it says until it is restarted, and then; or how it then answers nothing that makes sense."""
     folder = world.path / "tor" / relay
     program = ["/usr/bin/python3", str(HERE / "fake_tor.py"), str(folder)]
     says(world, relay, before)
     says(world, relay, after, "after")
     world.do("restart-by-hand", unit=f"tor@{relay}.service", program=[*program, "before"])
     wait_until((folder / "control").exists, "its socket")
-    world.script(relay, {"program": [*program, "after"]})
+    world.script(relay, {"program": ["/usr/bin/python3", str(HERE / "hostile_tor.py"), str(folder / "control"), hostile]
+                         if hostile else [*program, "after"]})
 
 
 def test_who_does_not_say_it_again_is_put_back(world):
@@ -49,6 +51,17 @@ def test_who_does_not_say_it_again_is_put_back(world):
     world.wait_said("Rollout 1 halted")
     assert restarts(world, "a") == (1, 1)
     assert world.dropin("a") is None
+
+
+@pytest.mark.parametrize("mode", ["garbage", "nothing", "slowly", "megabyte", "close", "refuse"])
+def test_who_only_answers_nonsense_then_is_put_back(world, mode):
+    begin(world, "a", "b")
+    start_relay(world, "a", "100", "", hostile=mode)
+    world.start()
+    world.wait_said("a: .*it has not bootstrapped within 2s")
+    world.wait_said("Rollout 1 halted")
+    assert restarts(world, "a") == (1, 1) and restarts(world, "b") == (0, 0)
+    assert world.dropin("a") is None and world.dropin("b") is None
 
 
 def test_who_was_not_bootstrapped_need_not_be(world):
