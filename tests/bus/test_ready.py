@@ -31,6 +31,13 @@ def asked(world, relay):
     return path.stat().st_size if path.exists() else 0
 
 
+def ctl(world, *arguments):
+    env = {"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": world.address, "RELAYALLOC_DROPIN_ROOT": str(world.root),
+           "RELAYALLOC_STATE_DIR": str(world.state), "ASAN_OPTIONS": "detect_leaks=1"}
+    return subprocess.run([BUILD / "relayallocctl", f"--config={world.config}", *arguments], env=env, capture_output=True,
+                          text=True, timeout=60)
+
+
 def start_relay(world, relay, before, after, hostile=None):
     """What it says until it is restarted, and then; or how it then answers nothing that makes sense."""
     folder = world.path / "tor" / relay
@@ -62,6 +69,26 @@ def test_who_only_answers_nonsense_then_is_put_back(world, mode):
     world.wait_said("Rollout 1 halted")
     assert restarts(world, "a") == (1, 1) and restarts(world, "b") == (0, 0)
     assert world.dropin("a") is None and world.dropin("b") is None
+
+
+def test_an_operator_may_be_content_with_less(world):
+    """rollout.ready = "active": nobody waits for what the relay says."""
+    begin(world, "a")
+    start_relay(world, "a", "100", "10")
+    world.config.write_text(world.config.read_text().replace("ready_timeout", 'ready = "active"; ready_timeout'))
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (1, 0) and world.dropin("a")
+
+
+def test_how_far_it_is_is_shown_while_it_is_waited_for(world):
+    begin(world, "a", ready_timeout=600)
+    start_relay(world, "a", "100", "45")
+    world.start()
+    world.wait_said("a: restarting for jemalloc")
+    wait_until(lambda: "bootstrapping 45 %" in " ".join(ctl(world, "status").stdout.split()), "status to say how far it is")
+    says(world, "a", "100", "after")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
 
 
 def test_who_was_not_bootstrapped_need_not_be(world):
@@ -109,10 +136,7 @@ def planned_length(world):
     """Seconds that the plan of a draft is to take."""
     draft = world.path / "draft"
     draft.write_text(f'instances_dir = "{world.instances}";\ngroups = ({GROUP});\nrollout = {{ settle = 20; canary = 0; }};\n')
-    env = {"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": world.address, "RELAYALLOC_DROPIN_ROOT": str(world.root),
-           "RELAYALLOC_STATE_DIR": str(world.state), "ASAN_OPTIONS": "detect_leaks=1"}
-    done = subprocess.run([BUILD / "relayallocctl", f"--config={world.config}", "plan", draft], env=env, capture_output=True,
-                          text=True, timeout=60)
+    done = ctl(world, "plan", draft)
     assert done.returncode == 0, done.stderr
     span = re.search(r"takes about (?:(\d+)min ?)?(?:(\d+)s)?", done.stdout)
     return 60 * int(span[1] or 0) + int(span[2] or 0)
