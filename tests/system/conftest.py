@@ -15,6 +15,7 @@ from machine import Machine
 
 RELEASE = os.environ.get("RELEASE") or Machine.host_release()
 SANITIZE = bool(os.environ.get("SANITIZE"))
+collect_ignore = [] if os.environ.get("TRAFFIC") else ["test_throttled.py"]  # make check-traffic
 
 
 @pytest.fixture(scope="module")
