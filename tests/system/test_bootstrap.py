@@ -10,6 +10,7 @@ import pytest
 from network import Network, day_of
 
 RELAYS = 5
+REPORTED = {"Guard", "HSDir", "Running", "Fast", "Stable"}  # flags that a report tells of
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,10 @@ def flags_of(net, name, fingerprint):
     return ",".join(sorted(re.search(r"^s (.*?)\r?$", said, re.M)[1].split()))
 
 
+def reported(m):
+    return json.loads(m.sh("RELAYALLOC_DAY=10 relayallocctl report --warmup=0 --json=short"))["rows"]
+
+
 def told(m, name):
     """The samples of its present process in which it says something of itself."""
     samples = m.events("sample-relay", relay=name)
@@ -166,6 +171,9 @@ def test_samples_and_days_say_what_relays_say_of_themselves(net, fresh):
             "RELAYALLOC_DAY=10 relayallocctl list --json=short -o relay,ready,flags,fingerprint,traffic/day relay2"))
             if r["flags"] == flags_of(net, "relay2", fingerprint)], 60, "the list to show the same")[0]
         status = m.run("RELAYALLOC_DAY=10 relayallocctl status relay2").stdout
+        m.wait_until(lambda: [set(x["flags"]) for row in reported(m) for x in row["members"] if x["relay"] == "relay2"]
+                     == [set(flags_of(net, "relay2", fingerprint).split(",")) & REPORTED], 60, "the report to say the same",
+                     lambda: reported(m))
         m.write_conf(conf(m, '"relay1"', entry="fleet"))
         m.wait_until(lambda: [line for e in m.events("sample-fleet") for line in e["RELAYALLOC_FLEET"].splitlines()
                               if re.fullmatch(r"relay2\t.*\t100\t[A-Za-z0-9,]+\t-", line)], 60, "a row of it")
