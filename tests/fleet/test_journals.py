@@ -1,0 +1,161 @@
+"""Journals of two hosts on one of them: west and east send theirs with systemd-journal-upload to systemd-journal-remote on east. Plain
+HTTP between the two; docs/fleets.md is about TLS."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+
+import pytest
+
+REMOTE = "/var/log/journal/remote"
+ADDRESSES = {"west": "10.99.0.1", "east": "10.99.0.2"}
+
+
+def connect(hosts):
+    """A cable between the two."""
+    ends = {name: f"{name[0]}{os.getpid()}" for name in hosts}
+    subprocess.run(["ip", "link", "add", ends["west"], "netns", str(hosts["west"].leader), "type", "veth", "peer", "name", ends["east"],
+                    "netns", str(hosts["east"].leader)], check=True)
+    for name, m in hosts.items():
+        m.sh(f"ip address add {ADDRESSES[name]}/24 dev {ends[name]} && ip link set {ends[name]} up && ip link set lo up")
+
+
+def history(m, *arguments):
+    return json.loads(m.sh("relayallocctl --json=short history relay1 -n 100000 " + " ".join(arguments)))
+
+
+def in_gathered(m, host, *arguments):
+    return history(m, f"--directory={REMOTE}", f"--host={host}", *arguments)
+
+
+@pytest.fixture(scope="module")
+def gathered(hosts):
+    """Both have moved relay1 and taken samples, each second, and east has all of it; the daemons are stopped then. On west relay1 is on
+    jemalloc, on east on tcmalloc."""
+    connect(hosts)
+    east = hosts["east"]
+    for name, m in hosts.items():
+        m.install_deb()
+        m.mark()
+        m.write_conf(m.settings([("control", "glibc", 'relays = [ "relay2" ]'),
+                                 ("A", "jemalloc" if name == "west" else "tcmalloc", 'relays = [ "relay1" ]')]))
+        m.sh("relayallocctl reload --wait -q")
+        m.wait_all("ok")
+    east.write("/etc/systemd/system/systemd-journal-remote.service.d/http.conf",
+               "[Service]\nExecStart=\nExecStart=/lib/systemd/systemd-journal-remote --listen-http=-3 "
+               f"--output={REMOTE}/\n")
+    east.sh("systemctl daemon-reload && systemctl start systemd-journal-remote.socket")
+    for m in hosts.values():
+        m.write("/etc/systemd/journal-upload.conf", f"[Upload]\nURL=http://{ADDRESSES['east']}:19532\n")
+        # what docs/fleets.md advises, but for the time
+        m.write("/etc/systemd/system/systemd-journal-upload.service.d/again.conf",
+                "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestartSec=1\n")
+        m.sh("systemctl daemon-reload && systemctl start systemd-journal-upload")
+    for name, m in hosts.items():
+        m.wait_until(lambda m=m: len(history(m)) >= 10, 120, f"ten samples on {name}")
+        m.systemctl("stop", "relayallocd")
+        m.sh("journalctl --sync")
+        wait_for_the_last(hosts, name)
+    return hosts
+
+
+def events(m, *arguments):
+    return json.loads(m.sh("relayallocctl --json=short events -n 100000 " + " ".join(arguments)))
+
+
+def wait_for_the_last(hosts, name):
+    """Until east has the last sample of that host, and that its daemon has stopped after it."""
+    east, m = hosts["east"], hosts[name]
+    east.wait_until(lambda: in_gathered(east, name)[-1]["time"] == history(m)[-1]["time"] and
+                    events(east, f"--directory={REMOTE}", f"--host={name}")[-1]["time"] == events(m)[-1]["time"],
+                    120, f"the last sample and event of {name} on east",
+                    lambda: east.sh("journalctl -u systemd-journal-remote -u systemd-journal-upload -n 30 --no-pager 2>&1; "
+                                    f"ls -l {REMOTE}; true"))
+
+
+def without_host(rows):
+    return [{k: v for k, v in row.items() if k != "host"} for row in rows]
+
+
+def test_history_keeps_relays_of_one_name_apart(gathered):
+    """What east has of west's relay1 is what west has, sample for sample, and nothing of its own."""
+    east = gathered["east"]
+    for name, m in gathered.items():
+        rows = in_gathered(east, name)
+        assert rows == history(m) and len(rows) >= 10
+    both = history(east, f"--directory={REMOTE}")
+    assert {row["host"] for row in both} == {"west", "east"}
+    for name in gathered:
+        assert without_host(row for row in both if row["host"] == name) == in_gathered(east, name)
+    table = east.sh(f"relayallocctl history relay1 --directory={REMOTE} --no-pager").splitlines()
+    assert table[0].split()[0] == "HOST"
+
+
+def test_own_journal_is_read_without_the_others(gathered):
+    """--merge takes both: east's own one, and what has been sent to it."""
+    east = gathered["east"]
+    own = history(east)
+    assert {row["allocator"] for row in own} <= {"glibc", "tcmalloc", "jemalloc"} and own[-1]["allocator"] == "tcmalloc"
+    assert own[-1]["time"] == in_gathered(east, "east")[-1]["time"]
+    assert {row["host"] for row in history(east, "--merge")} == {"west", "east"}
+
+
+def test_events_of_both(gathered):
+    east = gathered["east"]
+    moved = [e for e in events(east, "relay1", f"--directory={REMOTE}", "-o HOST,EVENT,RELAY,ALLOCATOR") if e["event"] == "relay-moved"]
+    last = {e["host"]: e["allocator"] for e in moved}
+    assert last == {"west": "jemalloc", "east": "tcmalloc"}
+    of_west = events(east, f"--directory={REMOTE}", "--host=west")
+    assert len(of_west) > 3 and of_west == events(gathered["west"])
+
+
+def test_report_by_host(gathered):
+    """Two relays of each, from their last samples; --host= leaves one."""
+    east = gathered["east"]
+
+    def report(*arguments):
+        rows = json.loads(east.run("relayallocctl report --format=json --warmup=0 " + " ".join(arguments)).stdout)
+        return rows
+
+    since = f"--since=@{gathered['west'].since:.0f}"
+    both = report(f"--directory={REMOTE}", "--by=host", since)
+    hosts = {row["host"]: row for row in both["rows"] if row.get("host")}
+    assert set(hosts) == {"west", "east"}, both
+    one = report(f"--directory={REMOTE}", "--by=host", "--host=west", since)
+    assert {row["host"] for row in one["rows"] if row.get("host")} == {"west"}
+    by_allocator = report(f"--directory={REMOTE}", since)
+    relays = {row["allocator"]: row["relays"] for row in by_allocator["rows"]}
+    assert relays["glibc"] == 2 and relays["jemalloc"] == relays["tcmalloc"] == 1, by_allocator
+
+
+def test_export_says_whose_it_is(gathered):
+    table = csv.DictReader(io.StringIO(gathered["east"].sh(f"relayallocctl export --directory={REMOTE}")))
+    servers = {}
+    for row in (row for row in table if row["nickname"]):  # and not the sums of a host
+        servers.setdefault(row["server"], set()).add(row["nickname"])
+    assert servers == {"west": {"relay1", "relay2"}, "east": {"relay1", "relay2"}}
+
+
+def test_a_file_for_each_host(gathered):
+    """Which is what retention works on: what has been archived of each is removed by its age."""
+    east = gathered["east"]
+    files = [name for name in east.sh(f"ls {REMOTE}").split() if name.endswith(".journal")]
+    assert sorted(name.split("@")[0].removesuffix(".journal") for name in files) == \
+        [f"remote-{address}" for address in sorted(ADDRESSES.values())], files
+
+
+def test_collector_that_was_away_gets_what_it_missed(gathered):
+    west, east = gathered["west"], gathered["east"]
+    before = history(west)
+    east.systemctl("stop", "systemd-journal-remote.socket", "systemd-journal-remote.service")
+    west.systemctl("start", "relayallocd")
+    west.wait_until(lambda: len(history(west)) >= len(before) + 5, 120, "five more samples")
+    west.wait_until(lambda: int(west.prop("systemd-journal-upload", "NRestarts")) > 5, 120, "more failures than systemd lets others have")
+    west.systemctl("stop", "relayallocd")
+    west.sh("journalctl --sync")
+    assert in_gathered(east, "west")[-1]["time"] == before[-1]["time"]
+    east.systemctl("start", "systemd-journal-remote.socket")
+    wait_for_the_last(gathered, "west")
+    assert in_gathered(east, "west") == history(west)
