@@ -66,6 +66,24 @@ def ask(m, name, question):
     return found[1] if found else None
 
 
+def make_authority(m, d, n):
+    """Makes the keys of authority n in the folder d; the line by which the others know it."""
+    m.sh(f"mkdir -p {d}/keys; chmod -R 700 {d}; echo pw | tor-gencert --create-identity-key -m 12 "
+         f"-a 127.0.0.1:{7000 + n} -i {d}/keys/authority_identity_key -s {d}/keys/authority_signing_key "
+         f"-c {d}/keys/authority_certificate --passphrase-fd 0 2>&1")
+    said = m.sh(f"tor --list-fingerprint --quiet --DataDirectory {d} --ORPort {5000 + n} --Nickname a{n} "
+                "--DirAuthority 'x orport=5000 no-v2 127.0.0.1:1 " + "0" * 40 + "'")
+    fingerprint = said.split(" ", 1)[1].replace(" ", "").strip()
+    identity = re.search(r"^fingerprint (\w+)", m.read(f"{d}/keys/authority_certificate"), re.M)[1]
+    return f"DirAuthority a{n} orport={5000 + n} no-v2 v3ident={identity} 127.0.0.1:{7000 + n} {fingerprint}\n"
+
+
+def progress(m, name):
+    """How far a relay is bootstrapped, in percent; None: it does not answer (yet)."""
+    said = ask(m, name, "status/bootstrap-phase")
+    return int(re.search(r"PROGRESS=(\d+)", said)[1]) if said else None
+
+
 @contextlib.contextmanager
 def day_of(m, seconds):
     """The daemon sums up traffic by such days, from its next start on."""
@@ -82,7 +100,7 @@ def day_of(m, seconds):
 class Network:
     def __init__(self, machine):
         self.m = machine
-        authorities = [self._make_authority(n) for n in (1, 2, 3)]
+        authorities = [make_authority(machine, f"{LAB}/a{n}", n) for n in (1, 2, 3)]
         machine.write(f"{LAB}/common", COMMON + "".join(authorities))
         # An authority that nobody listens for, and whose word nobody has: a consensus that the relay kept or gets from
         # others counts for nothing.
@@ -95,19 +113,6 @@ class Network:
             self.configure(name)
         machine.sh("systemctl restart " + " ".join(machine.unit(r) for r in machine.names))
 
-    def _make_authority(self, n):
-        """Makes its keys; the line by which the others know it."""
-        d = f"{LAB}/a{n}"
-        self.m.sh(f"mkdir -p {d}/keys; chmod -R 700 {d}; echo pw | tor-gencert --create-identity-key -m 12 "
-                  f"-a 127.0.0.1:{7000 + n} -i {d}/keys/authority_identity_key -s {d}/keys/authority_signing_key "
-                  f"-c {d}/keys/authority_certificate --passphrase-fd 0 2>&1")
-        said = self.m.sh(f"tor --list-fingerprint --quiet --DataDirectory {d} --ORPort {5000 + n} --Nickname a{n} "
-                         "--DirAuthority 'x orport=5000 no-v2 127.0.0.1:1 " + "0" * 40 + "'")
-        fingerprint = said.split(" ", 1)[1].replace(" ", "").strip()
-        identity = re.search(r"^fingerprint (\w+)", self.m.read(f"{d}/keys/authority_certificate"), re.M)[1]
-        return (f"DirAuthority a{n} orport={5000 + n} no-v2 v3ident={identity} 127.0.0.1:{7000 + n} "
-                f"{fingerprint}\n")
-
     def configure(self, name, *lines, nowhere=False):
         """Its torrc; nowhere: one with which it never finds the network. Takes effect with its next start."""
         port = 9000 + [*self.m.names, "default"].index(name) + 1
@@ -119,8 +124,7 @@ class Network:
         return ask(self.m, name, question)
 
     def progress(self, name):
-        said = self.ask(name, "status/bootstrap-phase")
-        return int(re.search(r"PROGRESS=(\d+)", said)[1]) if said else None
+        return progress(self.m, name)
 
     def wait_bootstrapped(self, *names):
         names = names or self.m.names

@@ -1,0 +1,46 @@
+"""Changes the network once an interval, in a process of its own: signs what is new and posts it to the authorities."""
+
+import http.client
+import time
+
+import authorities
+import descriptors
+
+
+class Publisher:
+    """The descriptors of a population; a relay's signer is made when it is first needed."""
+
+    def __init__(self, keys, population):
+        self.keys = keys
+        self.population = population
+        self.signers = {}
+
+    def publish(self, numbers, progress=lambda done, of: None):
+        """Signs those and posts them. What authorities refuse is told."""
+        now = int(time.time())
+        refused, numbers = [], list(numbers)
+        for first in range(0, len(numbers), authorities.MOST_A_POST):
+            some = numbers[first:first + authorities.MOST_A_POST]
+            refused += authorities.post_all([self._descriptor(n, now) for n in some])
+            progress(first + len(some), len(numbers))
+        return refused
+
+    def _descriptor(self, number, now):
+        if number not in self.signers:
+            self.signers[number] = descriptors.Signer(self.keys[number], now)
+        return self.signers[number].descriptor(self.population.relays[number], now)
+
+
+def run(publisher, interval, write_bandwidth, log):
+    """Until it is ended. Soon after a consensus is published, so that the next vote has it all."""
+    with log.open("w") as file:
+        while True:
+            time.sleep(interval - time.time() % interval + 1)
+            numbers = publisher.population.step()
+            write_bandwidth(publisher.population.bandwidth_file(time.time()))
+            try:
+                refused = publisher.publish(numbers)
+            except (OSError, http.client.HTTPException) as error:
+                refused = [error]
+            print(f"{time.time():.0f} {len(numbers)} published, {publisher.population.present} present",
+                  *([f"refused: {refused}"] if refused else []), file=file, flush=True)

@@ -1,0 +1,95 @@
+"""The relays under test: instances of the machine's tor@ service, put on their allocators by relayallocd itself, with
+torrcs that make directory caches of them."""
+
+import random
+
+import authorities
+from network import ask
+
+TORRC = """\
+%include {folder}/common
+Nickname {name}
+ORPort 127.0.0.1:{orport}
+DirPort 127.0.0.1:{dirport}
+ExitRelay 0
+DirCache 1
+FetchDirInfoEarly 1
+PublishServerDescriptor 1
+NumCPUs {cpus}
+MaxConsensusAgeForDiffs {age} seconds
+__DisablePredictedCircuits 1
+"""
+CONFIGURATION = """\
+{allocators}
+groups = (
+{groups}
+);
+rollout = {{ parallel = {relays}; settle = 0; canary = 0; ready = "active"; }};
+sample = {{ interval = {interval}; entry = "relay"; }};
+"""
+INTERVALS_OF_DIFFS = 12
+SAMPLED_EVERY = 5  # seconds
+
+
+def shared_out(names, groups, seed):
+    """{group: [names]}: as many in each as goes, who is where drawn from the seed."""
+    names = list(names)
+    random.Random(f"groups {seed}").shuffle(names)
+    return {group: sorted(names[i::len(groups)], key=lambda n: int(n.removeprefix("relay"))) for i, group in enumerate(groups)}
+
+
+def ports_of(names, seed):
+    """{name: (ORPort, DirPort)}: in random order, as a port decides who is asked first."""
+    numbers = list(range(1, len(names) + 1))
+    random.Random(f"ports {seed}").shuffle(numbers)
+    return {name: (9000 + n, 9500 + n) for name, n in zip(names, numbers)}
+
+
+def configuration(members, allocators):
+    """/etc/relayalloc.conf: a group of each allocator's name."""
+    rows = ",\n".join('  {{ name = "{0}"; allocator = "{0}"; relays = [ {1} ]; }}'.format(
+        group, ", ".join(f'"{name}"' for name in names)) for group, names in members.items())
+    return CONFIGURATION.format(groups=rows, allocators=allocators, relays=sum(map(len, members.values())),
+                                interval=SAMPLED_EVERY)
+
+
+class Relays:
+    def __init__(self, machine, settings):
+        self.m = machine
+        self.settings = settings
+        self.members = shared_out(machine.names, settings.groups, settings.seed)
+        self.ports = ports_of(machine.names, settings.seed)
+        self.group_of = {name: group for group, names in self.members.items() for name in names}
+
+    def move(self):
+        """Each onto the allocator of its group, by the daemon, which proves it."""
+        self.m.write_conf(configuration(self.members, self.settings.allocators))
+        self.m.sh("relayallocctl check /etc/relayalloc.conf")
+        self.m.start_daemon()
+        self.m.wait_all("ok", timeout=120 + 10 * len(self.m.names))
+
+    def join_network(self):
+        """All start anew at the same time, with the torrcs of the trial."""
+        for name, (orport, dirport) in self.ports.items():
+            self.m.write(f"/etc/tor/instances/{name}/torrc", TORRC.format(
+                folder=authorities.FOLDER, name=name, orport=orport, dirport=dirport, cpus=self.settings.cpus,
+                age=INTERVALS_OF_DIFFS * self.settings.interval))
+        self.m.sh("systemctl restart " + " ".join(self.m.unit(n) for n in self.m.names), timeout=300)
+
+    def has_directory(self, name):
+        """By its own word, from the consensus to the microdescriptors. "Bootstrapped 100 %" needs circuits, too, which
+        relays that only serve do not build: the synthetic ones listen nowhere."""
+        return ask(self.m, name, "status/enough-dir-info") == "1"
+
+    def processes(self):
+        """[(name, group, pid)]"""
+        return [(name, self.group_of[name], self.m.pid(name)) for name in self.m.names]
+
+    def proof(self):
+        """[(relay, group, what the daemon proved, its state, what the kernel says)]"""
+        listing = self.m.listing()
+        return [(name, self.group_of[name], listing[name].get("running"), listing[name].get("state"),
+                 self.m.allocator_in_maps(name)) for name in self.m.names]
+
+    def dirports(self):
+        return {name: dirport for name, (_, dirport) in self.ports.items()}

@@ -1,0 +1,74 @@
+"""What a run of the lab is told by its environment (LAB_MINUTES=30 and so on). Pure; a mistake is a ValueError with a
+sentence for the one who typed it."""
+
+import dataclasses
+import re
+
+# Every library as it is shipped beside its settings: twins in the same run.
+DEFAULT_GROUPS = {
+    "bookworm": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned mimalloc-tuned tcmalloc-tuned",
+    "trixie": "glibc jemalloc mimalloc3 tcmalloc glibc-tuned jemalloc-tuned mimalloc3-tuned tcmalloc-tuned",
+    "noble": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned mimalloc-tuned tcmalloc-tuned",
+}
+MOST_RELAYS = 40  # users that a machine's root has
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    release: str
+    minutes: float
+    groups: tuple  # names of allocators, one a group
+    allocators: str  # text for the configuration: those that are not built in
+    relays: int  # under test
+    network: int  # synthetic relays
+    cpus: int  # tor's NumCPUs
+    seed: str
+    clients: int  # connections of a wave, to each relay
+    interval: int  # seconds from one consensus to the next
+
+    @property
+    def seconds(self):
+        return self.minutes * 60
+
+
+def _number(environment, name, default, least, most, kind=int):
+    text = environment.get(name) or str(default)
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    if number is None or not least <= number <= most:
+        raise ValueError(f"{name} is a number from {least} to {most}, not '{text}'")
+    return number
+
+
+def _interval(network):
+    """What three authorities on two busy cores get done; it has to divide a day."""
+    for most, seconds in ((500, 20), (2000, 60)):
+        if network <= most:
+            return seconds
+    return 120
+
+
+def from_environment(environment, host_release, read_file):
+    """read_file(PATH) gives the text of LAB_ALLOCATORS."""
+    release = environment.get("LAB_RELEASE") or host_release
+    if release not in DEFAULT_GROUPS:
+        raise ValueError(f"LAB_RELEASE is one of {', '.join(sorted(DEFAULT_GROUPS))}, not '{release}'")
+    groups = tuple(re.split(r"[\s,]+", (environment.get("LAB_GROUPS") or DEFAULT_GROUPS[release]).strip()))
+    for name in groups:
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+            raise ValueError(f"LAB_GROUPS has names of allocators, separated by spaces; '{name}' is none")
+    if len(set(groups)) != len(groups):
+        raise ValueError("LAB_GROUPS names an allocator twice; LAB_RELAYS= says how many relays share the groups")
+    relays = _number(environment, "LAB_RELAYS", max(12, len(groups)), 1, MOST_RELAYS)
+    if relays < len(groups):
+        raise ValueError(f"{len(groups)} groups need LAB_RELAYS={len(groups)} or more, not {relays}")
+    network = _number(environment, "LAB_NETWORK", 8000, 20, 20000)
+    allocators = environment.get("LAB_ALLOCATORS") or ""
+    return Settings(
+        release=release, minutes=_number(environment, "LAB_MINUTES", 30, 0.5, 7 * 24 * 60, float), groups=groups,
+        allocators=read_file(allocators) if allocators else "", relays=relays, network=network,
+        cpus=_number(environment, "LAB_CPUS", 16, 1, 128), seed=environment.get("LAB_SEED") or "1",
+        clients=_number(environment, "LAB_CLIENTS", 400, 1, 5000),
+        interval=_number(environment, "LAB_INTERVAL", _interval(network), 10, 3600))

@@ -1,0 +1,55 @@
+"""What a smoke run asserts of its trial; each check gives sentences that say what is wrong."""
+
+import result
+import stream
+
+
+def consensus_has_all(trial, table):
+    wanted = trial.settings.network + trial.settings.relays
+    if trial.in_consensus < wanted:
+        yield f"the consensus has {trial.in_consensus} relays, not {wanted}"
+
+
+def each_has_the_directory(trial, table):
+    for name in trial.names:
+        if not trial.had_directory[name]:
+            yield f"{name} never had the directory"
+
+
+def each_runs_its_allocator(trial, table):
+    for name, group, proved, state, mapped in trial.proof:
+        allocator = group.removesuffix("-tuned")
+        if state != "ok" or proved != group or not allocator.startswith(mapped):
+            yield f"{name} of group {group}: the daemon says {proved}, {state}; mapped is {mapped}"
+
+
+def each_served_each_kind(trial, table):
+    served = result.served_by_kind(trial.load_rows())
+    for name in trial.names:
+        for kind in stream.KINDS:
+            if served[name, kind] <= 0:
+                yield f"{name} has served nothing of the kind {kind}"
+
+
+def the_report_has_all_groups(trial, table):
+    text = (trial.folder / "report.txt").read_text()
+    for row in table:
+        if not any(line.split()[:1] == [row["group"]] for line in text.splitlines()):
+            yield f"the report has no row of group {row['group']}"
+
+
+def the_summary_is_whole(trial, table):
+    for row in table:
+        for column, value in row.items():
+            if value is None:
+                yield f"group {row['group']}: nothing can be said of {column}"
+
+
+ALL = (consensus_has_all, each_has_the_directory, each_runs_its_allocator, each_served_each_kind, the_report_has_all_groups,
+       the_summary_is_whole)
+CHECKS = len(ALL)
+
+
+def judged(trial, table):
+    """A sentence for each check that failed."""
+    return ["; ".join(wrong) for wrong in (list(check(trial, table)) for check in ALL) if wrong]

@@ -1,0 +1,42 @@
+"""An answer, however it is cut, and how it is counted; relays and ports."""
+
+import pytest
+
+import load
+import relays
+
+ANSWER = b"HTTP/1.0 200 OK\r\nContent-Encoding: x-zstd\r\nContent-Length: 10\r\n\r\n0123456789"
+
+
+@pytest.mark.parametrize("size", [1, 7, 66, 1000])
+def test_an_answer_in_pieces(size):
+    answer = load.Answer()
+    for at in range(0, len(ANSWER), size):
+        answer.take(ANSWER[at:at + size])
+    answer.end()
+    assert (answer.status, answer.encoding, answer.bytes, answer.broken) == (200, "x-zstd", 10, False)
+
+
+@pytest.mark.parametrize("data, status, broken", [
+    (ANSWER[:-1], 200, True), (b"", 0, True), (b"HTTP/1.0 404 Not found\r\n\r\n", 404, False), (b"rubbish\r\n\r\n", 599, False)])
+def test_what_is_not_whole_is_broken(data, status, broken):
+    answer = load.Answer()
+    answer.take(data)
+    answer.end()
+    assert (answer.status, answer.broken) == (status, broken)
+
+
+def test_who_is_where_is_drawn_from_the_seed_and_evenly():
+    names = [f"relay{n}" for n in range(1, 13)]
+    members = relays.shared_out(names, ["a", "b", "c", "d", "e"], "s")
+    assert sorted(map(len, members.values())) == [2, 2, 2, 3, 3]
+    assert sorted(sum(members.values(), [])) == sorted(names) and members == relays.shared_out(names, list("abcde"), "s")
+    assert members != relays.shared_out(names, list("abcde"), "t")
+    ports = relays.ports_of(names, "s")
+    assert len({p for pair in ports.values() for p in pair}) == 24 and ports != relays.ports_of(names, "t")
+
+
+def test_the_configuration_names_each_group():
+    text = relays.configuration({"glibc": ["relay2"], "mine": ["relay1", "relay3"]}, "allocators = { mine = { }; };")
+    assert '{ name = "mine"; allocator = "mine"; relays = [ "relay1", "relay3" ]; }' in text
+    assert text.startswith("allocators = { mine = { }; };") and "parallel = 3" in text

@@ -1,0 +1,41 @@
+import result
+import samples
+
+
+def rows(*given):
+    return [dict(zip(samples.COLUMNS, row)) for row in given]
+
+
+SAMPLES = rows(
+    (0, "relay1", "glibc", 1, 9999, 9999, 0, 1.0, 3), (10, "relay1", "glibc", 1, 4096, 2048, 0, 2.0, 3),
+    (20, "relay1", "glibc", 1, 8192, 4096, 0, 5.0, 3),
+    (10, "relay2", "je", 2, 2048, 1024, 512, 1.0, 3), (20, "relay2", "je", 2, 2048, 1024, 512, 2.0, 3),
+    (10, "relay3", "je", 3, 4096, 2048, 0, 1.0, 3), (20, "relay3", "je", 4, 4096, 2048, 0, 0.5, 3))
+LOAD = [{"relay": f"relay{n}", "kind": k, "encoding": "identity", "requests": str(r), "bytes": str(b), "refused": "1", "broken": "0"}
+        for n, k, r, b in ((1, "micro", 4, 1 << 20), (1, "keys", 4, 1 << 20), (2, "micro", 2, 1 << 20), (3, "micro", 4, 3 << 20))]
+
+
+def test_a_row_a_group():
+    glibc, je = result.summary({"glibc": ["relay1"], "je": ["relay2", "relay3"]}, SAMPLES, LOAD, counted_from=10)
+    assert glibc == {"group": "glibc", "relays": 1, "rss_mib": 6.0, "anon_mib": 3.0, "anon_of_glibc": 1.0, "lazyfree_mib": 0.0,
+                     "cpu_s": 4.0, "requests": 8.0, "mib_served": 2.0, "cpu_ms_a_request": 500.0, "refused": 2.0, "broken": 0.0}
+    # relay3 was started anew: what its processes took between their samples, and no negative difference
+    assert je["cpu_s"] == 0.5 and je["rss_mib"] == 3.0 and je["anon_of_glibc"] == 0.5 and je["lazyfree_mib"] == 0.25
+    assert je["requests"] == 3.0 and je["mib_served"] == 2.0
+
+
+def test_nothing_is_said_where_nothing_is_known():
+    row, = result.summary({"je": ["relay9"]}, SAMPLES, LOAD, 0)
+    assert row["rss_mib"] is None and row["anon_of_glibc"] is None and row["cpu_s"] is None and row["cpu_ms_a_request"] is None
+    assert "-" in result.as_text([row])
+
+
+def test_the_kernels_words():
+    text = "55c0-7fff ---p 00000000 00:00 0 [rollup]\nRss:   100 kB\nPss:  1 kB\nAnonymous:      60 kB\nLazyFree:    8 kB\n"
+    assert samples.parse_rollup(text) == (100, 60, 8)
+    stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 5 0 1 1 1"
+    assert samples.parse_stat(stat) == (300 / samples.TICKS, 5)
+
+
+def test_bytes_by_kind():
+    assert result.served_by_kind(LOAD)["relay3", "micro"] == 3 << 20 and result.served_by_kind(LOAD)["relay3", "keys"] == 0

@@ -1,0 +1,41 @@
+import pytest
+
+import settings
+
+
+def read(environment, release="bookworm", files=None):
+    return settings.from_environment(environment, release, (files or {}).__getitem__)
+
+
+def test_what_is_not_said_is_the_large_trial():
+    s = read({"LAB_SEED": ""})
+    assert (s.minutes, s.network, s.relays, s.cpus, s.seed, s.interval) == (30, 8000, 12, 16, "1", 120)
+    assert s.groups[:4] == ("glibc", "jemalloc", "mimalloc", "tcmalloc")
+    assert "mimalloc3" in read({}, "trixie").groups
+
+
+def test_every_setting_is_taken():
+    s = read({"LAB_MINUTES": "2.5", "LAB_GROUPS": "glibc,mine  jemalloc", "LAB_RELAYS": "6", "LAB_NETWORK": "200",
+              "LAB_CPUS": "4", "LAB_SEED": "x", "LAB_RELEASE": "trixie", "LAB_CLIENTS": "7", "LAB_INTERVAL": "30",
+              "LAB_ALLOCATORS": "/a"}, files={"/a": "allocators = { };"})
+    assert s == settings.Settings("trixie", 2.5, ("glibc", "mine", "jemalloc"), "allocators = { };", 6, 200, 4, "x", 7, 30)
+    assert s.seconds == 150
+
+
+@pytest.mark.parametrize("environment, says", [
+    ({"LAB_MINUTES": "soon"}, "LAB_MINUTES is a number"), ({"LAB_MINUTES": "nan"}, "LAB_MINUTES"),
+    ({"LAB_RELAYS": "41"}, "from 1 to 40"), ({"LAB_RELAYS": "2"}, "8 groups need LAB_RELAYS=8"),
+    ({"LAB_RELEASE": "sid"}, "LAB_RELEASE is one of bookworm"), ({"LAB_GROUPS": "a a"}, "twice"),
+    ({"LAB_GROUPS": 'a"; b'}, "is none"), ({"LAB_NETWORK": "1e3"}, "LAB_NETWORK")])
+def test_mistakes_are_told(environment, says):
+    with pytest.raises(ValueError, match=says):
+        read(environment)
+
+
+def test_more_groups_than_usual_get_a_relay_each():
+    assert read({"LAB_GROUPS": " ".join(f"g{i}" for i in range(20))}).relays == 20
+
+
+@pytest.mark.parametrize("network", [20, 500, 501, 2000, 8000])
+def test_intervals_divide_a_day(network):
+    assert 86400 % read({"LAB_NETWORK": str(network)}).interval == 0

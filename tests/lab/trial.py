@@ -1,0 +1,201 @@
+"""One trial from the boot of its machine to the report: who does what when. All that it starts ends with it."""
+
+import contextlib
+import csv
+import ctypes
+import multiprocessing
+import os
+import signal
+import subprocess
+import time
+
+import authorities
+import churn
+import consensus
+import descriptors
+import keys
+import load
+import namespaces
+import population
+import relays
+import result
+import samples
+import stream
+from machine import REPO, Machine
+
+PR_SET_PDEATHSIG = 1
+MOST_WAVES_SECONDS = 35
+CACHE = REPO / "build/cache/lab"
+
+
+class Refused(Exception):
+    """The trial cannot go on; a sentence that says why."""
+
+
+def child(function, *arguments):
+    """A process that ends when this one does, however that ends."""
+    parent = os.getpid()
+
+    def body():
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; this one is ended by its parent
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.getppid() == parent:
+            function(*arguments)
+
+    process = multiprocessing.get_context("fork").Process(target=body, daemon=True)
+    process.start()
+    return process
+
+
+class Trial:
+    def __init__(self, settings, folder, say):
+        """folder: where results go; say: a progress.Progress."""
+        self.settings = settings
+        self.folder = folder
+        self.say = say
+        self.samples = []
+        self.in_consensus = 0
+        self.had_directory = {}
+
+    def run(self):
+        """The rows of the summary."""
+        self.keys = keys.load(CACHE / "keys.jsonl", self.most_relays(),
+                              lambda done, of: self.say.part(f"Making keys, which are kept: {done} of {of}"))
+        with self._machine() as m, contextlib.ExitStack() as running:
+            self.m, self.names = m, m.names
+            self.relays = relays.Relays(m, self.settings)
+            self.say.line(f"relayallocd moves {len(m.names)} relays")
+            self.relays.move()
+            namespaces.enter_network_of(m.leader)
+            self._start_network(running)
+            self._write_relays()
+            self._load()
+            return self._results()
+
+    def most_relays(self):
+        """With those that will join."""
+        intervals = self.settings.seconds / self.settings.interval + 20
+        return int(self.settings.network * (1 + population.Churn.join * 1.1 * intervals)) + 50
+
+    @contextlib.contextmanager
+    def _machine(self):
+        s = self.settings
+        self.say.line(f"Booting a machine of {s.release} with {s.relays} relays")
+        m = Machine.boot(f"lab-{os.getpid()}", s.release, s.relays)
+        try:
+            m.install()
+            yield m
+        finally:
+            m.stop()
+
+    # --- the network ---
+
+    def _start_network(self, running):
+        s = self.settings
+        people = population.Population(s.seed, [descriptors.fingerprint(k) for k in self.keys], s.network)
+        publisher = churn.Publisher(self.keys, people)
+        self.authorities = authorities.Authorities(self.m, s.interval)
+        self.authorities.start(people.bandwidth_file(time.time()))
+        self.m.wait_until(lambda: all(authorities.answers(authorities.dirport(n)) for n in (1, 2, 3)), 60, "the authorities")
+        refused = publisher.publish(range(s.network), lambda done, of: self.say.part(f"Descriptors posted: {done} of {of}"))
+        if refused:
+            raise Refused(f"an authority refuses descriptors: {refused[0]}")
+        self.say.line("The relays under test join the network")
+        self.relays.join_network()
+        churner = child(churn.run, publisher, s.interval, self.authorities.write_bandwidth, self.folder / "churn.log")
+        running.callback(churner.kill)
+        wanted = s.network + s.relays
+        self._wait(lambda: self._listed() >= wanted, f"{wanted} relays in the consensus", self._listed, 4 * s.interval + 120)
+        self._wait(self._all_have_the_directory, "every relay to have the directory",
+                   lambda: sum(self.had_directory.values()), 10 * s.interval + 180)
+
+    def _all_have_the_directory(self):
+        self.had_directory = {name: self.relays.has_directory(name) for name in self.names}
+        return all(self.had_directory.values())
+
+    def _listed(self):
+        try:
+            status, _, body = authorities.fetch(authorities.dirport(1), "/tor/status-vote/current/consensus-microdesc")
+        except OSError:
+            return 0
+        self.in_consensus = len(consensus.fingerprints(body.decode())) if status == 200 else 0
+        return self.in_consensus
+
+    def _wait(self, condition, what, how_far, timeout):
+        deadline = time.monotonic() + timeout
+        while not condition():
+            self.say.part(f"Waiting for {what}: {how_far()} so far")
+            if time.monotonic() > deadline:
+                raise Refused(f"waited {timeout:.0f} s in vain for {what}: {how_far()} so far")
+            time.sleep(1)
+
+    # --- the load ---
+
+    def _write_relays(self):
+        """Who runs what: by the daemon's word and the kernel's."""
+        self.processes = self.relays.processes()
+        self.proof = self.relays.proof()
+        self._write_csv("relays.csv", ("relay", "group", "proved", "state", "mapped", "orport", "dirport"),
+                        [[*row, *self.relays.ports[row[0]]] for row in self.proof])
+        wrong = [row for row in self.proof if row[3] != "ok"]
+        if wrong:
+            raise Refused(f"not as assigned: {', '.join(row[0] for row in wrong)}; see relays.csv")
+        (self.folder / "relayalloc.conf").write_text(self.m.read("/etc/relayalloc.conf"))
+
+    def _load(self):
+        s = self.settings
+        shape = stream.Shape(s.clients, min(MOST_WAVES_SECONDS, max(5, s.seconds / 20)))
+        self.since = self.m.sh("date '+%F %T'").strip()
+        self.table = self.folder / "load.csv"
+        began = time.monotonic()
+        loader = child(load.run, self.relays.dirports(), s.seed, shape, s.seconds, s.interval, self.table)
+        try:
+            while loader.is_alive():
+                passed = time.monotonic() - began
+                self.samples += samples.sample(self.m, self.processes, passed)
+                self._write_csv("samples.csv", samples.COLUMNS, self.samples)
+                self.say.time_left(passed, s.seconds, self._asked())
+                loader.join(relays.SAMPLED_EVERY)
+        finally:
+            loader.kill()
+        if loader.exitcode:
+            raise Refused(f"the load ended early, with status {loader.exitcode}")
+
+    def _asked(self):
+        rows = self.load_rows()
+        return f"{sum(int(r['requests']) for r in rows)} requests, {sum(int(r['bytes']) for r in rows) / 1024**2:.0f} MiB served"
+
+    def load_rows(self):
+        try:
+            with self.table.open() as file:
+                return list(csv.DictReader(file))
+        except FileNotFoundError:
+            return []
+
+    # --- what comes of it ---
+
+    def counted_from(self):
+        """The work itself grows until the caches hold as many consensuses as they keep; of a short trial, half."""
+        return min(relays.INTERVALS_OF_DIFFS * self.settings.interval, self.settings.seconds / 2)
+
+    def _results(self):
+        rows = [dict(zip(samples.COLUMNS, row)) for row in self.samples]
+        table = result.summary(self.relays.members, rows, self.load_rows(), self.counted_from())
+        self._write_csv("summary.csv", result.COLUMNS, [[row[c] for c in result.COLUMNS] for row in table])
+        (self.folder / "summary.txt").write_text(result.as_text(table))
+        options = ["--by=group", f"--since={self.since}", "--warmup=0"]
+        (self.folder / "report.txt").write_text(self.m.sh(["relayallocctl", "--no-pager", "report", *options]))
+        self.m.sh("journalctl --sync; journalctl --flush 2>/dev/null; true")
+        journal = next(p for p in (self.m.path("/var/log/journal"), self.m.path("/run/log/journal")) if any(p.glob("*/*.journal")))
+        for kind in ("html", "svg"):
+            with (self.folder / f"report.{kind}").open("w") as file:
+                subprocess.run([REPO / "build/relayallocctl", "report", *options, "-D", journal, f"--format={kind}"], check=True,
+                               stdout=file, stdin=subprocess.DEVNULL)
+        return table
+
+    def _write_csv(self, name, columns, rows):
+        with (self.folder / name).open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(rows)
