@@ -9,6 +9,8 @@ import random
 KINDS = {"micro": 0.50, "diff-or-full": 0.10, "diff": 0.12, "consensus": 0.11, "server": 0.12, "fp": 0.02, "all": 0.005,
          "keys": 0.025}
 ENCODINGS = {"x-zstd": 0.45, "x-tor-lzma": 0.2, "deflate": 0.2, "identity": 0.15}
+# What relays compress as they send it they never send as lzma.
+ACCEPTED = {"x-tor-lzma": "x-tor-lzma, x-zstd"}
 MOST_DIGESTS = {"micro": 92, "server": 96, "fp": 96}
 FLAVOURS = ("consensus-microdesc", "consensus-microdesc", "consensus-microdesc", "consensus")
 SLOWEST, FASTEST = 16_000, 500_000  # bytes a second that a client reads
@@ -62,7 +64,7 @@ def _picked(picks, things):
 
 def spelled(request, catalogue):
     """(path, header) of the request; None: there is nothing of the kind yet."""
-    header = {"Accept-Encoding": request.encoding}
+    header = {"Accept-Encoding": ACCEPTED.get(request.encoding, request.encoding)}
     older = catalogue.older.get(request.flavour, [])
     if request.kind in ("diff", "diff-or-full"):
         if not older:

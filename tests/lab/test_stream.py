@@ -44,6 +44,7 @@ def test_how_requests_are_spelled():
     assert spelled("all") == ("/tor/server/all", zstd) and spelled("keys") == ("/tor/keys/all", zstd)
     assert spelled("consensus", flavour="consensus-microdesc") == ("/tor/status-vote/current/consensus-microdesc", zstd)
     assert spelled("diff", (0.6,)) == ("/tor/status-vote/current/consensus/diff/BB", zstd)
+    assert spelled("keys", encoding="x-tor-lzma") == ("/tor/keys/all", {"Accept-Encoding": "x-tor-lzma, x-zstd"})
     assert spelled("diff-or-full", (0.1,), encoding="deflate") == (
         "/tor/status-vote/current/consensus", {"Accept-Encoding": "deflate", "X-Or-Diff-From-Consensus": "AA"})
 
