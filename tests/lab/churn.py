@@ -5,6 +5,12 @@ import time
 
 import authorities
 import descriptors
+import workers
+
+
+def _sign(job):
+    keys, relay, now = job
+    return descriptors.Signer(keys, now).descriptor(relay, now)
 
 
 class Publisher:
@@ -15,14 +21,24 @@ class Publisher:
         self.population = population
         self.signers = {}
 
-    def publish(self, numbers, progress=lambda done, of: None):
+    def publish(self, numbers):
         """Signs those and posts them. What authorities refuse is told."""
         now = int(time.time())
-        refused, numbers = [], list(numbers)
-        for first in range(0, len(numbers), authorities.MOST_A_POST):
-            some = numbers[first:first + authorities.MOST_A_POST]
-            refused += authorities.post_all([self._descriptor(n, now) for n in some])
-            progress(first + len(some), len(numbers))
+        return authorities.post_all([self._descriptor(n, now) for n in numbers])
+
+    def publish_all(self, progress):
+        """The same of all that take part, on all processors."""
+        now, refused, waiting, done = int(time.time()), [], [], 0
+        present = self.population.present
+        jobs = ((self.keys[n], self.population.relays[n], now) for n in range(present))
+        with workers.pool() as pool:
+            for text in pool.imap(_sign, jobs, chunksize=10):
+                waiting.append(text)
+                done += 1
+                if len(waiting) == authorities.MOST_A_POST or done == present:
+                    refused += authorities.post_all(waiting)
+                    waiting = []
+                    progress(done, present)
         return refused
 
     def _descriptor(self, number, now):

@@ -3,10 +3,10 @@ them can be broken off and goes on where it was."""
 
 import fcntl
 import json
-import multiprocessing
 import os
 
 import descriptors
+import workers
 
 
 def _make(_):
@@ -29,7 +29,7 @@ def load(path, wanted, progress=lambda done, of: None):
         lines = _whole_lines(file)
         if len(lines) < wanted:
             file.seek(0, os.SEEK_END)
-            with multiprocessing.Pool() as pool:
+            with workers.pool() as pool:
                 for made in pool.imap_unordered(_make, range(wanted - len(lines)), chunksize=8):
                     lines.append(json.dumps(made))
                     file.write(lines[-1] + "\n")

@@ -4,7 +4,7 @@ as LazyFree (given back with MADV_FREE, and still counted as resident) and CPU s
 import os
 import re
 
-COLUMNS = ("seconds", "relay", "group", "pid", "rss_kb", "anon_kb", "lazyfree_kb", "cpu_s", "threads")
+COLUMNS = ("seconds", "relay", "group", "pid", "rss_kb", "anon_kb", "lazyfree_kb", "cpu_s", "threads", "live_kb")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -19,14 +19,16 @@ def parse_stat(text):
     return (int(fields[11]) + int(fields[12])) / TICKS, int(fields[17])
 
 
-def sample(machine, relays, seconds):
-    """A row for each that runs. relays: [(name, group, pid)]"""
+def sample(machine, relays, seconds, counter):
+    """A row for each that runs. relays: [(name, group, pid)]; counter(pid): its live bytes, None where nobody counts."""
     rows = []
     for name, group, pid in relays:
         try:
             memory = parse_rollup(machine.read(f"/proc/{pid}/smaps_rollup"))
             cpu, threads = parse_stat(machine.read(f"/proc/{pid}/stat"))
+            live = counter(pid)
         except (OSError, TypeError):  # it has ended: an empty rollup, or none
             continue
-        rows.append([round(seconds, 1), name, group, pid, *memory, round(cpu, 2), threads])
+        rows.append([round(seconds, 1), name, group, pid, *memory, round(cpu, 2), threads,
+                     "" if live is None else live // 1024])
     return rows

@@ -4,11 +4,11 @@ sentence for the one who typed it."""
 import dataclasses
 import re
 
-# Every library as it is shipped beside its settings: twins in the same run.
+# Every library as it is shipped beside its settings: twins in the same run; and a relay that counts live bytes.
 DEFAULT_GROUPS = {
-    "bookworm": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned mimalloc-tuned tcmalloc-tuned",
-    "trixie": "glibc jemalloc mimalloc3 tcmalloc glibc-tuned jemalloc-tuned mimalloc3-tuned tcmalloc-tuned",
-    "noble": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned mimalloc-tuned tcmalloc-tuned",
+    "bookworm": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned mimalloc-tuned tcmalloc-tuned live",
+    "trixie": "glibc jemalloc mimalloc3 tcmalloc glibc-tuned jemalloc-tuned mimalloc3-tuned tcmalloc-tuned live",
+    "noble": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned mimalloc-tuned tcmalloc-tuned live",
 }
 MOST_RELAYS = 40  # users that a machine's root has
 

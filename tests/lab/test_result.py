@@ -3,7 +3,7 @@ import samples
 
 
 def rows(*given):
-    return [dict(zip(samples.COLUMNS, row)) for row in given]
+    return [dict(zip(samples.COLUMNS, (*row, "")[:len(samples.COLUMNS)])) for row in given]
 
 
 SAMPLES = rows(
@@ -17,7 +17,7 @@ LOAD = [{"relay": f"relay{n}", "kind": k, "encoding": "identity", "requests": st
 
 def test_a_row_a_group():
     glibc, je = result.summary({"glibc": ["relay1"], "je": ["relay2", "relay3"]}, SAMPLES, LOAD, counted_from=10)
-    assert glibc == {"group": "glibc", "relays": 1, "rss_mib": 6.0, "anon_mib": 3.0, "anon_of_glibc": 1.0, "lazyfree_mib": 0.0,
+    assert glibc == {"group": "glibc", "relays": 1, "rss_mib": 6.0, "anon_mib": 3.0, "anon_of_glibc": 1.0, "lazyfree_mib": 0.0, "live_mib": None,
                      "cpu_s": 4.0, "requests": 8.0, "mib_served": 2.0, "cpu_ms_a_request": 500.0, "refused": 2.0, "broken": 0.0}
     # relay3 was started anew: what its processes took between their samples, and no negative difference
     assert je["cpu_s"] == 0.5 and je["rss_mib"] == 3.0 and je["anon_of_glibc"] == 0.5 and je["lazyfree_mib"] == 0.25
@@ -39,3 +39,8 @@ def test_the_kernels_words():
 
 def test_bytes_by_kind():
     assert result.served_by_kind(LOAD)["relay3", "micro"] == 3 << 20 and result.served_by_kind(LOAD)["relay3", "keys"] == 0
+
+
+def test_live_bytes_where_somebody_counts():
+    counted = rows((10, "relay1", "live", 1, 4096, 2048, 0, 2.0, 3, 1024), (20, "relay1", "live", 1, 4096, 2048, 0, 2.0, 3, 3072))
+    assert result.summary({"live": ["relay1"]}, counted, LOAD, 0)[0]["live_mib"] == 2.0

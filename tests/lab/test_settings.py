@@ -24,7 +24,7 @@ def test_every_setting_is_taken():
 
 @pytest.mark.parametrize("environment, says", [
     ({"LAB_MINUTES": "soon"}, "LAB_MINUTES is a number"), ({"LAB_MINUTES": "nan"}, "LAB_MINUTES"),
-    ({"LAB_RELAYS": "41"}, "from 1 to 40"), ({"LAB_RELAYS": "2"}, "8 groups need LAB_RELAYS=8"),
+    ({"LAB_RELAYS": "41"}, "from 1 to 40"), ({"LAB_RELAYS": "2"}, "9 groups need LAB_RELAYS=9"),
     ({"LAB_RELEASE": "sid"}, "LAB_RELEASE is one of bookworm"), ({"LAB_GROUPS": "a a"}, "twice"),
     ({"LAB_GROUPS": 'a"; b'}, "is none"), ({"LAB_NETWORK": "1e3"}, "LAB_NETWORK")])
 def test_mistakes_are_told(environment, says):

@@ -2,10 +2,7 @@
 
 import contextlib
 import csv
-import ctypes
-import multiprocessing
 import os
-import signal
 import subprocess
 import time
 
@@ -14,6 +11,7 @@ import churn
 import consensus
 import descriptors
 import keys
+import live
 import load
 import namespaces
 import population
@@ -21,31 +19,15 @@ import relays
 import result
 import samples
 import stream
+import workers
 from machine import REPO, Machine
 
-PR_SET_PDEATHSIG = 1
 MOST_WAVES_SECONDS = 35
 CACHE = REPO / "build/cache/lab"
 
 
 class Refused(Exception):
     """The trial cannot go on; a sentence that says why."""
-
-
-def child(function, *arguments):
-    """A process that ends when this one does, however that ends."""
-    parent = os.getpid()
-
-    def body():
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; this one is ended by its parent
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if os.getppid() == parent:
-            function(*arguments)
-
-    process = multiprocessing.get_context("fork").Process(target=body, daemon=True)
-    process.start()
-    return process
 
 
 class Trial:
@@ -85,6 +67,8 @@ class Trial:
         m = Machine.boot(f"lab-{os.getpid()}", s.release, s.relays)
         try:
             m.install()
+            if live.GROUP in s.groups:
+                m.install_library(live.SOURCE, live.LIBRARY)
             yield m
         finally:
             m.stop()
@@ -98,12 +82,12 @@ class Trial:
         self.authorities = authorities.Authorities(self.m, s.interval)
         self.authorities.start(people.bandwidth_file(time.time()))
         self.m.wait_until(lambda: all(authorities.answers(authorities.dirport(n)) for n in (1, 2, 3)), 60, "the authorities")
-        refused = publisher.publish(range(s.network), lambda done, of: self.say.part(f"Descriptors posted: {done} of {of}"))
+        refused = publisher.publish_all(lambda done, of: self.say.part(f"Descriptors posted: {done} of {of}"))
         if refused:
             raise Refused(f"an authority refuses descriptors: {refused[0]}")
         self.say.line("The relays under test join the network")
         self.relays.join_network()
-        churner = child(churn.run, publisher, s.interval, self.authorities.write_bandwidth, self.folder / "churn.log")
+        churner = workers.child(churn.run, publisher, s.interval, self.authorities.write_bandwidth, self.folder / "churn.log")
         running.callback(churner.kill)
         wanted = s.network + s.relays
         self._wait(lambda: self._listed() >= wanted, f"{wanted} relays in the consensus", self._listed, 4 * s.interval + 120)
@@ -148,12 +132,13 @@ class Trial:
         shape = stream.Shape(s.clients, min(MOST_WAVES_SECONDS, max(5, s.seconds / 20)))
         self.since = self.m.sh("date '+%F %T'").strip()
         self.table = self.folder / "load.csv"
+        counter = live.Counter(self.m).read if live.GROUP in s.groups else lambda pid: None
         began = time.monotonic()
-        loader = child(load.run, self.relays.dirports(), s.seed, shape, s.seconds, s.interval, self.table)
+        loader = workers.child(load.run, self.relays.dirports(), s.seed, shape, s.seconds, s.interval, self.table)
         try:
             while loader.is_alive():
                 passed = time.monotonic() - began
-                self.samples += samples.sample(self.m, self.processes, passed)
+                self.samples += samples.sample(self.m, self.processes, passed, counter)
                 self._write_csv("samples.csv", samples.COLUMNS, self.samples)
                 self.say.time_left(passed, s.seconds, self._asked())
                 loader.join(relays.SAMPLED_EVERY)

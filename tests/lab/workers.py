@@ -1,0 +1,36 @@
+"""Processes beside this one; they end when it ends, however that is."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+
+PR_SET_PDEATHSIG = 1
+
+
+def _settle(parent):
+    """The terminal sends SIGINT to all: these are ended by their parent, who tidies up."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for other in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_DFL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def child(function, *arguments):
+    """The Process that runs function(*arguments)."""
+    parent = os.getpid()
+
+    def body():
+        _settle(parent)
+        function(*arguments)
+
+    process = multiprocessing.get_context("fork").Process(target=body, daemon=True)
+    process.start()
+    return process
+
+
+def pool():
+    """One process for each processor."""
+    return multiprocessing.get_context("fork").Pool(initializer=_settle, initargs=(os.getpid(),))
