@@ -106,7 +106,7 @@ class Signer:
         spaced = " ".join(self.fingerprint[i:i + 4] for i in range(0, 40, 4))
         lines = [
             f"router {relay.nickname} {relay.address} {relay.port} 0 0", self.head,
-            "platform Tor 0.4.8.16 on Linux",
+            f"platform Tor {relay.tor} on Linux",
             "proto Conflux=1 Cons=1-2 Desc=1-2 DirCache=2 FlowCtrl=1-2 HSDir=2 HSIntro=4-5 HSRend=1-2 Link=1-5 "
             "LinkAuth=1,3 Microdesc=1-2 Padding=2 Relay=1-4",
             "published " + time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(published)),

@@ -18,6 +18,7 @@ class Relay:
     port: int
     ntor_seed: str
     bandwidth: int  # as the authorities measure it, kB/s
+    tor: str  # its version
     family: str = ""
     contact: str = ""
     policy: list = dataclasses.field(default_factory=lambda: ["reject *:*"])
@@ -36,9 +37,11 @@ class Churn:
 class Population:
     """Relays 0 … present-1 take part; the others are still to join."""
 
-    def __init__(self, seed, fingerprints, present, churn=Churn()):
+    def __init__(self, seed, fingerprints, present, tor, churn=Churn()):
+        """tor: the version that all say they run. Authorities refuse old ones, so that it best is their own."""
         self.random = random.Random(f"population {seed}")
         self.churn = churn
+        self.tor = tor
         self.relays = [self._relay(n) for n in range(len(fingerprints))]
         self.fingerprints = fingerprints
         self.present = present
@@ -48,7 +51,7 @@ class Population:
         # 127.1.0.1 … : an address each, none of those that real ones here listen on
         address = f"127.{1 + n // 62500}.{n // 250 % 250}.{1 + n % 250}"
         return Relay(n, f"synth{n}", address, self.random.choice(PLATFORM_PORTS), self._seed(),
-                     self._bandwidth(), contact=f"operator{n // 7}@example.org", policy=self.random.choice(POLICIES))
+                     self._bandwidth(), self.tor, contact=f"operator{n // 7}@example.org", policy=self.random.choice(POLICIES))
 
     def _seed(self):
         return self.random.randbytes(32).hex()

@@ -23,7 +23,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def relay(made):
-    return population.Population("s", [descriptors.fingerprint(k) for k in made], 2).relays[0]
+    return population.Population("s", [descriptors.fingerprint(k) for k in made], 2, "0.4.9.11").relays[0]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import population
 
 
 def people(seed="s", all_of_them=1000, present=800):
-    return population.Population(seed, [f"{n:040X}" for n in range(all_of_them)], present)
+    return population.Population(seed, [f"{n:040X}" for n in range(all_of_them)], present, "0.4.9.11")
 
 
 def test_a_seed_gives_the_same_network_and_the_same_churn():

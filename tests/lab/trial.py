@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import os
+import re
 import subprocess
 import time
 
@@ -77,7 +78,8 @@ class Trial:
 
     def _start_network(self, running):
         s = self.settings
-        people = population.Population(s.seed, [descriptors.fingerprint(k) for k in self.keys], s.network)
+        people = population.Population(s.seed, [descriptors.fingerprint(k) for k in self.keys], s.network,
+                                       self._tor_version())
         publisher = churn.Publisher(self.keys, people)
         self.authorities = authorities.Authorities(self.m, s.interval)
         self.authorities.start(people.bandwidth_file(time.time()))
@@ -97,6 +99,9 @@ class Trial:
     def _all_have_the_directory(self):
         self.had_directory = {name: self.relays.has_directory(name) for name in self.names}
         return all(self.had_directory.values())
+
+    def _tor_version(self):
+        return re.match(r"Tor version ([\w.-]+?)\.?$", self.m.sh("tor --version"), re.M)[1]
 
     def _listed(self):
         try:
