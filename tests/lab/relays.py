@@ -1,9 +1,11 @@
 """The relays under test: instances of the machine's tor@ service, put on their allocators by relayallocd itself, with
 torrcs that make directory caches of them."""
 
+import http.client
 import random
 
 import authorities
+import consensus
 import live
 from network import ask
 
@@ -29,6 +31,8 @@ rollout = {{ parallel = {relays}; settle = 0; canary = 0; ready = "active"; }};
 sample = {{ interval = {interval}; entry = "relay"; }};
 """
 INTERVALS_OF_DIFFS = 12
+MOST_ASKED = 60
+ENOUGH = 0.9
 SAMPLED_EVERY = 5  # seconds
 
 
@@ -52,6 +56,11 @@ def configuration(members, allocators):
         group, ", ".join(f'"{name}"' for name in names)) for group, names in members.items())
     return CONFIGURATION.format(groups=rows, allocators=allocators, relays=sum(map(len, members.values())),
                                 interval=SAMPLED_EVERY)
+
+
+def some_of(things):
+    """At most so many as a request may name, from all over the list."""
+    return things[::-(-len(things) // MOST_ASKED) or 1]
 
 
 class Relays:
@@ -81,7 +90,22 @@ class Relays:
     def has_directory(self, name):
         """By its own word, from the consensus to the microdescriptors. "Bootstrapped 100 %" needs circuits, too, which
         relays that only serve do not build: the synthetic ones listen nowhere."""
-        return ask(self.m, name, "status/enough-dir-info") == "1"
+        return ask(self.m, name, "status/enough-dir-info") == "1" and self._serves(self.ports[name][1])
+
+    def _serves(self, dirport):
+        """Nearly all of what the load is going to ask for: who is late would have less to do than the others."""
+        try:
+            _, _, text = authorities.fetch(authorities.dirport(1), "/tor/status-vote/current/consensus-microdesc")
+            text = text.decode()
+            status, _, _ = authorities.fetch(dirport, "/tor/status-vote/current/consensus")
+            micro = some_of(consensus.micro_digests(text))
+            servers = some_of(consensus.fingerprints(text))
+            _, _, had_micro = authorities.fetch(dirport, "/tor/micro/d/" + "-".join(micro))
+            _, _, had_servers = authorities.fetch(dirport, "/tor/server/fp/" + "+".join(servers))
+        except (OSError, http.client.HTTPException):
+            return False
+        return (status == 200 and had_micro.count(b"onion-key\n") >= ENOUGH * len(micro) > 0
+                and had_servers.count(b"router-signature\n") >= ENOUGH * len(servers) > 0)
 
     def processes(self):
         """[(name, group, pid)]"""

@@ -13,7 +13,7 @@ def consensus_has_all(trial, table):
 
 def each_has_the_directory(trial, table):
     for name in trial.names:
-        if not trial.had_directory[name]:
+        if not trial.had_directory.get(name):
             yield f"{name} never had the directory"
 
 

@@ -40,3 +40,10 @@ def test_the_configuration_names_each_group():
     text = relays.configuration({"glibc": ["relay2"], "mine": ["relay1", "relay3"]}, "allocators = { mine = { }; };")
     assert '{ name = "mine"; allocator = "mine"; relays = [ "relay1", "relay3" ]; }' in text
     assert text.startswith("allocators = { mine = { }; };") and "parallel = 3" in text
+
+
+def test_some_of_all_over_the_list():
+    assert relays.some_of([]) == [] and relays.some_of([1, 2]) == [1, 2]
+    for length in (59, 60, 61, 8000):
+        some = relays.some_of(list(range(length)))
+        assert 30 <= len(some) <= 60 and some[-1] >= length * 0.9

@@ -97,7 +97,9 @@ class Trial:
                    lambda: sum(self.had_directory.values()), 10 * s.interval + 180)
 
     def _all_have_the_directory(self):
-        self.had_directory = {name: self.relays.has_directory(name) for name in self.names}
+        for name in self.names:
+            if not self.had_directory.get(name):
+                self.had_directory[name] = self.relays.has_directory(name)
         return all(self.had_directory.values())
 
     def _tor_version(self):
