@@ -1,12 +1,13 @@
 """What a smoke run asserts of its trial; each check gives sentences that say what is wrong."""
 
+import authorities
 import live
 import result
 import stream
 
 
 def consensus_has_all(trial, table):
-    wanted = trial.settings.network + trial.settings.relays
+    wanted = trial.settings.network + authorities.COUNT + trial.settings.relays
     if trial.in_consensus < wanted:
         yield f"the consensus has {trial.in_consensus} relays, not {wanted}"
 

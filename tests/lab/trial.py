@@ -87,14 +87,19 @@ class Trial:
         refused = publisher.publish_all(lambda done, of: self.say.part(f"Descriptors posted: {done} of {of}"))
         if refused:
             raise Refused(f"an authority refuses descriptors: {refused[0]}")
+        # Not before: tor takes no diff that makes several times as many lines of a small consensus (0.4.9.15).
+        self._wait_listed(s.network + authorities.COUNT)
         self.say.line("The relays under test join the network")
         self.relays.join_network()
         churner = workers.child(churn.run, publisher, s.interval, self.authorities.write_bandwidth, self.folder / "churn.log")
         running.callback(churner.kill)
-        wanted = s.network + s.relays
-        self._wait(lambda: self._listed() >= wanted, f"{wanted} relays in the consensus", self._listed, 4 * s.interval + 120)
+        self._wait_listed(s.network + authorities.COUNT + s.relays)
         self._wait(self._all_have_the_directory, "every relay to have the directory",
                    lambda: sum(self.had_directory.values()), 10 * s.interval + 180)
+
+    def _wait_listed(self, wanted):
+        self._wait(lambda: self._listed() >= wanted, f"{wanted} relays in the consensus", self._listed,
+                   4 * self.settings.interval + 120)
 
     def _all_have_the_directory(self):
         for name in self.names:
