@@ -94,7 +94,7 @@ static int connect_to(const char *path)
         return -errno;
     if (strlen(path) >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         return -errno; /* EAGAIN: its queue is full, which is an answer, too */
     return TAKE_FD(fd);
