@@ -127,7 +127,7 @@ def test_abort_outlives_a_reload_that_was_waiting(world):
 
 
 def test_same_file_again_in_mid_rollout_changes_nothing(world):
-    begin(world, "a", "b", rollout="settle = 2; canary = 0;")
+    begin(world, "a", "b", rollout="settle = 5; canary = 0;")
     world.script("b", {"result": "failed", "then": "failed"})
     world.start()
     wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")

@@ -130,7 +130,7 @@ def test_new_configuration_in_mid_rollout(world):
 
 def test_rollout_that_a_newer_file_ends_was_not_done(world):
     """The file waits for the relay in progress; and what is said of the rollout then is that it ended early."""
-    begin(world, "a", "b", rollout="settle = 2; canary = 0;")
+    begin(world, "a", "b", rollout="settle = 5; canary = 0;")
     world.start()
     wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
     world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "a" ]; }')
