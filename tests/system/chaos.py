@@ -591,7 +591,7 @@ class Host:
             self.pass_time(max(l[0] for l in self.later))
         for process in self.running:
             process.wait()
-        self.m.wait_until(self.daemon_stands, 60, "systemd to be done with relayallocd")
+        self.m.wait_until(self.daemon_stands, 180, "systemd to be done with relayallocd", self.m.journal_text)
         if not self.m.is_active("relayallocd"):
             if self.conf.damage:
                 self.do_save(self.valid)
