@@ -270,6 +270,7 @@ def units(broken):
          "/etc/systemd/system/relayalloc-alert@.service; systemctl daemon-reload; systemctl reset-failed")
 
 
+@pytest.mark.not_sanitized
 def test_gate_of_the_operators_holds_the_rollout_and_the_halt_is_told(units):
     m = units
     before = m.invocations()
