@@ -4,6 +4,8 @@
 #include "core/alert.h"
 #include "core/relay.h"
 
+#include <ctype.h>
+
 static void assert_unit(AlertKind kind, const char *relay, const char *unit)
 {
     _cleanup_(freep) char *found = alert_unit(kind, relay);
@@ -38,7 +40,7 @@ static void test_long_name(void **state)
         assert_true(unit_is_service_instance(unit));
         assert_true(strlen(unit) <= UNIT_NAME_LONGEST);
         for (const char *p = unit; (p = strchr(p, '\\')); p++)
-            assert_true(p[1] == 'x' && isxdigit(p[2]) && isxdigit(p[3]));
+            assert_true(p[1] == 'x' && isxdigit((unsigned char)p[2]) && isxdigit((unsigned char)p[3]));
     }
 }
 
