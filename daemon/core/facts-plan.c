@@ -83,16 +83,43 @@ static bool is_left_over(const HostFacts *h, const RelayFacts *r)
            (r->old_unit || !strv_contains(h->state->written, r->name));
 }
 
+static bool is_proved(const HostFacts *h, const Allocator *a, const AllocatorFacts *resolved)
+{
+    _cleanup_(freep) char *recipe = facts_recipe(a, resolved);
+
+    return !recipe || strv_contains(h->state->proved, recipe);
+}
+
+/* Its file, if it has one, sets what relays of this host have settled with. */
+static bool has_sound_file(const HostFacts *h, const RelayFacts *r)
+{
+    _cleanup_(strv_freep) char **set = r->present ? dropin_environment(r->present) : NULL;
+
+    if (strv_length(set) == 0)
+        return true;
+    for (size_t i = 0; i < h->config->n_allocators; i++) {
+        const Allocator *a = &h->config->allocators[i];
+        if ((a->library && !h->allocators[i].path) || !is_proved(h, a, &h->allocators[i]))
+            continue;
+        _cleanup_(freep) char *text = dropin_render(h->config_path, "", a, h->allocators[i].path, r->kept);
+        _cleanup_(strv_freep) char **would_set = dropin_environment(text);
+        if (strv_equal(set, would_set))
+            return true;
+    }
+    return false;
+}
+
 /* It is stopped, and its file must not become what nobody has proved: nobody would see it come up, and there
- * would be no way back. One that failed has nothing to lose. */
+ * would be no way back. One that failed has nothing to lose only if what its file says may be the reason. */
 static bool must_wait_for_proof(const HostFacts *h, const RelayFacts *r, const char *wanted)
 {
-    if (unit_up(r->info) || r->info->active == ACTIVE_FAILED)
+    if (unit_up(r->info) || is_proved(h, facts_allocator(h, r), facts_resolved(h, r)))
         return false;
-    _cleanup_(freep) char *recipe = facts_recipe(h, r);
+    if (r->info->active == ACTIVE_FAILED && !has_sound_file(h, r))
+        return false;
     _cleanup_(strv_freep) char **before = r->present ? dropin_environment(r->present) : NULL;
     _cleanup_(strv_freep) char **then = dropin_environment(wanted);
-    return recipe && !strv_contains(h->state->proved, recipe) && !strv_equal(before, then);
+    return !strv_equal(before, then);
 }
 
 /* Whatever its process still may show: its file is not what is refused, so it does not run that. */

@@ -286,13 +286,10 @@ uint64_t facts_sandbox(const RelayFacts *r)
     return profile ? hash_bytes(sandbox, profile, strlen(profile)) : sandbox;
 }
 
-char *facts_recipe(const HostFacts *h, const RelayFacts *r)
+char *facts_recipe(const Allocator *a, const AllocatorFacts *resolved)
 {
-    const Allocator *a = facts_allocator(h, r);
-
     if (!a || (!a->library && a->n_environment == 0))
         return NULL;
-    const AllocatorFacts *resolved = facts_resolved(h, r);
     uint64_t hash = hash_bytes(HASH_BEGIN, resolved->build, strlen(resolved->build) + 1);
     for (size_t i = 0; i < a->n_environment; i++) {
         hash = hash_bytes(hash, a->environment[i].name, strlen(a->environment[i].name) + 1);

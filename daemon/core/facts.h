@@ -141,9 +141,9 @@ char *facts_wanted(const HostFacts *host, const RelayFacts *relay);
 /* The same for relays whose processes may see and load the same (RolloutItem.sandbox). */
 uint64_t facts_sandbox(const RelayFacts *relay);
 
-/* What a process gets by the allocator that is assigned to the relay: its library's build and its settings,
- * as State.proved names them. NULL: nothing but what it has by itself. Owned by the caller. */
-char *facts_recipe(const HostFacts *host, const RelayFacts *relay);
+/* What a process gets by this allocator: its library's build and its settings, as State.proved names them.
+ * NULL: no allocator, or nothing but what it has by itself. Owned by the caller. */
+char *facts_recipe(const Allocator *allocator, const AllocatorFacts *resolved);
 /* Has it settled with what it is assigned? */
 bool facts_proves(const HostFacts *host, const RelayFacts *relay);
 

@@ -93,7 +93,8 @@ static void remember_proved(Manager *m)
 
     for (size_t i = 0; i < m->n_relays; i++) {
         const RelayFacts *f = &m->relays[i]->facts;
-        _cleanup_(freep) char *recipe = facts_proves(&host, f) ? facts_recipe(&host, f) : NULL;
+        _cleanup_(freep) char *recipe =
+            facts_proves(&host, f) ? facts_recipe(facts_allocator(&host, f), facts_resolved(&host, f)) : NULL;
         changed |= recipe && memory_set_proved(m->state, recipe);
     }
     if (changed)

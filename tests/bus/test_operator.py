@@ -466,6 +466,26 @@ def test_relays_stopped_all_together_get_no_file_of_what_nobody_has_proved(world
     assert "mimalloc" in world.dropin("a") and "mimalloc" in world.dropin("b"), "b gets what a has proved"
 
 
+@pytest.mark.parametrize("group", ["", GROUP])
+def test_relay_that_failed_with_what_is_sound_gets_no_file_of_what_nobody_has_proved(world, group):
+    """A crash of its own on glibc or jemalloc: its next start may be well, if nothing else is put under it."""
+    begin(world, "a", "b")
+    world.write_config(group)
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done" if group else "b runs .*, proved")
+    for relay in "ab":
+        world.do("set", unit=f"tor@{relay}.service", values={"active": "failed", "sub": "failed", "result": "signal"})
+    wait_until(lambda: set(world.states().values()) == {"down"}, "the crash")
+    files = [world.dropin(r) for r in "ab"]
+    world.write_config(MIMALLOC)
+    world.manager("Reload")
+    wait_until(lambda: "no relay of this host has settled with mimalloc yet" in world.reason("b"), "the reason")
+    assert [world.dropin(r) for r in "ab"] == files
+    world.do("restart-by-hand", unit="tor@a.service")
+    world.wait_said(f"Rollout {2 if group else 1} finished: 2 done, 0 failed")
+    assert "mimalloc" in world.dropin("a") and "mimalloc" in world.dropin("b"), "b gets what a has proved"
+
+
 def test_stopped_relay_gets_no_file_of_what_has_failed_on_another(world):
     """One failure does not halt here, and still nobody has settled with it."""
     begin(world, "a", "b", rollout="settle = 0; canary = 0; max_failed = 9;")

@@ -417,7 +417,8 @@ static void remember_proved(Survey *s)
 
     for (size_t i = 0; i < s->n; i++) {
         const RelayFacts *r = &s->relays[i]->facts;
-        _cleanup_(freep) char *recipe = facts_proves(&host, r) ? facts_recipe(&host, r) : NULL;
+        _cleanup_(freep) char *recipe =
+            facts_proves(&host, r) ? facts_recipe(facts_allocator(&host, r), facts_resolved(&host, r)) : NULL;
         if (recipe)
             (void)memory_set_proved(s->state, recipe);
     }
