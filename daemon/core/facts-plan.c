@@ -224,7 +224,7 @@ static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *
 static char *idle_reason(const PlanRelay *p)
 {
     return p->unproved
-               ? xasprintf("is stopped, and no relay of this host has settled with %s yet: its drop-in is "
+               ? xasprintf("is not up, and no relay of this host has settled with %s yet: its drop-in is "
                            "written when one has, or in its turn when it is up",
                            p->allocator)
                : NULL;
