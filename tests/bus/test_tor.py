@@ -127,12 +127,12 @@ def test_a_hostile_control_socket(world, mode):
     with_sockets(world, honest="honest", hostile=mode)
     world.start()
     world.wait_ready()
-    wait_until(lambda: relay_property(world, "honest", "Flags") == "Fast,Guard,Running", "the flags of the honest one")
-    assert relay_property(world, "honest", "Ready") and relay_property(world, "honest", "Bootstrap") == "100 % (done)"
+    wait_until(lambda: [relay_property(world, "honest", p) for p in ("Flags", "Ready", "Bootstrap")]
+               == ["Fast,Guard,Running", True, "100 % (done)"], "what the honest one says")
     wait_until(lambda: world.states() == {"honest": "ok", "hostile": "ok"}, "both to be moved", timeout=120)
     before = time.monotonic()
     assert relay_property(world, "hostile", "Fingerprint") == "" or mode == "lies"
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 10, "no call waits for a relay: they are silent for minutes"
     if mode == "lies":
         assert not re.search("[^A-Za-z0-9,]", relay_property(world, "hostile", "Flags"))
         assert len(relay_property(world, "hostile", "Bootstrap")) < 200
