@@ -12,7 +12,7 @@ import chaos
 from machine import Machine
 
 RELAYS = int(os.environ.get("FLEET") or 8)
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS") or (1 if os.environ.get("CHAOS_SEED") else 8))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS") or (1 if os.environ.get("CHAOS_SEED") else 5))
 MACHINES = int(os.environ.get("CHAOS_MACHINES") or 1)
 
 
