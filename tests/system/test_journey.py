@@ -18,6 +18,7 @@ ELSEWHERE = {
     r"make (deb|repo)\b": "tests/packaging makes and serves the packages",
     r"/usr/local/lib/mimalloc/\S+ mr,$": "a line for AppArmor, which needs a kernel of its own: tests/vm",
     r"relayallocctl -H ": "no second host; tests/ctl/test_usage.py does it through an ssh of its own",
+    r"systemctl start relayalloc-alert@": "no mail; tests/ctl/test_alert_examples.py runs the examples",
     r"systemctl edit ": "no terminal; its lines are written as it would",
 }
 # Commands that may end so, too; with 3 relayallocctl says that something is not as assigned yet.
@@ -28,6 +29,7 @@ STATUSES = {
     "relayallocctl list --state=drifted --no-legend -o RELAY": {0, 3},
     "relayallocctl abort": {0, 1},  # "if the rollout is still in progress"
     "systemctl status tor@relay7": {0, 3},
+    "systemctl status relayalloc-gate": {3},  # it failed
     "relayallocctl recommend": {1},  # nothing yet: the first 48 hours do not count
     "relayallocctl experiment adopt": {1},  # likewise
 }
@@ -190,6 +192,15 @@ def test_guide(fresh):
     def up():
         assert m.is_active("tor@relay7.service")
 
+    def gate_failed():
+        m.write("/etc/systemd/system/relayalloc-gate.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n")
+        m.sh("systemctl daemon-reload; systemctl start relayalloc-gate || true")
+
+    def told():
+        m.sh("systemctl cat relayalloc-alert@down-test.service && test -x /usr/local/lib/relayalloc-alert-mail")
+        m.sh("rm /etc/systemd/system/relayalloc-alert@.service /usr/local/lib/relayalloc-alert-mail "
+             "/etc/systemd/system/relayalloc-gate.service; systemctl daemon-reload; systemctl reset-failed relayalloc-gate")
+
     def moved():
         m.write_conf(m.settings([("all", "jemalloc", 'relays = [ "*" ]')], parallel=4))
         m.sh("relayallocctl resume; true")
@@ -215,9 +226,10 @@ def test_guide(fresh):
     m.wait_all("observed")
     try:
         journey.read("docs/operators.md",
-                     {"A rollout has halted": halted, "A relay is down": down, "Taking it back": moved, "Several hosts": metrics},
-                     {"Try it first": observed, "The first rollout": tried, "A relay is down": up, "Removing it": removed,
-                      "Several hosts": restarted})
+                     {"A rollout has halted": halted, "A relay is down": down, "A rollout waits for its gate": gate_failed,
+                      "Taking it back": moved, "Several hosts": metrics},
+                     {"Try it first": observed, "The first rollout": tried, "A relay is down": up, "Being told": told,
+                      "Removing it": removed, "Several hosts": restarted})
     finally:
         m.sh("rm -rf /usr/local/lib/relay-test")
         stop_daemon(m)
