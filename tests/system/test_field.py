@@ -110,7 +110,7 @@ def test_another_tool_hardens_all_relays_in_mid_rollout(fresh):
     all at once. Whatever the rollout does at that moment: each relay is restarted once by us at most, all are moved."""
     m = fresh
     where = "/etc/systemd/system/tor@{}.service.d/99-hardening.conf"
-    one_by_one = "; ".join(f"systemctl restart tor@{r}; systemctl is-active -q tor@{r} || exit 1" for r in m.names)
+    one_by_one = "; ".join(f"systemctl restart tor@{r}" for r in m.names)
     m.write_conf(m.settings([("je", "jemalloc", 'relays = [ "relay*" ]')], parallel=2, settle=1))
     m.start_daemon()
     m.wait_event("relay-restarting", count=2)
