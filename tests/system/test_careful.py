@@ -15,7 +15,8 @@ def host(fresh):
     torrc = m.read("/etc/tor/instances/relay1/torrc")
     yield m
     m.write("/etc/tor/instances/relay1/torrc", torrc)
-    m.sh("rm -rf /usr/local/lib/relay-test /etc/tor/instances/notes /etc/tor/instances/relay1.bak")
+    m.sh("rm -rf /usr/local/lib/relay-test /etc/tor/instances/notes /etc/tor/instances/relay1.bak "
+         "/run/systemd/system/tor@relay1.service.d")
 
 
 def broken(m, how, relays="*", **options):
@@ -60,6 +61,8 @@ def test_daemon_started_again_while_a_relay_settles(host):
 
 def test_relay_that_crashes_again_and_again_is_moved_off_its_library(host):
     m = host
+    m.write("/run/systemd/system/tor@relay1.service.d/again.conf", "[Unit]\nStartLimitIntervalSec=0\n")  # and again
+    m.systemctl("daemon-reload")
     m.write_conf(broken(m, "soon", "relay1"))  # settle = 0: nobody waits for its end
     m.start_daemon()
     m.wait_until(lambda: int(m.prop(m.unit("relay1"), "NRestarts")) > 0, 30, "its first crash")
