@@ -35,6 +35,7 @@ static void answer_job(RunItem *i, JobResult result)
     if (result != JOB_DONE && result != JOB_CANCELED && result != JOB_SKIPPED &&
         i->operation == OPERATION_RESTART && !i->reason)
         item_set_reason(i, xasprintf("its restart job ended with \"%s\"", job_result_to_string(result)));
+    i->canceled = i->operation == OPERATION_RESTART && result == JOB_CANCELED;
     operation_end(i);
     run_send(i->run, (RolloutEvent){ .kind = EVENT_JOB, .item = i->index, .job = result });
 }
@@ -290,6 +291,14 @@ static bool on_its_way(const RunItem *i)
                                                  !streq_null(info->sub_state, "auto-restart"));
 }
 
+/* Of jobs, only a stop takes the place of a restart; others are merged with it (systemd's job_type_merge).
+ * One that comes while the pre-start commands run kills them, and the unit is "failed" by it, with the result
+ * "signal". */
+static bool stopped_by_request(const RunItem *i)
+{
+    return unit_stopped(i->relay->facts.info) || i->canceled;
+}
+
 /* Our restart has set systemd's count to 0, unless the unit was waiting to be started again (then it
  * continues counting): what is there at the first look came after it, and by no request. What is added while
  * it settles, core/rollout sees. */
@@ -318,6 +327,7 @@ static void verify_looked(RunItem *i)
     const UnitInfo *info = i->relay->facts.info;
     bool back = i->operation == OPERATION_VERIFY_BACK;
 
+    i->canceled = i->canceled && !relay_up(i->relay) && info->active != ACTIVE_ACTIVATING;
     if (!info->exists) {
         answer_verified(i, PROOF_GONE);
     } else if (on_its_way(i) && !past_deadline(i)) {
@@ -336,7 +346,7 @@ static void verify_looked(RunItem *i)
             operation_wait(i, POLL_VERIFY);
         else
             answer_verified(i, proof);
-    } else if (unit_stopped(info) || (i->was_down && !i->crashing)) {
+    } else if (stopped_by_request(i) || (i->was_down && !i->crashing)) {
         answer_verified(i, PROOF_STOPPED);
     } else {
         if (!back)
