@@ -4,10 +4,13 @@ directly, independent of the daemon."""
 
 import binascii
 import contextlib
+import pathlib
 import re
 import socket
 import subprocess
+import sys
 
+FETCH = pathlib.Path(__file__).with_name("fetch.py")
 LAB = "/var/lib/tor-network"
 COMMON = """\
 TestingTorNetwork 1
@@ -48,11 +51,26 @@ ExitRelay 1
 ExitPolicy accept 127.0.0.0/8:*
 ExitPolicyRejectPrivate 0
 """
+# It makes no circuit and attaches no stream of itself.
+CLIENT = """\
+%include {lab}/common
+DataDirectory {lab}/client
+ControlSocket {lab}/client/control
+CookieAuthentication 1
+CookieAuthFile {lab}/client/control.authcookie
+LearnCircuitBuildTimeout 0
+__DisablePredictedCircuits 1
+__LeaveStreamsUnattached 1
+Log notice file {lab}/client/log
+"""
 
 
 def ask(m, name, question):
     """The answer of a relay to a GETINFO; None: it does not answer (yet)."""
-    control = m.path("/run/tor/control" if name == "default" else f"/run/tor-instances/{name}/control")
+    return ask_at(m.path("/run/tor/control" if name == "default" else f"/run/tor-instances/{name}/control"), question)
+
+
+def ask_at(control, question):
     try:
         cookie = binascii.hexlify(control.with_name("control.authcookie").read_bytes()).decode()
         with socket.socket(socket.AF_UNIX) as s:
@@ -148,3 +166,38 @@ class Network:
             yield
         finally:
             link("up")
+
+    @contextlib.contextmanager
+    def traffic(self, *paths):
+        """Each path ("relay1,relay2,relay3") carries what a client fetches from a server on the machine's loopback, as
+        fast as it comes, for ten minutes at most."""
+        # A client that takes a consensus without one of them keeps it for long.
+        self.m.wait_until(lambda: all(self.listed(n) >= set(self.m.names) for n in self.m.names), 110,
+                          "each relay to know all", lambda: {n: self.listed(n) for n in self.m.names})
+        folder = f"{LAB}/client"
+        self.m.sh(f"rm -rf {folder}; mkdir -m 700 {folder}")
+        self.m.write(f"{folder}/torrc", CLIENT.format(lab=LAB))
+        self.m.sh(f"systemd-run -q --collect --unit=tor-network-client tor -f {folder}/torrc SocksPort unix:{folder}/socks")
+        with open(self.m.path(f"{folder}/fetch.log"), "w") as log:
+            fetching = subprocess.Popen(["nsenter", "-t", str(self.m.leader), "-n", sys.executable, "-B", FETCH,
+                                         self.m.path(folder), *paths], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            self.m.wait_until(lambda: self.carrying() == sorted(paths), 110, "all circuits to carry traffic",
+                              lambda: f"{self.carrying()}\n{self.m.sh(f'tail -n 20 {folder}/log {folder}/fetch.log')}")
+            yield
+            assert fetching.poll() is None, self.m.read(f"{folder}/fetch.log")
+        finally:
+            fetching.kill()
+            fetching.wait()
+            self.m.systemctl("stop", "tor-network-client")
+
+    def listed(self, name):
+        """Who is in the consensus that the relay has."""
+        return set(re.findall(r"^r (\S+)", self.ask(name, "ns/all") or "", re.M))
+
+    def carrying(self):
+        """The paths of the circuits over which the client has a stream now, by its own word."""
+        control = self.m.path(f"{LAB}/client/control")
+        circuits = dict(re.findall(r"^(\d+) BUILT (\S+)", ask_at(control, "circuit-status") or "", re.M))
+        streams = re.findall(r"^\d+ SUCCEEDED (\d+)", ask_at(control, "stream-status") or "", re.M)
+        return sorted(",".join(re.findall(r"[~=](\w+)", circuits.get(c, ""))) for c in streams)
