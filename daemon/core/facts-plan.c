@@ -204,6 +204,7 @@ static void take_action(const HostFacts *h, RelayFacts *r, Action action, char *
     /* Left as it failed by rollout.on_failure: nothing is planned for it, but it is not just stopped. */
     if (failed && action == ACTION_NONE && r->info && r->info->active == ACTIVE_FAILED) {
         r->failed_before = true;
+        free(r->reason); /* what failed says more than what it waits for */
         r->reason = xstrdup(refusal_reason(failed));
     }
     if (action == ACTION_NONE && !r->reason && is_left_over(h, r))
