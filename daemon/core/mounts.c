@@ -84,7 +84,7 @@ int mounts_read_only(const char *mountinfo, const char *path)
     return found;
 }
 
-bool mounts_outdated(int host_at_start, int host, int own)
+bool mounts_outdated(int host, int own)
 {
-    return host_at_start == 1 && host == 0 && own == 1;
+    return host == 0 && own == 1;
 }

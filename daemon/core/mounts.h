@@ -10,7 +10,7 @@
 int mounts_read_only(const char *mountinfo, const char *path);
 
 /* A service with mounts of its own has copies of the host's, flags included, as of when systemd started it
- * (mount_namespaces(7)): a mount that was read-only then stays so for it, whatever becomes of the host's.
- * Three answers of mounts_read_only() about one path. Only what was read-only on the host at the start is
- * cured by another start: else it is the service's own sandbox that has it so. */
-bool mounts_outdated(int host_at_start, int host, int own);
+ * (mount_namespaces(7)): a mount that was read-only then stays so for it, whatever becomes of the host's. Two
+ * answers of mounts_read_only() about a path that was read-only on the host at the start; of others it is the
+ * service's own sandbox that has it so, which another start does not cure. */
+bool mounts_outdated(int host, int own);

@@ -35,9 +35,8 @@ typedef struct Item {
 } Item;
 
 #define ASK_INTERVAL (2 * USEC_PER_SEC)
-#define GATE_KEEPS                                                                                           \
-    (5 * USEC_PER_MINUTE) /* so long it may stay open for a wave that something else delays                  \
-                           */
+/* So long a gate may stay open for a wave that something else delays. */
+#define GATE_KEEPS (5 * USEC_PER_MINUTE)
 
 /* One allocator of this rollout. */
 typedef struct Kind {

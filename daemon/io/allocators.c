@@ -219,8 +219,17 @@ static void stamp_file(FILE *f, const char *path)
     fprintf(f, "%s ", build ? build : "-");
 }
 
+/* Libraries need the same others, and lie in the same directories: each is looked at once. */
+static void add_looked(char ***all, char *const *looked)
+{
+    STRV_FOREACH (path, looked)
+        if (!strv_contains(*all, *path))
+            strv_push(all, xstrdup(*path));
+}
+
 char *allocators_stamp(const Config *config, const AllocatorFacts *facts)
 {
+    _cleanup_(strv_freep) char **looked = NULL;
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);
@@ -232,10 +241,11 @@ char *allocators_stamp(const Config *config, const AllocatorFacts *facts)
     for (size_t i = 0; i < config->n_allocators; i++) {
         if (!config->allocators[i].library || same_library(config, facts, i))
             continue;
-        _cleanup_(freep) char *guard = library_guard(facts[i].looked);
         stamp_file(f, facts[i].path ? facts[i].path : config->allocators[i].library);
-        fputs(guard, f);
+        add_looked(&looked, facts[i].looked);
     }
+    _cleanup_(freep) char *guard = library_guard(looked);
+    fputs(guard, f);
     fclose(f);
     return text;
 }

@@ -90,6 +90,11 @@ static void entry_clear(LogEntry *e)
     e->n = 0;
 }
 
+static bool is_sample(MessageKind kind)
+{
+    return kind == MESSAGE_SAMPLE_RELAY || kind == MESSAGE_SAMPLE_FLEET;
+}
+
 /* journald looks up in /proc whose entry it is, which it cannot of a process that has ended meanwhile:
  * "journalctl -u" would not show why a start failed. So the entry says it, too; journalctl believes root
  * (journalctl(1), -u). */
@@ -102,6 +107,18 @@ static void entry_origin(LogEntry *e)
     entry_text(e, "OBJECT_SYSTEMD_UNIT", isempty(unit) ? NULL : unit);
 }
 
+static LogEntry entry_new(MessageKind kind, int priority, const char *text)
+{
+    LogEntry e = { .n = 0 };
+
+    entry_text(&e, "MESSAGE", text);
+    entry_text(&e, "MESSAGE_ID", message_id(kind));
+    entry_number(&e, "PRIORITY", (uint64_t)priority);
+    if (!is_sample(kind)) /* they are many, and of a daemon that lives */
+        entry_origin(&e);
+    return e;
+}
+
 static bool deliver(const LogEntry *e)
 {
     return journal_takes() && sd_journal_sendv(e->iov, e->n) >= 0;
@@ -110,13 +127,10 @@ static bool deliver(const LogEntry *e)
 static void send_entry(LogEntry *e)
 {
     if (lost > 0) {
-        LogEntry apology = { .n = 0 };
+        _cleanup_(freep) char *text =
+            xasprintf("The journal accepted nothing for a while; %" PRIu64 " entries were lost.", lost);
+        LogEntry apology = entry_new(MESSAGE_DAEMON_NOTE, LOG_WARNING, text);
 
-        entry_take(&apology, xasprintf("MESSAGE=The journal accepted nothing for a while; %" PRIu64
-                                       " entries were lost.",
-                                       lost));
-        entry_text(&apology, "MESSAGE_ID", message_id(MESSAGE_DAEMON_NOTE));
-        entry_number(&apology, "PRIORITY", LOG_WARNING);
         if (deliver(&apology))
             lost = 0;
         entry_clear(&apology);
@@ -142,17 +156,8 @@ void eventlog_line(int priority, const char *format, ...)
         fprintf(stderr, "%s\n", text);
         return;
     }
-    LogEntry e = { .n = 0 };
-    entry_text(&e, "MESSAGE", text);
-    entry_text(&e, "MESSAGE_ID", message_id(MESSAGE_DAEMON_NOTE));
-    entry_number(&e, "PRIORITY", (uint64_t)priority);
-    entry_origin(&e);
+    LogEntry e = entry_new(MESSAGE_DAEMON_NOTE, priority, text);
     send_entry(&e);
-}
-
-static bool is_sample(MessageKind kind)
-{
-    return kind == MESSAGE_SAMPLE_RELAY || kind == MESSAGE_SAMPLE_FLEET;
 }
 
 void eventlog_write(MessageKind kind, const Event *v, const char *format, ...)
@@ -172,10 +177,7 @@ void eventlog_write(MessageKind kind, const Event *v, const char *format, ...)
         fprintf(stderr, "%s\n", text);
         return;
     }
-    LogEntry e = { .n = 0 };
-    entry_text(&e, "MESSAGE", text);
-    entry_text(&e, "MESSAGE_ID", message_id(kind));
-    entry_number(&e, "PRIORITY", (uint64_t)priority);
+    LogEntry e = entry_new(kind, priority, text);
     entry_text(&e, "RELAYALLOC_RELAY", v->relay);
     entry_text(&e, "RELAYALLOC_UNIT", v->unit);
     entry_text(&e, "RELAYALLOC_GROUP", v->group);
@@ -210,7 +212,5 @@ void eventlog_write(MessageKind kind, const Event *v, const char *format, ...)
         entry_number(&e, "RELAYALLOC_WAVE", v->wave);
     if (v->pid > 0)
         entry_number(&e, "OBJECT_PID", (uint64_t)v->pid);
-    if (!is_sample(kind)) /* they are many, and of a daemon that lives */
-        entry_origin(&e);
     send_entry(&e);
 }

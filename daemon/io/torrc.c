@@ -10,23 +10,12 @@
 
 enum { DEPTH_MAX = 8, FILES_MAX = 256 }; /* tor itself goes 31 deep */
 
-typedef struct Stamp {
-    uint64_t hash;
+/* A walk through a torrc and what it includes, in tor's order. */
+typedef struct TorrcWalk {
     unsigned files;
-} Stamp;
-
-static void add_path(Stamp *s, const char *path, unsigned depth);
-
-static void add_pattern(Stamp *s, const char *pattern, unsigned depth)
-{
-    glob_t found;
-
-    if (glob(pattern, GLOB_NOCHECK, NULL, &found) != 0)
-        return;
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        add_path(s, found.gl_pathv[i], depth);
-    globfree(&found);
-}
+    uint64_t hash;       /* of the paths, and of what stands there */
+    MetricsPorts *ports; /* what its lines say of them; NULL: that is not asked */
+} TorrcWalk;
 
 /* "%include PATH" or "%include \"PATH\"": the path or pattern, owned by the caller. NULL: another line. */
 static char *included(const char *line)
@@ -44,104 +33,86 @@ static char *included(const char *line)
     return pattern;
 }
 
-static void add_includes(Stamp *s, const char *text, unsigned depth)
-{
-    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-        _cleanup_(freep) char *pattern = included(line);
-        if (pattern)
-            add_pattern(s, pattern, depth);
-    }
-}
+static void walk_path(TorrcWalk *w, const char *path, unsigned depth, bool in_folder);
 
-static void add_path(Stamp *s, const char *path, unsigned depth)
-{
-    struct stat st = { 0 };
-    _cleanup_(freep) char *text = NULL;
-
-    if (depth > DEPTH_MAX || s->files++ > FILES_MAX)
-        return;
-    s->hash = hash_bytes(s->hash, path, strlen(path) + 1);
-    if (stat(path, &st) < 0)
-        return;
-    const int64_t identity[] = { (int64_t)st.st_dev,         (int64_t)st.st_ino, (int64_t)st.st_size,
-                                 (int64_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (int64_t)st.st_mode,
-                                 (int64_t)st.st_uid,         (int64_t)st.st_gid };
-    s->hash = hash_bytes(s->hash, identity, sizeof(identity));
-    if (S_ISDIR(st.st_mode)) {
-        _cleanup_(freep) char *all = xasprintf("%s/*", path);
-        add_pattern(s, all, depth + 1);
-    } else if (depth > 0 && text_file_read(path, &text) == 0) {
-        add_includes(s, text, depth + 1);
-    }
-}
-
-uint64_t torrc_stamp(char *const *argv)
-{
-    Stamp s = { .hash = HASH_BEGIN };
-    bool named = false;
-
-    for (size_t i = 0; argv && argv[i]; i++) {
-        s.hash = hash_bytes(s.hash, argv[i], strlen(argv[i]) + 1);
-        named = named || streq(argv[i], "-f");
-        if (argv[i][0] == '/')
-            add_path(&s, argv[i], i > 0); /* the program is no text, and includes nothing */
-    }
-    if (!named)
-        add_path(&s, DEFAULT_TORRC, 1);
-    return s.hash;
-}
-
-/* ---- MetricsPort ---- */
-
-typedef struct PortReading {
-    MetricsPorts *ports;
-    unsigned files;
-} PortReading;
-
-static void read_path(PortReading *r, const char *path, unsigned depth, bool in_folder);
-
-static void read_pattern(PortReading *r, const char *pattern, unsigned depth, bool in_folder)
+/* A path that is not there, either, is one that may appear. */
+static void walk_pattern(TorrcWalk *w, const char *pattern, unsigned depth, bool in_folder)
 {
     glob_t found;
 
-    if (glob(pattern, 0, NULL, &found) != 0)
+    if (glob(pattern, GLOB_NOCHECK, NULL, &found) != 0)
         return;
     for (size_t i = 0; i < found.gl_pathc; i++)
-        read_path(r, found.gl_pathv[i], depth, in_folder);
+        walk_path(w, found.gl_pathv[i], depth, in_folder);
     globfree(&found);
 }
 
-/* Of a directory its files, in order, but those whose name begins with a dot; none of its own directories. */
-static void read_path(PortReading *r, const char *path, unsigned depth, bool in_folder)
+static void walk_text(TorrcWalk *w, char *text, unsigned depth)
 {
-    struct stat st;
-    _cleanup_(freep) char *text = NULL;
-
-    if (depth > DEPTH_MAX || r->files++ > FILES_MAX || stat(path, &st) < 0)
-        return;
-    if (S_ISDIR(st.st_mode)) {
-        _cleanup_(freep) char *all = xasprintf("%s/*", path);
-        if (!in_folder)
-            read_pattern(r, all, depth + 1, true);
-        return;
-    }
-    if (text_file_read(path, &text) < 0)
-        return;
     for (char *line = text, *end; *line; line = end) {
         end = line + strcspn(line, "\n");
         if (*end)
             *end++ = '\0';
         _cleanup_(freep) char *pattern = included(line);
         if (pattern)
-            read_pattern(r, pattern, depth + 1, false);
-        else
-            metrics_ports_line(r->ports, line);
+            walk_pattern(w, pattern, depth + 1, false);
+        else if (w->ports)
+            metrics_ports_line(w->ports, line);
     }
+}
+
+/* 0 and *ret, or -1: it is not there. */
+static int stamp(TorrcWalk *w, const char *path, struct stat *ret)
+{
+    w->hash = hash_bytes(w->hash, path, strlen(path) + 1);
+    if (stat(path, ret) < 0)
+        return -1;
+    const int64_t identity[] = { (int64_t)ret->st_dev,         (int64_t)ret->st_ino, (int64_t)ret->st_size,
+                                 (int64_t)ret->st_mtim.tv_sec, ret->st_mtim.tv_nsec, (int64_t)ret->st_mode,
+                                 (int64_t)ret->st_uid,         (int64_t)ret->st_gid };
+    w->hash = hash_bytes(w->hash, identity, sizeof(identity));
+    return 0;
+}
+
+/* Of a directory its files, in order, but those whose name begins with a dot; none of its own directories. */
+static void walk_path(TorrcWalk *w, const char *path, unsigned depth, bool in_folder)
+{
+    struct stat st = { 0 };
+    _cleanup_(freep) char *text = NULL;
+
+    if (depth > DEPTH_MAX || w->files++ > FILES_MAX || stamp(w, path, &st) < 0)
+        return;
+    if (S_ISDIR(st.st_mode)) {
+        _cleanup_(freep) char *all = xasprintf("%s/*", path);
+        if (!in_folder)
+            walk_pattern(w, all, depth + 1, true);
+    } else if (text_file_read(path, &text) == 0) {
+        walk_text(w, text, depth);
+    }
+}
+
+uint64_t torrc_stamp(char *const *argv)
+{
+    TorrcWalk w = { .hash = HASH_BEGIN };
+    bool named = false;
+
+    for (size_t i = 0; argv && argv[i]; i++) {
+        struct stat st;
+        w.hash = hash_bytes(w.hash, argv[i], strlen(argv[i]) + 1);
+        named = named || streq(argv[i], "-f");
+        if (i == 0)
+            (void)stamp(&w, argv[i], &st); /* the program is no text */
+        else if (argv[i][0] == '/')
+            walk_path(&w, argv[i], 0, false);
+    }
+    if (!named)
+        walk_path(&w, DEFAULT_TORRC, 0, false);
+    return w.hash;
 }
 
 void torrc_metrics_ports(const char *path, MetricsPorts *ports)
 {
-    PortReading r = { .ports = ports };
+    TorrcWalk w = { .hash = HASH_BEGIN, .ports = ports };
 
-    read_path(&r, path, 0, false);
+    walk_path(&w, path, 0, false);
 }

@@ -260,8 +260,7 @@ static const char *skipped_text(const RunItem *i, size_t wave)
         return "was not touched: its turn comes when its allocator can be tested";
     if (i->not_back)
         return "has a drop-in that nobody has proved, and that could not be taken back; it is tried again "
-               "with each "
-               "sample";
+               "with each sample";
     if (relay_up(i->relay))
         return "is up after the interruption; its drop-in is as it was before, and it is planned again";
     if (wave == 0 && !i->item.recover)

@@ -60,7 +60,7 @@ static const char *find_outdated(const Manager *m)
 
     if (host && own)
         STRV_FOREACH (path, m->read_only)
-            if (mounts_outdated(1, mounts_read_only(host, *path), mounts_read_only(own, *path)))
+            if (mounts_outdated(mounts_read_only(host, *path), mounts_read_only(own, *path)))
                 return *path;
     return NULL;
 }

@@ -59,7 +59,7 @@ static void save(const Manager *m)
         (void)metrics_file_replace(path, rows, size);
 }
 
-/* Saved with each hour; nothing depends on it but that it need not be learnt anew. */
+/* Saved with each hour, whole and unsynced; nothing depends on it but that it need not be learnt anew. */
 static void keep(Manager *m)
 {
     const usec_t hour = loop_monotonic(m) / growth_hour();

@@ -13,6 +13,7 @@ import pytest
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPO / "tests/system"))
 
+from figures import figures, pytest_terminal_summary  # noqa: E402, F401
 from machine import Machine  # noqa: E402
 
 RELEASE = Machine.host_release()
@@ -70,18 +71,3 @@ def pytest_runtest_makereport(item, call):
         for name, m in (item.funcargs.get("hosts") or {}).items():
             if m.is_running():
                 report.sections.append((f"relayallocd on {name}", m.sh("journalctl -u relayallocd -n 60 --no-pager 2>&1; true")))
-
-
-def pytest_configure(config):
-    config.figures = []
-
-
-@pytest.fixture
-def figures(request):
-    """figures("a line"): the run prints it at its end, also when all went well."""
-    return request.config.figures.append
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    for line in config.figures:
-        terminalreporter.write_line(line)

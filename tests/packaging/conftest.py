@@ -15,6 +15,7 @@ import pytest
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPO / "tests/system"))
 
+from figures import figures, pytest_terminal_summary  # noqa: E402, F401
 from machine import Machine  # noqa: E402
 
 RELEASES = os.environ.get("RELEASES", "").split() or ["bookworm", "trixie"]
@@ -113,15 +114,3 @@ def boot():
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: only in make check-packaging, not in make check")
-    config.figures = []
-
-
-@pytest.fixture
-def figures(request):
-    """figures("a line"): the run prints it at its end, also when all went well."""
-    return request.config.figures.append
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    for line in config.figures:
-        terminalreporter.write_line(line)

@@ -11,6 +11,7 @@ import uuid
 
 import pytest
 
+from figures import figures, pytest_terminal_summary  # noqa: F401
 from machine import Machine
 
 RELEASE = os.environ.get("RELEASE") or Machine.host_release()
@@ -61,18 +62,6 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "not_sanitized: means nothing with ASan, which needs more rights or its own malloc")
-    config.figures = []
-
-
-@pytest.fixture
-def figures(request):
-    """figures("moments tried 8"): a line that the run prints at its end, also when all went well."""
-    return request.config.figures.append
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    for line in config.figures:
-        terminalreporter.write_line(line)
 
 
 def pytest_report_header():
