@@ -14,8 +14,10 @@ char *gate_unfit(const UnitInfo *info)
         return xstrdup("is masked");
     if (!info->exists)
         return xasprintf("cannot be loaded by systemd (%s)", info->load_state ? info->load_state : "error");
+    if (!streq_null(info->type, "oneshot") || info->remain_after_exit)
+        return xstrdup("is not run: " NO_GATE);
     if (info->active != ACTIVE_INACTIVE && info->active != ACTIVE_FAILED && info->active != ACTIVE_ACTIVATING)
-        return xstrdup("is active, so that it cannot be run: " NO_GATE);
+        return xstrdup("is active, so that it cannot be run");
     return NULL;
 }
 

@@ -5,8 +5,8 @@
 
 #include "core/unit.h"
 
-/* Why it cannot be started to say anything, as it is now; to follow "it", without full stop. Owned by the
- * caller; NULL: it can. */
+/* Why it must not be started, as it is now; to follow "it", without full stop. Owned by the caller; NULL: it
+ * may be. What is no such service never is: a relay, say, that its operator has stopped. */
 char *gate_unfit(const UnitInfo *info);
 
 /* The same of its end. `job`: how its start ended; `before`: its invocation before that, NULL: it was being

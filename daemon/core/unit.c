@@ -26,6 +26,7 @@ UnitInfo *unit_info_free(UnitInfo *info)
         free(info->unit);
         free(info->load_state);
         free(info->sub_state);
+        free(info->type);
         free(info->result);
         free(info->fragment);
         strv_free(info->environment);

@@ -34,8 +34,10 @@ typedef struct UnitInfo {
     bool exists; /* LoadState is neither "not-found" nor "error" nor "bad-setting" */
     char *load_state, *sub_state;
     ActiveState active;
-    char *result; /* of the service: "success", "exit-code", "signal", … */
-    bool wanted;  /* another unit wants or requires it */
+    char *type;             /* of the service: "notify", "oneshot", …; NULL: not known */
+    bool remain_after_exit; /* it stays active when its processes have ended */
+    char *result;           /* of the service: "success", "exit-code", "signal", … */
+    bool wanted;            /* another unit wants or requires it */
     uint32_t main_pid, n_restarts;
     int32_t exit_code, exit_status; /* of the main process that ended last: CLD_EXITED, … and its status or
                                        signal (waitid(2)); 0, 0: none has */

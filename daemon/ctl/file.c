@@ -3,6 +3,7 @@
 #include "ctl/file.h"
 
 #include "bus/api.h"
+#include "core/gate.h"
 #include "core/known.h"
 #include "core/metrics.h"
 #include "ctl/lib/fleet.h"
@@ -52,36 +53,45 @@ static void warn_of_libraries(const char *as, const Config *config, Problems *wa
     allocators_free(facts, config->n_allocators);
 }
 
+/* Whether it is a gate at all; how it is at the moment does not matter. false: systemd does not tell. */
+static bool get_gate(sd_bus *bus, const char *gate, UnitInfo *ret)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    static const char service[] = "org.freedesktop.systemd1";
+    const char *unit;
+    int remains = 0;
+
+    if (sd_bus_call_method(bus, service, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                           "LoadUnit", NULL, &reply, "s", gate) < 0 ||
+        sd_bus_message_read(reply, "o", &unit) < 0 ||
+        sd_bus_get_property_string(bus, service, unit, "org.freedesktop.systemd1.Unit", "LoadState", NULL,
+                                   &ret->load_state) < 0)
+        return false;
+    ret->exists = streq(ret->load_state, "loaded");
+    if (!ret->exists)
+        return true;
+    int r = sd_bus_get_property_string(bus, service, unit, "org.freedesktop.systemd1.Service", "Type", NULL,
+                                       &ret->type);
+    if (r >= 0)
+        r = sd_bus_get_property_trivial(bus, service, unit, "org.freedesktop.systemd1.Service",
+                                        "RemainAfterExit", NULL, 'b', &remains);
+    ret->remain_after_exit = remains;
+    return r >= 0;
+}
+
 /* A unit that cannot be the gate holds every rollout up; what it is, systemd knows. */
 static void warn_of_gate(const char *as, const Config *config, Problems *warnings)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-    _cleanup_(freep) char *state = NULL, *type = NULL;
-    static const char service[] = "org.freedesktop.systemd1";
-    const char *gate = config->rollout.gate, *unit;
-    int remains = 0;
+    _cleanup_(unit_info_freep) UnitInfo *info = xcalloc(1, sizeof(*info));
+    const char *gate = config->rollout.gate;
 
-    if (isempty(gate) || ctl_bus_open(&(CtlOptions){ 0 }, true, &bus) < 0 ||
-        sd_bus_call_method(bus, service, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                           "LoadUnit", NULL, &reply, "s", gate) < 0 ||
-        sd_bus_message_read(reply, "o", &unit) < 0 ||
-        sd_bus_get_property_string(bus, service, unit, "org.freedesktop.systemd1.Unit", "LoadState", NULL,
-                                   &state) < 0)
+    info->active = ACTIVE_INACTIVE;
+    if (isempty(gate) || ctl_bus_open(&(CtlOptions){ 0 }, true, &bus) < 0 || !get_gate(bus, gate, info))
         return;
-    if (streq(state, "not-found"))
-        problems_add(warnings, as, 0, "rollout.gate", "there is no unit %s: no rollout begins", gate);
-    else if (!streq(state, "loaded"))
-        problems_add(warnings, as, 0, "rollout.gate", "systemd cannot load %s (%s): no rollout begins", gate,
-                     state);
-    else if (sd_bus_get_property_string(bus, service, unit, "org.freedesktop.systemd1.Service", "Type", NULL,
-                                        &type) >= 0 &&
-             sd_bus_get_property_trivial(bus, service, unit, "org.freedesktop.systemd1.Service",
-                                         "RemainAfterExit", NULL, 'b', &remains) >= 0 &&
-             (!streq(type, "oneshot") || remains))
-        problems_add(warnings, as, 0, "rollout.gate",
-                     "%s must be a service with Type=oneshot and without RemainAfterExit=: no rollout begins",
-                     gate);
+    _cleanup_(freep) char *fault = gate_unfit(info);
+    if (fault)
+        problems_add(warnings, as, 0, "rollout.gate", "no rollout begins: %s %s", gate, fault);
 }
 
 /* Does the sandbox of the daemon's unit, as systemd knows it, let it write the file? True where nobody can

@@ -59,6 +59,15 @@ static int read_environment_files(sd_bus_message *m, char ***target)
     return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+static int read_flag(sd_bus_message *m, bool *target)
+{
+    int value = 0;
+    int r = sd_bus_message_read(m, "v", "b", &value);
+
+    *target = value;
+    return r;
+}
+
 /* Is there anything in the list? */
 static int read_any(sd_bus_message *m, bool *target)
 {
@@ -155,6 +164,10 @@ static int read_property(sd_bus_message *m, const char *name, UnitInfo *info, ch
         return read_string(m, active);
     if (streq(name, "SubState"))
         return read_string(m, &info->sub_state);
+    if (streq(name, "Type"))
+        return read_string(m, &info->type);
+    if (streq(name, "RemainAfterExit"))
+        return read_flag(m, &info->remain_after_exit);
     if (streq(name, "Result"))
         return read_string(m, &info->result);
     if (streq(name, "FragmentPath"))

@@ -177,7 +177,8 @@ class Service:
 
     def __init__(self, fake, steps, values):
         self.fake, self.steps, self.runs = fake, steps, 0
-        self.values = {"LoadState": "loaded", "ActiveState": "inactive", "SubState": "dead", "Result": "success", **values}
+        self.values = {"LoadState": "loaded", "ActiveState": "inactive", "SubState": "dead", "Result": "success", "Type": "oneshot",
+                       "RemainAfterExit": dbus.Boolean(False), **values}
         self.job = 0
 
     def properties(self):

@@ -67,6 +67,16 @@ def test_neither_active_nor_skipped_is_consent(world):
     assert world.dropin("a") is None
 
 
+def test_relay_that_is_named_by_a_typo_is_not_started(world):
+    """Its operator has stopped it; a gate would be started."""
+    world.write_config(GROUP, 'settle = 0; canary = 0; gate = "tor@b.service";')
+    world.start_fake("a", "b")
+    world.do("set", unit="tor@b.service", values={"active": "inactive", "sub": "dead", "result": "success"})
+    world.start()
+    world.wait_said("waits for the gate tor@b.service: it is not run: a gate is a service with Type=oneshot")
+    assert world.unit("b")["active"] == "inactive" and world.do("look")["started"] == []
+
+
 def test_systemd_does_not_start_it(world):
     begin(world, "a", steps=[{"error": "org.freedesktop.systemd1.LoadFailed", "message": "no such luck"}])
     world.start()

@@ -276,9 +276,9 @@ def test_gate_of_the_operators_holds_the_rollout_and_the_halt_is_told(units):
     before = m.invocations()
     text = conf(m, "start", parallel=2)
     m.write("/tmp/none.conf", text.replace("rollout = {", 'rollout = { gate = "no-gate.service";'))
-    assert "rollout.gate: warning: there is no unit no-gate.service" in m.run("relayallocctl check /tmp/none.conf").stderr
+    assert "rollout.gate: warning: no rollout begins: no-gate.service does not exist" in m.run("relayallocctl check /tmp/none.conf").stderr
     m.write("/tmp/wrong.conf", text.replace("rollout = {", 'rollout = { gate = "tor@relay1.service";'))
-    assert "must be a service with Type=oneshot" in m.run("relayallocctl check /tmp/wrong.conf").stderr
+    assert "tor@relay1.service is not run: a gate is a service with Type=oneshot" in m.run("relayallocctl check /tmp/wrong.conf").stderr
     m.write_conf(text.replace("rollout = {", 'rollout = { gate = "my-gate.service";'))
     assert "gate" not in m.run("relayallocctl check").stderr
     m.start_daemon()

@@ -11,6 +11,7 @@ static UnitInfo oneshot(ActiveState active, const char *result)
         .exists = true,
         .load_state = (char *)"loaded",
         .active = active,
+        .type = (char *)"oneshot",
         .result = (char *)result,
         .invocation = "22",
     };
@@ -38,8 +39,17 @@ static void test_unfit(void **state)
     assert_words(gate_unfit(&u), NULL);
     u.active = ACTIVE_ACTIVATING; /* by somebody else: its end is waited for */
     assert_words(gate_unfit(&u), NULL);
-    u.active = ACTIVE_ACTIVE; /* a relay, by a typo */
-    assert_words(gate_unfit(&u), "is active, so that it cannot be run: " NO_GATE);
+    u.active = ACTIVE_ACTIVE;
+    assert_words(gate_unfit(&u), "is active, so that it cannot be run");
+    u.active = ACTIVE_INACTIVE;
+    u.remain_after_exit = true; /* tor.service, which starts all relays */
+    assert_words(gate_unfit(&u), "is not run: " NO_GATE);
+    u.remain_after_exit = false;
+    u.type = (char *)"notify"; /* a relay, by a typo */
+    assert_words(gate_unfit(&u), "is not run: " NO_GATE);
+    u.type = NULL;
+    assert_words(gate_unfit(&u), "is not run: " NO_GATE);
+    u.type = (char *)"oneshot";
     u.exists = false;
     u.load_state = (char *)"not-found";
     assert_words(gate_unfit(&u), "does not exist");
