@@ -100,6 +100,33 @@ static void write_info(FILE *f, const MetricsRelay *relays, size_t n)
     }
 }
 
+/* What relays say of themselves: only of those that are up and have said it. */
+static void write_told(FILE *f, const MetricsRelay *relays, size_t n)
+{
+    write_head(f, "relayalloc_relay_bootstrap_ratio",
+               "How far the relay is bootstrapped, as it says itself; 1: it is ready.");
+    for (size_t i = 0; i < n; i++) {
+        if (!relays[i].up || relays[i].bootstrap < 0)
+            continue;
+        fputs("relayalloc_relay_bootstrap_ratio", f);
+        write_label(f, "relay", relays[i].sample.relay, true);
+        write_label(f, "group", relays[i].sample.group, false);
+        fprintf(f, "} %.2f\n", relays[i].bootstrap / 100.0);
+    }
+    write_head(f, "relayalloc_relay_flags_info",
+               "1; the flags of the relay's entry in the consensus, as it says itself; none: it is in no "
+               "consensus.");
+    for (size_t i = 0; i < n; i++) {
+        if (!relays[i].up || !relays[i].flags)
+            continue;
+        fputs("relayalloc_relay_flags_info", f);
+        write_label(f, "relay", relays[i].sample.relay, true);
+        write_label(f, "group", relays[i].sample.group, false);
+        write_label(f, "flags", relays[i].flags, false);
+        fputs("} 1\n", f);
+    }
+}
+
 /* Is the same written for a relay before it? */
 static bool allocator_written(const MetricsRelay *relays, size_t i)
 {
@@ -193,6 +220,7 @@ void metrics_write(FILE *f, const MetricsHost *host, const MetricsRelay *relays,
     write_allocators(f, relays, n);
     write_info(f, relays, n);
     write_relays(f, relays, n);
+    write_told(f, relays, n);
 }
 
 #define RESTART "\"systemctl restart relayallocd\", which restarts no relay"

@@ -13,6 +13,9 @@ typedef struct MetricsRelay {
     const char *state;       /* the state word */
     bool up;
     bool suspect; /* known_warning() of what it runs */
+    /* What it says of itself, as far as it is asked. */
+    int bootstrap;     /* percent; -1: not known */
+    const char *flags; /* of its consensus entry, "Fast,Guard,Running"; "": it is in none; NULL: not known */
 } MetricsRelay;
 
 typedef struct MetricsHost {
@@ -41,7 +44,10 @@ typedef struct MetricsHost {
  * Of every relay:
  *   relayalloc_relay_state{relay,group,state}: 1, for the state that it is in,
  *   relayalloc_relay_info{relay,unit,group,assigned,allocator,version,fingerprint}: 1.
- * That is seven series a relay and some 25 a host. */
+ * Of a relay that is up and has told it:
+ *   relayalloc_relay_bootstrap_ratio{relay,group}: 0 to 1,
+ *   relayalloc_relay_flags_info{relay,group,flags}: 1; all flags in one label, since a series for each of
+ * them would be more than all others together. That is nine series a relay and some 25 a host. */
 void metrics_write(FILE *f, const MetricsHost *host, const MetricsRelay *relays, size_t n);
 
 /* The directory that the unit of the daemon lets it write to, if it is there when the daemon starts: the one

@@ -118,6 +118,7 @@ static MetricsRelay metrics_of(const Relay *relay)
     const RelayFacts *facts = &relay->facts;
     const HostFacts host = setup_host(relay->manager);
     const Allocator *assigned = facts_allocator(&host, facts);
+    const bool asked = relay->manager->setup->config->sample_tor;
     _cleanup_(freep) char *known = known_warning(facts->process.running.family, facts->version);
 
     return (MetricsRelay){
@@ -128,6 +129,8 @@ static MetricsRelay metrics_of(const Relay *relay)
         .state = relay_state_to_string(relay->state),
         .up = relay->measured,
         .suspect = known,
+        .bootstrap = asked ? relay->tor.view.progress : -1,
+        .flags = asked ? relay->tor.view.flags : NULL,
     };
 }
 

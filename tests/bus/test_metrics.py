@@ -3,6 +3,7 @@ import re
 import time
 
 from conftest import wait_until
+from test_tor import with_sockets
 
 A = '{ name = "A"; allocator = "jemalloc"; relays = [ "a*" ]; }'
 
@@ -42,6 +43,22 @@ def test_what_it_says_of_relays_and_of_a_rollout(world):
     wait_line(world, 'relayalloc_rollout_state{state="paused"} 1')
     world.manager("Resume")
     wait_line(world, 'relayalloc_rollout_state{state="idle"} 1')
+
+
+def test_what_relays_say_of_themselves(world):
+    """Not of one that says nothing, nor when they are not to be asked."""
+    with_sockets(world, a="honest", b="nothing")
+    settings = world.config.read_text() + f'metrics = {{ textfile = "{world.path}/m.prom"; }};\n'
+    world.config.write_text(settings)
+    world.start()
+    wait_line(world, 'relayalloc_relay_flags_info{relay="a",group="A",flags="Fast,Guard,Running"} 1')
+    wait_line(world, 'relayalloc_relay_bootstrap_ratio{relay="a",group="A"} 1.00')
+    assert 'relayalloc_relay_info{relay="b"' in text(world)
+    assert not re.search(r'(flags_info|ratio){relay="b"', text(world))
+    temporary = world.config.with_suffix(".new")
+    temporary.write_text(settings.replace("interval = 1;", "interval = 1; tor = false;"))
+    temporary.rename(world.config)
+    wait_until(lambda: text(world) and "flags_info{" not in text(world) and "ratio{" not in text(world), "them to go")
 
 
 def test_a_halt_and_a_relay_that_is_down(world):

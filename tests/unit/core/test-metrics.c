@@ -42,14 +42,20 @@ static void test_relays(void **state)
           .assigned = "mimalloc",
           .fingerprint = "A1",
           .state = "ok",
-          .up = true },
+          .up = true,
+          .bootstrap = 85,
+          .flags = "Fast,Guard" },
+        { .sample = { .relay = "new" }, .state = "observed", .up = true, .bootstrap = 100, .flags = "" },
+        { .sample = { .relay = "mute" }, .state = "observed", .up = true, .bootstrap = -1 },
         { .sample = { .relay = "a\"b\\c\nd\xff", .group = "B", .allocator = "jemalloc", .version = "5.3.0" },
           .unit = "tor@a.service",
           .assigned = NULL,
           .fingerprint = "",
-          .state = "stopped" },
+          .state = "stopped",
+          .bootstrap = 100,
+          .flags = "Guard" },
     };
-    _cleanup_(freep) char *text = written(&idle, relays, 2);
+    _cleanup_(freep) char *text = written(&idle, relays, ELEMENTSOF(relays));
     static const char *const lines[] = {
         "# TYPE relayalloc_relay_resident_bytes gauge\n",
         "relayalloc_relay_resident_bytes{relay=\"one\",group=\"B\",allocator=\"mimalloc\",version=\"2.0.9\"} "
@@ -68,11 +74,45 @@ static void test_relays(void **state)
         /* what it ran before it was stopped is over */
         "relayalloc_relay_info{relay=\"a\\\"b\\\\c\\nd?\",unit=\"tor@a.service\",group=\"B\",assigned=\"\","
         "allocator=\"\",version=\"\",fingerprint=\"\"} 1\n",
+        "relayalloc_relay_bootstrap_ratio{relay=\"one\",group=\"B\"} 0.85\n",
+        "relayalloc_relay_bootstrap_ratio{relay=\"new\",group=\"\"} 1.00\n",
+        "relayalloc_relay_flags_info{relay=\"one\",group=\"B\",flags=\"Fast,Guard\"} 1\n",
+        "relayalloc_relay_flags_info{relay=\"new\",group=\"\",flags=\"\"} 1\n",
     };
     for (size_t i = 0; i < ELEMENTSOF(lines); i++)
         assert_non_null(strstr(text, lines[i]));
     assert_null(strstr(text, "bytes{relay=\"a")); /* it is down: no numbers */
     assert_null(strstr(text, "jemalloc"));
+    assert_null(strstr(text, "ratio{relay=\"mute")); /* what it has not said is not there */
+    assert_null(strstr(text, "flags_info{relay=\"mute"));
+    assert_null(strstr(text, "ratio{relay=\"a")); /* nor what it said before it went */
+    assert_null(strstr(text, "flags_info{relay=\"a"));
+}
+
+/* Of a host whose relays have told all of what there is to tell. */
+static void test_series_of_two_hundred_relays(void **state)
+{
+    enum { RELAYS = 200 };
+    static MetricsRelay relays[RELAYS];
+    MetricsHost host = idle;
+    size_t series = 0;
+
+    (void)state;
+    for (size_t i = 0; i < RELAYS; i++)
+        relays[i] = (MetricsRelay){
+            .sample = { .relay = "relay", .group = "A", .allocator = "jemalloc", .version = "5.3.0" },
+            .unit = "tor@relay.service",
+            .state = "ok",
+            .up = true,
+            .bootstrap = 100,
+            .flags = "Fast,Guard,HSDir,Running,Stable,V2Dir,Valid",
+        };
+    host.full_in = 3;
+    _cleanup_(freep) char *text = written(&host, relays, RELAYS);
+    for (const char *p = text; *p; p = strchr(p, '\n') + 1)
+        series += *p != '#';
+    assert_in_range(series, 9 * RELAYS + 1, 9 * RELAYS + 30);
+    assert_true(series < 2000);
 }
 
 static void test_host(void **state)
@@ -203,8 +243,10 @@ static void test_sandbox(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_relays), cmocka_unit_test(test_host),
-                                        cmocka_unit_test(test_allocators), cmocka_unit_test(test_sandbox),
-                                        cmocka_unit_test(test_failure) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_relays),  cmocka_unit_test(test_series_of_two_hundred_relays),
+        cmocka_unit_test(test_host),    cmocka_unit_test(test_allocators),
+        cmocka_unit_test(test_sandbox), cmocka_unit_test(test_failure)
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
