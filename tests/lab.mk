@@ -1,5 +1,5 @@
 # The lab: a private Tor network under load, with relays under test on several allocators; see docs/lab.md. As root.
-LAB_SETTINGS = LAB_MINUTES LAB_GROUPS LAB_RELAYS LAB_NETWORK LAB_CPUS LAB_SEED LAB_RELEASE LAB_CLIENTS LAB_INTERVAL LAB_ALLOCATORS
+LAB_SETTINGS = LAB_MINUTES LAB_GROUPS LAB_RELAYS LAB_NETWORK LAB_CPUS LAB_SEED LAB_RELEASE LAB_CLIENTS LAB_INTERVAL LAB_ALLOCATORS LAB_LIBRARIES
 
 .PHONY: lab lab-smoke check-lab
 lab: ## a private Tor network under load: what allocators and settings take (LAB_MINUTES=30 LAB_GROUPS="glibc jemalloc" …)

@@ -25,6 +25,7 @@ class Settings:
     seed: str
     clients: int  # connections of a wave, to each relay
     interval: int  # seconds from one consensus to the next
+    libraries: tuple = ()  # (suite, package) of those that come from another release
 
     @property
     def seconds(self):
@@ -61,6 +62,10 @@ def from_environment(environment, host_release, read_file):
             raise ValueError(f"LAB_GROUPS has names of allocators, separated by spaces; '{name}' is none")
     if len(set(groups)) != len(groups):
         raise ValueError("LAB_GROUPS names an allocator twice; LAB_RELAYS= says how many relays share the groups")
+    libraries = tuple(tuple(word.split("/", 1)) for word in re.split(r"[\s,]+", (environment.get("LAB_LIBRARIES") or "").strip()) if word)
+    for words in libraries:
+        if len(words) != 2 or not all(re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", word) for word in words):
+            raise ValueError(f"LAB_LIBRARIES has packages as SUITE/PACKAGE, separated by spaces; '{'/'.join(words)}' is none")
     relays = _number(environment, "LAB_RELAYS", max(12, len(groups)), 1, MOST_RELAYS)
     if relays < len(groups):
         raise ValueError(f"{len(groups)} groups need LAB_RELAYS={len(groups)} or more, not {relays}")
@@ -71,4 +76,4 @@ def from_environment(environment, host_release, read_file):
         allocators=read_file(allocators) if allocators else "", relays=relays, network=network,
         cpus=_number(environment, "LAB_CPUS", 16, 1, 128), seed=environment.get("LAB_SEED") or "1",
         clients=_number(environment, "LAB_CLIENTS", 400, 1, 5000),
-        interval=_number(environment, "LAB_INTERVAL", _interval(network), 10, 3600))
+        interval=_number(environment, "LAB_INTERVAL", _interval(network), 10, 3600), libraries=libraries)

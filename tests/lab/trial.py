@@ -2,6 +2,9 @@
 
 import contextlib
 import csv
+import dataclasses
+import datetime
+import json
 import os
 import re
 import subprocess
@@ -11,7 +14,9 @@ import authorities
 import churn
 import consensus
 import descriptors
+import kept
 import keys
+import libraries
 import live
 import load
 import namespaces
@@ -70,6 +75,7 @@ class Trial:
             m.install()
             if live.GROUP in s.groups:
                 m.install_library(live.SOURCE, live.LIBRARY)
+            self.versions = libraries.install(m, s.libraries)
             yield m
         finally:
             m.stop()
@@ -132,12 +138,24 @@ class Trial:
         """Who runs what: by the daemon's word and the kernel's."""
         self.processes = self.relays.processes()
         self.proof = self.relays.proof()
-        self._write_csv("relays.csv", ("relay", "group", "proved", "state", "mapped", "orport", "dirport"),
-                        [[*row, *self.relays.ports[row[0]]] for row in self.proof])
+        self._write_csv("relays.csv", ("relay", "group", "proved", "state", "mapped", "orport", "dirport", "version", "environment"),
+                        [[*row, *self.relays.ports[row[0]], *self._library(row[0])] for row in self.proof])
+        self._write_settings()
         wrong = [row for row in self.proof if row[3] != "ok"]
         if wrong:
             raise Refused(f"not as assigned: {', '.join(row[0] for row in wrong)}; see relays.csv")
         (self.folder / "relayalloc.conf").write_text(self.m.read("/etc/relayalloc.conf"))
+
+    def _library(self, name):
+        """(version, settings in its environment)"""
+        return (libraries.version(self.m, self.m.proc(name, "maps"), self.versions), kept.environment_in(self.m.proc(name, "environ")))
+
+    def _write_settings(self):
+        s = dataclasses.asdict(self.settings)
+        del s["allocators"]  # relayalloc.conf has them
+        text = json.dumps({**s, "date": f"{datetime.date.today()}", "tor": self._tor_version(), "interval_s": s["interval"],
+                           "counted_from_s": self.counted_from()}, indent=1)
+        (self.folder / "settings.json").write_text(text + "\n")
 
     def _load(self):
         s = self.settings
