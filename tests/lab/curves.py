@@ -11,7 +11,9 @@ LIVE = "live bytes"
 
 def script(path, columns):
     """gnuplot's commands; columns: those of the table."""
-    plots = [f"'{path}' using 1:{columns.index(LIVE) + 1} with filledcurves y1=0 lc rgb '#dddddd' title 'live bytes'"] if LIVE in columns else []
+    plots = []
+    if LIVE in columns:
+        plots.append(f"'{path}' using 1:{columns.index(LIVE) + 1} with filledcurves y1=0 lc rgb '#dddddd' title '{LIVE}'")
     lines = [name for name in columns[1:] if name != LIVE]
     for i, name in enumerate(lines):
         plots.append(f"'{path}' using 1:{columns.index(name) + 1} with lines lw 1.6 lc rgb '{COLOURS[i % len(COLOURS)]}' "

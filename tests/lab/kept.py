@@ -9,7 +9,7 @@ import result
 
 RUN = ("run", "date", "release", "tor", "network", "cpus", "seed", "minutes", "counted_from_s", "clients", "interval_s")
 GROUP = ("group", "library", "version", "environment", "relays", "rss_mib", "anon_mib", "anon_least_mib", "anon_most_mib",
-         "anon_of_glibc", "lazyfree_mib", "live_mib", "cpu_s", "requests", "cpu_s_a_1000", "bytes", "refused", "broken",
+         "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests", "cpu_s_a_1000", "bytes", "refused", "broken",
          "slope_mib_h", "live_slope_mib_h")
 COLUMNS = RUN + GROUP
 CURVE_SECONDS = 30
@@ -93,4 +93,6 @@ def cell(value):
     """A number with as many digits as it is worth."""
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:.0f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    return str(value)

@@ -5,8 +5,8 @@ import statistics
 
 import load
 
-COLUMNS = ("group", "relays", "rss_mib", "anon_mib", "anon_of_glibc", "lazyfree_mib", "live_mib", "cpu_s", "requests", "mib_served",
-           "cpu_ms_a_request", "refused", "broken")
+COLUMNS = ("group", "relays", "rss_mib", "anon_mib", "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests",
+           "mib_served", "cpu_ms_a_request", "refused", "broken")
 BASELINE = "glibc"
 KIB_A_MIB = 1024
 
@@ -19,7 +19,7 @@ def _memory(rows, column):
     """Mean over relays of each one's mean over time, in MiB."""
     of_relay = collections.defaultdict(list)
     for row in rows:
-        if row[column] != "":
+        if row.get(column, "") != "":
             of_relay[row["relay"]].append(int(row[column]))
     mean = _mean([_mean(values) for values in of_relay.values()])
     return None if mean is None else mean / KIB_A_MIB
@@ -60,7 +60,8 @@ def summary(members, sample_rows, load_rows, counted_from):
         served, cpu = _served(load_rows, set(names)), _cpu(mine)
         table.append({
             "group": group, "relays": len(names), "rss_mib": _memory(late, "rss_kb"), "anon_mib": _memory(late, "anon_kb"),
-            "lazyfree_mib": _memory(late, "lazyfree_kb"), "live_mib": _memory(late, "live_kb"), "cpu_s": cpu, "requests": served["requests"],
+            "lazyfree_mib": _memory(late, "lazyfree_kb"), "huge_mib": _memory(late, "huge_kb"),
+            "live_mib": _memory(late, "live_kb"), "cpu_s": cpu, "requests": served["requests"],
             "mib_served": served["bytes"] / KIB_A_MIB**2, "refused": served["refused"], "broken": served["broken"],
             "cpu_ms_a_request": _ratio(None if cpu is None else 1000 * cpu, served["requests"])})
     baseline = next((row["anon_mib"] for row in table if row["group"] == BASELINE), None)

@@ -1,16 +1,16 @@
 """What the kernel says of the relays' processes, by the lab itself: beside what the daemon logs also what it does not, such
-as LazyFree (given back with MADV_FREE, and still counted as resident) and CPU seconds."""
+as LazyFree (given back with MADV_FREE, and still counted as resident), huge pages and CPU seconds."""
 
 import os
 import re
 
-COLUMNS = ("seconds", "relay", "group", "pid", "rss_kb", "anon_kb", "lazyfree_kb", "cpu_s", "threads", "live_kb")
+COLUMNS = ("seconds", "relay", "group", "pid", "rss_kb", "anon_kb", "lazyfree_kb", "cpu_s", "threads", "live_kb", "huge_kb")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def parse_rollup(text):
-    """(Rss, Anonymous, LazyFree) in KiB, of /proc/PID/smaps_rollup."""
-    return tuple(int(re.search(rf"^{name}:\s+(\d+) kB$", text, re.M)[1]) for name in ("Rss", "Anonymous", "LazyFree"))
+    """(Rss, Anonymous, LazyFree, AnonHugePages) in KiB, of /proc/PID/smaps_rollup."""
+    return tuple(int(re.search(rf"^{name}:\s+(\d+) kB$", text, re.M)[1]) for name in ("Rss", "Anonymous", "LazyFree", "AnonHugePages"))
 
 
 def parse_stat(text):
@@ -24,11 +24,11 @@ def sample(machine, relays, seconds, counter):
     rows = []
     for name, group, pid in relays:
         try:
-            memory = parse_rollup(machine.read(f"/proc/{pid}/smaps_rollup"))
+            *memory, huge = parse_rollup(machine.read(f"/proc/{pid}/smaps_rollup"))
             cpu, threads = parse_stat(machine.read(f"/proc/{pid}/stat"))
             live = counter(pid)
         except (OSError, TypeError):  # it has ended: an empty rollup, or none
             continue
         rows.append([round(seconds, 1), name, group, pid, *memory, round(cpu, 2), threads,
-                     "" if live is None else live // 1024])
+                     "" if live is None else live // 1024, huge])
     return rows

@@ -17,7 +17,7 @@ LOAD = [{"relay": f"relay{n}", "kind": k, "encoding": "identity", "requests": st
 
 def test_a_row_a_group():
     glibc, je = result.summary({"glibc": ["relay1"], "je": ["relay2", "relay3"]}, SAMPLES, LOAD, counted_from=10)
-    assert glibc == {"group": "glibc", "relays": 1, "rss_mib": 6.0, "anon_mib": 3.0, "anon_of_glibc": 1.0, "lazyfree_mib": 0.0, "live_mib": None,
+    assert glibc == {"group": "glibc", "relays": 1, "rss_mib": 6.0, "anon_mib": 3.0, "anon_of_glibc": 1.0, "lazyfree_mib": 0.0, "huge_mib": None, "live_mib": None,
                      "cpu_s": 4.0, "requests": 8.0, "mib_served": 2.0, "cpu_ms_a_request": 500.0, "refused": 2.0, "broken": 0.0}
     # relay3 was started anew: what its processes took between their samples, and no negative difference
     assert je["cpu_s"] == 0.5 and je["rss_mib"] == 3.0 and je["anon_of_glibc"] == 0.5 and je["lazyfree_mib"] == 0.25
@@ -31,8 +31,8 @@ def test_nothing_is_said_where_nothing_is_known():
 
 
 def test_the_kernels_words():
-    text = "55c0-7fff ---p 00000000 00:00 0 [rollup]\nRss:   100 kB\nPss:  1 kB\nAnonymous:      60 kB\nLazyFree:    8 kB\n"
-    assert samples.parse_rollup(text) == (100, 60, 8)
+    text = "55c0-7fff ---p 00000000 00:00 0 [rollup]\nRss:   100 kB\nPss:  1 kB\nAnonymous:      60 kB\nLazyFree:    8 kB\nAnonHugePages:  4 kB\n"
+    assert samples.parse_rollup(text) == (100, 60, 8, 4)
     stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 5 0 1 1 1"
     assert samples.parse_stat(stat) == (300 / samples.TICKS, 5)
 
@@ -42,5 +42,6 @@ def test_bytes_by_kind():
 
 
 def test_live_bytes_where_somebody_counts():
-    counted = rows((10, "relay1", "live", 1, 4096, 2048, 0, 2.0, 3, 1024), (20, "relay1", "live", 1, 4096, 2048, 0, 2.0, 3, 3072))
-    assert result.summary({"live": ["relay1"]}, counted, LOAD, 0)[0]["live_mib"] == 2.0
+    counted = rows((10, "relay1", "live", 1, 4096, 2048, 0, 2.0, 3, 1024, 512), (20, "relay1", "live", 1, 4096, 2048, 0, 2.0, 3, 3072, 512))
+    row, = result.summary({"live": ["relay1"]}, counted, LOAD, 0)
+    assert row["live_mib"] == 2.0 and row["huge_mib"] == 0.5
