@@ -5,6 +5,7 @@ import collections
 import statistics
 
 import live
+import relays
 import result
 
 RUN = ("run", "date", "release", "tor", "network", "cpus", "seed", "minutes", "counted_from_s", "clients", "interval_s")
@@ -13,6 +14,7 @@ GROUP = ("group", "library", "version", "environment", "relays", "rss_mib", "ano
          "slope_mib_h", "live_slope_mib_h")
 COLUMNS = RUN + GROUP
 CURVE_SECONDS = 30
+SHORTEST_SLOPE = 1200  # seconds: from less nobody can tell what an hour would bring
 SETTINGS_OF = ("MALLOC_CONF", "MIMALLOC_", "GLIBC_TUNABLES", "TCMALLOC_")
 
 
@@ -32,7 +34,9 @@ def _means(rows, column, seconds):
 
 def slope(rows, column, since, until, interval):
     """MiB an hour from `since` to `until`, by least squares over the least value of each relay in each whole interval, so that
-    peaks of compression do not count; None where there are fewer than three intervals."""
+    peaks of compression do not count; None where that is too short a time."""
+    if until - since < SHORTEST_SLOPE:
+        return None
     floors = {}
     for row in rows:
         at = float(row["seconds"]) // interval * interval
@@ -40,7 +44,7 @@ def slope(rows, column, since, until, interval):
             key = row["relay"], at
             floors[key] = min(floors.get(key, float("inf")), int(row[column]) / result.KIB_A_MIB)
     times = [at for _, at in floors]
-    if len(set(times)) < 3:
+    if len(set(times)) < 3:  # it has ended
         return None
     # each relay around its own mean, or two that stand at different heights would make a slope
     own = collections.defaultdict(list)
@@ -57,7 +61,9 @@ def rows(run, relay_rows, sample_rows, load_rows):
     for row in relay_rows:
         members[row["group"]].append(row["relay"])
     table = result.summary(members, sample_rows, load_rows, float(run["counted_from_s"]))
-    span = float(run["minutes"]) * 60 / 2, float(run["minutes"]) * 60
+    # not before the ramp has ended: until then the work itself grows
+    end = float(run["minutes"]) * 60
+    span = max(end / 2, relays.INTERVALS_OF_DIFFS * float(run["interval_s"])), end
     of_group = {group: [row for row in sample_rows if row["relay"] in names] for group, names in members.items()}
     counting = of_group.get(live.GROUP, [])
     live_mib = next((row["live_mib"] for row in table if row["group"] == live.GROUP), None)

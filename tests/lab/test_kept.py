@@ -3,7 +3,7 @@ import kept
 import pytest
 import samples
 
-RUN = {**dict.fromkeys(kept.RUN, "x"), "minutes": "2", "counted_from_s": "60", "interval_s": "10"}
+RUN = {**dict.fromkeys(kept.RUN, "x"), "minutes": "40", "counted_from_s": "1200", "interval_s": "100"}
 RELAYS = [{"relay": "relay1", "group": "glibc", "mapped": "glibc", "version": "2.41", "environment": ""},
           {"relay": "relay2", "group": "je", "mapped": "jemalloc", "version": "5.3.0", "environment": "MALLOC_CONF=a:b"},
           {"relay": "relay3", "group": "je", "mapped": "jemalloc", "version": "5.3.0", "environment": "MALLOC_CONF=a:b"},
@@ -12,13 +12,13 @@ RELAYS = [{"relay": "relay1", "group": "glibc", "mapped": "glibc", "version": "2
 
 def sample(seconds, relay, anon_mib, live_mib=""):
     group = next(r["group"] for r in RELAYS if r["relay"] == relay)
-    return dict(zip(samples.COLUMNS, (seconds, relay, group, 1, anon_mib * 1024, anon_mib * 1024, 0, seconds / 10, 3,
+    return dict(zip(samples.COLUMNS, (seconds, relay, group, 1, anon_mib * 1024, anon_mib * 1024, 0, seconds / 200, 3,
                                       live_mib and live_mib * 1024)))
 
 
-# glibc grows by 1 MiB in each interval of 10 s and has peaks; je does not, and its relays stand at different heights
-SAMPLES = [row for t in range(0, 120, 5) for row in (
-    sample(t, "relay1", 100 + t // 10 + (500 if t % 10 else 0)), sample(t, "relay2", 40), sample(t, "relay3", 60),
+# glibc grows by 1 MiB in each interval of 100 s and has peaks; je does not, and its relays stand at different heights
+SAMPLES = [row for t in range(0, 2400, 50) for row in (
+    sample(t, "relay1", 100 + t // 100 + (500 if t % 100 else 0)), sample(t, "relay2", 40), sample(t, "relay3", 60),
     sample(t, "relay4", 200, 30))]
 LOAD = [{"relay": f"relay{n}", "kind": "micro", "encoding": "identity", "requests": "10", "bytes": "5000", "refused": "1", "broken": "0"}
         for n in (1, 2, 3, 4)]
@@ -30,26 +30,27 @@ def test_a_row_a_group():
     assert (je["library"], je["version"], je["environment"], je["relays"]) == ("jemalloc", "5.3.0", "MALLOC_CONF=a:b", 2)
     assert (je["anon_mib"], je["anon_least_mib"], je["anon_most_mib"]) == (50, 40, 60)
     assert je["live_mib"] == glibc["live_mib"] == 30 and glibc["anon_of_glibc"] == 1
-    assert je["bytes"] == pytest.approx(5000) and je["requests"] == 10 and je["cpu_s_a_1000"] == pytest.approx(1150)
+    assert je["bytes"] == pytest.approx(5000) and je["requests"] == 10 and je["cpu_s_a_1000"] == pytest.approx(1175)
 
 
 def test_growth_is_that_of_the_floor_and_not_of_peaks():
     glibc, je, _ = kept.rows(RUN, RELAYS, SAMPLES, LOAD)
-    assert glibc["slope_mib_h"] == pytest.approx(360) and je["slope_mib_h"] == pytest.approx(0)
+    assert glibc["slope_mib_h"] == pytest.approx(36) and je["slope_mib_h"] == pytest.approx(0)
     assert glibc["live_slope_mib_h"] == pytest.approx(0)
     # one that ended early stands at another height, but did not grow
-    gone = [r for r in SAMPLES if r["relay"] != "relay3" or float(r["seconds"]) < 80]
+    gone = [r for r in SAMPLES if r["relay"] != "relay3" or float(r["seconds"]) < 1800]
     assert kept.rows(RUN, RELAYS, gone, LOAD)[1]["slope_mib_h"] == pytest.approx(0)
 
 
-def test_nothing_is_said_of_growth_by_two_intervals():
-    assert kept.slope(SAMPLES, "anon_kb", 60, 85, 10) is None and kept.slope([], "anon_kb", 0, 100, 10) is None
+def test_nothing_is_said_of_growth_by_minutes_nor_while_the_work_grows():
+    assert kept.slope(SAMPLES, "anon_kb", 1200, 2390, 100) is None and kept.slope([], "anon_kb", 0, 2400, 100) is None
+    assert kept.rows({**RUN, "interval_s": "110"}, RELAYS, SAMPLES, LOAD)[0]["slope_mib_h"] is None
 
 
 def test_curves_have_live_bytes_and_not_the_memory_of_those_that_count():
     columns, rows = kept.curve(RELAYS, SAMPLES)
     assert columns == ["minutes", "glibc", "je", "live bytes"]
-    assert [row[0] for row in rows] == [0, 0.5, 1, 1.5] and rows[0][2:] == [50, 30]
+    assert [row[0] for row in rows[:3]] == [0, 0.5, 1.5] and rows[0][2:] == [50, 30]
     script = curves.script("a.csv", columns)
     assert "'a.csv' using 1:4 with filledcurves" in script and "'a.csv' using 1:3 with lines" in script
 
