@@ -55,6 +55,13 @@ def slope(rows, column, since, until, interval):
     return 3600 * above / sum((at - middle) ** 2 for at in times)
 
 
+def cut(run, sample_rows, minutes):
+    """(run, samples) as if it had ended then."""
+    seconds = minutes * 60
+    return ({**run, "minutes": minutes, "counted_from_s": min(float(run["counted_from_s"]), seconds / 2)},
+            [row for row in sample_rows if float(row["seconds"]) < seconds])
+
+
 def rows(run, relay_rows, sample_rows, load_rows):
     """A dict of COLUMNS for each group. run: {RUN: …}; the others are the trial's tables."""
     members = collections.defaultdict(list)

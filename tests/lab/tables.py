@@ -5,7 +5,7 @@ import re
 
 import live
 
-HEAD = ("allocator", "library and settings", "relays", "RSS MiB", "anonymous MiB (least–most)", "of glibc", "above live bytes MiB",
+HEAD = ("allocator", "library and settings", "relays", "RSS MiB", "anonymous MiB (least–most)", "of glibc",
         "CPU s / 1,000 requests", "requests", "growth MiB/h")
 MARKED = re.compile(r"(<!-- trial (\S+) -->\n).*?(<!-- end of trial -->)", re.S)
 
@@ -20,10 +20,9 @@ def _anonymous(row):
 
 
 def _row(row):
-    above = "" if "" in (row["anon_mib"], row["live_mib"]) else str(float(row["anon_mib"]) - float(row["live_mib"]))
     settings = f"{row['library']} {row['version']}" + "".join(f" `{word}`" for word in row["environment"].split())
     return (row["group"], settings, row["relays"], _number(row["rss_mib"], ".0f"), _anonymous(row), _number(row["anon_of_glibc"], ".2f"),
-            _number(above, ".0f"), _number(row["cpu_s_a_1000"], ".2f"), _number(row["requests"], ".0f"), _number(row["slope_mib_h"], "+.0f"))
+            _number(row["cpu_s_a_1000"], ".2f"), _number(row["requests"], ".0f"), _number(row["slope_mib_h"], "+.0f"))
 
 
 def table(rows):

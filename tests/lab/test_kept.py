@@ -61,3 +61,9 @@ def test_settings_of_an_allocator():
 
 def test_cells():
     assert [kept.cell(v) for v in (None, 3.14159, 1234567.8, 14, "x", 0.0)] == ["", "3.142", "1234568", "14", "x", "0"]
+
+
+def test_a_trial_that_was_disturbed_is_cut():
+    run, rows = kept.cut(RUN, SAMPLES, 20.0)
+    assert (run["minutes"], run["counted_from_s"]) == (20.0, 600) and max(row["seconds"] for row in rows) == 1150
+    assert kept.rows(run, RELAYS, rows, LOAD)[0]["cpu_s"] == 5.75
