@@ -1,10 +1,10 @@
 """Three directory authorities in the lab's machine: their torrcs, their start, what is posted to them and what they
 publish. The HTTP is to be done in the machine's network namespace."""
 
-import contextlib
 import http.client
 import pathlib
 
+import workers
 from network import make_authority
 
 FOLDER = "/var/lib/lab"
@@ -75,13 +75,8 @@ class Authorities:
             self.m.write(f"{FOLDER}/a{n}/torrc", AUTHORITY.format(
                 folder=FOLDER, n=n, orport=5000 + n, dirport=dirport(n), interval=self.interval, delay=delay(self.interval)))
             self.m.sh(f"systemd-run -q --unit=lab-a{n} -p Nice=-10 tor -f {FOLDER}/a{n}/torrc")
-            self._prefer(int(self.m.prop(f"lab-a{n}", "MainPID")))
-
-    def _prefer(self, pid):
-        """Relays that take all processors must not make a vote late: it would be missed. Where the kernel makes a group of
-        each session (sched(7), autogroup), a nice value counts only within that."""
-        with contextlib.suppress(FileNotFoundError):
-            self.m.path(f"/proc/{pid}/autogroup").write_text("-15")
+            # A vote that is late is missed.
+            workers.prefer(self.m.path(f"/proc/{self.m.prop(f'lab-a{n}', 'MainPID')}"))
 
     def write_bandwidth(self, text):
         self.m.write(f"{FOLDER}/bandwidth", text)

@@ -5,6 +5,7 @@ import asyncio
 import collections
 import csv
 import os
+import pathlib
 import re
 import socket
 import time
@@ -12,6 +13,7 @@ import time
 import authorities
 import consensus
 import stream
+import workers
 
 CHUNK = 16384
 RECEIVE_BUFFER = 16384
@@ -169,4 +171,6 @@ class Answer:
 
 
 def run(relays, seed, shape, seconds, interval, table):
+    os.setsid()  # or all of the terminal would be preferred
+    workers.prefer(pathlib.Path("/proc/self"))
     asyncio.run(Load(relays, seed, shape, table).run(seconds, interval))

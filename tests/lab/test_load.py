@@ -4,6 +4,7 @@ import pytest
 
 import load
 import relays
+import workers
 
 ANSWER = b"HTTP/1.0 200 OK\r\nContent-Encoding: x-zstd\r\nContent-Length: 10\r\n\r\n0123456789"
 
@@ -47,3 +48,10 @@ def test_some_of_all_over_the_list():
     for length in (59, 60, 61, 8000):
         some = relays.some_of(list(range(length)))
         assert 30 <= len(some) <= 60 and some[-1] >= length * 0.9
+
+
+def test_the_load_comes_before_relays_under_test(tmp_path):
+    (tmp_path / "autogroup").write_text("/autogroup-1 nice 0")
+    workers.prefer(tmp_path)
+    assert (tmp_path / "autogroup").read_text() == "-15"
+    workers.prefer(tmp_path / "of a kernel that has none")
