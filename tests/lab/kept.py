@@ -57,9 +57,22 @@ def slope(rows, column, since, until, interval):
 
 def cut(run, sample_rows, minutes):
     """(run, samples) as if it had ended then."""
+    minutes = min(minutes, float(run["minutes"]))
     seconds = minutes * 60
     return ({**run, "minutes": minutes, "counted_from_s": min(float(run["counted_from_s"]), seconds / 2)},
             [row for row in sample_rows if float(row["seconds"]) < seconds])
+
+
+def _of_cut(part, relay_rows, load_rows):
+    run, sample_rows = part
+    return rows(run, relay_rows, sample_rows, load_rows)
+
+
+def of_a_part(run, relay_rows, sample_rows, load_rows, memory_minutes, cpu_minutes):
+    """The rows of a trial whose memory counts only for so many minutes, and its CPU for so many. Requests are those of all
+    of it: CPU is to be cut only where none was answered afterwards."""
+    memory, cpu = (_of_cut(cut(run, sample_rows, minutes), relay_rows, load_rows) for minutes in (memory_minutes, cpu_minutes))
+    return [{**row, **{column: other[column] for column in ("cpu_s", "cpu_s_a_1000")}} for row, other in zip(memory, cpu)]
 
 
 def rows(run, relay_rows, sample_rows, load_rows):

@@ -64,6 +64,9 @@ def test_cells():
 
 
 def test_a_trial_that_was_disturbed_is_cut():
+    assert kept.cut(RUN, SAMPLES, float("inf")) == ({**RUN, "minutes": 40.0, "counted_from_s": 1200.0}, SAMPLES)
     run, rows = kept.cut(RUN, SAMPLES, 20.0)
     assert (run["minutes"], run["counted_from_s"]) == (20.0, 600) and max(row["seconds"] for row in rows) == 1150
-    assert kept.rows(run, RELAYS, rows, LOAD)[0]["cpu_s"] == 5.75
+    glibc, *_ = kept.of_a_part(RUN, RELAYS, SAMPLES, LOAD, 20.0, float("inf"))
+    assert glibc["minutes"] == 20.0 and glibc["anon_mib"] == kept.rows(run, RELAYS, rows, LOAD)[0]["anon_mib"] and glibc["cpu_s"] == 11.75
+    assert kept.of_a_part(RUN, RELAYS, SAMPLES, LOAD, 40.0, 20.0)[0]["cpu_s"] == 5.75
