@@ -70,7 +70,7 @@ Action plan_relay(const PlanRelay *r, char **ret_reason)
                (r->verdict->cause == CAUSE_OVERRIDDEN || r->verdict->cause == CAUSE_SECURE)) {
         action = ACTION_REFUSED;
         reason = xstrdup(r->verdict->reason);
-    } else if (!same_file && !r->unproved) {
+    } else if (!same_file && !r->unproved && !(r->up && r->verdict->cause == CAUSE_UNREADABLE)) {
         action = ACTION_WRITE;
         reason = r->up ? xasprintf("its drop-in is %s; no restart is needed",
                                    r->present ? "out of date" : "missing")

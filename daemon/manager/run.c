@@ -265,8 +265,10 @@ static void add_item(Run *run, Relay *relay, RolloutItem item)
     name_target(relay, &moves_to, &build);
     i->moves_to = xstrdup(item.outdated ? flight->allocator : moves_to);
     i->build = xstrdup(item.outdated ? flight->build : build);
-    /* After a crash in mid-move the way back is the one from before it. */
-    i->previous = xstrdup(flight ? flight->previous : relay->facts.present);
+    /* After a crash in mid-move the way back is the one from before it. Where its file stands already and its
+     * process does not run it, nobody remembers what was there before: the way back is without ours. */
+    const bool ahead = item.restart && !item.as_is && streq_null(i->wanted, relay->facts.present);
+    i->previous = flight ? xstrdup(flight->previous) : ahead ? NULL : xstrdup(relay->facts.present);
     i->before = xstrdup(flight ? flight->before : relay->facts.process.running.path);
     i->carried = i->previous ? dropin_environment(i->previous) : NULL;
     relay->run_item = run->n++;

@@ -147,6 +147,24 @@ def test_crash_looping_relay_is_moved_off_its_library(world):
     assert world.said("Rollout 2 finished") and world.states() == {"a": "ok"} and not world.runs("a", LIBRARY)
 
 
+def test_what_a_lost_move_left_written_is_not_what_it_is_put_back_to(world):
+    """The file stands already, and nobody remembers what was there before: what failed must not come up again."""
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.stop()
+    text, path = world.dropin("a"), world.root / "tor@a.service.d" / "zz-relayalloc.conf"
+    path.unlink()
+    world.do("restart-by-hand", unit="tor@a.service", environment=[])
+    assert not world.runs("a", LIBRARY)
+    path.write_text(text)
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.start()
+    world.wait_said("a was put back and runs as before")
+    assert world.dropin("a") is None and not world.runs("a", LIBRARY)
+    assert world.states() == {"a": "failed"} and world.unit("a")["active"] == "active"
+
+
 # ---- down ----
 
 FAILED = {"active": "failed", "sub": "failed", "result": "exit-code"}

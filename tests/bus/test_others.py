@@ -4,6 +4,7 @@ import subprocess
 
 from conftest import BUILD, wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
+from test_once import stays
 from test_relays import relay_properties
 
 GLIBC = '{ name = "A"; allocator = "glibc"; relays = [ "*" ]; }'
@@ -105,6 +106,24 @@ def test_process_that_cannot_be_opened_at_first(world):
     wait_until(lambda: world.states() == {"a": "ok"}, "it to be proved", 10)
     assert restarts(world, "a") == (0, 0)
     assert relay_properties(world, "a")["MainPID"] == world.unit("a")["pid"]
+
+
+def test_process_that_cannot_be_opened_gets_no_file(world):
+    """Nobody knows what it runs, so that its next start would be the first on what nobody has proved."""
+    proc, away = world.path / "proc", world.path / "away"
+    proc.mkdir()
+    world.environment["RELAYALLOC_PROC"] = str(proc)
+    world.write_config(GROUP)
+    world.start_fake("a")
+    world.do("proc", path=str(proc), label="")
+    proc.rename(away)
+    proc.mkdir()
+    world.start()
+    stays(world, lambda: world.dropin("a") is None, 6)  # it is too new to be judged for three
+    proc.rmdir()
+    away.rename(proc)
+    world.wait_said("a runs jemalloc .*, proved")
+    assert restarts(world, "a") == (1, 0) and world.states() == {"a": "ok"}
 
 
 def jemalloc_path(world):

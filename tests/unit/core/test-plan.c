@@ -36,6 +36,8 @@ static const Case cases[] = {
     { "what we set is ignored, our file stands", 0, NULL, "T", "T", true, CAUSE_SECURE, false, ACTION_NONE },
     { "library replaced on disk", 0, NULL, "T", "T", true, CAUSE_REPLACED, false, ACTION_NONE },
     { "nothing proved", 0, NULL, "T", "T", true, CAUSE_UNREADABLE, false, ACTION_NONE },
+    { "nothing proved, file out of date", 0, NULL, "T", "U", true, CAUSE_UNREADABLE, false, ACTION_NONE },
+    { "nothing proved, file missing", 0, NULL, "T", NULL, true, CAUSE_UNREADABLE, false, ACTION_NONE },
     { "denied: one try, the failure is remembered", 0, NULL, "T", "T", true, CAUSE_DENIED, false,
       ACTION_RESTART },
     { "library gone", 0, NULL, "T", NULL, true, CAUSE_MISSING, false, ACTION_WRITE },
