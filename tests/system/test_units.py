@@ -194,6 +194,13 @@ def metrics_conf(directory=METRICS):
     return f'metrics = {{ textfile = "{directory}/relayalloc.prom"; }};\nsample = {{ interval = 1; }};\n'
 
 
+def test_the_daemon_sees_how_much_memory_the_host_has_left(fresh):
+    """Without it nothing tells that the host's memory runs out, and nothing tells that nothing can."""
+    fresh.start_daemon()
+    pid = fresh.prop("relayallocd", "MainPID")
+    assert "MemAvailable:" in fresh.sh(["nsenter", "-m", "-t", pid, "cat", "/proc/meminfo"])
+
+
 def test_the_usual_metrics_directory_may_be_written(fresh):
     """It belongs to the exporter's user, on Debian, who puts whatever he likes into it, and into its place."""
     m = fresh
