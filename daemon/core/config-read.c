@@ -196,7 +196,8 @@ static const char *allocator_meant(const Config *config, const char *s)
             return config->allocators[i].name;
     for (size_t i = 0; i < config->n_allocators; i++) {
         const char *name = config->allocators[i].name;
-        if (strlen(name) > 3 && strcasestr(file, name) && (!meant || strlen(name) > strlen(meant)))
+        if (!config->allocators[i].renamed && strlen(name) > 3 && strcasestr(file, name) &&
+            (!meant || strlen(name) > strlen(meant)))
             meant = name;
     }
     return meant;
@@ -215,8 +216,9 @@ static void read_group_allocator(Load *l, const ConfNode *node, const char *sett
         return;
     }
     _cleanup_(freep) const char **names = xcalloc(l->config->n_allocators + 1, sizeof(char *));
-    for (size_t j = 0; j < l->config->n_allocators; j++)
-        names[j] = l->config->allocators[j].name;
+    for (size_t j = 0, n = 0; j < l->config->n_allocators; j++)
+        if (!l->config->allocators[j].renamed)
+            names[n++] = l->config->allocators[j].name;
     const char *near = allocator_meant(l->config, s);
     if (!near)
         near = did_you_mean(s, names);

@@ -3,6 +3,7 @@
  * Must never judge what a file says: that is up to config-read. */
 #include "core/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 
@@ -127,7 +128,9 @@ size_t amount_of(Amount amount, size_t fleet)
 
 /* ---- the configuration ---- */
 
-/* The makers' settings as shipped, then those tuned for tor's directory cache. */
+/* The makers' settings as shipped, then those that return memory to the system early. A name stays in use in
+ * files of operators, and its settings are those of running relays: they are never changed, and a name that
+ * is given up goes to former_names. */
 static const struct {
     const char *name, *library;
     struct {
@@ -143,17 +146,58 @@ static const struct {
     { .name = "jemalloc-tuned",
       .library = "libjemalloc.so.2",
       .environment = { { "MALLOC_CONF", "background_thread:true" } } },
+    { .name = "jemalloc-decay",
+      .library = "libjemalloc.so.2",
+      .environment = { { "MALLOC_CONF", "background_thread:true,dirty_decay_ms:1000" } } },
     /* The option was renamed between mimalloc 2.0 and 2.1; each version ignores the other's name. */
     { .name = "mimalloc-tuned",
       .library = "libmimalloc.so.2",
       .environment = { { "MIMALLOC_PURGE_DELAY", "0" }, { "MIMALLOC_DECOMMIT_DELAY", "0" } } },
-    { .name = "mimalloc3-tuned",
+    { .name = "mimalloc3-purge",
       .library = "libmimalloc.so.3",
       .environment = { { "MIMALLOC_PURGE_DELAY", "0" } } },
     { .name = "tcmalloc-tuned",
       .library = "libtcmalloc.so.4",
       .environment = { { "TCMALLOC_AGGRESSIVE_DECOMMIT", "1" } } },
 };
+
+/* Names that were given up, in the order of their allocators: what they mean is still the allocator of the
+ * other name, under the former one, so that no drop-in changes. */
+static const struct {
+    const char *former, *name;
+} former_names[] = {
+    { "mimalloc3-tuned", "mimalloc3-purge" }, /* it grows, which is not tuned */
+};
+
+static Allocator builtin_allocator(size_t i, const char *name)
+{
+    Allocator a = {
+        .name = xstrdup(name),
+        .library = xstrdup(builtin_allocators[i].library),
+        .environment = xcalloc(ELEMENTSOF(builtin_allocators[i].environment), sizeof(EnvVar)),
+        .builtin = true,
+    };
+
+    for (size_t j = 0; j < ELEMENTSOF(builtin_allocators[i].environment); j++)
+        if (builtin_allocators[i].environment[j].name)
+            a.environment[a.n_environment++] =
+                (EnvVar){ .name = xstrdup(builtin_allocators[i].environment[j].name),
+                          .value = xstrdup(builtin_allocators[i].environment[j].value) };
+    return a;
+}
+
+/* Those by their names, and behind them those by their former names. */
+static void add_builtin(Config *config)
+{
+    for (size_t i = 0; i < ELEMENTSOF(builtin_allocators); i++)
+        config->allocators[config->n_allocators++] = builtin_allocator(i, builtin_allocators[i].name);
+    for (size_t i = 0; i < ELEMENTSOF(former_names); i++) {
+        const ssize_t k = config_find_allocator(config, former_names[i].name);
+        assert(k >= 0);
+        config->allocators[config->n_allocators] = builtin_allocator((size_t)k, former_names[i].former);
+        config->allocators[config->n_allocators++].renamed = former_names[i].name;
+    }
+}
 
 Config *config_new(const char *path)
 {
@@ -163,8 +207,8 @@ Config *config_new(const char *path)
         .path = xstrdup(path),
         .unit = xstrdup("tor@.service"),
         .instances_dir = xstrdup("/etc/tor/instances"),
-        .allocators = xcalloc(ELEMENTSOF(builtin_allocators), sizeof(Allocator)),
-        .n_allocators = ELEMENTSOF(builtin_allocators),
+        .allocators =
+            xcalloc(ELEMENTSOF(builtin_allocators) + ELEMENTSOF(former_names), sizeof(Allocator)),
         .rollout = {
             .parallel = { .value = 1 },
             .settle = 30 * USEC_PER_SEC,
@@ -183,18 +227,7 @@ Config *config_new(const char *path)
         .tor_control = xstrdup(""),
         .metrics_textfile = xstrdup(""),
     };
-    for (size_t i = 0; i < ELEMENTSOF(builtin_allocators); i++) {
-        Allocator *a = &config->allocators[i];
-
-        a->name = xstrdup(builtin_allocators[i].name);
-        a->library = xstrdup(builtin_allocators[i].library);
-        a->environment = xcalloc(ELEMENTSOF(builtin_allocators[i].environment), sizeof(EnvVar));
-        for (size_t j = 0; j < ELEMENTSOF(builtin_allocators[i].environment); j++)
-            if (builtin_allocators[i].environment[j].name)
-                a->environment[a->n_environment++] =
-                    (EnvVar){ .name = xstrdup(builtin_allocators[i].environment[j].name),
-                              .value = xstrdup(builtin_allocators[i].environment[j].value) };
-    }
+    add_builtin(config);
     return config;
 }
 

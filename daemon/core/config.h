@@ -74,6 +74,8 @@ typedef struct Allocator {
     char *library; /* bare name or absolute path; NULL: glibc, nothing is preloaded */
     EnvVar *environment;
     size_t n_environment;
+    bool builtin;        /* as the program has it; the file does not define it */
+    const char *renamed; /* built in by a former name: the name that it has now, a constant; NULL */
 } Allocator;
 void allocator_clear(Allocator *allocator); /* frees what it owns, not itself */
 

@@ -82,6 +82,20 @@ bool facts_allocator_in_use(const Config *config, size_t allocator)
     return false;
 }
 
+bool facts_allocator_offered(const Config *config, size_t allocator)
+{
+    return !config->allocators[allocator].renamed || facts_allocator_in_use(config, allocator);
+}
+
+size_t facts_allocators_offered(const Config *config)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < config->n_allocators; i++)
+        n += facts_allocator_offered(config, i);
+    return n;
+}
+
 char *facts_identity(const Config *config, const AllocatorFacts *allocators)
 {
     uint64_t libraries = HASH_BEGIN;

@@ -54,6 +54,9 @@ typedef struct HostFacts {
  * caller. */
 char *facts_identity(const Config *config, const AllocatorFacts *allocators);
 bool facts_allocator_in_use(const Config *config, size_t allocator);
+/* Is it shown and tried? One under a former name only where a group uses it. */
+bool facts_allocator_offered(const Config *config, size_t allocator);
+size_t facts_allocators_offered(const Config *config); /* how many */
 /* `fleet`: how many relays there are, for a share of them. */
 RolloutPolicy facts_policy(const Config *config, size_t fleet);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verb allocators: what each of them is on this host, and how many relays run it. Changes nothing. */
 #include "io/allocators.h"
+#include "core/evidence.h"
 #include "core/known.h"
 #include "ctl/lib/fleet.h"
 #include "io/config-file.h"
@@ -19,6 +20,7 @@ enum {
     ALLOCATORS_RUNNING,
     ALLOCATORS_RSS,
     ALLOCATORS_WARNING,
+    ALLOCATORS_EVIDENCE,
 };
 static const Column columns[] = {
     [ALLOCATORS_ALLOCATOR] = { "ALLOCATOR", COLUMN_TEXT, "its name in the configuration" },
@@ -29,6 +31,7 @@ static const Column columns[] = {
     [ALLOCATORS_RUNNING] = { "RUNNING", COLUMN_NUMBER, "relays that run it, proved" },
     [ALLOCATORS_RSS] = { "RSS", COLUMN_BYTES, "average resident memory of those relays" },
     [ALLOCATORS_WARNING] = { "WARNING", COLUMN_PROSE, "problems with it on this host" },
+    [ALLOCATORS_EVIDENCE] = { "EVIDENCE", COLUMN_PROSE, "what was measured of it in the lab" },
 };
 
 /* The package is known by the library's own name, and only packages put libraries under /usr/lib. */
@@ -144,6 +147,8 @@ static void add_row(CtlTable *table, const char *name, const Allocator *allocato
     ctl_table_row(table);
     ctl_table_text(table, ALLOCATORS_ALLOCATOR, name);
     ctl_table_text(table, ALLOCATORS_VERSION, version);
+    _cleanup_(freep) char *evidence = allocator ? evidence_text(evidence_table, evidence_n, allocator) : NULL;
+    ctl_table_text(table, ALLOCATORS_EVIDENCE, evidence);
     if (facts) {
         ctl_table_text(table, ALLOCATORS_LIBRARY, facts->path);
         ctl_table_text(table, ALLOCATORS_PACKAGE, package_of(allocator, facts));
@@ -155,6 +160,8 @@ static void add_row(CtlTable *table, const char *name, const Allocator *allocato
         _cleanup_(freep) char *remark = notes->remarks ? remark_of(facts) : NULL;
         if (remark)
             add_note(notes, name, remark);
+        if (notes->remarks && evidence)
+            add_note(notes, name, evidence);
         if (assigned > 0 && warning)
             ctl_table_color(table, ALLOCATORS_ALLOCATOR, facts->refusal ? "1;31" : "33");
     }
@@ -166,7 +173,9 @@ static void add_row(CtlTable *table, const char *name, const Allocator *allocato
 
 static bool named(const Config *config, const char *name)
 {
-    return config && config_find_allocator(config, name) >= 0;
+    const ssize_t i = config ? config_find_allocator(config, name) : -ENOENT;
+
+    return i >= 0 && facts_allocator_offered(config, (size_t)i);
 }
 
 /* Names that relays run or are assigned but that no configuration read here has: of another host, of a newer
@@ -217,8 +226,11 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
     bool below = ctl_chatty(options) && !options->no_legend;
 
     int status = take_options(argc, argv, &notes);
-    if (status == 0 &&
-        ctl_table_new(options, columns, ELEMENTSOF(columns), ELEMENTSOF(columns) - below, &table) < 0)
+    if (status == 0 && ctl_table_new(options, columns, ELEMENTSOF(columns),
+                                     below           ? ALLOCATORS_WARNING
+                                     : notes.remarks ? ELEMENTSOF(columns)
+                                                     : ALLOCATORS_EVIDENCE,
+                                     &table) < 0)
         status = EXIT_USAGE;
     if (status == 0)
         status = fleet_get(options, &fleet, NULL);
@@ -234,7 +246,8 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
         config ? allocators_look(&(AllocatorsAsk){ .config = config, .probe = probe, .try_all = true })
                : NULL;
     for (size_t i = 0; config && i < config->n_allocators; i++)
-        add_row(table, config->allocators[i].name, &config->allocators[i], &facts[i], &fleet, &notes);
+        if (facts_allocator_offered(config, i))
+            add_row(table, config->allocators[i].name, &config->allocators[i], &facts[i], &fleet, &notes);
     add_others(table, config, &fleet, &notes);
     allocators_free(facts, config ? config->n_allocators : 0);
     _cleanup_(freep) char *legend = notes_text(&notes);

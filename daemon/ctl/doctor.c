@@ -221,6 +221,7 @@ static void look_at_allocators(Doctor *d)
         report_if(d, doctor_library(name, facts->refusal, &f), NULL, &f);
         STRV_FOREACH (warning, facts->settings)
             report_if(d, doctor_setting(name, *warning, &f), NULL, &f);
+        report_if(d, doctor_renamed(name, d->config->allocators[i].renamed, &f), NULL, &f);
         report_if(d, doctor_known(name, facts->realpath, facts->version, &f), NULL, &f);
     }
 }

@@ -158,8 +158,9 @@ static int check_allocators(const ExperimentPlan *plan, const CtlOptions *option
         return EXIT_USAGE;
     }
     _cleanup_(freep) const char **names = xcalloc(config->n_allocators + 1, sizeof(*names));
-    for (size_t i = 0; i < config->n_allocators; i++)
-        names[i] = config->allocators[i].name;
+    for (size_t i = 0, n = 0; i < config->n_allocators; i++)
+        if (!config->allocators[i].renamed)
+            names[n++] = config->allocators[i].name;
     for (size_t i = 0; i < plan->n_groups; i++) {
         const char *name = plan->groups[i].allocator, *near = did_you_mean(name, names);
         if (config_find_allocator(config, name) >= 0)

@@ -40,6 +40,9 @@ static void warn_of_libraries(const char *as, const Config *config, Problems *wa
             problems_add(warnings, as, 0, setting, "%s", *warning);
         if (!facts_allocator_in_use(config, i))
             continue;
+        if (config->allocators[i].renamed)
+            problems_add(warnings, as, 0, setting, "is called \"%s\" now; the old name keeps working",
+                         config->allocators[i].renamed);
         _cleanup_(freep) char *known = known_warning(facts[i].family, facts[i].version);
         if (facts[i].refusal)
             problems_add(warnings, as, 0, setting, "%s", facts[i].refusal);
@@ -286,7 +289,7 @@ int ctl_check(int argc, char *argv[], const CtlOptions *options)
     if (ctl_chatty(options)) {
         size_t groups = verdict.config->n_groups, warnings = verdict.warnings.n;
         printf("%s: fine, %zu group%s, %zu allocators", shown_name(file), groups, groups == 1 ? "" : "s",
-               verdict.config->n_allocators);
+               facts_allocators_offered(verdict.config));
         if (warnings > 0)
             printf("; %zu warning%s", warnings, warnings == 1 ? "" : "s");
         putchar('\n');

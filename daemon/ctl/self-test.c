@@ -105,6 +105,8 @@ static char *legend(const SelfTest *t)
     size_t good = 0, refusals = 0;
 
     for (size_t i = 0; i < t->config->n_allocators; i++) {
+        if (!facts_allocator_offered(t->config, i))
+            continue;
         good += works(t, i);
         refusals += t->sandboxes && t->sandboxes[i].refusal;
     }
@@ -112,7 +114,7 @@ static char *legend(const SelfTest *t)
         t->untested ? xasprintf("The relays' sandboxes were not tested: %s.", t->untested)
                     : xasprintf("In the relays' sandboxes (%zu) %zu refused.", t->n_sandboxes, refusals);
     return xasprintf("%zu of %zu allocators work here. %s Nothing was changed, and no relay was restarted.",
-                     good, t->config->n_allocators, sandboxes);
+                     good, facts_allocators_offered(t->config), sandboxes);
 }
 
 static int print_allocators(const SelfTest *t)
@@ -123,7 +125,8 @@ static int print_allocators(const SelfTest *t)
     if (ctl_table_new(t->options, columns, ELEMENTSOF(columns), ELEMENTSOF(columns), &table) < 0)
         return EXIT_USAGE;
     for (size_t i = 0; i < t->config->n_allocators; i++)
-        print_row(table, t, i);
+        if (facts_allocator_offered(t->config, i))
+            print_row(table, t, i);
     return ctl_table_print_legend(table, text) < 0 ? EXIT_FAILED : EXIT_FINE;
 }
 

@@ -14,6 +14,7 @@ const char *const finding_ids[] = {
     "library-hidden",
     "library-denied",
     "mimalloc3-grows",
+    "allocator-renamed",
     "tor-sandbox",
     "overridden",
     "also-set",
@@ -162,6 +163,21 @@ bool doctor_known(const char *allocator, const char *realpath, const char *versi
         .advice = xstrdup(
             "Prefer \"jemalloc\", which every release has. To measure mimalloc 3 anyway, give it only a few "
             "relays and watch \"relayallocctl report\", which says whether they still grow."),
+    };
+    return true;
+}
+
+bool doctor_renamed(const char *former, const char *name, Finding *ret)
+{
+    if (!name)
+        return false;
+    *ret = (Finding){
+        .id = "allocator-renamed",
+        .severity = SEVERITY_NOTE,
+        .what = xasprintf("allocator \"%s\" is called \"%s\" now", former, name),
+        .why = xstrdup("The former name keeps working and means the same settings."),
+        .advice = xstrdup("Write the new name into the configuration when you next edit it; "
+                          "\"relayallocctl plan\" shows what that would do."),
     };
     return true;
 }

@@ -49,6 +49,10 @@ bool doctor_setting(const char *allocator, const char *warning, Finding *ret);
  * not be asked (`version` NULL). */
 bool doctor_known(const char *allocator, const char *realpath, const char *version, Finding *ret);
 
+/* A group uses a built-in allocator by a former name; `name` is its present one, NULL: it is no former name.
+ */
+bool doctor_renamed(const char *former, const char *name, Finding *ret);
+
 /* A setting of the relay's unit, in the order in which systemd reads them. */
 typedef struct UnitSetting {
     const char *file, *name, *value;

@@ -138,7 +138,7 @@ def test_settings_are_in_the_default_file():
 
 def test_allocators_are_in_the_manual():
     names = re.findall(r'\{ \.name = "([a-z0-9-]+)"', source("core/config.c"))
-    assert len(names) == 10
+    assert len(names) == 11
     table = re.search(r"```\nglibc .*?```", manual("relayalloc.conf.5"), re.S)[0]
     assert re.findall(r"^([a-z0-9-]+) ", table, re.M) == names
     for value in re.findall(r'\{ "([A-Z_]+)", "([^"]+)" \}', source("core/config.c")):

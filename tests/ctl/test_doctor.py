@@ -317,6 +317,14 @@ def test_mimalloc3(doctor, host):
     assert "a relay held 10.4 GB after ten days" in doctor("mimalloc3-grows")["what"]
 
 
+def test_former_name(doctor, host):
+    """An upgrade makes no name an error: it is a note, and the same allocator."""
+    host.write(f"{LIB}/libmimalloc.so.3", "ELF")
+    host.groups("mimalloc3-tuned")
+    found = {f["finding"]: f for f in doctor("allocator-renamed", "mimalloc3-grows")}
+    assert found["allocator-renamed"]["severity"] == "note" and '"mimalloc3-purge"' in found["allocator-renamed"]["what"]
+
+
 def test_huge_pages(doctor, host):
     host.write("/sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n")
     assert "madvise" in doctor("huge-pages")["advice"]
@@ -439,7 +447,7 @@ def test_all_findings_are_provoked_here():
     """Who adds a finding adds its test and names it in the manual."""
     ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/doctor/doctor.c").read_text(), re.S)[1]
     ids = re.findall(r'"([a-z0-9-]+)"', ids)
-    assert len(ids) == 21
+    assert len(ids) == 22
     mine = pathlib.Path(__file__).read_text()
     manual = (REPO / "docs/man/relayallocctl.1.scd").read_text()
     for each in ids:

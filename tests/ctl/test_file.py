@@ -166,6 +166,38 @@ def test_remarks_that_matter_to_no_relay_are_shown_on_request(no_bus, conf):
     assert no_bus("allocators", "-x", f"--config={conf}").status == no_bus("allocators", "x", f"--config={conf}").status == 2
 
 
+def test_evidence_of_the_lab(no_bus, conf):
+    """Of each built-in, on request, and for programs; of what the file defines the lab knows nothing."""
+    conf.write_text('allocators = { glibc-tuned = { }; mine = { }; };\n')
+    table = {row["allocator"]: row for row in no_bus("allocators", "-v", f"--config={conf}", "--json=short").json}
+    assert table["glibc-tuned"]["evidence"] is table["mine"]["evidence"] is None
+    for name in ("jemalloc", "jemalloc-tuned", "jemalloc-decay", "mimalloc3-purge"):
+        assert table[name]["evidence"].startswith(("in the lab ", "no evidence yet")), table[name]
+        assert re.search(r"\((one trial|\d+ trials), \d+ relay|no evidence yet", table[name]["evidence"]), table[name]
+    assert "evidence" not in no_bus("allocators", f"--config={conf}", "--json=short").json[0]
+    assert no_bus("allocators", "-o", "allocator,evidence", "--no-legend", f"--config={conf}").out.count("no evidence yet") \
+        == sum(str(row["evidence"]).startswith("no evidence") for row in table.values())
+    text = " ".join(no_bus("allocators", "-v", f"--config={conf}").out.split())
+    assert "in the lab " in text or "no evidence yet" in text
+    plain = no_bus("allocators", f"--config={conf}").out
+    assert "in the lab" not in plain and "no evidence" not in plain
+
+
+def test_former_name_of_a_preset(no_bus, conf, instances):
+    """It is no error and no other allocator; check says what it is called now, and lists offer the present name."""
+    names = lambda: [row["allocator"] for row in no_bus("allocators", f"--config={conf}", "--json=short").json]
+    assert "mimalloc3-purge" in names() and "mimalloc3-tuned" not in names()
+    count = lambda: int(re.search(r"(\d+) allocators", no_bus("check", conf).out)[1])
+    offered = count()
+    assert offered == len(names())
+    conf.write_text(conf.read_text().replace('"glibc"', '"mimalloc3-tuned"'))
+    done = no_bus("check", conf)
+    assert done.status == 0 and 'allocators.mimalloc3-tuned: warning: is called "mimalloc3-purge" now' in done.err, done
+    assert count() == offered + 1 and {"mimalloc3-purge", "mimalloc3-tuned"} <= set(names())
+    conf.write_text('allocators = { mimalloc3-tuned = { }; };\n' + conf.read_text())
+    assert "is called" not in no_bus("check", conf).err
+
+
 def test_check_warns_of_a_metrics_directory_that_is_not_there(no_bus, conf, tmp_path):
     conf.write_text(f'metrics = {{ textfile = "{tmp_path}/later/relayalloc.prom"; }};\n')
     done = no_bus("check", conf)

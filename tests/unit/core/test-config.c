@@ -162,9 +162,12 @@ static void test_empty_file_is_the_defaults(void **state)
         { "tcmalloc", "libtcmalloc.so.4", "" },
         { "glibc-tuned", NULL, "GLIBC_TUNABLES=glibc.malloc.mmap_threshold=131072;" },
         { "jemalloc-tuned", "libjemalloc.so.2", "MALLOC_CONF=background_thread:true;" },
+        { "jemalloc-decay", "libjemalloc.so.2", "MALLOC_CONF=background_thread:true,dirty_decay_ms:1000;" },
         { "mimalloc-tuned", "libmimalloc.so.2", "MIMALLOC_PURGE_DELAY=0;MIMALLOC_DECOMMIT_DELAY=0;" },
-        { "mimalloc3-tuned", "libmimalloc.so.3", "MIMALLOC_PURGE_DELAY=0;" },
+        { "mimalloc3-purge", "libmimalloc.so.3", "MIMALLOC_PURGE_DELAY=0;" },
         { "tcmalloc-tuned", "libtcmalloc.so.4", "TCMALLOC_AGGRESSIVE_DECOMMIT=1;" },
+        /* by a former name */
+        { "mimalloc3-tuned", "libmimalloc.so.3", "MIMALLOC_PURGE_DELAY=0;" },
     };
     ConfNode root = EMPTY_GROUP(0, NULL);
     _cleanup_(config_freep) Config *c = load(&root);
@@ -203,6 +206,9 @@ static void test_empty_file_is_the_defaults(void **state)
         assert_string_equal(c->allocators[i].name, builtin[i].name);
         assert_true(streq_null(c->allocators[i].library, builtin[i].library));
         assert_string_equal(environment, builtin[i].environment);
+        assert_true(c->allocators[i].builtin);
+        assert_true(streq_null(c->allocators[i].renamed,
+                               streq(builtin[i].name, "mimalloc3-tuned") ? "mimalloc3-purge" : NULL));
         assert_int_equal(config_find_allocator(c, builtin[i].name), (int)i);
     }
     assert_int_equal(config_find_allocator(c, "pinned"), -ENOENT);
@@ -258,8 +264,9 @@ static void test_everything_set(void **state)
     assert_string_equal(g[2].seed, "autumn");
     assert_int_equal(strv_length(g[2].patterns), 1);
 
-    assert_int_equal(c->n_allocators, 11); /* ten built in, one of the file behind them */
-    const Allocator *own = &c->allocators[10], *tuned = &c->allocators[7];
+    assert_int_equal(c->n_allocators, 13); /* twelve built in, one of the file behind them */
+    const Allocator *own = &c->allocators[12], *tuned = &c->allocators[8];
+    assert_false(own->builtin || tuned->builtin);
     assert_string_equal(own->name, "own");
     assert_string_equal(own->library, "/usr/local/lib/mimalloc/libmimalloc-2.0.9.so");
     assert_int_equal(own->n_environment, 2);

@@ -65,6 +65,9 @@ static void test_setting(void **state)
 {
     (void)state;
     Finding f = { 0 };
+    assert_null(take(doctor_renamed("new", NULL, &f), &f));
+    assert_finding(take(doctor_renamed("old", "new", &f), &f), "allocator-renamed", SEVERITY_NOTE,
+                   "allocator \"old\" is called \"new\" now");
     assert_null(take(doctor_setting("tuned", "", &f), &f));
     assert_finding(take(doctor_setting("tuned", "TCMALLOC_X: tcmalloc 2.10 has no such setting", &f), &f),
                    "setting-unknown", SEVERITY_WARNING,

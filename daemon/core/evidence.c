@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/evidence.h"
+
+#include <math.h>
+
+/* The last row ends the table also where no trial is kept. */
+static const Evidence rows[] = {
+#include <core/evidence.inc> /* made by `make evidence` */
+    { .allocator = NULL },
+};
+
+const Evidence *const evidence_table = rows;
+const size_t evidence_n = ELEMENTSOF(rows) - 1;
+
+const char *evidence_name(const Allocator *allocator)
+{
+    if (!allocator->builtin)
+        return NULL;
+    return allocator->renamed ? allocator->renamed : allocator->name;
+}
+
+static void put_memory(FILE *f, const Evidence *e)
+{
+    const bool more = e->memory > 1;
+    const double sign = more ? 100 : -100, least = more ? e->least : e->most,
+                 most = more ? e->most : e->least;
+
+    fprintf(f, "%.0f %% %s memory than glibc", sign * (e->memory - 1), more ? "more" : "less");
+    if (e->runs > 1)
+        fprintf(f, " (%.0f to %.0f %%)", sign * (least - 1), sign * (most - 1));
+    fputs(" in the same trial", f);
+}
+
+static void put_basis(FILE *f, const Evidence *e)
+{
+    if (e->runs == 1)
+        fputs(" (one trial", f);
+    else
+        fprintf(f, " (%u trials", e->runs);
+    fprintf(f, ", %u relay%s, version %s on %s%s, %s)", e->relays, e->relays == 1 ? "" : "s", e->version,
+            e->release, e->elsewhere ? " with the library of another release" : "", e->date);
+}
+
+char *evidence_sentence(const Evidence *e)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        abort();
+    fputs("in the lab ", f);
+    if (streq(e->allocator, "glibc"))
+        fputs("what the others are compared with", f);
+    else
+        put_memory(f, e);
+    if (!isnan(e->cpu) && !streq(e->allocator, "glibc"))
+        fprintf(f, ", %.0f %% of its CPU time a request", 100 * e->cpu);
+    if (!isnan(e->requests))
+        fprintf(f, ", %.0f requests served a relay", e->requests);
+    put_basis(f, e);
+    if (e->against)
+        fprintf(f, ", but it %s", e->against);
+    fclose(f);
+    return text;
+}
+
+char *evidence_text(const Evidence *table, size_t n, const Allocator *allocator)
+{
+    const char *name = evidence_name(allocator);
+    char *text = NULL;
+
+    for (size_t i = 0; name && i < n; i++) {
+        if (!streq(table[i].allocator, name))
+            continue;
+        _cleanup_(freep) char *before = text, *one = evidence_sentence(&table[i]);
+        text = before ? xasprintf("%s; %s", before, one) : xstrdup(one);
+    }
+    return text || !name ? text : xstrdup("no evidence yet: the lab has no kept trial of it");
+}

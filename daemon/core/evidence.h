@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What trials in the lab (docs/lab.md) say of the built-in allocators: one table, made by `make evidence` out
+ * of the kept results, so that the program and the documents never say more than these. Pure. */
+#pragma once
+
+#include "core/config.h"
+
+/* One allocator in one version on one release. Means over its trials; a share is of glibc's in the same
+ * trial. NAN: not measured. */
+typedef struct Evidence {
+    const char *allocator;        /* its built-in name */
+    const char *version;          /* "5.3.0" */
+    const char *release;          /* "Debian 13" */
+    bool elsewhere;               /* the library was that of another release */
+    const char *date;             /* of the last trial */
+    unsigned runs, relays;        /* trials; its relays in all of them */
+    double memory, least, most;   /* share of anonymous memory: mean, and over the trials */
+    double cpu, cpu_ms, requests; /* share of CPU time a request; that time; requests that a relay served */
+    double growth;                /* MiB an hour, after the work had stopped growing */
+    const char *against;          /* what speaks against it, behind its name; NULL: nothing */
+} Evidence;
+
+/* All of it: first what nothing speaks against, and of that the least memory first. */
+extern const Evidence *const evidence_table;
+extern const size_t evidence_n;
+
+/* The name that it has in the table; NULL: it is not built in, or the file redefines it. */
+const char *evidence_name(const Allocator *allocator);
+/* What was measured, one sentence without full stop; "one trial" where it is one. Owned by the caller. */
+char *evidence_sentence(const Evidence *evidence);
+/* All that is in the table of a built-in allocator, in sentences separated by "; "; "no evidence yet" where
+ * there is none. NULL: evidence_name() has none. Owned by the caller. */
+char *evidence_text(const Evidence *table, size_t n, const Allocator *allocator);

@@ -1,0 +1,121 @@
+"""What is made of kept results: by the settings that ran, against glibc in the same trial, and never more than there is."""
+
+import csv
+
+import pytest
+
+import evidence
+
+REPO = evidence.REPO
+BUILTINS, FORMER = evidence.builtin((REPO / "daemon/core/config.c").read_text())
+COLUMNS = (*evidence.COLUMNS, "slope_mib_h", "live_slope_mib_h")
+
+
+def row(group, anon, library=None, version="5.3.0", environment="", run="trixie-1", cpu=5.0, **more):
+    return {"run": run, "date": "2026-11-29", "release": "trixie", "group": group, "library": library or group, "version": version,
+            "environment": environment, "relays": "3", "anon_mib": f"{anon}", "cpu_s_a_1000": f"{cpu}", "requests": "1000",
+            "slope_mib_h": "", "live_slope_mib_h": "", **more}
+
+
+def collect(*rows):
+    return evidence.collect(list(rows), BUILTINS, FORMER)
+
+
+TRIAL = [row("glibc", 400, version="2.41", cpu=10.0), row("jemalloc", 120), row("live", 380, library="glibc", version="2.41"),
+         row("jemalloc-tuned", 80, "jemalloc", environment="MALLOC_CONF=background_thread:true", cpu=9.5)]
+
+
+def test_the_programs_own_table():
+    by_name = {b.name: b for b in BUILTINS}
+    assert by_name["glibc"] == ("glibc", None, frozenset()) and by_name["mimalloc3"].library == "libmimalloc.so.3"
+    assert by_name["mimalloc-tuned"].environment == {"MIMALLOC_PURGE_DELAY=0", "MIMALLOC_DECOMMIT_DELAY=0"}
+    assert FORMER["mimalloc3-tuned"] == "mimalloc3-purge" and set(FORMER.values()) <= set(by_name)
+
+
+def test_against_glibc_in_the_same_trial():
+    found = {e.allocator: e for e in collect(*TRIAL)}
+    assert set(found) == {"glibc", "jemalloc", "jemalloc-tuned"}
+    e = found["jemalloc-tuned"]
+    assert (e.memory, e.cpu, e.requests, e.runs, e.relays, e.release) == (0.2, 0.95, 1000, 1, 3, "Debian 13") and e.against is None
+    assert evidence.trials(e) == "one trial, 3 relays"
+
+
+def test_trials_are_counted_and_their_spread_is_kept():
+    again = [{**r, "run": "trixie-2", "date": "2026-12-01", "anon_mib": f"{float(r['anon_mib']) * (1 if r['group'] == 'glibc' else 1.5)}"} for r in TRIAL]
+    e = {e.allocator: e for e in collect(*TRIAL, *again)}["jemalloc-tuned"]
+    assert (e.runs, e.relays, e.date) == (2, 6, "2026-12-01")
+    assert [round(v, 3) for v in (e.least, e.memory, e.most)] == [0.2, 0.25, 0.3]
+    assert evidence.trials(e) == "2 trials, 6 relays"
+
+
+def test_a_trial_without_glibc_says_nothing():
+    assert collect(*TRIAL[1:]) == []
+
+
+def test_what_ran_counts_and_not_its_groups_name():
+    purge = "MIMALLOC_PURGE_DELAY=0"
+    found = collect(*TRIAL, row("mimalloc3-tuned", 100, "mimalloc", "3.0.1", purge), row("mimalloc36-tuned", 90, "mimalloc", "3.6.0", purge),
+                    row("mimalloc2", 90, "mimalloc", "2.0.9"), row("mine", 10, "jemalloc", environment="MALLOC_CONF=narenas:1"),
+                    row("jemalloc-decay", 70, "jemalloc", environment="MALLOC_CONF=background_thread:true,dirty_decay_ms:1000"),
+                    row("other", 10, "other"))
+    assert {(e.allocator, e.version, e.elsewhere) for e in found} >= {
+        ("mimalloc3-purge", "3.0.1", False), ("mimalloc3-purge", "3.6.0", True), ("mimalloc", "2.0.9", True), ("jemalloc-decay", "5.3.0", False)}
+    assert len(found) == 7
+
+
+@pytest.mark.parametrize("figures, words", [
+    ({"slope_mib_h": "400", "live_slope_mib_h": "50"}, "still climbs by 350 MiB an hour"),
+    ({"slope_mib_h": "400", "live_slope_mib_h": "350"}, None),
+    ({"slope_mib_h": "400", "live_slope_mib_h": ""}, "still climbs by 400 MiB an hour"),
+    ({"cpu_s_a_1000": "12"}, "takes 20 % more CPU time a request than glibc"),
+    ({"anon_mib": "115"}, "saves little beside the library as it is shipped"),
+    ({"anon_mib": "100"}, None)])
+def test_what_speaks_against_it(figures, words):
+    found = {e.allocator: e for e in collect(*TRIAL[:3], {**TRIAL[3], **figures})}
+    assert found["jemalloc-tuned"].against == words
+
+
+def test_the_best_that_nothing_speaks_against_is_first():
+    climbing = row("mimalloc3", 20, "mimalloc", "3.0.1", slope_mib_h="900")
+    assert [e.allocator for e in collect(climbing, *TRIAL)] == ["jemalloc-tuned", "jemalloc", "glibc", "mimalloc3"]
+
+
+def test_what_is_known_to_grow_is_never_among_the_best():
+    found = {e.allocator: e.against for e in collect(row("mimalloc3", 20, "mimalloc", "3.0.1"), *TRIAL)}
+    assert "grows without bound" in found["mimalloc3"] and found["jemalloc"] is None
+
+
+def test_files_that_are_something_else_are_passed_over(tmp_path):
+    for name, columns, rows in (("trixie-1.csv", COLUMNS, TRIAL), ("trixie-1.curve.csv", ["minutes", "glibc"], [{"minutes": "1", "glibc": "2"}])):
+        with (tmp_path / name).open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+    (tmp_path / "empty.csv").touch()
+    made = {path.name: text for path, text in evidence.made(REPO, tmp_path).items()}
+    assert '{ "jemalloc-tuned", "5.3.0", "Debian 13", false, "2026-11-29", 1, 3, 0.2000, 0.2000, 0.2000, 0.95, 9.5, 1000.0, NAN, NULL },' \
+        in made["evidence.inc"]
+    assert "| jemalloc-tuned 5.3.0 | 20 % | 95 % | 1,000 | one trial, 3 relays | 2026-11-29, Debian 13 | - |" in made["lab.md"]
+    assert "jemalloc-tuned 5.3.0  20 %" in made["relayalloc.conf.5.scd"]
+    assert "- Debian 13: `jemalloc-tuned` (20 % of glibc's memory, 95 % of its CPU time a request, one trial, 3 relays); `jemalloc` (30 %" in made["README.md"]
+    assert "No evidence yet of: mimalloc, " in made["lab.md"]
+
+
+def test_without_results_nothing_is_claimed(tmp_path):
+    made = {path.name: text for path, text in evidence.made(REPO, tmp_path).items()}
+    assert "{" not in made["evidence.inc"].replace("{ \"", "{") and made["evidence.inc"].count("\n") == 1
+    assert "No evidence yet: no trials are kept." in made["README.md"]
+    for name in ("lab.md", "relayalloc.conf.5.scd"):
+        assert f"No evidence yet of: {', '.join(b.name for b in BUILTINS)}." in made[name], name
+
+
+def test_text_between_marks():
+    assert evidence.between("a\n<\nold\n>\nb\n", "<", ">", "new\n") == "a\n<\nnew\n>\nb\n"
+    with pytest.raises(ValueError):
+        evidence.between("a\n", "<", ">", "new\n")
+
+
+def test_all_that_is_made_is_of_the_kept_results():
+    """`make evidence` would change nothing."""
+    for path, text in evidence.made(REPO, evidence.RESULTS).items():
+        assert path.read_text() == text, f"{path}: run make evidence"

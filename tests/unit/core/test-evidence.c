@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* core/evidence: what is said of a row, by which name, and that the table is whole. */
+#include "core/dropin.h"
+#include "core/evidence.h"
+#include "test.h"
+
+#include <math.h>
+
+static const Evidence rows[] = {
+    { "jemalloc-tuned", "5.3.0", "Debian 13", false, "2026-11-29", 1, 1, 0.2, 0.2, 0.2, 0.95, 9.5, 1000, NAN,
+      NULL },
+    { "jemalloc-tuned", "5.3.1", "Debian 13", true, "2026-11-30", 3, 9, 0.21, 0.18, 0.25, NAN, NAN, NAN, 350,
+      "still climbs by 350 MiB an hour" },
+    { "tcmalloc", "2.16", "Debian 13", false, "2026-11-29", 2, 2, 1.18, 1.1, 1.26, 1, 10, 1000, NAN, NULL },
+    { "glibc", "2.41", "Debian 13", false, "2026-11-29", 1, 3, 1, 1, 1, 1, 10, 1000, NAN, NULL },
+    { "mimalloc3-purge", "3.0.1", "Debian 13", false, "2026-11-29", 1, 1, 0.3, 0.3, 0.3, 1, 10, 7, NAN,
+      NULL },
+};
+
+static Allocator named(const char *name)
+{
+    return (Allocator){ .name = (char *)name, .builtin = true };
+}
+
+static void check_text(const Allocator *allocator, const char *want)
+{
+    _cleanup_(freep) char *text = evidence_text(rows, ELEMENTSOF(rows), allocator);
+
+    assert_string_equal(text ? text : "NULL", want);
+}
+
+static void test_sentences(void **state)
+{
+    (void)state;
+    const Allocator tuned = named("jemalloc-tuned"), tc = named("tcmalloc"), glibc = named("glibc"),
+                    none = named("jemalloc");
+
+    check_text(
+        &tuned,
+        "in the lab 80 % less memory than glibc in the same trial, 95 % of its CPU time a request, 1000 "
+        "requests served a relay (one trial, 1 relay, version 5.3.0 on Debian 13, 2026-11-29); "
+        "in the lab 79 % less memory than glibc (75 to 82 %) in the same trial (3 trials, 9 relays, "
+        "version 5.3.1 on Debian 13 with the library of another release, 2026-11-30), but it still "
+        "climbs by 350 MiB an hour");
+    check_text(&tc, "in the lab 18 % more memory than glibc (10 to 26 %) in the same trial, 100 % of its CPU "
+                    "time a request, 1000 requests served a relay (2 trials, 2 relays, version 2.16 on "
+                    "Debian 13, 2026-11-29)");
+    check_text(&glibc, "in the lab what the others are compared with, 1000 requests served a relay (one "
+                       "trial, 3 relays, version 2.41 on Debian 13, 2026-11-29)");
+    check_text(&none, "no evidence yet: the lab has no kept trial of it");
+}
+
+/* An allocator of the file's own has none, whatever its name; one under a former name has that of the other.
+ */
+static void test_names(void **state)
+{
+    (void)state;
+    const Allocator own = { .name = (char *)"jemalloc-tuned" };
+    Allocator former = named("mimalloc3-tuned");
+
+    former.renamed = "mimalloc3-purge";
+    assert_null(evidence_name(&own));
+    check_text(&own, "NULL");
+    assert_string_equal(evidence_name(&former), "mimalloc3-purge");
+    _cleanup_(freep) char *text = evidence_text(rows, ELEMENTSOF(rows), &former);
+    assert_non_null(strstr(text, "in the lab 70 % less memory"));
+}
+
+/* Each row is of a built-in allocator, rests on something, and claims no more than that. */
+static void test_table(void **state)
+{
+    (void)state;
+    _cleanup_(config_freep) Config *config = config_new("f");
+
+    for (size_t i = 0; i < evidence_n; i++) {
+        const Evidence *e = &evidence_table[i];
+        assert_true(config_find_allocator(config, e->allocator) >= 0);
+        assert_true(e->runs > 0 && e->relays >= e->runs && e->memory > 0);
+        assert_true(e->least <= e->memory && e->memory <= e->most);
+        assert_int_equal(strlen(e->date), 10);
+        assert_true(*e->version && *e->release);
+    }
+    assert_null(evidence_table[evidence_n].allocator);
+}
+
+/* What a relay has that was moved under the former name is what it would get today: it is not even written.
+ */
+static void test_a_former_name_gives_the_same_file(void **state)
+{
+    (void)state;
+    _cleanup_(config_freep) Config *config = config_new("f");
+    const ssize_t i = config_find_allocator(config, "mimalloc3-tuned");
+
+    assert_true(i >= 0);
+    _cleanup_(freep) char *text =
+        dropin_render("/etc/relayalloc.conf", "A", &config->allocators[i], "/usr/lib/libmimalloc.so.3", NULL);
+    assert_string_equal(text, "# relayalloc: written from /etc/relayalloc.conf, group A, allocator "
+                              "mimalloc3-tuned; changes made here are lost\n[Service]\n"
+                              "Environment=\"LD_PRELOAD=/usr/lib/libmimalloc.so.3\"\n"
+                              "Environment=\"MIMALLOC_PURGE_DELAY=0\"\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_a_former_name_gives_the_same_file),
+    };
+
+    return cmocka_run_group_tests_name("evidence", tests, NULL, NULL);
+}
