@@ -22,6 +22,7 @@ RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13", "noble": "Ubuntu 24.
 WARNED = "mimalloc3"  # core/known says the same; a short trial does not clear it
 CLIMBS = 100  # MiB an hour: what stands still varies by less
 DEAR = 1.1  # of glibc's CPU time a request
+SERVED = 0.8  # of the requests of glibc's relay: with less work done, neither memory nor CPU time compares
 GAIN = 0.9  # of its stock twin's memory: else the settings are not worth their name
 
 Evidence = collections.namedtuple("Evidence", "allocator version release elsewhere date runs relays memory least most cpu cpu_ms "
@@ -84,6 +85,11 @@ def _share(row, baseline, column):
     return mine / other if mine is not None and other else None
 
 
+def _compares(row, baseline):
+    served = _share(row, baseline, "requests")
+    return _share(row, baseline, "anon_mib") is not None and (served is None or served >= SERVED)
+
+
 def against(memory, cpu, growth, of_twin, warned=False):
     """Why nobody should take it; None: nothing that was measured speaks against it."""
     if growth is not None and growth > CLIMBS:
@@ -110,7 +116,7 @@ def collect(rows, builtins, former):
     found = collections.defaultdict(list)
     for row in rows:
         name = named(row, builtins)
-        if name and row["run"] in baselines and _share(row, baselines[row["run"]], "anon_mib") is not None:
+        if name and row["run"] in baselines and _compares(row, baselines[row["run"]]):
             found[name, row["version"], RELEASES.get(row["release"], row["release"]), row["group"] not in ours].append(row)
     shares = {key: [_share(row, baselines[row["run"]], "anon_mib") for row in mine] for key, mine in found.items()}
     table = []

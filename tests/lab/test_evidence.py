@@ -52,6 +52,12 @@ def test_a_trial_without_glibc_says_nothing():
     assert collect(*TRIAL[1:]) == []
 
 
+@pytest.mark.parametrize("requests, counts", [("800", True), ("799", False)])
+def test_a_relay_that_served_much_less_does_not_compare(requests, counts):
+    found = {e.allocator for e in collect(*TRIAL[:1], {**TRIAL[1], "requests": requests})}
+    assert ("jemalloc" in found) == counts
+
+
 def test_what_ran_counts_and_not_its_groups_name():
     purge = "MIMALLOC_PURGE_DELAY=0"
     found = collect(*TRIAL, row("mimalloc3-tuned", 100, "mimalloc", "3.0.1", purge), row("mimalloc36-tuned", 90, "mimalloc", "3.6.0", purge),
