@@ -23,6 +23,7 @@ MAN_PAGES := relayallocctl.1 relayallocd.8 relayalloc.conf.5
 BUILT_MAN := $(addprefix $(BUILD)/man/,$(MAN_PAGES))
 DOC_FILES := $(wildcard *.md docs/*.md)
 IMAGE_FILES := $(wildcard docs/images/*)
+LAB_FILES := $(wildcard docs/lab/*)
 EXAMPLE_FILES := $(wildcard conf/examples/*.conf packaging/grafana/*.json packaging/prometheus/*.yml)
 ALERT_FILES := $(wildcard packaging/alert/*)
 # In docdir all documents lie side by side.
@@ -84,6 +85,8 @@ install-docs: $(if $(shell command -v $(SCDOC)),man)
 	set -e; for file in $(DOC_FILES); do \
 		$(link_flat) "$$file" >'$(DESTDIR)$(docdir)'/"$${file##*/}"; chmod 0644 '$(DESTDIR)$(docdir)'/"$${file##*/}"; done
 	$(INSTALL) -m 0644 $(IMAGE_FILES) '$(DESTDIR)$(docdir)/images'
+	$(INSTALL) -d '$(DESTDIR)$(docdir)/lab'
+	$(INSTALL) -m 0644 $(LAB_FILES) '$(DESTDIR)$(docdir)/lab'
 	$(if $(EXAMPLE_FILES),$(INSTALL) -d '$(DESTDIR)$(docdir)/examples' && \
 		$(INSTALL) -m 0644 $(EXAMPLE_FILES) '$(DESTDIR)$(docdir)/examples')
 	$(INSTALL) -d '$(DESTDIR)$(docdir)/examples/alert'
@@ -106,7 +109,8 @@ endif
 		'$(DESTDIR)$(bashcompletiondir)/relayallocctl' '$(DESTDIR)$(zshcompletiondir)/_relayallocctl' \
 		$(foreach file,$(DOC_FILES),'$(DESTDIR)$(docdir)/$(notdir $(file))') \
 		$(foreach file,$(IMAGE_FILES),'$(DESTDIR)$(docdir)/images/$(notdir $(file))') \
+		$(foreach file,$(LAB_FILES),'$(DESTDIR)$(docdir)/lab/$(notdir $(file))') \
 		$(foreach file,$(EXAMPLE_FILES),'$(DESTDIR)$(docdir)/examples/$(notdir $(file))') \
 		$(foreach file,$(ALERT_FILES),'$(DESTDIR)$(docdir)/examples/alert/$(notdir $(file))')
-	-@rmdir '$(DESTDIR)$(libexecdir)/relayalloc' '$(DESTDIR)$(docdir)/images' '$(DESTDIR)$(docdir)/examples/alert' '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)' 2>/dev/null || true
+	-@rmdir '$(DESTDIR)$(libexecdir)/relayalloc' '$(DESTDIR)$(docdir)/images' '$(DESTDIR)$(docdir)/lab' '$(DESTDIR)$(docdir)/examples/alert' '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)' 2>/dev/null || true
 	@[ ! -e '$(DESTDIR)$(sysconfdir)/relayalloc.conf' ] || echo 'kept $(DESTDIR)$(sysconfdir)/relayalloc.conf'
