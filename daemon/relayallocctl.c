@@ -263,26 +263,36 @@ static int read_options(int argc, char *argv[], CtlOptions *options, Asked *aske
     return 0;
 }
 
-/* Those that have a place for the host in what they print; and those that read the journal, where --host=
- * chooses among the hosts that sent theirs. */
-static bool takes_several_hosts(CtlVerb *verb)
+static bool is_one_of(CtlVerb *verb, CtlVerb *const *those)
 {
-    static CtlVerb *const those[] = { ctl_list,   ctl_status, ctl_groups,     ctl_history,
-                                      ctl_events, ctl_report, ctl_experiment, ctl_export };
-
-    for (size_t i = 0; i < ELEMENTSOF(those); i++)
-        if (verb == those[i])
+    for (; *those; those++)
+        if (verb == *those)
             return true;
     return false;
 }
 
-static int run_verb(const Verb *verb, int argc, char *argv[], const CtlOptions *options)
+/* Those that have a place for the host in what they print; and those that read the journal, or a table, where
+ * --host= chooses among the hosts that are in it. */
+static int check_hosts(const Verb *verb, const CtlOptions *options)
 {
-    if (hosts_several(options) && !takes_several_hosts(verb->run)) {
+    static CtlVerb *const print[] = { ctl_list, ctl_status, ctl_groups, NULL };
+    static CtlVerb *const choose[] = { ctl_history,   ctl_events, ctl_report, ctl_experiment,
+                                       ctl_recommend, ctl_export, NULL };
+
+    if (!options->host || is_one_of(verb->run, choose))
+        return 0;
+    if (hosts_several(options) && !is_one_of(verb->run, print)) {
         ctl_error("\"%s\" takes one host with -H; list, status and groups take several", verb->name);
         return EXIT_USAGE;
     }
-    return verb->run(argc, argv, options);
+    return hosts_check(options->host);
+}
+
+static int run_verb(const Verb *verb, int argc, char *argv[], const CtlOptions *options)
+{
+    int r = check_hosts(verb, options);
+
+    return r != 0 ? r : verb->run(argc, argv, options);
 }
 
 static int unknown_verb(const char *name)
@@ -331,7 +341,7 @@ int main(int argc, char *argv[])
     if (ctl_not_into(options.config) != 0)
         return EXIT_USAGE;
     if (n == 0)
-        return ctl_list(1, list, &options);
+        return run_verb(&(Verb){ .name = "list", .run = ctl_list }, 1, list, &options);
     for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
         if (verbs[i].run && streq(verbs[i].name, rest[0]))
             return run_verb(&verbs[i], n, rest, &options);

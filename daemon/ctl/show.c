@@ -195,7 +195,9 @@ int ctl_list(int argc, char *argv[], const CtlOptions *options)
         list_row(table, &fleet.rows[i], host, &days);
         fine = fine && state_is_fine(fleet.rows[i].state);
     }
-    _cleanup_(freep) char *legend = fleet_summary(&fleet, " listed");
+    /* Of what nobody has told there is no number. */
+    _cleanup_(freep) char *legend =
+        fleet.incomplete && fleet.n == 0 ? NULL : fleet_summary(&fleet, " listed");
     if (ctl_table_print_legend(table, legend) < 0 || fleet.incomplete)
         return EXIT_FAILED;
     return missing ? EXIT_NO_RELAY : fine ? EXIT_FINE : EXIT_DIFFERS;

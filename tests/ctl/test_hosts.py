@@ -13,8 +13,8 @@ while [ $# -gt 1 ] && [ "$1" != -- ]; do shift; done
 host=$2
 echo "$host" >>{folder}/asked
 case $host in
-slow) exec sleep 600 ;;
-gone) echo "ssh: connect to host gone port 22: No route to host" >&2; exit 255 ;;
+slow*) exec sleep 600 ;;
+gone*) echo "ssh: connect to host gone port 22: No route to host" >&2; exit 255 ;;
 esac
 exec systemd-stdio-bridge --bus-path=unix:path={folder}/$host/socket
 """
@@ -111,10 +111,49 @@ def test_one_that_is_dead_costs_its_line_and_the_exit_status(hosts, verb, dead, 
 def test_they_are_asked_at_once(hosts):
     """Ten that do not answer take as long as one."""
     begun = time.monotonic()
-    done = hosts("list", "-H", "a," + ",".join(["slow"] * 10), "--json=short", RELAYALLOC_HOSTS_TIMEOUT="3")
+    done = hosts("list", "-H", "a," + ",".join(f"slow{i}" for i in range(10)), "--json=short", RELAYALLOC_HOSTS_TIMEOUT="3")
     assert time.monotonic() - begun < 20
     assert done.status == 1 and len(done.json) == 2 and done.err.count("no answer") == 10
-    assert (hosts.folder / "asked").read_text().split().count("slow") == 10
+    assert (hosts.folder / "asked").read_text().count("slow") == 10
+
+
+def test_one_that_is_named_twice_is_asked_once(hosts):
+    rows = hosts("list", "-H", "a,b,a,root@a", "--json=short").json
+    assert [(row["host"], row["relay"]) for row in rows] == [("a", "relay1"), ("a", "relay2"), ("b", "relay1")]
+    assert sorted((hosts.folder / "asked").read_text().split()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("names, bad", [("a, b", " b"), ("a b", "a b"), ("-oProxyCommand=x,b", "-oProxyCommand=x"), ("root@-x", "root@-x"),
+                                        ("", ""), (",", ""), ("a,,b", ""), ("a,b,", ""), ("root@", "root@"), ("a\tb", "a?b")])
+def test_what_is_no_host_is_not_asked(hosts, names, bad):
+    for verb in (["list"], [], ["status"]):
+        done = hosts(*verb, f"--host={names}")
+        assert done.status == 2 and f'"{bad}" is not the name of a host' in done.err and not done.out, done
+    assert not (hosts.folder / "asked").exists()
+
+
+def test_nobody_answers(hosts):
+    """No number of relays is told that nobody knows."""
+    done = hosts("list", "-Hgone,gone2")
+    assert done.status == 1 and done.out == "" and hosts("list", "-Hgone,gone2", "--json=short").json == []
+
+
+@pytest.mark.parametrize("verb", [["list"], ["status"], ["status", "relay1"], ["groups"], ["verify"], ["pause"], ["plan"], ["allocators"]])
+@pytest.mark.parametrize("host, why", [("gone", 'gone: cannot be reached: "ssh gone" ended before relayallocd answered'),
+                                       ("slow", "slow: no answer within 1s")])
+def test_a_host_alone_that_is_dead(hosts, verb, host, why):
+    """Nothing waits for ever, and what is said names the host."""
+    done = hosts(*verb, "-H", host, RELAYALLOC_HOSTS_TIMEOUT="1" if host == "slow" else "60", timeout=40)
+    assert done.status == 1 and f"relayallocctl: {why}\n" in done.err and done.err.count("relayallocctl:") == 1, done
+
+
+def test_nobody_is_asked_for_a_password(hosts):
+    """Several would ask at once; of one host alone ssh may ask who is there."""
+    ssh = hosts.folder / "bin/ssh"
+    ssh.write_text(ssh.read_text().replace('host=$2\n', f'host=$2\necho "$SSH_ASKPASS_REQUIRE $SSH_ASKPASS" >>{hosts.folder}/how\n'))
+    assert hosts("list", "-Ha,b").status == 0 and hosts("list", "-Ha").status == 0
+    assert hosts("list", "-Ha,b", SSH_ASKPASS="/bin/mine", SSH_ASKPASS_REQUIRE="prefer").status == 0
+    assert (hosts.folder / "how").read_text().splitlines() == ["force /bin/false"] * 2 + [" "] + ["prefer /bin/mine"] * 2
 
 
 def test_groups_of_several_hosts(hosts):

@@ -4,6 +4,7 @@
 #include "ctl/lib/ctl.h"
 
 #include "bus/api.h"
+#include "ctl/lib/hosts.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -25,12 +26,21 @@ int ctl_bus_open(const CtlOptions *options, bool quietly, sd_bus **ret)
         r = sd_bus_open_system_machine(&bus, options->machine);
     else
         r = sd_bus_open_system(&bus);
+    if (r >= 0 && options->host) {
+        r = hosts_wait(bus, options->host, quietly);
+        if (r < 0) {
+            sd_bus_close_unref(TAKE_PTR(bus));
+            return r;
+        }
+    }
     if (r < 0) {
         if (quietly)
             return r;
-        if (options->host || options->machine)
-            ctl_error("cannot connect to the bus of %s: %s", options->host ? options->host : options->machine,
-                      strerror(-r));
+        if (options->host)
+            ctl_error("%s: cannot be reached: \"ssh %s\" ended before relayallocd answered", options->host,
+                      options->host);
+        else if (options->machine)
+            ctl_error("cannot connect to the bus of %s: %s", options->machine, strerror(-r));
         else
             ctl_error("cannot connect to the system bus: %s", strerror(-r));
         return r;

@@ -4,8 +4,10 @@
 #include "bus/api.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/utsname.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 
 /* One host while it is asked. */
 typedef struct HostAsked {
@@ -47,32 +49,132 @@ char *hosts_name(const CtlOptions *options)
     return xstrdup(uname(&name) < 0 ? "localhost" : name.nodename);
 }
 
+/* sd-bus takes "HOST:PORT" and "HOST/CONTAINER", too. */
+static bool is_host(const char *name, size_t n)
+{
+    const char *at = memrchr(name, '@', n);
+    const char *host = at ? at + 1 : name;
+
+    if (n == 0 || *name == '-' || host == name + n || *host == '-')
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f)
+            return false;
+    return true;
+}
+
+int hosts_check(const char *list)
+{
+    for (const char *p = list;; p++) {
+        size_t n = strcspn(p, ",");
+        if (!is_host(p, n)) {
+            ctl_error("--host=%s: \"%.*s\" is not the name of a host%s", list, (int)n, p,
+                      strchr(list, ',') ? "; write them with commas and without blanks in between" : "");
+            return EXIT_USAGE;
+        }
+        p += n;
+        if (!*p)
+            return 0;
+    }
+}
+
+static bool is_named(const HostAnswers *answers, const char *name)
+{
+    for (size_t i = 0; i < answers->n; i++)
+        if (streq(hosts_label(answers->items[i].host), hosts_label(name)))
+            return true;
+    return false;
+}
+
 static void names_of(const char *list, HostAnswers *ret)
 {
     size_t capacity = 0;
 
     for (const char *p = list; *p;) {
         size_t n = strcspn(p, ",");
-        if (n > 0) {
+        _cleanup_(freep) char *name = xstrndup(p, n);
+        if (!is_named(ret, name)) {
             GROW(ret->items, capacity, ret->n);
-            ret->items[ret->n++] = (HostAnswer){ .host = xstrndup(p, n) };
+            ret->items[ret->n++] = (HostAnswer){ .host = TAKE_PTR(name) };
         }
         p += n + (p[n] == ',');
     }
 }
 
 /* For tests it is shorter. */
-static usec_t timeout_of_hosts(void)
+static usec_t timeout_of_hosts(usec_t usual)
 {
     const char *seconds = getenv("RELAYALLOC_HOSTS_TIMEOUT");
     uint64_t n;
 
-    return seconds && parse_u64(seconds, &n) == 0 && n > 0 && n < 3600 ? n * USEC_PER_SEC : HOSTS_TIMEOUT;
+    return seconds && parse_u64(seconds, &n) == 0 && n > 0 && n < 3600 ? n * USEC_PER_SEC : usual;
 }
 
 static void tell_unreachable(const char *host)
 {
     ctl_error("%s: cannot be reached: \"ssh %s\" ended before relayallocd answered", host, host);
+}
+
+static void tell_silent(const char *host, usec_t timeout)
+{
+    char span[FORMAT_SPAN_MAX];
+
+    ctl_error("%s: no answer within %s", host, format_span(span, timeout));
+}
+
+/* sd-bus starts ssh, and has no option for its BatchMode: who answers its questions does so with a failure.
+ */
+static void let_ssh_ask_nobody(void)
+{
+    (void)setenv("SSH_ASKPASS", "/bin/false", false);
+    (void)setenv("SSH_ASKPASS_REQUIRE", "force", false);
+}
+
+static bool somebody_is_there(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static usec_t now_monotonic(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
+}
+
+/* -ETIME: not until then. */
+static int wait_until_ready(sd_bus *bus, usec_t end)
+{
+    int r;
+
+    while ((r = sd_bus_is_ready(bus)) == 0) {
+        const usec_t now = now_monotonic();
+        if (now >= end)
+            return -ETIME;
+        r = sd_bus_process(bus, NULL);
+        if (r == 0)
+            r = sd_bus_wait(bus, end - now);
+        if (r < 0 && r != -EINTR)
+            return r;
+    }
+    return r < 0 ? r : 0;
+}
+
+int hosts_wait(sd_bus *bus, const char *host, bool quietly)
+{
+    const usec_t timeout = timeout_of_hosts(somebody_is_there() ? HOST_LOGIN : HOSTS_TIMEOUT);
+    int r = wait_until_ready(bus, now_monotonic() + timeout);
+
+    if (r == -ETIME && !quietly)
+        tell_silent(host, timeout);
+    else if (r < 0 && !quietly)
+        tell_unreachable(host);
+    return r;
 }
 
 static void tell_error(const char *host, const sd_bus_error *error)
@@ -140,11 +242,9 @@ static int wait_for_all(sd_event *event, usec_t timeout, const size_t *left)
 /* Nothing is flushed: that would wait for a host that is not there. */
 static void finish(HostAsked *asking, size_t n, usec_t timeout)
 {
-    char span[FORMAT_SPAN_MAX];
-
     for (size_t i = 0; i < n; i++) {
         if (!asking[i].over)
-            ctl_error("%s: no answer within %s", asking[i].answer->host, format_span(span, timeout));
+            tell_silent(asking[i].answer->host, timeout);
         if (asking[i].bus)
             sd_bus_close_unref(asking[i].bus);
     }
@@ -153,13 +253,12 @@ static void finish(HostAsked *asking, size_t n, usec_t timeout)
 int hosts_ask(const CtlOptions *options, int (*make)(sd_bus *bus, const void *userdata, sd_bus_message **ret),
               const void *userdata, HostAnswers *ret)
 {
-    const usec_t timeout = timeout_of_hosts();
+    const usec_t timeout = timeout_of_hosts(HOSTS_TIMEOUT);
     sd_event *event = NULL;
     int r = sd_event_new(&event);
 
+    let_ssh_ask_nobody();
     names_of(options->host, ret);
-    if (ret->n == 0)
-        ctl_error("--host=%s names no host", options->host);
     size_t left = ret->n;
     _cleanup_(freep) HostAsked *asking = xcalloc(ret->n, sizeof(*asking));
     for (size_t i = 0; r >= 0 && i < ret->n; i++) {
