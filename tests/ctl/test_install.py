@@ -106,7 +106,7 @@ def test_documents_link_to_what_is_installed(tree, prefix):
     assert len(pages) > 4
     linked = {(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", tree.text(page))}
     assert len(linked) > 5
-    assert [(page, link) for page, link in linked if not (tree.root / folder.lstrip("/") / link).exists()] == []
+    assert [(page, link) for page, link in linked if not (tree.root / page.lstrip("/")).parent.joinpath(link).exists()] == []
 
 
 # ---- what make calls the compiler with ----
