@@ -282,7 +282,18 @@ static bool needs_recovery(const Relay *relay)
     return relay->facts.info && relay->facts.info->exists;
 }
 
-/* Removes the flights of relays that need nothing any more; one that is too new cannot be judged yet. */
+/* Nothing is to be done about it, or it may not be moved and its file is what it was. One that is too new
+ * cannot be judged yet. */
+static bool is_over(const Flight *flight, const Relay *relay)
+{
+    const RelayFacts *f = &relay->facts;
+
+    return f->info && relay->run_item == SIZE_MAX && !flight->stuck && !relay->too_new &&
+           (f->action == ACTION_NONE ||
+            (f->action == ACTION_REFUSED && streq_null(f->present, flight->previous)));
+}
+
+/* Removes the flights of relays that need nothing any more. */
 static int end_flights(Manager *m)
 {
     size_t before = m->state->n_flights;
@@ -290,8 +301,7 @@ static int end_flights(Manager *m)
     for (size_t f = m->state->n_flights; f-- > 0;) {
         const Relay *relay = relays_find(m, m->state->flights[f].relay);
 
-        if (!relay || (relay->facts.info && relay->run_item == SIZE_MAX && !m->state->flights[f].stuck &&
-                       relay->facts.action == ACTION_NONE && !relay->too_new))
+        if (!relay || is_over(&m->state->flights[f], relay))
             memory_remove_flight(m->state, m->state->flights[f].relay);
     }
     return before == m->state->n_flights ? 0 : memory_save(m);

@@ -148,3 +148,21 @@ def test_drop_in_that_cannot_be_put_back_is_tried_again(world):
     world.wait_said("a was put back and runs as before")
     assert world.dropin("a") is None and not world.runs("a", LIBRARY) and not world.property("NotPutBack")
     assert world.property("Rollout") == "halted" and world.states() == {"a": "failed", "b": "pending"}
+
+
+def test_what_is_put_back_after_a_crash_and_then_refused_is_over(world):
+    """Its file is what it was and it may not be moved: the next daemon has nothing to recover."""
+    begin(world, "a", rollout="settle = 600; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states().get("a") == "settling", "settling")
+    assert "flight" in (world.state / "state").read_text()
+    world.stop(9)
+    world.do("restart-by-hand", unit="tor@a.service", environment=[])
+    world.write_config('{ name = "A"; allocator = "gone"; relays = [ "a" ]; }')
+    world.config.write_text(f'allocators = {{ gone = {{ library = "{world.path}/libgone.so"; }}; }};' + world.config.read_text())
+    world.start()
+    world.wait_said("a is up after the interruption; its drop-in is as it was before")
+    wait_until(lambda: world.states() == {"a": "pending"}, "the refusal")
+    wait_until(lambda: "relay = \"a\"" not in (world.state / "state").read_text().partition("flights")[2].partition(");")[0],
+               "nothing of it to be in flight")
+    assert world.dropin("a") is None and restarts(world, "a") == (1, 0)

@@ -6,8 +6,9 @@
 #include "ctl/lib/ctl.h"
 
 #define HOSTS_TIMEOUT (25 * USEC_PER_SEC) /* as long as sd-bus waits for any answer */
-#define HOST_LOGIN (2 * USEC_PER_MINUTE)  /* one host, and somebody is there whom ssh may ask for a password \
-                                           */
+#define HOST_LOGIN                                                                                           \
+    (2 * USEC_PER_MINUTE) /* one host, and somebody is there whom ssh may ask for a password                 \
+                           */
 
 /* Are these (the argument of -H) names of hosts? 0, or EXIT_USAGE after a message. */
 int hosts_check(const char *list);
