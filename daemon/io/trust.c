@@ -159,6 +159,7 @@ static bool is_trusted(const char *path, const char *trusted)
     return trusted && strncmp(trusted, path, n) == 0 && (trusted[n] == '\0' || trusted[n] == '/');
 }
 
+/* NULL with errno. */
 static char *read_link(const char *path)
 {
     _cleanup_(freep) char *target = xcalloc(1, PATH_MAX);
@@ -185,10 +186,11 @@ static int look_at(Walk *w, const char *path)
 
 static int follow_link(Walk *w, const char *link)
 {
-    _cleanup_(freep) char *target = ++w->links > LINKS_MAX ? NULL : read_link(link);
-
-    if (!target)
+    if (++w->links > LINKS_MAX)
         return REFUSE(-ELOOP, w->ret_reason, "cannot be followed: %s is a link in a loop", link);
+    _cleanup_(freep) char *target = read_link(link);
+    if (!target)
+        return REFUSE(-errno, w->ret_reason, "cannot be examined: %s: %s", link, strerror(errno));
     char *joined = xasprintf("%s%s", target, w->rest); /* what rests begins with a slash */
     if (target[0] == '/')
         w->done[0] = '\0';

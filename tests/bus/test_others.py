@@ -85,14 +85,20 @@ def test_verify_looks_at_drop_ins_on_disk(world):
     assert world.property("Relays") == 1 and relay_properties(world, "a")["DropIn"] == ""
 
 
-def test_process_that_cannot_be_opened_at_first(world):
-    """Short of descriptors or memory for a moment: it is tried again, and nothing is "ok" until then."""
-    proc, away = world.path / "proc", world.path / "away"
+def begin_with_own_proc(world, groups):
+    """Where its process is seen, and where it can be moved to, so that it cannot be opened."""
+    proc = world.path / "proc"
     proc.mkdir()
     world.environment["RELAYALLOC_PROC"] = str(proc)
-    world.write_config(GLIBC)
+    world.write_config(groups)
     world.start_fake("a")
     world.do("proc", path=str(proc), label="")
+    return proc, world.path / "away"
+
+
+def test_process_that_cannot_be_opened_at_first(world):
+    """Short of descriptors or memory for a moment: it is tried again, and nothing is "ok" until then."""
+    proc, away = begin_with_own_proc(world, GLIBC)
     world.start()
     wait_until(lambda: world.states() == {"a": "ok"}, "it to be proved")
     world.stop()
@@ -110,12 +116,7 @@ def test_process_that_cannot_be_opened_at_first(world):
 
 def test_process_that_cannot_be_opened_gets_no_file(world):
     """Nobody knows what it runs, so that its next start would be the first on what nobody has proved."""
-    proc, away = world.path / "proc", world.path / "away"
-    proc.mkdir()
-    world.environment["RELAYALLOC_PROC"] = str(proc)
-    world.write_config(GROUP)
-    world.start_fake("a")
-    world.do("proc", path=str(proc), label="")
+    proc, away = begin_with_own_proc(world, GROUP)
     proc.rename(away)
     proc.mkdir()
     world.start()
