@@ -16,6 +16,8 @@ static char *current_line(sd_journal *j)
     return printable((const char *)data + 8, n - 8 < LINE_MAX_SHOWN ? n - 8 : LINE_MAX_SHOWN);
 }
 
+/* Of its own processes, and what is said of it: by systemd, or by a child of systemd's that names the unit
+ * and whose own cgroup journald no longer finds when it reads the entry after the child has ended. */
 char *unit_log_tail(const char *unit, size_t lines)
 {
     _cleanup_(freep) char *own = xasprintf("_SYSTEMD_UNIT=%s", unit);
@@ -29,7 +31,7 @@ char *unit_log_tail(const char *unit, size_t lines)
         return xstrdup("");
     if (sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY) >= 0 && sd_journal_add_match(j, own, 0) >= 0 &&
         sd_journal_add_disjunction(j) >= 0 && sd_journal_add_match(j, about, 0) >= 0 &&
-        sd_journal_add_match(j, "_PID=1", 0) >= 0 && /* anybody may write a field UNIT= */
+        sd_journal_add_match(j, "_UID=0", 0) >= 0 && /* anybody may write a field UNIT= */
         sd_journal_seek_tail(j) >= 0 && sd_journal_previous_skip(j, lines) > 0) {
         do {
             _cleanup_(freep) char *line = current_line(j);

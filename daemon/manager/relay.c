@@ -14,6 +14,7 @@
 #define REREAD_DELAY (5 * USEC_PER_SEC)
 #define REOPEN_DELAY USEC_PER_SEC
 #define REOPEN_TRIES 5 /* then with each sample */
+#define UNREADABLE_AFTER (5 * USEC_PER_SEC)
 /* How long a unit is not read again because it says that it has changed: longer and longer while that goes
  * on. */
 #define SIGNAL_PAUSE_MIN (50 * USEC_PER_MSEC)
@@ -209,8 +210,24 @@ static void forget_process(Relay *relay)
     relay->process = process_free(relay->process);
     relay->open_failures = 0;
     relay->open_error = 0;
+    relay->told_unreadable = false;
     facts_take_process(&host, &relay->facts, &none);
     relay->seen_up = relay->seen_up || relay_up(relay);
+}
+
+/* Once a process, and not for the moment in which it has just been executed, or in which we are short of
+ * descriptors. */
+static void tell_unreadable(Relay *relay)
+{
+    if (!relay->process || relay->told_unreadable ||
+        loop_realtime() < process_started(relay->process) + UNREADABLE_AFTER)
+        return;
+    relay->told_unreadable = true;
+    eventlog_line(
+        LOG_WARNING,
+        "%s: the files of process %d in /proc cannot be read, so what it runs is not known, and it is left "
+        "alone. If a drop-in takes CAP_SYS_PTRACE from relayallocd, remove that.",
+        relay->facts.name, (int)process_pid(relay->process));
 }
 
 void relay_retry(Relay *relay)
@@ -220,6 +237,8 @@ void relay_retry(Relay *relay)
     relay_prove(relay);
     if (relay->facts.process.readable)
         relay->manager->reports->relay_changed(relay, true);
+    else
+        tell_unreadable(relay);
 }
 
 /* Did systemd read other files for it, or something else in them? */

@@ -128,6 +128,21 @@ def test_broken_sandbox_of_one_relay_holds_up_nobody_else(fresh, victim, lines, 
     assert m.allocator_in_maps(victim) == "jemalloc" and m.starts(victim) == 1
 
 
+@pytest.mark.not_sanitized
+def test_what_is_missing_is_named_by_a_journald_that_is_late(fresh):
+    """It reads what systemd's child complained of when the child is gone, and no longer finds of which unit it was."""
+    m = fresh
+    harden(m, "relay1", "ProtectSystem=strict", "ReadWritePaths=/srv/tor/relay1")
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "relay1" ]')]))
+    m.sh("kill -STOP $(systemctl show -P MainPID systemd-journald)")
+    m.start_daemon()
+    m.wait_until(lambda: "failed" in m.systemctl("list-units", "--all", "--plain", "--no-legend", "relayalloc-preflight*"), 30,
+                 "the preflight to fail")
+    m.sh("kill -CONT $(systemctl show -P MainPID systemd-journald)")
+    refused = m.wait_event("preflight-failed")[0]
+    assert "/srv/tor/relay1: No such file" in refused["RELAYALLOC_REASON"]
+
+
 def test_one_broken_group_does_not_reach_the_others_relays(broken):
     m, _ = broken
     before = m.invocations()
