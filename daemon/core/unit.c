@@ -72,6 +72,27 @@ bool unit_starting(const UnitInfo *info)
     return info->active == ACTIVE_ACTIVATING || (info->active == ACTIVE_INACTIVE && info->job != 0);
 }
 
+/* A line is "HIERARCHY:CONTROLLERS:PATH". systemd's own hierarchy is the one without controllers, or, beside
+ * those of cgroup v1, the one named after it; below a unit that manages its own groups are others. */
+char *unit_of_cgroup(const char *text)
+{
+    static const char suffix[] = ".service";
+
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        const char *controllers = strchr(line, ':'), *end = line + strcspn(line, "\n");
+        if (!controllers ||
+            (strncmp(controllers, "::/", 3) != 0 && strncmp(controllers, ":name=systemd:/", 15) != 0))
+            continue;
+        for (const char *p = strchr(controllers, '/'); p && p < end;) {
+            const size_t n = strcspn(++p, "/\n"), m = sizeof(suffix) - 1;
+            if (n > m && strncmp(p + n - m, suffix, m) == 0)
+                return xstrndup(p, n);
+            p += n;
+        }
+    }
+    return NULL;
+}
+
 static usec_t between(usec_t from, usec_t to)
 {
     return from > 0 && to > from ? to - from : 0;

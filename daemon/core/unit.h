@@ -56,6 +56,10 @@ typedef struct UnitInfo {
 UnitInfo *unit_info_free(UnitInfo *info);
 DEFINE_CLEANUP(UnitInfo, unit_info_free)
 
+/* The unit of a process by the text of its /proc/PID/cgroup (proc(5)), with a suffix as in "tor@x.service";
+ * NULL: it is no service's. Owned by the caller. */
+char *unit_of_cgroup(const char *text);
+
 /* How long its last start and its last stop took; 0: not known. */
 usec_t unit_start_took(const UnitInfo *info);
 usec_t unit_stop_took(const UnitInfo *info);

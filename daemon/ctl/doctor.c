@@ -363,6 +363,22 @@ static void look_at_relays(Doctor *d)
     }
 }
 
+static void look_at_mappings(Doctor *d)
+{
+    const uint64_t limit = host_mappings_limit(d->root);
+    _cleanup_(freep) const char **units = xcalloc(d->n, sizeof(*units));
+    _cleanup_(freep) size_t *counts = xcalloc(d->n, sizeof(*counts));
+    Finding f = { 0 };
+
+    if (d->n == 0 || limit == 0)
+        return;
+    for (size_t i = 0; i < d->n; i++)
+        units[i] = d->relays[i].facts.unit;
+    host_mappings(d->root, units, d->n, counts);
+    for (size_t i = 0; i < d->n; i++)
+        report_if(d, doctor_mappings(counts[i], limit, &f), d->relays[i].facts.name, &f);
+}
+
 static void look_at_queues(Doctor *d)
 {
     _cleanup_(freep) char *meminfo = host_read(d->root, "/proc/meminfo");
@@ -541,6 +557,7 @@ int ctl_doctor(int argc, char *argv[], const CtlOptions *options)
     read_libraries(&d);
     look_at_allocators(&d);
     look_at_relays(&d);
+    look_at_mappings(&d);
     look_at_environment(&d, options);
     look_at_host(&d);
     if (doctor_print(options, &d.findings) < 0)

@@ -4,14 +4,17 @@
 #include "core/dropin.h"
 #include "core/timestamp.h"
 #include "doctor/doctor-text.h"
+#include "io/process.h"
 #include "io/text-file.h"
 
 #include <dirent.h>
 #include <glob.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#define FOLDER_MAX 4096 /* files of one directory */
+#define FOLDER_MAX 4096        /* files of one directory */
+#define MAPPINGS_MAX (1 << 24) /* counted of one process */
 
 /* ---- files ---- */
 
@@ -494,4 +497,45 @@ bool host_unattended_upgrades(const char *root, char ***ret_blacklist)
     }
     *ret_blacklist = blacklist;
     return runs && allowed;
+}
+
+/* ---- processes ---- */
+
+uint64_t host_mappings_limit(const char *root)
+{
+    _cleanup_(freep) char *text = host_read(root, "/proc/sys/vm/max_map_count");
+    uint64_t limit = 0;
+
+    if (text)
+        text[strcspn(text, "\n")] = '\0';
+    return text && parse_u64(text, &limit) == 0 ? limit : 0;
+}
+
+static void take_mappings(Process *process, const char *const *units, size_t n, size_t *ret)
+{
+    _cleanup_(freep) char *unit = NULL;
+    size_t count;
+
+    if (process_unit(process, &unit) < 0 || !unit)
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (streq(units[i], unit) && process_count_maps(process, MAPPINGS_MAX, &count) == 0 && count > ret[i])
+            ret[i] = count;
+}
+
+void host_mappings(const char *root, const char *const *units, size_t n, size_t *ret)
+{
+    _cleanup_(freep) char *proc = xasprintf("%s/proc", root);
+    DIR *dir = opendir(proc);
+
+    memset(ret, 0, n * sizeof(*ret));
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        _cleanup_(process_freep) Process *process = NULL;
+        uint64_t pid;
+        if (parse_u64(e->d_name, &pid) == 0 && pid <= INT_MAX &&
+            process_open(proc, (pid_t)pid, &process) == 0)
+            take_mappings(process, units, n, ret);
+    }
+    if (dir)
+        closedir(dir);
 }

@@ -47,6 +47,12 @@ char *host_apparmor_profile(const char *root, const HostFiles *unit_files);
 /* The strv of NAME=VALUE that systemd gives to every service, by its files (DefaultEnvironment=). */
 char **host_default_environment(const char *root);
 
+/* The limit of vm.max_map_count; 0: not known. */
+uint64_t host_mappings_limit(const char *root);
+/* ret[i]: the mappings of that process of units[i] which has the most; 0: none runs, or we may not see them.
+ */
+void host_mappings(const char *root, const char *const *units, size_t n, size_t *ret);
+
 /* What journald may take and keep; `facts` has relays, interval and fleet already. */
 void host_journal(const char *root, JournalFacts *facts);
 /* needrestart's mode, '\0' when it is not installed, and whether `unit` is spared. */

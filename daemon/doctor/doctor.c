@@ -7,6 +7,8 @@
 
 #include "doctor/doctor-text.h"
 
+#include <inttypes.h>
+
 const char *const finding_ids[] = {
     "configuration-refused",
     "library-refused",
@@ -20,6 +22,7 @@ const char *const finding_ids[] = {
     "also-set",
     "preload-missing",
     "secure-execution",
+    "mappings-near-limit",
     "system-preload",
     "host-environment",
     "huge-pages",
@@ -420,6 +423,32 @@ bool doctor_secure(const char *program, bool has_capabilities, const char *user,
                             "  setcap -r %s\nand in the unit, for a relay on ports below 1024,\n"
                             "  AmbientCapabilities=CAP_NET_BIND_SERVICE",
                             program),
+    };
+    return true;
+}
+
+#define MAPPINGS_NEAR 0.8
+#define MAPPINGS_ADVISED 1048576 /* what several distributions set by now */
+
+bool doctor_mappings(uint64_t count, uint64_t limit, Finding *ret)
+{
+    if (limit == 0 || (double)count < MAPPINGS_NEAR * (double)limit)
+        return false;
+    const uint64_t advised = limit < MAPPINGS_ADVISED ? MAPPINGS_ADVISED : 2 * limit;
+    *ret = (Finding){
+        .id = "mappings-near-limit",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("it has %" PRIu64 " memory mappings, and the kernel allows a process %" PRIu64
+                          " (vm.max_map_count)",
+                          count, limit),
+        .why = xstrdup("At the limit the kernel refuses it more memory, however much is free, and tor ends. "
+                       "An allocator that puts guard pages around what it allocates takes many of them: "
+                       "hardened_malloc is known for it."),
+        .advice = xasprintf("Raise the limit now with\n  sysctl -w vm.max_map_count=%" PRIu64 "\n"
+                            "and for every boot with this line in /etc/sysctl.d/relayalloc.conf\n"
+                            "  vm.max_map_count = %" PRIu64 "\n"
+                            "It takes effect at once, without a restart.",
+                            advised, advised),
     };
     return true;
 }

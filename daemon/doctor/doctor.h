@@ -81,6 +81,9 @@ bool doctor_preload(const char *file, const char *entry, bool there, bool rest, 
  * linker ignores LD_PRELOAD. */
 bool doctor_secure(const char *program, bool has_capabilities, const char *user, Finding *ret);
 
+/* One of its processes has `count` memory mappings; `limit`: vm.max_map_count, 0: not known. */
+bool doctor_mappings(uint64_t count, uint64_t limit, Finding *ret);
+
 /* ---- about the host ---- */
 
 /* The entry of /etc/ld.so.preload that brings an allocator; NULL: none does. */

@@ -22,7 +22,8 @@ enum {
     STATUS_MAX = 8 * 1024, /* about 1.5 KiB; the lines we want come long before masks for very many CPUs */
     STAT_MAX = 4 * 1024,
     LABEL_MAX = 4 * 1024,
-    AUXV_MAX = 4 * 1024, /* about 400 bytes */
+    AUXV_MAX = 4 * 1024,    /* about 400 bytes */
+    CGROUP_MAX = 64 * 1024, /* a line for each hierarchy, of which cgroup v1 has about a dozen */
     ENVIRON_MAX = 1024 * 1024,
     MAPS_MAX = 4 * 1024 * 1024,
 };
@@ -273,6 +274,47 @@ int process_maps(Process *process, char **ret)
     if (n == 0) /* it has no memory any more */
         return -ESRCH;
     *ret = TAKE_PTR(text);
+    return 0;
+}
+
+static ssize_t read_some(int fd, char *buffer, size_t size)
+{
+    ssize_t n;
+
+    do
+        n = read(fd, buffer, size);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+int process_count_maps(Process *process, size_t most, size_t *ret)
+{
+    _cleanup_(closep) int fd = open_file(process, "maps");
+    char buffer[16 * 1024];
+    size_t lines = 0;
+    ssize_t n = fd;
+
+    while (n >= 0 && lines < most && (n = read_some(fd, buffer, sizeof(buffer))) > 0)
+        for (ssize_t i = 0; i < n; i++)
+            lines += buffer[i] == '\n';
+    int r = judge_access(process, n < 0 ? (int)n : 0);
+    if (r < 0)
+        return r;
+    if (lines == 0) /* it has no memory any more */
+        return -ESRCH;
+    *ret = lines < most ? lines : most;
+    return 0;
+}
+
+int process_unit(Process *process, char **ret)
+{
+    _cleanup_(freep) char *text = NULL;
+    size_t n = 0;
+
+    int r = judge_access(process, read_whole(process, "cgroup", CGROUP_MAX, &text, &n));
+    if (r < 0)
+        return r;
+    *ret = unit_of_cgroup(text);
     return 0;
 }
 

@@ -41,6 +41,11 @@ int process_user(Process *process, uid_t *ret);
  * process was executed with, as long as it has not written over it; never NULL. */
 int process_maps(Process *process, char **ret);
 int process_environ(Process *process, char ***ret_strv);
+/* How many mappings it has, however many; counting ends at `most`. Reads maps without keeping it. Errors as
+ * above. */
+int process_count_maps(Process *process, size_t most, size_t *ret);
+/* The service that it belongs to, by its control group; NULL: none. Owned by the caller. Errors as above. */
+int process_unit(Process *process, char **ret);
 /* Everything that shows which allocator it runs. `libraries`: as elf_cache_lookup() has `ours`; `now`:
  * realtime. A process that has just been executed and shows no environment yet is not readable: systemd gives
  * every service one. */

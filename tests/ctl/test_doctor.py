@@ -325,6 +325,31 @@ def test_former_name(doctor, host):
     assert found["allocator-renamed"]["severity"] == "note" and '"mimalloc3-purge"' in found["allocator-renamed"]["what"]
 
 
+def process(host, pid, unit, mappings):
+    """A process as /proc shows it."""
+    host.write(f"/proc/{pid}/stat", f"{pid} (tor) S 1 42 42 0 -1 4194560 942 0 2 0 2 0 0 0 20 0 4 0 1 55545856\n")
+    host.write(f"/proc/{pid}/status", "Name:\ttor\nVmHWM:\t 8 kB\nVmRSS:\t 4 kB\n")
+    host.write(f"/proc/{pid}/cgroup", f"1:name=systemd:/system.slice/system-tor.slice/{unit}\n0::/\n")
+    host.write(f"/proc/{pid}/maps", "7f0000000000-7f0000001000 rw-p 00000000 00:00 0 \n" * mappings)
+
+
+def test_mappings_near_their_limit(doctor, host):
+    host.write("/proc/sys/vm/max_map_count", "1000\n")
+    process(host, 100, "tor@relay1.service", 799)
+    process(host, 101, "tor@relay1.service", 3)
+    process(host, 102, "cron.service", 900)
+    doctor()
+    process(host, 101, "tor@relay1.service", 800)  # any process of the relay counts, not only the first
+    process(host, 103, "tor@relay2.service", 1200)  # the limit was lowered
+    findings = doctor("mappings-near-limit", "mappings-near-limit")
+    assert [(f["severity"], f["relays"]) for f in findings] == [("warning", ["relay1"]), ("warning", ["relay2"])]
+    assert "has 800 memory mappings, and the kernel allows a process 1000 " in findings[0]["what"]
+    assert "has 1200 memory mappings" in findings[1]["what"] and "sysctl -w vm.max_map_count=" in findings[1]["advice"]
+    process(host, 100, "tor@relay1.service", 99000)  # more than a file that is read whole may have
+    host.write("/proc/sys/vm/max_map_count", "100000\n")
+    assert "has 99000 " in doctor("mappings-near-limit")["what"]
+
+
 def test_huge_pages(doctor, host):
     host.write("/sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n")
     assert "madvise" in doctor("huge-pages")["advice"]
@@ -447,7 +472,7 @@ def test_all_findings_are_provoked_here():
     """Who adds a finding adds its test and names it in the manual."""
     ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/doctor/doctor.c").read_text(), re.S)[1]
     ids = re.findall(r'"([a-z0-9-]+)"', ids)
-    assert len(ids) == 22
+    assert len(ids) == 23
     mine = pathlib.Path(__file__).read_text()
     manual = (REPO / "docs/man/relayallocctl.1.scd").read_text()
     for each in ids:

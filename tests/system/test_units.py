@@ -279,4 +279,17 @@ def test_doctor_on_a_real_host(fresh):
     assert done.returncode == 1
     assert findings["library-hidden"]["relays"] == ["relay1"]
     assert "InaccessiblePaths=/opt" in findings["library-hidden"]["what"]
+    assert "mappings-near-limit" not in findings
     m.sh("rm -r /opt/libmine.so /etc/systemd/system/tor@.service.d")
+
+
+def test_doctor_counts_the_mappings_of_real_relays(fresh):
+    """The kernel's limit is the whole host's, so another one is put over its file, for doctor alone."""
+    m = fresh
+    m.write("/run/limit", "100\n")
+    done = m.run("unshare --mount sh -c 'mount --bind /run/limit /proc/sys/vm/max_map_count && relayallocctl doctor --json=short'")
+    found = [f for f in json.loads(done.stdout) if f["finding"] == "mappings-near-limit"]
+    assert sorted(name for f in found for name in f["relays"]) == sorted(m.names), done
+    for f in found:
+        has, limit = map(int, re.search(r"has (\d+) memory mappings, and the kernel allows a process (\d+) ", f["what"]).groups())
+        assert limit == 100 and 80 <= has < 5000

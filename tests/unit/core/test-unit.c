@@ -50,11 +50,40 @@ static void test_times(void **state)
     assert_int_equal(unit_start_took(&starting), 0); /* it became active the time before */
 }
 
+static void assert_unit(const char *cgroup, const char *unit)
+{
+    _cleanup_(freep) char *found = unit_of_cgroup(cgroup);
+
+    if (unit)
+        assert_string_equal(found, unit);
+    else
+        assert_null(found);
+}
+
+static void test_of_cgroup(void **state)
+{
+    (void)state;
+    assert_unit("0::/system.slice/system-tor.slice/tor@a.service\n", "tor@a.service");
+    assert_unit("0::/system.slice/cron.service", "cron.service");
+    /* cgroup v1, and both at once */
+    assert_unit("9:cpu,cpuacct:/x.service\n1:name=systemd:/system.slice/tor@b.service\n", "tor@b.service");
+    assert_unit("1:name=systemd:/system.slice/tor@b.service\n0::/\n", "tor@b.service");
+    assert_unit("0::/system.slice/tor@c.service/payload\n", "tor@c.service");
+    /* as a container is seen by its host */
+    assert_unit("0::/machine.slice/m.scope/system.slice/tor@d.service\n", "tor@d.service");
+    assert_unit("0::/user.slice/user-0.slice/session-1.scope\n", NULL);
+    assert_unit("0::/\n1:name=systemd:/\n", NULL);
+    assert_unit("3:memory:/system.slice/tor@a.service\n", NULL);
+    assert_unit("0::/.service\nnonsense\n\n:", NULL);
+    assert_unit("", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_starting),
         cmocka_unit_test(test_times),
+        cmocka_unit_test(test_of_cgroup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -263,6 +263,23 @@ static void test_secure(void **state)
     assert_non_null(strstr(found->advice, "\n  setcap -r /t\n"));
 }
 
+static void test_mappings(void **state)
+{
+    (void)state;
+    Finding f = { 0 };
+    assert_null(take(doctor_mappings(0, 65530, &f), &f));
+    assert_null(take(doctor_mappings(1861, 65530, &f), &f)); /* hardened_malloc, idle */
+    assert_null(take(doctor_mappings(52423, 65530, &f), &f));
+    assert_null(take(doctor_mappings(52424, 0, &f), &f)); /* the limit is not known */
+    const Finding *found = take(doctor_mappings(52424, 65530, &f), &f);
+    assert_finding(found, "mappings-near-limit", SEVERITY_WARNING,
+                   "has 52424 memory mappings, and the kernel allows a process 65530 (vm.max_map_count)");
+    assert_non_null(strstr(found->advice, "\n  sysctl -w vm.max_map_count=1048576\n"));
+    assert_non_null(strstr(found->advice, "\n  vm.max_map_count = 1048576\n"));
+    found = take(doctor_mappings(1048577, 1048576, &f), &f);
+    assert_non_null(strstr(found->advice, "\n  sysctl -w vm.max_map_count=2097152\n"));
+}
+
 static void test_hugepages(void **state)
 {
     (void)state;
@@ -410,10 +427,11 @@ int main(void)
         cmocka_unit_test(test_sandbox),       cmocka_unit_test(test_apparmor),
         cmocka_unit_test(test_tor_sandbox),   cmocka_unit_test(test_override),
         cmocka_unit_test(test_preloads),      cmocka_unit_test(test_secure),
-        cmocka_unit_test(test_host_setting),  cmocka_unit_test(test_hugepages),
-        cmocka_unit_test(test_queues),        cmocka_unit_test(test_journal),
-        cmocka_unit_test(test_restarts),      cmocka_unit_test(test_findings),
-        cmocka_unit_test(test_unit_files),    cmocka_unit_test(test_left_over),
+        cmocka_unit_test(test_host_setting),  cmocka_unit_test(test_mappings),
+        cmocka_unit_test(test_hugepages),     cmocka_unit_test(test_queues),
+        cmocka_unit_test(test_journal),       cmocka_unit_test(test_restarts),
+        cmocka_unit_test(test_findings),      cmocka_unit_test(test_unit_files),
+        cmocka_unit_test(test_left_over),
     };
     return cmocka_run_group_tests_name("doctor", tests, NULL, clear);
 }

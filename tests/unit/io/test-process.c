@@ -404,7 +404,7 @@ static void fake_file(const char *root, const char *name, const char *text, size
 static void fake_remove(char *root)
 {
     static const char *const names[] = { "status", "stat",         "maps", "environ", "auxv",
-                                         "exe",    "attr/current", "attr", "." };
+                                         "exe",    "attr/current", "attr", "cgroup",  "." };
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++) {
         _cleanup_(freep) char *path = xasprintf("%s/42/%s", root, names[i]);
@@ -619,6 +619,66 @@ static void test_bounds(void **state)
     fake_remove(root);
 }
 
+/* However many mappings there are, also where maps is too large to be kept. */
+static void test_count_maps(void **state)
+{
+    enum { LINE = 100, LINES = 60000 };
+    char *root = fake_proc();
+    Process *process = NULL;
+    _cleanup_(freep) char *maps = xcalloc(LINES + 1, LINE);
+    _cleanup_(freep) char *text = NULL;
+    size_t n = 7;
+
+    (void)state;
+    for (size_t i = 0; i < LINES; i++)
+        snprintf(maps + i * LINE, LINE + 1, "%-*zu\n", LINE - 1, i);
+    fake_file(root, "status", STATUS, strlen(STATUS));
+    fake_file(root, "stat", STAT, strlen(STAT));
+    assert_int_equal(process_open(root, 42, &process), 0);
+    assert_int_equal(process_count_maps(process, SIZE_MAX, &n), -ESRCH); /* no file */
+    fake_file(root, "maps", "", 0);
+    assert_int_equal(process_count_maps(process, SIZE_MAX, &n), -ESRCH); /* no memory */
+    assert_int_equal(n, 7);
+
+    fake_file(root, "maps", maps, LINES * LINE);
+    assert_int_equal(process_maps(process, &text), -EFBIG);
+    assert_int_equal(process_count_maps(process, SIZE_MAX, &n), 0);
+    assert_int_equal(n, LINES);
+    assert_int_equal(process_count_maps(process, LINES, &n), 0);
+    assert_int_equal(n, LINES);
+    assert_int_equal(process_count_maps(process, 1001, &n), 0);
+    assert_int_equal(n, 1001);
+    process = process_free(process);
+    fake_remove(root);
+
+    assert_int_equal(process_open("/proc", getpid(), &process), 0);
+    assert_int_equal(process_count_maps(process, SIZE_MAX, &n), 0);
+    assert_in_range(n, 10, 10000);
+    process_free(process);
+}
+
+static void test_unit(void **state)
+{
+    static const char cgroup[] = "1:name=systemd:/system.slice/system-tor.slice/tor@a.service\n0::/\n";
+    char *root = fake_proc();
+    Process *process = NULL;
+    _cleanup_(freep) char *unit = NULL;
+
+    (void)state;
+    fake_file(root, "status", STATUS, strlen(STATUS));
+    fake_file(root, "stat", STAT, strlen(STAT));
+    assert_int_equal(process_open(root, 42, &process), 0);
+    assert_int_equal(process_unit(process, &unit), -ESRCH); /* no file */
+    fake_file(root, "cgroup", "0::/\n", 5);
+    assert_int_equal(process_unit(process, &unit), 0);
+    assert_null(unit);
+    fake_file(root, "cgroup", cgroup, strlen(cgroup));
+    assert_int_equal(process_unit(process, &unit), 0);
+    assert_string_equal(unit, "tor@a.service");
+    process_free(process);
+    fake_remove(root);
+}
+
 /* What is no plain file of the process is not followed out of its folder. */
 static void test_links(void **state)
 {
@@ -649,6 +709,8 @@ int main(void)
         cmocka_unit_test(test_secure),
         cmocka_unit_test(test_really_secure),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_count_maps),
+        cmocka_unit_test(test_unit),
         cmocka_unit_test(test_links),
     };
 
