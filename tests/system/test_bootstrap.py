@@ -119,7 +119,7 @@ def test_one_that_was_not_bootstrapped_is_moved_all_the_same(net, fresh):
 
 def test_what_the_network_does_is_nobodys_fault(net, fresh):
     m = fresh
-    ready_timeout = 60  # also what tor has, when the network is back, to find out
+    ready_timeout = 90  # also what tor has, when the network is back, to find out
     m.write_conf(conf(m, '"*"', ready_timeout=ready_timeout))
     m.start_daemon()
     m.wait_event("relay-restarting", timeout=60)
