@@ -8,6 +8,7 @@ import random
 PLATFORM_PORTS = (443, 9001, 9001, 9001, 8443)
 POLICIES = (["reject *:*"], ["reject *:*"], ["reject *:*"],
             ["reject 0.0.0.0/8:*", "reject 169.254.0.0/16:*", "reject *:25", "accept *:*"])
+MOST_BANDWIDTH = 1_400_000  # kB/s: tor reads bytes a second, and half as many again for the burst, into 31 bits
 
 
 @dataclasses.dataclass
@@ -57,7 +58,7 @@ class Population:
         return self.random.randbytes(32).hex()
 
     def _bandwidth(self):
-        return int(self.random.lognormvariate(8, 1.5)) + 1
+        return min(int(self.random.lognormvariate(8, 1.5)) + 1, MOST_BANDWIDTH)
 
     def _found_families(self):
         n = 0

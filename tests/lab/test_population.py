@@ -52,3 +52,11 @@ def test_nobody_joins_who_has_no_keys():
 def test_the_bandwidth_file_has_those_that_take_part():
     rows = people(all_of_them=30, present=20).bandwidth_file(1234.5).splitlines()
     assert rows[0] == "1234" and len(rows) == 21 and all(" bw=" in r for r in rows[1:])
+
+
+def test_tor_takes_each_bandwidth():
+    """Rate and burst of a descriptor are numbers of 31 bits; one that is larger is refused, and the relay never listed."""
+    p = people("4", all_of_them=8000, present=8000)
+    p.step()
+    assert max(r.bandwidth for r in p.relays) * 1500 < 2**31
+    assert max(r.bandwidth for r in p.relays) > 500000
