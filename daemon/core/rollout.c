@@ -699,7 +699,7 @@ static void start_wave(Rollout *r, size_t under_way, usec_t now)
     if (n == 0 || in_preflight(r, picked, n))
         return;
     const bool shut = at_gate(r, now);
-    if (shut && r->gate == ANSWER_REFUSED && under_way == 0)
+    if (shut && under_way == 0) /* also while it is tried: one that hangs is waited for, too */
         r->state = ROLLOUT_WAITING;
     if (shut || in_verification(r, picked, n))
         return;

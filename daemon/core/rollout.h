@@ -179,7 +179,7 @@ typedef struct RolloutCommand {
 
 typedef enum RolloutState {
     ROLLOUT_RUNNING,
-    ROLLOUT_WAITING, /* outside its window, or the gate is shut */
+    ROLLOUT_WAITING, /* outside its window, or at its gate, shut or not known yet */
     ROLLOUT_PAUSED,
     ROLLOUT_ENDING, /* aborted, halted or superseded: relays already restarted are finished first */
     /* from here on: over */

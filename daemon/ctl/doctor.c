@@ -478,6 +478,19 @@ static void look_at_unit_files(Doctor *d)
     look_at_old_units(d, directory);
 }
 
+static void look_at_gate(Doctor *d)
+{
+    const char *unit = d->config->rollout.gate;
+    _cleanup_(host_files_clear) HostFiles files = { 0 };
+    Finding f = { 0 };
+
+    if (isempty(unit))
+        return;
+    host_unit_files(d->root, unit, &files);
+    _cleanup_(freep) char *type = host_service_type(&files), *timeout = host_start_timeout(&files);
+    report_if(d, doctor_gate(unit, type, timeout, &f), NULL, &f);
+}
+
 static void look_at_host(Doctor *d)
 {
     _cleanup_(freep) char *huge = host_read(d->root, "/sys/kernel/mm/transparent_hugepage/enabled");
@@ -492,6 +505,7 @@ static void look_at_host(Doctor *d)
 
     report_if(d, doctor_hugepages(huge, &f), NULL, &f);
     look_at_unit_files(d);
+    look_at_gate(d);
     look_at_queues(d);
     host_journal(d->root, &journal);
     report_if(d, doctor_journal(&journal, &f), NULL, &f);

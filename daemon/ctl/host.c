@@ -197,6 +197,29 @@ static char *last_value(const HostFiles *files, const char *section, const char 
     return last;
 }
 
+char *host_service_type(const HostFiles *files)
+{
+    return last_value(files, "Service", "Type");
+}
+
+/* Where one file has both, the narrower name counts: which of the two comes later in it is not looked at. */
+char *host_start_timeout(const HostFiles *files)
+{
+    char *last = NULL;
+
+    for (size_t i = 0; i < files->n; i++) {
+        const HostFiles one = { .items = &files->items[i], .n = 1 };
+        char *value = last_value(&one, "Service", "TimeoutStartSec");
+        if (!value)
+            value = last_value(&one, "Service", "TimeoutSec");
+        if (value) {
+            free(last);
+            last = value;
+        }
+    }
+    return last;
+}
+
 /* "%i" and "%I" (of names without escapes), "%n" and "%%". */
 static char *resolve_specifiers(const char *s, const char *unit)
 {

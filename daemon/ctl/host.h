@@ -32,6 +32,9 @@ char *host_variable(const char *root, const HostFiles *files, const char *unit, 
                     bool behind_ours, char **ret_file);
 /* The program that the unit starts, without the root; NULL: none. Owned by the caller. */
 char *host_program(const HostFiles *files);
+/* Its Type=, and its TimeoutStartSec=, which TimeoutSec= sets, too; NULL: not set. Owned by the caller. */
+char *host_service_type(const HostFiles *files);
+char *host_start_timeout(const HostFiles *files);
 /* The user as whom it is started; NULL: root. Owned by the caller. */
 char *host_user(const HostFiles *files);
 /* Where the dynamic linker finds a library by name or path, without the root; NULL: nowhere. Owned by the

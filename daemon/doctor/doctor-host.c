@@ -2,6 +2,8 @@
 /* doctor's judgements about the host. Must never report anything about a host on which all is well. */
 #include "doctor/doctor.h"
 
+#include "core/timestamp.h"
+
 #include <inttypes.h>
 #include <regex.h>
 
@@ -251,6 +253,26 @@ bool doctor_unit_files(const char *directory, bool read_only, Finding *ret)
                       "\n  journalctl -k -g 'read-only'\n"
                       "If /etc belongs to the system's image, this host cannot be managed that way.",
                       directory),
+    };
+    return true;
+}
+
+/* Of any other type systemd ends a start after a time, and the daemon does not run it (core/gate). */
+bool doctor_gate(const char *unit, const char *type, const char *timeout, Finding *ret)
+{
+    usec_t limit = 0;
+
+    if (!type || !streq(type, "oneshot") || (timeout && timespan_parse(timeout, &limit) >= 0 && limit > 0))
+        return false;
+    *ret = (Finding){
+        .id = "gate-endless",
+        .severity = SEVERITY_WARNING,
+        .what = xasprintf("%s, the gate of rollouts (rollout.gate), has no time limit", unit),
+        .why = xstrdup(
+            "systemd lets a oneshot service run for as long as it likes. If it hangs, the rollout waits "
+            "for it without end, instead of trying it again."),
+        .advice = xasprintf("Give it one with\n  systemctl edit %s\nand\n  [Service]\n  TimeoutStartSec=1min",
+                            unit),
     };
     return true;
 }

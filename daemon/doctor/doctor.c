@@ -33,6 +33,7 @@ const char *const finding_ids[] = {
     "unattended-upgrades",
     "unit-files-read-only",
     "left-over",
+    "gate-endless",
     NULL,
 };
 

@@ -18,6 +18,7 @@ struct GateRun {
     sd_event_source *timer;
     usec_t begun;  /* monotonic */
     char *before;  /* its invocation; NULL: it is being started by somebody else */
+    bool endless;  /* it has no time limit of its own */
     char *job;     /* object path, once systemd has sent it */
     bool starting; /* that is still to come */
     char *early_job;
@@ -168,6 +169,7 @@ static void on_before(void *userdata, int error, const char *message, UnitInfo *
         answer(g, fault);
         return;
     }
+    g->endless = before->timeout_start == USEC_INFINITY;
     free(g->before);
     g->before = before->active == ACTIVE_ACTIVATING ? NULL : xstrdup(before->invocation);
     int r = systemd1_reset_failed(g->run->manager->systemd, g->unit, on_reset, g, &g->call);
@@ -215,16 +217,27 @@ void gate_bus_back(GateRun *g)
         begin(g);
 }
 
+/* "it has been running for 25min, and has no time limit (TimeoutStartSec=)" */
+static char *running_words(const GateRun *g, usec_t now)
+{
+    char span[FORMAT_SPAN_MAX];
+
+    return xasprintf("it has been running for %s%s", format_span(span, now > g->begun ? now - g->begun : 0),
+                     g->endless ? ", and has no time limit (TimeoutStartSec=)" : "");
+}
+
 char *gate_words(const Run *run)
 {
     const char *unit = run->manager->setup->config->rollout.gate;
     const usec_t again = rollout_gate_again(run->rollout), now = loop_monotonic(run->manager);
     char span[FORMAT_SPAN_MAX];
 
-    if (rollout_at_gate(run->rollout))
-        return run->gate_fault ? xasprintf("waiting for the gate %s: it %s; it is being tried again", unit,
-                                           run->gate_fault)
-                               : xasprintf("waiting for the gate %s", unit);
+    if (rollout_at_gate(run->rollout) && run->gate) {
+        _cleanup_(freep) char *running = running_words(run->gate, now);
+        return run->gate_fault
+                   ? xasprintf("waiting for the gate %s: it %s; %s", unit, run->gate_fault, running)
+                   : xasprintf("waiting for the gate %s: %s", unit, running);
+    }
     if (again == USEC_INFINITY || !run->gate_fault)
         return NULL;
     return xasprintf("waiting for the gate %s: it %s; tried again in %s", unit, run->gate_fault,

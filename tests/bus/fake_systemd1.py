@@ -178,7 +178,8 @@ class Service:
     def __init__(self, fake, steps, values):
         self.fake, self.steps, self.runs = fake, steps, 0
         self.values = {"LoadState": "loaded", "ActiveState": "inactive", "SubState": "dead", "Result": "success", "Type": "oneshot",
-                       "RemainAfterExit": dbus.Boolean(False), **values}
+                       "RemainAfterExit": dbus.Boolean(False), **values,
+                       "TimeoutStartUSec": dbus.UInt64(values.get("TimeoutStartUSec", 2**64 - 1))}
         self.job = 0
 
     def properties(self):

@@ -1,4 +1,5 @@
 """rollout.gate: a unit that must succeed before each wave."""
+import re
 import time
 
 from conftest import wait_until
@@ -106,11 +107,36 @@ def test_what_a_crash_left_does_not_wait(world):
     assert starts(world) == 1
 
 
+def says_running(world, before="", after=r", and has no time limit \(TimeoutStartSec=\)"):
+    """For how long it has been running: seconds, as long as nobody waits longer in a test; None: something else is said."""
+    said = re.fullmatch(rf"waiting for the gate {GATE}: {before}it has been running for (?:(\d+)min ?)?(?:(\d+)s)?{after}",
+                        str(world.property("RolloutReason")))
+    return said and [60 * int(said[1] or 0) + int(said[2] or 0)]
+
+
+def test_that_it_runs_is_said_and_for_how_long(world):
+    begin(world, "a", steps=[{"stuck": True}])
+    world.start()
+    (first,) = wait_until(lambda: says_running(world), "that to be said")
+    wait_until(lambda: says_running(world)[0] > first, "its time to pass")
+    assert world.property("Rollout") == "waiting"
+
+
+def test_time_limit_of_its_own(world):
+    """It has failed once, and hangs at the second try; that it has a limit is known."""
+    begin(world, "a", steps=[{"status": 1}, {"stuck": True}], values={"TimeoutStartUSec": 60_000_000})
+    world.start()
+    world.wait_said("it failed")
+    world.manager("Pause")
+    world.manager("Resume")
+    wait_until(lambda: says_running(world, r"it failed \(exit status 1\); ", ""), "that to be said")
+
+
 def test_bus_is_lost_while_it_runs(world):
     begin(world, "a", steps=[{"stuck": True}])
     world.start()
     wait_until(lambda: starts(world) == 1, "its start")
-    wait_until(lambda: str(world.property("RolloutReason")) == f"waiting for the gate {GATE}", "that to be said")
+    wait_until(lambda: says_running(world), "that to be said")
     world.do("service", name=GATE, steps=[{}])
     world.restart_bus()
     world.wait_said("Rollout 1 finished: 1 done, 0 failed")

@@ -454,6 +454,25 @@ def test_read_only_unit_files(host, no_bus):
     assert "/etc/systemd/system is on a read-only file system" in finding["what"] and "remount,rw" in finding["advice"]
 
 
+def test_gate_without_a_time_limit(host, doctor):
+    host.groups("jemalloc", more='rollout = { gate = "my-gate.service"; };\n')
+    doctor()  # there is none: check says so
+    unit = "/etc/systemd/system/my-gate.service"
+    host.write(unit, "[Service]\nType=oneshot\nExecStart=/bin/true\n")
+    finding = doctor("gate-endless")
+    assert finding["severity"] == "warning" and "my-gate.service, the gate of rollouts" in finding["what"]
+    assert "systemctl edit my-gate.service" in finding["advice"] and "TimeoutStartSec=1min" in finding["advice"]
+    host.write(unit + ".d/override.conf", "[Service]\nTimeoutStartSec=1min\n")
+    doctor()
+    host.write(unit + ".d/z.conf", "[Service]\nTimeoutSec=infinity\n")
+    doctor("gate-endless")
+    # the one that is shipped has a limit
+    host.write(unit, (REPO / "packaging/alert/relayalloc-gate.service").read_text())
+    for name in ("override.conf", "z.conf"):
+        (host.root / f"{unit[1:]}.d/{name}").unlink()
+    doctor()
+
+
 OURS = "# relayalloc: written from /etc/relayalloc.conf, group all, allocator jemalloc; changes made here are lost\n[Service]\n"
 
 
@@ -472,7 +491,7 @@ def test_all_findings_are_provoked_here():
     """Who adds a finding adds its test and names it in the manual."""
     ids = re.search(r"finding_ids\[\] = \{(.*?)NULL", (REPO / "daemon/doctor/doctor.c").read_text(), re.S)[1]
     ids = re.findall(r'"([a-z0-9-]+)"', ids)
-    assert len(ids) == 23
+    assert len(ids) == 24
     mine = pathlib.Path(__file__).read_text()
     manual = (REPO / "docs/man/relayallocctl.1.scd").read_text()
     for each in ids:

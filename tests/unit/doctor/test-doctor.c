@@ -394,6 +394,21 @@ static void test_left_over(void **state)
                    SEVERITY_WARNING, "drop-ins of ours for units of tor@.service are left over");
 }
 
+static void test_gate(void **state)
+{
+    (void)state;
+    static const char *const limits[] = { "1min", "90", "1min 30s" }, *const none[] = { NULL, "", "infinity",
+                                                                                        "0", "0s" };
+    Finding f = { 0 };
+    for (size_t i = 0; i < ELEMENTSOF(limits); i++)
+        assert_null(take(doctor_gate("g.service", "oneshot", limits[i], &f), &f));
+    for (size_t i = 0; i < ELEMENTSOF(none); i++)
+        assert_finding(take(doctor_gate("g.service", "oneshot", none[i], &f), &f), "gate-endless",
+                       SEVERITY_WARNING, "g.service, the gate of rollouts (rollout.gate), has no time limit");
+    assert_null(take(doctor_gate("g.service", "simple", NULL, &f), &f)); /* is not run at all */
+    assert_null(take(doctor_gate("g.service", NULL, NULL, &f), &f));
+}
+
 static void test_findings(void **state)
 {
     (void)state;
@@ -431,7 +446,7 @@ int main(void)
         cmocka_unit_test(test_hugepages),     cmocka_unit_test(test_queues),
         cmocka_unit_test(test_journal),       cmocka_unit_test(test_restarts),
         cmocka_unit_test(test_findings),      cmocka_unit_test(test_unit_files),
-        cmocka_unit_test(test_left_over),
+        cmocka_unit_test(test_left_over),     cmocka_unit_test(test_gate),
     };
     return cmocka_run_group_tests_name("doctor", tests, NULL, clear);
 }
