@@ -1,5 +1,7 @@
 """Two booted hosts, west and east, with two relays each that have the same names on both, and the package that was built. They are
-reached by SSH, through a server that is started in the machine for each connection, so that no address is needed."""
+reached by SSH, through a server that is started in the machine for each connection, so that no address is needed.
+
+RELEASES="bookworm trixie" chooses the releases, each with hosts of its own; otherwise that of this host."""
 
 import os
 import pathlib
@@ -16,7 +18,7 @@ sys.path.insert(0, str(REPO / "tests/system"))
 from figures import figures, pytest_terminal_summary  # noqa: E402, F401
 from machine import Machine  # noqa: E402
 
-RELEASE = Machine.host_release()
+RELEASES = os.environ.get("RELEASES", "").split() or [Machine.host_release()]
 BUILD = pathlib.Path(os.environ.get("BUILD", REPO / "build")).resolve()
 
 
@@ -24,24 +26,24 @@ class Host(Machine):
     def install_deb(self):
         """As an operator does by hand; Ansible's tests have Ansible do it."""
         if not self.exists("/usr/sbin/relayallocd"):
-            shutil.copy(deb(), self.path("/root/relayalloc.deb"))
+            shutil.copy(deb(self.release), self.path("/root/relayalloc.deb"))
             self.sh("DEBIAN_FRONTEND=noninteractive apt-get -qy install /root/relayalloc.deb", timeout=600)
         self.systemctl("start", "relayallocd")
 
 
-def deb():
-    found = list((REPO / "build/deb" / RELEASE).glob("relayalloc_*_*.deb"))
+def deb(release):
+    found = list((REPO / "build/deb" / release).glob("relayalloc_*_*.deb"))
     assert len(found) == 1, f"{found}: run make check-fleet, which builds the package"
     return found[0]
 
 
-@pytest.fixture(scope="session")
-def hosts():
+@pytest.fixture(scope="session", params=RELEASES)
+def hosts(request):
     """{"west": Host, "east": Host}, neither with the package."""
     booted = {}
     try:
         for name in ("west", "east"):
-            booted[name] = Host.boot(f"f-{name}-{uuid.uuid4().hex[:6]}", RELEASE, 2, kind="fleet")
+            booted[name] = Host.boot(f"f-{name}-{uuid.uuid4().hex[:6]}", request.param, 2, kind="fleet")
             booted[name].sh(f"hostname {name}; echo {name} >/etc/hostname; printf '127.0.0.1 localhost\\n127.0.1.1 {name}\\n' >/etc/hosts")
         yield booted
     finally:

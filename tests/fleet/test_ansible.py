@@ -21,7 +21,7 @@ def site(hosts, ssh_config, tmp_path_factory):
 
     def run(*arguments, **variables):
         return playbook(folder, "-i", folder / "inventory", ANSIBLE / "site.yml", *arguments, ssh_config=ssh_config,
-                        variables={"relayalloc_deb": str(deb()), "relayalloc_groups": GROUPS, "relayalloc_rollout": ROLLOUT,
+                        variables={"relayalloc_deb": str(deb(hosts["west"].release)), "relayalloc_groups": GROUPS, "relayalloc_rollout": ROLLOUT,
                                    "relayalloc_poll": 1, "ansible_become": False, **variables})  # root logs in
 
     return run

@@ -1,16 +1,24 @@
-"""Journals of two hosts on one of them: west and east send theirs with systemd-journal-upload to systemd-journal-remote on east. Plain
-HTTP between the two; docs/fleets.md is about TLS."""
+"""Journals of two hosts on one of them: west and east send theirs with systemd-journal-upload to systemd-journal-remote on east, over
+TLS, with the very commands and files of docs/fleets.md."""
 
 import csv
 import io
 import json
 import os
+import re
+import shutil
 import subprocess
+import textwrap
 
 import pytest
 
+from conftest import REPO
+
 REMOTE = "/var/log/journal/remote"
 ADDRESSES = {"west": "10.99.0.1", "east": "10.99.0.2"}
+# The names that the guide has, of the two hosts and of the collector, which is east.
+NAMES = {"west": "a.example.org", "east": "b.example.org"}
+COLLECTOR = "collector.example.org"
 
 
 def connect(hosts):
@@ -22,6 +30,31 @@ def connect(hosts):
         m.sh(f"ip address add {ADDRESSES[name]}/24 dev {ends[name]} && ip link set {ends[name]} up && ip link set lo up")
 
 
+def guide(has):
+    """The indented block of the guide's "Setting it up" that has this word."""
+    section = (REPO / "docs/fleets.md").read_text().split("### Setting it up\n")[1].split("\n### ")[0]
+    (block,) = (b for b in re.split(r"\n\n+", section) if b.startswith("    ") and has in b)
+    return textwrap.dedent(block)
+
+
+def certificates(folder):
+    subprocess.run(["bash", "-ec", guide("openssl req -x509")], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def set_up(m, name, files, service):
+    """As the guide does it on the collector, or on a host; `files`: the folder of certificates."""
+    shutil.copytree(files, m.path("/root/tls"), dirs_exist_ok=True)
+    of_collector = service == "systemd-journal-remote"
+    conf = guide("[Remote]" if of_collector else "[Upload]")
+    path = re.match(r"# (/etc/systemd/\S+)\n", conf)[1]
+    commands = guide(COLLECTOR + ".key /etc" if of_collector else "a.example.org.key /etc")
+    # east is a host and the collector: its two keys do not lie in one place
+    where = f"/etc/journal-tls-{service}"
+    m.sh("cd /root/tls && set -e\n" + commands.replace("a.example.org", NAMES[name]).replace("/etc/journal-tls", where))
+    m.write(path, conf.replace("/etc/journal-tls", where))
+
+
 def history(m, *arguments):
     return json.loads(m.sh("relayallocctl --json=short history relay1 -n 100000 " + " ".join(arguments)))
 
@@ -31,7 +64,12 @@ def in_gathered(m, host, *arguments):
 
 
 @pytest.fixture(scope="module")
-def gathered(hosts):
+def tls(tmp_path_factory):
+    return certificates(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def gathered(hosts, tls):
     """Both have moved relay1 and taken samples, each second, and east has all of it; the daemons are stopped then. On west relay1 is on
     jemalloc, on east on tcmalloc."""
     connect(hosts)
@@ -44,16 +82,16 @@ def gathered(hosts):
                                  ("A", "jemalloc" if name == "west" else "tcmalloc", 'relays = [ "relay1" ]')]))
         m.sh("relayallocctl reload --wait -q")
         m.wait_all("ok")
-    east.write("/etc/systemd/system/systemd-journal-remote.service.d/http.conf",
-               "[Service]\nExecStart=\nExecStart=/lib/systemd/systemd-journal-remote --listen-http=-3 "
-               f"--output={REMOTE}/\n")
-    east.sh("systemctl daemon-reload && systemctl start systemd-journal-remote.socket")
-    for m in hosts.values():
-        m.write("/etc/systemd/journal-upload.conf", f"[Upload]\nURL=http://{ADDRESSES['east']}:19532\n")
+    set_up(east, "east", tls, "systemd-journal-remote")
+    east.sh(guide("systemctl enable --now systemd-journal-remote.socket"))
+    for name, m in hosts.items():
+        m.sh(f"echo {ADDRESSES['east']} {COLLECTOR} >>/etc/hosts")
+        set_up(m, name, tls, "systemd-journal-upload")
         # what docs/fleets.md advises, but for the time
         m.write("/etc/systemd/system/systemd-journal-upload.service.d/again.conf",
                 "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestartSec=1\n")
-        m.sh("systemctl daemon-reload && systemctl start systemd-journal-upload")
+        m.sh("systemctl daemon-reload")
+        m.sh(guide("systemctl enable --now systemd-journal-upload"))
     for name, m in hosts.items():
         m.wait_until(lambda m=m: len(history(m)) >= 10, 120, f"ten samples on {name}")
         m.systemctl("stop", "relayallocd")
@@ -144,6 +182,37 @@ def test_a_file_for_each_host(gathered):
     files = [name for name in east.sh(f"ls {REMOTE}").split() if name.endswith(".journal")]
     assert sorted(name.split("@")[0].removesuffix(".journal") for name in files) == \
         [f"remote-{address}" for address in sorted(ADDRESSES.values())], files
+
+
+SEND = """
+import http.client, ssl, sys
+context = ssl.create_default_context(cafile=sys.argv[1])
+context.check_hostname = False  # it is asked by its address here
+connection = http.client.HTTPSConnection(sys.argv[2], 19532, context=context, timeout=60)
+connection.request("POST", "/upload", b"", {"Content-Type": "application/vnd.fdo.journal"})
+print(connection.getresponse().status)
+"""
+
+
+def test_who_sends_is_checked_by_systemd_with_gnutls_alone(gathered, tls):
+    """As the guide warns: in Debian's, whoever reaches the port is let in."""
+    answer = subprocess.run(["nsenter", "-t", str(gathered["west"].leader), "-n", "/usr/bin/python3", "-c", SEND, tls / "ca.pem",
+                             ADDRESSES["east"]], capture_output=True, text=True)
+    checks = "+GNUTLS" in gathered["east"].sh("systemctl --version")
+    assert answer.stdout.strip() == ("401" if checks else "202"), answer
+
+
+def test_nothing_is_sent_to_a_collector_of_another_authority(gathered, tmp_path):
+    west = gathered["west"]
+    conf = west.read("/etc/systemd/journal-upload.conf")
+    shutil.copy(certificates(tmp_path) / "ca.pem", west.path("/etc/other-ca.pem"))
+    west.write("/etc/systemd/journal-upload.conf", conf + "TrustedCertificateFile=/etc/other-ca.pem\n")
+    west.mark()
+    west.systemctl("restart", "systemd-journal-upload")
+    west.wait_until(lambda: "certificate" in west.sh("journalctl -u systemd-journal-upload -q -o cat --since=@%f" % west.since), 60,
+                    "it to refuse the collector")
+    west.write("/etc/systemd/journal-upload.conf", conf)
+    west.systemctl("restart", "systemd-journal-upload")
 
 
 def test_collector_that_was_away_gets_what_it_missed(gathered):
