@@ -1,7 +1,11 @@
 """packaging/monitoring/check_relayalloc: the exit statuses and the lines that monitors expect."""
 
+import os
+import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -100,6 +104,36 @@ def test_what_cannot_be_known(check, daemon, tmp_path):
     assert says(check, "-t", "1") == (3, "no answer within 1 s")
     (check.folder / "relayallocctl").write_text('#!/bin/sh\necho "$@" >&2\n')
     assert says(check, "-H", "root@b")[1] == "--host=root@b --json=short status"
+
+
+def test_no_rights(check, daemon):
+    """Reading is open to everybody as shipped. Where a site has closed its bus, or the monitor must not log in, nothing is known, and it
+    is never taken for a daemon that does not run."""
+    denied = ("org.freedesktop.DBus.Error.AccessDenied", "Sender is not authorized to send message")
+    for call in ("GetAll", "GetRelays"):
+        daemon.says([relay("a")], errors=[(call, *denied)])
+        status, text = says(check)
+        assert (status, text) == (3, f"relayallocctl: the policy of the system bus does not let this user ask relayallocd ({call})")
+    (check.folder / "relayallocctl").unlink()
+    (check.folder / "relayallocctl").write_text("#!/bin/sh\necho 'icinga@b: Permission denied (publickey).' >&2\n"
+                                                "echo 'relayallocctl: b: cannot log in' >&2\nexit 1\n")
+    (check.folder / "relayallocctl").chmod(0o755)
+    assert says(check, "-H", "b") == (3, "icinga@b: Permission denied (publickey).")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_user_who_does_not_reach_the_bus(ctl, daemon):
+    """The directory of its socket is open to nobody but its owner."""
+    daemon.says([relay("a")], Relays=1, RelaysOk=1)
+    with tempfile.TemporaryDirectory() as folder:
+        where = pathlib.Path(folder)
+        where.chmod(0o755)
+        shutil.copy(CTL, where / "relayallocctl")
+        shutil.copy(PLUGIN, where)
+        pathlib.Path(ctl.environment["DBUS_SYSTEM_BUS_ADDRESS"].removeprefix("unix:path=")).parent.chmod(0o700)
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", where / PLUGIN.name], capture_output=True,
+                              text=True, timeout=60, env={**ctl.environment, "HOME": "/nonexistent", "PATH": f"{where}:/usr/bin:/bin"})
+    assert (done.returncode, done.stdout) == (3, "RELAYALLOC UNKNOWN - relayallocctl: this user is not allowed to connect to the system bus\n")
 
 
 def test_help(check):

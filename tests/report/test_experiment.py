@@ -219,6 +219,26 @@ def test_experiment(ctl, journal):
     assert "It has run for 2 days 23h and can tell: " in done.out and "experiment adopt" in done.out
 
 
+def test_experiment_of_several_hosts(ctl, tmp_path, another_journal):
+    """Of the journals of two hosts with relays of the same names: all of them, or those of the host that was named, as on that host alone."""
+    alone = {}
+    for host, machine, levels in (("alpha", "a" * 32, {"A": 1000, "Z": 1002}), ("beta", "b" * 32, {"A": 2000, "Z": 2004})):
+        for folder in ("remote", host):
+            journal = another_journal(folder, host=host, machine=machine)
+            journal.fleet(started(levels))
+            journal.write(f"remote-{host}.journal")
+        alone[host] = ctl("experiment", "-D", journal.directory, "--json=short").json
+    both = ctl("experiment", "-D", tmp_path / "remote", "--json=short").json
+    assert {g["group"]: g["relays"] for g in both["groups"]} == {"A": 8, "Z": 8}
+    assert next(g for g in both["groups"] if g["group"] == "A")["before"] == 1515 * KIB
+    for host in alone:
+        one = ctl("experiment", "-D", tmp_path / "remote", f"--host={host}")
+        assert one.status == 0 and "(8 of 8 relays)" in one.out, one
+        assert ctl("experiment", "-D", tmp_path / "remote", f"--host={host}", "--json=short").json == alone[host]
+    none = ctl("experiment", "-D", tmp_path / "remote", "--host=gamma")
+    assert none.status == 1 and 'there are no samples of a host named "gamma"' in none.err
+
+
 def test_experiment_on_its_way(ctl, journal):
     """It says how far it is, and when it can tell."""
     journal.fleet(started({"A": 1000, "Z": 1002}, days=4.5))

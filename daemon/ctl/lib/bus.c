@@ -77,7 +77,10 @@ static int report(const char *method, const sd_bus_error *error, int r)
     }
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
         sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED)) {
-        ctl_error("%s requires root, or authorization by polkit; try again as root", method);
+        if (strncmp(method, "Get", 3) == 0) /* the daemon refuses nobody who only reads */
+            ctl_error("the policy of the system bus does not let this user ask relayallocd (%s)", method);
+        else
+            ctl_error("%s requires root, or authorization by polkit; try again as root", method);
         return -EACCES;
     }
     ctl_error("%s failed: %s", method, error->message ? error->message : strerror(-r));

@@ -330,6 +330,8 @@ int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus)
     int r = ctl_bus_open(options, !remote, &bus);
     if (r >= 0)
         r = fleet_from_daemon(bus, SAY_FAILURES, ret);
+    else if (!remote && (r == -EACCES || r == -EPERM)) /* whether the daemon runs is not known then */
+        ctl_error("this user is not allowed to connect to the system bus");
     else if (!remote)
         r = -ENXIO; /* no bus, no daemon on it */
     if (r == -ENXIO) {
