@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/evidence.h"
 
+#include "core/release.h"
+
 #include <math.h>
 
 /* The last row ends the table also where no trial is kept. */
@@ -77,4 +79,58 @@ char *evidence_text(const Evidence *table, size_t n, const Allocator *allocator)
         text = before ? xasprintf("%s; %s", before, one) : xstrdup(one);
     }
     return text || !name ? text : xstrdup("no evidence yet: the lab has no kept trial of it");
+}
+
+/* ---- what to try first ---- */
+
+/* The library that an allocator of the table needs; NULL: none. Owned by the caller. */
+static char *library_of(const char *allocator)
+{
+    _cleanup_(config_freep) Config *config = config_new("");
+    const ssize_t i = config_find_allocator(config, allocator);
+
+    return i >= 0 ? xstrdup(config->allocators[i].library) : NULL;
+}
+
+static bool is_candidate(const Evidence *e, const char *os_release)
+{
+    _cleanup_(freep) char *library = library_of(e->allocator);
+
+    return !e->against && !streq(e->allocator, "glibc") &&
+           (!library || release_package(os_release, library) != NULL);
+}
+
+static bool has_allocator(const Evidence **taken, size_t n, const char *allocator)
+{
+    for (size_t i = 0; i < n; i++)
+        if (streq(taken[i]->allocator, allocator))
+            return true;
+    return false;
+}
+
+size_t evidence_candidates(const Evidence *table, size_t n, const char *os_release, const Evidence **ret,
+                           size_t max)
+{
+    _cleanup_(freep) char *release = release_name(os_release);
+    size_t found = 0;
+
+    for (int others = 0; others < 2; others++)
+        for (size_t i = 0; i < n && found < max; i++)
+            if (streq(table[i].release, release) != others && is_candidate(&table[i], os_release) &&
+                !has_allocator(ret, found, table[i].allocator))
+                ret[found++] = &table[i];
+    return found;
+}
+
+char *evidence_advice(const Evidence *first, const char *os_release)
+{
+    _cleanup_(freep) char *release = release_name(os_release), *library = library_of(first->allocator);
+    _cleanup_(freep) char *sentence = evidence_sentence(first);
+    const char *package = library ? release_package(os_release, library) : NULL;
+
+    return xasprintf("On %s the lab would try \"%s\" first%s%s%s: %s. That was a test network under load: it "
+                     "is no evidence of this fleet, which \"relayallocctl experiment start "
+                     "--groups=A:%s,Z:glibc\" can give.",
+                     release, first->allocator, package ? " (package " : "", package ? package : "",
+                     package ? ")" : "", sentence, first->allocator);
 }

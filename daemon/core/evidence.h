@@ -24,6 +24,16 @@ typedef struct Evidence {
 extern const Evidence *const evidence_table;
 extern const size_t evidence_n;
 
+/* What the lab would try first on a release, by the text of its /etc/os-release (NULL: not known): rows of
+ * built-in allocators that nothing speaks against and that need no library, or one that the release has a
+ * package of. Those measured on the release itself come first, and then the table's order holds; each
+ * allocator once. How many were put into ret, at most `max`. */
+size_t evidence_candidates(const Evidence *table, size_t n, const char *os_release, const Evidence **ret,
+                           size_t max);
+/* The first of them in a sentence, its package, and that this is no evidence of the fleet. Owned by the
+ * caller. */
+char *evidence_advice(const Evidence *first, const char *os_release);
+
 /* The name that it has in the table; NULL: it is not built in, or the file redefines it. */
 const char *evidence_name(const Allocator *allocator);
 /* What was measured, one sentence without full stop; "one trial" where it is one. Owned by the caller. */

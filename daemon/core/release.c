@@ -91,6 +91,15 @@ static char *name_of(const Release *r)
                      version ? version : "");
 }
 
+char *release_name(const char *os_release)
+{
+    const Release r = release_parse(os_release);
+    char *name = name_of(&r);
+
+    strv_free(r.fields);
+    return name;
+}
+
 const char *release_package(const char *os_release, const char *library)
 {
     const Release r = release_parse(os_release);

@@ -7,6 +7,9 @@
  * or not known. */
 const char *release_package(const char *os_release, const char *library);
 
+/* The release's name, as in "Debian 13"; "this system" where it is not known. Owned by the caller. */
+char *release_name(const char *os_release);
+
 /* What to install for a library that is missing, in parentheses and with a blank before them, or what works
  * on this release instead if it has no package of the library; "" for a library that is in no package. Owned
  * by the caller. */

@@ -5,6 +5,7 @@
 #include "core/config.h"
 #include "ctl/experiment.h"
 #include "ctl/file.h"
+#include "ctl/lab.h"
 #include "io/config-file.h"
 #include "report/balance.h"
 #include "report/report.h"
@@ -47,6 +48,12 @@ static void plan_clear(ExperimentPlan *plan)
 
 /* ---- arguments ---- */
 
+static void add_group(ExperimentPlan *plan, const char *name, const char *allocator)
+{
+    GROW(plan->groups, plan->groups_capacity, plan->n_groups);
+    plan->groups[plan->n_groups++] = (PlannedGroup){ xstrdup(name), xstrdup(allocator) };
+}
+
 /* "A:jemalloc,B:mimalloc" */
 static int take_groups(ExperimentPlan *plan, const char *text)
 {
@@ -76,8 +83,7 @@ static int take_groups(ExperimentPlan *plan, const char *text)
             ctl_error("--groups: more than %d groups", CONFIG_GROUPS_MAX);
             return EXIT_USAGE;
         }
-        GROW(plan->groups, plan->groups_capacity, plan->n_groups);
-        plan->groups[plan->n_groups++] = (PlannedGroup){ xstrdup(word), xstrdup(colon + 1) };
+        add_group(plan, word, colon + 1);
     }
     return 0;
 }
@@ -115,6 +121,34 @@ static int take_option(int c, const char *value, void *userdata)
     }
 }
 
+/* Named A, B, … as in the examples of the manual. */
+#define CANDIDATES_MAX 2
+
+/* None were named: what the lab would try on this release, beside a control. Says so. EXIT_USAGE after a
+ * message: it knows of none; or the groups are going to be started, and somebody has to choose them. */
+static int take_candidates(ExperimentPlan *plan, const char *verb)
+{
+    const Evidence *candidates[CANDIDATES_MAX] = { NULL };
+    _cleanup_(freep) char *os_release = NULL;
+    const size_t n = lab_candidates(candidates, CANDIDATES_MAX, &os_release);
+
+    if (n == 0 || plan->write) {
+        ctl_error("experiment %s requires --groups=NAME:ALLOCATOR,…; --size=RELAYS sets the size of each "
+                  "group (default: as many as there are)%s",
+                  verb, n > 0 ? "; \"experiment plan\" without --groups proposes some" : "");
+        return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < n; i++)
+        add_group(plan, (const char[]){ (char)('A' + i), '\0' }, candidates[i]->allocator);
+    add_group(plan, "Z", REPORT_BASELINE);
+    if (!plan->source.quiet) {
+        _cleanup_(freep) char *advice = evidence_advice(candidates[0], os_release);
+        _cleanup_(freep) char *text = xasprintf("No --groups: these are what the lab would try. %s", advice);
+        ctl_complain(text);
+    }
+    return 0;
+}
+
 static int read_arguments(int argc, char *argv[], const CtlOptions *options, ExperimentPlan *plan)
 {
     static const struct option long_options[] = { SOURCE_LONG_OPTIONS,
@@ -127,12 +161,8 @@ static int read_arguments(int argc, char *argv[], const CtlOptions *options, Exp
     int r = ctl_source_arguments(argc, argv, options, long_options, take_option, plan, &plan->source, NULL);
     if (r != 0)
         return r;
-    if (plan->n_groups == 0) {
-        ctl_error("experiment %s requires --groups=NAME:ALLOCATOR,…; --size=RELAYS sets the size of each "
-                  "group (default: as many as there are)",
-                  argv[0]);
+    if (plan->n_groups == 0 && take_candidates(plan, argv[0]) != 0)
         return EXIT_USAGE;
-    }
     if (plan->source.at_text || plan->source.warmup_text) {
         ctl_error("experiment %s uses the latest samples; it takes neither --at nor --warmup", argv[0]);
         return EXIT_USAGE;

@@ -5,6 +5,7 @@
 #include "core/config.h"
 #include "ctl/experiment.h"
 #include "ctl/file.h"
+#include "ctl/lab.h"
 #include "ctl/report.h"
 #include "io/config-file.h"
 
@@ -56,10 +57,29 @@ static void add_cost(struct json_object *o, const Report *report, const ReportRo
     json_object_object_add(o, "cost", ctl_json_text(cost));
 }
 
+/* What was measured elsewhere; NULL: nothing. */
+static struct json_object *lab_json(const Evidence *first, const char *os_release)
+{
+    if (!first)
+        return NULL;
+    struct json_object *o = json_object_new_object();
+    _cleanup_(freep) char *text = evidence_advice(first, os_release);
+    json_object_object_add(o, "allocator", ctl_json_text(first->allocator));
+    json_object_object_add(o, "version", ctl_json_text(first->version));
+    json_object_object_add(o, "release", ctl_json_text(first->release));
+    json_object_object_add(o, "date", ctl_json_text(first->date));
+    json_object_object_add(o, "trials", json_object_new_uint64(first->runs));
+    json_object_object_add(o, "relays", json_object_new_uint64(first->relays));
+    json_object_object_add(o, "reduction", ctl_json_real(1 - first->memory));
+    json_object_object_add(o, "cpu", ctl_json_real(first->cpu));
+    json_object_object_add(o, "text", ctl_json_text(text));
+    return o;
+}
+
 static struct json_object *recommendation_json(const Report *report, const Recommendation *r)
 {
     struct json_object *o = json_object_new_object();
-    bool by_group = report->series->options.by_group;
+    bool by_group = r->row && report->series->options.by_group;
 
     json_object_object_add(o, by_group ? "group" : "allocator",
                            r->row ? ctl_json_text(by_group ? r->row->group : r->row->allocator) : NULL);
@@ -101,16 +121,27 @@ static char *wrap(const char *text, size_t width)
 
 static int print(const CtlOptions *options, const Report *report, const Recommendation *r)
 {
-    if (options->json != JSON_OFF)
-        return ctl_print_json(options, recommendation_json(report, r));
+    _cleanup_(freep) char *os_release = NULL;
+    const Evidence *first = NULL;
+
+    if (r->no_data)
+        (void)lab_candidates(&first, 1, &os_release);
+    if (options->json != JSON_OFF) {
+        struct json_object *o = recommendation_json(report, r);
+        if (r->no_data)
+            json_object_object_add(o, "lab", lab_json(first, os_release));
+        return ctl_print_json(options, o);
+    }
     if (options->quiet) {
         if (r->row)
             puts(report->series->options.by_group ? r->row->group : r->row->allocator);
         return fflush(stdout) == EOF ? -errno : 0;
     }
-    _cleanup_(freep) char *text = wrap(r->text, 79);
-    _cleanup_(freep) char *line = xasprintf("%s\n", text);
-    return ctl_print(options, line);
+    _cleanup_(freep) char *advice = first ? evidence_advice(first, os_release) : NULL;
+    _cleanup_(freep) char *text = wrap(r->text, 79), *more = advice ? wrap(advice, 79) : NULL;
+    _cleanup_(freep) char *all =
+        xasprintf("%s\n%s%s%s", text, more ? "\n" : "", more ? more : "", more ? "\n" : "");
+    return ctl_print(options, all);
 }
 
 /* ---- experiment adopt ---- */
@@ -164,6 +195,16 @@ int ctl_experiment_adopt(int argc, char *argv[], const CtlOptions *options)
     return adopt(options, &recommendation);
 }
 
+/* Reading has said so; what the lab says goes where a recommendation would. */
+static Recommendation of_nothing(void)
+{
+    return (Recommendation){
+        .reason = "there are no samples",
+        .no_data = true,
+        .text = xstrdup("No recommendation: there are no samples."),
+    };
+}
+
 int ctl_recommend(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(failures_clear) Failures failures = { 0 };
@@ -177,9 +218,9 @@ int ctl_recommend(int argc, char *argv[], const CtlOptions *options)
     int r = ctl_report_arguments(argc, argv, options, &source, &wanted);
     if (r == 0)
         r = ctl_report_read(&source, &wanted, SAMPLES_BY_DEFAULT, &events, &series, &report);
-    if (r != 0)
+    if (r != 0 && !(r == EXIT_FAILED && source.nothing))
         return r;
-    recommendation = recommend(&report, failures.items, failures.n);
+    recommendation = r == 0 ? recommend(&report, failures.items, failures.n) : of_nothing();
     if (print(options, &report, &recommendation) < 0)
         return EXIT_FAILED;
     return recommendation.row ? EXIT_FINE : EXIT_FAILED;

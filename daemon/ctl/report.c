@@ -105,6 +105,7 @@ int ctl_report_read(CtlSource *source, const ReportOptions *options, SamplesBy b
     if (r == 0)
         return 0;
     ctl_error("%s", error);
+    source->nothing = r == -ENODATA;
     return r == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
 }
 

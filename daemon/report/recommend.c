@@ -38,7 +38,7 @@ static char *objection(const Report *report, const ReportRow *row)
     return against ? xstrdup(against) : report_cost_objection(report, row);
 }
 
-static const ReportRow *choose(const Report *report, const char **ret_reason)
+static const ReportRow *choose(const Report *report, const char **ret_reason, bool *ret_no_data)
 {
     const ReportRow *best = NULL;
     bool judged = false, too_dear = false;
@@ -50,6 +50,7 @@ static const ReportRow *choose(const Report *report, const char **ret_reason)
                 ? "there is nothing to compare with: no relay ran glibc beside the others; "
                   "--compare=all compares with what they used before they were moved"
                 : "there is nothing to compare with: no relay ran glibc in that time (see --baseline)";
+        *ret_no_data = true;
         return NULL;
     }
     for (size_t i = 0; i < report->n_rows; i++) {
@@ -62,6 +63,7 @@ static const ReportRow *choose(const Report *report, const char **ret_reason)
         if (!against && (!best || row->comparison.reduction > best->comparison.reduction))
             best = row;
     }
+    *ret_no_data = !best && !too_dear && !judged;
     if (!best)
         *ret_reason =
             too_dear ? "what saves memory costs bandwidth or flags"
@@ -209,7 +211,7 @@ Recommendation recommend(const Report *report, const RecommendFailures *failures
     Recommendation r = { .saving_interval = INTERVAL_NONE };
     size_t size = 0;
 
-    r.row = choose(report, &r.reason);
+    r.row = choose(report, &r.reason, &r.no_data);
     if (r.row)
         add_up_fleet(report, &r);
     for (size_t i = 0; r.row && i < n_failures; i++)

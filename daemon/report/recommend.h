@@ -14,6 +14,7 @@ typedef struct RecommendFailures {
 typedef struct Recommendation {
     const ReportRow *row; /* NULL: none */
     const char *reason;   /* why none, a constant; else NULL */
+    bool no_data;         /* none because nothing was measured here that could be judged */
     size_t fleet;         /* relays at the last collection */
     size_t running;       /* of them run it already */
     double present;       /* bytes that the fleet uses as it is */

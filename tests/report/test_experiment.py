@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import BUILD, CTL, DAY, HOUR, KIB, RELAY_FAILED, START, Fleet, Relay
+from conftest import BUILD, CTL, DAY, HOUR, KIB, RELAY_FAILED, REPO, START, Fleet, Relay
 
 import random
 
@@ -90,8 +90,8 @@ def test_plan_of_a_journal(ctl, journal):
 
 
 @pytest.mark.parametrize("arguments, status, words", [
-    ([], 2, "--groups"),
-    (["--size=10"], 2, "--groups"),
+    (["--write"], 2, "requires --groups"),
+    (["--size=10", "--write"], 2, '"experiment plan" without --groups proposes some'),
     (["--groups=A", "--size=1"], 2, "NAME:ALLOCATOR"),
     (["--groups=A:jemalloc,A:glibc", "--size=1"], 2, 'two groups are named "A"'),
     (["--groups=A:jemaloc", "--size=1"], 2, 'did you mean "jemalloc"?'),
@@ -301,8 +301,66 @@ def test_recommend_nothing(ctl, journal):
     journal.write()
     done = ctl("recommend", "-D", journal.directory)
     assert done.status == 1 and done.out.startswith("No recommendation: ") and "mimalloc3 1.0, growing" in done.out
+    assert "the lab" not in done.out  # this fleet's own evidence stands
     assert ctl("recommend", "-D", journal.directory, "-q").out == ""
     assert ctl("recommend", "-D", journal.directory, "--json=short").json["allocator"] is None
+
+
+EVIDENCE = (REPO / "daemon/core/evidence.inc").read_text()
+
+
+def in_the_lab(allocator):
+    """Rows of it that nothing speaks against."""
+    return re.findall(rf'^{{ "{allocator}", "([^"]+)", .*, NULL }},$', EVIDENCE, re.M)
+
+
+def test_recommend_without_data_says_what_the_lab_would_try(ctl, journal, fleet):
+    """Beside the reason why there is no recommendation, and as no evidence of this fleet; never where this fleet has its own."""
+    relays = [Relay(f"z{i}", None, "glibc", 1000 + i) for i in range(4)] + [Relay("j0", None, "jemalloc", 300)]
+    journal.fleet(Fleet(relays, 1, step=HOUR))
+    journal.write()
+    done = ctl("recommend", "-D", journal.directory, "--warmup=0")
+    text = " ".join(done.out.split())
+    assert done.status == 1 and text.startswith("No recommendation: there is too little data."), done
+    name = re.search(r'the lab would try "([a-z0-9-]+)" first', text)[1]
+    assert in_the_lab(name) and "it is no evidence of this fleet" in text
+    assert f'"relayallocctl experiment start --groups=A:{name},Z:glibc"' in text
+    assert all(len(line) < 80 for line in done.out.splitlines())
+    answer = ctl("recommend", "-D", journal.directory, "--warmup=0", "--json=short").json
+    assert answer["allocator"] is None and answer["lab"]["allocator"] == name, answer
+    assert answer["lab"]["version"] in in_the_lab(name) and 0 < answer["lab"]["reduction"] < 1 and answer["lab"]["trials"] >= 1
+    assert "no evidence of this fleet" in answer["lab"]["text"]
+    assert ctl("recommend", "-D", journal.directory, "--warmup=0", "-q").out == ""
+
+
+def test_recommend_of_an_empty_journal(ctl, tmp_path):
+    done = ctl("recommend", "-D", tmp_path)
+    assert done.status == 1 and "there are no samples" in done.err and "the lab would try" in done.out, done
+    answer = ctl("recommend", "-D", tmp_path, "--json=short").json
+    assert answer["reason"] == "there are no samples" and in_the_lab(answer["lab"]["allocator"])
+    assert ctl("recommend", "-D", tmp_path / "missing").out == ""
+
+
+def test_the_lab_is_silent_where_the_fleet_has_spoken(ctl, journal, fleet):
+    journal.fleet(fleet)
+    journal.write()
+    for arguments in ((), ("--json=short",)):
+        assert "lab" not in ctl("recommend", "-D", journal.directory, *arguments).out
+
+
+def test_plan_without_groups(ctl, table):
+    """What the lab would try, beside a control; who starts it has to name it."""
+    done = ctl("experiment", "plan", f"--file={table(mixed_fleet().csv())}", "--seed=9")
+    assert done.status == 0 and "it is no evidence of this fleet" in " ".join(done.err.split()), done
+    named = re.search(r"--groups=(\S+)", done.out)[1]
+    planned = dict(word.split(":") for word in named.split(","))
+    assert planned.pop("Z") == "glibc" and list(planned) == ["A", "B"][:len(planned)] != [] and all(map(in_the_lab, planned.values()))
+    again = ctl("experiment", "plan", f"--file={table(mixed_fleet().csv())}", "--seed=9", f"--groups={named}")
+    assert again.out == done.out and again.err == ""
+    quiet = ctl("experiment", "plan", f"--file={table(mixed_fleet().csv())}", "--seed=9", "-q")
+    assert quiet.err == ""
+    groups = ctl("experiment", "plan", f"--file={table(mixed_fleet().csv())}", "--json=short").json["groups"]
+    assert [group["allocator"] for group in groups] == [*planned.values(), "glibc"]
 
 
 def test_recommend_wrong_usage(ctl, table):

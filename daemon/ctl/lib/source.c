@@ -176,8 +176,9 @@ const char *ctl_source_name(const CtlSource *source)
     return source->journal.directory ? source->journal.directory : "the journal";
 }
 
-int ctl_source_nothing(const CtlSource *source)
+int ctl_source_nothing(CtlSource *source)
 {
+    source->nothing = true;
     if (source->since_text || source->until_text || source->at_text)
         ctl_error("%s: there are no samples in that time", ctl_source_name(source));
     else if (source->journal.hosts)

@@ -22,6 +22,7 @@ typedef struct CtlSource {
     const char *bandwidth; /* a table of it, in place of the traffic in the journal; NULL */
     const CtlOptions *options;
     /* what reading found */
+    bool nothing;                  /* no samples, which was said */
     Grouping grouping;             /* while it reads */
     bool has_group, has_allocator; /* of a table: some row has one */
     bool from_config; /* allocators and groups are those of the configuration: assigned, not proved */
@@ -57,7 +58,7 @@ int ctl_source_check(CtlSource *source);
 /* For messages: the file, the container, the directory. */
 const char *ctl_source_name(const CtlSource *source);
 /* Says that there are no samples, and returns EXIT_FAILED. */
-int ctl_source_nothing(const CtlSource *source);
+int ctl_source_nothing(CtlSource *source);
 
 /* Opens the journal. 0, or an ExitStatus after a message. */
 int ctl_source_open(const CtlSource *source, JournalReader **ret);
