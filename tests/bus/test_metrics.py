@@ -100,6 +100,7 @@ def test_it_goes_with_the_setting_and_with_the_daemon(world):
     world.daemon.kill()
     world.daemon.wait()
     assert text(world, "n.prom")
+    assert re.search(r'^metrics = "/.*/n\.prom";$', (world.state / "state").read_text(), re.M), "which postrm reads"
     write_config(world, A, name=None)
     world.start()
     wait_until(lambda: not text(world, "n.prom"), "the file of the daemon that was killed to go")

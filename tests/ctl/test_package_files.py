@@ -42,6 +42,29 @@ def test_the_state_that_a_purge_removes_is_the_daemons():
     assert f"rm -rf /var/lib/{state}\n" in purge
 
 
+@pytest.mark.parametrize("state, gone", [
+    ('metrics = "{}/other/relayalloc.prom";\n', {"other/relayalloc.prom"}),
+    ('paused = false;\nmetrics = "{0}/with space/x.prom";\nlast = "metrics = \\"{0}/kept.prom\\";";\n', {"with space/x.prom"}),
+    ('metrics = "{}/kept";\n', set()),
+    ("damaged\0", set()),
+    (None, set()),
+])
+def test_purge_takes_the_metrics_file_along(tmp_path, state, gone):
+    """Also one that a daemon that was killed has left, wherever metrics.textfile had it; and no other file."""
+    script = (DEBIAN / "relayalloc.postrm").read_text().replace("/var/lib/", f"{tmp_path}/var/lib/").replace("/etc/", f"{tmp_path}/etc/")
+    files = {"other/relayalloc.prom", "with space/x.prom", "kept.prom", "kept", "var/lib/prometheus/node-exporter/relayalloc.prom"}
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x 1\n")
+    (tmp_path / "var/lib/relayalloc").mkdir()
+    if state is not None:
+        (tmp_path / "var/lib/relayalloc/state").write_text(state.replace("{0}", "{}").replace("{}", str(tmp_path)))
+    done = subprocess.run(["sh", "-c", script, "postrm", "purge"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not (tmp_path / "var/lib/relayalloc").exists()
+    assert {name for name in files if not (tmp_path / name).exists()} == gone | {"var/lib/prometheus/node-exporter/relayalloc.prom"}
+
+
 def test_scripts_are_shell_that_dash_takes():
     for name in ("preinst", "postinst", "prerm", "postrm"):
         script = DEBIAN / f"relayalloc.{name}"
