@@ -6,9 +6,9 @@ import re
 
 # Every library as it is shipped beside its settings: twins in the same run; and a relay that counts live bytes.
 DEFAULT_GROUPS = {
-    "bookworm": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned mimalloc-tuned tcmalloc-tuned live",
-    "trixie": "glibc jemalloc mimalloc3 tcmalloc glibc-tuned jemalloc-tuned mimalloc3-tuned tcmalloc-tuned live",
-    "noble": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned mimalloc-tuned tcmalloc-tuned live",
+    "bookworm": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned jemalloc-decay mimalloc-tuned tcmalloc-tuned live",
+    "trixie": "glibc jemalloc mimalloc3 tcmalloc glibc-tuned jemalloc-tuned jemalloc-decay mimalloc3-purge tcmalloc-tuned live",
+    "noble": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned jemalloc-decay mimalloc-tuned tcmalloc-tuned live",
 }
 MOST_RELAYS = 40  # users that a machine's root has
 

@@ -1,5 +1,6 @@
 import pytest
 
+import evidence
 import settings
 
 
@@ -14,6 +15,15 @@ def test_what_is_not_said_is_the_large_trial():
     assert "mimalloc3" in read({}, "trixie").groups
 
 
+def test_each_builtin_allocator_stands_beside_the_others():
+    """All whose library the release has, by their present names; and the counting relay."""
+    builtins, _ = evidence.builtin((evidence.REPO / "daemon/core/config.c").read_text())
+    missing = {"bookworm": "libmimalloc.so.3", "trixie": "libmimalloc.so.2", "noble": "libmimalloc.so.3"}
+    assert set(missing) == set(settings.DEFAULT_GROUPS)
+    for release, library in missing.items():
+        assert set(read({}, release).groups) == {b.name for b in builtins if b.library != library} | {"live"}
+
+
 def test_every_setting_is_taken():
     s = read({"LAB_MINUTES": "2.5", "LAB_GROUPS": "glibc,mine  jemalloc", "LAB_RELAYS": "6", "LAB_NETWORK": "200",
               "LAB_CPUS": "4", "LAB_SEED": "x", "LAB_RELEASE": "trixie", "LAB_CLIENTS": "7", "LAB_INTERVAL": "30",
@@ -25,7 +35,7 @@ def test_every_setting_is_taken():
 
 @pytest.mark.parametrize("environment, says", [
     ({"LAB_MINUTES": "soon"}, "LAB_MINUTES is a number"), ({"LAB_MINUTES": "nan"}, "LAB_MINUTES"),
-    ({"LAB_RELAYS": "41"}, "from 1 to 40"), ({"LAB_RELAYS": "2"}, "9 groups need LAB_RELAYS=9"),
+    ({"LAB_RELAYS": "41"}, "from 1 to 40"), ({"LAB_RELAYS": "2"}, "10 groups need LAB_RELAYS=10"),
     ({"LAB_RELEASE": "sid"}, "LAB_RELEASE is one of bookworm"), ({"LAB_GROUPS": "a a"}, "twice"),
     ({"LAB_GROUPS": 'a"; b'}, "is none"), ({"LAB_NETWORK": "1e3"}, "LAB_NETWORK"),
     ({"LAB_LIBRARIES": "libx3"}, "as SUITE/PACKAGE"), ({"LAB_LIBRARIES": "sid/../x"}, "is none")])
