@@ -11,11 +11,34 @@ typedef enum Answer {
     ANSWER_REFUSED,
 } Answer;
 
+/* What is done to it in its turn. */
+typedef enum Turn {
+    TURN_UNTOUCHED, /* only the file changes */
+    TURN_RESTART,
+    TURN_STOPPED,
+    _TURN_MAX,
+} Turn;
+
+/* Each item is in one of these, so that nobody has to look at all of them: those whose turn has not come, by
+ * what it will be; those in progress; and those that have ended. All but the last are in the order of the
+ * items. */
+typedef enum Place {
+    PLACE_WAITING, /* + Turn */
+    PLACE_GOING = PLACE_WAITING + _TURN_MAX,
+    PLACE_ENDED,
+    _PLACE_MAX,
+} Place;
+
+#define NOBODY SIZE_MAX
+
 typedef struct Item {
     RolloutItem item;
     size_t trial; /* index; of an item without an allocator nothing */
     Answer config;
-    Step step;
+    Step step;             /* by set_step() */
+    size_t before, behind; /* its neighbours in its place: indices, or NOBODY */
+    bool moved;            /* it is in Rollout.moved */
+    bool reloading;        /* the reload that is out serves it */
     Gate gate;
     bool touched;    /* systemd took a restart job for it: it may not be what it was */
     bool checking;   /* a VERIFY is out while it settles, or is not ready yet */
@@ -56,6 +79,13 @@ struct Rollout {
     RolloutPolicy policy;
     Item *items;
     size_t n_items;
+    struct {
+        size_t first, last; /* indices, or NOBODY */
+    } places[_PLACE_MAX];
+    size_t n_in[_STEP_MAX]; /* so many items are in each step */
+    size_t n_verifying;     /* so many wait for the answer about their configuration, and for their turn */
+    bool verified;          /* one may have an answer that is good for the next wave only */
+    size_t *moved, n_moved; /* for rollout_next_moved() */
     Kind *kinds;
     size_t n_kinds;
     Trial *trials;
@@ -67,7 +97,6 @@ struct Rollout {
     Answer gate;      /* for the next wave */
     usec_t gate_told; /* when it was answered */
     bool reload_out;  /* a RELOAD is out; items written since wait for the next */
-    bool *reloading;  /* items that the reload that is out serves */
     RolloutCommand *queue;
     size_t n_queue, head, capacity;
 };
@@ -107,6 +136,120 @@ static void emit_item(Rollout *r, RolloutCommandKind kind, const Item *i)
     emit(r, (RolloutCommand){ .kind = kind, .item = (size_t)(i - r->items), .gate = i->gate });
 }
 
+/* ---- where the items are ---- */
+
+static Turn turn_of(const RolloutItem *item)
+{
+    return item->restart ? TURN_RESTART : item->stopped ? TURN_STOPPED : TURN_UNTOUCHED;
+}
+
+static Place place_of(const Item *i, Step step)
+{
+    return step_ended(step)       ? PLACE_ENDED
+           : step != STEP_WAITING ? PLACE_GOING
+                                  : (Place)(PLACE_WAITING + (int)turn_of(&i->item));
+}
+
+static Item *item_at(const Rollout *r, size_t index)
+{
+    return index == NOBODY ? NULL : &r->items[index];
+}
+
+static Item *first_in(const Rollout *r, Place place)
+{
+    return item_at(r, r->places[place].first);
+}
+
+static Item *next_of(const Rollout *r, const Item *i)
+{
+    return item_at(r, i->behind);
+}
+
+/* Who comes and goes does so nearly always in the order of the items: from the end it is not far. */
+static void enter(Rollout *r, Item *i, Place place)
+{
+    const size_t index = (size_t)(i - r->items);
+    size_t before = r->places[place].last;
+
+    while (place != PLACE_ENDED && before != NOBODY && before > index)
+        before = r->items[before].before;
+    i->before = before;
+    i->behind = before == NOBODY ? r->places[place].first : r->items[before].behind;
+    *(i->behind == NOBODY ? &r->places[place].last : &r->items[i->behind].before) = index;
+    *(before == NOBODY ? &r->places[place].first : &r->items[before].behind) = index;
+}
+
+static void leave(Rollout *r, const Item *i, Place place)
+{
+    *(i->behind == NOBODY ? &r->places[place].last : &r->items[i->behind].before) = i->before;
+    *(i->before == NOBODY ? &r->places[place].first : &r->items[i->before].behind) = i->behind;
+}
+
+static bool is_verifying(const Item *i)
+{
+    return i->step == STEP_WAITING && i->config == ANSWER_PENDING;
+}
+
+static void set_config(Rollout *r, Item *i, Answer config)
+{
+    r->n_verifying -= is_verifying(i);
+    i->config = config;
+    r->n_verifying += is_verifying(i);
+    r->verified = r->verified || config == ANSWER_OK;
+}
+
+static void note_moved(Rollout *r, Item *i)
+{
+    if (!i->moved)
+        r->moved[r->n_moved++] = (size_t)(i - r->items);
+    i->moved = true;
+}
+
+/* Nothing else changes a step. */
+static void set_step(Rollout *r, Item *i, Step step)
+{
+    const Place from = place_of(i, i->step), to = place_of(i, step);
+
+    r->n_verifying -= is_verifying(i);
+    r->n_in[i->step]--;
+    if (from != to)
+        leave(r, i, from);
+    i->step = step;
+    if (from != to)
+        enter(r, i, to);
+    r->n_in[step]++;
+    r->n_verifying += is_verifying(i);
+    note_moved(r, i);
+}
+
+/* At first all wait. */
+static void place_items(Rollout *r)
+{
+    for (int place = 0; place < _PLACE_MAX; place++)
+        r->places[place].first = r->places[place].last = NOBODY;
+    for (size_t n = 0; n < r->n_items; n++)
+        enter(r, &r->items[n], place_of(&r->items[n], STEP_WAITING));
+    r->n_in[STEP_WAITING] = r->n_items;
+}
+
+static size_t n_going(const Rollout *r)
+{
+    size_t n = 0;
+
+    for (Step s = STEP_WAITING + 1; !step_ended(s); s++)
+        n += r->n_in[s];
+    return n;
+}
+
+bool rollout_next_moved(Rollout *r, size_t *ret)
+{
+    if (r->n_moved == 0)
+        return false;
+    *ret = r->moved[--r->n_moved];
+    r->items[*ret].moved = false;
+    return true;
+}
+
 static Kind *kind_of(const Rollout *r, size_t allocator)
 {
     for (size_t k = 0; k < r->n_kinds; k++)
@@ -134,16 +277,18 @@ Rollout *rollout_new(const RolloutPolicy *policy, const RolloutItem *items, size
     assert(policy->parallel >= 1 && policy->max_failed >= 1);
     r->policy = *policy;
     r->items = xcalloc(n, sizeof(*r->items));
-    r->reloading = xcalloc(n, sizeof(*r->reloading));
+    r->moved = xcalloc(n, sizeof(*r->moved));
     r->kinds = xcalloc(n, sizeof(*r->kinds));
     r->trials = xcalloc(n, sizeof(*r->trials));
     r->n_items = n;
+    for (size_t i = 0; i < n; i++)
+        r->items[i].item = items[i];
+    place_items(r);
     for (size_t i = 0; i < n; i++) {
         size_t allocator = items[i].allocator;
 
-        r->items[i].item = items[i];
         if (items[i].recover) {
-            r->items[i].step = STEP_VERIFYING;
+            set_step(r, &r->items[i], STEP_VERIFYING);
             r->items[i].touched = true;
             r->items[i].canary = items[i].canary;
             r->items[i].ready = items[i].ready;
@@ -162,7 +307,7 @@ Rollout *rollout_free(Rollout *r)
 {
     if (r) {
         free(r->items);
-        free(r->reloading);
+        free(r->moved);
         free(r->kinds);
         free(r->trials);
         free(r->queue);
@@ -175,7 +320,7 @@ static void end_item(Rollout *r, Item *i, Step step)
 {
     Kind *k = step == STEP_DONE && i->item.restart ? kind_of(r, i->item.allocator) : NULL;
 
-    i->step = step;
+    set_step(r, i, step);
     if (k) {
         k->proved = true;
         if (i->canary && k->canaries_left > 0)
@@ -196,7 +341,7 @@ static void begin_end(Rollout *r, RolloutState end)
 
 static void take_back(Rollout *r, Item *i)
 {
-    i->step = STEP_BACK_WRITING;
+    set_step(r, i, STEP_BACK_WRITING);
     emit_item(r, COMMAND_RESTORE, i);
 }
 
@@ -230,7 +375,7 @@ static usec_t settle_of(const Rollout *r, const Item *i)
 
 static void start_settling(Rollout *r, Item *i, usec_t now)
 {
-    i->step = STEP_SETTLING;
+    set_step(r, i, STEP_SETTLING);
     if (!i->item.recover)
         i->settles_at = now + settle_of(r, i);
     if (i->settles_at <= now)
@@ -263,7 +408,7 @@ static void start_watching(Rollout *r, Item *i, const RolloutEvent *e, usec_t no
         start_settling(r, i, now);
         return;
     }
-    i->step = STEP_BOOTSTRAPPING;
+    set_step(r, i, STEP_BOOTSTRAPPING);
     i->ready_by = now + r->policy.ready_timeout;
     ask(r, i);
 }
@@ -369,7 +514,7 @@ static void on_job(Rollout *r, Item *i, JobResult job)
     i->touched = i->touched || job != JOB_REFUSED;
     if (i->step == STEP_BACK_RESTARTING) {
         /* Whatever the job's result: what counts is how the unit stands now. */
-        i->step = STEP_BACK_VERIFYING;
+        set_step(r, i, STEP_BACK_VERIFYING);
         emit_item(r, COMMAND_VERIFY_BACK, i);
         return;
     }
@@ -377,7 +522,7 @@ static void on_job(Rollout *r, Item *i, JobResult job)
     case JOB_DONE:
     case JOB_CANCELED:
     case JOB_SKIPPED:
-        i->step = STEP_VERIFYING;
+        set_step(r, i, STEP_VERIFYING);
         emit_item(r, COMMAND_VERIFY, i);
         return;
     default:
@@ -389,17 +534,17 @@ static void on_written(Rollout *r, Item *i, bool ok)
 {
     if (i->step == STEP_WRITING) {
         if (ok)
-            i->step = STEP_WRITTEN;
+            set_step(r, i, STEP_WRITTEN);
         else
             fail_item(r, i, GATE_WRITE);
     } else if (ok) {
-        i->step = STEP_BACK_WRITTEN;
+        set_step(r, i, STEP_BACK_WRITTEN);
     } else if (i->stopped) {
         end_item(r, i, STEP_SKIPPED);
     } else if (i->touched) {
         /* The old file cannot be restored (full disk, say). Bring it up with what there is: better than down.
          */
-        i->step = STEP_BACK_RESTARTING;
+        set_step(r, i, STEP_BACK_RESTARTING);
         emit_item(r, COMMAND_START, i);
     } else {
         /* If the new file could not be written, the old one is still there; else a disk that takes no file is
@@ -415,12 +560,11 @@ static void on_reloaded(Rollout *r, bool ok)
     if (!r->reload_out)
         return;
     r->reload_out = false;
-    for (size_t n = 0; n < r->n_items; n++) {
-        Item *i = &r->items[n];
-
-        if (!r->reloading[n])
+    for (Item *i = first_in(r, PLACE_GOING), *next; i; i = next) {
+        next = next_of(r, i);
+        if (!i->reloading)
             continue;
-        r->reloading[n] = false;
+        i->reloading = false;
         if (i->step == STEP_WRITTEN) {
             if (!ok) {
                 fail_item(r, i, GATE_RELOAD);
@@ -429,14 +573,14 @@ static void on_reloaded(Rollout *r, bool ok)
             } else if (r->state == ROLLOUT_ENDING) { /* since it was written */
                 take_back(r, i);
             } else {
-                i->step = STEP_CHECKING;
+                set_step(r, i, STEP_CHECKING);
                 emit_item(r, COMMAND_CHECK, i);
             }
         } else if (i->step == STEP_BACK_WRITTEN && i->stopped) {
             end_item(r, i, STEP_SKIPPED);
         } else if (i->step == STEP_BACK_WRITTEN) {
             /* Even when the reload failed, a relay that was touched is brought up with what systemd has. */
-            i->step = i->touched ? STEP_BACK_RESTARTING : STEP_BACK_VERIFYING;
+            set_step(r, i, i->touched ? STEP_BACK_RESTARTING : STEP_BACK_VERIFYING);
             emit_item(r, i->touched ? COMMAND_START : COMMAND_VERIFY_BACK, i);
         }
     }
@@ -450,7 +594,7 @@ static void on_checked(Rollout *r, Item *i, const RolloutEvent *e)
         take_back(r, i);
     } else if (e->ok) {
         i->ready = e->ready;
-        i->step = STEP_RESTARTING;
+        set_step(r, i, STEP_RESTARTING);
         emit_item(r, COMMAND_RESTART, i);
     } else {
         refuse_item(r, i, GATE_SETTINGS);
@@ -485,7 +629,7 @@ static void on_preflight(Rollout *r, const Item *asked, bool ok, bool untested)
 /* A refusal is no strike here either: it is the fault of no allocator, and the others go on. */
 static void on_config(Rollout *r, Item *i, bool ok)
 {
-    i->config = ok ? ANSWER_OK : ANSWER_REFUSED;
+    set_config(r, i, ok ? ANSWER_OK : ANSWER_REFUSED);
     if (ok)
         return;
     i->gate = GATE_VERIFY_CONFIG;
@@ -506,9 +650,7 @@ static void on_tick(Rollout *r, usec_t now)
 {
     if (now >= rollout_gate_again(r))
         r->gate = ANSWER_NONE; /* and is asked for when a wave could begin */
-    for (size_t n = 0; n < r->n_items; n++) {
-        Item *i = &r->items[n];
-
+    for (Item *i = first_in(r, PLACE_GOING); i; i = next_of(r, i)) {
         if (now < due(i))
             continue;
         if (i->step == STEP_SETTLING)
@@ -521,32 +663,13 @@ static void on_tick(Rollout *r, usec_t now)
 /* One reload for all that has been written; it waits until no write is out. */
 static void maybe_reload(Rollout *r)
 {
-    bool any = false;
-
-    if (r->reload_out)
+    if (r->reload_out || r->n_in[STEP_WRITING] > 0 || r->n_in[STEP_BACK_WRITING] > 0 ||
+        r->n_in[STEP_WRITTEN] + r->n_in[STEP_BACK_WRITTEN] == 0)
         return;
-    for (size_t n = 0; n < r->n_items; n++) {
-        if (r->items[n].step == STEP_WRITING || r->items[n].step == STEP_BACK_WRITING)
-            return;
-        any = any || r->items[n].step == STEP_WRITTEN || r->items[n].step == STEP_BACK_WRITTEN;
-    }
-    if (!any)
-        return;
-    for (size_t n = 0; n < r->n_items; n++)
-        r->reloading[n] = r->items[n].step == STEP_WRITTEN || r->items[n].step == STEP_BACK_WRITTEN;
+    for (Item *i = first_in(r, PLACE_GOING); i; i = next_of(r, i))
+        i->reloading = i->step == STEP_WRITTEN || i->step == STEP_BACK_WRITTEN;
     r->reload_out = true;
     emit(r, (RolloutCommand){ .kind = COMMAND_RELOAD });
-}
-
-typedef enum Turn {
-    TURN_UNTOUCHED, /* only the file changes */
-    TURN_RESTART,
-    TURN_STOPPED,
-} Turn;
-
-static Turn turn_of(const RolloutItem *item)
-{
-    return item->restart ? TURN_RESTART : item->stopped ? TURN_STOPPED : TURN_UNTOUCHED;
 }
 
 #define ANY_ALLOCATOR (SIZE_MAX - 1)
@@ -554,23 +677,29 @@ static Turn turn_of(const RolloutItem *item)
 /* Has its turn not come, and may it come? */
 static bool may_go(const Rollout *r, const Item *i)
 {
-    const Kind *k = kind_of(r, i->item.allocator);
+    const Kind *k = i->item.unproved ? kind_of(r, i->item.allocator) : NULL;
 
     return i->step == STEP_WAITING && !(i->down && turn_of(&i->item) == TURN_RESTART) &&
            !(i->item.unproved && !(k && k->proved));
+}
+
+static bool any_may_go(const Rollout *r)
+{
+    for (int turn = 0; turn < _TURN_MAX; turn++)
+        for (const Item *i = first_in(r, (Place)(PLACE_WAITING + turn)); i; i = next_of(r, i))
+            if (may_go(r, i))
+                return true;
+    return false;
 }
 
 static size_t pick(const Rollout *r, size_t *picked, size_t limit, Turn turn, size_t allocator)
 {
     size_t n_picked = 0;
 
-    for (size_t n = 0; n < r->n_items && n_picked < limit; n++) {
-        const Item *i = &r->items[n];
-
-        if (may_go(r, i) && turn_of(&i->item) == turn &&
-            (allocator == ANY_ALLOCATOR || i->item.allocator == allocator))
-            picked[n_picked++] = n;
-    }
+    for (const Item *i = first_in(r, (Place)(PLACE_WAITING + (int)turn)); i && n_picked < limit;
+         i = next_of(r, i))
+        if (may_go(r, i) && (allocator == ANY_ALLOCATOR || i->item.allocator == allocator))
+            picked[n_picked++] = (size_t)(i - r->items);
     return n_picked;
 }
 
@@ -638,7 +767,7 @@ static bool in_verification(Rollout *r, const size_t *picked, size_t n)
         if (!i->item.verifies || turn_of(&i->item) != TURN_RESTART)
             continue;
         if (i->config == ANSWER_NONE) {
-            i->config = ANSWER_PENDING;
+            set_config(r, i, ANSWER_PENDING);
             emit_item(r, COMMAND_VERIFY_CONFIG, i);
         }
         asked = asked || i->config == ANSWER_PENDING;
@@ -683,9 +812,12 @@ static void forget_answers(Rollout *r)
 {
     if (r->gate != ANSWER_PENDING)
         r->gate = ANSWER_NONE;
+    if (!r->verified)
+        return;
+    r->verified = false;
     for (size_t n = 0; n < r->n_items; n++)
         if (r->items[n].config == ANSWER_OK)
-            r->items[n].config = ANSWER_NONE;
+            set_config(r, &r->items[n], ANSWER_NONE);
 }
 
 /* Starts the next wave unless something about it is to be asked first. What is asked last is what may change
@@ -709,7 +841,7 @@ static void start_wave(Rollout *r, size_t under_way, usec_t now)
     for (size_t p = 0; p < n; p++) {
         Item *i = &r->items[picked[p]];
 
-        i->step = STEP_WRITING;
+        set_step(r, i, STEP_WRITING);
         i->canary = canary;
         i->wave = r->wave;
         emit_item(r, COMMAND_WRITE, i);
@@ -719,9 +851,23 @@ static void start_wave(Rollout *r, size_t under_way, usec_t now)
 /* Nobody is up whose turn it still is. Nothing is written ahead for those that are stopped. */
 static void skip_stopped(Rollout *r)
 {
-    for (size_t n = 0; n < r->n_items; n++)
+    for (size_t n = 0; r->n_in[STEP_WAITING] > 0 && n < r->n_items; n++)
         if (r->items[n].step == STEP_WAITING && !may_go(r, &r->items[n]))
             end_item(r, &r->items[n], STEP_SKIPPED);
+}
+
+/* Does something have to be answered, or come further, before another relay is touched? */
+static bool is_busy(const Rollout *r)
+{
+    if (r->n_verifying > 0)
+        return true;
+    for (size_t t = 0; t < r->n_trials; t++)
+        if (r->trials[t].preflight == ANSWER_PENDING)
+            return true;
+    for (const Item *i = first_in(r, PLACE_GOING); i; i = next_of(r, i))
+        if (goes_alone(i) || awaits_ready(i))
+            return true;
+    return false;
 }
 
 /* The next wave begins when half of the places are free, so that none has to wait for the slowest of the wave
@@ -729,27 +875,13 @@ static void skip_stopped(Rollout *r)
  * whatever is WRITTEN is in this one. */
 static void advance(Rollout *r, RolloutNow now)
 {
-    bool waiting = false, busy;
-    size_t under_way = 0;
+    const size_t under_way = n_going(r);
 
     maybe_reload(r);
-    busy = r->reload_out;
-    for (size_t n = 0; n < r->n_items; n++) {
-        const Item *i = &r->items[n];
-
-        waiting = waiting || may_go(r, i);
-        busy = busy || (i->step == STEP_WAITING && i->config == ANSWER_PENDING);
-        if (i->step != STEP_WAITING && !step_ended(i->step)) {
-            under_way++;
-            busy = busy || goes_alone(i) || awaits_ready(i);
-        }
-    }
-    for (size_t t = 0; t < r->n_trials; t++)
-        busy = busy || r->trials[t].preflight == ANSWER_PENDING;
-    if (busy || 2 * under_way > r->policy.parallel)
+    if (r->reload_out || 2 * under_way > r->policy.parallel || is_busy(r))
         return;
     if (under_way == 0) {
-        if (!waiting || r->state == ROLLOUT_ENDING) {
+        if (!any_may_go(r) || r->state == ROLLOUT_ENDING) {
             if (r->state != ROLLOUT_ENDING)
                 skip_stopped(r);
             r->state = r->state == ROLLOUT_ENDING ? r->end : ROLLOUT_DONE;
@@ -848,11 +980,10 @@ usec_t rollout_deadline(const Rollout *r)
 {
     usec_t deadline = rollout_gate_again(r);
 
-    for (size_t n = 0; n < r->n_items; n++) {
-        const Item *i = &r->items[n];
-
+    if (r->n_in[STEP_SETTLING] + r->n_in[STEP_BOOTSTRAPPING] == 0)
+        return deadline;
+    for (const Item *i = first_in(r, PLACE_GOING); i; i = next_of(r, i))
         deadline = due(i) < deadline ? due(i) : deadline;
-    }
     return deadline;
 }
 
@@ -909,16 +1040,12 @@ size_t rollout_wave(const Rollout *r)
 
 RolloutCounts rollout_counts(const Rollout *r)
 {
-    RolloutCounts c = { .total = r->n_items };
-
-    for (size_t n = 0; n < r->n_items; n++) {
-        Step s = r->items[n].step;
-
-        c.done += s == STEP_DONE;
-        c.skipped += s == STEP_SKIPPED;
-        c.failed += s == STEP_FAILED || s == STEP_LOST;
-    }
-    return c;
+    return (RolloutCounts){
+        .total = r->n_items,
+        .done = r->n_in[STEP_DONE],
+        .skipped = r->n_in[STEP_SKIPPED],
+        .failed = r->n_in[STEP_FAILED] + r->n_in[STEP_LOST],
+    };
 }
 
 /* The command that an item waits for to be answered; COMMAND_RELOAD: none. */
@@ -975,7 +1102,7 @@ Rollout *rollout_copy(const Rollout *r)
     Rollout *copy = copy_array(r, 1, sizeof(*r));
 
     copy->items = copy_array(r->items, r->n_items, sizeof(*r->items));
-    copy->reloading = copy_array(r->reloading, r->n_items, sizeof(*r->reloading));
+    copy->moved = copy_array(r->moved, r->n_items, sizeof(*r->moved));
     copy->kinds = copy_array(r->kinds, r->n_kinds, sizeof(*r->kinds));
     copy->trials = copy_array(r->trials, r->n_trials, sizeof(*r->trials));
     copy->queue = NULL;

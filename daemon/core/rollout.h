@@ -219,6 +219,9 @@ static inline bool rollout_over(const Rollout *r)
 }
 bool rollout_halts(const Rollout *r); /* it has halted, or will when the relays in progress are finished */
 Step rollout_step(const Rollout *r, size_t item);
+/* An item that is, or was meanwhile, in another step than when it was last told here; at first none is, but
+ * for those that are recovered. In any order; false: no other. */
+bool rollout_next_moved(Rollout *r, size_t *ret);
 Gate rollout_gate(const Rollout *r, size_t item);     /* where it failed; GATE_NONE */
 usec_t rollout_settle(const Rollout *r, size_t item); /* how long it must stay up; a canary perhaps longer */
 bool rollout_canary(const Rollout *r, size_t item);

@@ -39,6 +39,7 @@ typedef struct World {
     unsigned gates;
     unsigned written_at[MAX_ITEMS], loaded_at; /* counted in reloads that were asked for */
     RolloutCommand last;
+    Step told[MAX_ITEMS]; /* as rollout_next_moved() tells */
 } World;
 
 static World *world_new(const RolloutPolicy *policy, const RolloutItem *items, size_t n)
@@ -63,9 +64,30 @@ static void world_free(World *w)
     free(w);
 }
 
+/* Who keeps to what it is told, and to its counts, knows as much as who looks at every item. */
+static void look_at_all(World *w)
+{
+    RolloutCounts counts = { .total = w->n };
+    size_t moved;
+
+    while (rollout_next_moved(w->r, &moved))
+        w->told[moved] = rollout_step(w->r, moved);
+    for (size_t i = 0; i < w->n; i++) {
+        const Step step = rollout_step(w->r, i);
+
+        assert_int_equal(step, w->told[i]);
+        counts.done += step == STEP_DONE;
+        counts.skipped += step == STEP_SKIPPED;
+        counts.failed += step == STEP_FAILED || step == STEP_LOST;
+    }
+    const RolloutCounts kept = rollout_counts(w->r);
+    assert_memory_equal(&kept, &counts, sizeof(counts));
+}
+
 static void send(World *w, RolloutEvent e)
 {
     rollout_event(w->r, &e, w->now);
+    look_at_all(w);
 }
 
 static void observe(World *w, const RolloutCommand *c)
