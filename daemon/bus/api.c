@@ -249,11 +249,7 @@ static int get_manager_time(sd_bus *bus, const char *path, const char *interface
 
 static uint32_t count_states(const Manager *m, RelayState a, RelayState b)
 {
-    uint32_t n = 0;
-
-    for (size_t i = 0; i < m->n_relays; i++)
-        n += m->relays[i]->state == a || m->relays[i]->state == b;
-    return n;
+    return (uint32_t)(m->n_in_state[a] + (a != b ? m->n_in_state[b] : 0));
 }
 
 static int get_manager_count(sd_bus *bus, const char *path, const char *interface, const char *property,

@@ -46,12 +46,27 @@ static void tell_ready(Manager *m)
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata);
 static void plan_soon(Manager *m);
 
+static void update_state(Relay *relay)
+{
+    Manager *m = relay->manager;
+
+    if (plan_update_state(relay)) /* something is to be logged later */
+        loop_schedule(m, &m->retry, LOG_LATER, on_retry);
+    m->view->relay_changed(relay);
+}
+
 static void update_states(Manager *m)
 {
-    if (plan_update_states(m)) /* something is to be logged later */
-        loop_schedule(m, &m->retry, LOG_LATER, on_retry);
     for (size_t i = 0; i < m->n_relays; i++)
-        m->view->relay_changed(m->relays[i]);
+        update_state(m->relays[i]);
+    status_show(m);
+}
+
+/* With thousands of relays a rollout brings tens of thousands of these. */
+static void on_run_moved(Manager *m)
+{
+    for (Relay *relay; (relay = run_next_moved(m));)
+        update_state(relay);
     status_show(m);
 }
 
@@ -439,7 +454,7 @@ static const ManagerReports reports = {
     .table_read = plan_soon,
     .table_complete = on_table_complete,
     .plan_outdated = on_plan_outdated,
-    .run_moved = update_states,
+    .run_moved = on_run_moved,
     .run_over = on_run_over,
     .relay_told = run_relay_told,
     .sampled = on_sampled,

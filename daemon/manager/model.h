@@ -218,7 +218,8 @@ struct Manager {
     /* the table */
     Relay **relays; /* sorted by name */
     size_t n_relays, c_relays;
-    char **environment; /* strv of what systemd gives to every service */
+    size_t n_in_state[_RELAY_STATE_MAX]; /* so many of them are in each state */
+    char **environment;                  /* strv of what systemd gives to every service */
     Systemd1Call *scan;
     char **scan_units, **scan_files;
     bool scan_again, scan_done, table_changed;

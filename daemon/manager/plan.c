@@ -118,16 +118,14 @@ static bool log_proof(Relay *relay)
     return true;
 }
 
-bool plan_update_states(Manager *m)
+bool plan_update_state(Relay *relay)
 {
+    Manager *m = relay->manager;
     const HostFacts host = setup_host(m);
-    bool left = false;
+    const Step *step = relay->run_item != SIZE_MAX ? &relay->step : NULL;
 
-    for (size_t i = 0; i < m->n_relays; i++) {
-        Relay *relay = m->relays[i];
-
-        relay->state = facts_state(&host, &relay->facts, relay->run_item != SIZE_MAX ? &relay->step : NULL);
-        left = !log_proof(relay) || left;
-    }
-    return left;
+    m->n_in_state[relay->state]--;
+    relay->state = facts_state(&host, &relay->facts, step);
+    m->n_in_state[relay->state]++;
+    return !log_proof(relay);
 }

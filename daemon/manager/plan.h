@@ -9,5 +9,5 @@ void plan_one(Relay *relay); /* what should be done about it by now; the plan it
 /* Proves again those whose process was new; are there some that still are? */
 bool plan_prove_new(Manager *m);
 /* And logs what has newly been proved; true: some of it later, because it changes too fast. */
-bool plan_update_states(Manager *m);
+bool plan_update_state(Relay *relay);
 const char *plan_reason(const Relay *relay); /* why it is not as assigned; NULL: it is, or nothing is known */

@@ -25,6 +25,7 @@ Relay *relay_free(Relay *relay)
 {
     if (!relay)
         return NULL;
+    relay->manager->n_in_state[relay->state]--;
     systemd1_cancel(relay->refresh);
     sd_bus_slot_unref(relay->watch);
     tor_forget(relay);
@@ -47,6 +48,7 @@ Relay *relay_new(Manager *m, const char *name, const char *unit)
     relay->facts = relay_facts_new(name, unit);
     relay->tor.view.progress = -1;
     relay->state = relay->shown = RELAY_STOPPED;
+    m->n_in_state[RELAY_STOPPED]++;
     relay->run_item = SIZE_MAX;
     relay_read_dropin(relay);
     return relay;

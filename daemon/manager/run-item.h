@@ -61,6 +61,7 @@ typedef struct RunItem {
     bool needless;      /* it ran what a restart would have given it */
     bool failed_up;     /* it was up when it failed: if it is stopped then, that was not us */
     bool canceled;      /* somebody's stop took the place of its restart, and nobody has started it since */
+    bool moved;         /* it is in Run.moved */
     bool not_back; /* its old drop-in could not be put back, and what it was to get instead stands there */
 } RunItem;
 
@@ -69,10 +70,11 @@ struct Run {
     Rollout *rollout;
     RunItem *items;
     size_t n;
-    Reload *reload;   /* one is out; NULL: none */
-    GateRun *gate;    /* likewise */
-    char *gate_fault; /* what it was found to be last, to follow "it"; NULL: open */
-    char *waits;      /* run_reason()'s words of it */
+    size_t *moved, n_moved; /* items of whose relays other things may have to be shown */
+    Reload *reload;         /* one is out; NULL: none */
+    GateRun *gate;          /* likewise */
+    char *gate_fault;       /* what it was found to be last, to follow "it"; NULL: open */
+    char *waits;            /* run_reason()'s words of it */
     sd_event_source *timer;
     size_t waves;     /* as forecast at its start */
     bool told_silent; /* it was logged that a relay does not say whether it is bootstrapped */

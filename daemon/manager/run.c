@@ -47,8 +47,27 @@ static char *shortened(char *take_text)
     return text;
 }
 
+static void note_moved(RunItem *i)
+{
+    if (!i->moved)
+        i->run->moved[i->run->n_moved++] = i->index;
+    i->moved = true;
+}
+
+Relay *run_next_moved(Manager *m)
+{
+    Run *run = m->run;
+
+    if (!run || run->n_moved == 0)
+        return NULL;
+    RunItem *i = &run->items[run->moved[--run->n_moved]];
+    i->moved = false;
+    return i->relay;
+}
+
 void item_set_reason(RunItem *i, char *take_reason)
 {
+    note_moved(i);
     free(i->reason);
     i->reason = take_reason ? shortened(take_reason) : NULL;
     i->relay->run_reason = i->reason;
@@ -77,6 +96,7 @@ static RolloutNow rollout_now(const Run *run)
 
 void run_send(Run *run, RolloutEvent e)
 {
+    note_moved(&run->items[e.item]); /* item 0 in events that are about none */
     rollout_event(run->rollout, &e, rollout_now(run));
     pump(run);
 }
@@ -201,6 +221,7 @@ static void pump(Run *run)
 {
     Manager *m = run->manager;
     RolloutCommand c;
+    size_t moved;
 
     if (run->pumping)
         return;
@@ -208,8 +229,10 @@ static void pump(Run *run)
     while (rollout_next(run->rollout, &c))
         carry_out(run, &c);
     run->pumping = false;
-    for (size_t n = 0; n < run->n; n++)
-        run->items[n].relay->step = rollout_step(run->rollout, n);
+    while (rollout_next_moved(run->rollout, &moved)) {
+        run->items[moved].relay->step = rollout_step(run->rollout, moved);
+        note_moved(&run->items[moved]);
+    }
     if (rollout_over(run->rollout))
         loop_schedule(m, &m->run_over, 0, on_run_over);
     else
@@ -385,6 +408,7 @@ int run_start(Manager *m)
     m->run = run;
     m->run_started = loop_realtime();
     run->rollout = rollout_new(&policy, items, n);
+    run->moved = xcalloc(n, sizeof(*run->moved));
     _cleanup_(freep) size_t *waves = xcalloc(n, sizeof(*waves));
     run->waves = forecast_waves(&policy, items, n, waves);
     for (size_t i = 0; i < n; i++)
@@ -421,6 +445,7 @@ Run *run_free(Run *run)
     gate_free(run->gate);
     free(run->gate_fault);
     free(run->waits);
+    free(run->moved);
     sd_event_source_disable_unref(run->timer);
     rollout_free(run->rollout);
     free(run->items);

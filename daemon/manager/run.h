@@ -11,6 +11,9 @@ int run_start(Manager *m);
 Run *run_free(Run *run);
 void run_event(Manager *m,
                RolloutEventKind kind); /* pause, resume, abort, supersede; without a rollout nothing */
+/* A relay that the rollout has moved, or said something else of, since it was last named here: in any order;
+ * NULL: no other. */
+Relay *run_next_moved(Manager *m);
 void run_unit_changed(Relay *relay);
 void run_relay_told(Relay *relay); /* tor_ask() is answered */
 void run_job_removed(Manager *m, const char *job, const char *unit, JobResult result);

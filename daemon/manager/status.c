@@ -7,11 +7,8 @@
 
 void status_show(Manager *m)
 {
-    size_t counts[_RELAY_STATE_MAX] = { 0 };
     _cleanup_(freep) char *rollout = NULL;
 
-    for (size_t i = 0; i < m->n_relays; i++)
-        counts[m->relays[i]->state]++;
     if (m->run) {
         RolloutCounts c = rollout_counts(run_rollout(m->run));
 
@@ -21,7 +18,7 @@ void status_show(Manager *m)
     } else if (memory_held(m->state)) {
         rollout = xasprintf("; rollout %s", run_word(m));
     }
-    _cleanup_(freep) char *summary = relay_states_summary(m->n_relays, "", counts);
+    _cleanup_(freep) char *summary = relay_states_summary(m->n_relays, "", m->n_in_state);
     _cleanup_(freep) char *status =
         xasprintf("STATUS=%s%s%s%s%s", summary, rollout ? rollout : "",
                   m->state->paused && m->state->hold != HOLD_NONE ? ", and paused" : "",
