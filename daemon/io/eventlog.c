@@ -3,6 +3,8 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include "io/eventlog.h"
 
+#include "io/journal-socket.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -56,7 +58,7 @@ static bool journal_takes(void)
     return poll(&p, 1, 0) > 0 && p.revents == POLLOUT;
 }
 
-enum { FIELDS_MAX = 32 };
+enum { FIELDS_MAX = JOURNAL_SOCKET_FIELDS_MAX };
 
 typedef struct LogEntry {
     struct iovec iov[FIELDS_MAX];
@@ -119,9 +121,15 @@ static LogEntry entry_new(MessageKind kind, int priority, const char *text)
     return e;
 }
 
+/* By a connection that is kept. What that cannot send (too large, too much of it waiting there) goes the
+ * other way. */
 static bool deliver(const LogEntry *e)
 {
-    return journal_takes() && sd_journal_sendv(e->iov, e->n) >= 0;
+    static JournalSocket kept = { .path = JOURNAL_SOCKET, .fd = -1 };
+
+    kept.identifier = program_invocation_short_name;
+    return journal_socket_send(&kept, e->iov, (size_t)e->n) == 0 ||
+           (journal_takes() && sd_journal_sendv(e->iov, e->n) >= 0);
 }
 
 static void send_entry(LogEntry *e)

@@ -40,3 +40,20 @@ int text_file_read(const char *path, char **ret)
     *ret = TAKE_PTR(text);
     return 0;
 }
+
+int text_file_read_again(int *fd, const char *path, char *buffer, size_t n)
+{
+    if (*fd < 0)
+        *fd = owner_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0)
+        return *fd;
+    ssize_t size = pread(*fd, buffer, n - 1, 0);
+    if (size < 0) {
+        int r = -errno;
+        close(*fd);
+        *fd = -1;
+        return r;
+    }
+    buffer[size] = '\0';
+    return 0;
+}

@@ -219,6 +219,11 @@ void config_watch_look(ConfigWatch *w)
     look_in(w, LOOK_DELAY);
 }
 
+void config_watch_sampled(ConfigWatch *w)
+{
+    look(w);
+}
+
 void config_watch_read(ConfigWatch *w)
 {
     _cleanup_(config_on_disk_clear) ConfigOnDisk disk = { 0 };

@@ -15,5 +15,8 @@ void config_watch_read(ConfigWatch *w);
 void config_watch_missed(ConfigWatch *w);
 void config_watch_start(ConfigWatch *w); /* starts watching; m->event exists */
 void config_watch_look(ConfigWatch *w);  /* soon */
+/* At once, with a sample: a wakeup of its own for it costs more than the look. What it finds is reported, and
+ * read once it has settled, as at any other look. */
+void config_watch_sampled(ConfigWatch *w);
 /* Is what is on disk not what was read last? */
 bool config_watch_changed(const ConfigWatch *w);

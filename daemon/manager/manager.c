@@ -341,15 +341,20 @@ static void check_libraries(Manager *m)
 }
 
 /* Before relays are proved by them. */
-static void look_at_files(Manager *m)
+static void look_at_installed(Manager *m)
 {
-    config_watch_look(m->config_watch);
     check_libraries(m);
     setup_look(m->setup);
     if (relays_forget_config_faults(m, false)) {
         m->not_before = 0;
         plan_soon(m);
     }
+}
+
+static void look_at_files(Manager *m)
+{
+    config_watch_look(m->config_watch);
+    look_at_installed(m);
 }
 
 void manager_verify(Manager *m)
@@ -440,7 +445,8 @@ static void on_sampled(Manager *m)
         (void)read_only_look(m);
     if (run_put_back_again(m))
         plan_soon(m);
-    look_at_files(m);
+    config_watch_sampled(m->config_watch);
+    look_at_installed(m);
 }
 
 static void on_config_saved(Manager *m)
@@ -520,6 +526,7 @@ int manager_new(const char *config_path, const ManagerView *view, Manager **ret)
     m->config_path = xstrdup(config_path);
     m->state_dir = path_of_state();
     m->proc = path_of_proc();
+    m->meminfo = -1;
     mounts = read_only_start(m);
     m->probe = path_of_probe();
     m->config_watch = config_watch_new(m);
@@ -599,6 +606,8 @@ Manager *manager_free(Manager *m)
     free(m->config_path);
     free(m->state_dir);
     free(m->proc);
+    if (m->meminfo >= 0)
+        close(m->meminfo);
     free(m->probe);
     free(m);
     return NULL;

@@ -186,6 +186,7 @@ typedef struct Alerting {
 struct Manager {
     /* given at the start */
     char *config_path, *state_dir, *proc, *probe;
+    int meminfo; /* kept open; -1 */
     const ManagerReports *reports;
     const ManagerView *view;
     /* life */

@@ -96,13 +96,20 @@ static void look_at_relay(Relay *relay)
     strv_push(&relay->manager->watched, sentence);
 }
 
-static Outlook look_ahead(const Manager *m)
+/* The beginning of it, where that is; with every sample, and kept open: opening it costs as much as reading
+ * it.
+ */
+#define MEMINFO_MAX 512
+
+static Outlook look_ahead(Manager *m)
 {
-    _cleanup_(freep) char *path = xasprintf("%s/meminfo", m->proc), *meminfo = NULL;
+    _cleanup_(freep) char *path = xasprintf("%s/meminfo", m->proc);
+    char meminfo[MEMINFO_MAX];
     _cleanup_(freep) OutlookRelay *relays = xcalloc(m->n_relays, sizeof(*relays));
     uint64_t available = 0;
 
-    if (text_file_read(path, &meminfo) < 0 || outlook_available(meminfo, &available) < 0)
+    if (text_file_read_again(&m->meminfo, path, meminfo, sizeof(meminfo)) < 0 ||
+        outlook_available(meminfo, &available) < 0)
         return outlook_of(NULL, 0, 0);
     for (size_t i = 0; i < m->n_relays; i++) {
         const Relay *relay = m->relays[i];

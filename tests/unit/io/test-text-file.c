@@ -66,12 +66,40 @@ static void test_what_is_no_file(void **state)
     scratch_free(dir);
 }
 
+static void test_again(void **state)
+{
+    (void)state;
+    char *dir = scratch_new(), buffer[5];
+    int fd = -1;
+    _cleanup_(freep) char *path = xasprintf("%s/figure", dir);
+
+    assert_int_equal(text_file_read_again(&fd, path, buffer, sizeof(buffer)), -ENOENT);
+    free(scratch_write(dir, "figure", "one", 3, 0644));
+    fd = -1;
+    size_t fds = scratch_count_fds();
+    assert_int_equal(text_file_read_again(&fd, path, buffer, sizeof(buffer)), 0);
+    assert_string_equal(buffer, "one");
+    assert_int_equal(scratch_count_fds(), fds + 1);
+    free(scratch_write(dir, "figure", "three", 5,
+                       0644)); /* what it says now, and as much as there is room for */
+    assert_int_equal(text_file_read_again(&fd, path, buffer, sizeof(buffer)), 0);
+    assert_string_equal(buffer, "thre");
+    assert_int_equal(scratch_count_fds(), fds + 1);
+    close(fd);
+    fd = -1;
+    assert_int_equal(text_file_read_again(&fd, dir, buffer, sizeof(buffer)), -EISDIR);
+    assert_int_equal(fd, -1);
+    assert_int_equal(scratch_count_fds(), fds);
+    scratch_free(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_size),
         cmocka_unit_test(test_what_is_no_file),
+        cmocka_unit_test(test_again),
     };
     return cmocka_run_group_tests_name("text-file", tests, NULL, NULL);
 }
