@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#define KIB 1024U
 #define NO_FLAGS "."
 #define FINGERPRINT_SIZE 40
 #define FLAGS_MAX 200
@@ -40,6 +41,32 @@ static void put_own_words(FILE *f, const Sample *sample)
     fputs(isempty(sample->fingerprint) ? "-" : sample->fingerprint, f);
 }
 
+static void put_amount(FILE *f, uint64_t bytes)
+{
+    if (bytes % KIB != 0 || bytes == 0)
+        fprintf(f, "\t%" PRIu64, bytes);
+    else
+        fprintf(f, "\t%" PRIu64 "k", bytes / KIB);
+}
+
+/* What a relay has beside its anonymous memory, and how far it is from its peak, hardly change, and are the
+ * same for many: that is what makes the rows small once journald has compressed them. */
+static void put_memory(FILE *f, const Memory *memory)
+{
+    const bool whole = memory->rss % KIB == 0;
+
+    put_amount(f, memory->rss);
+    if (whole && memory->anon > 0 && memory->anon <= memory->rss && memory->anon % KIB == 0)
+        fprintf(f, "\t-%" PRIu64 "k", (memory->rss - memory->anon) / KIB);
+    else
+        put_amount(f, memory->anon);
+    put_amount(f, memory->swap);
+    if (whole && memory->hwm > 0 && memory->hwm >= memory->rss && memory->hwm % KIB == 0)
+        fprintf(f, "\t+%" PRIu64 "k", (memory->hwm - memory->rss) / KIB);
+    else
+        put_amount(f, memory->hwm);
+}
+
 void sample_write_row(FILE *f, const Sample *sample)
 {
     assert(!isempty(sample->relay));
@@ -47,8 +74,8 @@ void sample_write_row(FILE *f, const Sample *sample)
     put_word(f, sample->group);
     put_word(f, sample->allocator);
     put_word(f, sample->version);
-    fprintf(f, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64, sample->since,
-            sample->memory.rss, sample->memory.anon, sample->memory.swap, sample->memory.hwm);
+    fprintf(f, "%" PRIu64, sample->since);
+    put_memory(f, &sample->memory);
     if (sample->has_bootstrap || sample->flags || !isempty(sample->fingerprint))
         put_own_words(f, sample);
     fputc('\n', f);
@@ -113,6 +140,48 @@ static bool read_number(const char **cursor, const char *end, uint64_t *ret)
     return true;
 }
 
+/* Decimal digits, of KiB where a "k" follows; up to a tab or the end of the line. */
+static bool read_bytes(const char **cursor, const char *end, uint64_t *ret)
+{
+    const char *p = *cursor, *first = p;
+
+    while (p < end && (unsigned char)(*p - '0') <= 9)
+        p++;
+    if (!digits(first, (size_t)(p - first), ret))
+        return false;
+    if (p < end && *p == 'k') {
+        if (__builtin_mul_overflow(*ret, KIB, ret))
+            return false;
+        p++;
+    }
+    if (p < end && *p != '\t')
+        return false;
+    *cursor = p < end ? p + 1 : p;
+    return true;
+}
+
+/* An amount; "-" is 0: not known; with a sign it is so much more or less than `from` (NULL: none has). */
+static bool read_amount(const char **cursor, const char *end, const uint64_t *from, uint64_t *ret)
+{
+    const char *p = *cursor;
+    const char sign = p < end && (*p == '-' || *p == '+') ? *p : '\0';
+    const bool none = sign == '-' && (p + 1 == end || p[1] == '\t');
+    uint64_t by;
+
+    if (none || !sign)
+        return none ? read_number(cursor, end, ret) : read_bytes(cursor, end, ret);
+    *cursor = p + 1;
+    if (!from || !read_bytes(cursor, end, &by))
+        return false;
+    return sign == '-' ? !__builtin_sub_overflow(*from, by, ret) : !__builtin_add_overflow(*from, by, ret);
+}
+
+static bool read_memory(const char **cursor, const char *end, Memory *ret)
+{
+    return read_amount(cursor, end, NULL, &ret->rss) && read_amount(cursor, end, &ret->rss, &ret->anon) &&
+           read_amount(cursor, end, NULL, &ret->swap) && read_amount(cursor, end, &ret->rss, &ret->hwm);
+}
+
 static bool all_of(Span text, const char *characters)
 {
     for (size_t i = 0; i < text.n; i++)
@@ -170,9 +239,7 @@ int sample_read_row(const char **cursor, const char *end, SampleRow *ret)
     *cursor = newline ? newline + 1 : end;
     if (!read_word(&p, stop, &row.relay) || !read_name(&p, stop, &row.group) ||
         !read_name(&p, stop, &row.allocator) || !read_name(&p, stop, &row.version) ||
-        !read_number(&p, stop, &row.since) || !read_number(&p, stop, &row.memory.rss) ||
-        !read_number(&p, stop, &row.memory.anon) || !read_number(&p, stop, &row.memory.swap) ||
-        !read_number(&p, stop, &row.memory.hwm))
+        !read_number(&p, stop, &row.since) || !read_memory(&p, stop, &row.memory))
         return -EINVAL;
     read_own_words(p, stop, &row);
     *ret = row;

@@ -168,6 +168,18 @@ def test_malformed_samples(run, journal):
     assert "test.journal: 3 entries are incomplete or malformed, and not counted" in done.err
 
 
+def test_rows_of_earlier_versions_and_of_this_one(run, journal):
+    def rows(time, amounts):
+        return entry(time, MESSAGE_ID=IDS["sample-fleet"], MESSAGE="fleet",
+                     RELAYALLOC_FLEET=f"r\tB\tx\t1\t{T0}\t{amounts}\nother\tB\tx\t1\t{T0}\t1k\t-1k\t0\t+0k\n")
+    journal.write(rows(T0, "13631488\t7180288\t4096\t13754368"), rows(T0 + MINUTE, "13312k\t-6300k\t4k\t+120k"))
+    found = run("history", "r", "--json=short")
+    assert [[row[name] for name in ("rss", "anon", "swap", "peak")] for row in found.json] == \
+        2 * [[13631488, 7180288, 4096, 13754368]], found
+    assert "malformed" not in found.err
+    assert [row["rss"] for row in run("history", "other", "--json=short").json] == [1024, 1024]
+
+
 # ---- events ----
 
 @pytest.fixture

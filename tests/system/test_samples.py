@@ -71,6 +71,12 @@ def test_samples_say_what_really_ran(fresh):
     assert observed.get("RELAYALLOC_GROUP", "") == ""
 
 
+def amount(text, rss=0):
+    """Of a row: bytes, or KiB with a "k"; with a sign so much more or less than what is resident."""
+    count = int(text.rstrip("k")) * (1024 if text.endswith("k") else 1)
+    return rss + count if text[0] in "+-" else count
+
+
 def test_fleet_entry_holds_all_relays(fresh):
     m = fresh
     start(m, entry="fleet")
@@ -81,6 +87,8 @@ def test_fleet_entry_holds_all_relays(fresh):
     assert set(rows) == set(m.names)
     for relay in m.names:
         name, group, allocator, version, since, rss, anon, swap, hwm = rows[relay][:9]
+        rss = amount(rss)
+        anon, swap, hwm = amount(anon, rss), amount(swap), amount(hwm, rss)
         status = m.proc(relay, "status")
         assert abs(int(rss) - kib(status, "VmRSS")) <= SLACK
         assert abs(int(anon) - kib(status, "RssAnon")) <= SLACK

@@ -37,6 +37,12 @@ static void test_round_trip(void **state)
         SAMPLE("relay7", "B", "mimalloc", "2.0.9", 1767225600000000, { 1245540515, 1, 2, 3 }),
         SAMPLE("1.2.3.4_9000", NULL, "glibc", "2.36", 1, { UINT64_MAX, UINT64_MAX, 0, UINT64_MAX }),
         SAMPLE("-", "", "", NULL, 0, { 0, 0, 0, 0 }),
+        SAMPLE("small", "A", "glibc", "2.36", 1, { 4096000, 2048000, 1024, 8192000 }),
+        SAMPLE("peak", "A", "glibc", "2.36", 1, { 4096, 4096, 0, 4096 }),
+        SAMPLE("torn", "A", "glibc", "2.36", 1, { 4096, 8192, 1025, 2048 }),
+        SAMPLE("unknown", "A", "glibc", "2.36", 1, { 4096, 0, 0, 4097 }),
+        SAMPLE("odd", "A", "glibc", "2.36", 1, { 4097, 2048, 0, 8192 }),
+        SAMPLE("most", "A", "glibc", "2.36", 1, { UINT64_MAX - 1023, 1024, 0, UINT64_MAX - 1023 }),
         SAMPLE("r\xc3\xa9l \"ais\",", "<b>", "pinned", "", 7, { 1, 1, 1, 1 }),
     };
 
@@ -87,6 +93,20 @@ static void test_read(void **state)
         { "r\tg\ta\tv\t1\t-2\t3\t4\t5\n", -EINVAL, 0, 0 },
         { "r\tg\ta\tv\t1\t2 \t3\t4\t5\n", -EINVAL, 0, 0 },
         { "r\tg\ta\tv\t1\t0x2\t3\t4\t5\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t2k\t-1k\t4k\t+5k\n", 1, 2048, 7168 },
+        { "r\tg\ta\tv\t1\t2k\t-1\t-\t+5", 1, 2048, 2053 },
+        { "r\tg\ta\tv\t1\t2k\t-2k\t0\t-2k\tmore\n", 1, 2048, 0 },
+        { "r\tg\ta\tv\t1\t18014398509481983k\t0\t0\t0\n", 1, UINT64_MAX - 1023, 0 },
+        { "r\tg\ta\tv\t1\t18014398509481984k\t0\t0\t0\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t18014398509481983k\t0\t0\t+1k\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t2k\t-3k\t0\t0\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t+2k\t0\t0\t0\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t2k\t0\t+1k\t0\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t2kk\t0\t0\t0\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\tk\t0\t0\t0\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t2k\t--1k\t0\t0\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1\t2k\t+\t0\t0\n", -EINVAL, 0, 0 },
+        { "r\tg\ta\tv\t1k\t2k\t0\t0\t0\n", -EINVAL, 0, 0 },
         { "\tg\ta\tv\t1\t2\t3\t4\t5\n", -EINVAL, 0, 0 },
         { "\n", -EINVAL, 0, 0 },
         { "r", -EINVAL, 0, 0 },
@@ -110,6 +130,17 @@ static void test_read(void **state)
             assert_int_equal(row.memory.rss, 77); /* outputs only on success */
         free(copy);
     }
+}
+
+static void test_amounts(void **state)
+{
+    (void)state;
+    const Sample sample = SAMPLE("r", "g", "a", "v", 1, { 13312 * 1024, 7012 * 1024, 4096, 13432 * 1024 });
+    const Sample bytes = SAMPLE("r", "g", "a", "v", 1, { 13312 * 1024 + 1, 7012 * 1024, 0, 13432 * 1024 });
+    _cleanup_(freep) char *text = row_of(&sample), *other = row_of(&bytes);
+
+    assert_string_equal(text, "r\tg\ta\tv\t1\t13312k\t-6300k\t4k\t+120k\n");
+    assert_string_equal(other, "r\tg\ta\tv\t1\t13631489\t7012k\t0\t13432k\n");
 }
 
 /* What a relay says of itself is in the row only when something is known of it. */
@@ -236,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_next_beat),
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_amounts),
         cmocka_unit_test(test_written_row_is_one_line),
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_own_words),
