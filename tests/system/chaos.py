@@ -19,7 +19,8 @@ from machine import DROPIN, REPO, CommandFailed
 
 LIBRARIES = "/usr/local/lib/relay-test"
 CONTROL = "/run/relay-test/faults"
-REST = 120       # seconds after which all must be true
+REST = 120       # seconds after which all must be true, …
+LOOKS = 60       # …and so many looks: where one takes longer than a second or two, everything does
 MOST_BROKEN = 5  # rounds, after which no more are begun
 
 # What is not done at present, and why: acts in whose line all these words stand. They are drawn all the same, so that a
@@ -506,7 +507,8 @@ class Host:
         return self.m.run(["rm", "-f", DROPIN.format(relay)]).returncode
 
     def do_mask(self, relay, seconds):
-        """A process that is killed while its unit is masked is not started again."""
+        """A process that is killed while its unit is masked is not started again; nor is one that is just starting: its
+        start task is gone, and systemd takes it to be starting without end, so that who unmasks it has to restart it."""
         self.touch([relay])
         self.masked.add(relay)
         self.after(seconds, "unmask", relay)
@@ -520,6 +522,8 @@ class Host:
             self.after(0.5, "unmask", relay)
         else:
             self.masked.discard(relay)
+            if (unit := self.units().get(relay)) and unit.active == "activating":
+                return self.do_restart(relay)
         return status
 
     def do_restart_bus(self):
@@ -674,6 +678,8 @@ class Host:
     def samples(self):
         told = {}
         for e in self.m.events("sample-relay"):
+            if not e.get("RELAYALLOC_ALLOCATOR"):  # its process could not be read: the sample says that it is not known
+                continue
             key = (e["RELAYALLOC_RELAY"], e.get("RELAYALLOC_SINCE"))
             told.setdefault(key, set()).add(e.get("RELAYALLOC_LIBRARY", ""))
         return told
@@ -682,17 +688,20 @@ class Host:
         return {row["relay"]: row for row in json.loads(self.m.run("timeout 30 relayallocctl list --json=short").stdout or "[]")}
 
     def offline(self):
-        """The list without the daemon against the list with it; and its stop and start move nobody."""
+        """The list without the daemon against the list with it; and its stop and start move nobody. Which version a process
+        has whose library was replaced since, only a daemon knows that saw it before: nobody can ask that file any more."""
         m = self.m
         about = json.loads(m.run("timeout 30 relayallocctl status --json=short").stdout or "{}")
         if self.conf.damage or about.get("unsaved"):  # it would not start, or forget what it says that it could not save
             return []
         rows, units = self.rows(), self.units()
+        gone = {r for r, u in units.items() if u.pid and (p := self.process(u.pid))
+                and any(oracle.serving(p, self.allocators).values())}
         m.run("systemctl stop relayallocd")
-        broken = oracle.compare(rows, self.rows())
+        broken = oracle.compare(rows, self.rows(), gone)
         m.run("timeout 90 systemctl start relayallocd")
         deadline = time.monotonic() + 30
-        while (after := oracle.compare(self.rows(), rows)) and time.monotonic() < deadline:
+        while (after := oracle.compare(self.rows(), rows, gone)) and time.monotonic() < deadline:
             time.sleep(0.5)
         if units != self.units():
             broken.append(oracle.Broken("offline", "", "stopping and starting the daemon moved a relay"))
@@ -715,17 +724,19 @@ class Host:
 
     def rest(self):
         """What is still broken after two minutes; nothing, as soon as two looks apart find nothing and nothing moved."""
-        deadline, good = time.monotonic() + REST, None
+        deadline, looks, good = time.monotonic() + REST, 0, None
         while True:
+            looks += 1
             try:
                 world = self.observe()
                 broken = oracle.judge(world, self.wanted())
             except (CommandFailed, ValueError) as error:  # no answer, or half of one
                 broken = [oracle.Broken("answer", "", str(error))]
             now = time.monotonic()
+            over = now >= deadline and looks >= LOOKS
             if broken:
                 good = None
-                if now >= deadline:
+                if over:
                     return broken
             elif good and good[1] == world.units:
                 if now - good[0] >= 3:
@@ -733,7 +744,7 @@ class Host:
                     return []
             else:
                 good = (now, world.units)
-                if now >= deadline:
+                if over:
                     return [oracle.Broken("rest", "", "it does not come to rest")]
             time.sleep(0.5)
 
@@ -742,6 +753,7 @@ class Host:
         return "\n".join((
             f"seed {drawn.seed}", "broken:", *(f"  broken {b.rule}: {b.relay}: {b.what}" for b in broken),
             "acts:", *("  " + line for line in self.log),
+            "units:", *(f"  {relay}: {unit}" for relay, unit in self.units().items()),
             "files:", *(f"  {c.number}: {c.damage or c.groups} {dict(c.rollout)}" for c in
                         [drawn.first, *(x for a in drawn.acts for x in a.arguments if isinstance(x, Conf)), drawn.heal]),
             "list:", self.m.run("timeout 30 relayallocctl list; timeout 30 relayallocctl status").stdout,

@@ -442,12 +442,14 @@ class Judge:
                 self.object("sample", relay, f"one process, since {since}, was sampled with {sorted(libraries)}")
 
 
-def compare(rows, others):
-    """What two lists of a host at rest tell otherwise, one of them with the daemon and one without it: [Broken]."""
+def compare(rows, others, gone=()):
+    """What two lists of a host at rest tell otherwise, one of them with the daemon and one without it: [Broken]. One of them
+    may not know the version of relays whose library is gone from the disk."""
     keys = ("group", "assigned", "running", "version", "state")
     told = [{(relay, key): row[key] for relay, row in some.items() for key in keys} for some in (rows, others)]
     return [Broken("offline", relay, f"{key} is {told[0].get((relay, key))}, and {told[1].get((relay, key))} without the daemon")
-            for relay, key in sorted({*told[0], *told[1]}) if told[0].get((relay, key)) != told[1].get((relay, key))]
+            for relay, key in sorted({*told[0], *told[1]}) if told[0].get((relay, key)) != told[1].get((relay, key))
+            and not (key == "version" and relay in gone and None in (told[0].get((relay, key)), told[1].get((relay, key))))]
 
 
 def judge(world, wanted):

@@ -384,6 +384,15 @@ def test_lists_that_differ():
         ("r1", "running"), ("r1", "state"), ("r4", "running"), ("r4", "version"), ("r4", "state")}
 
 
+def test_versions_of_libraries_that_are_gone():
+    world, _ = true_world()
+    offline = {**world.rows, "r1": {**world.rows["r1"], "version": None}}
+    assert oracle.compare(world.rows, offline, {"r1"}) == oracle.compare(offline, world.rows, {"r1"}) == []
+    assert [b.relay for b in oracle.compare(world.rows, offline, {"r2"})] == ["r1"]
+    offline["r1"]["version"] = "0"
+    assert [b.relay for b in oracle.compare(world.rows, offline, {"r1"})] == ["r1"]
+
+
 # ---- the readers it stands on ----
 
 @pytest.mark.parametrize("text", [
