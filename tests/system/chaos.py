@@ -518,11 +518,12 @@ class Host:
 
     def do_unmask(self, relay):
         status = self.systemctl("unmask", self.m.unit(relay))
-        if status:  # read-only, or systemd gives no answer
+        active = self.m.run(["systemctl", "show", "-P", "ActiveState", self.m.unit(relay)]).stdout.strip()
+        if status or not active:  # read-only, or systemd gives no answer
             self.after(0.5, "unmask", relay)
         else:
             self.masked.discard(relay)
-            if (unit := self.units().get(relay)) and unit.active == "activating":
+            if active == "activating":
                 return self.do_restart(relay)
         return status
 
