@@ -197,6 +197,8 @@ static Entry *read_entry(ElfCache *cache, int fd, bool program)
     const ElfInput input = { read_bytes, &fd, (uint64_t)st.st_size };
     int r = object_facts_read(&input, program, &facts);
     cache->reads++;
+    if (error_is_passing(r)) /* which says nothing of the file, and is not kept */
+        return NULL;
     GROW(cache->entries, cache->capacity, cache->n);
     Entry *e = &cache->entries[cache->n++];
     *e = (Entry){

@@ -11,7 +11,21 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
+
+static bool trouble; /* no file can be read */
+
+/* Instead of libc's: no disk fails when a test wants it. */
+ssize_t pread(int fd, void *to, size_t size, off_t at)
+{
+    if (trouble) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_pread64, fd, to, size, at);
+}
 
 /* Prints the file that its malloc is in, and waits. */
 static const char program_source[] =
@@ -279,6 +293,25 @@ static void test_one_build_is_read_once(void **state)
     stop(&q);
 }
 
+/* What could not be read for a moment is read again: it is not known by its names only for ever. */
+static void test_trouble_is_not_remembered(void **state)
+{
+    _cleanup_(elf_cache_freep) ElfCache *cache = elf_cache_new();
+
+    (void)state;
+    Running p = start(program, heap, NULL);
+    trouble = true;
+    MappedLibrary m = look_up(cache, &p, NULL);
+    trouble = false;
+    assert_non_null(m.unread);
+    mapped_library_clear(&m);
+    m = look_up(cache, &p, NULL);
+    assert_null(m.unread);
+    assert_string_equal(m.path, heap);
+    mapped_library_clear(&m);
+    stop(&p);
+}
+
 /* Who may follow map_files sees the file that is mapped; who may not judges by its name, and says so. */
 static void test_replaced(void **state)
 {
@@ -443,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_loaded_later),
         cmocka_unit_test(test_installed_allocators),
         cmocka_unit_test(test_one_build_is_read_once),
+        cmocka_unit_test(test_trouble_is_not_remembered),
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_system_preload),
         cmocka_unit_test(test_odd_files),
