@@ -171,6 +171,7 @@ bool error_is_passing(int error)
     case -ENFILE:
     case -ENOMEM:
     case -EAGAIN:
+    case -EINTR:
     case -EIO:
     case -ENOSPC:
         return true;

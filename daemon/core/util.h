@@ -132,7 +132,7 @@ bool list_has(const char *list, const char *name, size_t n);
 char *printable(const char *s, size_t n);
 
 /* Is that trouble of the host, which may be over in a moment, and so says nothing of what was to be looked
- * at: no descriptor, memory, process or space, a disk that fails? */
+ * at: no descriptor, memory, process or space, a disk that fails, a call that was interrupted? */
 bool error_is_passing(int error);
 
 /* FNV-1a (64 bits) of `n` bytes, continuing from `hash`: to find things and to see that they changed. Its

@@ -160,8 +160,10 @@ static int start(Helper *helper, const char *path, const char *argument, char *c
     return error;
 }
 
-/* Reads what there is, and closes at the end. */
-static void output_read(Output *output)
+/* Reads what there is, and closes at the end. What could not be read must not look as if it had not been
+ * said.
+ */
+static int output_read(Output *output)
 {
     char buffer[4096];
 
@@ -171,11 +173,11 @@ static void output_read(Output *output)
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && errno == EAGAIN)
-            return;
-        if (n <= 0) {
+        if (n < 0)
+            return errno == EAGAIN ? 0 : -errno;
+        if (n == 0) {
             close(TAKE_FD(output->from));
-            return;
+            break;
         }
         kept = SUBPROCESS_OUTPUT_MAX - output->n;
         if (kept > (size_t)n)
@@ -184,6 +186,7 @@ static void output_read(Output *output)
         output->n += kept;
         output->dropped += (size_t)n - kept;
     }
+    return 0;
 }
 
 /* Until the helper itself ends: something that it started may hold the pipes open forever. */
@@ -209,8 +212,11 @@ static int collect(Helper *helper, usec_t timeout)
         if (n == 0)
             return -ETIMEDOUT;
         /* Both, no matter which was ready: what it wrote before its end is there when its end is seen. */
-        output_read(&helper->out);
-        output_read(&helper->err);
+        int r = output_read(&helper->out);
+        if (r >= 0)
+            r = output_read(&helper->err);
+        if (r < 0)
+            return r;
         if (helper->out.dropped > SUBPROCESS_FLOOD || helper->err.dropped > SUBPROCESS_FLOOD)
             return -EFBIG;
         if (fds[0].revents)

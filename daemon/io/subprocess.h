@@ -26,8 +26,8 @@ void subprocess_result_clear(SubprocessResult *result);
  * and leaves no process behind: what it started in its session is killed with it. It has no new privileges, a
  * session of its own, / as its directory, /dev/null as stdin, no core dump; as root we start it as nobody,
  * which takes CAP_SETUID and CAP_SETGID. Nobody needs no access to the directories of
- * `path`. 0 whatever it said; -ETIMEDOUT; -EFBIG (a flood of output); else why it could not be started.
- * Blocks. */
+ * `path`. 0 whatever it said; -ETIMEDOUT; -EFBIG (a flood of output); else why it could not be started or
+ * heard. Blocks. */
 int subprocess_run(const char *path, char *const *environment, usec_t timeout, SubprocessResult *ret);
 /* The same with an argument. */
 int subprocess_run_with(const char *path, const char *argument, char *const *environment, usec_t timeout,

@@ -10,6 +10,19 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
+
+static bool trouble; /* what it says cannot be read */
+
+/* Instead of libc's: no pipe fails when a test wants it. */
+ssize_t read(int fd, void *to, size_t size)
+{
+    if (trouble) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_read, fd, to, size);
+}
 
 static const char helper_source[] =
     "#include <dirent.h>\n"
@@ -219,6 +232,19 @@ static void test_output_is_bounded(void **state)
     assert_null(flood.out);
 }
 
+/* Who was not heard has not said nothing. */
+static void test_output_that_cannot_be_read(void **state)
+{
+    (void)state;
+    _cleanup_(subprocess_result_clear) SubprocessResult result = { 0 };
+
+    trouble = true;
+    int r = run("long", 10 * USEC_PER_SEC, &result);
+    trouble = false;
+    assert_int_equal(r, -EIO);
+    assert_null(result.out);
+}
+
 static void test_deadline(void **state)
 {
     (void)state;
@@ -310,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_closed_stdio),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_output_is_bounded),
+        cmocka_unit_test(test_output_that_cannot_be_read),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_children_go_too),
         cmocka_unit_test(test_cannot_start),
