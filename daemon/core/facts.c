@@ -323,11 +323,14 @@ bool facts_proves(const HostFacts *h, const RelayFacts *r)
 void facts_take_dropin(RelayFacts *r, char *take_path, int error, char *take_text)
 {
     free(r->dropin);
-    free(r->present);
     free(r->foreign);
     r->dropin = take_path;
-    r->present = take_text;
     r->foreign = NULL;
+    r->dropin_unread = error_is_passing(error);
+    if (!r->dropin_unread) {
+        free(r->present);
+        r->present = take_text;
+    }
     if (error == -EEXIST)
         r->foreign = xasprintf("%s is not ours, so it is left alone; remove or rename it", r->dropin);
     else if (error < 0 && error != -ENOENT)

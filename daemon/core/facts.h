@@ -90,6 +90,7 @@ typedef struct RelayFacts {
     char *dropin;          /* path of our drop-in, whether it is there or not */
     char *present;         /* its text; NULL: none of ours */
     char *foreign;         /* why the file that is there must not be touched; NULL */
+    bool dropin_unread;    /* it could not be read for a moment: `present` is what was known of it before */
     char **own_settings;   /* strv of verdict_own_settings(); NULL: none, or not known */
     char **kept;           /* strv of what others preload besides an allocator: our drop-in keeps it */
     char *kept_from;       /* the file that says so; NULL: systemd's own environment */
@@ -153,7 +154,8 @@ bool facts_proves(const HostFacts *host, const RelayFacts *relay);
 /* ---- its drop-in ---- */
 
 /* What reading our drop-in at `path` gave: 0 and its text, or a negative errno (-ENOENT: none; -EEXIST: a
- * file that is not ours). */
+ * file that is not ours). Trouble that may pass (error_is_passing()) says nothing of it: what was known
+ * stands. */
 void facts_take_dropin(RelayFacts *relay, char *take_path, int error, char *take_text);
 
 /* ---- what others set for it ---- */

@@ -81,6 +81,15 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
+/* Its file is away, and may be back in a moment: it is put back, or could not be read. */
+static bool may_come_back(const Relay *relay)
+{
+    const RelayFacts *f = &relay->facts;
+
+    return !f->present && (relay->run_item != SIZE_MAX || f->dropin_unread ||
+                           memory_find_flight(relay->manager->state, f->name));
+}
+
 /* Whose drop-in is our work: those that a group asks for. Others' with our mark were left by an earlier
  * installation. */
 static void remember_written(Manager *m)
@@ -90,7 +99,7 @@ static void remember_written(Manager *m)
     for (size_t i = 0; i < m->n_relays; i++) {
         const RelayFacts *f = &m->relays[i]->facts;
 
-        if (f->old_unit)
+        if (f->old_unit || may_come_back(m->relays[i]))
             continue;
         if (!f->present || relay_target(m->relays[i]) || m->state->from_before)
             changed |= memory_set_written(m->state, f->name, f->present);
@@ -324,7 +333,7 @@ static void check_libraries(Manager *m)
 {
     char *stamp = setup_changed(m->setup);
 
-    if (setup_untested(m->setup) && setup_can_be_tested(m)) {
+    if (!m->next_setup && setup_untested(m->setup) && setup_can_be_tested(m)) {
         eventlog_line(LOG_INFO, "An allocator that could not be tested before can be now.");
         free(stamp);
         (void)manager_reload(m);

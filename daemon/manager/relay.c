@@ -232,14 +232,32 @@ static void tell_unreadable(Relay *relay)
         relay->facts.name, (int)process_pid(relay->process));
 }
 
+/* What it runs is known: not at all, by file names only, for certain. */
+typedef enum Knowledge { KNOWN_NOT, KNOWN_BY_NAME, KNOWN } Knowledge;
+
+static Knowledge knowledge(const Relay *relay)
+{
+    const ProcessFacts *p = &relay->facts.process;
+
+    if (relay_up(relay) && !(relay->process && p->readable))
+        return KNOWN_NOT;
+    return relay_up(relay) && p->running.unread ? KNOWN_BY_NAME : KNOWN;
+}
+
 void relay_retry(Relay *relay)
 {
-    if (!relay_up(relay) || (relay->process && relay->facts.process.readable))
-        return;
-    relay_prove(relay);
-    if (relay->facts.process.readable)
-        relay->manager->reports->relay_changed(relay, true);
-    else
+    const bool unread = relay->facts.dropin_unread && relay->run_item == SIZE_MAX;
+    const Knowledge before = knowledge(relay);
+
+    if (!relay->watch)
+        relay_watch(relay);
+    if (unread)
+        relay_read_dropin(relay);
+    if (before < KNOWN)
+        relay_prove(relay);
+    if (unread > relay->facts.dropin_unread || knowledge(relay) > before)
+        relay->manager->reports->relay_changed(relay, relay_up(relay));
+    if (knowledge(relay) == KNOWN_NOT)
         tell_unreadable(relay);
 }
 

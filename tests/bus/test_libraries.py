@@ -208,6 +208,24 @@ def leave_descriptors(world, n):
     return lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
+def test_drop_in_that_cannot_be_read_for_lack_of_descriptors_is_still_ours(world):
+    """It is neither gone nor somebody else's: the next file takes it back, and what happens to it meanwhile is seen."""
+    begin(world, "a", "b")
+    sampling(world, 1)
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    give_back = leave_descriptors(world, 0)
+    world.manager("Verify")
+    assert relay_property(world, "a", "DropIn") and relay_property(world, "b", "DropIn")
+    (world.root / "tor@b.service.d" / "zz-relayalloc.conf").unlink()
+    give_back()
+    world.wait_said("Rollout 2 finished: 1 done")
+    assert world.dropin("b") and restarts(world, "b") == (1, 0)
+    world.write_config('{ name = "B"; allocator = "jemalloc"; relays = [ "b" ]; }')
+    wait_until(lambda: world.states() == {"a": "observed", "b": "ok"}, "the new file")
+    wait_until(lambda: not world.dropin("a") and not world.runs("a", "libjemalloc"), "ours to be taken back from a")
+
+
 TUNED = 'allocators = {{ jemalloc = {{ library = "libjemalloc.so.2"; environment = {{ MALLOC_CONF = "dirty_decay_ms:{}"; }}; }}; }};\n'
 
 
@@ -234,6 +252,27 @@ def test_a_library_that_cannot_be_tested_for_lack_of_descriptors_is_tested_later
     wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "all to be as assigned")
     assert not world.said("is missing|is refused") and len(re.findall("could not be tested yet", world.text())) == 1
     assert restarts(world, "b") == (2, 0)
+
+
+def test_a_library_that_can_be_tested_during_a_rollout_is_read_once(world):
+    """The file in which it can be used waits for the rollout's end: it is not read again with each sample until then."""
+    begin(world, "a", "b", "c")
+    world.write_config('{ name = "B"; allocator = "jemalloc"; relays = [ "b" ]; }')
+    sampling(world, 1)
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    give_back = leave_descriptors(world, 5)
+    world.write_config('{ name = "A"; allocator = "own"; relays = [ "a" ]; }, '
+                       '{ name = "B"; allocator = "jemalloc"; relays = [ "b", "c" ]; }', "settle = 600; canary = 0;")
+    world.config.write_text(TUNED.format(1000).replace("jemalloc =", "own =") + world.config.read_text())
+    sampling(world, 1)
+    world.wait_said("Allocator own could not be tested yet: .*Too many open files")
+    wait_until(lambda: world.states().get("c") == "settling", "c to settle")
+    give_back()
+    world.wait_said("An allocator that could not be tested before can be now")
+    begun = len(world.text())
+    wait_until(lambda: len(re.findall("c: .* resident", world.text()[begun:])) >= 3, "three samples")
+    assert len(re.findall("can be now", world.text()[begun:])) <= 1
 
 
 def test_a_preflight_that_cannot_be_started_for_lack_of_descriptors_is_started_later(world):

@@ -166,3 +166,21 @@ def test_what_is_put_back_after_a_crash_and_then_refused_is_over(world):
     wait_until(lambda: "relay = \"a\"" not in (world.state / "state").read_text().partition("flights")[2].partition(");")[0],
                "nothing of it to be in flight")
     assert world.dropin("a") is None and restarts(world, "a") == (1, 0)
+
+
+def test_what_is_put_back_untouched_is_still_our_work(world):
+    """Its file was away for a moment, in which everybody was looked at: it is taken back by the next plan."""
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.do("reload-script", steps=[{"delay": 2}])
+    world.write_config("")
+    world.manager("Reload")
+    world.wait_said("a: removed")
+    world.manager("Verify")
+    world.write_config("", "settle = 0; canary = 0; parallel = 2;")
+    world.manager("Reload")
+    world.wait_said("a was not touched; its drop-in is unchanged")
+    wait_until(lambda: world.states() == {"a": "observed", "b": "observed"}, "nobody to be assigned anything")
+    wait_until(lambda: not world.dropin("a") and not world.dropin("b"), "both files to be removed")
+    wait_until(lambda: not world.runs("a", LIBRARY) and not world.runs("b", LIBRARY), "both to be without")

@@ -5,6 +5,8 @@
 
 #include "core/facts.h"
 
+#include <errno.h>
+
 /* What runs, without a configuration that knows it. */
 static char *name_of(MappedLibrary running)
 {
@@ -276,6 +278,27 @@ static void test_refused_is_said_of_a_new_process(void **state)
     relay_facts_clear(&r);
 }
 
+/* A file that could not be read for a moment is not gone, and must not be touched meanwhile. */
+static void test_drop_in_that_could_not_be_read(void **state)
+{
+    RelayFacts r = relay_facts_new("r", "tor@r.service");
+
+    (void)state;
+    facts_take_dropin(&r, xstrdup("/d/zz.conf"), 0, xstrdup("text"));
+    assert_false(r.dropin_unread);
+    facts_take_dropin(&r, xstrdup("/d/zz.conf"), -EMFILE, NULL);
+    assert_true(r.dropin_unread);
+    assert_string_equal(r.present, "text");
+    assert_string_equal(r.foreign, "cannot read /d/zz.conf: Too many open files");
+    facts_take_dropin(&r, xstrdup("/d/zz.conf"), -ENOENT, NULL);
+    assert_true(!r.dropin_unread && !r.present && !r.foreign);
+    facts_take_dropin(&r, xstrdup("/d/zz.conf"), -EIO, NULL);
+    assert_true(r.dropin_unread && !r.present && r.foreign);
+    facts_take_dropin(&r, xstrdup("/d/zz.conf"), -EEXIST, NULL);
+    assert_true(!r.dropin_unread && !r.present && r.foreign);
+    relay_facts_clear(&r);
+}
+
 static void test_sandbox(void **state)
 {
     (void)state;
@@ -343,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_preload_of_systemd_itself),
         cmocka_unit_test(test_carried),
         cmocka_unit_test(test_refused_is_said_of_a_new_process),
+        cmocka_unit_test(test_drop_in_that_could_not_be_read),
         cmocka_unit_test(test_sandbox),
     };
 
