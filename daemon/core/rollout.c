@@ -22,12 +22,12 @@ typedef enum Turn {
 /* Each item is in one of these, so that nobody has to look at all of them: those whose turn has not come, by
  * what it will be; those in progress; and those that have ended. All but the last are in the order of the
  * items. */
-typedef enum Place {
+typedef enum ItemPlace {
     PLACE_WAITING, /* + Turn */
     PLACE_GOING = PLACE_WAITING + _TURN_MAX,
     PLACE_ENDED,
     _PLACE_MAX,
-} Place;
+} ItemPlace;
 
 #define NOBODY SIZE_MAX
 
@@ -143,11 +143,11 @@ static Turn turn_of(const RolloutItem *item)
     return item->restart ? TURN_RESTART : item->stopped ? TURN_STOPPED : TURN_UNTOUCHED;
 }
 
-static Place place_of(const Item *i, Step step)
+static ItemPlace place_of(const Item *i, Step step)
 {
     return step_ended(step)       ? PLACE_ENDED
            : step != STEP_WAITING ? PLACE_GOING
-                                  : (Place)(PLACE_WAITING + (int)turn_of(&i->item));
+                                  : (ItemPlace)(PLACE_WAITING + (int)turn_of(&i->item));
 }
 
 static Item *item_at(const Rollout *r, size_t index)
@@ -155,7 +155,7 @@ static Item *item_at(const Rollout *r, size_t index)
     return index == NOBODY ? NULL : &r->items[index];
 }
 
-static Item *first_in(const Rollout *r, Place place)
+static Item *first_in(const Rollout *r, ItemPlace place)
 {
     return item_at(r, r->places[place].first);
 }
@@ -166,7 +166,7 @@ static Item *next_of(const Rollout *r, const Item *i)
 }
 
 /* Who comes and goes does so nearly always in the order of the items: from the end it is not far. */
-static void enter(Rollout *r, Item *i, Place place)
+static void enter(Rollout *r, Item *i, ItemPlace place)
 {
     const size_t index = (size_t)(i - r->items);
     size_t before = r->places[place].last;
@@ -179,7 +179,7 @@ static void enter(Rollout *r, Item *i, Place place)
     *(before == NOBODY ? &r->places[place].first : &r->items[before].behind) = index;
 }
 
-static void leave(Rollout *r, const Item *i, Place place)
+static void leave(Rollout *r, const Item *i, ItemPlace place)
 {
     *(i->behind == NOBODY ? &r->places[place].last : &r->items[i->behind].before) = i->before;
     *(i->before == NOBODY ? &r->places[place].first : &r->items[i->before].behind) = i->behind;
@@ -208,7 +208,7 @@ static void note_moved(Rollout *r, Item *i)
 /* Nothing else changes a step. */
 static void set_step(Rollout *r, Item *i, Step step)
 {
-    const Place from = place_of(i, i->step), to = place_of(i, step);
+    const ItemPlace from = place_of(i, i->step), to = place_of(i, step);
 
     r->n_verifying -= is_verifying(i);
     r->n_in[i->step]--;
@@ -686,7 +686,7 @@ static bool may_go(const Rollout *r, const Item *i)
 static bool any_may_go(const Rollout *r)
 {
     for (int turn = 0; turn < _TURN_MAX; turn++)
-        for (const Item *i = first_in(r, (Place)(PLACE_WAITING + turn)); i; i = next_of(r, i))
+        for (const Item *i = first_in(r, (ItemPlace)(PLACE_WAITING + turn)); i; i = next_of(r, i))
             if (may_go(r, i))
                 return true;
     return false;
@@ -696,7 +696,7 @@ static size_t pick(const Rollout *r, size_t *picked, size_t limit, Turn turn, si
 {
     size_t n_picked = 0;
 
-    for (const Item *i = first_in(r, (Place)(PLACE_WAITING + (int)turn)); i && n_picked < limit;
+    for (const Item *i = first_in(r, (ItemPlace)(PLACE_WAITING + (int)turn)); i && n_picked < limit;
          i = next_of(r, i))
         if (may_go(r, i) && (allocator == ANY_ALLOCATOR || i->item.allocator == allocator))
             picked[n_picked++] = (size_t)(i - r->items);
