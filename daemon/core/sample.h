@@ -8,10 +8,10 @@
 /* The row format of RELAYALLOC_FLEET, one line a relay, columns separated by one tab, "-" for none:
  *   relay group allocator version since rss anon swap hwm [bootstrap flags fingerprint]
  * since in µs of CLOCK_REALTIME. The four amounts are bytes, or KiB with a "k" behind them ("13312k"); with a
- * sign, which anon and hwm may have, so much less or more than rss ("-6300k", "+120k"). Earlier versions wrote
- * bytes throughout: readers take both. Names cannot contain tabs or newlines (core/relay). The
- * last three are there when one of them is known; "." are the flags of a relay that is in no consensus. A
- * reader accepts lines with more columns (a later version) and ignores what it does not know. */
+ * sign, which anon and hwm may have, so much less or more than rss ("-6300k", "+120k"). Earlier versions
+ * wrote bytes throughout: readers take both. Names cannot contain tabs or newlines (core/relay). The last
+ * three are there when one of them is known; "." are the flags of a relay that is in no consensus. A reader
+ * accepts lines with more columns (a later version) and ignores what it does not know. */
 typedef struct Sample {
     const char *relay;
     const char *group;     /* NULL or "": observed, in no group */

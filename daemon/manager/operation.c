@@ -36,6 +36,7 @@ static void answer_job(RunItem *i, JobResult result)
         i->operation == OPERATION_RESTART && !i->reason)
         item_set_reason(i, xasprintf("its restart job ended with \"%s\"", job_result_to_string(result)));
     i->canceled = i->operation == OPERATION_RESTART && result == JOB_CANCELED;
+    i->ended = false;
     operation_end(i);
     run_send(i->run, (RolloutEvent){ .kind = EVENT_JOB, .item = i->index, .job = result });
 }
@@ -322,12 +323,23 @@ static bool too_new(const RunItem *i)
                : facts_too_new(&host, &i->relay->facts);
 }
 
+/* Has somebody started it since a stop took the place of our restart? Until that stop has killed the
+ * pre-start commands, the unit is still seen to start. */
+static void note_start(RunItem *i)
+{
+    const UnitInfo *info = i->relay->facts.info;
+    const bool starting = info->active == ACTIVE_ACTIVATING;
+
+    i->ended = i->ended || !starting;
+    i->canceled = i->canceled && !relay_up(i->relay) && !(starting && (i->ended || info->job == 0));
+}
+
 static void verify_looked(RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
     bool back = i->operation == OPERATION_VERIFY_BACK;
 
-    i->canceled = i->canceled && !relay_up(i->relay) && info->active != ACTIVE_ACTIVATING;
+    note_start(i);
     if (!info->exists) {
         answer_verified(i, PROOF_GONE);
     } else if (on_its_way(i) && !past_deadline(i)) {

@@ -60,8 +60,9 @@ typedef struct RunItem {
     usec_t asked_ready; /* monotonic, since when it has been asked whether it is ready; 0: not yet */
     bool needless;      /* it ran what a restart would have given it */
     bool failed_up;     /* it was up when it failed: if it is stopped then, that was not us */
-    bool canceled;      /* somebody's stop took the place of its restart, and nobody has started it since */
-    bool moved;         /* it is in Run.moved */
+    bool canceled; /* somebody's stop took the place of its restart, and nobody has started it since, … */
+    bool ended;    /* …and it has been seen not to start any more */
+    bool moved;    /* it is in Run.moved */
     bool not_back; /* its old drop-in could not be put back, and what it was to get instead stands there */
 } RunItem;
 

@@ -580,6 +580,11 @@ class Fake:
             unit.down(script["meanwhile"], "start")
             self.changed(unit)
 
+        def killed():
+            unit.job = 0
+            unit.down("failed", "failed", "signal")
+            self.changed(unit)
+
         def finish():
             unit.job = 0
             state = script.get("then", "active" if really else unit.active)
@@ -596,6 +601,11 @@ class Fake:
                 unit.down("activating", "start")
             elif state == "auto-restart":
                 unit.down("activating", "auto-restart", "exit-code")
+            elif state == "stopping":  # a stop has taken the job's place, and is still to kill the pre-start commands
+                unit.down("activating", "start-pre")
+                self.jobs += 1
+                unit.job = self.jobs
+                self.later(1, killed)
             unit.n_restarts = script.get("n_restarts", 0)
             self.changed(unit)
             if not script.get("lost") and self.bus:
