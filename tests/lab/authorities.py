@@ -114,12 +114,16 @@ def post(port, body, timeout=60):
 
 
 def post_all(texts, ports=tuple(dirport(n) for n in range(1, COUNT + 1))):
-    """Each descriptor to each authority, some a request. [(port, status, reason)] of the requests that were refused."""
+    """Each descriptor to each authority, some a request. [(port, status, reason)] of the requests that were refused; status 0:
+    no answer, as of a busy authority, which is nothing that the others should miss."""
     refused = []
     for first in range(0, len(texts), MOST_A_POST):
         body = "".join(texts[first:first + MOST_A_POST])
         for port in ports:
-            status, reason = post(port, body)
+            try:
+                status, reason = post(port, body)
+            except (OSError, http.client.HTTPException) as error:
+                status, reason = 0, error
             if status != 200:
                 refused.append((port, status, reason))
     return refused

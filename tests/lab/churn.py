@@ -1,6 +1,5 @@
 """Changes the network once an interval, in a process of its own: signs what is new and posts it to the authorities."""
 
-import http.client
 import time
 
 import authorities
@@ -54,9 +53,6 @@ def run(publisher, interval, write_bandwidth, log):
             time.sleep(interval - time.time() % interval + 1)
             numbers = publisher.population.step()
             write_bandwidth(publisher.population.bandwidth_file(time.time()))
-            try:
-                refused = publisher.publish(numbers)
-            except (OSError, http.client.HTTPException) as error:
-                refused = [error]
+            refused = publisher.publish(numbers)
             print(f"{time.time():.0f} {len(numbers)} published, {publisher.population.present} present",
                   *([f"refused: {refused}"] if refused else []), file=file, flush=True)

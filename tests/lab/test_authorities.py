@@ -48,3 +48,20 @@ def test_authorities_come_before_relays(tmp_path):
 
 def test_a_kernel_without_groups_of_sessions_is_none_of_its_mistakes(tmp_path):
     assert len(started(tmp_path, ()).commands) == 3
+
+
+def test_one_that_is_late_keeps_nothing_from_the_others(monkeypatch):
+    posted = []
+
+    def post(port, body):
+        posted.append((port, body))
+        if port == 2:
+            raise TimeoutError("timed out")
+        return (400, "no") if body.startswith("x") else (200, "ok")
+
+    monkeypatch.setattr(authorities, "post", post)
+    texts = ["x"] + ["y"] * authorities.MOST_A_POST
+    refused = authorities.post_all(texts, (1, 2, 3))
+    assert len(posted) == 6 and [port for port, _ in posted] == [1, 2, 3] * 2
+    assert [(port, status) for port, status, _ in refused] == [(1, 400), (2, 0), (3, 400), (2, 0)]
+    assert "timed out" in str(refused[1][2])

@@ -37,10 +37,13 @@ class Refused(Exception):
 
 
 class Trial:
-    def __init__(self, settings, folder, say):
-        """folder: where results go; say: a progress.Progress."""
+    def __init__(self, settings, folder, ctl, say):
+        """folder: where results go; ctl: relayallocctl, built for this host; say: a progress.Progress."""
+        if not os.access(ctl, os.X_OK):
+            raise Refused(f"{ctl} is missing, with which the report is drawn")
         self.settings = settings
         self.folder = folder
+        self.ctl = ctl
         self.say = say
         self.samples = []
         self.in_consensus = 0
@@ -205,7 +208,7 @@ class Trial:
         journal = next(p for p in (self.m.path("/var/log/journal"), self.m.path("/run/log/journal")) if any(p.glob("*/*.journal")))
         for kind in ("html", "svg"):
             with (self.folder / f"report.{kind}").open("w") as file:
-                subprocess.run([REPO / "build/relayallocctl", "report", *options, "-D", journal, f"--format={kind}"], check=True,
+                subprocess.run([self.ctl, "report", *options, "-D", journal, f"--format={kind}"], check=True,
                                stdout=file, stdin=subprocess.DEVNULL)
         return table
 
