@@ -58,7 +58,7 @@ static int open_socket(JournalSocket *s)
 
     if (strlen(s->path) >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
-    strcpy(address.sun_path, s->path);
+    memcpy(address.sun_path, s->path, strlen(s->path) + 1);
     _cleanup_(closep) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         return -errno;
