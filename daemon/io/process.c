@@ -249,18 +249,19 @@ int process_memory(Process *process, Memory *ret)
 
 int process_user(Process *process, uid_t *ret)
 {
-    char buffer[STATUS_MAX];
-    unsigned real, effective;
+    char buffer[STATUS_MAX], *end;
     size_t n;
 
     int r = read_status(process, buffer, &n);
     if (r < 0)
         return r;
-    const char *line = strstr(buffer, "\nUid:");
-    if (!line || sscanf(line, "\nUid:%u%u", &real, &effective) != 2)
+    const char *real = strstr(buffer, "\nUid:");
+    if (!real)
         return -EINVAL;
-    *ret = effective;
-    return 0;
+    (void)strtoul(real + strlen("\nUid:"), &end, 10);
+    const char *effective = end;
+    *ret = (uid_t)strtoul(effective, &end, 10);
+    return end == effective ? -EINVAL : 0;
 }
 
 int process_maps(Process *process, char **ret)
