@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* An allocator that works for everybody but tor: what BROKEN says happens to tor. "start": it does not start;
- * "soon": it starts, and dies a second later. For tests of the gates of a rollout. */
+ * "soon": it starts, and dies a second later; "grow": its resident memory grows by GROW MiB a second. For
+ * tests of the gates of a rollout, and of what is told of growth. */
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char *program_invocation_short_name;
@@ -81,6 +85,43 @@ int posix_memalign(void **ret, size_t align, size_t size)
     return 0;
 }
 
+/* The kernel counts what a process has mapped, and the same pages again for each mapping: so it really has
+ * that much resident, and the host keeps its memory. */
+static void *grow(void *rate)
+{
+    enum { STEP = 64 }; /* MiB */
+    const int fd = memfd_create("grow", 0);
+    struct timespec begun, now;
+    char *first;
+
+    if (fd < 0 || ftruncate(fd, STEP << 20) < 0)
+        abort();
+    first = mmap(NULL, STEP << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (first == MAP_FAILED)
+        abort();
+    memset(first, 1, STEP << 20);
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    for (double mapped = 0;; usleep(100000)) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        for (; mapped < atof(rate) * (double)(now.tv_sec - begun.tv_sec); mapped += STEP)
+            if (mmap(NULL, STEP << 20, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0) == MAP_FAILED)
+                abort();
+    }
+    return NULL;
+}
+
+static void start_growing(void)
+{
+    pthread_t thread;
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* its signals are tor's own */
+    if (!getenv("GROW") || pthread_create(&thread, NULL, grow, getenv("GROW")) != 0)
+        abort();
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 __attribute__((constructor)) static void break_tor(int argc, char **argv)
 {
     const char *how = getenv("BROKEN");
@@ -94,4 +135,6 @@ __attribute__((constructor)) static void break_tor(int argc, char **argv)
         _exit(1);
     if (strcmp(how, "soon") == 0)
         alarm(1);
+    if (strcmp(how, "grow") == 0)
+        start_growing();
 }
