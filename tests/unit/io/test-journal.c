@@ -826,12 +826,12 @@ static void test_last_in_a_time(void **state)
 
     write_overlapping(f);
     _cleanup_(journal_reader_freep) JournalReader *reader = open_reader(f);
-    JournalQuery query = { T0 + 2 * USEC_PER_MINUTE, T0 + 10 * USEC_PER_MINUTE, "r1" };
+    JournalQuery query = { T0 + 2 * USEC_PER_MINUTE, T0 + 10 * USEC_PER_MINUTE, "r1", false };
     assert_int_equal(journal_last_samples(reader, &query, 5, &some), 0);
     assert_int_equal(some.n, 5); /* the minutes 5, 6, 8, 9, 10 */
     assert_int_equal(some.items[0].time, T0 + 5 * USEC_PER_MINUTE);
     assert_int_equal(some.items[4].time, T0 + 10 * USEC_PER_MINUTE);
-    query = (JournalQuery){ T0 + USEC_PER_DAY, T0 + 2 * USEC_PER_DAY, "r1" };
+    query = (JournalQuery){ T0 + USEC_PER_DAY, T0 + 2 * USEC_PER_DAY, "r1", false };
     assert_int_equal(journal_last_samples(reader, &query, 5, &none), 0);
     assert_int_equal(none.n, 0);
 }
