@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Scans /proc/PID/status for four lines, in one pass and by hand: it runs for every relay every minute. Never
- * guesses: a wanted line that cannot be read is an error. */
+ * guesses: a wanted line or number that cannot be read is an error. */
 #include "core/rss.h"
 
 #include <assert.h>
@@ -59,4 +59,32 @@ int memory_from_status(const char *status, Memory *ret)
         .hwm = found[HWM] ? values[HWM] : values[RSS],
     };
     return 0;
+}
+
+int memory_from_statm(const char *statm, uint64_t page, Memory *memory)
+{
+    enum { SIZE, RESIDENT, SHARED, N };
+    uint64_t bytes[N];
+
+    for (size_t i = 0; i < N; i++) {
+        char *end;
+
+        errno = 0;
+        const unsigned long long pages = strtoull(statm, &end, 10);
+        if (*statm < '0' || *statm > '9' || *end != ' ' || errno != 0 ||
+            __builtin_mul_overflow(pages, page, &bytes[i]))
+            return -EINVAL;
+        statm = end + 1;
+    }
+    if (bytes[SIZE] == 0)
+        return -ENODATA;
+    memory->rss = bytes[RESIDENT];
+    memory->anon = bytes[RESIDENT] > bytes[SHARED] ? bytes[RESIDENT] - bytes[SHARED] : 0;
+    memory->hwm = memory->hwm > memory->rss ? memory->hwm : memory->rss;
+    return 0;
+}
+
+bool memory_fell(const Memory *before, const Memory *now)
+{
+    return now->rss < before->rss - before->rss / 32;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Memory of a process from /proc/PID/status (proc(5)). Pure: takes the text. */
+/* Memory of a process from /proc/PID/status and statm (proc(5)). Pure: takes the text. */
 #pragma once
 
 #include "core/util.h"
@@ -15,3 +15,11 @@ typedef struct Memory {
 /* From the text of /proc/PID/status; what follows the last of the four lines need not be complete. 0;
  * -ENODATA: no VmRSS (a kernel thread or a zombie); -EINVAL: a line that is wanted is malformed. */
 int memory_from_status(const char *status, Memory *ret);
+
+/* From the text of /proc/PID/statm, in pages of `page` bytes: rss and anon. `memory` is what was known of it
+ * and becomes what is known now: swap stays, and hwm is no less than rss. 0; -ENODATA: it has no memory any
+ * more; -EINVAL: malformed. Both errors leave `memory` alone. */
+int memory_from_statm(const char *statm, uint64_t page, Memory *memory);
+
+/* So much is no longer resident since `before` that some of it may have been swapped out. */
+bool memory_fell(const Memory *before, const Memory *now);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the descriptors to one process: its pidfd, its directory in /proc, and its status file. Never judges
+/* Owns the descriptors to one process: its pidfd, its directory in /proc, its status and statm. Never judges
  * what it reads, and never takes a number for an identity. */
 #include "io/process.h"
 
@@ -20,6 +20,7 @@
 
 enum {
     STATUS_MAX = 8 * 1024, /* about 1.5 KiB; the lines we want come long before masks for very many CPUs */
+    STATM_MAX = 256,       /* seven numbers */
     STAT_MAX = 4 * 1024,
     LABEL_MAX = 4 * 1024,
     AUXV_MAX = 4 * 1024,    /* about 400 bytes */
@@ -28,12 +29,17 @@ enum {
     MAPS_MAX = 4 * 1024 * 1024,
 };
 
+#define WHOLE_INTERVAL (10 * USEC_PER_MINUTE)
+
 struct Process {
     pid_t pid;
     int pidfd;
     int dir_fd;
     int status_fd;
+    int statm_fd; /* -1: not needed yet */
     usec_t started;
+    Memory memory; /* the last time that somebody asked for it often */
+    usec_t whole;  /* monotonic: when all of that was read; 0: never */
 };
 
 pid_t process_pid(const Process *process)
@@ -50,6 +56,7 @@ Process *process_free(Process *process)
 {
     if (!process)
         return NULL;
+    closep(&process->statm_fd);
     closep(&process->status_fd);
     closep(&process->dir_fd);
     closep(&process->pidfd);
@@ -181,7 +188,7 @@ int process_open(const char *proc, pid_t pid, Process **ret)
 {
     _cleanup_(process_freep) Process *process = xcalloc(1, sizeof(*process));
 
-    *process = (Process){ .pid = pid, .pidfd = -1, .dir_fd = -1, .status_fd = -1 };
+    *process = (Process){ .pid = pid, .pidfd = -1, .dir_fd = -1, .status_fd = -1, .statm_fd = -1 };
     if (pid <= 0)
         return -ESRCH;
     /* First of all: while this process has not been reaped, nobody else can get its number, so that the
@@ -212,19 +219,24 @@ int process_open(const char *proc, pid_t pid, Process **ret)
 
 /* ---- what it is like now ---- */
 
-/* By pread on the descriptor that is kept. */
-static int read_status(const Process *process, char buffer[static STATUS_MAX], size_t *ret_n)
+/* By pread on a descriptor that is kept. */
+static int read_kept(const Process *process, int fd, char *buffer, size_t size, size_t *ret_n)
 {
     ssize_t n;
 
     do
-        n = pread(process->status_fd, buffer, STATUS_MAX - 1, 0);
+        n = pread(fd, buffer, size - 1, 0);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return judge_access(process, -errno);
     buffer[n] = '\0';
     *ret_n = (size_t)n;
     return 0;
+}
+
+static int read_status(const Process *process, char buffer[static STATUS_MAX], size_t *ret_n)
+{
+    return read_kept(process, process->status_fd, buffer, STATUS_MAX, ret_n);
 }
 
 int process_memory(Process *process, Memory *ret)
@@ -244,6 +256,35 @@ int process_memory(Process *process, Memory *ret)
     if (r < 0)
         return judge_access(process, r);
     *ret = memory; /* of this very process: the descriptor is its own, and only who lives has memory */
+    return 0;
+}
+
+/* rss and anon; whether the rest can stand. */
+static bool read_statm(Process *process, Memory *memory)
+{
+    const Memory before = *memory;
+    char buffer[STATM_MAX];
+    size_t n;
+
+    if (process->statm_fd < 0)
+        process->statm_fd = open_file(process, "statm");
+    return process->statm_fd >= 0 && read_kept(process, process->statm_fd, buffer, sizeof(buffer), &n) == 0 &&
+           memory_from_statm(buffer, (uint64_t)sysconf(_SC_PAGESIZE), memory) == 0 &&
+           !memory_fell(&before, memory);
+}
+
+int process_memory_often(Process *process, usec_t now, Memory *ret)
+{
+    Memory memory = process->memory;
+    const bool recent = process->whole > 0 && now < process->whole + WHOLE_INTERVAL;
+
+    if (!(recent && memory.swap == 0 && read_statm(process, &memory))) {
+        int r = process_memory(process, &memory);
+        if (r < 0)
+            return r;
+        process->whole = now;
+    }
+    process->memory = *ret = memory;
     return 0;
 }
 

@@ -32,6 +32,11 @@ usec_t process_started(const Process *process);
  * gone). */
 int process_memory(Process *process, Memory *ret);
 
+/* The same for who asks each minute, at a seventh of the cost: rss and anon are of this moment. swap and peak
+ * are at most ten minutes old; swap is of this moment while there is some, and after memory_fell(); the peak
+ * is no less than rss. `now`: monotonic. */
+int process_memory_often(Process *process, usec_t now, Memory *ret);
+
 /* Its effective user. Errors as above. */
 int process_user(Process *process, uid_t *ret);
 

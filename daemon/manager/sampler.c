@@ -70,7 +70,8 @@ static void tell_presence(Relay *relay)
 static void measure(Relay *relay, usec_t now)
 {
     relay_retry(relay);
-    relay->measured = relay->process && process_memory(relay->process, &relay->memory) == 0;
+    relay->measured = relay->process && process_memory_often(relay->process, loop_monotonic(relay->manager),
+                                                             &relay->memory) == 0;
     if (relay->measured)
         relay->sampled = now;
     if (!relay->facts.old_unit)

@@ -109,7 +109,7 @@ class Unit:
             time.sleep(0.01)
         (shown / "attr").mkdir(parents=True)
         (shown / "attr/current").write_text(self.fake.label + "\n")
-        for name in ("stat", "status", "maps", "environ"):
+        for name in ("stat", "statm", "status", "maps", "environ"):
             (shown / name).write_bytes((real / name).read_bytes())
 
     def properties(self):

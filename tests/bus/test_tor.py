@@ -14,8 +14,9 @@ GROUP = '{ name = "A"; allocator = "jemalloc"; relays = [ "*" ]; }'
 
 
 def grow(world, relay, mib):
-    """As /proc/PID/status would say it."""
+    """As /proc/PID/status and statm would say it."""
     path = world.path / "proc" / str(world.unit(relay)["pid"]) / "status"
+    path.with_name("statm").write_text(f"{mib * 512} {mib * 256} 0 1 0 {mib * 256} 0\n")
     text = re.sub(r"^(VmRSS|RssAnon|VmHWM):\s+\d+ kB", rf"\1:\t{mib * 1024} kB", path.read_text(), flags=re.M)
     temporary = path.with_name("status.new")
     temporary.write_text(text)

@@ -122,12 +122,84 @@ static void test_cut_off(void **state)
     }
 }
 
+static void test_statm(void **state)
+{
+    static const struct {
+        const char *statm;
+        int r;
+        Memory memory;
+    } table[] = {
+        { "13564 3407 2976 1 0 400 0\n", 0, { 3407 * 4096, 431 * 4096, 7, 3407 * 4096 } },
+        { "9 0 0 1 0 4 0\n", 0, { 0, 0, 7, 5 } },       /* all of it is swapped out */
+        { "9 2 3 1 0 4 0\n", 0, { 8192, 0, 7, 8192 } }, /* counters that lag */
+        { "0 0 0 0 0 0 0\n", -ENODATA, { 0 } },
+        { "", -EINVAL, { 0 } },
+        { "9 2", -EINVAL, { 0 } },
+        { "9 2 3", -EINVAL, { 0 } }, /* cut off in the middle of a number? */
+        { "9 -2 3 1\n", -EINVAL, { 0 } },
+        { "9  2 3 1\n", -EINVAL, { 0 } },
+        { "9 x 3 1\n", -EINVAL, { 0 } },
+        { "9 4503599627370496 3 1\n", -EINVAL, { 0 } }, /* 2^64 bytes */
+        { "9 99999999999999999999 3 1\n", -EINVAL, { 0 } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        Memory m = { 1, 1, 7, 5 };
+        int r = memory_from_statm(table[i].statm, 4096, &m);
+
+        if (r != table[i].r)
+            fail_msg("row %zu: %d", i, r);
+        if (r < 0)
+            assert_true(m.rss == 1 && m.anon == 1 && m.swap == 7 && m.hwm == 5);
+        else if (m.rss != table[i].memory.rss || m.anon != table[i].memory.anon ||
+                 m.swap != table[i].memory.swap || m.hwm != table[i].memory.hwm)
+            fail_msg("row %zu: %ju %ju %ju %ju", i, (uintmax_t)m.rss, (uintmax_t)m.anon, (uintmax_t)m.swap,
+                     (uintmax_t)m.hwm);
+    }
+}
+
+/* Both files of one process say the same, as far as both say it. */
+static void test_both_of_a_real_process(void **state)
+{
+    static const char *const names[] = { "/proc/self/status", "/proc/self/statm" };
+    const uint64_t slack = 64 * 4096; /* what this test itself touches between them, and counters that lag */
+    Memory whole = { 0 }, m = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        char text[8192];
+        FILE *f = fopen(names[i], "re");
+        assert_non_null(f);
+        text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+        fclose(f);
+        assert_int_equal(i == 0 ? memory_from_status(text, &whole)
+                                : memory_from_statm(text, (uint64_t)sysconf(_SC_PAGESIZE), &m),
+                         0);
+    }
+    assert_true(m.rss + slack >= whole.rss && whole.rss + slack >= m.rss);
+    assert_true(m.anon + slack >= whole.anon && whole.anon + slack >= m.anon);
+}
+
+static void test_fell(void **state)
+{
+    const Memory before = { .rss = 3200 };
+
+    (void)state;
+    assert_false(memory_fell(&before, &(Memory){ .rss = 4000 }));
+    assert_false(memory_fell(&before, &(Memory){ .rss = 3100 }));
+    assert_true(memory_fell(&before, &(Memory){ .rss = 3099 }));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_real_process),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_cut_off),
+        cmocka_unit_test(test_statm),
+        cmocka_unit_test(test_both_of_a_real_process),
+        cmocka_unit_test(test_fell),
     };
 
     return cmocka_run_group_tests_name("rss", tests, NULL, NULL);

@@ -403,8 +403,8 @@ static void fake_file(const char *root, const char *name, const char *text, size
 
 static void fake_remove(char *root)
 {
-    static const char *const names[] = { "status", "stat",         "maps", "environ", "auxv",
-                                         "exe",    "attr/current", "attr", "cgroup",  "." };
+    static const char *const names[] = { "status", "statm",        "stat", "maps",   "environ", "auxv",
+                                         "exe",    "attr/current", "attr", "cgroup", "." };
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++) {
         _cleanup_(freep) char *path = xasprintf("%s/42/%s", root, names[i]);
@@ -657,6 +657,75 @@ static void test_count_maps(void **state)
     process_free(process);
 }
 
+/* What statm says is of this moment, and the rest is read again when it may be another. */
+static void test_memory_often(void **state)
+{
+    static const struct {
+        usec_t now; /* in minutes */
+        const char *status, *statm;
+        Memory memory; /* in pages */
+    } steps[] = {
+        { 1,
+          "VmHWM: 40 kB\nVmRSS: 36 kB\nRssAnon: 12 kB\nVmSwap: 0 kB\n",
+          "20 9 6 1 0 4 0\n",
+          { 9, 3, 0, 10 } },
+        { 2, "", "20 9 5 1 0 4 0\n", { 9, 4, 0, 10 } },
+        { 10, "", "20 9 9 1 0 4 0\n", { 9, 0, 0, 10 } },
+        /* ten minutes later: a peak that was between two of them */
+        { 11,
+          "VmHWM: 60 kB\nVmRSS: 36 kB\nRssAnon: 16 kB\nVmSwap: 0 kB\n",
+          "20 9 5 1 0 4 0\n",
+          { 9, 4, 0, 15 } },
+        { 12, "", "20 14 5 1 0 4 0\n", { 14, 9, 0, 15 } },
+        /* beyond the peak that is known; and then much is gone */
+        { 13, "", "20 16 6 1 0 4 0\n", { 16, 10, 0, 16 } },
+        { 14,
+          "VmHWM: 64 kB\nVmRSS: 20 kB\nRssAnon: 8 kB\nVmSwap: 12 kB\n",
+          "20 5 3 1 0 4 0\n",
+          { 5, 2, 3, 16 } },
+        /* as long as some is swapped out */
+        { 15,
+          "VmHWM: 64 kB\nVmRSS: 20 kB\nRssAnon: 8 kB\nVmSwap: 16 kB\n",
+          "20 5 3 1 0 4 0\n",
+          { 5, 2, 4, 16 } },
+        { 16,
+          "VmHWM: 64 kB\nVmRSS: 20 kB\nRssAnon: 8 kB\nVmSwap: 0 kB\n",
+          "20 5 3 1 0 4 0\n",
+          { 5, 2, 0, 16 } },
+        { 17, "", "20 5 3 1 0 4 0\n", { 5, 2, 0, 16 } },
+        /* a statm that says nothing */
+        { 18,
+          "VmHWM: 64 kB\nVmRSS: 24 kB\nRssAnon: 8 kB\nVmSwap: 0 kB\n",
+          "0 0 0 0 0 0 0\n",
+          { 6, 2, 0, 16 } },
+        { 19, "VmHWM: 64 kB\nVmRSS: 28 kB\nRssAnon: 8 kB\nVmSwap: 0 kB\n", "", { 7, 2, 0, 16 } },
+    };
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    char *root = fake_proc();
+    Process *process = NULL;
+    Memory m;
+
+    (void)state;
+    if (page != 4096)
+        fail_msg("the table is written for pages of 4 KiB");
+    fake_file(root, "status", STATUS, strlen(STATUS));
+    fake_file(root, "stat", STAT, strlen(STAT));
+    assert_int_equal(process_open(root, 42, &process), 0);
+    for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+        fake_file(root, "status", steps[i].status, strlen(steps[i].status));
+        fake_file(root, "statm", steps[i].statm, strlen(steps[i].statm));
+        assert_int_equal(process_memory_often(process, steps[i].now * USEC_PER_MINUTE, &m), 0);
+        if (m.rss != steps[i].memory.rss * page || m.anon != steps[i].memory.anon * page ||
+            m.swap != steps[i].memory.swap * page || m.hwm != steps[i].memory.hwm * page)
+            fail_msg("step %zu: %ju %ju %ju %ju", i, (uintmax_t)m.rss, (uintmax_t)m.anon, (uintmax_t)m.swap,
+                     (uintmax_t)m.hwm);
+    }
+    fake_file(root, "status", "Name:\ttor\n", 10);
+    assert_int_equal(process_memory_often(process, 20 * USEC_PER_MINUTE, &m), -ESRCH);
+    process_free(process);
+    fake_remove(root);
+}
+
 static void test_unit(void **state)
 {
     static const char cgroup[] = "1:name=systemd:/system.slice/system-tor.slice/tor@a.service\n0::/\n";
@@ -710,6 +779,7 @@ int main(void)
         cmocka_unit_test(test_really_secure),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_count_maps),
+        cmocka_unit_test(test_memory_often),
         cmocka_unit_test(test_unit),
         cmocka_unit_test(test_links),
     };
