@@ -121,9 +121,7 @@ bool doctor_upgrades(bool enabled, char *const *blacklist, Finding *ret);
 /* A unit of this template has a drop-in of ours, and `unit` of the configuration is another one by now. */
 bool doctor_left_over(const char *unit_template, const char *unit, Finding *ret);
 
-/* The unit of rollout.gate; `type` and `timeout`: the values of its Type= and TimeoutStartSec=, NULL: not
- * set.
- */
+/* The unit of rollout.gate; `type` and `timeout`: its Type= and TimeoutStartSec=, NULL: not set. */
 bool doctor_gate(const char *unit, const char *type, const char *timeout, Finding *ret);
 
 /* The directory of unit files, where our drop-ins go, lies on a file system that cannot be written to. */

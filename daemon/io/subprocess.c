@@ -160,9 +160,7 @@ static int start(Helper *helper, const char *path, const char *argument, char *c
     return error;
 }
 
-/* Reads what there is, and closes at the end. What could not be read must not look as if it had not been
- * said.
- */
+/* Reads what there is, and closes at the end. An error is no end: it must not look as if nothing was said. */
 static int output_read(Output *output)
 {
     char buffer[4096];

@@ -615,8 +615,7 @@ Manager *manager_free(Manager *m)
     free(m->config_path);
     free(m->state_dir);
     free(m->proc);
-    if (m->meminfo >= 0)
-        close(m->meminfo);
+    closep(&m->meminfo);
     free(m->probe);
     free(m);
     return NULL;

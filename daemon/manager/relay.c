@@ -255,7 +255,7 @@ void relay_retry(Relay *relay)
         relay_read_dropin(relay);
     if (before < KNOWN)
         relay_prove(relay);
-    if (unread > relay->facts.dropin_unread || knowledge(relay) > before)
+    if ((unread && !relay->facts.dropin_unread) || knowledge(relay) > before)
         relay->manager->reports->relay_changed(relay, relay_up(relay));
     if (knowledge(relay) == KNOWN_NOT)
         tell_unreadable(relay);

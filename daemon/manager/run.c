@@ -96,7 +96,7 @@ static RolloutNow rollout_now(const Run *run)
 
 void run_send(Run *run, RolloutEvent e)
 {
-    note_moved(&run->items[e.item]); /* item 0 in events that are about none */
+    note_moved(&run->items[e.item]); /* of events that are about none it is item 0, which does no harm */
     rollout_event(run->rollout, &e, rollout_now(run));
     pump(run);
 }

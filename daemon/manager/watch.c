@@ -96,9 +96,7 @@ static void look_at_relay(Relay *relay)
     strv_push(&relay->manager->watched, sentence);
 }
 
-/* The beginning of it, where that is; with every sample, and kept open: opening it costs as much as reading
- * it.
- */
+/* MemAvailable is at the beginning. The file is kept open: opening it costs as much as reading it. */
 #define MEMINFO_MAX 512
 
 static Outlook look_ahead(Manager *m)
