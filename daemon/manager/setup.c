@@ -77,9 +77,13 @@ static AllocatorFacts *look(const Manager *m, const Config *config)
 bool setup_can_be_tested(const Manager *m)
 {
     const Setup *s = m->setup;
-    AllocatorFacts *facts = look(m, s->config);
-    bool tested = false;
+    bool untested = false, tested = false;
 
+    for (size_t i = 0; i < s->config->n_allocators; i++)
+        untested = untested || s->allocators[i].untested;
+    if (!untested)
+        return false;
+    AllocatorFacts *facts = look(m, s->config);
     for (size_t i = 0; i < s->config->n_allocators; i++)
         tested = tested || (s->allocators[i].untested && !facts[i].untested);
     allocators_free(facts, s->config->n_allocators);

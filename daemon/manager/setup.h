@@ -12,9 +12,11 @@ DEFINE_CLEANUP(Setup, setup_free)
 /* Was one of its libraries installed, removed or replaced since it was loaded? Then what they look like now,
  * owned by the caller; else NULL. Costs a stat(2) for each. */
 char *setup_changed(const Setup *setup);
-/* Could an allocator in use not be tested, because the host was short of something; and can one be now? */
+/* Could an allocator in use not be tested, because the host was short of something? */
 bool setup_untested(const Setup *setup);
-bool setup_can_be_tested(const Manager *m); /* with m->setup; blocks as a load does */
+/* Can one be tested now that could not be, with m->setup? One that no group uses counts, too: a relay may
+ * still run it, and its version is not known until then. Blocks as a load does if there is one. */
+bool setup_can_be_tested(const Manager *m);
 /* Is the library of each allocator there now? A rollout in progress keeps its setup until it has ended. */
 void setup_look(Setup *setup);
 const Group *setup_group(const Setup *setup, size_t group); /* NULL: GROUP_NONE */

@@ -254,6 +254,27 @@ def test_a_library_that_cannot_be_tested_for_lack_of_descriptors_is_tested_later
     assert restarts(world, "b") == (2, 0)
 
 
+def test_version_of_a_library_that_no_group_uses_is_read_again(world):
+    """A relay still runs it, and what kept it from being read has passed: the version is known again."""
+    inside, outside = world.own_folder()
+    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
+    configure(world, inside / "libown.so", "*")
+    sampling(world, 1)
+    world.start_fake("a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    version = str(relay_property(world, "a", "Version"))
+    world.manager("Pause")
+    give_back = leave_descriptors(world, 5)
+    os.utime(outside / "libown.so", ns=(0, 0))  # so that it has to be looked at
+    text = world.config.read_text()
+    world.config.write_text(re.sub("groups = .*;", "groups = ();", text))
+    wait_until(lambda: relay_property(world, "a", "Version") == "", "a library of which nothing is known")
+    give_back()
+    wait_until(lambda: relay_property(world, "a", "Version") == version != "", "its version")
+    assert restarts(world, "a") == (1, 0) and world.states() == {"a": "pending"}
+
+
 def test_a_library_that_can_be_tested_during_a_rollout_is_read_once(world):
     """The file in which it can be used waits for the rollout's end: it is not read again with each sample until then."""
     begin(world, "a", "b", "c")
