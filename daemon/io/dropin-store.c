@@ -416,19 +416,22 @@ static int compare_strings(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Does the directory hold a drop-in of ours? */
-static bool visit_folder(int root, const char *name, bool needs_kept)
+/* Does the directory hold a drop-in of ours? 1, 0, or an error that may pass. */
+static int visit_folder(int root, const char *name, bool needs_kept)
 {
     _cleanup_(freep) char *text = NULL;
     _cleanup_(closep) int folder = -1;
+    int r = open_folder(root, name, &folder);
 
-    if (open_folder(root, name, &folder) < 0)
-        return false;
-    bool swept = sweep(folder) || (!needs_kept && remove_kept(folder)),
-         ours = is_ours(read_text(folder, &text));
-    if (swept && !ours) /* made for a file that was never finished */
+    if (r < 0)
+        return error_is_passing(r) ? r : 0;
+    bool swept = sweep(folder) || (!needs_kept && remove_kept(folder));
+    r = read_text(folder, &text);
+    if (error_is_passing(r))
+        return r;
+    if (swept && !is_ours(r)) /* made for a file that was never finished */
         (void)unlinkat(root, name, AT_REMOVEDIR);
-    return ours;
+    return is_ours(r);
 }
 
 int dropin_store_list(DropinStore *store, char *const *moving, char ***ret)
@@ -436,12 +439,16 @@ int dropin_store_list(DropinStore *store, char *const *moving, char ***ret)
     _cleanup_(closedirp) DIR *dir = store->fd < 0 ? NULL : open_entries(store->fd);
     _cleanup_(strv_freep) char **units = NULL;
     size_t n = 0, capacity = 0;
+    int unread = 0;
 
     if (!dir && store->fd >= 0)
         return -errno;
     for (const char *name; dir && (name = next_entry(dir));) {
         _cleanup_(freep) char *unit = unit_of_folder(name);
-        if (!unit || !visit_folder(store->fd, name, strv_contains(moving, unit)))
+        int r = unit ? visit_folder(store->fd, name, strv_contains(moving, unit)) : 0;
+        if (r < 0)
+            unread = r;
+        if (r <= 0)
             continue;
         if (n == UNITS_MAX)
             return -E2BIG;
@@ -451,6 +458,8 @@ int dropin_store_list(DropinStore *store, char *const *moving, char ***ret)
     }
     if (dir && errno != 0)
         return -errno;
+    if (unread < 0)
+        return unread;
     if (n > 0)
         qsort(units, n, sizeof(*units), compare_strings);
     *ret = TAKE_PTR(units);

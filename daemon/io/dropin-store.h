@@ -58,5 +58,6 @@ void dropin_store_forget(DropinStore *store, const char *unit);
 /* The units (strv, sorted) that have a drop-in of ours, whatever the template: what an earlier configuration
  * left. Temporary files of ours that a crash left behind are removed on the way, and so are what is kept for
  * a relay whose unit is not among `moving` (strv), and a directory that has nothing else in it; one that
- * another process is just writing stays. 0; -E2BIG: unreasonably many. */
+ * another process is just writing stays. 0; -E2BIG: unreasonably many; an error that may pass, of the
+ * directory or of any of them: those that have one are not known for certain. */
 int dropin_store_list(DropinStore *store, char *const *moving, char ***ret);

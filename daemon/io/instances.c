@@ -9,22 +9,36 @@
 
 #define INSTANCES_MAX 10000
 
-/* As for Debian's tor-generator, an instance is what has a torrc. What we may not see counts. */
-static bool has_torrc(int dir, const struct dirent *e)
+/* What we may not see counts: our own sandbox must not make relays disappear. An error that may pass says
+ * neither. */
+static int judge_unseen(int error)
+{
+    return error_is_passing(error) ? error : error == -EACCES;
+}
+
+/* As for Debian's tor-generator, an instance is what has a torrc. 1, 0, or an error that may pass. */
+static int has_torrc(int dir, const struct dirent *e)
 {
     _cleanup_(freep) char *path = xasprintf("%s/torrc", e->d_name);
 
-    return faccessat(dir, path, F_OK, 0) == 0 || errno == EACCES;
+    return faccessat(dir, path, F_OK, 0) == 0 ? 1 : judge_unseen(-errno);
 }
 
-/* A link whose target we may not see counts: our own sandbox must not make relays disappear. */
-static bool is_folder(int dir, const struct dirent *e)
+/* Or a link to one. 1, 0, or an error that may pass. */
+static int is_folder(int dir, const struct dirent *e)
 {
     struct stat st;
 
     if (e->d_type != DT_LNK && e->d_type != DT_UNKNOWN)
         return e->d_type == DT_DIR;
-    return fstatat(dir, e->d_name, &st, 0) == 0 ? S_ISDIR(st.st_mode) : errno == EACCES;
+    return fstatat(dir, e->d_name, &st, 0) == 0 ? S_ISDIR(st.st_mode) : judge_unseen(-errno);
+}
+
+static int is_instance(int dir, const struct dirent *e)
+{
+    int r = is_folder(dir, e);
+
+    return r > 0 ? has_torrc(dir, e) : r;
 }
 
 int instances_list(const char *dir, const char *unit_template, char ***ret_units)
@@ -47,10 +61,12 @@ int instances_list(const char *dir, const char *unit_template, char ***ret_units
         }
         if (e->d_name[0] == '.' || relay_unit_of_folder(unit_template, e->d_name, &unit) < 0)
             continue;
-        if (!is_folder(dirfd(d), e) || !has_torrc(dirfd(d), e)) {
+        r = is_instance(dirfd(d), e);
+        if (r <= 0) {
             free(unit);
             continue;
         }
+        r = 0;
         GROW(units, capacity, n + 1);
         units[n++] = unit;
         units[n] = NULL;

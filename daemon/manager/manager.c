@@ -455,6 +455,7 @@ static void on_sampled(Manager *m)
     if (run_put_back_again(m))
         plan_soon(m);
     config_watch_sampled(m->config_watch);
+    relays_retry(m);
     look_at_installed(m);
 }
 

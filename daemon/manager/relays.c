@@ -469,6 +469,17 @@ void relays_watch_instances(Manager *m)
     m->watch_error = r;
 }
 
+void relays_retry(Manager *m)
+{
+    const bool unwatched = error_is_passing(m->watch_error);
+
+    if (unwatched)
+        relays_watch_instances(m);
+    if ((unwatched && m->instances_watch) || error_is_passing(m->instances_error) ||
+        error_is_passing(m->dropins_error))
+        relays_scan(m);
+}
+
 void relays_forget_bus(Manager *m)
 {
     m->scan = systemd1_cancel(m->scan);

@@ -226,6 +226,21 @@ def test_drop_in_that_cannot_be_read_for_lack_of_descriptors_is_still_ours(world
     wait_until(lambda: not world.dropin("a") and not world.runs("a", "libjemalloc"), "ours to be taken back from a")
 
 
+def test_what_could_not_be_looked_for_is_looked_for_again(world):
+    """Instances and drop-ins: with the next sample, though systemd announces nothing."""
+    begin(world, "a")
+    sampling(world, 1)
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    give_back = leave_descriptors(world, 0)
+    world.add_instance("late")
+    world.wait_said("Cannot read .*instances: Too many open files")
+    world.wait_said("Cannot look for drop-ins: Too many open files")
+    give_back()
+    wait_until(lambda: "late" in world.states(), "the instance to be found")
+    assert len(re.findall("Cannot (read|look)", world.text())) == 2 and restarts(world, "a") == (1, 0)
+
+
 TUNED = 'allocators = {{ jemalloc = {{ library = "libjemalloc.so.2"; environment = {{ MALLOC_CONF = "dirty_decay_ms:{}"; }}; }}; }};\n'
 
 

@@ -452,6 +452,32 @@ static void test_list(void **state)
     assert_true(exists("tor@empty.service.d"));
 }
 
+/* A file of ours that cannot be read for a moment is not gone. */
+static void test_list_short_of_descriptors(void **state)
+{
+    (void)state;
+    _cleanup_(dropin_store_freep) DropinStore *store = open_store();
+    _cleanup_(strv_freep) char **units = NULL;
+    struct rlimit before, limit;
+
+    assert_int_equal(dropin_store_write(store, "tor@a.service", OLD), 1);
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC); /* the lowest that is free */
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    limit = before;
+    for (rlim_t left = 0; left < 3; left++) { /* for the directory, that of the unit, and the file */
+        limit.rlim_cur = (rlim_t)next + left;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        int r = dropin_store_list(store, NULL, &units);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(r, -EMFILE);
+        assert_null(units);
+    }
+    assert_int_equal(dropin_store_list(store, NULL, &units), 0);
+    assert_int_equal(strv_length(units), 1);
+}
+
 static void test_many(void **state)
 {
     (void)state;
@@ -971,6 +997,7 @@ int main(void)
         TEST(test_no_root),
         TEST(test_strange_contents),
         TEST(test_list),
+        TEST(test_list_short_of_descriptors),
         TEST(test_many),
         TEST(test_stale_temporaries),
         TEST(test_each_call_fails),

@@ -4,6 +4,21 @@
 #include "scratch.h"
 #include "test.h"
 
+static bool trouble; /* whether a file is there cannot be found out */
+
+/* Instead of libc's: no disk fails when a test wants it. */
+int faccessat(int fd, const char *path, int mode, int flags)
+{
+    struct stat st;
+
+    (void)mode;
+    if (trouble) {
+        errno = EIO;
+        return -1;
+    }
+    return fstatat(fd, path, &st, flags) < 0 ? -1 : 0;
+}
+
 static int compare(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -63,11 +78,31 @@ static void test_no_folder(void **state)
     assert_null(units);
 }
 
+/* Whether it has a torrc could not be found out: it is neither an instance nor none. */
+static void test_trouble(void **state)
+{
+    (void)state;
+    _cleanup_(strv_freep) char **units = NULL;
+    char *dir = scratch_new();
+    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    add_instance(fd, "relay1");
+    trouble = true;
+    assert_int_equal(instances_list(dir, "tor@.service", &units), -EIO);
+    trouble = false;
+    assert_null(units);
+    assert_int_equal(instances_list(dir, "tor@.service", &units), 0);
+    assert_int_equal(strv_length(units), 1);
+    close(fd);
+    scratch_free(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_folders_and_what_is_none),
         cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_trouble),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
