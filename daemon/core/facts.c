@@ -63,6 +63,7 @@ void relay_facts_clear(RelayFacts *r)
     strv_free(r->own_settings);
     strv_free(r->kept);
     free(r->kept_from);
+    free(r->settings_unread);
     free(r->config_fault);
     free(r->running);
     free(r->version);
@@ -363,6 +364,12 @@ void facts_take_kept(RelayFacts *r, char **take)
 {
     strv_free(r->kept);
     r->kept = take;
+}
+
+void facts_take_unread(RelayFacts *r, const char *path, int error)
+{
+    free(r->settings_unread);
+    r->settings_unread = path ? xasprintf("cannot read %s: %s", path, strerror(-error)) : NULL;
 }
 
 char *facts_kept_words(const RelayFacts *r, const char *entry)

@@ -94,6 +94,8 @@ typedef struct RelayFacts {
     char **own_settings;   /* strv of verdict_own_settings(); NULL: none, or not known */
     char **kept;           /* strv of what others preload besides an allocator: our drop-in keeps it */
     char *kept_from;       /* the file that says so; NULL: systemd's own environment */
+    char *settings_unread; /* why what others set for it could not be read for a moment: the three above are
+                              what was known before, and nothing is done about it meanwhile; NULL: it was */
     char *config_fault;    /* it would not come up again, whatever its allocator; NULL: not known to be so */
     uint64_t config_stamp; /* with it: torrc_stamp() of the configuration that was verified */
     /* as concluded */
@@ -165,6 +167,9 @@ void facts_take_dropin(RelayFacts *relay, char *take_path, int error, char *take
  * nothing. */
 char *facts_take_settings(const HostFacts *host, RelayFacts *relay, const SettingFile *files, size_t n_files);
 void facts_take_kept(RelayFacts *relay, char **take_kept);
+/* The file `path` of others could not be read for trouble that may pass: what was known stands. NULL: all
+ * could be. */
+void facts_take_unread(RelayFacts *relay, const char *path, int error);
 /* Of an entry of relay->kept: "FILE preloads LIBRARY". Owned by the caller. */
 char *facts_kept_words(const RelayFacts *relay, const char *entry);
 /* The first of our drop-in's variables (`ours`, a strv of NAME=VALUE) that its process has as ours sets it,

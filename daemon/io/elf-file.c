@@ -161,7 +161,8 @@ static char *find_preload(const char *entry, char *const *libraries)
     return NULL;
 }
 
-static bool brings_allocator(const char *entry, char *const *libraries)
+/* 1, 0, or an error that may pass. */
+static int brings_allocator(const char *entry, char *const *libraries)
 {
     _cleanup_(freep) char *path = find_preload(entry, libraries);
     _cleanup_(freep) char *real = path ? realpath(path, NULL) : NULL;
@@ -169,21 +170,28 @@ static bool brings_allocator(const char *entry, char *const *libraries)
     const char *slash = strrchr(entry, '/');
 
     if (real && strv_contains(libraries, real))
-        return true;
-    if (path && elf_file_read(path, &facts) >= 0)
+        return 1;
+    int r = path ? elf_file_read(path, &facts) : -ENOENT;
+    if (r >= 0)
         return facts.serves;
+    if (error_is_passing(r))
+        return r;
     return family_of_library(entry) != FAMILY_OTHER || strstr(slash ? slash : entry, "malloc");
 }
 
-char **elf_preloads_kept(const char *preload, char *const *libraries)
+int elf_preloads_kept(const char *preload, char *const *libraries, char ***ret)
 {
-    _cleanup_(strv_freep) char **entries = preload_split(preload);
-    char **kept = NULL;
+    _cleanup_(strv_freep) char **entries = preload_split(preload), **kept = NULL;
 
-    STRV_FOREACH (entry, entries)
-        if (!strchr(*entry, '%') && !brings_allocator(*entry, libraries))
+    STRV_FOREACH (entry, entries) {
+        int r = strchr(*entry, '%') ? 1 : brings_allocator(*entry, libraries);
+        if (r < 0)
+            return r;
+        if (r == 0)
             strv_push(&kept, xstrdup(*entry));
-    return kept;
+    }
+    *ret = TAKE_PTR(kept);
+    return 0;
 }
 
 /* Reads a regular file that is open. */

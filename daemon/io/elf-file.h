@@ -23,12 +23,13 @@ int elf_file_read(const char *path, ObjectFacts *ret);
  * regular file; errors of open(2) and elf_parse(). */
 int elf_file_names(const char *path, Elf *ret);
 
-/* What of an LD_PRELOAD of others (NULL: none) brings no allocator: a strv of its entries, in their order,
- * owned by the caller. An entry that is one of `libraries`, or leads to one (both as LookupFacts.ours, or
- * what they are links to), brings one; else what the file defines decides, and where it cannot be read, its
- * name. A bare name is looked for beside `libraries` and in the usual directories. An entry with a "%" is
- * left out: what it stands for only systemd knows. */
-char **elf_preloads_kept(const char *preload, char *const *libraries);
+/* What of an LD_PRELOAD of others (NULL: none) brings no allocator: in *ret a strv of its entries, in their
+ * order, owned by the caller. 0, or an error that may pass, of an entry that could not be read. An entry that
+ * is one of `libraries`, or leads to one (both as LookupFacts.ours, or what they are links to), brings one;
+ * else what the file defines decides, and where it cannot be read, its name. A bare name is looked for beside
+ * `libraries` and in the usual directories. An entry with a "%" is left out: what it stands for only systemd
+ * knows. */
+int elf_preloads_kept(const char *preload, char *const *libraries, char ***ret);
 
 typedef struct ElfProcess {
     int dir;             /* its directory in /proc, open with O_PATH */

@@ -8,6 +8,8 @@
 typedef struct SettingFiles {
     SettingFile *files; /* paths belong to the UnitInfo, texts to this */
     size_t n;
+    int error;          /* that may pass, of one that could not be read: what they set is not known; 0 */
+    const char *unread; /* with it: that one's path */
 } SettingFiles;
 void setting_files_clear(SettingFiles *files);
 

@@ -516,9 +516,14 @@ static void on_check_read(void *userdata, int error, const char *message, UnitIn
         relay_take_info(i->relay, info);
         relay_prove(i->relay);
         const Verdict *v = &i->relay->facts.verdict;
-        bool hopeless = v->cause == CAUSE_OVERRIDDEN || v->cause == CAUSE_MISSING;
+        const char *unread = i->relay->facts.settings_unread; /* which might speak against it */
+        if (unread && !past_deadline(i)) {
+            operation_wait(i, POLL_VERIFY);
+            return;
+        }
+        bool hopeless = unread || v->cause == CAUSE_OVERRIDDEN || v->cause == CAUSE_MISSING;
         if (hopeless)
-            item_set_reason(i, xstrdup(v->reason));
+            item_set_reason(i, xstrdup(unread ? unread : v->reason));
         i->needless = !hopeless && !i->item.as_is && is_needless(i);
         if (hopeless || i->needless)
             answer_checked(i, !hopeless);

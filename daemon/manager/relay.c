@@ -165,6 +165,25 @@ static void tell_conflicts(Relay *relay, char **take)
     relay->conflicts_told = take;
 }
 
+/* What others set for it, and preload besides an allocator. */
+static void read_settings(Relay *relay, SettingFiles *files)
+{
+    const HostFacts host = setup_host(relay->manager);
+    RelayFacts *f = &relay->facts;
+    char **kept = NULL;
+
+    setting_files_read(f->info, files);
+    facts_take_unread(f, files->unread, files->error);
+    if (files->unread)
+        return;
+    _cleanup_(freep) char *preload = facts_take_settings(&host, f, files->files, files->n);
+    int r = elf_preloads_kept(preload, relay->manager->setup->libraries, &kept);
+    if (r < 0)
+        facts_take_unread(f, preload, r);
+    else
+        facts_take_kept(f, kept);
+}
+
 void relay_prove(Relay *relay)
 {
     _cleanup_(setting_files_clear) SettingFiles files = { 0 };
@@ -179,13 +198,13 @@ void relay_prove(Relay *relay)
         facts_take_process(&host, &relay->facts, &process);
     }
     if (relay->facts.info &&
-        (facts_target(&host, &relay->facts) || relay->facts.present || relay->run_item != SIZE_MAX)) {
-        setting_files_read(relay->facts.info, &files);
-        _cleanup_(freep) char *preload = facts_take_settings(&host, &relay->facts, files.files, files.n);
-        facts_take_kept(&relay->facts, elf_preloads_kept(preload, relay->manager->setup->libraries));
-    }
+        (facts_target(&host, &relay->facts) || relay->facts.present || relay->run_item != SIZE_MAX))
+        read_settings(relay, &files);
+    else
+        facts_take_unread(&relay->facts, NULL, 0);
     facts_judge(&host, &relay->facts, files.files, files.n);
-    if (files.n > 0 && relay_up(relay) && facts_target(&host, &relay->facts) && relay->facts.present)
+    if (files.n > 0 && !files.unread && relay_up(relay) && facts_target(&host, &relay->facts) &&
+        relay->facts.present)
         tell_conflicts(relay, strv_copy(relay->facts.conflicts));
 }
 
@@ -246,16 +265,18 @@ static Knowledge knowledge(const Relay *relay)
 
 void relay_retry(Relay *relay)
 {
-    const bool unread = relay->facts.dropin_unread && relay->run_item == SIZE_MAX;
+    const bool unread = relay->facts.dropin_unread && relay->run_item == SIZE_MAX,
+               settings_unread = relay->facts.settings_unread;
     const Knowledge before = knowledge(relay);
 
     if (!relay->watch)
         relay_watch(relay);
     if (unread)
         relay_read_dropin(relay);
-    if (before < KNOWN)
+    if (before < KNOWN || settings_unread)
         relay_prove(relay);
-    if ((unread && !relay->facts.dropin_unread) || knowledge(relay) > before)
+    if ((unread && !relay->facts.dropin_unread) || (settings_unread && !relay->facts.settings_unread) ||
+        knowledge(relay) > before)
         relay->manager->reports->relay_changed(relay, relay_up(relay));
     if (knowledge(relay) == KNOWN_NOT)
         tell_unreadable(relay);

@@ -59,6 +59,7 @@ class Unit:
         self.file_only = False  # it has a unit file of its own and is not loaded
         self.listed = True  # False: neither that nor loaded; it could be
         self.reads = self.read_delay = 0
+        self.environment_files = []  # shown, and not read
         self.program = None  # what it runs instead of sleeping, through all its restarts
         self.alternate = None  # two processes, each of which is the main one at every other read
         self.read_dropin()
@@ -126,7 +127,7 @@ class Unit:
             "TimeoutStartUSec": dbus.UInt64(self.timeout),
             "TimeoutStopUSec": dbus.UInt64(self.timeout),
             "Environment": strings(self.environment),
-            "EnvironmentFiles": dbus.Array([], signature="(sb)"),
+            "EnvironmentFiles": dbus.Array([(path, True) for path in self.environment_files], signature="(sb)"),
             "DropInPaths": strings(self.dropins),
             "FragmentPath": "/nonexistent/tor@.service",
             "ReadWritePaths": strings(self.read_write),
@@ -390,6 +391,8 @@ class Control(dbus.service.Object):
             fake.scripts.setdefault(r["unit"], []).extend(r["steps"])
         elif what == "forget-scripts":
             fake.scripts.clear()
+        elif what == "environment-file":
+            unit.environment_files = [r["path"]]
         elif what == "reload-script":
             fake.reload_script = r["steps"]
         elif what == "proc":

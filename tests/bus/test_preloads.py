@@ -1,9 +1,12 @@
 """What others preload besides an allocator: kept behind ours, told, and forgotten with its file."""
+import fcntl
+import os
+import signal
 import subprocess
 
 from conftest import wait_until
 from test_jobs import LIBRARY, begin, restarts
-from test_relays import relay_properties
+from test_relays import relay_properties, samples, sampling
 
 
 def wrapper(world, name="libwrap.so"):
@@ -92,3 +95,62 @@ def test_revert_leaves_what_others_preload(world):
     assert world.runs("a", wrap) and not world.runs("a", LIBRARY)
     assert [restarts(world, r) for r in "ab"] == [(2, 0), (0, 0)], "b runs just what it would without us"
     assert world.dropin("a") is None and (world.root / "tor@a.service.d/50-wrap.conf").exists()
+
+
+def keep_from_reading(path):
+    """By a lease (fcntl(2)): who opens the file without waiting gets EAGAIN, until the returned function is called."""
+    fd = os.open(path, os.O_RDONLY)
+    fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # which does nothing
+    def taken():
+        try:
+            return fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK) == 0
+        except BlockingIOError:  # somebody is just reading it
+            return False
+    wait_until(taken, "the lease")
+    return lambda: os.close(fd)
+
+
+def test_file_of_others_that_cannot_be_read_for_a_moment_sets_what_it_set(world):
+    """Nothing is written or restarted by what could not be read: neither what was right nor what is to change."""
+    begin(world, "a")
+    sampling(world, 1)
+    wrap = wrapper(world)
+    put(world, "a", wrap)
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    path = world.root / "tor@a.service.d/50-wrap.conf"
+    release = keep_from_reading(path)
+    world.manager("Verify")
+    assert world.states() == {"a": "ok"} and wrap in preload_line(world, "a")
+    world.write_config('{ name = "B"; allocator = "glibc"; relays = [ "*" ]; }')
+    sampling(world, 1)
+    world.manager("Reload")
+    wait_until(lambda: f"cannot read {path}: Resource temporarily unavailable" in world.reason("a"), "the reason")
+    assert world.runs("a", LIBRARY) and LIBRARY in preload_line(world, "a") and not world.said("Rollout 2")
+    release()
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    assert preload_line(world, "a") == f'Environment="LD_PRELOAD={wrap}"' and world.runs("a", wrap)
+    wait_until(lambda: world.states() == {"a": "ok"}, "ok")
+    assert restarts(world, "a") == (2, 0)
+
+
+def test_nobody_is_restarted_while_a_file_of_others_cannot_be_read(world):
+    """It may speak against the restart: between what is written and the restart it is waited for."""
+    begin(world, "a")
+    sampling(world, 1)
+    environment = world.path / "environment"
+    environment.write_text("OTHER=1\n")
+    world.do("environment-file", unit="tor@a.service", path=str(environment))
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    world.do("reload-script", steps=[{"delay": 3}])
+    world.write_config('{ name = "B"; allocator = "glibc"; relays = [ "*" ]; }')
+    sampling(world, 1)
+    wait_until(lambda: world.text().count("a: wrote") == 2, "the new drop-in")
+    release = keep_from_reading(environment)
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 5, "some seconds to pass")
+    assert restarts(world, "a") == (1, 0) and world.states() == {"a": "restarting"}
+    release()
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (2, 0)

@@ -377,9 +377,11 @@ static void judge(const Survey *s, RelayFacts *r, char *const *libraries)
     const HostFacts host = survey_host(s);
 
     if (r->info && s->asked_systemd) {
+        char **kept = NULL;
         setting_files_read(r->info, &files);
         _cleanup_(freep) char *preload = facts_take_settings(&host, r, files.files, files.n);
-        facts_take_kept(r, elf_preloads_kept(preload, libraries));
+        (void)elf_preloads_kept(preload, libraries, &kept);
+        facts_take_kept(r, kept);
     }
     if (!unit_up(r->info) || !facts_target(&host, r))
         return;

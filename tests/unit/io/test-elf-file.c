@@ -437,11 +437,27 @@ static void assert_kept(const char *preload, const char *expected)
 {
     _cleanup_(freep) char *beside = xasprintf("%s/libours.so", folder);
     char *libraries[] = { beside, nothing, NULL }; /* the second is an allocator because we say so */
-    _cleanup_(strv_freep) char **kept = elf_preloads_kept(preload, libraries);
+    _cleanup_(strv_freep) char **kept = NULL;
+
+    assert_int_equal(elf_preloads_kept(preload, libraries, &kept), 0);
     _cleanup_(freep) char *joined = preload_join(NULL, kept);
 
     if (!streq(joined, expected))
         fail_msg("of \"%s\": \"%s\"", preload ? preload : "NULL", joined);
+}
+
+/* By its name it would be kept, and by another name it would not. */
+static void test_preloads_that_cannot_be_read_for_a_moment(void **state)
+{
+    char *libraries[] = { nothing, NULL };
+    char **untouched = NULL;
+
+    (void)state;
+    trouble = true;
+    int r = elf_preloads_kept(other, libraries, &untouched);
+    trouble = false;
+    assert_int_equal(r, -EIO);
+    assert_null(untouched);
 }
 
 /* What is an allocator its content tells, whatever it is called. */
@@ -480,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_system_preload),
         cmocka_unit_test(test_odd_files),
+        cmocka_unit_test(test_preloads_that_cannot_be_read_for_a_moment),
         cmocka_unit_test(test_preloads_kept),
     };
 
