@@ -38,6 +38,7 @@ def begin_with_proc(world, *relays, watch=""):
 
 def test_memory_that_runs_out_is_told_once_a_day(world):
     metrics = begin_with_proc(world, "a", "b")
+    world.do("service", name="relayalloc-alert@.service")
     grow(world, "a", 100)
     world.start()
     world.wait_ready()
@@ -57,6 +58,7 @@ def test_memory_that_runs_out_is_told_once_a_day(world):
     for _ in range(10):
         told()
     assert len(re.findall("Memory runs out", world.text())) == 1, "once a day, and nothing is done about it"
+    assert [unit for unit, mode in world.do("look")["started"] if mode == "fail"] == ["relayalloc-alert@full-a.service"]
     assert all(world.unit(r)["restarts"] == 0 for r in "ab") and set(world.states().values()) == {"observed"}
 
 
