@@ -3,6 +3,8 @@ import os
 
 import pytest
 
+from conftest import relay
+
 PORTS = {"relay1": "ORPort 9001\nMetricsPort 9035\n", "relay2": "MetricsPort 0\n", "relay10": "MetricsPort 0.0.0.0:9036\n%include {}/more\n",
          "quiet": "ORPort 9002\n"}
 
@@ -28,6 +30,15 @@ def test_all(ctl, conf):
     assert done.json == [{"targets": ["127.0.0.1:9035"], "labels": labels("relay1", "A")},
                          {"targets": [f"{os.uname().nodename}:9036", "[::1]:9037"], "labels": labels("relay10", "A")}]
     assert ctl("targets", f"--config={conf}").json == done.json, "as a file it need not be asked for JSON"
+
+
+def test_allocator_is_what_the_relay_runs(ctl, conf, daemon):
+    """As the daemon has proved it, whatever the relay is assigned: the label by which groups are compared."""
+    os.utime(conf, (0, 0))  # so that the daemon has read it
+    daemon.says([relay("relay1", group="A", assigned="glibc", running="jemalloc"), relay("relay10", group="B", running="mimalloc")])
+    found = {t["labels"]["relay"]: t["labels"] for t in ctl("targets", f"--config={conf}").json}
+    assert {name: (labels["group"], labels["allocator"]) for name, labels in found.items()} == \
+        {"relay1": ("A", "jemalloc"), "relay10": ("B", "mimalloc")}
 
 
 def test_some_and_none(ctl, conf):

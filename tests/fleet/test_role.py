@@ -49,6 +49,25 @@ def test_gate_is_between_the_hosts():
     assert commands == ["relayallocctl reload --wait", "relayallocctl verify"]
 
 
+def test_file_is_validated_before_it_is_in_place():
+    """By Ansible itself, too, which copies nothing that its validation refuses."""
+    tasks = yaml.safe_load((ROLE / "tasks/config.yml").read_text())
+    template, = (t["ansible.builtin.template"] for t in tasks if "ansible.builtin.template" in t)
+    assert template["dest"] == "/etc/relayalloc.conf" and template["validate"] == "relayallocctl check %s"
+    judged = next(n for n, t in enumerate(tasks) if t.get("ansible.builtin.command", {}) == {"cmd": "relayallocctl check -",
+                                                                                        "stdin": "{{ relayalloc_text }}"})
+    assert judged < next(n for n, t in enumerate(tasks) if "ansible.builtin.template" in t)
+
+
+def test_tags(tmp_path):
+    """Each part can be run alone, and all of them by one tag."""
+    (tmp_path / "play.yml").write_text("- hosts: localhost\n  roles: [relayalloc]\n")
+    listed = playbook(tmp_path, tmp_path / "play.yml", "--list-tags")
+    assert listed.status == 0, listed.text
+    tags = set(re.search(r"TASK TAGS: \[(.*)\]", listed.text)[1].split(", "))
+    assert {"relayalloc", *(f"relayalloc_{part}" for part in ("package", "config", "facts", "service", "gate"))} <= tags
+
+
 def test_nothing_restarts_a_relay():
     """No task knows of tor's units, and none restarts anything."""
     for file in (*ROLE.glob("tasks/*.yml"), *ROLE.glob("handlers/*.yml")):

@@ -4,12 +4,8 @@ of one host, which would need days."""
 import json
 import pathlib
 import re
-import socket
 import subprocess
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 
 import conftest
 import jsonschema
@@ -144,39 +140,10 @@ def history(texts, end):
     yield "# EOF"
 
 
-class Prometheus:
+class Prometheus(conftest.Prometheus):
     def __init__(self, tools, folder, end):
-        self.end, self.tools, self.folder = end, tools, folder
-        (folder / "prometheus.yml").write_text("global: {}\n")
-        wait_until(self.start, "a port that nobody takes meanwhile")
-
-    def start(self):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        log = self.folder / "prometheus.log"
-        self.process = subprocess.Popen(
-            [self.tools / "prometheus", f"--config.file={self.folder}/prometheus.yml", f"--storage.tsdb.path={self.folder}/data",
-             "--storage.tsdb.retention.time=10y", f"--web.listen-address=127.0.0.1:{self.port}"],
-            stdout=subprocess.DEVNULL, stderr=open(log, "w"))
-        wait_until(lambda: self.process.poll() is not None or self.is_ready(), "Prometheus to be ready", 120)
-        if self.process.poll() is None:
-            return True
-        assert "address already in use" in log.read_text(), log.read_text()
-        return False
-
-    def is_ready(self):
-        try:
-            return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=10).status == 200
-        except (urllib.error.URLError, OSError):
-            return False
-
-    def get(self, path, **arguments):
-        url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(arguments)}"
-        try:
-            return json.load(urllib.request.urlopen(url, timeout=60))["data"]
-        except urllib.error.HTTPError as e:
-            raise AssertionError(f"{arguments}: {e.read().decode()}") from e
+        self.end = end
+        super().__init__(tools, folder, "global: {}\n", "--storage.tsdb.retention.time=10y")
 
     def ask(self, target, host=".*", control="glibc"):
         """What a panel is given: [({label: value}, [number])]; of a range its whole eight hours."""
@@ -206,8 +173,7 @@ def prometheus(tools, tmp_path_factory):
     assert made.returncode == 0, made.stdout + made.stderr
     server = Prometheus(tools, folder, end)
     yield server
-    server.process.terminate()
-    server.process.wait(60)
+    server.stop()
 
 
 def is_a_number(value):
