@@ -60,6 +60,7 @@ class Unit:
         self.listed = True  # False: neither that nor loaded; it could be
         self.reads = self.read_delay = 0
         self.environment_files = []  # shown, and not read
+        self.limited = False  # at its start limit: no start succeeds until that is forgotten
         self.program = None  # what it runs instead of sleeping, through all its restarts
         self.alternate = None  # two processes, each of which is the main one at every other read
         self.read_dropin()
@@ -293,6 +294,7 @@ class Systemd(dbus.service.Object):
     def ResetFailedUnit(self, unit, ok, error):
         if unit in self.fake.units:
             self.fake.units[unit].resets += 1
+            self.fake.units[unit].limited = False
         self.fake.later(self.fake.reset_delay, ok)
 
     def read_units(self):
@@ -591,10 +593,16 @@ class Fake:
         def finish():
             unit.job = 0
             state = script.get("then", "active" if really else unit.active)
+            result = script.get("result", "done")
+            if really and unit.limited:
+                state, result = "start-limit", "failed"
             if really and state == "active":
                 unit.up(script.get("environment"), script.get("late", 0), script.get("program"), script.get("first", ()))
             elif state == "failed":
                 unit.down("failed", "failed", "exit-code")
+            elif state == "start-limit":
+                unit.down("failed", "failed", "start-limit-hit")
+                unit.limited = True
             elif state == "inactive":
                 unit.down()
             elif state == "gone":
@@ -612,7 +620,7 @@ class Fake:
             unit.n_restarts = script.get("n_restarts", 0)
             self.changed(unit)
             if not script.get("lost") and self.bus:
-                self.systemd.JobRemoved(dbus.UInt32(number), job, unit.name, script.get("result", "done"))
+                self.systemd.JobRemoved(dbus.UInt32(number), job, unit.name, result)
 
         if script.get("early"):
             finish()

@@ -54,6 +54,32 @@ def test_job_goes_wrong_and_relay_is_put_back(world, result):
     assert world.property("Rollout") == "halted" and "a: " in world.property("RolloutReason")
 
 
+def test_relay_at_its_start_limit_is_put_back_and_started(world):
+    """By our move: that limit is forgotten first, also where nobody waits for it to settle."""
+    begin(world, "a", "b")
+    world.script("a", {"then": "start-limit", "result": "failed"})
+    world.start()
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed, 1 untouched")
+    assert world.said("a was put back and runs as before")
+    assert world.unit("a")["active"] == "active" and restarts(world, "a") == (1, 1)
+    assert world.dropin("a") is None and not world.runs("a", LIBRARY)
+
+
+def test_relay_that_reaches_its_start_limit_after_its_move_is_left_to_its_operator(world):
+    """It was moved, and nobody settles it: what comes later is no move that failed. Its file changes, and it is not started."""
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    world.do("set", unit="tor@a.service", values={"active": "failed", "sub": "failed", "result": "start-limit-hit"})
+    wait_until(lambda: world.states() == {"a": "down", "b": "ok"}, "it to be down")
+    world.manager("Revert", ["a"])
+    wait_until(lambda: world.dropin("a") is None, "its file to be taken back")
+    world.wait_said("Rollout 2 finished: 1 done")
+    assert world.unit("a")["active"] == "failed" and restarts(world, "a") == (1, 0)
+    world.do("restart-by-hand", unit="tor@a.service")
+    wait_until(lambda: world.states() == {"a": "reverted", "b": "ok"}, "it to be up again")
+
+
 def test_relay_that_cannot_be_put_back_is_shouted_about(world):
     begin(world, "a", "b")
     world.script("a", {"result": "failed", "then": "failed"}, {"result": "failed", "then": "failed"})
