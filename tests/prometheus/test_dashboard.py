@@ -1,6 +1,7 @@
 """packaging/grafana/relayalloc.json: its form, and each of its expressions asked of a real Prometheus that holds eight hours of two
 hosts. What they hold is what a real daemon wrote before, during and after a rollout; only the times are made, and the memory forecast
 of one host, which would need days."""
+import copy
 import json
 import pathlib
 import re
@@ -26,6 +27,20 @@ wait_until = conftest.bus.wait_until
 
 def test_schema():
     jsonschema.validate(DASHBOARD, json.loads((HERE / "dashboard.schema.json").read_text()))
+
+
+@pytest.mark.parametrize("type, change", [
+    ("stat", lambda p: p["options"].update(graphStyle="none")), ("stat", lambda p: p["options"].update(textMode="values")),
+    ("stat", lambda p: p["fieldConfig"]["defaults"].update(custom={})), ("bargauge", lambda p: p["options"].update(displayMode="bar")),
+    ("timeseries", lambda p: p["options"]["legend"].pop("showLegend")), ("timeseries", lambda p: p["options"]["tooltip"].update(mode="all")),
+    ("timeseries", lambda p: p["fieldConfig"]["defaults"]["custom"].update(stacking="none")),
+    ("state-timeline", lambda p: p["options"].update(rowHeight=90)), ("table", lambda p: p["options"].update(frameIndex="0")),
+    ("table", lambda p: p["fieldConfig"]["defaults"]["custom"].update(displayMode="auto"))])
+def test_schema_finds_what_a_panel_of_that_type_does_not_have(type, change):
+    panel = copy.deepcopy(next(p for p in PANELS if p["type"] == type))
+    change(panel)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**DASHBOARD, "panels": [panel]}, json.loads((HERE / "dashboard.schema.json").read_text()))
 
 
 def test_panels_have_a_place_of_their_own():
