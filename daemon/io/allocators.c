@@ -142,8 +142,12 @@ static void try_out(const AllocatorsAsk *ask, const Allocator *a, AllocatorFacts
 /* `list` is asked for once, and only when somebody needs it. */
 static void judge_settings(const Allocator *a, char **list, AllocatorFacts *f)
 {
-    if (!*list && tunables_need_glibc_list(a))
-        *list = tunables_list();
+    int r = !*list && tunables_need_glibc_list(a) ? tunables_list(list) : 0;
+
+    if (r < 0 && !f->refusal) { /* else nobody would judge them as long as the daemon runs */
+        f->untested = true;
+        f->refusal = xasprintf("its settings cannot be judged: %s", strerror(-r));
+    }
     f->settings = tunables_judge(&(TunablesAsk){ .environment = a->environment,
                                                  .n = a->n_environment,
                                                  .family = f->family,

@@ -3,6 +3,7 @@
 
 #include "io/subprocess.h"
 
+#include <errno.h>
 #include <link.h>
 
 #define LIST_TIMEOUT (5 * USEC_PER_SEC)
@@ -20,15 +21,17 @@ static int find_interpreter(struct dl_phdr_info *info, size_t size, void *userda
     return 1;
 }
 
-char *tunables_list(void)
+int tunables_list(char **ret)
 {
     _cleanup_(subprocess_result_clear) SubprocessResult result = { 0 };
     const char *interpreter = NULL;
 
     (void)dl_iterate_phdr(find_interpreter, &interpreter);
-    if (!interpreter ||
-        subprocess_run_with(interpreter, "--list-tunables", NULL, LIST_TIMEOUT, &result) < 0 ||
-        result.signal || result.exit_status || !strstr(result.out, "glibc."))
-        return NULL;
-    return xstrdup(result.out);
+    int r = interpreter ? subprocess_run_with(interpreter, "--list-tunables", NULL, LIST_TIMEOUT, &result)
+                        : -ENOENT;
+    if (error_is_passing(r))
+        return r;
+    bool listed = r >= 0 && !result.signal && !result.exit_status && strstr(result.out, "glibc.");
+    *ret = listed ? xstrdup(result.out) : NULL;
+    return 0;
 }

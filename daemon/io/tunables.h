@@ -3,6 +3,6 @@
 #pragma once
 
 /* What "ld.so --list-tunables" prints: of the dynamic linker that this program was started with, run as an
- * unprivileged process, bounded in time and output. NULL: it has no such option (glibc before 2.33), or could
- * not be run. Owned by the caller. Blocks for a few ms. */
-char *tunables_list(void);
+ * unprivileged process, bounded in time and output. *ret NULL: it has no such option (glibc before 2.33), or
+ * could not be run; owned by the caller. 0, or an error that may pass. Blocks for a few ms. */
+int tunables_list(char **ret);
