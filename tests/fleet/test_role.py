@@ -1,6 +1,7 @@
 """The role without a host: its playbooks' syntax, its argument specification, and what its template makes of variables, judged by
 relayallocctl."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,15 @@ def test_syntax_of_the_playbooks(tmp_path):
     for book in ("site.yml", "examples/with-relayor.yml"):
         run = playbook(tmp_path, "-i", ANSIBLE / "examples/inventory.yml", ANSIBLE / book, "--syntax-check")
         assert run.status == 0, run.text
+
+
+def test_roles_of_others_are_found_where_ansible_galaxy_puts_them(tmp_path):
+    """In packaging/ansible, whose ansible.cfg is read there: this role, and relayor's in the home of who runs it."""
+    (tmp_path / ".ansible/roles/nusenu.relayor/tasks").mkdir(parents=True)
+    (tmp_path / ".ansible/roles/nusenu.relayor/tasks/main.yml").write_text("[]\n")
+    done = subprocess.run(["ansible-playbook", "-i", "examples/inventory.yml", "examples/with-relayor.yml", "--syntax-check"], cwd=ANSIBLE,
+                          env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_variable_is_specified_and_described():
