@@ -131,6 +131,7 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
 {
     _cleanup_(setup_freep) Setup *s = xcalloc(1, sizeof(*s));
     _cleanup_(problems_clear) Problems problems = { 0 };
+    s->loaded = loop_realtime(); /* not when all libraries were tried: what is saved meanwhile is not in it */
     /* A daemon that is not root, as in a test, has nothing that others would want. */
     int r = geteuid() == 0 ? config_file_load_judged(path, path, &problems, NULL, &s->config)
                            : config_file_load(path, &problems, &s->config);
@@ -146,7 +147,6 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
     log_allocators(m, s);
     s->id = facts_identity(s->config, s->allocators);
     s->stamp = allocators_stamp(s->config, s->allocators);
-    s->loaded = loop_realtime();
     *ret = TAKE_PTR(s);
     return 0;
 }

@@ -5,6 +5,7 @@ import re
 import resource
 import shutil
 import subprocess
+import time
 
 import dbus
 import pytest
@@ -102,6 +103,31 @@ def test_replaced_library_is_tried_again(world, change):
     CHANGES[change](world, outside / "libown.so")
     world.manager("Reload")
     world.wait_said("Allocator own is refused: .*" + ("does not exist" if change == "gone" else "not an ELF file"))
+
+
+WAITS = """
+#include <unistd.h>
+__attribute__((constructor)) static void wait_for(void)
+{
+    for (int i = 0; i < 5000 && access("/mnt/go", F_OK) != 0; i++)
+        usleep(1000);
+}
+"""
+
+
+def test_file_counts_as_loaded_when_it_was_read(world):
+    """However long its libraries take to be tried: what is saved meanwhile is not in force, and must not seem to be."""
+    inside, outside = world.own_folder()
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", outside / "libown.so"], input=WAITS, text=True, check=True)
+    configure(world, inside / "libown.so", "nobody*")
+    world.start_fake("a")
+    world.start()
+    wait_until(lambda: "relayalloc-probe" in subprocess.run(["pgrep", "-a", "-P", str(world.daemon.pid)], capture_output=True,
+                                                            text=True).stdout, "the probe")
+    meanwhile = time.time_ns() // 1000
+    (outside / "go").touch()
+    world.wait_ready()
+    assert world.property("ConfigLoaded") < meanwhile
 
 
 def test_same_library_is_not_tried_again(world):

@@ -292,7 +292,7 @@ class Host:
     def do_save(self, conf):
         if conf.damage and not self.is_read():
             return "not done: whether the file before it counts, nobody would know"
-        self.conf, self.saved = conf, time.time() * 1e6
+        self.conf = conf
         if not conf.damage:
             before, targets = self.targets(self.valid) if self.valid else {}, self.targets(conf)
             self.valid = conf
@@ -307,6 +307,7 @@ class Host:
             if "paused" not in self.holds:
                 self.holds |= {"idle"}
         self.m.write_conf(conf.text())
+        self.saved = time.time() * 1e6  # what is loaded later than that is this one
         return conf.damage or ", ".join(f"{g['name']} {g['allocator']}" for g in conf.groups)
 
     def do_kill_daemon(self):
@@ -512,9 +513,12 @@ class Host:
         self.touch([relay])
         self.masked.add(relay)
         self.after(seconds, "unmask", relay)
-        if not self.m.is_active(self.m.unit(relay)):  # its start is forgotten, with all that its unit file says
+        active = self.m.is_active(self.m.unit(relay))
+        status = self.systemctl("mask", self.m.unit(relay))
+        # Where it was starting, meanwhile too, its start is forgotten, with all that its unit file says.
+        if not active or not self.m.is_active(self.m.unit(relay)):
             self.up[relay] = None
-        return self.systemctl("mask", self.m.unit(relay))
+        return status
 
     def do_unmask(self, relay):
         status = self.systemctl("unmask", self.m.unit(relay))

@@ -399,9 +399,14 @@ class Judge:
         allocator = self.wanted.allocators[target[1]]
         if not allocator.good or relay in self.wanted.overridden or relay in self.wanted.disturbed:
             return
-        if row["state"] == "drifted" and allocator.realpath in self.wanted.replaced:
+        if row["state"] == "drifted" and (allocator.realpath in self.wanted.replaced or self.runs_older(relay, allocator)):
             return
         self.object("moved", relay, f"{row['state']}, and nothing stands in its way: {self.world.reasons.get(relay)}")
+
+    def runs_older(self, relay, allocator):
+        """What it is assigned, from a file that was replaced since: only an operator's restart changes that."""
+        process = self.world.processes.get(relay)
+        return process is not None and serving(process, self.wanted.allocators) == {allocator.realpath: True}
 
     def said(self, relay, row):
         if row["state"] in NOT_AS_ASSIGNED and not self.world.reasons.get(relay):

@@ -206,6 +206,14 @@ def drifted_relay_that_nothing_holds_off(w, want):
 
 
 @false("moved")
+def drifted_relay_with_an_upgraded_library_that_it_is_not_assigned(w, want):
+    w.processes["r1"] = Process(maps(MIMALLOC + ".0 (deleted)"), w.processes["r1"].environ)
+    w.rows["r1"] = row("A", "jemalloc", "mimalloc", "drifted")
+    w.reasons["r1"] = "replaced on disk"
+    w.list_status = 3
+
+
+@false("moved")
 def failed_relay_that_nobody_disturbed(w, want):
     w.processes["r1"] = process("glibc")
     w.rows["r1"] = row("A", "jemalloc", "glibc", "failed")
@@ -372,6 +380,14 @@ def test_what_is_held_or_overridden_is_not_objected_to():
     del world.drop_ins["r3"]
     world.rows["r4"]["state"], world.reasons["r4"] = "failed", "its drop-in cannot be removed"
     world.drop_ins["r4"], wanted.texts["r4"] = drop_in("A", "jemalloc"), {("A", "jemalloc")}
+    assert oracle.judge(world, wanted) == []
+
+
+def test_relay_with_the_library_of_before_an_upgrade_is_not_objected_to():
+    world, wanted = true_world()
+    world.processes["r1"] = Process(maps(JEMALLOC + " (deleted)"), world.processes["r1"].environ)
+    world.rows["r1"], world.list_status = row("A", "jemalloc", "jemalloc", "drifted"), 3
+    world.reasons["r1"] = "replaced on disk"
     assert oracle.judge(world, wanted) == []
 
 
