@@ -628,9 +628,16 @@ class Host:
         self.explain(self.relays)
         self.explain(self.relays)
         self.do_save(conf)
-        m.run("systemctl reload relayallocd; timeout 30 relayallocctl resume; timeout 30 relayallocctl resume '*'")
+        m.run("systemctl reload relayallocd")
+        m.wait_until(self.is_saved, 90, "the state to be saved", m.journal_text)  # else it tells who resumes that it may be lost
+        m.run("timeout 30 relayallocctl resume; timeout 30 relayallocctl resume '*'")
         self.reverted, self.holds, self.disturbed = {}, {"idle"}, set()
         self.say("healed")
+
+    def is_saved(self):
+        """Also by a daemon that has started again, because only so it can write."""
+        told = self.m.run("timeout 10 relayallocctl status --json=short").stdout
+        return bool(told) and not json.loads(told).get("unsaved")
 
     # --- judging ---
 

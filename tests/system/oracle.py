@@ -335,9 +335,12 @@ class Judge:
         if not process and row["running"]:
             self.object("running", relay, f"has no process, and is listed with {row['running']}")
 
-    def is_refused(self, target):
+    def is_refused(self, relay):
         """Nobody is moved to what cannot be used, and who has never run it waits for it."""
-        return target not in (None, ...) and not self.wanted.allocators[target[1]].good
+        target = self.target(relay)
+        if target is ...:  # then it may be what the file says
+            target = self.wanted.assigned.get(relay)
+        return target is not None and not self.wanted.allocators[target[1]].good
 
     def wrong(self, relay):
         """What keeps it from being as assigned, "" when nothing does."""
@@ -382,7 +385,7 @@ class Judge:
             false = f"it is {unit}" if not unit.up else "it is as assigned"
         elif word == "failed" and not wrong and target is not ...:
             false = "it is as assigned"
-        elif word == "pending" and self.world.rollout == "idle" and not self.is_refused(target):
+        elif word == "pending" and self.world.rollout == "idle" and not self.is_refused(relay):
             false = "nothing holds it"
         elif word in NEVER_AT_REST:
             false = "it does not rest"

@@ -383,6 +383,15 @@ def test_what_is_held_or_overridden_is_not_objected_to():
     assert oracle.judge(world, wanted) == []
 
 
+def test_relay_that_waits_for_a_refused_allocator_after_a_revert_that_may_count_is_not_objected_to():
+    world, wanted = true_world()
+    wanted.assigned["r1"], wanted.reverted["r1"] = ("A", "late"), None
+    world.processes["r1"] = process("glibc")
+    world.rows["r1"] = row("A", "late", "glibc", "pending")
+    del world.drop_ins["r1"]
+    assert oracle.judge(world, wanted) == []
+
+
 def test_relay_with_the_library_of_before_an_upgrade_is_not_objected_to():
     world, wanted = true_world()
     world.processes["r1"] = Process(maps(JEMALLOC + " (deleted)"), world.processes["r1"].environ)
