@@ -306,7 +306,8 @@ void notice_ended(Run *run, const RolloutCommand *c)
     case STEP_FAILED:
         if (c->gate != GATE_PREFLIGHT && c->gate != GATE_VERIFY_CONFIG && c->gate != GATE_WRITE)
             eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back and %s: %s.", i->relay->facts.name,
-                           relay_up(i->relay) ? "runs as before"
+                           relay_up(i->relay)                  ? "runs as before"
+                           : unit_masked(i->relay->facts.info) ? "stays down, because its unit is masked"
                            : i->relay->facts.info->active == ACTIVE_FAILED
                                ? "stays down, because it had failed by itself"
                                : "stays down, because somebody else stopped it",

@@ -139,6 +139,19 @@ def test_stopped_by_its_operator_before_it_is_put_back(world):
     assert world.dropin("a") is None and world.said("a was put back and stays down, because somebody else stopped it")
 
 
+def test_masked_before_it_is_put_back(world):
+    """Its operator masks it while it is restarted: systemd forgets how it is started, and refuses to start it again."""
+    begin(world, "a")
+    world.script("a", {"delay": 1, "result": "failed", "then": "inactive"},
+                 {"refuse": "org.freedesktop.systemd1.UnitMasked", "message": "Unit tor@a.service is masked."})
+    world.start()
+    world.wait_said("a: restarting")
+    world.do("set", unit="tor@a.service", values={"load_state": "masked"})
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed")
+    assert world.said("a was put back and stays down, because its unit is masked")
+    assert world.dropin("a") is None and world.unit("a")["active"] == "inactive"
+
+
 def test_crashed_before_it_is_put_back(world):
     begin(world, "a", "b")
     world.script("a", {"environment": []})
