@@ -457,13 +457,11 @@ int dropin_store_list(DropinStore *store, char *const *moving, char ***ret)
         units[n] = NULL;
     }
     if (dir && errno != 0)
-        return -errno;
-    if (unread < 0)
-        return unread;
+        unread = -errno;
     if (n > 0)
         qsort(units, n, sizeof(*units), compare_strings);
     *ret = TAKE_PTR(units);
-    return 0;
+    return unread;
 }
 
 void dropin_store_look(const DropinStore *store, RelayFacts *relay)

@@ -59,5 +59,5 @@ void dropin_store_forget(DropinStore *store, const char *unit);
  * left. Temporary files of ours that a crash left behind are removed on the way, and so are what is kept for
  * a relay whose unit is not among `moving` (strv), and a directory that has nothing else in it; one that
  * another process is just writing stays. 0; -E2BIG: unreasonably many; an error that may pass, of the
- * directory or of any of them: those that have one are not known for certain. */
+ * directory or of any of them: *ret, owned by the caller in any case, then has those that could be read. */
 int dropin_store_list(DropinStore *store, char *const *moving, char ***ret);

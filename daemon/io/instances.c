@@ -41,42 +41,54 @@ static int is_instance(int dir, const struct dirent *e)
     return r > 0 ? has_torrc(dir, e) : r;
 }
 
-int instances_list(const char *dir, const char *unit_template, char ***ret_units)
+/* The unit of an entry: 1; 0: it is no instance; or an error that may pass. */
+static int judge_entry(int dir, const struct dirent *e, const char *unit_template, char **ret)
+{
+    _cleanup_(freep) char *unit = NULL;
+
+    if (e->d_name[0] == '.' || relay_unit_of_folder(unit_template, e->d_name, &unit) < 0)
+        return 0;
+    int r = is_instance(dir, e);
+    if (r > 0)
+        *ret = TAKE_PTR(unit);
+    return r;
+}
+
+/* One entry that cannot be judged must not hide the others. */
+static int list_entries(DIR *d, const char *unit_template, char ***ret)
 {
     _cleanup_(strv_freep) char **units = NULL;
     size_t n = 0, capacity = 0;
-    DIR *d = opendir(dir);
-    int r = 0;
+    int error = 0;
 
-    if (!d && errno != ENOENT)
-        return -errno;
-    while (d && r == 0) {
-        errno = 0;
-        const struct dirent *e = readdir(d);
+    for (const struct dirent *e; errno = 0, (e = readdir(d));) {
         char *unit = NULL;
+        int r = judge_entry(dirfd(d), e, unit_template, &unit);
 
-        if (!e) {
-            r = -errno;
-            break;
-        }
-        if (e->d_name[0] == '.' || relay_unit_of_folder(unit_template, e->d_name, &unit) < 0)
+        if (r < 0)
+            error = r;
+        if (r <= 0)
             continue;
-        r = is_instance(dirfd(d), e);
-        if (r <= 0) {
-            free(unit);
-            continue;
-        }
-        r = 0;
         GROW(units, capacity, n + 1);
         units[n++] = unit;
         units[n] = NULL;
         if (n > INSTANCES_MAX)
-            r = -E2BIG;
+            return -E2BIG;
     }
-    if (d)
-        closedir(d);
-    if (r < 0)
-        return r;
-    *ret_units = TAKE_PTR(units);
-    return 0;
+    if (errno != 0)
+        error = -errno;
+    *ret = TAKE_PTR(units);
+    return error;
+}
+
+int instances_list(const char *dir, const char *unit_template, char ***ret_units)
+{
+    DIR *d = opendir(dir);
+
+    *ret_units = NULL;
+    if (!d)
+        return errno == ENOENT ? 0 : -errno;
+    int r = list_entries(d, unit_template, ret_units);
+    closedir(d);
+    return r;
 }

@@ -86,6 +86,19 @@ int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
     return call_fails("link") ? -1 : (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
 }
 
+static ino_t unreadable; /* what is in the file of this number cannot be read; 0: of none */
+
+ssize_t read(int fd, void *to, size_t size)
+{
+    struct stat st;
+
+    if (unreadable != 0 && fstat(fd, &st) == 0 && st.st_ino == unreadable) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_read, fd, to, size);
+}
+
 /* ---- a folder for each test ---- */
 
 static char *root;
@@ -476,6 +489,30 @@ static void test_list_short_of_descriptors(void **state)
     }
     assert_int_equal(dropin_store_list(store, NULL, &units), 0);
     assert_int_equal(strv_length(units), 1);
+}
+
+/* One that cannot be read, of whatever service, must not hide the others. */
+static void test_list_beside_one_that_cannot_be_read(void **state)
+{
+    (void)state;
+    _cleanup_(dropin_store_freep) DropinStore *store = open_store();
+    _cleanup_(strv_freep) char **units = NULL, **all = NULL;
+    _cleanup_(freep) char *bad = path_of("other@b.service.d/" DROPIN_NAME);
+    struct stat st;
+
+    assert_int_equal(dropin_store_write(store, "tor@c.service", OLD), 1);
+    assert_int_equal(dropin_store_write(store, "other@b.service", OLD), 1);
+    assert_int_equal(dropin_store_write(store, "tor@a.service", OLD), 1);
+    assert_int_equal(lstat(bad, &st), 0);
+    unreadable = st.st_ino;
+    int r = dropin_store_list(store, NULL, &units);
+    unreadable = 0;
+    assert_int_equal(r, -EIO);
+    assert_int_equal(strv_length(units), 2);
+    assert_string_equal(units[0], "tor@a.service");
+    assert_string_equal(units[1], "tor@c.service");
+    assert_int_equal(dropin_store_list(store, NULL, &all), 0);
+    assert_int_equal(strv_length(all), 3);
 }
 
 static void test_many(void **state)
@@ -998,6 +1035,7 @@ int main(void)
         TEST(test_strange_contents),
         TEST(test_list),
         TEST(test_list_short_of_descriptors),
+        TEST(test_list_beside_one_that_cannot_be_read),
         TEST(test_many),
         TEST(test_stale_temporaries),
         TEST(test_each_call_fails),

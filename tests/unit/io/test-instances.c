@@ -4,7 +4,7 @@
 #include "scratch.h"
 #include "test.h"
 
-static bool trouble; /* whether a file is there cannot be found out */
+static const char *trouble; /* whether a file of this folder is there cannot be found out; NULL: of none */
 
 /* Instead of libc's: no disk fails when a test wants it. */
 int faccessat(int fd, const char *path, int mode, int flags)
@@ -12,7 +12,7 @@ int faccessat(int fd, const char *path, int mode, int flags)
     struct stat st;
 
     (void)mode;
-    if (trouble) {
+    if (trouble && strncmp(path, trouble, strlen(trouble)) == 0) {
         errno = EIO;
         return -1;
     }
@@ -78,21 +78,25 @@ static void test_no_folder(void **state)
     assert_null(units);
 }
 
-/* Whether it has a torrc could not be found out: it is neither an instance nor none. */
+/* Whether one has a torrc could not be found out: it is neither an instance nor none. The others are what
+ * they are. */
 static void test_trouble(void **state)
 {
     (void)state;
-    _cleanup_(strv_freep) char **units = NULL;
+    _cleanup_(strv_freep) char **units = NULL, **all = NULL;
     char *dir = scratch_new();
     int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-    add_instance(fd, "relay1");
-    trouble = true;
+    add_instance(fd, "a");
+    add_instance(fd, "bad");
+    add_instance(fd, "c");
+    trouble = "bad";
     assert_int_equal(instances_list(dir, "tor@.service", &units), -EIO);
-    trouble = false;
-    assert_null(units);
-    assert_int_equal(instances_list(dir, "tor@.service", &units), 0);
-    assert_int_equal(strv_length(units), 1);
+    trouble = NULL;
+    assert_int_equal(strv_length(units), 2);
+    assert_true(strv_contains(units, "tor@a.service") && strv_contains(units, "tor@c.service"));
+    assert_int_equal(instances_list(dir, "tor@.service", &all), 0);
+    assert_int_equal(strv_length(all), 3);
     close(fd);
     scratch_free(dir);
 }
