@@ -17,7 +17,8 @@
 #define POLL_VERIFY (200 * USEC_PER_MSEC)  /* a unit in transition is looked at again */
 #define DEADLINE_SLACK (15 * USEC_PER_SEC) /* on top of the unit's own timeouts */
 #define DEADLINE_LONGEST (15 * USEC_PER_MINUTE)
-#define QUESTIONS_MAX 3 /* to a relay that does not answer in time, before its restart */
+#define CHECK_LONGEST USEC_PER_MINUTE /* nothing was done to the relay yet, and those behind it wait */
+#define QUESTIONS_MAX 3               /* to a relay that does not answer in time, before its restart */
 
 void operation_end(RunItem *i)
 {
@@ -81,10 +82,13 @@ static bool gave_up(const RunItem *i, int error)
 }
 
 /* Everything about a unit in transition is bounded by what the unit itself allows. */
-static usec_t unit_deadline(const RunItem *i)
+static usec_t operation_deadline(const RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
     usec_t stop = info ? info->timeout_stop : 0, start = info ? info->timeout_start : 0;
+
+    if (i->operation == OPERATION_CHECK)
+        return loop_monotonic(i->run->manager) + CHECK_LONGEST;
     usec_t longest = stop >= DEADLINE_LONGEST || start >= DEADLINE_LONGEST ? DEADLINE_LONGEST : stop + start;
 
     return loop_monotonic(i->run->manager) + longest + DEADLINE_SLACK;
@@ -505,6 +509,19 @@ void operation_told(RunItem *i)
         told_before(i);
 }
 
+/* It is not waited for any longer: its time is over, or the rollout takes back what was only written. */
+static bool check_is_over(const RunItem *i)
+{
+    return past_deadline(i) || rollout_state(i->run->rollout) == ROLLOUT_ENDING;
+}
+
+/* A file of others that cannot be read might speak against the restart. */
+static void wait_for_settings(RunItem *i, const char *unread)
+{
+    item_set_reason(i, xstrdup(unread));
+    operation_wait(i, POLL_JOB);
+}
+
 /* What systemd has loaded now is what the relay would be started with: there may have been something else on
  * disk that was not loaded before. */
 static void on_check_read(void *userdata, int error, const char *message, UnitInfo *info)
@@ -516,20 +533,19 @@ static void on_check_read(void *userdata, int error, const char *message, UnitIn
         relay_take_info(i->relay, info);
         relay_prove(i->relay);
         const Verdict *v = &i->relay->facts.verdict;
-        const char *unread = i->relay->facts.settings_unread; /* which might speak against it */
-        if (unread && !past_deadline(i)) {
-            operation_wait(i, POLL_VERIFY);
+        const char *unread = i->relay->facts.settings_unread;
+        if (unread && !check_is_over(i)) {
+            wait_for_settings(i, unread);
             return;
         }
         bool hopeless = unread || v->cause == CAUSE_OVERRIDDEN || v->cause == CAUSE_MISSING;
-        if (hopeless)
-            item_set_reason(i, xstrdup(unread ? unread : v->reason));
+        item_set_reason(i, hopeless ? xstrdup(unread ? unread : v->reason) : NULL);
         i->needless = !hopeless && !i->item.as_is && is_needless(i);
         if (hopeless || i->needless)
             answer_checked(i, !hopeless);
         else
             ask_before(i);
-    } else if (gave_up(i, error)) {
+    } else if (error != -ENOTCONN && check_is_over(i)) {
         item_set_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));
         answer_checked(i, false);
     } else {
@@ -588,7 +604,7 @@ void operation_start(RunItem *i, Operation operation)
     i->relay->read_by_run = operation != OPERATION_ASK;
     i->checked = false;
     i->questions = 0;
-    i->deadline = unit_deadline(i);
+    i->deadline = operation_deadline(i);
     if (operation == OPERATION_RESTART || operation == OPERATION_START)
         i->asked = false;
     if (operation == OPERATION_RESTART)
@@ -606,7 +622,7 @@ void operation_bus_back(RunItem *i)
 {
     if (i->operation == OPERATION_NONE || i->operation == OPERATION_ASK || i->checked)
         return;
-    i->deadline = unit_deadline(i); /* the time without systemd does not count */
+    i->deadline = operation_deadline(i); /* the time without systemd does not count */
     if (i->call)
         return;
     free(i->job); /* a signal of its end may be lost */

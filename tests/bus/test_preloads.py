@@ -134,13 +134,15 @@ def test_file_of_others_that_cannot_be_read_for_a_moment_sets_what_it_set(world)
     assert restarts(world, "a") == (2, 0)
 
 
-def test_nobody_is_restarted_while_a_file_of_others_cannot_be_read(world):
-    """It may speak against the restart: between what is written and the restart it is waited for."""
+def written_and_unread(world):
+    """A relay that waits between its new drop-in and its restart for a file of others, which nobody can read. Returns what ends
+    that."""
     begin(world, "a")
     sampling(world, 1)
     environment = world.path / "environment"
     environment.write_text("OTHER=1\n")
     world.do("environment-file", unit="tor@a.service", path=str(environment))
+    world.do("timeout", unit="tor@a.service", usec=600_000_000)
     world.start()
     world.wait_said("Rollout 1 finished: 1 done, 0 failed")
     world.do("reload-script", steps=[{"delay": 3}])
@@ -150,7 +152,23 @@ def test_nobody_is_restarted_while_a_file_of_others_cannot_be_read(world):
     release = keep_from_reading(environment)
     before = samples(world, "a")
     wait_until(lambda: samples(world, "a") > before + 5, "some seconds to pass")
+    return release
+
+
+def test_nobody_is_restarted_while_a_file_of_others_cannot_be_read(world):
+    """It may speak against the restart: between what is written and the restart it is waited for."""
+    release = written_and_unread(world)
     assert restarts(world, "a") == (1, 0) and world.states() == {"a": "restarting"}
+    wait_until(lambda: world.reason("a") == f"cannot read {world.path}/environment: Resource temporarily unavailable", "the reason", timeout=30)
     release()
     world.wait_said("Rollout 2 finished: 1 done, 0 failed")
-    assert restarts(world, "a") == (2, 0)
+    assert restarts(world, "a") == (2, 0) and world.reason("a") == ""
+
+
+def test_rollout_that_waits_for_a_file_of_others_can_be_aborted(world):
+    """At once: not only when the file can be read, nor after all the time that the unit may take to start."""
+    release = written_and_unread(world)
+    world.manager("Abort")
+    wait_until(lambda: world.property("Rollout") == "aborted", "the abort", timeout=30)
+    assert LIBRARY in preload_line(world, "a") and restarts(world, "a") == (1, 0)
+    release()
