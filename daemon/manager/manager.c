@@ -333,7 +333,8 @@ static void check_libraries(Manager *m)
 {
     char *stamp = setup_changed(m->setup);
 
-    if (!m->next_setup && setup_can_be_tested(m)) {
+    /* Beside a file that is refused it waits for the next one, which tests all of them. */
+    if (!m->next_setup && !m->config_error && setup_can_be_tested(m)) {
         eventlog_line(LOG_INFO, "An allocator that could not be tested before can be now.");
         free(stamp);
         (void)manager_reload(m);

@@ -337,6 +337,28 @@ def test_a_library_that_can_be_tested_during_a_rollout_is_read_once(world):
     assert len(re.findall("can be now", world.text()[begun:])) <= 1
 
 
+def test_a_library_that_can_be_tested_beside_a_bad_file_waits_for_the_next_file(world):
+    """The file in which it could be used is not read again with each sample: it says what is wrong with it once."""
+    begin(world, "a")
+    sampling(world, 1)
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    give_back = leave_descriptors(world, 5)
+    tune(world, 2000)
+    world.wait_said("Allocator jemalloc could not be tested yet: .*Too many open files")
+    good = world.config.read_text()
+    world.config.write_text("nonsense")
+    world.wait_said("is invalid")
+    give_back()
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 3, "three samples")
+    assert len(re.findall("is invalid", world.text())) == 1 and not world.said("can be now")
+    assert world.states() == {"a": "pending"}
+    world.config.write_text(good)
+    world.wait_said("Rollout 2 finished: 1 done")
+    wait_until(lambda: world.states() == {"a": "ok"}, "it to be as assigned")
+
+
 def test_a_preflight_that_cannot_be_started_for_lack_of_descriptors_is_started_later(world):
     begin(world, "a", "b")
     world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "nobody*" ]; }')
