@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "io/setting-files.h"
 
+#include "io/elf-file.h"
 #include "io/text-file.h"
 
 #include <errno.h>
@@ -43,4 +44,20 @@ void setting_files_read(const UnitInfo *info, SettingFiles *ret)
         add(ret, *path, false);
     STRV_FOREACH (path, info->environment_files)
         add(ret, **path == '-' ? *path + 1 : *path, true);
+}
+
+void setting_files_look(const HostFacts *host, RelayFacts *relay, char *const *libraries, SettingFiles *ret)
+{
+    char **kept = NULL;
+
+    setting_files_read(relay->info, ret);
+    facts_take_unread(relay, ret->unread, ret->error);
+    if (ret->unread)
+        return;
+    _cleanup_(freep) char *preload = facts_take_settings(host, relay, ret->files, ret->n);
+    int r = elf_preloads_kept(preload, libraries, &kept);
+    if (r < 0)
+        facts_take_unread(relay, preload, r);
+    else
+        facts_take_kept(relay, kept);
 }

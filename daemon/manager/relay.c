@@ -165,25 +165,6 @@ static void tell_conflicts(Relay *relay, char **take)
     relay->conflicts_told = take;
 }
 
-/* What others set for it, and preload besides an allocator. */
-static void read_settings(Relay *relay, SettingFiles *files)
-{
-    const HostFacts host = setup_host(relay->manager);
-    RelayFacts *f = &relay->facts;
-    char **kept = NULL;
-
-    setting_files_read(f->info, files);
-    facts_take_unread(f, files->unread, files->error);
-    if (files->unread)
-        return;
-    _cleanup_(freep) char *preload = facts_take_settings(&host, f, files->files, files->n);
-    int r = elf_preloads_kept(preload, relay->manager->setup->libraries, &kept);
-    if (r < 0)
-        facts_take_unread(f, preload, r);
-    else
-        facts_take_kept(f, kept);
-}
-
 void relay_prove(Relay *relay)
 {
     _cleanup_(setting_files_clear) SettingFiles files = { 0 };
@@ -199,7 +180,7 @@ void relay_prove(Relay *relay)
     }
     if (relay->facts.info &&
         (facts_target(&host, &relay->facts) || relay->facts.present || relay->run_item != SIZE_MAX))
-        read_settings(relay, &files);
+        setting_files_look(&host, &relay->facts, relay->manager->setup->libraries, &files);
     else
         facts_take_unread(&relay->facts, NULL, 0);
     facts_judge(&host, &relay->facts, files.files, files.n);

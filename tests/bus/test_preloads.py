@@ -6,6 +6,7 @@ import subprocess
 
 from conftest import wait_until
 from test_jobs import LIBRARY, begin, restarts
+from test_plan import ctl
 from test_relays import relay_properties, samples, sampling
 
 
@@ -172,3 +173,28 @@ def test_rollout_that_waits_for_a_file_of_others_can_be_aborted(world):
     wait_until(lambda: world.property("Rollout") == "aborted", "the abort", timeout=30)
     assert LIBRARY in preload_line(world, "a") and restarts(world, "a") == (1, 0)
     release()
+
+
+def refusals(world):
+    return {row["relay"]: (row["action"], row["reason"]) for row in ctl(world, "plan")}
+
+
+def test_plan_without_the_daemon_refuses_what_the_daemon_would(world):
+    """While a file of others cannot be read, or a library that one of them names."""
+    begin(world, "a", "b")
+    wrap = wrapper(world)
+    put(world, "a", wrap)
+    put(world, "b", "/nowhere/libwrap.so")
+    world.write_config("")
+    world.start()
+    world.wait_ready()
+    world.stop()
+    world.write_config('{ name = "A"; allocator = "jemalloc"; relays = [ "*" ]; }')
+    assert {relay: action for relay, (action, _) in refusals(world).items()} == {"a": "restart", "b": "restart"}
+    unread = world.root / "tor@b.service.d/50-wrap.conf"
+    held = [keep_from_reading(wrap), keep_from_reading(unread)]
+    assert refusals(world) == {"a": ("refused", f"cannot read {wrap}: Resource temporarily unavailable"),
+                               "b": ("refused", f"cannot read {unread}: Resource temporarily unavailable")}
+    for release in held:
+        release()
+    assert {relay: action for relay, (action, _) in refusals(world).items()} == {"a": "restart", "b": "restart"}

@@ -376,13 +376,8 @@ static void judge(const Survey *s, RelayFacts *r, char *const *libraries)
     _cleanup_(setting_files_clear) SettingFiles files = { 0 };
     const HostFacts host = survey_host(s);
 
-    if (r->info && s->asked_systemd) {
-        char **kept = NULL;
-        setting_files_read(r->info, &files);
-        _cleanup_(freep) char *preload = facts_take_settings(&host, r, files.files, files.n);
-        (void)elf_preloads_kept(preload, libraries, &kept);
-        facts_take_kept(r, kept);
-    }
+    if (r->info && s->asked_systemd)
+        setting_files_look(&host, r, libraries, &files);
     if (!unit_up(r->info) || !facts_target(&host, r))
         return;
     if (!s->asked_systemd) {
