@@ -184,8 +184,8 @@ void relay_prove(Relay *relay)
     else
         facts_take_unread(&relay->facts, NULL, 0);
     facts_judge(&host, &relay->facts, files.files, files.n);
-    if (files.n > 0 && !files.unread && relay_up(relay) && facts_target(&host, &relay->facts) &&
-        relay->facts.present)
+    if (files.n > 0 && !relay->facts.settings_unread && relay_up(relay) &&
+        facts_target(&host, &relay->facts) && relay->facts.present)
         tell_conflicts(relay, strv_copy(relay->facts.conflicts));
 }
 
@@ -194,7 +194,7 @@ void relay_tell_conflicts(Relay *relay)
     _cleanup_(setting_files_clear) SettingFiles files = { 0 };
     const HostFacts host = setup_host(relay->manager);
 
-    if (!relay->facts.info)
+    if (!relay->facts.info || relay->facts.settings_unread) /* told when they can be read */
         return;
     setting_files_read(relay->facts.info, &files);
     tell_conflicts(relay, facts_conflicts(&host, &relay->facts, files.files, files.n));

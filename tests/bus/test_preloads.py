@@ -1,6 +1,7 @@
 """What others preload besides an allocator: kept behind ours, told, and forgotten with its file."""
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 
@@ -57,6 +58,26 @@ def test_preload_of_others_is_kept_without_an_allocator_of_ours(world):
     wait_until(lambda: preload_line(world, "a") == f'Environment="LD_PRELOAD={wrap}"', "the drop-in")
     wait_until(lambda: world.states() == {"a": "ok"}, "ok")
     assert restarts(world, "a") == (0, 0), "what it runs is right already"
+
+
+def test_preload_that_cannot_be_read_yet_is_no_conflict(world):
+    """When the daemon starts, what it may be is not known from before."""
+    begin(world, "a")
+    sampling(world, 1)
+    wrap = wrapper(world)
+    put(world, "a", wrap)
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    world.stop()
+    shutil.copy(wrap, wrap + ".new")  # nobody has mapped this one, as a lease demands
+    os.rename(wrap + ".new", wrap)
+    release = keep_from_reading(wrap)
+    world.start()
+    world.wait_ready(times=2)
+    wait_until(lambda: world.reason("a") == f"cannot read {wrap}: Resource temporarily unavailable", "the reason")
+    release()
+    wait_until(lambda: world.states() == {"a": "ok"}, "ok")
+    assert not world.said(" as well") and wrap in preload_line(world, "a") and restarts(world, "a") == (1, 0)
 
 
 def test_allocator_of_others_is_not_kept(world):
