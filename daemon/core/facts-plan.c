@@ -54,8 +54,10 @@ static char *refusal_of(const HostFacts *h, const RelayFacts *r)
         return xasprintf("allocator %s %s: %s", a->name,
                          facts_resolved(h, r)->untested ? "could not be tested yet" : "is refused",
                          facts_resolved(h, r)->refusal);
-    if (r->foreign || r->settings_unread)
-        return xstrdup(r->foreign ? r->foreign : r->settings_unread);
+    if (r->foreign)
+        return xstrdup(r->foreign);
+    if (r->settings_unread && (a || unit_up(r->info))) /* to take ours away needs nothing of others */
+        return xstrdup(r->settings_unread);
     if (failed && failed->untouched)
         return xstrdup(refusal_reason(failed));
     if (failed && a)

@@ -3,6 +3,7 @@
  */
 #include "test.h"
 
+#include "core/dropin.h"
 #include "core/facts.h"
 
 #include <errno.h>
@@ -278,6 +279,48 @@ static void test_refused_is_said_of_a_new_process(void **state)
     relay_facts_clear(&r);
 }
 
+/* What others set must be known for what is written, and for what a restart would give; not to take ours from
+ * a relay that does not run. */
+static void test_plan_beside_a_file_of_others_that_cannot_be_read(void **state)
+{
+    static const struct {
+        ActiveState active;
+        size_t group;
+        Action action;
+    } table[] = {
+        { ACTIVE_ACTIVE, GROUP_NONE, ACTION_REFUSED },
+        { ACTIVE_INACTIVE, 1, ACTION_REFUSED },
+        { ACTIVE_INACTIVE, GROUP_NONE, ACTION_REMOVE },
+        { ACTIVE_FAILED, GROUP_NONE, ACTION_REMOVE },
+    };
+    static char name[] = "a";
+    char *written[] = { name, NULL };
+    State memory = { .written = written };
+    HostFacts h = host(&config);
+
+    (void)state;
+    h.state = &memory;
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        RelayFacts r = relay_in(table[i].group);
+
+        print_message("row %zu\n", i);
+        r.info = xcalloc(1, sizeof(*r.info));
+        *r.info = (UnitInfo){ .exists = true,
+                              .active = table[i].active,
+                              .main_pid = table[i].active == ACTIVE_ACTIVE,
+                              .result = xstrdup("success") };
+        r.group = table[i].group;
+        facts_take_dropin(&r, xstrdup("/d/zz.conf"), 0,
+                          xstrdup(DROPIN_MARK "x\n[Service]\nEnvironment=A=1\n"));
+        facts_take_unread(&r, "/d/other.conf", -EAGAIN);
+        facts_plan_one(&h, &r);
+        assert_int_equal(r.action, table[i].action);
+        if (r.action == ACTION_REFUSED)
+            assert_string_equal(r.reason, "cannot read /d/other.conf: Resource temporarily unavailable");
+        relay_facts_clear(&r);
+    }
+}
+
 /* A file that could not be read for a moment is not gone, and must not be touched meanwhile. */
 static void test_drop_in_that_could_not_be_read(void **state)
 {
@@ -366,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_preload_of_systemd_itself),
         cmocka_unit_test(test_carried),
         cmocka_unit_test(test_refused_is_said_of_a_new_process),
+        cmocka_unit_test(test_plan_beside_a_file_of_others_that_cannot_be_read),
         cmocka_unit_test(test_drop_in_that_could_not_be_read),
         cmocka_unit_test(test_sandbox),
     };
