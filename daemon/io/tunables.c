@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <link.h>
+#include <signal.h>
 
 #define LIST_TIMEOUT (5 * USEC_PER_SEC)
 
@@ -31,6 +32,9 @@ int tunables_list(char **ret)
                         : -ENOENT;
     if (error_is_passing(r))
         return r;
+    /* A host may be that busy while it boots, or out of memory. */
+    if (r == -ETIMEDOUT || (r >= 0 && result.signal == SIGKILL))
+        return -EAGAIN;
     bool listed = r >= 0 && !result.signal && !result.exit_status && strstr(result.out, "glibc.");
     *ret = listed ? xstrdup(result.out) : NULL;
     return 0;
