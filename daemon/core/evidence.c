@@ -21,7 +21,7 @@ const char *evidence_name(const Allocator *allocator)
     return allocator->renamed ? allocator->renamed : allocator->name;
 }
 
-static void put_memory(FILE *f, const Evidence *e)
+static void put_glibc(FILE *f, const Evidence *e)
 {
     const bool more = e->memory > 1;
     const double sign = more ? 100 : -100, least = more ? e->least : e->most,
@@ -31,6 +31,25 @@ static void put_memory(FILE *f, const Evidence *e)
     if (e->runs > 1)
         fprintf(f, " (%.0f to %.0f %%)", sign * (least - 1), sign * (most - 1));
     fputs(" in the same trial", f);
+    if (isnan(e->cpu))
+        fputs(", CPU time not compared", f);
+    else
+        fprintf(f, ", %.0f %% of its CPU time a request", 100 * e->cpu);
+}
+
+/* Beside the same library as its makers ship it: what the settings do, and not the library. */
+static void put_stock(FILE *f, const Evidence *e)
+{
+    if (!e->stock)
+        return;
+    if (isnan(e->stock_memory))
+        fprintf(f, ", not compared with %s as it is shipped", e->stock);
+    else if (isnan(e->stock_cpu))
+        fprintf(f, ", %.0f %% of the memory of %s as it is shipped (CPU time not compared)",
+                100 * e->stock_memory, e->stock);
+    else
+        fprintf(f, ", %.0f %% of the memory and %.0f %% of the CPU time of %s as it is shipped",
+                100 * e->stock_memory, 100 * e->stock_cpu, e->stock);
 }
 
 static void put_basis(FILE *f, const Evidence *e)
@@ -55,9 +74,8 @@ char *evidence_sentence(const Evidence *e)
     if (streq(e->allocator, "glibc"))
         fputs("what the others are compared with", f);
     else
-        put_memory(f, e);
-    if (!isnan(e->cpu) && !streq(e->allocator, "glibc"))
-        fprintf(f, ", %.0f %% of its CPU time a request", 100 * e->cpu);
+        put_glibc(f, e);
+    put_stock(f, e);
     if (!isnan(e->requests))
         fprintf(f, ", %.0f requests served a relay", e->requests);
     put_basis(f, e);
@@ -127,10 +145,12 @@ char *evidence_advice(const Evidence *first, const char *os_release)
     _cleanup_(freep) char *release = release_name(os_release), *library = library_of(first->allocator);
     _cleanup_(freep) char *sentence = evidence_sentence(first);
     const char *package = library ? release_package(os_release, library) : NULL;
+    const bool elsewhere = !streq(first->release, release);
 
-    return xasprintf("On %s the lab would try \"%s\" first%s%s%s: %s. That was a test network under load: it "
-                     "is no evidence of this fleet, which \"relayallocctl experiment start "
-                     "--groups=A:%s,Z:glibc\" can give.",
-                     release, first->allocator, package ? " (package " : "", package ? package : "",
-                     package ? ")" : "", sentence, first->allocator);
+    return xasprintf(
+        "On %s the lab would try \"%s\" first%s%s%s: %s. That was a test network under load%s%s: it "
+        "is no evidence of this fleet, which \"relayallocctl experiment start "
+        "--groups=A:%s,Z:glibc\" can give.",
+        release, first->allocator, package ? " (package " : "", package ? package : "", package ? ")" : "",
+        sentence, elsewhere ? ", and not on " : "", elsewhere ? release : "", first->allocator);
 }

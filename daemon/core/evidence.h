@@ -6,7 +6,7 @@
 #include "core/config.h"
 
 /* One allocator in one version on one release. Means over its trials; a share is of glibc's in the same
- * trial. NAN: not measured. */
+ * trial. With settings, only trials that also had its library as it is shipped count. NAN: not compared. */
 typedef struct Evidence {
     const char *allocator;        /* its built-in name */
     const char *version;          /* "5.3.0" */
@@ -17,7 +17,10 @@ typedef struct Evidence {
     double memory, least, most;   /* share of anonymous memory: mean, and over the trials */
     double cpu, cpu_ms, requests; /* share of CPU time a request; that time; requests that a relay served */
     double growth;                /* MiB an hour, after the work had stopped growing */
-    const char *against;          /* what speaks against it, behind its name; NULL: nothing */
+    const char *stock; /* its library as it is shipped, of the same version; NULL: that, or glibc */
+    double stock_memory, stock_cpu; /* shares of that one's, in the same trials */
+    const char *against; /* what speaks against it, behind its name, or that too few relays ran it to
+                          * say so (tests/lab/evidence.py has the rule); NULL: nothing */
 } Evidence;
 
 /* All of it: first what nothing speaks against, and of that the least memory first. */

@@ -21,7 +21,7 @@ def collect(*rows):
     return evidence.collect(list(rows), BUILTINS, FORMER)
 
 
-TRIAL = [row("glibc", 400, version="2.41", cpu=10.0), row("jemalloc", 120), row("live", 380, library="glibc", version="2.41"),
+TRIAL = [row("glibc", 400, version="2.41", cpu=10.0), row("jemalloc", 120, cpu=9.5), row("live", 380, library="glibc", version="2.41"),
          row("jemalloc-tuned", 80, "jemalloc", environment="MALLOC_CONF=background_thread:true", cpu=9.5)]
 
 
@@ -46,6 +46,81 @@ def test_trials_are_counted_and_their_spread_is_kept():
     assert (e.runs, e.relays, e.date) == (2, 6, "2026-12-01")
     assert [round(v, 3) for v in (e.least, e.memory, e.most)] == [0.2, 0.25, 0.3]
     assert evidence.trials(e) == "2 trials, 6 relays"
+
+
+def of(found, name):
+    return next(e for e in found if e.allocator == name)
+
+
+DECAY = "MALLOC_CONF=background_thread:true,dirty_decay_ms:1000"
+
+
+def test_a_row_rests_on_the_trials_that_have_glibc_and_its_stock_twin():
+    """A trial without the twin would weigh on the one and not on the other; it is told apart."""
+    alone = [row("glibc", 400, version="2.41", cpu=10.0, run="trixie-2"), row("jemalloc-decay", 40, "jemalloc", environment=DECAY, cpu=15.0, run="trixie-2")]
+    found = collect(*TRIAL[:3], row("jemalloc-decay", 60, "jemalloc", environment=DECAY, cpu=9.5), *alone)
+    e = of(found, "jemalloc-decay")
+    assert (e.runs, e.relays, e.memory, e.cpu, e.stock, e.stock_memory, e.stock_cpu, e.against) == (1, 3, 0.15, 0.95, "jemalloc", 0.5, 1.0, None)
+    assert e.left == (("trixie-2", 0.1, 1.5),)
+    assert "Left out: jemalloc-decay 5.3.0 in trixie-2, which had no stock jemalloc (10 % of glibc's memory, 150 % of its CPU time a request)." \
+        in evidence.as_markdown(found, [])
+    assert of(found, "jemalloc").stock is None and of(found, "jemalloc").left == ()
+
+
+def test_a_twin_is_of_the_same_version():
+    found = collect(*TRIAL[:1], row("jemalloc", 120, version="5.3.1"), TRIAL[3])
+    e = of(found, "jemalloc-tuned")
+    assert e.stock_memory is None and e.stock_cpu is None and e.memory == 0.2
+    assert e.against == "was in no trial beside jemalloc as it is shipped: not compared"
+    assert "| jemalloc-tuned 5.3.0 | 20 % | 95 % | not compared |" in evidence.as_markdown(found, [])
+    assert "jemalloc-tuned" not in evidence.as_readme(found)
+
+
+def test_a_twin_of_another_trial_is_none():
+    again = [{**TRIAL[0], "run": "trixie-2"}, {**TRIAL[1], "run": "trixie-2"}]
+    e = of(collect(TRIAL[0], TRIAL[3], *again), "jemalloc-tuned")
+    assert (e.runs, e.memory, e.stock_memory, e.left) == (1, 0.2, None, ()) and "not compared" in e.against
+
+
+@pytest.mark.parametrize("anon, words", [(370, "saves little beside glibc as it is shipped"), (350, None)])
+def test_the_stock_library_of_all_is_glibc(anon, words):
+    """Of what is shipped, and of glibc with settings."""
+    tunables = "GLIBC_TUNABLES=glibc.malloc.mmap_threshold=131072"
+    found = collect(TRIAL[0], row("tcmalloc", anon, version="2.16"), row("glibc-tuned", anon, "glibc", "2.41", tunables))
+    assert of(found, "tcmalloc").against == of(found, "glibc-tuned").against == words
+    assert of(found, "glibc-tuned").stock is None and of(found, "glibc").against is None
+
+
+def test_what_was_not_measured_is_told_as_not_compared():
+    found = collect(*TRIAL[:1], {**TRIAL[1], "cpu_s_a_1000": ""})
+    assert of(found, "jemalloc").cpu is None and "| jemalloc 5.3.0 | 30 % | not compared |" in evidence.as_markdown(found, [])
+
+
+@pytest.mark.parametrize("relays, words", [("2", "rests on 2 relays: too few"), ("1", "rests on 1 relay: too few"), ("3", None)])
+def test_no_verdict_below_three_relays(relays, words):
+    """Neither for nor against; three trials of one relay are three."""
+    found = collect(*({**r, "relays": relays} for r in TRIAL))
+    assert of(found, "jemalloc-tuned").against == of(found, "jemalloc").against == words
+    dear = collect(*({**r, "relays": relays} for r in TRIAL[:3]), {**TRIAL[3], "relays": relays, "cpu_s_a_1000": "12"})
+    assert of(dear, "jemalloc-tuned").against == (words or "takes 20 % more CPU time a request than glibc")
+    readme = evidence.as_readme(found)
+    assert (f"Not judged: `jemalloc-tuned` ({relays} relay" in readme and ": too few" in readme) == bool(words)
+    assert (": too few" in evidence.as_scdoc(found, [])) == bool(words)
+    more = [{**r, "relays": "1", "run": f"trixie-{n}"} for r in TRIAL for n in (1, 2, 3)]
+    assert of(collect(*more), "jemalloc-tuned").against is None
+
+
+def test_harm_is_told_of_fewer():
+    found = collect(*TRIAL[:1], row("mimalloc3", 20, "mimalloc", "3.0.1", relays="1"), {**TRIAL[1], "relays": "1", "slope_mib_h": "400"})
+    assert "grows without bound" in of(found, "mimalloc3").against and of(found, "jemalloc").against == "still climbs by 400 MiB an hour"
+
+
+def test_releases_without_a_trial_are_told():
+    found = collect(*TRIAL)
+    words = "Debian 12 and Ubuntu 24.04: no trial of this lab."
+    assert f"- {words}\n" in evidence.as_readme(found) and f"\n{words}\n" in evidence.as_scdoc(found, [])
+    all_three = collect(*({**r, "release": release, "run": f"{release}-1"} for r in TRIAL for release in evidence.RELEASES))
+    assert "no trial of this lab" not in evidence.as_readme(all_three) + evidence.as_scdoc(all_three, []) + evidence.as_readme([])
 
 
 def test_a_trial_without_glibc_says_nothing():
@@ -74,7 +149,8 @@ def test_what_ran_counts_and_not_its_groups_name():
     ({"slope_mib_h": "400", "live_slope_mib_h": "350"}, None),
     ({"slope_mib_h": "400", "live_slope_mib_h": ""}, "still climbs by 400 MiB an hour"),
     ({"cpu_s_a_1000": "12"}, "takes 20 % more CPU time a request than glibc"),
-    ({"anon_mib": "115"}, "saves little beside the library as it is shipped"),
+    ({"cpu_s_a_1000": "10.925"}, "takes 15 % more CPU time a request than jemalloc as it is shipped"),
+    ({"anon_mib": "115"}, "saves little beside jemalloc as it is shipped"),
     ({"anon_mib": "100"}, None)])
 def test_what_speaks_against_it(figures, words):
     found = {e.allocator: e for e in collect(*TRIAL[:3], {**TRIAL[3], **figures})}
@@ -99,11 +175,11 @@ def test_files_that_are_something_else_are_passed_over(tmp_path):
             writer.writerows(rows)
     (tmp_path / "empty.csv").touch()
     made = {path.name: text for path, text in evidence.made(REPO, tmp_path).items()}
-    assert '{ "jemalloc-tuned", "5.3.0", "Debian 13", false, "2026-11-29", 1, 3, 0.2000, 0.2000, 0.2000, 0.95, 9.5, 1000.0, NAN, NULL },' \
+    assert '{ "jemalloc-tuned", "5.3.0", "Debian 13", false, "2026-11-29", 1, 3, 0.2000, 0.2000, 0.2000, 0.95, 9.5, 1000.0, NAN, "jemalloc", 0.6667, 1.0, NULL },' \
         in made["evidence.inc"]
-    assert "| jemalloc-tuned 5.3.0 | 20 % | 95 % | 1,000 | one trial, 3 relays | 2026-11-29, Debian 13 | - |" in made["lab.md"]
+    assert "| jemalloc-tuned 5.3.0 | 20 % | 95 % | 67 %, 100 % | 1,000 | one trial, 3 relays | 2026-11-29, Debian 13 | - |" in made["lab.md"]
     assert "jemalloc-tuned 5.3.0  20 %" in made["relayalloc.conf.5.scd"]
-    assert "- Debian 13: `jemalloc-tuned` (20 % of glibc's memory, 95 % of its CPU time a request, one trial, 3 relays); `jemalloc` (30 %" in made["README.md"]
+    assert "- Debian 13: `jemalloc-tuned` (20 % of glibc's memory, 95 % of its CPU time a request; 67 % and 100 % of stock jemalloc's; one trial, 3 relays); `jemalloc` (30 %" in made["README.md"]
     assert "No evidence yet of: mimalloc, " in made["lab.md"]
 
 

@@ -310,8 +310,9 @@ EVIDENCE = (REPO / "daemon/core/evidence.inc").read_text()
 
 
 def in_the_lab(allocator):
-    """Rows of it that nothing speaks against."""
-    return re.findall(rf'^{{ "{allocator}", "([^"]+)", .*, NULL }},$', EVIDENCE, re.M)
+    """Versions of it that nothing speaks against and that rest on three relays at least."""
+    found = re.findall(rf'^{{ "{allocator}", "([^"]+)", "[^"]+", \w+, "[^"]+", \d+, (\d+), .*, NULL }},$', EVIDENCE, re.M)
+    return [version for version, relays in found if int(relays) >= 3]
 
 
 def test_recommend_without_data_says_what_the_lab_would_try(ctl, journal, fleet):

@@ -8,13 +8,15 @@
 
 static const Evidence rows[] = {
     { "jemalloc-tuned", "5.3.0", "Debian 13", false, "2026-11-29", 1, 1, 0.2, 0.2, 0.2, 0.95, 9.5, 1000, NAN,
-      NULL },
+      "jemalloc", 0.6, 1.02, NULL },
     { "jemalloc-tuned", "5.3.1", "Debian 13", true, "2026-11-30", 3, 9, 0.21, 0.18, 0.25, NAN, NAN, NAN, 350,
-      "still climbs by 350 MiB an hour" },
-    { "tcmalloc", "2.16", "Debian 13", false, "2026-11-29", 2, 2, 1.18, 1.1, 1.26, 1, 10, 1000, NAN, NULL },
-    { "glibc", "2.41", "Debian 13", false, "2026-11-29", 1, 3, 1, 1, 1, 1, 10, 1000, NAN, NULL },
-    { "mimalloc3-purge", "3.0.1", "Debian 13", false, "2026-11-29", 1, 1, 0.3, 0.3, 0.3, 1, 10, 7, NAN,
+      "jemalloc", NAN, NAN, "still climbs by 350 MiB an hour" },
+    { "tcmalloc", "2.16", "Debian 13", false, "2026-11-29", 2, 2, 1.18, 1.1, 1.26, 1, 10, 1000, NAN, NULL,
+      NAN, NAN, "rests on 2 relays: too few" },
+    { "glibc", "2.41", "Debian 13", false, "2026-11-29", 1, 3, 1, 1, 1, 1, 10, 1000, NAN, NULL, NAN, NAN,
       NULL },
+    { "mimalloc3-purge", "3.0.1", "Debian 13", false, "2026-11-29", 1, 1, 0.3, 0.3, 0.3, 1, 10, 7, NAN,
+      "mimalloc3", 0.4, NAN, NULL },
 };
 
 static Allocator named(const char *name)
@@ -37,14 +39,16 @@ static void test_sentences(void **state)
 
     check_text(
         &tuned,
-        "in the lab 80 % less memory than glibc in the same trial, 95 % of its CPU time a request, 1000 "
+        "in the lab 80 % less memory than glibc in the same trial, 95 % of its CPU time a request, 60 % of "
+        "the memory and 102 % of the CPU time of jemalloc as it is shipped, 1000 "
         "requests served a relay (one trial, 1 relay, version 5.3.0 on Debian 13, 2026-11-29); "
-        "in the lab 79 % less memory than glibc (75 to 82 %) in the same trial (3 trials, 9 relays, "
+        "in the lab 79 % less memory than glibc (75 to 82 %) in the same trial, CPU time not compared, not "
+        "compared with jemalloc as it is shipped (3 trials, 9 relays, "
         "version 5.3.1 on Debian 13 with the library of another release, 2026-11-30), but it still "
         "climbs by 350 MiB an hour");
     check_text(&tc, "in the lab 18 % more memory than glibc (10 to 26 %) in the same trial, 100 % of its CPU "
                     "time a request, 1000 requests served a relay (2 trials, 2 relays, version 2.16 on "
-                    "Debian 13, 2026-11-29)");
+                    "Debian 13, 2026-11-29), but it rests on 2 relays: too few");
     check_text(&glibc, "in the lab what the others are compared with, 1000 requests served a relay (one "
                        "trial, 3 relays, version 2.41 on Debian 13, 2026-11-29)");
     check_text(&none, "no evidence yet: the lab has no kept trial of it");
@@ -64,6 +68,8 @@ static void test_names(void **state)
     assert_string_equal(evidence_name(&former), "mimalloc3-purge");
     _cleanup_(freep) char *text = evidence_text(rows, ELEMENTSOF(rows), &former);
     assert_non_null(strstr(text, "in the lab 70 % less memory"));
+    assert_non_null(
+        strstr(text, "40 % of the memory of mimalloc3 as it is shipped (CPU time not compared), 7 "));
 }
 
 /* Each row is of a built-in allocator, rests on something, and claims no more than that. */
@@ -77,6 +83,8 @@ static void test_table(void **state)
         assert_true(config_find_allocator(config, e->allocator) >= 0);
         assert_true(e->runs > 0 && e->relays >= e->runs && e->memory > 0);
         assert_true(e->least <= e->memory && e->memory <= e->most);
+        assert_true(e->against || e->relays >= 3); /* as docs/lab.md promises */
+        assert_true(isnan(e->stock_memory) || (e->stock && !streq(e->stock, e->allocator)));
         assert_int_equal(strlen(e->date), 10);
         assert_true(*e->version && *e->release);
     }
@@ -170,11 +178,14 @@ static void test_advice(void **state)
     assert_string_equal(
         first,
         "On Debian 13 the lab would try \"glibc-tuned\" first: in the lab 80 % less memory than glibc in "
-        "the same trial (one trial, 3 relays, version 2.41 on Debian 13, 2026-11-29). That was a test "
+        "the same trial, CPU time not compared (one trial, 3 relays, version 2.41 on Debian 13, 2026-11-29). "
+        "That was a test "
         "network under load: it is no evidence of this fleet, which \"relayallocctl experiment start "
         "--groups=A:glibc-tuned,Z:glibc\" can give.");
     assert_non_null(
         strstr(second, "On Debian 12 the lab would try \"jemalloc\" first (package libjemalloc2): "));
+    assert_non_null(
+        strstr(second, "That was a test network under load, and not on Debian 12: it is no evidence"));
 }
 
 int main(void)
