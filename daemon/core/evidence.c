@@ -81,6 +81,8 @@ char *evidence_sentence(const Evidence *e)
     put_basis(f, e);
     if (e->against)
         fprintf(f, ", but it %s", e->against);
+    if (e->left)
+        fprintf(f, ", %s %s", e->against ? "and" : "but", e->left);
     fclose(f);
     return text;
 }

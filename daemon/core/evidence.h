@@ -19,6 +19,7 @@ typedef struct Evidence {
     double growth;                /* MiB an hour, after the work had stopped growing */
     const char *stock; /* its library as it is shipped, of the same version; NULL: that, or glibc */
     double stock_memory, stock_cpu; /* shares of that one's, in the same trials */
+    const char *left;    /* what trials without that one showed, which count above for nothing; NULL: none */
     const char *against; /* what speaks against it, behind its name, or that too few relays ran it to
                           * say so (tests/lab/evidence.py has the rule); NULL: nothing */
 } Evidence;

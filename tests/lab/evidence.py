@@ -174,13 +174,23 @@ def _c(value):
     return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _percent(value):
+    return "not compared" if value is None else f"{100 * value:.0f} %"
+
+
+def _without_stock(e):
+    """A clause on the trials that had no stock twin: they count for nothing else, and what they say against it stands."""
+    return ", and ".join(f"in a trial without stock {e.stock} it took {_percent(memory)} of glibc's memory"
+                         + ("" if cpu is None else f", {_percent(cpu)} of its CPU time a request") for _, memory, cpu in e.left)
+
+
 def as_c(table):
     lines = ["/* Made by `make evidence` out of docs/lab/<trial>.csv; see core/evidence.h. */"]
     for e in table:
         fields = [_c(e.allocator), _c(e.version), _c(e.release), _c(e.elsewhere), _c(e.date), f"{e.runs}", f"{e.relays}", f"{e.memory:.4f}",
                   f"{e.least:.4f}", f"{e.most:.4f}", *(_c(v if v is None else round(v, 4)) for v in (e.cpu, e.cpu_ms, e.requests, e.growth)),
                   "NULL" if e.stock is None else _c(e.stock), *(_c(v if v is None else round(v, 4)) for v in (e.stock_memory, e.stock_cpu)),
-                  "NULL" if e.against is None else _c(e.against)]
+                  "NULL" if not e.left else _c(_without_stock(e)), "NULL" if e.against is None else _c(e.against)]
         lines.append("{ " + ", ".join(fields) + " },")
     return "\n".join(lines) + "\n"
 
@@ -191,10 +201,6 @@ def trials(e):
 
 def _too_few(e):
     return ": too few" if e.relays < ENOUGH else ""
-
-
-def _percent(value):
-    return "not compared" if value is None else f"{100 * value:.0f} %"
 
 
 def _spread(e):
@@ -257,7 +263,8 @@ def as_scdoc(table, names):
 
 def _in_readme(e):
     stock = f"; {_percent(e.stock_memory)} and {_percent(e.stock_cpu)} of stock {e.stock}'s" if e.stock else ""
-    return f"`{e.allocator}` ({_spread(e)} of glibc's memory, {_percent(e.cpu)} of its CPU time a request{stock}; {trials(e)})"
+    left = f"; {_without_stock(e)}" if e.left else ""
+    return f"`{e.allocator}` ({_spread(e)} of glibc's memory, {_percent(e.cpu)} of its CPU time a request{stock}; {trials(e)}{left})"
 
 
 def as_readme(table):

@@ -64,6 +64,9 @@ def test_a_row_rests_on_the_trials_that_have_glibc_and_its_stock_twin():
     assert e.left == (("trixie-2", 0.1, 1.5),)
     assert "Left out: jemalloc-decay 5.3.0 in trixie-2, which had no stock jemalloc (10 % of glibc's memory, 150 % of its CPU time a request)." \
         in evidence.as_markdown(found, [])
+    told = "in a trial without stock jemalloc it took 10 % of glibc's memory, 150 % of its CPU time a request"
+    assert f'"jemalloc", 0.5, 1.0, "{told}", NULL }},' in evidence.as_c(found)
+    assert f"one trial, 3 relays; {told})" in evidence.as_readme(found)
     assert of(found, "jemalloc").stock is None and of(found, "jemalloc").left == ()
 
 
@@ -175,7 +178,7 @@ def test_files_that_are_something_else_are_passed_over(tmp_path):
             writer.writerows(rows)
     (tmp_path / "empty.csv").touch()
     made = {path.name: text for path, text in evidence.made(REPO, tmp_path).items()}
-    assert '{ "jemalloc-tuned", "5.3.0", "Debian 13", false, "2026-11-29", 1, 3, 0.2000, 0.2000, 0.2000, 0.95, 9.5, 1000.0, NAN, "jemalloc", 0.6667, 1.0, NULL },' \
+    assert '{ "jemalloc-tuned", "5.3.0", "Debian 13", false, "2026-11-29", 1, 3, 0.2000, 0.2000, 0.2000, 0.95, 9.5, 1000.0, NAN, "jemalloc", 0.6667, 1.0, NULL, NULL },' \
         in made["evidence.inc"]
     assert "| jemalloc-tuned 5.3.0 | 20 % | 95 % | 67 %, 100 % | 1,000 | one trial, 3 relays | 2026-11-29, Debian 13 | - |" in made["lab.md"]
     assert "jemalloc-tuned 5.3.0  20 %" in made["relayalloc.conf.5.scd"]
