@@ -4,6 +4,7 @@ draw() makes a round of a seed: configurations and acts with their times, the sa
 what follows from them (who is wanted up, which file counts, how many restarts are explained), and lets oracle.py judge
 the machine at rest. Every act is one that happens on hosts: an operator, a package upgrade, a full disk, a crash."""
 
+import dataclasses
 import json
 import os
 import queue
@@ -188,6 +189,24 @@ HARMLESS = ("harmless", "earlier")
 ALL_HOLDS = frozenset({"idle", "paused", "halted", "aborted"})
 
 
+@dataclass(frozen=True)
+class Revert:
+    """It lasts until a file that is read gives the relay something else: of those but the last nobody knows whether they were."""
+    sure: bool | None  # None: whether it counts, and for which file, nobody knows
+    target: tuple | None
+    last: tuple | None = ...
+    others: bool = False
+
+    def after(self, target):
+        return dataclasses.replace(self, last=target, others=self.others or target != self.target)
+
+    def counts(self):
+        """True or False, or None where nobody knows."""
+        if self.sure and self.last not in (..., self.target):
+            return False
+        return None if self.others else self.sure
+
+
 class Host:
     """A machine, what was done to it in this round, and what follows."""
 
@@ -294,7 +313,7 @@ class Host:
             return "not done: whether the file before it counts, nobody would know"
         self.conf = conf
         if not conf.damage:
-            before, targets = self.targets(self.valid) if self.valid else {}, self.targets(conf)
+            targets = self.targets(conf)
             self.valid = conf
             for relay in self.relays:
                 group, name = targets.get(relay, ("", "glibc"))
@@ -302,8 +321,7 @@ class Host:
                 self.explain([relay], (allocator.library, allocator.environment))
                 if group:
                     self.texts[relay].add((group, name))
-            # A revert lasts until the file gives that relay something else; one that may not have counted, nobody knows.
-            self.reverted = {r: sure for r, sure in self.reverted.items() if before.get(r) == targets.get(r)}
+            self.reverted = {r: revert.after(targets.get(r)) for r, revert in self.reverted.items()}
             if "paused" not in self.holds:
                 self.holds |= {"idle"}
         self.m.write_conf(conf.text())
@@ -495,7 +513,8 @@ class Host:
         read = self.is_read()  # else the file may be read after it
         done = self.ctl("revert", *relays)
         sure = True if done == 0 and read else None
-        self.reverted.update(dict.fromkeys(relays, sure))
+        targets = self.targets(self.valid)
+        self.reverted.update({r: Revert(sure, targets.get(r)) for r in relays})
         self.explain(relays)
         return done
 
@@ -649,7 +668,8 @@ class Host:
         explained = {r: n + min(failed.get(r, 0), n) for r, n in self.explained.items()}
         return oracle.Wanted(
             allocators=self.allocators, assigned=self.targets(self.valid), relays=self.relays,
-            up=dict(self.up), texts=self.texts, reverted=self.reverted, holds=frozenset(self.holds | halted), foreign=self.foreign,
+            up=dict(self.up), texts=self.texts, reverted={r: revert.counts() for r, revert in self.reverted.items()},
+            holds=frozenset(self.holds | halted), foreign=self.foreign,
             overridden=frozenset(r for r, kind in self.kinds.values() if kind not in HARMLESS),
             replaced=frozenset(self.replaced), disturbed=frozenset(self.disturbed), valid=not self.conf.damage,
             starts=self.m.asked_starts(), explained=explained)

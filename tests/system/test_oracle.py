@@ -7,6 +7,7 @@ import re
 import pytest
 
 import oracle
+from chaos import Revert
 from oracle import Allocator, Process, Unit, Wanted, World
 
 JEMALLOC = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
@@ -416,6 +417,18 @@ def test_versions_of_libraries_that_are_gone():
     assert [b.relay for b in oracle.compare(world.rows, offline, {"r2"})] == ["r1"]
     offline["r1"]["version"] = "0"
     assert [b.relay for b in oracle.compare(world.rows, offline, {"r1"})] == ["r1"]
+
+
+@pytest.mark.parametrize("sure, files, counts", [
+    (True, [], True), (True, ["same"], True), (None, [], None), (None, ["other"], None),
+    (True, ["other"], False),           # the last file is read in any case…
+    (True, ["other", "same"], None)])   # …and one before it only if the daemon was up
+def test_reverts_last_until_a_file_that_is_read(sure, files, counts):
+    targets = {"same": ("A", "jemalloc"), "other": ("B", "mimalloc")}
+    revert = Revert(sure, targets["same"])
+    for file in files:
+        revert = revert.after(targets[file])
+    assert revert.counts() is counts
 
 
 # ---- the readers it stands on ----
