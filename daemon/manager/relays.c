@@ -469,13 +469,11 @@ void relays_watch_instances(Manager *m)
     m->watch_error = r;
 }
 
+/* Of an instance that nobody starts only the watch tells: without one they are looked for, which tries to
+ * watch them again, too. */
 void relays_retry(Manager *m)
 {
-    const bool unwatched = error_is_passing(m->watch_error);
-
-    if (unwatched)
-        relays_watch_instances(m);
-    if ((unwatched && m->instances_watch) || error_is_passing(m->instances_error) ||
+    if (error_is_passing(m->watch_error) || error_is_passing(m->instances_error) ||
         error_is_passing(m->dropins_error))
         relays_scan(m);
 }

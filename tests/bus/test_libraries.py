@@ -267,6 +267,33 @@ def test_what_could_not_be_looked_for_is_looked_for_again(world):
     assert len(re.findall("Cannot (read|look)", world.text())) == 2 and restarts(world, "a") == (1, 0)
 
 
+NO_WATCHES = """
+#include <errno.h>
+int inotify_add_watch(int fd, const char *path, unsigned mask)
+{
+    errno = ENOSPC;
+    return -1;
+}
+"""
+
+
+def test_instance_that_cannot_be_watched_for_is_looked_for(world):
+    """With each sample, as long as the host has no inotify watches left: systemd announces nothing of one that is not started."""
+    library = world.path / "libnowatches.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=NO_WATCHES, text=True, check=True)
+    world.environment = {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:verify_asan_link_order=0"}
+    world.write_config("")
+    sampling(world, 1)
+    world.start_fake("a")
+    world.start()
+    world.wait_ready()
+    world.wait_said("Cannot watch .*instances: No space left on device")
+    assert world.states() == {"a": "observed"}
+    world.add_instance("late")
+    wait_until(lambda: "late" in world.states(), "the instance to be found", timeout=20)
+    assert len(re.findall("Cannot watch .*instances", world.text())) == 1
+
+
 TUNED = 'allocators = {{ jemalloc = {{ library = "libjemalloc.so.2"; environment = {{ MALLOC_CONF = "dirty_decay_ms:{}"; }}; }}; }};\n'
 
 
