@@ -654,9 +654,9 @@ class Host:
         self.say("healed")
 
     def is_saved(self):
-        """Also by a daemon that has started again, because only so it can write."""
+        """Also by a daemon that has started again, because only so it can write. (Between the two status says nothing of it.)"""
         told = self.m.run("timeout 10 relayallocctl status --json=short").stdout
-        return bool(told) and not json.loads(told).get("unsaved")
+        return bool(told) and not json.loads(told).get("unsaved") and self.m.is_active("relayallocd")
 
     # --- judging ---
 
