@@ -143,7 +143,8 @@ def test_same_library_is_not_tried_again(world):
     assert world.text().count("Loaded ") == 2 and not world.said("own is refused")
 
 
-def test_version_of_a_replaced_library_stays_that_of_what_runs(world):
+def begin_own(world):
+    """A relay that was moved to a library of our own: its folder as the test sees it, and the version that the relay has."""
     inside, outside = world.own_folder()
     shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
     configure(world, inside / "libown.so", "*")
@@ -152,6 +153,11 @@ def test_version_of_a_replaced_library_stays_that_of_what_runs(world):
     world.start()
     world.wait_said("Rollout 1 finished: 1 done")
     version = str(relay_property(world, "a", "Version"))
+    return outside, version
+
+
+def test_version_of_a_replaced_library_stays_that_of_what_runs(world):
+    outside, version = begin_own(world)
     assert version.startswith("5.")
     shutil.copy(installed("libmimalloc.so.*"), outside / "libnew.so")
     (outside / "libnew.so").rename(outside / "libown.so")
@@ -328,14 +334,7 @@ def test_a_library_that_cannot_be_tested_for_lack_of_descriptors_is_tested_later
 
 def test_version_of_a_library_that_no_group_uses_is_read_again(world):
     """A relay still runs it, and what kept it from being read has passed: the version is known again."""
-    inside, outside = world.own_folder()
-    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
-    configure(world, inside / "libown.so", "*")
-    sampling(world, 1)
-    world.start_fake("a")
-    world.start()
-    world.wait_said("Rollout 1 finished: 1 done")
-    version = str(relay_property(world, "a", "Version"))
+    outside, version = begin_own(world)
     world.manager("Pause")
     give_back = leave_descriptors(world, 5)
     os.utime(outside / "libown.so", ns=(0, 0))  # so that it has to be looked at

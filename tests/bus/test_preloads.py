@@ -62,12 +62,7 @@ def test_preload_of_others_is_kept_without_an_allocator_of_ours(world):
 
 def test_preload_that_cannot_be_read_yet_is_no_conflict(world):
     """When the daemon starts, what it may be is not known from before."""
-    begin(world, "a")
-    sampling(world, 1)
-    wrap = wrapper(world)
-    put(world, "a", wrap)
-    world.start()
-    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    wrap = begin_wrapped(world)
     world.stop()
     shutil.copy(wrap, wrap + ".new")  # nobody has mapped this one, as a lease demands
     os.rename(wrap + ".new", wrap)
@@ -132,14 +127,20 @@ def keep_from_reading(path):
     return lambda: os.close(fd)
 
 
-def test_file_of_others_that_cannot_be_read_for_a_moment_sets_what_it_set(world):
-    """Nothing is written or restarted by what could not be read: neither what was right nor what is to change."""
+def begin_wrapped(world):
+    """A relay that was moved and keeps a library that others preload, which is returned."""
     begin(world, "a")
     sampling(world, 1)
     wrap = wrapper(world)
     put(world, "a", wrap)
     world.start()
     world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    return wrap
+
+
+def test_file_of_others_that_cannot_be_read_for_a_moment_sets_what_it_set(world):
+    """Nothing is written or restarted by what could not be read: neither what was right nor what is to change."""
+    wrap = begin_wrapped(world)
     path = world.root / "tor@a.service.d/50-wrap.conf"
     release = keep_from_reading(path)
     world.manager("Verify")
