@@ -400,7 +400,11 @@ def test_a_preflight_that_cannot_be_started_for_lack_of_descriptors_is_started_l
     sampling(world, 1)
     wait_until(lambda: world.states() == {"a": "pending", "b": "pending"}, "the plan")
     give_back = leave_descriptors(world, 2)
-    world.manager("Resume")
+    try:
+        world.manager("Resume")
+    except dbus.DBusException as e:  # a control socket just open leaves too few for the state file: done, and saved later
+        if e.get_dbus_name() != "org.relayalloc1.Error.NotSaved":
+            raise
     world.wait_said("Allocator jemalloc could not be tested yet: the preflight .*Too many open files")
     wait_until(lambda: world.property("Rollout") == "idle", "its end")
     assert world.states() == {"a": "pending", "b": "pending"}
