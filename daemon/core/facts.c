@@ -467,6 +467,7 @@ void facts_take_process(const HostFacts *h, RelayFacts *r, ProcessFacts *take)
         p->pid = take->pid;
         p->started = take->started;
         p->readable = false;
+        p->error = take->error;
         process_facts_clear(take);
     } else {
         process_facts_clear(p);

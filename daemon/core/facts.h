@@ -67,6 +67,7 @@ typedef struct ProcessFacts {
     pid_t pid;      /* 0: none, or it could not be opened */
     usec_t started; /* realtime */
     bool readable;  /* its maps and its environment could be read: what follows holds */
+    int error;      /* why not, a negative errno; -EACCES: we have no right to; 0: it is, or there is none */
     MappedLibrary running;
     char **environ;
     char *label; /* AppArmor's; NULL: none, or not known */

@@ -531,17 +531,24 @@ static int plan_of_daemon(const CtlOptions *options, sd_bus *bus)
 static void hint_unreadable(const CtlOptions *options, const Survey *survey)
 {
     size_t unreadable = 0;
+    int error = 0;
 
-    for (size_t i = 0; i < survey->n; i++)
-        unreadable += survey->asked_systemd && unit_up(survey->relays[i]->facts.info) &&
-                      !survey->relays[i]->facts.process.readable;
+    for (size_t i = 0; i < survey->n; i++) {
+        const RelayFacts *f = &survey->relays[i]->facts;
+        if (!survey->asked_systemd || !unit_up(f->info) || f->process.readable)
+            continue;
+        unreadable++;
+        error = error == -EACCES ? error : f->process.error; /* what can be done about it goes first */
+    }
     if (options->quiet)
         return;
     if (!survey->asked_systemd)
         fputs("Cannot reach systemd; which relays run, and with which allocator, is not known.\n", stderr);
-    if (unreadable > 0)
-        fprintf(stderr, "Cannot read what %zu relay%s run%s; try again as root.\n", unreadable,
-                unreadable == 1 ? "" : "s", unreadable == 1 ? "s" : "");
+    if (unreadable == 0)
+        return;
+    _cleanup_(freep) char *why = survey_unread_words(error);
+    fprintf(stderr, "Cannot read what %zu relay%s run%s%s.\n", unreadable, unreadable == 1 ? "" : "s",
+            unreadable == 1 ? "s" : "", why);
 }
 
 /* What check says of it. EXIT_FINE; EXIT_USAGE: the daemon would not accept it from where it is. */

@@ -480,33 +480,38 @@ static SecureMode secure_mode(Process *process, const char *program)
     return changed > process->started ? SECURE_NONE : SECURE_OTHER;
 }
 
-static bool look_up(Process *process, ElfCache *cache, char *const *libraries, ProcessFacts *facts)
+static int look_up(Process *process, ElfCache *cache, char *const *libraries, ProcessFacts *facts)
 {
     _cleanup_(freep) char *maps = NULL;
     _cleanup_(preloads_clear) Preloads preloads = { 0 };
 
-    if (process_maps(process, &maps) < 0)
-        return false;
+    int r = process_maps(process, &maps);
+
+    if (r < 0)
+        return r;
     const ElfProcess p = {
         .dir = process->dir_fd,
         .maps = maps,
         .program = facts->program,
         .preload = strv_env_get(facts->environ, "LD_PRELOAD"),
     };
-    if (elf_cache_lookup(cache, &p, libraries, &facts->running, &preloads) < 0)
-        return false;
+    r = elf_cache_lookup(cache, &p, libraries, &facts->running, &preloads);
+    if (r < 0)
+        return r;
     const PreloadEntry *system = preloads_system_allocator(&preloads);
     facts->system_allocator = system ? xstrdup(system->name) : NULL;
     facts->not_loaded = preloads_not_loaded(&preloads);
-    return true;
+    return 0;
 }
 
-static bool look(Process *process, ElfCache *cache, char *const *libraries, usec_t now, ProcessFacts *facts)
+static int look(Process *process, ElfCache *cache, char *const *libraries, usec_t now, ProcessFacts *facts)
 {
-    if (process_environ(process, &facts->environ) < 0)
-        return false;
+    int r = process_environ(process, &facts->environ);
+
+    if (r < 0)
+        return r;
     if (!*facts->environ && process_is_new(process->started, now))
-        return false;
+        return -EAGAIN;
     if (process_label(process, &facts->label) < 0)
         facts->label = NULL;
     if (process_program(process, &facts->program) < 0)
@@ -518,5 +523,6 @@ static bool look(Process *process, ElfCache *cache, char *const *libraries, usec
 void process_look(Process *process, ElfCache *cache, char *const *libraries, usec_t now, ProcessFacts *ret)
 {
     *ret = (ProcessFacts){ .pid = process_pid(process), .started = process_started(process) };
-    ret->readable = look(process, cache, libraries, now, ret);
+    ret->error = look(process, cache, libraries, now, ret);
+    ret->readable = ret->error == 0;
 }

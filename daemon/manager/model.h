@@ -113,7 +113,7 @@ struct Relay {
     bool too_new;           /* facts_too_new() at the last plan */
     int open_error;         /* why it could not be opened; 0 */
     unsigned open_failures; /* of this one, in a row */
-    bool told_unreadable;   /* of this one */
+    int told_unreadable;    /* why the files of this one could not be read, as last logged; 0 */
     char *logged;           /* what was last logged of its proof, so that it is logged once */
     char **conflicts_told;  /* likewise of files of others that set what ours sets */
     Budget log_budget;      /* for that; a relay can change as often as it likes */

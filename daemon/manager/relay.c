@@ -212,24 +212,26 @@ static void forget_process(Relay *relay)
     relay->process = process_free(relay->process);
     relay->open_failures = 0;
     relay->open_error = 0;
-    relay->told_unreadable = false;
+    relay->told_unreadable = 0;
     facts_take_process(&host, &relay->facts, &none);
     relay->seen_up = relay->seen_up || relay_up(relay);
 }
 
-/* Once a process, and not for the moment in which it has just been executed, or in which we are short of
- * descriptors. */
+/* Each reason once, and not for the moment in which it has just been executed or is about to be gone. */
 static void tell_unreadable(Relay *relay)
 {
-    if (!relay->process || relay->told_unreadable ||
+    const int error = relay->facts.process.error;
+
+    if (!relay->process || error == -ESRCH || error == relay->told_unreadable ||
         loop_realtime() < process_started(relay->process) + UNREADABLE_AFTER)
         return;
-    relay->told_unreadable = true;
+    relay->told_unreadable = error;
     eventlog_line(
         LOG_WARNING,
-        "%s: the files of process %d in /proc cannot be read, so what it runs is not known, and it is left "
-        "alone. If a drop-in takes CAP_SYS_PTRACE from relayallocd, remove that.",
-        relay->facts.name, (int)process_pid(relay->process));
+        "%s: the files of process %d in /proc cannot be read (%s), so what it runs is not known, and "
+        "it is left alone.%s",
+        relay->facts.name, (int)process_pid(relay->process), strerror(-error),
+        error == -EACCES ? " If a drop-in takes CAP_SYS_PTRACE from relayallocd, remove that." : "");
 }
 
 /* What it runs is known: not at all, by file names only, for certain. */

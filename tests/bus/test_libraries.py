@@ -1,4 +1,5 @@
 """Libraries that come, go and change on disk while the daemon runs."""
+import errno
 import os
 import pathlib
 import re
@@ -10,7 +11,7 @@ import time
 import dbus
 import pytest
 
-from conftest import wait_until
+from conftest import BUILD, wait_until
 from test_jobs import begin, restarts
 from test_relays import samples, sampling
 from test_operator import relay_property
@@ -287,11 +288,16 @@ int inotify_add_watch(int fd, const char *path, unsigned mask)
 """
 
 
+def preload_calls(world, source):
+    """What this defines is called by the daemon in the place of libc's."""
+    library = world.path / "libcalls.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-x", "c", "-", "-o", library], input=source, text=True, check=True)
+    world.environment = {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:verify_asan_link_order=0"}
+
+
 def test_instance_that_cannot_be_watched_for_is_looked_for(world):
     """With each sample, as long as the host has no inotify watches left: systemd announces nothing of one that is not started."""
-    library = world.path / "libnowatches.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=NO_WATCHES, text=True, check=True)
-    world.environment = {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:verify_asan_link_order=0"}
+    preload_calls(world, NO_WATCHES)
     world.write_config("")
     sampling(world, 1)
     world.start_fake("a")
@@ -302,6 +308,57 @@ def test_instance_that_cannot_be_watched_for_is_looked_for(world):
     world.add_instance("late")
     wait_until(lambda: "late" in world.states(), "the instance to be found", timeout=20)
     assert len(re.findall("Cannot watch .*instances", world.text())) == 1
+
+
+# Files of this name cannot be opened while the other file is there.
+NO_FILE = """
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int __openat_2(int dir, const char *path, int flags)
+{
+    const char *slash = strrchr(path, '/');
+    if (strcmp(slash ? slash + 1 : path, "%s") == 0 && access("%s", F_OK) == 0) {
+        errno = %d;
+        return -1;
+    }
+    return (int)syscall(SYS_openat, dir, path, flags);
+}
+int openat(int dir, const char *path, int flags, ...)
+{
+    return __openat_2(dir, path, flags);
+}
+"""
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENOMEM, errno.EACCES])
+def test_why_a_process_cannot_be_read_is_said(world, error):
+    """Once, and what to do about it only where that is the reason; and a reason that passes is not final."""
+    cause = world.path / "cause"
+    cause.touch()
+    preload_calls(world, NO_FILE % ("environ", cause, error))
+    begin(world, "a")
+    sampling(world, 1)
+    world.start()
+    line = rf"(?m)^.*a: the files of process \d+ in /proc cannot be read \({os.strerror(error)}\), .*$"
+    world.wait_said(line)
+    assert ("CAP_SYS_PTRACE" in world.text()) == (error == errno.EACCES)
+    assert world.dropin("a") is None
+    cause.unlink()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert len(re.findall(line, world.text())) == 1 and restarts(world, "a") == (1, 0)
+
+
+@pytest.mark.parametrize(("error", "words"), [(errno.EMFILE, ": Too many open files"), (errno.EACCES, "; try again as root")])
+def test_why_a_process_cannot_be_read_is_said_without_the_daemon(world, error, words):
+    preload_calls(world, NO_FILE % ("environ", world.path, error))
+    begin(world, "a")
+    done = subprocess.run([BUILD / "relayallocctl", f"--config={world.config}", "plan"], capture_output=True, text=True,
+                          env={"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": world.address, **world.environment,
+                               "RELAYALLOC_DROPIN_ROOT": str(world.root), "RELAYALLOC_STATE_DIR": str(world.state)})
+    assert f"Cannot read what 1 relay runs{words}.\n" in done.stderr, done.stderr
 
 
 TUNED = 'allocators = {{ jemalloc = {{ library = "libjemalloc.so.2"; environment = {{ MALLOC_CONF = "dirty_decay_ms:{}"; }}; }}; }};\n'

@@ -352,7 +352,10 @@ static void read_process(const Survey *s, SurveyRelay *r, ElfCache *cache, char 
     const HostFacts host = survey_host(s);
     ProcessFacts facts;
 
-    if (!unit_up(r->facts.info) || process_open(proc, (pid_t)r->facts.info->main_pid, &process) < 0)
+    if (!unit_up(r->facts.info))
+        return;
+    r->facts.process.error = process_open(proc, (pid_t)r->facts.info->main_pid, &process);
+    if (!process)
         return;
     process_look(process, cache, libraries, host.now, &facts);
     if (process_memory(process, &r->memory) < 0)
@@ -360,14 +363,19 @@ static void read_process(const Survey *s, SurveyRelay *r, ElfCache *cache, char 
     facts_take_process(&host, &r->facts, &facts);
 }
 
+char *survey_unread_words(int error)
+{
+    return error == -EACCES ? xstrdup("; try again as root") : xasprintf(": %s", strerror(-error));
+}
+
 /* What runs cannot be read. A drop-in that is yet to be written was not there when it started; one that
  * stands proves nothing. */
 static Verdict guess(const HostFacts *host, const RelayFacts *r)
 {
-    _cleanup_(freep) char *wanted = facts_wanted(host, r);
+    _cleanup_(freep) char *wanted = facts_wanted(host, r), *why = survey_unread_words(r->process.error);
 
     return streq_null(wanted, r->present)
-               ? (Verdict){ CAUSE_UNREADABLE, xstrdup("cannot read what it runs; try again as root") }
+               ? (Verdict){ CAUSE_UNREADABLE, xasprintf("cannot read what it runs%s", why) }
                : (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("its drop-in is going to change") };
 }
 

@@ -40,6 +40,10 @@ Plan *survey_plan(Survey *survey);
  * bootstrapped; NULL: nobody knows, so each is taken for one that is. USEC_INFINITY: nothing is to be done,
  * or not known. */
 usec_t survey_plan_length(const Survey *survey, const Plan *plan, const bool *ready);
+/* Behind "cannot read what it runs", for ProcessFacts.error: why, or what to do about it. Owned by the
+ * caller.
+ */
+char *survey_unread_words(int error);
 /* How a relay stands after survey_plan(); "" when that was not seen. */
 const char *survey_state(const Survey *survey, const SurveyRelay *relay);
 
