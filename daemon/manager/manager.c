@@ -598,6 +598,7 @@ Manager *manager_free(Manager *m)
     sd_event_source_unref(m->retry);
     sd_event_source_unref(m->instances_watch);
     sd_event_source_unref(m->clock_watch);
+    sd_event_source_unref(m->watch_clock_again);
     config_watch_free(m->config_watch);
     sd_event_unref(m->event);
     dropin_store_free(m->dropins);

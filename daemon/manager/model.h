@@ -195,7 +195,7 @@ struct Manager {
     Systemd1 *systemd;
     sd_event_source *reconnect, *saving, *rescan, *reread, *reopen, *look_again, *replan, *sampling,
         *run_over, *retry;
-    sd_event_source *instances_watch, *clock_watch;
+    sd_event_source *instances_watch, *clock_watch, *watch_clock_again;
     bool ready; /* READY=1 was sent */
     bool stopping;
     usec_t began;     /* monotonic */
@@ -227,7 +227,7 @@ struct Manager {
     usec_t looked_again;       /* monotonic: when all units were last read again; 0: never */
     bool look_again_after_run; /* systemd read all unit files for the rollout in progress */
     unsigned scan_failures;    /* in a row */
-    int instances_error, dropins_error, watch_error; /* of the last try: each is logged once */
+    int instances_error, dropins_error, watch_error, clock_error; /* of the last try: each is logged once */
     /* the rollout */
     Plan *plan;
     Run *run;

@@ -17,6 +17,8 @@
 #include <syslog.h>
 #include <time.h>
 
+#define WATCH_CLOCK_AGAIN (10 * USEC_PER_SEC)
+
 static Sample sample_of(const Relay *relay)
 {
     const Group *g = setup_group(relay->manager->setup, relay->facts.group);
@@ -250,6 +252,31 @@ static int on_clock_set(sd_event_source *source, int fd, uint32_t revents, void 
     return 0;
 }
 
+/* The clock may have been set while it was not watched, so the next sample is made due anew. */
+static int on_watch_clock_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    m->watch_clock_again = sd_event_source_unref(m->watch_clock_again);
+    (void)sampler_start(m);
+    return 0;
+}
+
+/* Not tried again with each sample: after a clock that was set back, that could be in hours. */
+static void keep_clock_watched(Manager *m)
+{
+    int r = watch_clock(m);
+
+    if (r < 0 && r != m->clock_error)
+        eventlog_line(LOG_WARNING, "Cannot watch the clock being set: %s; it is tried again every 10s.",
+                      strerror(-r));
+    m->clock_error = r;
+    if (r < 0)
+        loop_schedule(m, &m->watch_clock_again, WATCH_CLOCK_AGAIN, on_watch_clock_again);
+}
+
 int sampler_start(Manager *m)
 {
     if (m->state->metrics && !streq(m->state->metrics, m->setup->config->metrics_textfile))
@@ -259,9 +286,7 @@ int sampler_start(Manager *m)
         sd_event_add_time(m->event, &m->sampling, CLOCK_REALTIME, next_beat(m), USEC_PER_MSEC, on_minute, m);
     if (r < 0)
         eventlog_line(LOG_ERR, "Cannot set the sampling timer: %s.", strerror(-r));
-    int w = watch_clock(m);
-    if (w < 0)
-        eventlog_line(LOG_WARNING, "Cannot watch the clock being set: %s.", strerror(-w));
+    keep_clock_watched(m);
     return r;
 }
 

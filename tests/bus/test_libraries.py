@@ -361,6 +361,53 @@ def test_why_a_process_cannot_be_read_is_said_without_the_daemon(world, error, w
     assert f"Cannot read what 1 relay runs{words}.\n" in done.stderr, done.stderr
 
 
+# The first on that clock is the event loop's own.
+NO_TIMER = """
+#include <errno.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int timerfd_create(int clock, int flags)
+{
+    static int n;
+    if (clock == CLOCK_REALTIME && n++ > 0 && access("%s", F_OK) == 0) {
+        errno = EMFILE;
+        return -1;
+    }
+    return (int)syscall(SYS_timerfd_create, clock, flags);
+}
+"""
+
+
+def watches_clock(world):
+    """A timer that the kernel ends when the clock is set (timerfd_create(2), proc_pid_fdinfo(5))."""
+    for info in pathlib.Path(f"/proc/{world.daemon.pid}/fdinfo").iterdir():
+        try:
+            if "settime flags: 03" in info.read_text():
+                return True
+        except FileNotFoundError:  # closed in the meantime
+            pass
+    return False
+
+
+def test_clock_that_cannot_be_watched_is_watched_later(world):
+    """Else no sample would be taken for hours after it was set back."""
+    cause = world.path / "cause"
+    cause.touch()
+    preload_calls(world, NO_TIMER % cause)
+    begin(world, "a")
+    sampling(world, 1)
+    world.start()
+    world.wait_said("Cannot watch the clock being set: Too many open files")
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.manager("Reload")
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 2, "three samples")
+    assert len(re.findall("Cannot watch the clock", world.text())) == 1 and not watches_clock(world)
+    cause.unlink()
+    wait_until(lambda: watches_clock(world), "the clock to be watched", timeout=30)
+
+
 TUNED = 'allocators = {{ jemalloc = {{ library = "libjemalloc.so.2"; environment = {{ MALLOC_CONF = "dirty_decay_ms:{}"; }}; }}; }};\n'
 
 
