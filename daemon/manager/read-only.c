@@ -52,6 +52,15 @@ void read_only_begin(Manager *m, const char *mounts)
     }
 }
 
+bool read_only_on_host(const Manager *m, const char *path)
+{
+    _cleanup_(freep) char *mounts = mounts_of(m, "1");
+    _cleanup_(freep) char *directory = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+    _cleanup_(freep) char *real = realpath(*directory ? directory : "/", NULL);
+
+    return mounts && real && mounts_read_only(mounts, real) == 1;
+}
+
 /* The first that is outdated; NULL: none. */
 static const char *find_outdated(const Manager *m)
 {

@@ -10,6 +10,10 @@ char *read_only_start(const Manager *m);
 /* Remembers what it writes to, and was read-only then. */
 void read_only_begin(Manager *m, const char *mounts);
 
+/* Is the directory of this file, which has an absolute path, read-only for all, and not only for the daemon?
+ */
+bool read_only_on_host(const Manager *m, const char *path);
+
 /* Is that so? Then the daemon ends (its state is saved, and a relay in progress is found again as after a
  * crash), and systemd starts it again: at once, or when it has run for a while, for systemd does not do that
  * without end. true: no rollout is to begin until then. The loop ends with -ESTALE. */

@@ -6,6 +6,7 @@
 #include "manager/alert.h"
 #include "manager/loop.h"
 #include "manager/memory.h"
+#include "manager/read-only.h"
 #include "manager/relay.h"
 #include "manager/run.h"
 #include "manager/setup.h"
@@ -158,6 +159,14 @@ static MetricsHost metrics_of_host(const Manager *m)
     };
 }
 
+/* Why the file could not be written; owned by the caller. */
+static char *metrics_words(const Manager *m, const char *path, int error)
+{
+    if (error == -EROFS && read_only_on_host(m, path)) /* which is no matter of our sandbox */
+        return xasprintf("cannot write %s: %s", path, strerror(EROFS));
+    return metrics_failure(path, error);
+}
+
 static void write_metrics(Manager *m)
 {
     const char *path = m->setup->config->metrics_textfile;
@@ -180,7 +189,7 @@ static void write_metrics(Manager *m)
         (void)memory_save(m);
     int e = metrics_file_replace(path, text, size);
     if (e < 0 && e != m->metrics_error) {
-        _cleanup_(freep) char *sentence = metrics_failure(path, e);
+        _cleanup_(freep) char *sentence = metrics_words(m, path, e);
         eventlog_line(LOG_WARNING, "Metrics: %s.", sentence);
     }
     m->metrics_error = e; /* logged once, not every minute */

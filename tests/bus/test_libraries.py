@@ -292,7 +292,7 @@ def preload_calls(world, source):
     """What this defines is called by the daemon in the place of libc's."""
     library = world.path / "libcalls.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-x", "c", "-", "-o", library], input=source, text=True, check=True)
-    world.environment = {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:verify_asan_link_order=0"}
+    world.environment |= {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:verify_asan_link_order=0"}
 
 
 def test_instance_that_cannot_be_watched_for_is_looked_for(world):

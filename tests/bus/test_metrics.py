@@ -2,7 +2,11 @@
 import re
 import time
 
+import pytest
+
 from conftest import wait_until
+from test_libraries import preload_calls
+from test_others import begin_with_own_proc
 from test_tor import with_sockets
 
 A = '{ name = "A"; allocator = "jemalloc"; relays = [ "a*" ]; }'
@@ -108,3 +112,31 @@ def test_it_goes_with_the_setting_and_with_the_daemon(world):
     wait_until(lambda: text(world), "the file")
     assert world.stop() == 0
     assert not text(world)
+
+
+NO_RENAME = """
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int renameat(int old_dir, const char *old, int dir, const char *path)
+{
+    if (strcmp(path, "m.prom") == 0) {
+        errno = EROFS;
+        return -1;
+    }
+    return (int)syscall(SYS_renameat2, old_dir, old, dir, path, 0);
+}
+"""
+
+
+@pytest.mark.parametrize(("host", "words"), [("ro", "Read-only file system"), ("rw", "the sandbox of relayallocd does not let it write to")])
+def test_why_it_cannot_be_written_is_said(world, host, words):
+    """A disk that is read-only for all is no matter of our sandbox."""
+    proc, _ = begin_with_own_proc(world, A)
+    (proc / "1").mkdir()
+    (proc / "1/mountinfo").write_text(f"1 0 0:1 / / {host} - ext4 x {host}\n")
+    preload_calls(world, NO_RENAME)
+    write_config(world, A)
+    world.start()
+    world.wait_said(f"Metrics: cannot write {world.path}/m.prom: {words}")
