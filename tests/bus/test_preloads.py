@@ -1,12 +1,17 @@
 """What others preload besides an allocator: kept behind ours, told, and forgotten with its file."""
+import errno
 import fcntl
 import os
 import shutil
 import signal
 import subprocess
+import time
+
+import pytest
 
 from conftest import wait_until
 from test_jobs import LIBRARY, begin, restarts
+from test_libraries import NO_FILE, preload_calls
 from test_plan import ctl
 from test_relays import relay_properties, samples, sampling
 
@@ -115,7 +120,8 @@ def test_revert_leaves_what_others_preload(world):
 
 
 def keep_from_reading(path):
-    """By a lease (fcntl(2)): who opens the file without waiting gets EAGAIN, until the returned function is called."""
+    """By a lease (fcntl(2)): who opens the file without waiting gets EAGAIN, until the returned function is called, or the kernel ends
+    that, 45 s after the first."""
     fd = os.open(path, os.O_RDONLY)
     fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # which does nothing
     def taken():
@@ -157,7 +163,7 @@ def test_file_of_others_that_cannot_be_read_for_a_moment_sets_what_it_set(world)
     assert restarts(world, "a") == (2, 0)
 
 
-def written_and_unread(world):
+def written_and_unread(world, keep=keep_from_reading):
     """A relay that waits between its new drop-in and its restart for a file of others, which nobody can read. Returns what ends
     that."""
     begin(world, "a")
@@ -172,7 +178,7 @@ def written_and_unread(world):
     world.write_config('{ name = "B"; allocator = "glibc"; relays = [ "*" ]; }')
     sampling(world, 1)
     wait_until(lambda: world.text().count("a: wrote") == 2, "the new drop-in")
-    release = keep_from_reading(environment)
+    release = keep(environment)
     before = samples(world, "a")
     wait_until(lambda: samples(world, "a") > before + 5, "some seconds to pass")
     return release
@@ -195,6 +201,26 @@ def test_rollout_that_waits_for_a_file_of_others_can_be_aborted(world):
     wait_until(lambda: world.property("Rollout") == "aborted", "the abort", timeout=30)
     assert LIBRARY in preload_line(world, "a") and restarts(world, "a") == (1, 0)
     release()
+
+
+@pytest.mark.slow
+def test_relay_that_waited_in_vain_for_a_file_of_others_is_moved_later(world):
+    """What kept the file from being read has passed, and is not held against the relay; but a minute passes first, as after every
+    failure."""
+    cause = world.path / "cause"
+    preload_calls(world, NO_FILE % ("environment", cause, errno.EMFILE))
+    def keep(_):
+        cause.touch()
+        return cause.unlink
+    release = written_and_unread(world, keep)
+    world.wait_said("Rollout 2 finished: 0 done, 1 failed", timeout=120)
+    assert LIBRARY in preload_line(world, "a") and restarts(world, "a") == (1, 0)
+    ended = time.monotonic()
+    release()
+    world.wait_said("Rollout 3 finished: 1 done, 0 failed", timeout=120)
+    assert time.monotonic() - ended > 55
+    wait_until(lambda: world.states() == {"a": "ok"}, "ok")
+    assert restarts(world, "a") == (2, 0)
 
 
 def refusals(world):
