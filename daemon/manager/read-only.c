@@ -81,12 +81,15 @@ bool read_only_look(Manager *m)
     if (!path || m->stopping || loop_monotonic(m) - m->began < RUN_AT_LEAST)
         return path;
     m->stopping = true;
+    memory_save_pending(m);
     eventlog_line(
         LOG_NOTICE,
         "%s was read-only when relayallocd started. It is writable again, but not for this process, whose "
-        "mounts are as they were then: relayallocd ends, and systemd starts it again.",
-        path);
-    memory_save_pending(m);
+        "mounts are as they were then: relayallocd ends, and systemd starts it again.%s",
+        path,
+        m->state_error < 0 ? " What could not be saved is forgotten: what operators requested since has to "
+                             "be requested again."
+                           : "");
     (void)sd_event_exit(m->event, -ESTALE);
     return true;
 }

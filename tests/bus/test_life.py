@@ -9,6 +9,8 @@ import pytest
 
 from conftest import BUILD, wait_until
 from test_jobs import GROUP, begin, restarts
+from test_others import begin_with_own_proc
+from test_relays import sampling
 
 
 def test_what_systemd_is_told(world):
@@ -164,3 +166,30 @@ def test_relay_stopped_while_it_is_put_back(world):
     world.wait_said("Rollout 1 halted")
     assert not world.said("a was put back and runs as before"), "it does not run"
     assert world.said("a .*stopped")
+
+
+@pytest.mark.slow
+def test_what_is_forgotten_by_a_start_for_new_mounts_is_said(world):
+    """Its state is on a disk that was read-only when it started, and is writable since for all but the daemon."""
+    proc, _ = begin_with_own_proc(world, GROUP)
+    (proc / "1").mkdir()
+    (proc / "self").mkdir()
+    def mounted(process, flag):
+        (proc / process / "mountinfo").write_text(f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {world.state} {flag} - ext4 y {flag}\n")
+    world.write_config("")
+    sampling(world, 1)
+    mounted("1", "ro")
+    mounted("self", "ro")
+    world.start()
+    world.wait_ready()
+    world.manager("Pause")
+    kept = world.state.with_name("kept")
+    world.state.rename(kept)
+    with pytest.raises(dbus.DBusException, match="cannot be saved"):
+        world.manager("Resume")
+    mounted("1", "rw")
+    world.wait_said("systemd starts it again. What could not be saved is forgotten: what operators requested since", timeout=120)
+    assert world.daemon.wait(30) == 75
+    kept.rename(world.state)
+    world.start()
+    wait_until(lambda: world.property("Rollout") == "paused", "the state as it was saved")
