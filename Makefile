@@ -1,5 +1,7 @@
 # relayalloc: GNU make. `make help` lists the targets. Nothing is written outside $(BUILD) but by install, demo and check.
 BUILD ?= build
+# However it is written, it is the same to the dependencies that the compiler wrote.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
 DESTDIR ?=
 prefix ?= /usr/local
 sysconfdir ?= /etc
