@@ -615,6 +615,7 @@ Manager *manager_free(Manager *m)
     strv_free(m->watched);
     free(m->growth_rows);
     strv_free(m->read_only);
+    strv_free(m->only_ours_read_only);
     free(m->config_path);
     free(m->state_dir);
     free(m->proc);

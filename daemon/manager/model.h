@@ -200,9 +200,10 @@ struct Manager {
     bool stopping;
     usec_t began;     /* monotonic */
     char **read_only; /* strv of directories that it writes to, and that were read-only on the host then */
-    bool bus_lost;    /* and nothing found on it since */
-    char *status;     /* what systemd was last shown */
-    bool scanned;     /* the table is complete */
+    char **only_ours_read_only; /* and of those that were so for us and not, or no more, on the host */
+    bool bus_lost;              /* and nothing found on it since */
+    char *status;               /* what systemd was last shown */
+    bool scanned;               /* the table is complete */
     bool look_at_libraries; /* before the next plan: a process has started, and may have mapped other ones */
     bool look_at_groups;    /* the configuration is new: say which names in it match no relay */
     /* what is in force */

@@ -12,6 +12,10 @@
 /* Ten starts within ten minutes, and systemd leaves it down (StartLimitBurst=). A disk that comes and goes
  * must not bring that about. */
 #define RUN_AT_LEAST (30 * USEC_PER_SEC)
+/* The host's mount may have become writable between the start of this process, when systemd copied it, and
+ * our first look. Or a drop-in of our unit has it read-only, and then another start is in vain, and is not
+ * to come too often. */
+#define RUN_AT_LEAST_DOUBTFUL (10 * USEC_PER_MINUTE)
 
 /* `process`: "1", the host as systemd sees it; "self". NULL: not known. */
 static char *mounts_of(const Manager *m, const char *process)
@@ -27,12 +31,17 @@ char *read_only_start(const Manager *m)
     return mounts_of(m, "1");
 }
 
-static void add(Manager *m, const char *mounts, const char *directory)
+/* `mounts`: of the host; `own`, NULL: only what was read-only on the host counts. */
+static void add(Manager *m, const char *mounts, const char *own, const char *directory)
 {
     char *path = realpath(directory, NULL);
 
-    if (path && mounts_read_only(mounts, path) == 1)
+    if (!path && errno != ENOENT && errno != ENOTDIR)
+        path = xstrdup(directory);
+    if (path && (!mounts || mounts_read_only(mounts, path) == 1))
         strv_push(&m->read_only, path);
+    else if (path && own && mounts_read_only(own, path) == 1)
+        strv_push(&m->only_ours_read_only, path);
     else
         free(path);
 }
@@ -40,15 +49,14 @@ static void add(Manager *m, const char *mounts, const char *directory)
 void read_only_begin(Manager *m, const char *mounts)
 {
     const char *metrics = m->setup->config->metrics_textfile, *slash = strrchr(metrics, '/');
+    _cleanup_(freep) char *own = mounts_of(m, "self");
 
     m->began = loop_monotonic(m);
-    if (!mounts)
-        return;
-    add(m, mounts, dropin_store_root(m->dropins));
-    add(m, mounts, m->state_dir);
+    add(m, mounts, own, dropin_store_root(m->dropins));
+    add(m, mounts, own, m->state_dir);
     if (slash) {
         _cleanup_(freep) char *directory = xstrndup(metrics, (size_t)(slash - metrics));
-        add(m, mounts, directory);
+        add(m, mounts, NULL, directory); /* which our unit need not let us write to */
     }
 }
 
@@ -61,35 +69,42 @@ bool read_only_on_host(const Manager *m, const char *path)
     return mounts && real && mounts_read_only(mounts, real) == 1;
 }
 
-/* The first that is outdated; NULL: none. */
-static const char *find_outdated(const Manager *m)
+/* The first of them that is outdated; NULL: none. */
+static const char *find_outdated(const Manager *m, char *const *paths)
 {
-    _cleanup_(freep) char *host = m->read_only ? mounts_of(m, "1") : NULL;
-    _cleanup_(freep) char *own = m->read_only ? mounts_of(m, "self") : NULL;
+    _cleanup_(freep) char *host = paths ? mounts_of(m, "1") : NULL;
+    _cleanup_(freep) char *own = paths ? mounts_of(m, "self") : NULL;
 
     if (host && own)
-        STRV_FOREACH (path, m->read_only)
+        STRV_FOREACH (path, paths)
             if (mounts_outdated(mounts_read_only(host, *path), mounts_read_only(own, *path)))
                 return *path;
     return NULL;
 }
 
-bool read_only_look(Manager *m)
+static bool end_for(Manager *m, const char *path)
 {
-    const char *path = find_outdated(m);
-
-    if (!path || m->stopping || loop_monotonic(m) - m->began < RUN_AT_LEAST)
-        return path;
     m->stopping = true;
     memory_save_pending(m);
     eventlog_line(
         LOG_NOTICE,
-        "%s was read-only when relayallocd started. It is writable again, but not for this process, whose "
-        "mounts are as they were then: relayallocd ends, and systemd starts it again.%s",
+        "%s was read-only for relayallocd when it started. It is writable on the host now, but not for this "
+        "process, whose mounts are as they were then: relayallocd ends, and systemd starts it again.%s",
         path,
         m->state_error < 0 ? " What could not be saved is forgotten: what operators requested since has to "
                              "be requested again."
                            : "");
     (void)sd_event_exit(m->event, -ESTALE);
     return true;
+}
+
+bool read_only_look(Manager *m)
+{
+    const usec_t age = loop_monotonic(m) - m->began;
+    const char *path = find_outdated(m, m->read_only);
+
+    if (path)
+        return m->stopping || age < RUN_AT_LEAST || end_for(m, path);
+    path = age < RUN_AT_LEAST_DOUBTFUL || m->stopping ? NULL : find_outdated(m, m->only_ours_read_only);
+    return path && end_for(m, path);
 }

@@ -7,7 +7,7 @@
 
 /* Before anything else at the start: how the host's mounts are now. Owned by the caller; NULL: not known. */
 char *read_only_start(const Manager *m);
-/* Remembers what it writes to, and was read-only then. */
+/* Remembers what it writes to, and was read-only then, or may have been. */
 void read_only_begin(Manager *m, const char *mounts);
 
 /* Is the directory of this file, which has an absolute path, read-only for all, and not only for the daemon?

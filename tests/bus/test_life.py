@@ -10,7 +10,8 @@ import pytest
 from conftest import BUILD, wait_until
 from test_jobs import GROUP, begin, restarts
 from test_others import begin_with_own_proc
-from test_relays import sampling
+from test_libraries import preload_calls
+from test_relays import samples, sampling
 
 
 def test_what_systemd_is_told(world):
@@ -168,16 +169,22 @@ def test_relay_stopped_while_it_is_put_back(world):
     assert world.said("a .*stopped")
 
 
+def with_own_mounts(world):
+    """mounted("1" or "self", "ro" or "rw"): how the host, or the daemon, sees the state's directory."""
+    proc, _ = begin_with_own_proc(world, GROUP)
+    world.write_config("")
+    sampling(world, 1)
+
+    def mounted(process, flag):
+        (proc / process).mkdir(exist_ok=True)
+        (proc / process / "mountinfo").write_text(f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {world.state} {flag} - ext4 y {flag}\n")
+    return mounted
+
+
 @pytest.mark.slow
 def test_what_is_forgotten_by_a_start_for_new_mounts_is_said(world):
     """Its state is on a disk that was read-only when it started, and is writable since for all but the daemon."""
-    proc, _ = begin_with_own_proc(world, GROUP)
-    (proc / "1").mkdir()
-    (proc / "self").mkdir()
-    def mounted(process, flag):
-        (proc / process / "mountinfo").write_text(f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {world.state} {flag} - ext4 y {flag}\n")
-    world.write_config("")
-    sampling(world, 1)
+    mounted = with_own_mounts(world)
     mounted("1", "ro")
     mounted("self", "ro")
     world.start()
@@ -193,3 +200,50 @@ def test_what_is_forgotten_by_a_start_for_new_mounts_is_said(world):
     kept.rename(world.state)
     world.start()
     wait_until(lambda: world.property("Rollout") == "paused", "the state as it was saved")
+
+
+def wait_for_another_start(world):
+    world.wait_said(f"{world.state} was read-only for relayallocd when it started.* systemd starts it again", timeout=120)
+    assert world.daemon.wait(30) == 75
+    world.start()
+    world.wait_ready(2)
+
+
+@pytest.mark.slow
+def test_mounts_that_could_not_be_read_at_the_start_may_be_outdated(world):
+    """No descriptor for a moment: without another start it could not save its state as long as it lives."""
+    mounted = with_own_mounts(world)
+    mounted("self", "ro")
+    world.start()
+    world.wait_ready()
+    mounted("1", "rw")
+    wait_for_another_start(world)
+
+
+LATER = """
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+    int r = (int)syscall(SYS_clock_gettime, clock, time);
+    if (clock == CLOCK_MONOTONIC && access("%s", F_OK) == 0)
+        time->tv_sec += 595;
+    return r;
+}
+"""
+
+
+def test_what_is_read_only_for_the_daemon_alone_is_tried_again_seldom(world):
+    """The host's mount became writable just when it started, or its sandbox has it so: then another start is in vain."""
+    mounted, later = with_own_mounts(world), world.path / "later"
+    preload_calls(world, LATER % later)
+    mounted("self", "ro")
+    mounted("1", "rw")
+    world.start()
+    world.wait_ready()
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 1, "samples in its first seconds")
+    assert not world.said("systemd starts it again") and world.daemon.poll() is None
+    later.touch()
+    wait_for_another_start(world)

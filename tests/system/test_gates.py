@@ -327,7 +327,7 @@ def test_way_back_over_a_read_only_etc(broken):
         m.sh(f"mount -o remount,bind,rw {etc}")
         m.wait_event("relay-put-back", relay=tried, timeout=120)
         m.wait_until(lambda: all(m.is_active(m.unit(r)) for r in m.names), 60, "all to be up", m.journal_text)
-        assert f"{etc} was read-only when relayallocd started. It is writable again" in m.journal_text()
+        assert f"{etc} was read-only for relayallocd when it started. It is writable on the host now" in m.journal_text()
         assert m.show("relayallocd", "NRestarts", "Result") == {"NRestarts": "2", "Result": "success"}
         assert m.drop_in_times() == {} and {m.allocator_in_maps(r) for r in m.names} == {"glibc"}
         assert "Not back" not in m.run("relayallocctl status").stdout
