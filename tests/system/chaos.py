@@ -329,8 +329,11 @@ class Host:
         return conf.damage or ", ".join(f"{g['name']} {g['allocator']}" for g in conf.groups)
 
     def do_kill_daemon(self):
-        self.killed |= {self.m.run("systemctl show -P MainPID relayallocd").stdout.strip()} - {"", "0"}
-        return self.m.run("systemctl kill -s KILL relayallocd").returncode
+        process = self.m.run("systemctl show -P MainPID relayallocd").stdout.strip()
+        status = self.m.run("systemctl kill -s KILL relayallocd").returncode
+        if status == 0:  # not while systemd is executed again, say
+            self.killed |= {process} - {"", "0"}
+        return status
 
     def do_restart_daemon(self):
         return self.systemctl("restart", "--no-block", "relayallocd")
@@ -619,7 +622,7 @@ class Host:
             self.pass_time(max(l[0] for l in self.later))
         for process in self.running:
             process.wait()
-        self.m.wait_until(self.daemon_stands, 180, "systemd to be done with relayallocd", self.m.journal_text)
+        self.m.wait_until(self.daemon_stands, 180, f"systemd to be done with relayallocd (seed {self.seed})", self.how_it_hangs)
         if not self.m.is_active("relayallocd"):
             if self.conf.damage:
                 self.do_save(self.valid)
@@ -631,6 +634,11 @@ class Host:
         shown = self.m.show("relayallocd", "ActiveState", "MainPID", "Job")
         return (shown["ActiveState"] in ("active", "inactive", "failed") and shown.get("Job", "0") in ("", "0")
                 and shown["MainPID"] not in self.killed)
+
+    def how_it_hangs(self):
+        """What the round did, and what systemd and the daemon say."""
+        said = self.m.run("systemctl status --no-pager relayallocd; systemctl list-jobs").stdout
+        return "\n".join((*self.log, f"killed: {self.killed}", said, self.m.journal_text()))
 
     def heal(self, conf):
         m = self.m
@@ -648,7 +656,8 @@ class Host:
         self.explain(self.relays)
         self.do_save(conf)
         m.run("systemctl reload relayallocd")
-        m.wait_until(self.is_saved, 90, "the state to be saved", m.journal_text)  # else it tells who resumes that it may be lost
+        # Else it tells who resumes that it may be lost. A daemon that started just when the disk became writable waits for ten minutes.
+        m.wait_until(self.is_saved, 720, f"the state to be saved (seed {self.seed})", self.how_it_hangs)
         m.run("timeout 30 relayallocctl resume; timeout 30 relayallocctl resume '*'")
         self.reverted, self.holds, self.disturbed = {}, {"idle"}, set()
         self.say("healed")
