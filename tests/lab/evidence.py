@@ -58,6 +58,11 @@ def _library_of(row):
     return name.get(row["library"]) if row["library"] != BASELINE else None
 
 
+def builtins_of(repo):
+    """builtin() of the checkout."""
+    return builtin((repo / "daemon/core/config.c").read_text())
+
+
 def named(row, builtins):
     """The program's name for what the row ran; None: it has none."""
     if row["group"] == NOT_COMPARED or row["library"] not in (BASELINE, "jemalloc", "mimalloc", "tcmalloc"):
@@ -94,7 +99,8 @@ def _share(row, baseline, column):
     return mine / other if mine is not None and other else None
 
 
-def _compares(row, baseline):
+def compares(row, baseline):
+    """Did it serve enough for its memory and CPU time to be laid beside that of the same trial's glibc?"""
     served = _share(row, baseline, "requests")
     return _share(row, baseline, "anon_mib") is not None and (served is None or served >= SERVED)
 
@@ -154,7 +160,7 @@ def collect(rows, builtins, former):
     found = collections.defaultdict(list)
     for row in rows:
         name = named(row, builtins)
-        if name and row["run"] in baselines and _compares(row, baselines[row["run"]]):
+        if name and row["run"] in baselines and compares(row, baselines[row["run"]]):
             found[name, row["version"], RELEASES.get(row["release"], row["release"]), row["group"] not in ours].append(row)
 
     def stock_of(name, *rest):
@@ -291,7 +297,7 @@ def between(text, begin, end, new):
 
 def made(repo, results):
     """{path: its text} of all that is made of the kept results."""
-    builtins, former = builtin((repo / "daemon/core/config.c").read_text())
+    builtins, former = builtins_of(repo)
     names = [b.name for b in builtins]
     table = collect([row for path in sorted(results.rglob("*.csv")) for row in rows_of(path)], builtins, former)
     marks = ("<!-- evidence: made by `make evidence` -->", "<!-- end of evidence -->")

@@ -1,12 +1,17 @@
-"""The tables of docs/lab.md, a trial each, from docs/lab/RUN.csv: put between <!-- trial RUN --> and <!-- end of trial -->.
-Pure."""
+"""The tables of docs/lab.md from docs/lab/RUN.csv: of each trial, put between <!-- trial RUN --> and <!-- end of trial -->, and of
+all of them beside the target for settings, between <!-- target --> and <!-- end of target -->. Pure."""
 
+import collections
 import re
 
+import evidence
 import live
 
 HEAD = ("allocator", "library and settings", "relays", "RSS MiB", "anonymous MiB (least–most)", "of glibc",
         "CPU s / 1,000 requests", "requests", "growth MiB/h")
+# The target: of the memory (RSS) of the best stock library in the same trial, and of its CPU time a request.
+MOST_MEMORY, MOST_CPU = 0.8, 1.1
+TARGET = re.compile(r"(<!-- target -->\n).*?(<!-- end of target -->)", re.S)
 MARKED = re.compile(r"(<!-- trial (\S+) -->\n).*?(<!-- end of trial -->)", re.S)
 
 
@@ -40,6 +45,52 @@ def table(rows):
         f"![Memory over time, {run['run']}](lab/{run['run']}.svg)", ""))
 
 
-def put(text, rows_of):
-    """The document with each marked table made anew. rows_of(run): rows of its csv."""
-    return MARKED.sub(lambda found: found[1] + table(rows_of(found[2])) + found[3], text)
+def _best_stock(rows, named):
+    """Of the program's libraries as they are shipped that with the least memory. None: there is none that it does not warn of."""
+    stock = [row for row in rows if row["rss_mib"] and not row["environment"] and named(row) not in (None, evidence.BASELINE, evidence.WARNED)]
+    return min(stock, key=lambda row: float(row["rss_mib"]), default=None)
+
+
+def _change(share):
+    return f"{100 * (share - 1):+.0f} %".replace("-", "−")
+
+
+def _beside(row, rows, best):
+    """(cell, does it meet the target?), the latter None where that cannot be said."""
+    if row is None or not row["rss_mib"]:
+        return "–", None
+    baseline = next((other for other in rows if other["group"] == evidence.BASELINE), None)
+    if baseline is not None and not evidence.compares(row, baseline):
+        return "answered too little", None
+    memory, cpu = (float(row[column]) / float(best[column]) for column in ("rss_mib", "cpu_s_a_1000"))
+    return f"{_change(memory)}, CPU {_change(cpu)}", memory <= MOST_MEMORY and cpu <= MOST_CPU
+
+
+def target(trials, named):
+    """Markdown. trials: {run: rows}; named(row): the program's name for what it ran, None: it has none. Settings that it has no
+    name for, and trials without a stock library to compare with, are left out."""
+    best = {run: _best_stock(rows, named) for run, rows in trials.items()}
+    compared = {run: rows for run, rows in trials.items() if best[run]}
+    of_settings = collections.defaultdict(dict)
+    for run, rows in compared.items():
+        for row in rows:
+            if row["environment"] and named(row):
+                of_settings[f"{named(row)} {row['version']}"][run] = row
+    lines = []
+    for name, mine in of_settings.items():
+        cells = [_beside(mine.get(run), rows, best[run]) for run, rows in compared.items()]
+        said = [holds for _, holds in cells if holds is not None]
+        lines.append((-sum(said), -len(said), name, [name, *(text for text, _ in cells), f"{sum(said)} of {len(said)}"]))
+    stock = [best[run] for run in compared]
+    head = [f"{run}, {row['relays']} relay{'s' if row['relays'] != '1' else ''}" for run, row in zip(compared, stock)]
+    rows = [["Settings", *head, "Holds in"], ["---"] * (len(head) + 2),
+            ["the best stock library", *(f"{row['library']} {row['version']}, {_number(row['rss_mib'], '.0f')} MiB" for row in stock), ""],
+            *(cells for *_, cells in sorted(lines, key=lambda line: line[:3]))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def put(text, rows_of, named):
+    """The document with each marked table made anew. rows_of(run): rows of its csv; named: as of target()."""
+    trials = {run: rows_of(run) for run in sorted(found[2] for found in MARKED.finditer(text))}
+    text = TARGET.sub(lambda found: found[1] + target(trials, named) + found[2], text)
+    return MARKED.sub(lambda found: found[1] + table(trials[found[2]]) + found[3], text)

@@ -6,6 +6,11 @@ ROWS = [RUN | {"group": "glibc", "anon_mib": "200", "slope_mib_h": "-7"},
         RUN | {"group": "je", "library": "jemalloc", "version": "5.3.0", "environment": "A=b C=d", "relays": "3", "anon_mib": "60",
                "anon_least_mib": "55", "anon_most_mib": "71", "slope_mib_h": ""},
         RUN | {"group": "live", "anon_mib": "220"}]
+SETTINGS = {"A=b": "je-tuned", "A=c": "mi-tuned"}
+
+
+def named(row):
+    return SETTINGS.get(row["environment"]) if row["environment"] else {"mi3": "mimalloc3"}.get(row["group"], row["group"])
 
 
 def test_the_least_memory_comes_first_beside_live_bytes():
@@ -23,6 +28,33 @@ def test_a_trial_without_live_bytes_says_nothing_of_them():
 
 def test_tables_are_put_between_their_marks_and_again():
     page = "a\n<!-- trial x -->\nold\n<!-- end of trial -->\nb\n"
-    new = tables.put(page, {"x": ROWS}.__getitem__)
+    new = tables.put(page, {"x": ROWS}.__getitem__, named)
     assert "old" not in new and new.startswith("a\n<!-- trial x -->\ntrixie-1: ") and new.endswith("<!-- end of trial -->\nb\n")
-    assert tables.put(new, {"x": ROWS}.__getitem__) == new
+    assert tables.put(new, {"x": ROWS}.__getitem__, named) == new
+
+
+def measured(group, library, version, rss, cpu, environment="", requests="1000"):
+    return RUN | {"group": group, "library": library, "version": version, "rss_mib": f"{rss}", "anon_mib": f"{rss}",
+                  "cpu_s_a_1000": f"{cpu}", "environment": environment, "requests": requests}
+
+
+STOCK = [measured("glibc", "glibc", "2.41", 500, 5), measured("je", "jemalloc", "5.3.0", 200, 4), measured("tc", "tcmalloc", "2.16", 300, 3)]
+
+
+def test_settings_stand_beside_the_best_stock_library_of_their_trial():
+    trials = {"a-1": [*STOCK, measured("x", "jemalloc", "5.3.0", 160, 4.4, "A=b"), measured("y", "mimalloc", "2.0.9", 162, 4, "A=c")],
+              "a-2": [*STOCK, measured("x", "jemalloc", "5.3.0", 100, 5, "A=b"), measured("y", "mimalloc", "2.0.9", 100, 4, "A=c", "799"),
+                      measured("z", "jemalloc", "5.3.0", 1, 1, "A=d"), measured("mi3", "mimalloc", "3.0.1", 2, 1)],
+              "a-3": [STOCK[0], measured("x", "jemalloc", "5.3.0", 1, 1, "A=b"), measured("mi3", "mimalloc", "3.0.1", 2, 1)]}
+    assert tables.target(trials, named).splitlines() == [
+        "| Settings | a-1, 1 relay | a-2, 1 relay | Holds in |", "| --- | --- | --- | --- |",
+        "| the best stock library | jemalloc 5.3.0, 200 MiB | jemalloc 5.3.0, 200 MiB |  |",
+        "| je-tuned 5.3.0 | −20 %, CPU +10 % | −50 %, CPU +25 % | 1 of 2 |",
+        "| mi-tuned 2.0.9 | −19 %, CPU +0 % | answered too little | 0 of 1 |"]
+
+
+def test_what_was_not_in_a_trial_is_told_of_the_others_alone():
+    """Or ended before its memory counted."""
+    gone = [measured("x", "jemalloc", "5.3.0", "", "", "A=b"), measured("mi", "mimalloc", "2.0.9", "", "")]
+    trials = {"a-0": [*STOCK, *gone], "a-1": STOCK, "a-2": [*STOCK, measured("x", "jemalloc", "5.3.0", 100, 4, "A=b")]}
+    assert "| je-tuned 5.3.0 | – | – | −50 %, CPU +0 % | 1 of 1 |" in tables.target(trials, named)
