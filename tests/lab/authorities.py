@@ -1,8 +1,10 @@
 """Three directory authorities in the lab's machine: their torrcs, their start, what is posted to them and what they
 publish. The HTTP is to be done in the machine's network namespace."""
 
+import collections
 import http.client
 import pathlib
+import time
 
 import workers
 from network import make_authority
@@ -49,6 +51,8 @@ TestingV3AuthInitialDistDelay {delay}
 Log notice file {folder}/a{n}/log
 """
 MOST_A_POST = 50
+ATTEMPTS = 4
+PATIENCE = 120  # seconds
 
 
 def dirport(n):
@@ -113,20 +117,50 @@ def post(port, body, timeout=60):
         connection.close()
 
 
-def post_all(texts, ports=tuple(dirport(n) for n in range(1, COUNT + 1))):
-    """Each descriptor to each authority, some a request. [(port, status, reason)] of the requests that were refused; status 0:
-    no answer, as of a busy authority, which is nothing that the others should miss."""
-    refused = []
-    for first in range(0, len(texts), MOST_A_POST):
-        body = "".join(texts[first:first + MOST_A_POST])
-        for port in ports:
-            try:
-                status, reason = post(port, body)
-            except (OSError, http.client.HTTPException) as error:
-                status, reason = 0, error
-            if status != 200:
-                refused.append((port, status, reason))
-    return refused
+def _post_while_answered(port, waiting, told):
+    """Posts what waits for that authority, in its order. Why it did not answer one, and that and the rest go on waiting; None: all
+    are answered. Of those that it refuses a sentence each is added to `told`."""
+    while waiting:
+        try:
+            status, reason = post(port, waiting[0])
+        except (OSError, http.client.HTTPException) as error:
+            return str(error) or type(error).__name__
+        del waiting[0]
+        if status != 200:
+            told.append(f"port {port}: refused with {status} {reason}")
+    return None
+
+
+def _pause(unanswered):
+    """Seconds before one that has not answered is asked again."""
+    return 2 ** (unanswered - 1)
+
+
+def _given_up(port, waiting, attempts, seconds, why):
+    posts, times = (f"{n} {word}{'s' if n != 1 else ''}" for n, word in ((len(waiting), "post"), (attempts, "attempt")))
+    return f"port {port}: {posts} given up after {times} without an answer, in {seconds:.0f} s: {why}"
+
+
+def post_all(texts, ports=tuple(dirport(n) for n in range(1, COUNT + 1)), sleep=time.sleep, clock=time.monotonic):
+    """Each descriptor to each authority, some a request. Sentences on what was refused or given up: a busy authority may not answer,
+    and is then asked again, ATTEMPTS times in succession, the last time within PATIENCE; the others need not wait for it. One that it
+    took without an answer does no harm a second time: tor says 200 to a descriptor that it has."""
+    bodies = ["".join(texts[first:first + MOST_A_POST]) for first in range(0, len(texts), MOST_A_POST)]
+    began, told, waiting, unanswered = clock(), [], {port: list(bodies) for port in ports}, collections.Counter()
+    while waiting:
+        for port, mine in list(waiting.items()):
+            before = len(mine)
+            why = _post_while_answered(port, mine, told)
+            unanswered[port] = 1 if len(mine) < before else unanswered[port] + 1
+            passed = clock() - began
+            if why is None:
+                del waiting[port]
+            elif unanswered[port] == ATTEMPTS or passed + _pause(unanswered[port]) > PATIENCE:
+                told.append(_given_up(port, mine, unanswered[port], passed, why))
+                del waiting[port]
+        if waiting:
+            sleep(min(_pause(unanswered[port]) for port in waiting))
+    return told
 
 
 def log_of(machine, n):

@@ -21,13 +21,13 @@ class Publisher:
         self.signers = {}
 
     def publish(self, numbers):
-        """Signs those and posts them. What authorities refuse is told."""
+        """Signs those and posts them. What authorities refuse, or do not answer, is told."""
         now = int(time.time())
         return authorities.post_all([self._descriptor(n, now) for n in numbers])
 
     def publish_all(self, progress):
         """The same of all that take part, on all processors."""
-        now, refused, waiting, done = int(time.time()), [], [], 0
+        now, lost, waiting, done = int(time.time()), [], [], 0
         present = self.population.present
         jobs = ((self.keys[n], self.population.relays[n], now) for n in range(present))
         with workers.pool() as pool:
@@ -35,10 +35,10 @@ class Publisher:
                 waiting.append(text)
                 done += 1
                 if len(waiting) == authorities.MOST_A_POST or done == present:
-                    refused += authorities.post_all(waiting)
+                    lost += authorities.post_all(waiting)
                     waiting = []
                     progress(done, present)
-        return refused
+        return lost
 
     def _descriptor(self, number, now):
         if number not in self.signers:
@@ -53,6 +53,6 @@ def run(publisher, interval, write_bandwidth, log):
             time.sleep(interval - time.time() % interval + 1)
             numbers = publisher.population.step()
             write_bandwidth(publisher.population.bandwidth_file(time.time()))
-            refused = publisher.publish(numbers)
-            print(f"{time.time():.0f} {len(numbers)} published, {publisher.population.present} present",
-                  *([f"refused: {refused}"] if refused else []), file=file, flush=True)
+            lost = publisher.publish(numbers)
+            print(f"{time.time():.0f} {len(numbers)} published, {publisher.population.present} present", *lost, sep="; ", file=file,
+                  flush=True)

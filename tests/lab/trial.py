@@ -93,9 +93,9 @@ class Trial:
         self.authorities = authorities.Authorities(self.m, s.interval)
         self.authorities.start(people.bandwidth_file(time.time()))
         self.m.wait_until(lambda: all(authorities.answers(authorities.dirport(n)) for n in (1, 2, 3)), 60, "the authorities")
-        refused = publisher.publish_all(lambda done, of: self.say.part(f"Descriptors posted: {done} of {of}"))
-        if refused:
-            raise Refused(f"an authority refuses descriptors: {refused[0]}")
+        lost = publisher.publish_all(lambda done, of: self.say.part(f"Descriptors posted: {done} of {of}"))
+        if lost:
+            raise Refused(f"an authority does not take descriptors: {lost[0]}")
         # Not before: tor takes no diff that makes several times as many lines of a small consensus (0.4.9.15).
         self._wait_listed(s.network + authorities.COUNT)
         self.say.line("The relays under test join the network")
