@@ -1,6 +1,7 @@
-"""What runs and counts the unit tests: nothing hides by not running, or by not ending."""
+"""What runs and counts the tests: nothing hides by not running, or by not ending."""
 import os
 import pathlib
+import re
 import subprocess
 
 TESTS = pathlib.Path(__file__).parent.parent
@@ -40,3 +41,20 @@ def test_skips_and_what_did_not_end_count_as_failed(tmp_path):
     assert r.returncode == 1
     assert "failed: test_chart (skipped), build/tests/io/test-probe (not finished after 120 s)" in r.stdout
     assert r.stdout.endswith("1 passed, 2 failed\n")
+
+
+RUN_ALL = (TESTS / "run-all").read_text()
+# Those that a lane takes up when it has done its own, and what they say here instead of running.
+TAKE_THE_REST = re.search(r"^take_the_rest\(\) \{\n.*?^\}\n", RUN_ALL, re.S | re.M)[0]
+STANDINS = 'results=$1 host=bookworm\npytest_suite() { echo "$1"; }\nlab_suite() { echo lab-smoke; }\n'
+
+
+def test_what_is_left_is_run_once_whoever_comes_to_it(tmp_path):
+    lanes = f"set -euo pipefail\n{STANDINS}{TAKE_THE_REST}take_the_rest &\ntake_the_rest &\ntake_the_rest\nwait\n"
+    r = subprocess.run(["bash", "-c", lanes, "lanes", tmp_path], capture_output=True, text=True)
+    assert (r.returncode, r.stderr, sorted(r.stdout.split())) == (0, "", ["lab-smoke", "packaging", "vm"])
+
+
+def test_what_is_left_counts_in_the_sum():
+    for name in re.search(r"for each in (.*);", TAKE_THE_REST)[1].split():
+        assert f'"$results/{name}.xml"' in RUN_ALL[RUN_ALL.index("files=("):], name

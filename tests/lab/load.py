@@ -4,6 +4,7 @@ process of its own, in the machine's network namespace; what was served is writt
 import asyncio
 import collections
 import csv
+import http.client
 import os
 import pathlib
 import re
@@ -94,7 +95,7 @@ class Load:
         while True:
             try:
                 await asyncio.to_thread(self.keeper.look)
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 pass  # a busy authority: what was there a moment ago is asked for until it answers again
             await asyncio.sleep(interval / 4)
 

@@ -77,7 +77,11 @@ class Relays:
         self.m.write_conf(configuration(self.members, live.with_definition(own) if live.GROUP in self.members else own))
         self.m.sh("relayallocctl check /etc/relayalloc.conf")
         self.m.start_daemon()
-        self.m.wait_all("ok", timeout=120 + 10 * len(self.m.names))
+        self.wait_proved()
+
+    def wait_proved(self):
+        """Until the daemon has proved of each what it runs, as after each start; a busy machine takes a while."""
+        self.m.wait_all("ok", timeout=300 + 10 * len(self.m.names))
 
     def join_network(self):
         """All start anew at the same time, with the torrcs of the trial."""

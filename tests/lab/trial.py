@@ -4,6 +4,7 @@ import contextlib
 import csv
 import dataclasses
 import datetime
+import http.client
 import json
 import os
 import re
@@ -29,6 +30,9 @@ import workers
 from machine import REPO, Machine
 
 MOST_WAVES_SECONDS = 35
+MOST_TIMES = 3
+# Until something is given up: beside what it takes by itself what a machine that has other work needs for it.
+BUSY_SECONDS = 300
 CACHE = REPO / "build/cache/lab"
 
 
@@ -37,14 +41,16 @@ class Refused(Exception):
 
 
 class Trial:
-    def __init__(self, settings, folder, ctl, say):
-        """folder: where results go; ctl: relayallocctl, built for this host; say: a progress.Progress."""
+    def __init__(self, settings, folder, ctl, say, enough=None):
+        """folder: where results go; ctl: relayallocctl, built for this host; say: a progress.Progress; enough(trial): may the load
+        end when its time is over? Else it goes on, MOST_TIMES as long at most."""
         if not os.access(ctl, os.X_OK):
             raise Refused(f"{ctl} is missing, with which the report is drawn")
         self.settings = settings
         self.folder = folder
         self.ctl = ctl
         self.say = say
+        self.enough = enough
         self.samples = []
         self.in_consensus = 0
         self.had_directory = {}
@@ -92,7 +98,7 @@ class Trial:
         publisher = churn.Publisher(self.keys, people)
         self.authorities = authorities.Authorities(self.m, s.interval)
         self.authorities.start(people.bandwidth_file(time.time()))
-        self.m.wait_until(lambda: all(authorities.answers(authorities.dirport(n)) for n in (1, 2, 3)), 60, "the authorities")
+        self.m.wait_until(lambda: all(authorities.answers(authorities.dirport(n)) for n in (1, 2, 3)), BUSY_SECONDS, "the authorities")
         lost = publisher.publish_all(lambda done, of: self.say.part(f"Descriptors posted: {done} of {of}"))
         if lost:
             raise Refused(f"an authority does not take descriptors: {lost[0]}")
@@ -104,11 +110,11 @@ class Trial:
         running.callback(churner.kill)
         self._wait_listed(s.network + authorities.COUNT + s.relays)
         self._wait(self._all_have_the_directory, "every relay to have the directory",
-                   lambda: sum(self.had_directory.values()), 10 * s.interval + 180)
+                   lambda: sum(self.had_directory.values()), 10 * s.interval + BUSY_SECONDS)
 
     def _wait_listed(self, wanted):
         self._wait(lambda: self._listed() >= wanted, f"{wanted} relays in the consensus", self._listed,
-                   4 * self.settings.interval + 120)
+                   4 * self.settings.interval + BUSY_SECONDS)
 
     def _all_have_the_directory(self):
         for name in self.names:
@@ -122,7 +128,7 @@ class Trial:
     def _listed(self):
         try:
             status, _, body = authorities.fetch(authorities.dirport(1), "/tor/status-vote/current/consensus-microdesc")
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return 0
         self.in_consensus = len(consensus.fingerprints(body.decode())) if status == 200 else 0
         return self.in_consensus
@@ -139,6 +145,7 @@ class Trial:
 
     def _write_relays(self):
         """Who runs what: by the daemon's word and the kernel's."""
+        self.relays.wait_proved()
         self.processes = self.relays.processes()
         self.proof = self.relays.proof()
         self._write_csv("relays.csv", ("relay", "group", "proved", "state", "mapped", "orport", "dirport", "version", "environment"),
@@ -167,18 +174,22 @@ class Trial:
         self.table = self.folder / "load.csv"
         counter = live.Counter(self.m).read if live.GROUP in s.groups else lambda pid: None
         began = time.monotonic()
-        loader = workers.child(load.run, self.relays.dirports(), s.seed, shape, s.seconds, s.interval, self.table)
+        longest = s.seconds * (MOST_TIMES if self.enough else 1)
+        loader = workers.child(load.run, self.relays.dirports(), s.seed, shape, longest, s.interval, self.table)
         try:
             while loader.is_alive():
                 passed = time.monotonic() - began
+                if self.enough and passed >= s.seconds and self.enough(self):
+                    break
                 self.samples += samples.sample(self.m, self.processes, passed, counter)
                 self._write_csv("samples.csv", samples.COLUMNS, self.samples)
                 self.say.time_left(passed, s.seconds, self._asked())
                 loader.join(relays.SAMPLED_EVERY)
+            else:
+                if loader.exitcode:
+                    raise Refused(f"the load ended early, with status {loader.exitcode}")
         finally:
             loader.kill()
-        if loader.exitcode:
-            raise Refused(f"the load ended early, with status {loader.exitcode}")
 
     def _asked(self):
         rows = self.load_rows()

@@ -1,0 +1,107 @@
+"""What a busy machine does to a trial, without a machine: the network is asked again, and the load goes on."""
+
+import asyncio
+import http.client
+import types
+
+import pytest
+
+import authorities
+import load
+import samples
+import settings
+import stream
+import trial
+
+CUT = http.client.IncompleteRead(b"half of a consensus")
+
+
+@pytest.fixture
+def this(tmp_path, monkeypatch):
+    (tmp_path / "ctl").touch(mode=0o755)
+    told = settings.from_environment({"LAB_MINUTES": "3", "LAB_GROUPS": "glibc", "LAB_RELAYS": "1"}, "bookworm", None)
+    it = trial.Trial(told, tmp_path, tmp_path / "ctl", types.SimpleNamespace(time_left=lambda *_: None))
+    it.m = types.SimpleNamespace(sh=lambda _: "2026-11-29 12:00:00\n")
+    it.relays = types.SimpleNamespace(dirports=lambda: {"relay1": 9501})
+    it.processes = []
+    monkeypatch.setattr(samples, "sample", lambda *_: [])
+    return it
+
+
+class Loader:
+    """Asks for as long as it was told to, by a clock that nobody waits for."""
+
+    def __init__(self, status=0):
+        self.now, self.exitcode, self.killed, self.status = 0.0, None, False, status
+
+    def child(self, function, relays, seed, shape, seconds, *rest):
+        assert function is load.run
+        self.seconds = seconds
+        return self
+
+    def is_alive(self):
+        if self.now >= self.seconds or self.status:
+            self.exitcode = self.status
+        return self.exitcode is None
+
+    def join(self, seconds):
+        self.now += seconds
+
+    def kill(self):
+        self.killed = True
+
+
+@pytest.fixture
+def loader(monkeypatch):
+    def made(status=0):
+        it = Loader(status)
+        monkeypatch.setattr(trial, "workers", it)
+        monkeypatch.setattr(trial, "time", types.SimpleNamespace(monotonic=lambda: it.now))
+        return it
+    return made
+
+
+def test_a_consensus_that_is_cut_is_asked_for_again(this, monkeypatch):
+    def fetch(*_):
+        raise CUT
+    monkeypatch.setattr(authorities, "fetch", fetch)
+    assert this._listed() == 0
+
+
+def test_the_load_follows_the_network_after_an_answer_that_was_cut(tmp_path):
+    looked = []
+
+    def look():
+        looked.append(1)
+        if len(looked) == 1:
+            raise CUT
+
+    async def follow():
+        it = load.Load({}, "s", stream.Shape(1, 1), tmp_path / "load.csv")
+        it.keeper = types.SimpleNamespace(look=look)
+        following = asyncio.create_task(it._follow(0.004))
+        while len(looked) < 2 and not following.done():
+            await asyncio.sleep(0)
+        following.cancel()
+    asyncio.run(follow())
+    assert len(looked) == 2
+
+
+def test_a_load_takes_its_time_and_no_more(this, loader):
+    it = loader()
+    this._load()
+    assert it.seconds == it.now == 180 and it.killed
+
+
+def test_a_load_that_ended_by_itself_is_no_trial(this, loader):
+    loader(status=1)
+    with pytest.raises(trial.Refused, match="ended early, with status 1"):
+        this._load()
+
+
+@pytest.mark.parametrize("served_after, ended", [(30, 180), (301, 305), (10000, 540)])
+def test_a_load_goes_on_until_it_is_enough_but_not_for_ever(this, loader, served_after, ended):
+    it = loader()
+    this.enough = lambda same: same is this and it.now >= served_after
+    this._load()
+    assert it.now == ended and it.killed
