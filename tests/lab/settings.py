@@ -2,6 +2,7 @@
 sentence for the one who typed it."""
 
 import dataclasses
+import fnmatch
 import re
 
 # Every library as it is shipped beside its settings: twins in the same run; and a relay that counts live bytes.
@@ -51,12 +52,31 @@ def _interval(network):
     return 120
 
 
+def names_in(allocators):
+    """Of the allocators that the text of a configuration defines, in their order."""
+    text = re.sub(r"^\s*(#|//).*$", "", allocators, flags=re.M)
+    return [name for name in re.findall(r"([A-Za-z][A-Za-z0-9_-]*)\s*[=:]\s*\{", text) if name not in ("allocators", "environment")]
+
+
+def _groups(words, allocators):
+    """Those words, but for one with a star the names of the allocators for which it stands."""
+    groups = []
+    for word in words:
+        found = fnmatch.filter(names_in(allocators), word) if "*" in word else [word]
+        if not found:
+            raise ValueError(f"LAB_GROUPS: '{word}' stands for no allocator of LAB_ALLOCATORS")
+        groups += found
+    return tuple(groups)
+
+
 def from_environment(environment, host_release, read_file):
     """read_file(PATH) gives the text of LAB_ALLOCATORS."""
     release = environment.get("LAB_RELEASE") or host_release
     if release not in DEFAULT_GROUPS:
         raise ValueError(f"LAB_RELEASE is one of {', '.join(sorted(DEFAULT_GROUPS))}, not '{release}'")
-    groups = tuple(re.split(r"[\s,]+", (environment.get("LAB_GROUPS") or DEFAULT_GROUPS[release]).strip()))
+    allocators = environment.get("LAB_ALLOCATORS") or ""
+    allocators = read_file(allocators) if allocators else ""
+    groups = _groups(re.split(r"[\s,]+", (environment.get("LAB_GROUPS") or DEFAULT_GROUPS[release]).strip()), allocators)
     for name in groups:
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
             raise ValueError(f"LAB_GROUPS has names of allocators, separated by spaces; '{name}' is none")
@@ -70,10 +90,9 @@ def from_environment(environment, host_release, read_file):
     if relays < len(groups):
         raise ValueError(f"{len(groups)} groups need LAB_RELAYS={len(groups)} or more, not {relays}")
     network = _number(environment, "LAB_NETWORK", 8000, 20, 20000)
-    allocators = environment.get("LAB_ALLOCATORS") or ""
     return Settings(
         release=release, minutes=_number(environment, "LAB_MINUTES", 30, 0.5, 7 * 24 * 60, float), groups=groups,
-        allocators=read_file(allocators) if allocators else "", relays=relays, network=network,
+        allocators=allocators, relays=relays, network=network,
         cpus=_number(environment, "LAB_CPUS", 16, 1, 128), seed=environment.get("LAB_SEED") or "1",
         clients=_number(environment, "LAB_CLIENTS", 400, 1, 5000),
         interval=_number(environment, "LAB_INTERVAL", _interval(network), 10, 3600), libraries=libraries)

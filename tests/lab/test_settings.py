@@ -51,3 +51,21 @@ def test_more_groups_than_usual_get_a_relay_each():
 @pytest.mark.parametrize("network", [20, 500, 501, 2000, 8000])
 def test_intervals_divide_a_day(network):
     assert 86400 % read({"LAB_NETWORK": str(network)}).interval == 0
+
+
+OWN = """# Not so: commented = { };
+allocators = {
+  mine-a = { environment = { A = "b"; }; };
+  mine-b = { library = "libx.so.1"; };
+  other = { };
+};
+"""
+
+
+def test_a_star_stands_for_allocators_of_the_file():
+    s = read({"LAB_GROUPS": "glibc mine-* live", "LAB_ALLOCATORS": "/a"}, files={"/a": OWN})
+    assert s.groups == ("glibc", "mine-a", "mine-b", "live")
+    assert read({"LAB_GROUPS": "*", "LAB_ALLOCATORS": "/a"}, files={"/a": OWN}).groups == ("mine-a", "mine-b", "other")
+    for groups in ("yours-*", "commented*", "environ*"):
+        with pytest.raises(ValueError, match="stands for no allocator of LAB_ALLOCATORS"):
+            read({"LAB_GROUPS": groups, "LAB_ALLOCATORS": "/a"}, files={"/a": OWN})
