@@ -278,6 +278,7 @@ class Host:
         self.disturbed, self.strays, self.masked = set(), set(), set()
         self.conf = self.valid = None
         self.killed = set()
+        self.read_only, self.were_read_only = {}, []        # since when; (from, to), monotonic
         self.m.write("/etc/relay-test/env", f"LD_PRELOAD={self.allocators['tcmalloc'].library}\n")
         self.do_save(drawn.first)
         m.start_daemon()
@@ -388,10 +389,19 @@ class Host:
     def do_read_only(self, folder, seconds):
         self.disturbed |= set(self.relays)
         self.after(seconds, "read write", folder)
+        self.read_only.setdefault(folder, time.monotonic())
         return self.m.run(f"mount -o remount,ro {folder}").returncode
 
     def do_read_write(self, folder):
-        return self.m.run(f"mount -o remount,rw {folder}").returncode
+        status = self.m.run(f"mount -o remount,rw {folder}").returncode
+        if status == 0 and folder in self.read_only:
+            self.were_read_only.append((self.read_only.pop(folder), time.monotonic()))
+        return status
+
+    def has_old_mounts(self):
+        """The daemon started while a disk was read-only that is writable by now: it is going to start again for that."""
+        started = int(self.m.show("relayallocd", "ExecMainStartTimestampMonotonic")["ExecMainStartTimestampMonotonic"]) / 1e6
+        return any(since <= started <= until for since, until in self.were_read_only)
 
     def do_faults(self, *arguments):
         *kinds, rate, seconds = arguments
@@ -735,6 +745,10 @@ class Host:
         about = json.loads(m.run("timeout 30 relayallocctl status --json=short").stdout or "{}")
         if self.conf.damage or about.get("unsaved"):  # it would not start, or forget what it says that it could not save
             return []
+        if self.has_old_mounts():  # and who waits for that moves then
+            m.wait_until(lambda: not self.has_old_mounts(), 60, "its start for new mounts", self.how_it_hangs)
+            if broken := self.rest():
+                return broken
         rows, units = self.rows(), self.units()
         gone = {r for r, u in units.items() if u.pid and (p := self.process(u.pid))
                 and any(oracle.serving(p, self.allocators).values())}
