@@ -33,7 +33,7 @@ def test_what_is_adopted_is_restarted_nowhere(world):
     world.config.write_text(f'instances_dir = "{world.instances}";\n{text}rollout = {{ settle = 0; canary = 0; }};\n')
     world.start()
     world.wait_ready()
-    wait_until(lambda: [world.states()[r] for r in "abe"] == ["ok"] * 3, "those that are described to be ok")
+    wait_until(lambda: [world.states().get(r) for r in "abe"] == ["ok"] * 3, "those that are described to be ok")
     wait_until(lambda: world.dropin("a") and world.dropin("b") and world.property("Rollout") == "idle", "the drop-ins")
     assert [restarts(world, r) for r in "abcde"] == [(0, 0)] * 5
     assert world.runs("a", "libjemalloc") and world.runs("c", "tcmalloc")

@@ -170,9 +170,9 @@ def test_the_policy_of_the_bus(world):
     assert User(world, "ListRelays", uid=0, control=1, calls=2).end()["ok"] == 2
     assert world.owner("org.relayalloc1.Control") != world.owner("org.relayalloc1")
     before = peak(world)
-    assert User(world, "ListRelays", signal=20 * MIB, control=1, calls=2, seconds=60).end()["ok"] == 2
+    assert User(world, "ListRelays", signal=20 * MIB, control=1, calls=2, seconds=300).end()["ok"] == 2
     assert_peak_below(world, before + 10 * MIB)
-    assert User(world, "ListRelays", signal=20 * MIB, calls=2, seconds=60).end()["ok"] == 2
+    assert User(world, "ListRelays", signal=20 * MIB, calls=2, seconds=300).end()["ok"] == 2
     assert SANITIZED or peak(world) > before + 10 * MIB  # these came through
     polkit = Polkit(world, "yes", uid=OTHER)
     try:

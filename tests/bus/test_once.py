@@ -251,6 +251,6 @@ def test_killed_in_mid_put_back_costs_no_further_restart(world):
     world.stop(9)
     world.start()
     wait_until(lambda: world.unit("a")["active"] == "active", "the relay")
-    wait_until(lambda: world.log.read_text().count("started.") == 2 and world.states()["a"] in ("failed", "ok"), "its end")
+    wait_until(lambda: world.log.read_text().count("started.") == 2 and world.states().get("a") in ("failed", "ok"), "its end")
     stays(world, lambda: restarts(world, "a") == (1, 1), 1)
     assert world.states()["a"] == "failed"
