@@ -4,9 +4,10 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import subprocess
 import time
+
+from journal import Journal
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parent.parent
@@ -43,6 +44,7 @@ class Machine:
         self.names = [f"relay{i}" for i in range(1, relays + 1)]
         self.leader = int(self._tool("leader", name).strip())
         self.root = pathlib.Path(f"/proc/{self.leader}/root")
+        self.journald = Journal(self.leader)
         self.since = time.time()
         # The built-in allocator that takes the mimalloc that this release ships.
         has_3 = any(self.path("/usr/lib").glob("*/libmimalloc.so.3"))
@@ -83,6 +85,7 @@ class Machine:
             self.systemctl("daemon-reload")
 
     def stop(self):
+        self.journald.close()
         self._tool("stop", self.name)
 
     def is_running(self):
@@ -127,20 +130,19 @@ class Machine:
     # --- commands and files ---
 
     def command(self, command):
-        if not isinstance(command, str):
-            command = shlex.join(command)
-        return ["nsenter", "-t", str(self.leader), "-a", "--", "env", "-i",
-                *[f"{k}={v}" for k, v in ENVIRONMENT.items()], "sh", "-c", command]
+        """What runs it from here, with ENVIRONMENT as its environment."""
+        argv = ["sh", "-c", command] if isinstance(command, str) else command
+        return ["nsenter", "-t", str(self.leader), "-a", "--", *argv]
 
     def run(self, command, timeout=120):
-        """A shell command in the machine; the CompletedProcess, whatever its status."""
+        """A shell command in the machine, or a program with its arguments; the CompletedProcess, whatever its status."""
         return subprocess.run(self.command(command), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=timeout)
+                              timeout=timeout, env=ENVIRONMENT)
 
     def start(self, command):
         """One that runs beside the test; its Popen."""
         return subprocess.Popen(self.command(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                stderr=subprocess.DEVNULL)
+                                stderr=subprocess.DEVNULL, env=ENVIRONMENT)
 
     def sh(self, command, timeout=120):
         """Its standard output; a failed command fails the test."""
@@ -289,17 +291,26 @@ class Machine:
     def mark(self):
         """What journal() and events() tell begins here. A time and not a cursor, because journalctl's
         --after-cursor passes over the first entry when there are matches, too."""
-        self.sh("journalctl --sync")
+        self._sync_journal()
         self.since = time.time()
+
+    def _sync_journal(self):
+        try:
+            self.journald.sync(timeout=120)
+        except OSError as error:
+            raise CommandFailed(str(error)) from error
 
     def journal_options(self):
         return ["--no-pager", "-q", "--all", f"--since=@{self.since:.6f}"]
 
     def journal(self, *matches):
-        """Entries since the mark as dicts, oldest first."""
-        self.sh("journalctl --sync")
-        out = self.sh(["journalctl", "-o", "json", *self.journal_options(), *matches])
-        entries = [json.loads(line) for line in out.splitlines()]
+        """Entries since the mark as dicts, oldest first. What is no FIELD=VALUE is an option of journalctl's."""
+        self._sync_journal()
+        if any(match.startswith("-") for match in matches):
+            out = self.sh(["journalctl", "-o", "json", *self.journal_options(), *matches])
+            entries = [json.loads(line) for line in out.splitlines()]
+        else:
+            entries = self.journald.entries(self.since, matches)
         # --sync does not wait for what still lies in journald's socket, so what was said before the mark can be
         # received after it.
         return [e for e in entries if int(e.get("_SOURCE_REALTIME_TIMESTAMP", 1 << 62)) >= self.since * 1e6]
@@ -354,7 +365,7 @@ class Machine:
         reports = []
         for where in sorted(self.path("/run/sanitizer").glob("*")):
             reports.append(where.read_text(errors="replace")[:8000])
-        for entry in self.journal("-u", "relayallocd"):
+        for entry in self.journal("_SYSTEMD_UNIT=relayallocd.service"):
             message = entry.get("MESSAGE") or ""
             if isinstance(message, str) and re.search(
                     r"ERROR: (Address|Leak)Sanitizer|runtime error:|AddressSanitizer:DEADLYSIGNAL", message):
@@ -363,6 +374,6 @@ class Machine:
 
     def crashes(self):
         """Ends of the daemon by a signal that no test sent, or by an assertion."""
-        return [entry["MESSAGE"] for entry in self.journal("-u", "relayallocd", "_PID=1")
+        return [entry["MESSAGE"] for entry in self.journal("_PID=1", "UNIT=relayallocd.service")
                 if isinstance(entry.get("MESSAGE"), str)
                 and re.search(r"Main process exited, code=(dumped|killed, status=(6|8|11)/)", entry["MESSAGE"])]
