@@ -4,10 +4,10 @@
 demo: ## a container with real tor relays that are moved while you watch (RELAYS=8)
 	@RELAYS='$(or $(RELAYS),8)' tests/demo/run
 
-check: ## all tests, on every release; ends with "N passed, N failed"
+check: ## all suites, on every release; ends with "N passed, N failed"
 	@tests/run-all
 
-check-system: ## the system tests alone (RELEASES="bookworm trixie", TESTS=pattern, SANITIZE=1)
+check-system: ## the system tests alone (RELEASES="bookworm trixie", TESTS=pattern, SANITIZE=1, SHORT=1)
 	@RELEASES='$(RELEASES)' TESTS='$(TESTS)' SANITIZE='$(SANITIZE)' tests/system/run
 
 check-traffic: ## relays that pass traffic, half of them throttled: the report shows it, and flags as tor tells them (minutes)

@@ -58,3 +58,10 @@ def test_what_is_left_is_run_once_whoever_comes_to_it(tmp_path):
 def test_what_is_left_counts_in_the_sum():
     for name in re.search(r"for each in (.*);", TAKE_THE_REST)[1].split():
         assert f'"$results/{name}.xml"' in RUN_ALL[RUN_ALL.index("files=("):], name
+
+
+def test_what_is_chosen_by_name_is_there():
+    """pytest takes a name that no file has for a choice of nothing, and says no word."""
+    for script, variable, folder in (("run-all", "scripts", "ctl"), ("system/run", "longest", "system")):
+        names = re.search(rf"^{variable}='(.*)'$", (TESTS / script).read_text(), re.M)[1].split(" or ")
+        assert names and all((TESTS / folder / f"{name}.py").exists() for name in names), names
