@@ -188,7 +188,10 @@ class World:
 
     def dropin(self, relay):
         path = self.root / f"tor@{relay}.service.d" / "zz-relayalloc.conf"
-        return path.read_text() if path.exists() else None
+        try:
+            return path.read_text()
+        except FileNotFoundError:
+            return None
 
     def runs(self, relay, library):
         pid = self.unit(relay)["pid"]

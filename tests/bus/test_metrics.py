@@ -14,7 +14,10 @@ A = '{ name = "A"; allocator = "jemalloc"; relays = [ "a*" ]; }'
 
 def text(world, name="m.prom"):
     path = world.path / name
-    return path.read_text() if path.exists() else ""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def write_config(world, groups, rollout="settle = 0; canary = 0;", name="m.prom"):

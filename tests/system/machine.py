@@ -261,7 +261,10 @@ class Machine:
 
     def drop_in(self, relay):
         path = self.path(DROPIN.format(relay))
-        return path.read_text() if path.exists() else None
+        try:
+            return path.read_text()
+        except FileNotFoundError:
+            return None
 
     def drop_in_times(self):
         """{path: mtime in ns} of all of our drop-ins."""
