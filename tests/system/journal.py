@@ -1,13 +1,13 @@
 """The journal of a booted machine, read from outside: tests look at it many times a second, and there four programs a look
 cost more than everything else they do.
 
-As a program (see Journal.sync): python3 journal.py SOCKET, in the machine's PID namespace."""
+As a program (see Journal.sync): python3 journal.py SOCKET, in the machine's PID namespace; a line says how many seconds
+journald has to answer."""
 
 import pathlib
 import socket
 import subprocess
 import sys
-import threading
 
 SYNCHRONIZE = b'{"method":"io.systemd.Journal.Synchronize","parameters":{}}\0'  # what `journalctl --sync` says
 SYNCHRONIZED = b'{"parameters":{}}\0'
@@ -22,21 +22,16 @@ class Journal:
         self.helper = None
 
     def sync(self, timeout):
-        """Returns when journald has written what it was sent."""
+        """Returns when journald has written what it was sent; OSError: not within timeout seconds."""
         if self.helper is None or self.helper.poll() is not None:
             # journald refuses a caller whose PID it cannot name, so somebody in its PID namespace has to call.
             self.helper = subprocess.Popen(
                 ["nsenter", "-t", str(self.leader), "-p", "--", sys.executable, "-B", __file__,
                  self.root / "run/systemd/journal/io.systemd.journal"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        late = threading.Timer(timeout, self.helper.kill)
-        late.start()
-        try:
-            self.helper.stdin.write("\n")
-            self.helper.stdin.flush()
-            answer = self.helper.stdout.readline().strip()
-        finally:
-            late.cancel()
+        self.helper.stdin.write(f"{timeout}\n")
+        self.helper.stdin.flush()
+        answer = self.helper.stdout.readline().strip()
         if answer != "done":
             raise OSError(f"the journal is not synchronized: {answer or 'no answer'}")
 
@@ -53,15 +48,17 @@ class Journal:
             return list(reader)
 
     def close(self):
+        """After the machine has stopped, and the helper with it."""
         if self.helper is not None:
             self.helper.kill()
             self.helper.wait()
 
 
 def main():
-    for _ in sys.stdin:
+    for timeout in sys.stdin:
         try:
             with socket.socket(socket.AF_UNIX) as journald:
+                journald.settimeout(float(timeout))
                 journald.connect(sys.argv[1])
                 journald.sendall(SYNCHRONIZE)
                 answer = journald.recv(4096)

@@ -85,8 +85,8 @@ class Machine:
             self.systemctl("daemon-reload")
 
     def stop(self):
-        self.journald.close()
         self._tool("stop", self.name)
+        self.journald.close()
 
     def is_running(self):
         return os.path.exists(f"/proc/{self.leader}")
