@@ -549,9 +549,16 @@ void run_bus_back(Manager *m)
     gate_bus_back(run->gate);
 }
 
+/* Is there a rollout to tell of? What puts relays right after an interruption is not one while another is
+ * held: of that one operators must hear. */
+static bool is_told(const Manager *m)
+{
+    return m->run && !rollout_over(m->run->rollout) && !(memory_held(m->state) && m->run->recovery);
+}
+
 const char *run_word(const Manager *m)
 {
-    if (m->run && !rollout_over(m->run->rollout) && !(memory_held(m->state) && m->run->recovery))
+    if (is_told(m))
         return rollout_state_to_string(rollout_state(m->run->rollout));
     if (m->state->hold != HOLD_NONE) /* what an operator must hear of first */
         return hold_to_string(m->state->hold);
@@ -560,20 +567,20 @@ const char *run_word(const Manager *m)
 
 const char *run_reason(const Manager *m)
 {
-    bool over = !m->run || rollout_over(m->run->rollout);
+    bool told = is_told(m);
 
     if (m->run && reload_trouble(m->run->reload))
         return reload_trouble(m->run->reload);
-    if (!over && rollout_state(m->run->rollout) <= ROLLOUT_WAITING) {
+    if (told && rollout_state(m->run->rollout) <= ROLLOUT_WAITING) {
         free(m->run->waits);
         m->run->waits = gate_words(m->run);
         if (m->run->waits)
             return m->run->waits;
     }
     /* A revert continues in spite of a halt, and what failed before it is not reported again. */
-    if (!over && rollout_state(m->run->rollout) != ROLLOUT_ENDING)
+    if (told && rollout_state(m->run->rollout) != ROLLOUT_ENDING)
         return "";
-    const char *reason = m->state->hold_reason ? m->state->hold_reason : over ? m->last_reason : NULL;
+    const char *reason = m->state->hold_reason ? m->state->hold_reason : told ? NULL : m->last_reason;
     return reason ? reason : "";
 }
 

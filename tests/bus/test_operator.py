@@ -46,6 +46,18 @@ def test_halt_survives_a_crash_in_the_put_back(world):
     assert restarts(world, "b") == (0, 0) and world.states() == {"a": "failed", "b": "pending"}
 
 
+def test_halt_is_told_with_its_reason_while_the_put_back_goes_on(world):
+    begin(world, "a", "b")
+    world.script("a", {"result": "failed", "then": "failed"}, {"delay": 5, "meanwhile": "activating"})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 1), "the put-back")
+    start_again(world)
+    assert (world.property("Rollout"), world.property("RolloutReason")[:3]) == ("halted", "a: ")
+    assert world.unit("a")["active"] == "activating"
+    wait_until(lambda: world.unit("a")["active"] == "active", "the relay")
+    assert world.property("Rollout") == "halted" and restarts(world, "b") == (0, 0)
+
+
 def test_relay_that_joins_does_not_undo_an_abort(world):
     begin_settling(world, "a", "b", seconds=3)
     world.manager("Abort")

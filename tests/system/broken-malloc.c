@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* An allocator that works for everybody but tor: what BROKEN says happens to tor. "start": it does not start;
- * "soon": it starts, and dies a second later; "grow": its resident memory grows by GROW MiB a second. For
- * tests of the gates of a rollout, and of what is told of growth. */
+ * "soon": it starts, and dies AFTER seconds (1) later; "grow": its resident memory grows by GROW MiB a
+ * second. For tests of the gates of a rollout, and of what is told of growth. */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@ extern char *program_invocation_short_name;
 /* Memory is never given back: a relay in a test does not live long. Each block is preceded by its size. */
 static char *arena, *arena_end;
 static char lock;
+static int soon;
 
 static void *take(size_t size, size_t align)
 {
@@ -122,6 +124,18 @@ static void start_growing(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* tor's, before it returns from libsystemd: counted from here, a slow machine does not let it die while it
+ * starts. */
+int sd_notify(int unset_environment, const char *state)
+{
+    int (*real)(int, const char *) = (int (*)(int, const char *))dlsym(RTLD_NEXT, "sd_notify");
+    const char *after = getenv("AFTER");
+
+    if (soon && strcmp(state, "READY=1") == 0)
+        alarm(after ? (unsigned)atoi(after) : 1);
+    return real(unset_environment, state);
+}
+
 __attribute__((constructor)) static void break_tor(int argc, char **argv)
 {
     const char *how = getenv("BROKEN");
@@ -133,8 +147,7 @@ __attribute__((constructor)) static void break_tor(int argc, char **argv)
             return;
     if (strcmp(how, "start") == 0)
         _exit(1);
-    if (strcmp(how, "soon") == 0)
-        alarm(1);
+    soon = strcmp(how, "soon") == 0;
     if (strcmp(how, "grow") == 0)
         start_growing();
 }

@@ -19,8 +19,8 @@ def host(fresh):
          "/run/systemd/system/tor@relay1.service.d")
 
 
-def broken(m, how, relays="*", **options):
-    return (f'allocators = {{ broken = {{ library = "{BROKEN}"; environment = {{ BROKEN = "{how}"; }}; }}; }};\n'
+def broken(m, how, relays="*", after=1, **options):
+    return (f'allocators = {{ broken = {{ library = "{BROKEN}"; environment = {{ BROKEN = "{how}"; AFTER = "{after}"; }}; }}; }};\n'
             + m.settings([("A", "broken", f'relays = [ "{relays}" ]')], **options))
 
 
@@ -64,7 +64,7 @@ def test_relay_that_crashes_again_and_again_is_moved_off_its_library(host):
     m = host
     m.write("/run/systemd/system/tor@relay1.service.d/again.conf", "[Unit]\nStartLimitIntervalSec=0\n")  # and again
     m.systemctl("daemon-reload")
-    m.write_conf(broken(m, "soon", "relay1"))  # settle = 0: nobody waits for its end
+    m.write_conf(broken(m, "soon", "relay1", after=4))  # settle = 0: nobody waits for its end
     m.start_daemon()
     m.wait_until(lambda: int(m.prop(m.unit("relay1"), "NRestarts")) > 0, 30, "its first crash")
     on_jemalloc(m)
