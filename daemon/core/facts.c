@@ -144,24 +144,36 @@ bool facts_counts(const Config *config, const RelayFacts *r)
     return r->has_instance || (r->has_file && (r->present || named(config, r->name)));
 }
 
-/* One that has not been read yet is not known to run. */
-static bool is_dormant(const RelayFacts *r)
-{
-    return !r->info ||
-           (r->info->active == ACTIVE_INACTIVE && !*r->info->invocation && !r->info->wanted && !r->present);
-}
-
-bool facts_draws(const Config *config, const RelayFacts *r)
-{
-    return facts_counts(config, r) && !is_dormant(r);
-}
-
 /* "": none. */
 static char *group_of_dropin(const RelayFacts *r)
 {
     char *group = r->present ? dropin_group(r->present) : NULL;
 
     return group ? group : xstrdup("");
+}
+
+/* Does a file of ours say that it has a place? One of a group that takes whoever it names does not: it is
+ * written for those that have never run, too. */
+static bool has_place(const Config *config, const RelayFacts *r)
+{
+    _cleanup_(freep) char *group = group_of_dropin(r);
+
+    for (size_t g = 0; g < config->n_groups; g++)
+        if (config->groups[g].quota != QUOTA_ALL && streq(config->groups[g].name, group))
+            return true;
+    return false;
+}
+
+/* One that has not been read yet is not known to run. */
+static bool is_dormant(const Config *config, const RelayFacts *r)
+{
+    return !r->info || (r->info->active == ACTIVE_INACTIVE && !*r->info->invocation && !r->info->wanted &&
+                        !has_place(config, r));
+}
+
+bool facts_draws(const Config *config, const RelayFacts *r)
+{
+    return facts_counts(config, r) && !is_dormant(config, r);
 }
 
 void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret)

@@ -125,8 +125,8 @@ void relay_facts_clear(RelayFacts *relay);
  * a relay once. A masked unit that does not run is never a relay. */
 bool facts_counts(const Config *config, const RelayFacts *relay);
 /* May it take a place of `size` or `share`? Not when it has never run since the host was started, nothing
- * wants it, and it has nothing of ours (a copy of an instance's directory): it must not push out one that
- * runs. */
+ * wants it, and no file of ours says that it has one (a copy of an instance's directory): it must not
+ * push out one that runs. */
 bool facts_draws(const Config *config, const RelayFacts *relay);
 /* The group of each of the n relays, into ret[]; GROUP_NONE also for those that do not count. */
 void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret);

@@ -207,13 +207,15 @@ MARK = "# relayalloc: written from /etc/relayalloc.conf, group A, allocator jema
 SIZED = '{ name = "A"; allocator = "jemalloc"; size = 2; seed = "x"; }'
 
 
-def test_stray_directories_take_no_place(world):
+@pytest.mark.parametrize("others", ["", f', {{ name = "B"; allocator = "glibc"; relays = [ "*" ]; }}'], ids=["of no group", "with our file"])
+def test_stray_directories_take_no_place(world, others):
     """A directory without a torrc is no relay; a copy of one with a torrc has never run and is wanted by nothing."""
-    world.write_config(SIZED)
+    world.write_config(SIZED + others)
     world.start_fake("a", "b", "c")
     world.start()
-    world.wait_said("Rollout 1 finished: 2 done")
+    world.wait_said("Rollout 1 finished")
     moved = {r for r in "abc" if world.runs(r, LIBRARY)}
+    before = {r: restarts(world, r) for r in "abc"}
     for name in ("notes", "backup"):
         (world.instances / name).mkdir()
     names = [f"copy{i}" for i in range(12)]
@@ -222,10 +224,11 @@ def test_stray_directories_take_no_place(world):
                  values={"active": "inactive", "sub": "dead", "file_only": True, "invocation": ""})
         world.add_instance(name)
     wait_until(lambda: set(names) <= set(world.states()), "the copies to be seen")
+    wait_until(lambda: all((world.dropin(name) is not None) == bool(others) for name in names), "their files")
     assert not {"notes", "backup"} & set(world.states())
-    stays(world, lambda: [restarts(world, r)[0] for r in "abc"] == [int(r in moved) for r in "abc"])
-    assert not any(begun(world, name) for name in names)
-    assert {r for r in "abc" if world.runs(r, LIBRARY)} == moved
+    stays(world, lambda: {r: restarts(world, r) for r in "abc"} == before)
+    assert not any(world.unit(name)["active"] == "active" for name in names)
+    assert {r for r in "abc" if world.runs(r, LIBRARY)} == moved and len(moved) == 2
 
 
 def leave_over(world, *relays):
