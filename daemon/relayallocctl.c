@@ -37,7 +37,7 @@ static const Verb verbs[] = {
     { "pause", "", "restart no more relays until it is resumed", ctl_pause },
     { "resume", "[RELAY…]", "continue after a pause, halt or abort, or end a revert", ctl_resume },
     { "abort", "", "end the rollout where it stands", ctl_abort },
-    { "restart", "RELAY…", "restart relays as they are, paced like any rollout", ctl_restart },
+    { "restart", "[RELAY…]", "restart relays as they are, paced like any rollout", ctl_restart },
     { "revert", "[RELAY…]", "remove our drop-ins, paced like any rollout", ctl_revert },
     { "Measurements", NULL, NULL, NULL },
     { "report", "", "memory by allocator or group, compared", ctl_report },

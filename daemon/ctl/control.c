@@ -187,6 +187,11 @@ static int resume_relays(char *const *patterns, const CtlOptions *options)
     _cleanup_(fleet_clear) Fleet fleet = { 0 };
     uint32_t count = 0;
 
+    if (options->now) {
+        ctl_error("resume takes no --now with relays; when they wait for the window, \"relayallocctl resume "
+                  "--now\" does not");
+        return EXIT_USAGE;
+    }
     if (control_open(options, &bus) < 0 || fleet_from_daemon(bus, SAY_ALL, &fleet) < 0)
         return EXIT_FAILED;
     if (fleet_select(&fleet, patterns) < 0)
@@ -202,6 +207,7 @@ static int resume_relays(char *const *patterns, const CtlOptions *options)
         return r == -ENOENT ? EXIT_NO_RELAY : EXIT_FAILED;
     if (ctl_chatty(options))
         printf("%u relay%s to be moved to what the file assigns.\n", count, count == 1 ? "" : "s");
+    control_tell_window(options, bus);
     return EXIT_FINE;
 }
 

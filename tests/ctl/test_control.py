@@ -89,6 +89,16 @@ def test_restart_names_the_window(ctl, daemon):
     assert done.status == 2 and '"relayallocctl resume --now"' in done.err and daemon.calls == calls, done
 
 
+def test_relays_that_are_resumed_wait_for_the_window(ctl, daemon):
+    daemon.says([relay("a", "reverted")], [TURN], **waiting())
+    done = ctl("resume", "a")
+    assert done.status == 0 and done.out.splitlines()[1:] == [TOLD], done
+    assert ctl("resume", "a", "--quiet").out == ""
+    calls = daemon.calls
+    done = ctl("resume", "a", "--now")  # which would wait all the same, and say nothing of it
+    assert done.status == 2 and '"relayallocctl resume --now"' in done.err and daemon.calls == calls, done
+
+
 def test_status_names_the_window(ctl, daemon):
     daemon.says([relay("a", "pending")], Rollout="waiting", RolloutID=3, RolloutTotal=2, RolloutWaves=2,
                 RolloutStarted=NOW - HOUR, **waiting())
