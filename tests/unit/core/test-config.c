@@ -150,7 +150,7 @@ static void test_empty_file_is_the_defaults(void **state)
 {
     (void)state;
 
-    /* interface.md, "Everything, with its defaults" */
+    /* everything, with its defaults */
     static const struct {
         const char *name, *library;
         const char *environment;

@@ -167,7 +167,7 @@ static void test_problems_of_one_file(void **state)
     }
 }
 
-/* The line that interface.md promises, literally. */
+/* As relayalloc.conf(5) promises: file, line and setting, and a suggestion. */
 static void test_literal_example(void **state)
 {
     Problems problems = { 0 };
