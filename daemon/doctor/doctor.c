@@ -382,10 +382,11 @@ bool doctor_override(const char *conflict, bool wins, Finding *ret)
         .id = wins ? "overridden" : "also-set",
         .severity = wins ? SEVERITY_WARNING : SEVERITY_NOTE,
         .what = xstrdup(conflict),
-        .why = xstrdup(wins ? "That takes precedence over our drop-in, so the relay would not run what it is "
-                              "assigned. relayallocd detects this after the restart and puts the relay back."
-                            : "Our drop-in sorts after it and wins. Without our drop-in, for example after a "
-                              "revert, that file takes effect again."),
+        .why =
+            xstrdup(wins ? "That takes precedence over our drop-in, so the relay would not run what it is "
+                           "assigned. relayallocd sees that before a restart, and leaves the relay as it is."
+                         : "Our drop-in sorts after it and wins. Without our drop-in, for example after a "
+                           "revert, that file takes effect again."),
         .advice = xstrdup("Remove the line from that file, so that only one place decides. relayallocd never "
                           "changes files of others."),
     };
