@@ -8,16 +8,11 @@
 #define PREFIX "relayalloc-alert@"
 #define SUFFIX ".service"
 
+/* Each is one word without "-". */
 static const char *const kind_names[_ALERT_MAX] = {
     [ALERT_HALTED] = "halted", [ALERT_DOWN] = "down",   [ALERT_LOST] = "lost",
     [ALERT_FULL] = "full",     [ALERT_LARGE] = "large",
 };
-
-const char *alert_to_string(AlertKind kind)
-{
-    assert(kind < _ALERT_MAX);
-    return kind_names[kind];
-}
 
 /* Stays as it is in systemd-escape(1)? "-" does not, since it stands for "/". A dot does not where an escaped
  * text begins, and here the event's name does. */
@@ -31,7 +26,8 @@ char *alert_unit(AlertKind kind, const char *relay)
 {
     char unit[UNIT_NAME_LONGEST + 1];
     const size_t room = sizeof(unit) - strlen(SUFFIX);
-    size_t n = (size_t)snprintf(unit, sizeof(unit), PREFIX "%s-", alert_to_string(kind));
+    assert(kind < _ALERT_MAX);
+    size_t n = (size_t)snprintf(unit, sizeof(unit), PREFIX "%s-", kind_names[kind]);
 
     for (const char *p = relay; *p; p++) {
         char piece[sizeof("\\x00")] = { *p == '/' ? '-' : *p };

@@ -12,8 +12,6 @@ typedef enum AlertKind {
     ALERT_LARGE,  /* a relay has more memory than watch.rss */
     _ALERT_MAX,
 } AlertKind;
-/* "halted", …: one word without "-". */
-const char *alert_to_string(AlertKind kind);
 
 /* "relayalloc-alert@down-relay1.service": the instance is "EVENT/RELAY" as systemd-escape(1) writes it, so
  * that %i is "down-relay1" and %I "down/relay1" (systemd.unit(5)). A name for which a unit has no room is

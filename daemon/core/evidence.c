@@ -62,7 +62,7 @@ static void put_basis(FILE *f, const Evidence *e)
             e->release, e->elsewhere ? " with the library of another release" : "", e->date);
 }
 
-char *evidence_sentence(const Evidence *e)
+static char *sentence_of(const Evidence *e)
 {
     char *text = NULL;
     size_t size = 0;
@@ -95,7 +95,7 @@ char *evidence_text(const Evidence *table, size_t n, const Allocator *allocator)
     for (size_t i = 0; name && i < n; i++) {
         if (!streq(table[i].allocator, name))
             continue;
-        _cleanup_(freep) char *before = text, *one = evidence_sentence(&table[i]);
+        _cleanup_(freep) char *before = text, *one = sentence_of(&table[i]);
         text = before ? xasprintf("%s; %s", before, one) : xstrdup(one);
     }
     return text || !name ? text : xstrdup("no evidence yet: the lab has no kept trial of it");
@@ -145,7 +145,7 @@ size_t evidence_candidates(const Evidence *table, size_t n, const char *os_relea
 char *evidence_advice(const Evidence *first, const char *os_release)
 {
     _cleanup_(freep) char *release = release_name(os_release), *library = library_of(first->allocator);
-    _cleanup_(freep) char *sentence = evidence_sentence(first);
+    _cleanup_(freep) char *sentence = sentence_of(first);
     const char *package = library ? release_package(os_release, library) : NULL;
     const bool elsewhere = !streq(first->release, release);
 

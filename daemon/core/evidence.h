@@ -8,16 +8,15 @@
 /* One allocator in one version on one release. Means over its trials; a share is of glibc's in the same
  * trial. With settings, only trials that also had its library as it is shipped count. NAN: not compared. */
 typedef struct Evidence {
-    const char *allocator;        /* its built-in name */
-    const char *version;          /* "5.3.0" */
-    const char *release;          /* "Debian 13" */
-    bool elsewhere;               /* the library was that of another release */
-    const char *date;             /* of the last trial */
-    unsigned runs, relays;        /* trials; its relays in all of them */
-    double memory, least, most;   /* share of anonymous memory: mean, and over the trials */
-    double cpu, cpu_ms, requests; /* share of CPU time a request; that time; requests that a relay served */
-    double growth;                /* MiB an hour, after the work had stopped growing */
-    const char *stock; /* its library as it is shipped, of the same version; NULL: that, or glibc */
+    const char *allocator;      /* its built-in name */
+    const char *version;        /* "5.3.0" */
+    const char *release;        /* "Debian 13" */
+    bool elsewhere;             /* the library was that of another release */
+    const char *date;           /* of the last trial */
+    unsigned runs, relays;      /* trials; its relays in all of them */
+    double memory, least, most; /* share of anonymous memory: mean, and over the trials */
+    double cpu, requests;       /* share of CPU time a request; requests that a relay served */
+    const char *stock;          /* its library as it is shipped, of the same version; NULL: that, or glibc */
     double stock_memory, stock_cpu; /* shares of that one's, in the same trials */
     const char *left;    /* what trials without that one showed, which count above for nothing; NULL: none */
     const char *against; /* what speaks against it, behind its name, or that too few relays ran it to
@@ -40,8 +39,6 @@ char *evidence_advice(const Evidence *first, const char *os_release);
 
 /* The name that it has in the table; NULL: it is not built in, or the file redefines it. */
 const char *evidence_name(const Allocator *allocator);
-/* What was measured, one sentence without full stop; "one trial" where it is one. Owned by the caller. */
-char *evidence_sentence(const Evidence *evidence);
-/* All that is in the table of a built-in allocator, in sentences separated by "; "; "no evidence yet" where
- * there is none. NULL: evidence_name() has none. Owned by the caller. */
+/* All that is in the table of a built-in allocator, in sentences without full stop, separated by "; "; "no
+ * evidence yet" where there is none. NULL: evidence_name() has none. Owned by the caller. */
 char *evidence_text(const Evidence *table, size_t n, const Allocator *allocator);

@@ -26,7 +26,7 @@ void allocator_facts_clear(AllocatorFacts *a)
     *a = (AllocatorFacts){ 0 };
 }
 
-void process_facts_clear(ProcessFacts *p)
+static void process_facts_clear(ProcessFacts *p)
 {
     mapped_library_clear(&p->running);
     strv_free(p->environ);

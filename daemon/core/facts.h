@@ -27,7 +27,7 @@ typedef struct AllocatorFacts {
     Family family;
     char *refusal;  /* why it must not be used here, a sentence without full stop; NULL: fine */
     bool untested;  /* the refusal is the host's trouble (no descriptors, memory, processes for a moment) and
-                       says  nothing of the allocator: looked at again with each sample */
+                       says nothing of the allocator: looked at again with each sample */
     bool unsafe;    /* the refusal is of the library, which is there: others than root could change it, or the
                        like */
     char **looked;  /* strv: the paths that decided whether the library is safe */
@@ -77,7 +77,6 @@ typedef struct ProcessFacts {
     char *program;          /* the path of what it runs; NULL: not known */
     SecureMode secure;
 } ProcessFacts;
-void process_facts_clear(ProcessFacts *facts);
 
 typedef struct RelayFacts {
     char *name, *unit;

@@ -114,12 +114,6 @@ bool rollout_canary(const Rollout *r, size_t item)
     return r->items[item].canary;
 }
 
-bool rollout_must_be_ready(const Rollout *r, size_t item)
-{
-    assert(item < r->n_items);
-    return r->items[item].ready;
-}
-
 size_t rollout_wave_of(const Rollout *r, size_t item)
 {
     assert(item < r->n_items);

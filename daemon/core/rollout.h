@@ -4,9 +4,12 @@
  * each command and answers with exactly one event. Item indices are those of the array given to
  * rollout_new().
  *
- * A relay's way:   WRITE → (one RELOAD for all that is written) → CHECK → RESTART → VERIFY → ASK until it is
- * ready → settle → VERIFY → done and at a failed gate:  RESTORE → RELOAD → START → VERIFY_BACK → failed (put
- * back) or lost. One that somebody stops on the way gets its old file back, and is skipped: it must not come
+ * A relay's way:
+ * - WRITE → (one RELOAD for all that is written) → CHECK → RESTART → VERIFY → ASK until it is ready → settle
+ *   → VERIFY → done;
+ * - at a failed gate RESTORE → RELOAD → START → VERIFY_BACK → failed (put back) or lost.
+ *
+ * One that somebody stops on the way gets its old file back, and is skipped: it must not come
  * up with what nobody has proved.
  *
  * What always holds (tests/unit/core/test-rollout.c drives random sequences of events against it):
@@ -225,8 +228,7 @@ bool rollout_next_moved(Rollout *r, size_t *ret);
 Gate rollout_gate(const Rollout *r, size_t item);     /* where it failed; GATE_NONE */
 usec_t rollout_settle(const Rollout *r, size_t item); /* how long it must stay up; a canary perhaps longer */
 bool rollout_canary(const Rollout *r, size_t item);
-bool rollout_must_be_ready(const Rollout *r, size_t item); /* known when its CHECK was answered */
-size_t rollout_wave(const Rollout *r);                     /* the last that began */
+size_t rollout_wave(const Rollout *r); /* the last that began */
 /* The gate is shut: when it is tried again (monotonic). USEC_INFINITY: it is not, as far as is known. */
 usec_t rollout_gate_again(const Rollout *r);
 bool rollout_at_gate(const Rollout *r);                /* a GATE is out */

@@ -115,6 +115,15 @@ typedef struct Span {
     const char *p;
     size_t n;
 } Span;
+static inline bool span_is(Span span, const char *s)
+{
+    return span.n == strlen(s) && (span.n == 0 || memcmp(span.p, s, span.n) == 0);
+}
+/* A copy with a NUL behind it; owned by the caller. */
+static inline char *span_copy(Span span)
+{
+    return xstrndup(span.p ? span.p : "", span.n);
+}
 
 /* Whole-string decimal, no sign, no blanks: 0, -EINVAL or -ERANGE. */
 int parse_u64(const char *s, uint64_t *ret);

@@ -149,11 +149,6 @@ static char *flags_text(const SampleRow *row)
     return row->flags.n > 0 ? xstrndup(row->flags.p, row->flags.n) : xstrdup("none");
 }
 
-static char *copy(Span span)
-{
-    return xstrndup(span.p ? span.p : "", span.n);
-}
-
 static bool same_collection(const Export *e, const JournalSample *s)
 {
     if (e->n == 0)
@@ -177,10 +172,10 @@ static int take_sample(const JournalSample *s, void *userdata)
         e->host = xstrdup(s->host);
     }
     GROW(e->rows, e->capacity, e->n);
-    e->rows[e->n++] = (ExportRow){ .relay = copy(s->row.relay),
-                                   .group = copy(s->row.group),
-                                   .allocator = copy(s->row.allocator),
-                                   .version = copy(s->row.version),
+    e->rows[e->n++] = (ExportRow){ .relay = span_copy(s->row.relay),
+                                   .group = span_copy(s->row.group),
+                                   .allocator = span_copy(s->row.allocator),
+                                   .version = span_copy(s->row.version),
                                    .flags = flags_text(&s->row),
                                    .fingerprint = fingerprint_of(e, s),
                                    .since = s->row.since,

@@ -233,7 +233,7 @@ void relays_assign(Manager *m)
         m->reports->plan_outdated(m);
 }
 
-void relays_prove_all(Manager *m)
+static void prove_all(Manager *m)
 {
     for (size_t i = 0; i < m->n_relays; i++)
         relay_prove(m->relays[i]);
@@ -354,7 +354,7 @@ void relays_take_environment(Manager *m, char **take)
     strv_free(m->environment);
     m->environment = take;
     if (changed)
-        relays_prove_all(m);
+        prove_all(m);
 }
 
 /* It is only one more fact: without an answer what was known stands. */

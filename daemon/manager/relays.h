@@ -25,7 +25,6 @@ void relays_drop_vanished(Manager *m); /* those that the last look did not find,
 /* Groups by the configuration in force, then proves all. Relays in the rollout in progress keep what they
  * have until it is over; if theirs would change, the plan is outdated. */
 void relays_assign(Manager *m);
-void relays_prove_all(Manager *m);
 void relays_verify(Manager *m); /* drop-ins on disk, too */
 /* What systemd gives to every service: a strv of NAME=VALUE. Proves all when it has changed. */
 void relays_take_environment(Manager *m, char **take);

@@ -47,11 +47,6 @@ void grouping_clear(Grouping *grouping)
     *grouping = (Grouping){ 0 };
 }
 
-static bool span_is(Span span, const char *s)
-{
-    return span.n == strlen(s) && memcmp(span.p, s, span.n) == 0;
-}
-
 #define complain(parse, ...) problems_add((parse)->problems, (parse)->path, (parse)->line, NULL, __VA_ARGS__)
 
 static int parse_header(Parse *parse, const Span *fields, size_t n)

@@ -30,11 +30,6 @@ static char *shown(Span field)
     return s;
 }
 
-static bool span_is(Span span, const char *s)
-{
-    return span.n == strlen(s) && memcmp(span.p, s, span.n) == 0;
-}
-
 void measurement_table_clear(MeasurementTable *table)
 {
     free(table->last_text);

@@ -52,24 +52,14 @@ size_t series_host(Series *series, const char *name)
 
 /* ---- relays and keys by name ---- */
 
-static bool span_equal(Span span, const char *s)
-{
-    return strlen(s) == span.n && (span.n == 0 || memcmp(span.p, s, span.n) == 0);
-}
-
-static char *span_copy(Span span)
-{
-    return xstrndup(span.p ? span.p : "", span.n);
-}
-
 static bool has_name(const SeriesRelay *relay, size_t host, Span name)
 {
-    return relay->host == host && span_equal(name, relay->name);
+    return relay->host == host && span_is(name, relay->name);
 }
 
 static bool has_fingerprint(const SeriesRelay *relay, Span fingerprint)
 {
-    return relay->fingerprint && span_equal(fingerprint, relay->fingerprint);
+    return relay->fingerprint && span_is(fingerprint, relay->fingerprint);
 }
 
 /* Fingerprints belong to no host. */
@@ -284,8 +274,8 @@ char *series_relay_name(const Series *series, size_t relay)
 
 static bool key_equal(const SeriesKey *key, Span group, const SampleRow *row)
 {
-    return span_equal(group, key->group) && span_equal(row->allocator, key->allocator) &&
-           span_equal(row->version, key->version);
+    return span_is(group, key->group) && span_is(row->allocator, key->allocator) &&
+           span_is(row->version, key->version);
 }
 
 static size_t find_key(const Series *series, Span group, const SampleRow *row)

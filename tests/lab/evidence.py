@@ -34,7 +34,7 @@ GAIN = 0.9  # of its stock twin's memory: else the settings are not worth their 
 # and what the program warns of, is told of a single one.
 ENOUGH = 3
 
-Evidence = collections.namedtuple("Evidence", "allocator version release elsewhere date runs relays memory least most cpu cpu_ms "
+Evidence = collections.namedtuple("Evidence", "allocator version release elsewhere date runs relays memory least most cpu "
                                               "requests growth stock stock_memory stock_cpu against left")
 
 
@@ -146,7 +146,7 @@ def _evidence(key, rows, stock, shares_of):
     memory = [shares_of(row, "anon_mib") for row in counted]
     e = Evidence(name, version, release, elsewhere, max(row["date"] for row in counted), len({row["run"] for row in counted}),
                  sum(int(row["relays"]) for row in counted), _mean(memory), min(memory), max(memory),
-                 _mean([shares_of(row, "cpu_s_a_1000") for row in counted]), _mean([_number(row["cpu_s_a_1000"]) for row in counted]),
+                 _mean([shares_of(row, "cpu_s_a_1000") for row in counted]),
                  _mean([_number(row["requests"]) for row in counted]), _mean([_growth(row) for row in rows]), other,
                  _mean([_share(row, its, "anon_mib") for row, its in beside]), _mean([_share(row, its, "cpu_s_a_1000") for row, its in beside]),
                  None, tuple((row["run"], shares_of(row, "anon_mib"), shares_of(row, "cpu_s_a_1000")) for row in rows if row not in counted))
@@ -194,7 +194,7 @@ def as_c(table):
     lines = ["/* Made by `make evidence` out of docs/lab/<trial>.csv; see core/evidence.h. */"]
     for e in table:
         fields = [_c(e.allocator), _c(e.version), _c(e.release), _c(e.elsewhere), _c(e.date), f"{e.runs}", f"{e.relays}", f"{e.memory:.4f}",
-                  f"{e.least:.4f}", f"{e.most:.4f}", *(_c(v if v is None else round(v, 4)) for v in (e.cpu, e.cpu_ms, e.requests, e.growth)),
+                  f"{e.least:.4f}", f"{e.most:.4f}", *(_c(v if v is None else round(v, 4)) for v in (e.cpu, e.requests)),
                   "NULL" if e.stock is None else _c(e.stock), *(_c(v if v is None else round(v, 4)) for v in (e.stock_memory, e.stock_cpu)),
                   "NULL" if not e.left else _c(_without_stock(e)), "NULL" if e.against is None else _c(e.against)]
         lines.append("{ " + ", ".join(fields) + " },")
