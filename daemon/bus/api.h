@@ -44,11 +44,12 @@
  *     The same, and what they bring about does not wait for the window; with RevertNow only the relays that
  *     are reverted. ResumeNow also lets a rollout go that does nothing but wait for it.
  * Restart(as) → u
- *     Restarts those of these relays that are up (none named: of all), paced and gated like a rollout;
- * nothing else changes, so there is no way back, and the first failure halts; returns how many.
+ *     Restarts those of these relays that are up (none named: of all), paced and gated like a rollout. Else
+ *     nothing changes, so there is no way back, and the first failure halts. Returns how many.
  *     org.relayalloc1.Error.NoSuchRelay
- * Pause, Resume, ResumeRelays, Abort, Revert and Restart also fail with org.relayalloc1.Error.NotSaved: the
- * request was carried out, but it is lost when the daemon restarts, because the state file cannot be written.
+ * Pause, Resume[Now], ResumeRelays, Abort, Revert[Now] and Restart also fail with
+ * org.relayalloc1.Error.NotSaved: the request was carried out, but it is lost when the daemon restarts,
+ * because the state file cannot be written.
  *
  * Properties; times are µs realtime, 0: none
  *     Version s, ConfigPath s, ConfigLoaded t, ConfigError s (the problems of the last refused file; "")
@@ -60,7 +61,7 @@
  *     MemoryWarnings as: what is above the thresholds of `watch` in the file, sentences without full stop
  *     HostSettings as: NAME=VALUE of what systemd gives to every service and an allocator reads
  *     Relays u, RelaysOk u, RelaysPending u, RelaysBusy u (restarting, settling), RelaysFailed u,
- *     RelaysDrifted u, RelaysDown u, RelaysStopped u, RelaysObserved u
+ *     RelaysDrifted u, RelaysDown u, RelaysStopped u, RelaysObserved u (and reverted)
  *     Rollout s: idle | running | waiting (outside its window, or at its gate) | paused | halted | aborted |
  *         ending (relays already restarted are finished; no others are started)
  *     RolloutPaused b: by an operator, also while it is halted or aborted

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Where calls come in. There are two connections to the bus, and both serve the same:
  *
- *   everybody  has the name org.relayalloc1. Any user can fill the queue that dbus-daemon has for it, and as
- * long as it is full nothing reaches it. root       has the name org.relayalloc1.Control, to which
- * dbus-daemon lets nobody but root send anything (units/org.relayalloc1.conf). Over it goes what must not be
- * lost: what we ask of systemd, of polkit and of the bus, and what root asks of us.
+ * - everybody's has the name org.relayalloc1. Any user can fill the queue that dbus-daemon has for it, and as
+ *   long as it is full nothing reaches it.
+ * - root's has the name org.relayalloc1.Control, to which dbus-daemon lets nobody but root send anything
+ *   (units/org.relayalloc1.conf). Over it goes what must not be lost: what we ask of systemd, of polkit
+ *   and of the bus, and what root asks of us.
  *
  * A call comes in if its caller has some of our time left (callers.h) and its arguments are few and small.
  * Nothing here waits for an answer, because all that comes in before the answer would have to be kept. */

@@ -12,8 +12,8 @@
  * `kept` (strv) is preloaded behind it. With neither the file says Environment="LD_PRELOAD=" so that no other
  * drop-in's preload gets through. LD_PRELOAD is the first line; a variable that the allocator sets twice has
  * its last value. Whatever the strings hold, the text has no other lines than these; systemd ignores a
- * variable whose name is not of letters, digits and
- * "_", and stops reading the file at a value that is not UTF-8. */
+ * variable whose name is not of letters, digits and underscores, and stops reading the file at a value that
+ * is not UTF-8. */
 char *dropin_render(const char *config_path, const char *group, const Allocator *allocator,
                     const char *library, char *const *kept);
 

@@ -144,6 +144,7 @@ typedef struct Review {
  * - a revert ends for a relay to which the file gives another group or allocator;
  * - what failed gets a new chance where the file gives the relay something else;
  * - a halt ends when nothing of what failed is to be had any more: the file gives those relays something
- * else, or the library is another build. A relay that is gone is not something else. Groups that change
- * without the file, because relays come and go, end nothing. */
+ *   else, or the library is another build. A relay that is gone is not something else.
+ *
+ * Groups that change without the file, because relays come and go, end nothing. */
 Review memory_review(State *state, const char *id, const Assignment *assigned, size_t n);

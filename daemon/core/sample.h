@@ -35,9 +35,7 @@ usec_t sample_next_beat(usec_t now, usec_t interval);
 /* Appends one row, newline included. */
 void sample_write_row(FILE *f, const Sample *sample);
 
-/* Parses the row at *cursor in text that ends at `end`, without copying: the strings are spans of the text.
- * Made to be fast: 200 relays × 30 days are 8.6 million rows. 1: a row, *cursor after it; 0: the end;
- * -EINVAL: malformed, *cursor after that line. */
+/* A sample as it is read, in spans of the text. */
 typedef struct SampleRow {
     Span relay, group, allocator, version; /* n == 0: none */
     usec_t since;
@@ -52,6 +50,10 @@ typedef struct SampleRow {
 void sample_take_bootstrap(SampleRow *row, Span text);
 void sample_take_flags(SampleRow *row, Span text);
 void sample_take_fingerprint(SampleRow *row, Span text);
+
+/* Parses the row at *cursor in text that ends at `end`, without copying. Made to be fast: 200 relays × 30
+ * days are 8.6 million rows. 1: a row, *cursor after it; 0: the end; -EINVAL: malformed, *cursor after that
+ * line. */
 int sample_read_row(const char **cursor, const char *end, SampleRow *ret);
 
 /* "relay7: 1.16 GiB resident, mimalloc 2.0.9, group B" */

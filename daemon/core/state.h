@@ -11,11 +11,10 @@ typedef enum RelayState {
     RELAY_SETTLING,   /* moved and proved; must stay up for a while */
     RELAY_FAILED,     /* could not be moved */
     RELAY_DRIFTED,    /* runs something else than assigned, and nothing will be done about it by itself */
-    RELAY_DOWN,    /* systemd wants it up, and it is not: it failed, reached its start limit, or crashes again
-                      and    again */
-    RELAY_STOPPED, /* has no process, by request */
-    RELAY_OBSERVED, /* in no group */
-    RELAY_REVERTED, /* an operator took it out of its group */
+    RELAY_DOWN,       /* systemd wants it up, and it is not: failed, start limit, or crashes repeatedly */
+    RELAY_STOPPED,    /* has no process, by request */
+    RELAY_OBSERVED,   /* in no group */
+    RELAY_REVERTED,   /* an operator took it out of its group */
     _RELAY_STATE_MAX,
     _RELAY_STATE_INVALID = -1,
 } RelayState;

@@ -28,8 +28,8 @@ typedef struct TrafficTime {
 } TrafficTime;
 
 /* The relay says that its process, which started at `started` (realtime), has read and written so much. Its
- * first day begins with it, or now if that is longer ago than a day of `day` µs. true: a whole day is over,
- * and here is what was moved in it; the next one begins. */
+ * first day begins with it, or now if that is longer ago than a day, which has `length` µs. true: a whole day
+ * is over, and here is what was moved in it; the next one begins. */
 bool traffic_count(TrafficDay *day, usec_t length, usec_t started, TrafficTime now, uint64_t read,
                    uint64_t written, Traffic *ret);
 

@@ -41,8 +41,8 @@ typedef struct SettingFile {
 typedef struct VerdictFacts {
     /* what it should run */
     const char *allocator; /* its name in the configuration */
-    const char *library;   /* path that our drop-in names; NULL: none (glibc), never because it was not found:
-                              then   the name as configured */
+    const char *library;   /* path that our drop-in names, or, where it was not found, the name as configured;
+                              NULL: none (glibc) */
     const char *preload;   /* the whole LD_PRELOAD of our drop-in; NULL: the library alone */
     char *const *kept;     /* strv of what it preloads for others */
     const char *realpath;  /* the same with symbolic links resolved now; NULL: the file is missing */
@@ -80,15 +80,17 @@ void verdict_clear(Verdict *v);
  * override that would only take effect at the next restart is no fault yet. An empty LD_PRELOAD equals an
  * unset one.
  *
- * What explains a fault, the first that holds: 0. what is set is ignored: SECURE; or malloc is linked into
- * the program itself: OVERRIDDEN; 1. LD_PRELOAD names the library and the process has not loaded it: MISSING,
- * or DENIED when the file is there; 2. something else decides a variable at every start: OVERRIDDEN, by
- * EnvironmentFile= (read after all
- *    Environment=), by a drop-in that systemd reads after ours, or by UnsetEnvironment=; or, where glibc is
- * assigned, by /etc/ld.so.preload, or the libraries that the program is linked with;
- * 3. the library is not there, or refused: MISSING, REFUSED (a restart would not help);
- * 4. NOT_RESTARTED, with what is still to be done: drop-in, reload or restart;
- * 5. UNKNOWN, when started_since rules that out, or when nothing was preloaded and still an allocator runs.
+ * What explains a fault, the first that holds:
+ * - what is set is ignored: SECURE; or malloc is linked into the program itself: OVERRIDDEN;
+ * - LD_PRELOAD names the library and the process has not loaded it: MISSING, or DENIED when the file is
+ *   there;
+ * - something else decides a variable at every start: OVERRIDDEN, by EnvironmentFile= (read after all
+ *   Environment=), by a drop-in that systemd reads after ours, or by UnsetEnvironment=; or, where glibc is
+ *   assigned, by /etc/ld.so.preload, or the libraries that the program is linked with;
+ * - the library is not there, or refused: MISSING, REFUSED (a restart would not help);
+ * - NOT_RESTARTED, with what is still to be done: drop-in, reload or restart;
+ * - UNKNOWN, when started_since rules that out, or when nothing was preloaded and still an allocator runs.
+ *
  * A process that has all it should may run a file that is no longer the one on disk: REPLACED, or MISSING
  * when there is none now; or one that is REFUSED now. Inode numbers are not compared: overlayfs and btrfs
  * show others in maps than stat(2) does. */

@@ -25,8 +25,8 @@ void subprocess_result_clear(SubprocessResult *result);
 /* Starts the program at `path` without arguments and with exactly `environment` (a strv), waits for its end,
  * and leaves no process behind: what it started in its session is killed with it. It has no new privileges, a
  * session of its own, / as its directory, /dev/null as stdin, no core dump; as root we start it as nobody,
- * which takes CAP_SETUID and CAP_SETGID. Nobody needs no access to the directories of
- * `path`. 0 whatever it said; -ETIMEDOUT; -EFBIG (a flood of output); else why it could not be started or
+ * which takes CAP_SETUID and CAP_SETGID; that user needs no access to the directories
+ * of `path`. 0 whatever it said; -ETIMEDOUT; -EFBIG (a flood of output); else why it could not be started or
  * heard. Blocks. */
 int subprocess_run(const char *path, char *const *environment, usec_t timeout, SubprocessResult *ret);
 /* The same with an argument. */

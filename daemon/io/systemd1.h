@@ -69,8 +69,8 @@ int systemd1_reset_failed(Systemd1 *s, const char *unit, Systemd1DoneCallback ca
 
 /* Runs argv as the transient service `name` in the sandbox of `like` (the properties that say what it may see
  * and load are copied), with that environment, or, with NULL, in all as `like` itself would be started, only
- * that nothing is preloaded; its standard output and error go to `output` (a descriptor,
- * not taken over). How it ended can be read by systemd1_get_unit() until it is let go, or the bus is gone. */
+ * that nothing is preloaded; its standard output and error go to `output` (a descriptor, not taken over). How
+ * it ended can be read by systemd1_get_unit() until it is let go, or the bus is gone. */
 int systemd1_run_like(Systemd1 *s, const char *name, const char *like, char *const *argv,
                       char *const *environment, int output, Systemd1JobCallback callback, void *userdata,
                       Systemd1Call **ret);

@@ -5,7 +5,8 @@
 
 #include "manager/model.h"
 
-/* 0; -EINVAL with the problems as lines in *ret_problems. Logs refused libraries. */
+/* 0; -EINVAL: the file is at fault; another error: it cannot be read at present; with the problems as lines
+ * in *ret_problems. Logs refused libraries. */
 int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_problems);
 Setup *setup_free(Setup *setup);
 DEFINE_CLEANUP(Setup, setup_free)

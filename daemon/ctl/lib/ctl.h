@@ -40,7 +40,7 @@ typedef struct CtlOptions {
 typedef int CtlVerb(int argc, char *argv[], const CtlOptions *options);
 
 CtlVerb ctl_list, ctl_status, ctl_groups, ctl_allocators;                     /* ctl/show.c and neighbours */
-CtlVerb ctl_check, ctl_plan, ctl_edit;                                        /* ctl/file.c */
+CtlVerb ctl_check, ctl_plan, ctl_edit;                                        /* ctl/file.c, ctl/edit.c */
 CtlVerb ctl_adopt;                                                            /* ctl/adopt.c */
 CtlVerb ctl_pause, ctl_resume, ctl_abort, ctl_verify, ctl_revert, ctl_reload; /* ctl/control.c */
 CtlVerb ctl_restart;                                                          /* ctl/restart.c */
