@@ -155,6 +155,17 @@ def test_zsh(complete_zsh, daemon):
     assert not {"starter", "stands"} & complete_zsh("relayallocctl pause st")
 
 
+OF_VERBS = dict(re.findall(r'^    \[(\w+)\]="(-[^"]*)"', (REPO / "units/completion/bash").read_text(), re.M))
+
+
+@pytest.mark.parametrize("verb", OF_VERBS)
+def test_both_shells_offer_a_verb_the_same_options(complete_zsh, verb):
+    long = lambda words: {word.rstrip("=") for word in words if word.startswith("--")}
+    everywhere = long(complete_zsh("relayallocctl groups --"))
+    assert "--json" in everywhere
+    assert long(complete_zsh(f"relayallocctl {verb} --")) - everywhere == long(OF_VERBS[verb].split())
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_syntax(shell):
     done = subprocess.run([shell, "-n", REPO / "units/completion" / shell], capture_output=True, text=True)
