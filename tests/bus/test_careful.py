@@ -2,7 +2,7 @@
 import pytest
 
 from conftest import wait_until
-from test_jobs import GROUP, LIBRARY, begin, restarts
+from test_jobs import LIBRARY, begin, restarts
 from test_once import stays
 
 SETTLE = "settle = 5; canary_settle = 6; canary = 1;"

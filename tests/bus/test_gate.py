@@ -1,6 +1,5 @@
 """rollout.gate: a unit that must succeed before each wave."""
 import re
-import time
 
 from conftest import wait_until
 from test_jobs import GROUP, LIBRARY, restarts

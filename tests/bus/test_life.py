@@ -2,12 +2,11 @@
 import re
 import signal
 import socket
-import subprocess
 
 import dbus
 import pytest
 
-from conftest import BUILD, wait_until
+from conftest import wait_until
 from test_jobs import GROUP, begin, restarts
 from test_others import begin_with_own_proc
 from test_libraries import preload_calls

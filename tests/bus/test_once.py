@@ -1,6 +1,4 @@
 """What must happen once and not again and again, and what must not happen at all."""
-import pathlib
-import re
 import shutil
 import time
 

@@ -6,7 +6,7 @@ import dbus
 import pytest
 
 from conftest import wait_until
-from test_jobs import GROUP, LIBRARY, begin, restarts
+from test_jobs import GROUP, begin, restarts
 
 
 def start_again(world):

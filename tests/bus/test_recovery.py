@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from conftest import wait_until
-from test_jobs import GROUP, LIBRARY, begin, restarts
+from test_jobs import LIBRARY, begin, restarts
 from test_once import stays
 
 

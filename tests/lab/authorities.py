@@ -3,7 +3,6 @@ publish. The HTTP is to be done in the machine's network namespace."""
 
 import collections
 import http.client
-import pathlib
 import time
 
 import workers
@@ -161,7 +160,3 @@ def post_all(texts, ports=tuple(dirport(n) for n in range(1, COUNT + 1)), sleep=
         if waiting:
             sleep(min(_pause(unanswered[port]) for port in waiting))
     return told
-
-
-def log_of(machine, n):
-    return pathlib.Path(machine.path(f"{FOLDER}/a{n}/log")).read_text(errors="replace")

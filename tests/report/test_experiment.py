@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import BUILD, CTL, DAY, HOUR, KIB, RELAY_FAILED, REPO, START, Fleet, Relay
+from conftest import CTL, DAY, HOUR, KIB, RELAY_FAILED, REPO, START, Fleet, Relay
 
 import random
 

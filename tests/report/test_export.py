@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import COLUMNS, CTL, DAY, HOUR, KIB, START, Fleet, Relay
+from conftest import COLUMNS, CTL, HOUR, START, Fleet, Relay
 
 
 def rows_of(done):

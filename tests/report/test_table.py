@@ -4,7 +4,7 @@ refused as a whole."""
 import datetime
 
 import pytest
-from conftest import COLUMNS, DAY, HOUR, KIB, START, Fleet, Relay
+from conftest import COLUMNS, HOUR, KIB, Fleet, Relay
 
 
 def relays():

@@ -186,7 +186,6 @@ FOREIGN = {  # kind: (file, text); which library, the machine says
     "file": ("10-mine.conf", "[Service]\nEnvironmentFile=/etc/relay-test/env\n"),
 }
 HARMLESS = ("harmless", "earlier")
-ALL_HOLDS = frozenset({"idle", "paused", "halted", "aborted"})
 
 
 @dataclass(frozen=True)

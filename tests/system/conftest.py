@@ -5,8 +5,6 @@ RELEASE chooses the machine's release (default: the host's), SANITIZE=1 the buil
 """
 
 import os
-import pathlib
-import subprocess
 import uuid
 
 import pytest

@@ -12,7 +12,7 @@ import uuid
 
 import pytest
 
-from machine import HERE, Machine
+from machine import Machine
 
 GROUPS = [("A", "jemalloc", 'relays = [ "relay1", "relay2" ]'), ("B", "tcmalloc", 'relays = [ "relay3" ]')]
 
