@@ -520,18 +520,30 @@ static void look_at_host(Doctor *d)
 
 /* ---- the verb ---- */
 
+/* Nothing is found below what is not there, which looks like a host where all is well. */
+static int check_root(const char *root)
+{
+    struct stat st = { 0 };
+    const int error = stat(root, &st) < 0 ? errno : !S_ISDIR(st.st_mode) ? ENOTDIR : 0;
+
+    if (error == 0)
+        return 0;
+    ctl_error("--root=%s: must be the root directory of a host: %s", root, strerror(error));
+    return EXIT_USAGE;
+}
+
 static int read_options(int argc, char *argv[], const char **ret, bool *ret_self_test)
 {
     static const struct option long_options[] = { { "root", required_argument, NULL, 'R' },
                                                   { "self-test", no_argument, NULL, 'T' },
                                                   { 0 } };
-    const char *root = "";
+    const char *root = "/";
 
     optind = 0;
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;)
         if (c == 'R')
-            root = streq(optarg, "/") ? "" : optarg;
+            root = optarg;
         else if (c == 'T')
             *ret_self_test = true;
         else
@@ -540,12 +552,12 @@ static int read_options(int argc, char *argv[], const char **ret, bool *ret_self
         ctl_error("%s takes no operand", argv[0]);
         return EXIT_USAGE;
     }
-    if (*ret_self_test && !isempty(root)) {
+    if (*ret_self_test && !streq(root, "/")) {
         ctl_error("--self-test runs what is installed here, so it cannot be combined with --root");
         return EXIT_USAGE;
     }
-    *ret = root;
-    return 0;
+    *ret = streq(root, "/") ? "" : root;
+    return check_root(root);
 }
 
 int ctl_doctor(int argc, char *argv[], const CtlOptions *options)

@@ -86,6 +86,12 @@ def doctor(no_bus, host):
     return run
 
 
+@pytest.mark.parametrize("root", ["/nonexistent", "/etc/passwd", ""])
+def test_a_root_that_is_none_is_not_a_healthy_host(no_bus, root):
+    done = no_bus("doctor", f"--root={root}")
+    assert done.status == 2 and done.err.startswith(f"relayallocctl: --root={root}: must be the root directory"), done
+
+
 def test_silent_on_a_clean_host(doctor):
     doctor()
 
