@@ -288,10 +288,27 @@ static int check_hosts(const Verb *verb, const CtlOptions *options)
     return hosts_check(options->host);
 }
 
+/* Whoever writes them elsewhere believes that something was waited for, or was not. */
+static int check_waiting(const Verb *verb, const CtlOptions *options)
+{
+    static CtlVerb *const now[] = { ctl_resume, ctl_reload, ctl_revert, ctl_restart, NULL };
+    static CtlVerb *const wait[] = { ctl_reload, ctl_restart, ctl_revert, NULL };
+
+    if (options->now && !is_one_of(verb->run, now)) /* restart refuses it with better words */
+        ctl_error("%s takes no --now; resume, reload and revert do", verb->name);
+    else if (options->wait && !is_one_of(verb->run, wait))
+        ctl_error("%s takes no --wait, and does not wait; reload, restart and revert do", verb->name);
+    else
+        return 0;
+    return EXIT_USAGE;
+}
+
 static int run_verb(const Verb *verb, int argc, char *argv[], const CtlOptions *options)
 {
-    int r = check_hosts(verb, options);
+    int r = check_waiting(verb, options);
 
+    if (r == 0)
+        r = check_hosts(verb, options);
     return r != 0 ? r : verb->run(argc, argv, options);
 }
 

@@ -99,6 +99,20 @@ def test_relays_that_are_resumed_wait_for_the_window(ctl, daemon):
     assert done.status == 2 and '"relayallocctl resume --now"' in done.err and daemon.calls == calls, done
 
 
+@pytest.mark.parametrize("arguments, instead", [
+    (["pause", "--now"], "resume, reload and revert"), (["abort", "--now"], "resume, reload and revert"),
+    (["list", "--now"], "resume, reload and revert"), (["--now"], "resume, reload and revert"),
+    (["resume", "a", "--now"], '"relayallocctl resume --now"'),
+    (["abort", "--wait"], "reload, restart and revert"), (["pause", "--wait"], "reload, restart and revert"),
+    (["resume", "--wait"], "reload, restart and revert"),
+])
+def test_a_wait_that_no_verb_obeys_is_refused(ctl, daemon, arguments, instead):
+    """A script that believes it has waited for the end goes on in the middle of a rollout."""
+    daemon.says([relay("a")])
+    done = ctl(*arguments)
+    assert done.status == 2 and instead in done.err and done.out == "" and daemon.calls == [], done
+
+
 def test_status_names_the_window(ctl, daemon):
     daemon.says([relay("a", "pending")], Rollout="waiting", RolloutID=3, RolloutTotal=2, RolloutWaves=2,
                 RolloutStarted=NOW - HOUR, **waiting())
