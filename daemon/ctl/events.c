@@ -164,6 +164,37 @@ static int follow(JournalReader *reader, const JournalQuery *query, Events *even
     return r < 0 ? r : journal_follow_events(reader, query, follow_event, events);
 }
 
+static bool has_events(const JournalList *list, char *typed, char *meant)
+{
+    char *patterns[] = { typed, meant, NULL };
+    Events of_it = { .patterns = patterns };
+
+    for (size_t i = 0; i < list->n; i++)
+        if (is_selected(&list->items[i].event, &of_it))
+            return true;
+    return false;
+}
+
+/* Of names without an event only the daemon knows whether a relay has them, or a typo. EXIT_FINE;
+ * EXIT_NO_RELAY after a message. */
+static int check_names(const CtlOptions *options, const CtlLast *last, const JournalList *list)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    _cleanup_(fleet_clear) Fleet fleet = { 0 };
+    _cleanup_(strv_freep) char **without = NULL;
+
+    if (ctl_last_gathered(last) || last->source.journal.machine)
+        return EXIT_FINE;
+    STRV_FOREACH (typed, last->operands) {
+        _cleanup_(freep) char *meant = fleet_name_typed(options, *typed);
+        if (!has_events(list, *typed, meant))
+            strv_push(&without, xstrdup(*typed));
+    }
+    if (!without || ctl_bus_open(options, true, &bus) < 0 || fleet_from_daemon(bus, SAY_NOTHING, &fleet) < 0)
+        return EXIT_FINE;
+    return fleet_select(&fleet, without) < 0 ? EXIT_NO_RELAY : EXIT_FINE;
+}
+
 int ctl_events(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(journal_reader_freep) JournalReader *reader = NULL;
@@ -193,7 +224,11 @@ int ctl_events(int argc, char *argv[], const CtlOptions *options)
         return status;
     int r = journal_last_events(reader, &query, last.lines, is_selected, &events, &list);
     ctl_source_complain(reader);
-    if (r >= 0 && last.follow)
+    const int named = r >= 0 ? check_names(options, &last, &list) : EXIT_FINE;
+    if (r >= 0 && last.follow && named == EXIT_FINE)
         r = follow(reader, &query, &events, &list);
-    return r < 0 ? ctl_source_failed(&last.source, r) : print_table(options, &list);
+    if (r < 0)
+        return ctl_source_failed(&last.source, r);
+    status = print_table(options, &list);
+    return status == EXIT_FINE ? named : status;
 }

@@ -221,6 +221,16 @@ def test_events_of_some(run, events):
     assert names("--until=2026-01-08 06:00") == ["rollout-started"]
 
 
+def test_events_of_a_name_that_no_relay_has(ctl, fleet):
+    """Nothing looks like a quiet relay, and is a typo; a relay to whom nothing has happened is none."""
+    for options in ([], ["-f"], ["--since=yesterday"]):
+        done = ctl("events", "setler", *options, timeout=10)
+        assert done.status == 4 and 'no relay is named "setler" (did you mean "settler"?)' in done.err, done
+    assert ctl("events", "setler", "--json=short").out == "[]\n"
+    for name in ("settler", "tor@settler.service", "set*", "x*"):
+        assert ctl("events", name).status == 0, name
+
+
 def test_events_with_columns(run, events):
     rows = run("events", "--json=short", "-o", "event,rollout,wave,group,reason,priority").json
     assert rows[1] == {"event": "relay-moved", "rollout": 7, "wave": 1, "group": "A", "reason": None, "priority": 6}
