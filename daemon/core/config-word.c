@@ -94,6 +94,15 @@ static const char *skip_bracket(const char *p)
     return *p ? p + 1 : NULL;
 }
 
+/* "[1-100]", which means 1 to 1 or 0. "[13-5]" is no range of numbers, and may be meant as it is. */
+static bool is_number_range(const char *p)
+{
+    p += 1 + (p[1] == '!' || p[1] == '^');
+    const size_t low = strspn(p, DIGITS), high = p[low] == '-' ? strspn(p + low + 1, DIGITS) : 0;
+
+    return low > 0 && high > 1 && high >= low && p[low + 1 + high] == ']';
+}
+
 /* strpbrk(3) without the characters that a backslash takes their meaning from. */
 static bool has_unescaped(const char *s, const char *characters)
 {
@@ -149,6 +158,9 @@ const char *word_pattern_problem(const char *s)
                 return "must not end in a backslash";
             p += 2;
         } else if (*p == '[') {
+            if (is_number_range(p))
+                return "has a range of numbers in brackets, which stand for one character; relay1 to relay12 "
+                       "are \"relay[1-9]\", \"relay1[0-2]\"";
             p = skip_bracket(p);
             if (!p)
                 return "has a \"[\" without a matching \"]\"; write \"\\\\[\" for the character itself";

@@ -120,6 +120,9 @@ static void test_pattern(void **state)
         { "[[:digit:]]", "7" },
         { "[[:digit:]x]", "x" },
         { "[[]", "[" },
+        { "relay[0-9][0-9]", "relay12" },
+        { "[13-5]", "4" },
+        { "[1-35-9]", "7" },
         { "a]b", "a]b" },
         { "\\[", "[" },
         { "\\\\", "\\" },
@@ -148,6 +151,10 @@ static void test_pattern(void **state)
         { "'relay1'", NULL },
         { "$FC06B52C9F6F114921EF0D82009A180BDE662022", NULL },
         { "relay1;", NULL },
+        /* A range of numbers, which would take relay0 and relay1. */
+        { "relay[1-100]", NULL },
+        { "relay[01-20]", NULL },
+        { "[!10-20]", NULL },
         /* A relay that is really called so: by its unit, or with backslashes. */
         { "tor@a\\x2cb.service", "tor@ax2cb.service" },
         { "a\\,b\\ c", "a,b c" },
