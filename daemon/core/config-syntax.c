@@ -168,6 +168,14 @@ static bool is_number_with_unit(const char *text, const char *last)
     return isdigit((unsigned char)*p) && isalpha((unsigned char)*last);
 }
 
+/* "4G" or "1m": `unit` is the letter behind the number. */
+static const char *unit_sentence(const char *unit)
+{
+    if (strchr("KMGT", *unit) && !isalnum((unsigned char)unit[1]))
+        return "a size stands in quotes: \"4G\"";
+    return "a number has no unit here; times are in seconds: 60";
+}
+
 /* NULL: nothing that helps more than the place. */
 static const char *sentence(const char *text, const char *at)
 {
@@ -187,7 +195,7 @@ static const char *sentence(const char *text, const char *at)
     if (digits > 0 && at[digits] == '%')
         return "a percentage stands in quotes: \"10%\"";
     if (digits > 0 && isalpha((unsigned char)at[digits]))
-        return "a number has no unit here; times are in seconds: 60";
+        return unit_sentence(at + digits);
     if (isdigit((unsigned char)*at) || isalpha((unsigned char)*at) || *at == '*') {
         if (last && *last == '%')
             return "a percentage stands in quotes: \"10%\"";
@@ -195,7 +203,7 @@ static const char *sentence(const char *text, const char *at)
             return "a text stands in double quotes";
     }
     if (last && is_number_with_unit(text, last))
-        return "a number has no unit here; times are in seconds: 60";
+        return unit_sentence(last);
     if (*at == '%')
         return "a percentage stands in quotes: \"10%\"";
     return NULL;

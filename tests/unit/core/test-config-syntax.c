@@ -29,7 +29,9 @@ static void test_sentences(void **state)
     check("a = [ \"x\", ];", "]", "no comma after the last one", "a = [ \"x\", ];\n               ^");
     check("a = 10%;", "10%", "a percentage stands in quotes", "a = 10%;\n        ^");
     check("a = 1m;", ";", "no unit here", "a = 1m;\n          ^");
-    check("a = 4G;", "4G", "no unit here", "a = 4G;\n        ^");
+    check("a = 1min;", "1min", "no unit here", "a = 1min;\n        ^");
+    check("a = 4G;", "4G", "a size stands in quotes: \"4G\"", "a = 4G;\n        ^");
+    check("a = 512M;", ";", "a size stands in quotes: \"4G\"", "a = 512M;\n            ^");
     check("a = all;", "all", "a text stands in double quotes", "a = all;\n        ^");
     check("a = 1\nb = 2;", "b", "for a missing \";\"", "b = 2;\n    ^");
     check("\ta \t= = 1;", "= 1", "for a missing", " a  = = 1;\n          ^");
