@@ -652,8 +652,10 @@ int ctl_plan(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_operands(argc, argv, 1, &operands);
     if (status != 0)
         return status;
-    if (operands[0]) {
-        const char *file = local_only(options, "plan FILE") ? file_operand(operands[0]) : NULL;
+    /* A draft that is named in the other way is still not what the daemon has. */
+    const char *operand = operands[0] ? operands[0] : options->config_given ? options->config : NULL;
+    if (operand) {
+        const char *file = local_only(options, "plan FILE") ? file_operand(operand) : NULL;
         if (!file)
             return EXIT_USAGE;
         status = judge_before_plan(options, file);
