@@ -312,6 +312,18 @@ static void tell_silent_faults(Adoption *a, const RelayFacts *r)
                                        r->name, *entry, isempty(r->running) ? "something else" : r->running));
 }
 
+/* Whoever has lost the file gets one back that says what the relays run. 0, or an ExitStatus after a message.
+ */
+static int survey_now(const CtlOptions *options, sd_bus *bus, Survey *ret)
+{
+    if (options->config_given || access(options->config, F_OK) == 0 || errno != ENOENT)
+        return survey_load(options->config, options->config, bus, ret);
+    if (!options->quiet)
+        fprintf(stderr, "%s does not exist; the defaults are in its place.\n", options->config);
+    *ret = survey_without_file(options->config, bus);
+    return 0;
+}
+
 int ctl_adopt(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -329,7 +341,7 @@ int ctl_adopt(int argc, char *argv[], const CtlOptions *options)
         ctl_error("cannot reach systemd, so which relays run is not known");
         return EXIT_FAILED;
     }
-    status = survey_load(options->config, options->config, bus, &a.survey);
+    status = survey_now(options, bus, &a.survey);
     if (status != 0)
         return status;
     for (size_t i = 0; i < a.survey.n; i++) {

@@ -420,6 +420,23 @@ def test_nothing_to_do(ctl, daemon):
     assert ctl("plan", "--json=short").out == "[]\n"
 
 
+@pytest.mark.skipif(os.path.exists("/etc/relayalloc.conf"), reason="this host has a configuration")
+def test_a_lost_file_can_be_had_again(ctl, conf, editor):
+    """Every message leads on to a step that works, and none to a file that takes all relays out of their groups."""
+    missing = conf.with_name("gone.conf")
+    for done in (ctl("list"), ctl("status", f"--config={missing}")):
+        assert done.status == 2 and "the file is missing" in done.err and '"relayallocctl adopt"' in done.err and "edit" not in done.err, done
+    done = ctl("edit", f"--config={missing}", **editor("true"))
+    assert done.status == 1 and 'No such file or directory; "relayallocctl adopt" prints a file that' in done.err, done
+    done = ctl("adopt")
+    assert done.status == 0 and done.err == "/etc/relayalloc.conf does not exist; the defaults are in its place.\n", done
+    assert "groups = (" in done.out
+    done = ctl("adopt", f"--config={missing}")
+    assert done.status == 2 and done.out == "", done
+    conf.write_text("groups = 3;\n")
+    assert '"relayallocctl edit"' in ctl("list", f"--config={conf}").err
+
+
 @pytest.mark.parametrize("which", ["ctl", "no_bus"])
 def test_without_the_daemon_the_files_speak(request, which, conf):
     run = request.getfixturevalue(which)

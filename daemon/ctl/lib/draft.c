@@ -146,7 +146,10 @@ int draft_new(const char *path, Draft **ret)
     draft->real = realpath(path, NULL);
     if (!draft->real || access(draft->real, W_OK) < 0) {
         int r = -errno;
-        ctl_error("cannot edit %s: %s%s", path, strerror(-r), r == -EACCES ? "; try again as root" : "");
+        ctl_error("cannot edit %s: %s%s", path, strerror(-r),
+                  r == -EACCES   ? "; try again as root"
+                  : r == -ENOENT ? "; \"relayallocctl adopt\" prints a file that restarts no relay"
+                                 : "");
         return r;
     }
     int r = read_text(draft->real, 0, &draft->original, &draft->st);

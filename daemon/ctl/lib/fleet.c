@@ -320,6 +320,19 @@ void fleet_say_offline(const CtlOptions *options)
         ctl_complain("relayallocd is not running; this is what files and systemd show.");
 }
 
+static void say_invalid(const char *config)
+{
+    const bool missing = access(config, F_OK) < 0 && errno == ENOENT;
+    _cleanup_(freep) char *text = xasprintf(
+        "As long as the file is %s relayallocd does not start; the relays run on as they are. %s, then run "
+        "\"systemctl start relayallocd\".",
+        missing ? "missing" : "invalid",
+        missing ? "Save what \"relayallocctl adopt\" prints, which restarts no relay"
+                : "Fix it with \"relayallocctl edit\"");
+
+    ctl_complain(text);
+}
+
 int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -343,9 +356,7 @@ int fleet_get(const CtlOptions *options, Fleet *ret, sd_bus **ret_bus)
         _cleanup_(freep) Survey *survey = xcalloc(1, sizeof(*survey));
         r = survey_load(options->config, options->config, bus, survey);
         if (r == EXIT_USAGE && !options->quiet)
-            ctl_complain(
-                "As long as the file is invalid relayallocd does not start; the relays run on as they "
-                "are. Fix it with \"relayallocctl edit\", then run \"systemctl start relayallocd\".");
+            say_invalid(options->config);
         if (r != 0)
             return r;
         fleet_from_survey(survey, ret);

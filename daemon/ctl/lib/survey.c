@@ -438,17 +438,13 @@ static AllocatorFacts *look_at_allocators(const Config *config)
     return allocators_look(&(AllocatorsAsk){ .config = config, .probe = probe });
 }
 
-int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret)
+/* The host under this configuration, which is taken over. */
+static Survey survey_of(Config *config, const char *as, sd_bus *bus)
 {
-    _cleanup_(problems_clear) Problems problems = { 0 };
-    _cleanup_(survey_clear) Survey s = { 0 };
+    Survey s = { .config = config };
     _cleanup_(dropin_store_freep) DropinStore *store = NULL;
     _cleanup_(freep) char *dropin_root = path_of_dropins();
 
-    if (config_file_load(file, &problems, &s.config) < 0) {
-        ctl_print_problems(&problems);
-        return EXIT_USAGE;
-    }
     s.config_path = xstrdup(as);
     if (dropin_store_new(dropin_root, &store) < 0)
         store = NULL; /* no such directory: no drop-ins */
@@ -462,9 +458,25 @@ int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret)
     assign(&s);
     look_at_relays(&s);
     remember_proved(&s);
-    *ret = s;
-    s = (Survey){ 0 };
+    return s;
+}
+
+int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret)
+{
+    _cleanup_(problems_clear) Problems problems = { 0 };
+    Config *config = NULL;
+
+    if (config_file_load(file, &problems, &config) < 0) {
+        ctl_print_problems(&problems);
+        return EXIT_USAGE;
+    }
+    *ret = survey_of(config, as, bus);
     return 0;
+}
+
+Survey survey_without_file(const char *as, sd_bus *bus)
+{
+    return survey_of(config_new(as), as, bus);
 }
 
 void survey_judge_names(const Config *config, sd_bus *bus, Problems *problems)

@@ -29,6 +29,8 @@ void survey_clear(Survey *survey);
 /* Reads `file`; drop-ins are rendered as if it lay at `as`. `bus`: the system bus, NULL when there is none.
  * 0, or an ExitStatus after a message. */
 int survey_load(const char *file, const char *as, sd_bus *bus, Survey *ret);
+/* The same with the defaults, which are what a file without groups says. */
+Survey survey_without_file(const char *as, sd_bus *bus);
 
 /* What systemd gives to every service, a strv of NAME=VALUE; 0, or an errno without a message. */
 int survey_environment(sd_bus *bus, char ***ret);
