@@ -133,6 +133,26 @@ static struct json_object *experiment_json(const Experiment *e)
     return o;
 }
 
+/* The step stands right behind the verb, so that it is none's argument. 0; EXIT_USAGE after a message. */
+static int check_step(int argc, char *argv[])
+{
+    static const char *const steps[] = { "plan", "start", "adopt", NULL };
+
+    if (argc > 1 && argv[1][0] != '-') {
+        const char *near = did_you_mean(argv[1], steps);
+        ctl_error("experiment knows plan, start and adopt, not \"%s\"%s%s%s", argv[1],
+                  near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+        return EXIT_USAGE;
+    }
+    for (int i = 2; i < argc; i++)
+        for (size_t k = 0; steps[k]; k++)
+            if (streq(argv[i], steps[k]) && (argv[i - 1][0] != '-' || strchr(argv[i - 1], '='))) {
+                ctl_error("write \"%s\" right behind \"experiment\", before its options", steps[k]);
+                return EXIT_USAGE;
+            }
+    return 0;
+}
+
 int ctl_experiment(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(series_clear) Series series = { 0 };
@@ -145,7 +165,9 @@ int ctl_experiment(int argc, char *argv[], const CtlOptions *options)
         return ctl_experiment_plan(argc - 1, argv + 1, options, streq(argv[1], "start"));
     if (argc > 1 && streq(argv[1], "adopt"))
         return ctl_experiment_adopt(argc - 1, argv + 1, options);
-    int r = ctl_report_arguments(argc, argv, options, &source, &wanted);
+    int r = check_step(argc, argv);
+    if (r == 0)
+        r = ctl_report_arguments(argc, argv, options, &source, &wanted);
     if (r == 0)
         r = ctl_report_read(&source, &wanted, SAMPLES_BY_GROUP, NULL, &series, &report);
     if (r != 0)

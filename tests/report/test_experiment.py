@@ -105,6 +105,16 @@ def test_plan_wrong_usage(ctl, table, arguments, status, words):
     assert done.status == status and words in done.err and done.out == "", done
 
 
+@pytest.mark.parametrize("arguments, words", [
+    (["plna"], 'experiment knows plan, start and adopt, not "plna" (did you mean "plan"?)'),
+    (["stop"], 'experiment knows plan, start and adopt, not "stop"'),
+    (["--file=x.csv", "start", "--groups=A:glibc"], 'write "start" right behind "experiment"'),
+])
+def test_steps_wrong_usage(ctl, arguments, words):
+    done = ctl("experiment", *arguments)
+    assert done.status == 2 and words in done.err and done.out == "", done
+
+
 def test_plan_is_written_into_the_configuration(ctl, table, tmp_path):
     """With all that stands in it besides, after the plan and a question; as edit does it."""
     path, conf = table(mixed_fleet().csv()), tmp_path / "relayalloc.conf"
