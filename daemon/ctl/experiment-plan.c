@@ -382,8 +382,7 @@ int ctl_experiment_plan(int argc, char *argv[], const CtlOptions *options, bool 
     if (options->json != JSON_OFF && !plan.write)
         return ctl_print_json(options, plan_json(&plan, &series)) < 0 ? EXIT_FAILED : EXIT_FINE;
     _cleanup_(freep) char *text = plan_text(&plan, &series);
-    if (start)
-        tell_of_control(&plan, options);
+    tell_of_control(&plan, options);
     if (plan.write)
         return file_save_groups(options, text);
     return ctl_print(options, text) < 0 ? EXIT_FAILED : EXIT_FINE;

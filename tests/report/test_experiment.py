@@ -115,6 +115,16 @@ def test_steps_wrong_usage(ctl, arguments, words):
     assert done.status == 2 and words in done.err and done.out == "", done
 
 
+def test_plan_without_a_control_says_so(ctl, table):
+    """However it is asked for: plan --write is the same as start, and what is only printed is pasted."""
+    path = table(mixed_fleet().csv())
+    words = "None of these groups runs glibc"
+    assert words in ctl("experiment", "plan", f"--file={path}", "--groups=A:jemalloc", "--size=1").err
+    assert words in ctl("experiment", "plan", f"--file={path}", "--groups=A:jemalloc", "--size=1", "--write").err
+    assert words not in ctl("experiment", "plan", f"--file={path}", "--groups=A:jemalloc,Z:glibc", "--size=1").err
+    assert words not in ctl("experiment", "plan", f"--file={path}", "--groups=A:jemalloc", "--size=1", "-q").err
+
+
 def test_plan_is_written_into_the_configuration(ctl, table, tmp_path):
     """With all that stands in it besides, after the plan and a question; as edit does it."""
     path, conf = table(mixed_fleet().csv()), tmp_path / "relayalloc.conf"
