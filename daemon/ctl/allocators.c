@@ -226,6 +226,8 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
     bool below = ctl_chatty(options) && !options->no_legend;
 
     int status = take_options(argc, argv, &notes);
+    if (status == 0 && ctl_columns_help(options, columns, ELEMENTSOF(columns)))
+        return EXIT_FINE;
     if (status == 0 && ctl_table_new(options, columns, ELEMENTSOF(columns),
                                      below           ? ALLOCATORS_WARNING
                                      : notes.remarks ? ELEMENTSOF(columns)

@@ -110,6 +110,8 @@ int ctl_verify(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_operands(argc, argv, 0, &none);
     if (status != 0)
         return status;
+    if (ctl_columns_help(options, verify_columns, ELEMENTSOF(verify_columns)))
+        return EXIT_FINE;
     if (ctl_table_new(options, verify_columns, ELEMENTSOF(verify_columns), ELEMENTSOF(verify_columns),
                       &table) < 0)
         return EXIT_USAGE;

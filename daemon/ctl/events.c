@@ -205,6 +205,8 @@ int ctl_events(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_last_arguments(argc, argv, options, true, &last);
     if (status != 0)
         return status;
+    if (ctl_columns_help(options, columns, ELEMENTSOF(columns)))
+        return EXIT_FINE;
     if (last.follow && options->columns) {
         ctl_error("--follow and --columns cannot be combined");
         return EXIT_USAGE;

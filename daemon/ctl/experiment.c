@@ -168,6 +168,8 @@ int ctl_experiment(int argc, char *argv[], const CtlOptions *options)
     int r = check_step(argc, argv);
     if (r == 0)
         r = ctl_report_arguments(argc, argv, options, &source, &wanted);
+    if (r == 0 && ctl_columns_help(options, columns, ELEMENTSOF(columns)))
+        return EXIT_FINE;
     if (r == 0)
         r = ctl_report_read(&source, &wanted, SAMPLES_BY_GROUP, NULL, &series, &report);
     if (r != 0)

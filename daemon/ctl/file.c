@@ -652,6 +652,8 @@ int ctl_plan(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_operands(argc, argv, 1, &operands);
     if (status != 0)
         return status;
+    if (ctl_columns_help(options, plan_columns, ELEMENTSOF(plan_columns)))
+        return EXIT_FINE;
     /* A draft that is named in the other way is still not what the daemon has. */
     const char *operand = operands[0] ? operands[0] : options->config_given ? options->config : NULL;
     if (operand) {

@@ -120,6 +120,8 @@ int ctl_history(int argc, char *argv[], const CtlOptions *options)
     int status = ctl_last_arguments(argc, argv, options, false, &last);
     if (status != 0)
         return status;
+    if (ctl_columns_help(options, columns, ELEMENTSOF(columns)))
+        return EXIT_FINE;
     if (!last.operands[0] || last.operands[1]) {
         ctl_error("history takes the name of one relay");
         return EXIT_USAGE;

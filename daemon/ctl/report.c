@@ -357,6 +357,8 @@ int ctl_report(int argc, char *argv[], const CtlOptions *options)
     const SamplesEvents events = { ctl_report_event, &told };
 
     int r = read_arguments(argc, argv, options, &arguments);
+    if (r == 0 && ctl_columns_help(options, table_columns, ELEMENTSOF(table_columns)))
+        return EXIT_FINE;
     if (r == 0)
         r = ctl_report_read(&arguments.source, &arguments.report, arguments.by,
                             arguments.format == FORMAT_HTML ? &events : NULL, &series, &report);

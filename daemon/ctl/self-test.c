@@ -148,6 +148,8 @@ int self_test_print(const CtlOptions *options, const Config *config)
     _cleanup_(freep) char *probe = path_of_probe();
     _cleanup_(self_test_clear) SelfTest t = { .options = options, .config = config };
 
+    if (ctl_columns_help(options, columns, ELEMENTSOF(columns)))
+        return EXIT_FINE;
     t.facts = allocators_look(&(AllocatorsAsk){ .config = config, .probe = probe, .try_all = true });
     try_sandboxes(&t);
     int r = print_allocators(&t);

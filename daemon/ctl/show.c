@@ -173,6 +173,8 @@ int ctl_list(int argc, char *argv[], const CtlOptions *options)
     bool fine = true;
 
     int status = list_arguments(argc, argv, &states, &patterns);
+    if (status == 0 && ctl_columns_help(options, list_columns, ELEMENTSOF(list_columns)))
+        return EXIT_FINE;
     if (status == 0 &&
         ctl_table_new(options, list_columns, ELEMENTSOF(list_columns), _LIST_USUAL, &table) < 0)
         status = EXIT_USAGE;
@@ -276,6 +278,8 @@ int ctl_groups(int argc, char *argv[], const CtlOptions *options)
     char *const *none = NULL;
 
     int status = ctl_operands(argc, argv, 0, &none);
+    if (status == 0 && ctl_columns_help(options, groups_columns, ELEMENTSOF(groups_columns)))
+        return EXIT_FINE;
     if (status == 0 &&
         ctl_table_new(options, groups_columns, ELEMENTSOF(groups_columns), _GROUPS_USUAL, &table) < 0)
         status = EXIT_USAGE;

@@ -108,6 +108,8 @@ int status_hosts(const CtlOptions *options)
     _cleanup_(ctl_table_freep) CtlTable *table = NULL;
     bool fine = true;
 
+    if (ctl_columns_help(options, columns, ELEMENTSOF(columns)))
+        return EXIT_FINE;
     if (ctl_table_new(options, columns, ELEMENTSOF(columns), ELEMENTSOF(columns), &table) < 0)
         return EXIT_USAGE;
     if (hosts_ask(options, make_call, NULL, &answers) < 0)

@@ -75,7 +75,7 @@ def test_a_daemon_that_hangs_does_not_hang_the_shell(complete, daemon):
 
 
 def test_columns(complete, ctl):
-    known = re.findall(r"^  ([A-Z/]+) ", ctl("list", "-o", "help").err, re.M)
+    known = re.findall(r"^  ([A-Z/]+) ", ctl("list", "-o", "help").out, re.M)
     assert known[9:] == ["UNIT", "FINGERPRINT", "HOST", "NRESTARTS", "FLAGS", "READY", "TRAFFIC/DAY"] and complete("list", "-o", "") == [name.lower() for name in known]
     assert complete("list", "-o", "rel") == ["relay"]
     assert complete("-o", "rel") == ["relay"]

@@ -62,6 +62,17 @@ def test_wrong_usage(ctl, arguments, message):
     assert done.status == 2 and message in done.err and done.out == ""
 
 
+@pytest.mark.parametrize("verb, column", [
+    (["list"], "FINGERPRINT"), (["groups"], "DIFFER"), (["allocators"], "EVIDENCE"), (["verify"], "REASON"), (["plan"], "WAVE"),
+    (["history"], "ANON"), (["events"], "PRIORITY"), (["report"], "LEFTOUT"), (["experiment"], "BEFORE"),
+    (["-H", "a,b", "status"], "ROLLOUT"), (["doctor", "--self-test"], "SANDBOX"),
+])
+def test_columns_are_told_before_anything_is_read(no_bus, verb, column):
+    """Whoever asks has often no daemon and no samples yet; it is an answer and no error, so it goes through a pipe."""
+    done = no_bus(*verb, "-o", "help")
+    assert done.status == 0 and done.err == "" and f"\n  {column} " in done.out, done
+
+
 def test_options_before_and_after_the_verb(ctl, daemon):
     daemon.says([relay("a"), relay("-b"), relay("--json=short")])
     same = ctl("list", "a", "--json", "short", "-orelay").out

@@ -71,6 +71,10 @@ typedef struct Column {
     const char *help;
 } Column;
 
+/* Was "-o help" asked for? They are shown then, and there is nothing else to do: before anything is read that
+ * may not be there. */
+bool ctl_columns_help(const CtlOptions *options, const Column *columns, size_t n_columns);
+
 typedef struct CtlTable CtlTable;
 
 /* `columns` outlives the table. Which are shown, in which order: options->columns (comma-separated, in any

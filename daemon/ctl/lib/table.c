@@ -36,6 +36,22 @@ struct CtlTable {
     size_t n_rows, capacity;
 };
 
+/* Owned by the caller. */
+static char *columns_text(const Column *columns, size_t n_columns)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f)
+        abort();
+    fputs("The columns are:\n", f);
+    for (size_t i = 0; i < n_columns; i++)
+        fprintf(f, "  %-12s %s\n", columns[i].name, columns[i].help);
+    fclose(f);
+    return text;
+}
+
 static int unknown_column(const CtlTable *table, const char *name)
 {
     _cleanup_(freep) const char **names = xcalloc(table->n_columns + 1, sizeof(char *));
@@ -47,16 +63,22 @@ static int unknown_column(const CtlTable *table, const char *name)
         if (*p >= 'a' && *p <= 'z')
             *p = (char)(*p - 'a' + 'A');
     const char *near = did_you_mean(upper, names);
-    if (streq(name, "help"))
-        ; /* what follows is what was requested */
-    else if (near)
+    if (near)
         ctl_error("no column is named \"%s\" (did you mean %s?)", name, near);
     else
         ctl_error("no column is named \"%s\"", name);
-    fputs("The columns are:\n", stderr);
-    for (size_t i = 0; i < table->n_columns; i++)
-        fprintf(stderr, "  %-12s %s\n", table->columns[i].name, table->columns[i].help);
+    _cleanup_(freep) char *text = columns_text(table->columns, table->n_columns);
+    fputs(text, stderr);
     return -EINVAL;
+}
+
+bool ctl_columns_help(const CtlOptions *options, const Column *columns, size_t n_columns)
+{
+    if (!streq_null(options->columns, "help"))
+        return false;
+    _cleanup_(freep) char *text = columns_text(columns, n_columns);
+    (void)ctl_print(options, text);
+    return true;
 }
 
 static void show_column(CtlTable *table, size_t column)
