@@ -133,14 +133,16 @@ static int print_allocators(const SelfTest *t)
 /* What saving the file as it is would do. */
 static int print_plan(const CtlOptions *options)
 {
+    CtlOptions plain = *options;
     size_t changes;
 
+    plain.columns = NULL; /* those that were chosen are the other table's */
     if (options->json != JSON_OFF || access(options->config, F_OK) < 0)
         return EXIT_FINE;
     if (ctl_chatty(options))
         printf("\nThe plan for %s:\n", options->config);
     fflush(stdout);
-    return file_print_plan(options, options->config, options->config, &changes);
+    return file_print_plan(&plain, options->config, options->config, &changes);
 }
 
 int self_test_print(const CtlOptions *options, const Config *config)

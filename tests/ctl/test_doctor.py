@@ -575,5 +575,7 @@ def test_self_test(no_bus, tmp_path):
     works = sum(row["result"] == "works" for row in rows.values())
     assert f"{works} of {len(rows)} allocators work here. The relays' sandboxes were not tested: " in text
     assert "Nothing was changed, and no relay was restarted.\n" in text and f"\nThe plan for {conf}:\nNothing to do" in text
+    chosen = no_bus(f"--config={conf}", "doctor", "--self-test", "-o", "allocator,result")  # which the plan has not
+    assert chosen.status == 0 and "no column" not in chosen.err and "\nNothing to do" in chosen.out, chosen
     refused = no_bus("doctor", "--self-test", f"--root={tmp_path}")
     assert refused.status == 2 and "--root" in refused.err
