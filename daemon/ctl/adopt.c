@@ -105,10 +105,6 @@ static void take_relay(Adoption *a, const RelayFacts *r)
         leave_out(a, r, "it is not up, so what it would run is not known");
         return;
     }
-    if (!r->process.readable) {
-        leave_out(a, r, "what it runs cannot be read");
-        return;
-    }
     char **environment = environment_of(r);
     Adopted *group = NULL;
     for (size_t i = 0; i < a->n; i++)
@@ -324,6 +320,32 @@ static int survey_now(const CtlOptions *options, sd_bus *bus, Survey *ret)
     return 0;
 }
 
+/* A relay that cannot be read would stand in no group, lose our drop-in, and be restarted for that. 0;
+ * EXIT_FAILED after a message. */
+static int check_readable(const Survey *s)
+{
+    size_t unreadable = 0;
+    int error = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        const RelayFacts *r = &s->relays[i]->facts;
+        if (!facts_counts(s->config, r) || !unit_up(r->info) || r->process.readable)
+            continue;
+        unreadable++;
+        error = error == -EACCES ? error : r->process.error; /* what can be done about it goes first */
+    }
+    if (unreadable == 0)
+        return 0;
+    if (!s->asked_systemd) {
+        ctl_error("cannot reach systemd, so which relays run is not known");
+        return EXIT_FAILED;
+    }
+    _cleanup_(freep) char *why = survey_unread_words(error);
+    ctl_error("cannot read what %zu relay%s run%s%s", unreadable, unreadable == 1 ? "" : "s",
+              unreadable == 1 ? "s" : "", why);
+    return EXIT_FAILED;
+}
+
 int ctl_adopt(int argc, char *argv[], const CtlOptions *options)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -342,6 +364,8 @@ int ctl_adopt(int argc, char *argv[], const CtlOptions *options)
         return EXIT_FAILED;
     }
     status = survey_now(options, bus, &a.survey);
+    if (status == 0)
+        status = check_readable(&a.survey);
     if (status != 0)
         return status;
     for (size_t i = 0; i < a.survey.n; i++) {

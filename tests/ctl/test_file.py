@@ -437,6 +437,12 @@ def test_a_lost_file_can_be_had_again(ctl, conf, editor):
     assert '"relayallocctl edit"' in ctl("list", f"--config={conf}").err
 
 
+def test_adopt_of_relays_that_cannot_be_read(ctl, conf):
+    """They would stand in no group, lose our drop-ins, and be restarted, by a file of which it is said that it restarts nobody."""
+    done = ctl("adopt", f"--config={conf}")
+    assert done.status == 1 and "cannot reach systemd" in done.err and done.out == "", done
+
+
 @pytest.mark.parametrize("which", ["ctl", "no_bus"])
 def test_without_the_daemon_the_files_speak(request, which, conf):
     run = request.getfixturevalue(which)
