@@ -176,6 +176,17 @@ static const char *unit_sentence(const char *unit)
     return "a number has no unit here; times are in seconds: 60";
 }
 
+/* "rollout.parallel = 4;", as messages and the manual name it. */
+static bool is_dotted_name(const char *p)
+{
+    const size_t n = strspn(p, WORD);
+
+    if (!isalpha((unsigned char)*p) || !memchr(p, '.', n))
+        return false;
+    p += n + strspn(p + n, " \t");
+    return *p == '=' || *p == ':';
+}
+
 /* NULL: nothing that helps more than the place. */
 static const char *sentence(const char *text, const char *at)
 {
@@ -190,6 +201,8 @@ static const char *sentence(const char *text, const char *at)
         return "strings are in double quotes: \"";
     if (kind)
         return kind;
+    if (is_dotted_name(at))
+        return "a setting stands within the braces of its section: rollout = { parallel = 4; };";
     if (last && *last == ',' && strchr(")]}", *at) && *at)
         return "no comma after the last one: remove the \",\" before this";
     if (digits > 0 && at[digits] == '%')

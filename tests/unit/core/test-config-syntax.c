@@ -33,6 +33,8 @@ static void test_sentences(void **state)
     check("a = 4G;", "4G", "a size stands in quotes: \"4G\"", "a = 4G;\n        ^");
     check("a = 512M;", ";", "a size stands in quotes: \"4G\"", "a = 512M;\n            ^");
     check("a = all;", "all", "a text stands in double quotes", "a = all;\n        ^");
+    check("rollout.parallel = 4;", "rollout", "within the braces of its section",
+          "rollout.parallel = 4;\n    ^");
     check("a = 1\nb = 2;", "b", "for a missing \";\"", "b = 2;\n    ^");
     check("\ta \t= = 1;", "= 1", "for a missing", " a  = = 1;\n          ^");
 }
