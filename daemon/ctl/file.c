@@ -141,6 +141,21 @@ static void warn_of_metrics(const char *as, const Config *config, Problems *warn
     problems_add(warnings, as, 0, "metrics.textfile", "%s", failure);
 }
 
+/* The usual one is missing where only tor@default runs. Of another one somebody has written the name. */
+static void warn_of_instances(const char *as, const Config *config, Problems *warnings)
+{
+    _cleanup_(config_freep) Config *usual = config_new(as);
+    struct stat st = { 0 };
+    const char *path = config->instances_dir;
+
+    if (isempty(path) || streq(path, usual->instances_dir))
+        return;
+    const int error = stat(path, &st) < 0 ? errno : !S_ISDIR(st.st_mode) ? ENOTDIR : 0;
+    if (error != 0 && error != EACCES)
+        problems_add(warnings, as, 0, "instances_dir", "%s: %s; no relay that is stopped is found", path,
+                     strerror(error));
+}
+
 /* Names that no relay has, while the relays that are meant leave their group. */
 static void warn_of_names(const Config *config, Problems *warnings)
 {
@@ -175,6 +190,7 @@ void file_judge(const char *file, const char *as, bool draft, FileVerdict *ret)
     *ret = (FileVerdict){ 0 };
     if (load(file, as, draft, ret) >= 0) {
         warn_of_libraries(as, ret->config, &ret->warnings);
+        warn_of_instances(as, ret->config, &ret->warnings);
         warn_of_metrics(as, ret->config, &ret->warnings);
         warn_of_gate(as, ret->config, &ret->warnings);
         warn_of_names(ret->config, &ret->warnings);
@@ -230,6 +246,10 @@ static int keep_stdin(void)
 /* The file that an operand means. NULL after a message. */
 static const char *file_operand(const char *operand)
 {
+    if (!*operand) { /* of a variable that is not set, most often */
+        ctl_error("the name of the file is empty");
+        return NULL;
+    }
     if (!streq(operand, "-") && !streq(operand, CONFIG_STDIN))
         return ctl_not_into(operand) == 0 ? operand : NULL;
     int r = keep_stdin();

@@ -73,6 +73,22 @@ def test_check_of_what_is_no_file(no_bus, tmp_path):
         assert done.status == 2 and str(path) in done.err
 
 
+def test_an_empty_name_is_no_file(no_bus):
+    """As of a variable that is not set: ": No such file or directory" said nothing."""
+    for arguments in (["check", ""], ["plan", ""], ["check", "--config="], ["report", "--file="]):
+        done = no_bus(*arguments)
+        assert done.status == 2 and "the name of the file is empty" in done.err and done.out == "", done
+
+
+def test_check_warns_of_a_directory_of_instances_that_is_missing(no_bus, conf, tmp_path):
+    """Its relays are not found, and with none that runs no name in the file was doubted."""
+    for path in (tmp_path / "instance", conf):
+        conf.write_text(FINE.format(instances=path))
+        done = no_bus("check", conf)
+        assert done.status == 0 and f"{conf}: instances_dir: warning: {path}: " in done.err, done
+        assert "no relay that is stopped is found" in done.err
+
+
 def test_check_warns_of_what_would_not_work_here(no_bus, conf):
     conf.write_text('allocators = { own = { library = "/nowhere/libx.so"; }; unused = { library = "/nowhere/y.so"; }; };\n'
                     'groups = ( { name = "A"; allocator = "own"; relays = [ "*" ]; } );\n')

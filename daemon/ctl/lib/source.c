@@ -141,6 +141,10 @@ int ctl_source_check(CtlSource *source)
             return EXIT_USAGE;
         }
     }
+    if (source->file && !*source->file) {
+        ctl_error("--file=: the name of the file is empty");
+        return EXIT_USAGE;
+    }
     if (source->file && ctl_not_into(source->file) != 0)
         return EXIT_USAGE;
     if (source->bandwidth && ctl_not_into(source->bandwidth) != 0)
