@@ -347,10 +347,8 @@ int main(int argc, char *argv[])
     options.color = want_color();
     if (asked.help)
         return n > 0 && ctl_help_verb(&options, rest[0]) == EXIT_FINE ? EXIT_FINE : help(&options);
-    if (asked.version) {
-        puts("relayallocctl " VERSION);
-        return EXIT_FINE;
-    }
+    if (asked.version)
+        return ctl_print(&options, "relayallocctl " VERSION "\n") < 0 ? EXIT_FAILED : EXIT_FINE;
     if (options.host && options.machine) {
         ctl_error("--host and --machine cannot be combined");
         return EXIT_USAGE;

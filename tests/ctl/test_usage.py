@@ -87,9 +87,10 @@ def test_options_before_and_after_the_verb(ctl, daemon):
 
 def test_a_full_disk_is_a_failure(ctl, daemon):
     daemon.says([relay("a")])
-    with open("/dev/full", "w") as full:
-        done = subprocess.run([CTL, "list"], stdout=full, stderr=subprocess.PIPE, text=True, env=ctl.environment)
-    assert done.returncode == 1 and "cannot write" in done.stderr
+    for what in (["list"], ["--version"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([CTL, *what], stdout=full, stderr=subprocess.PIPE, text=True, env=ctl.environment)
+        assert done.returncode == 1 and "cannot write" in done.stderr, what
 
 
 def test_host_that_cannot_be_reached(ctl, tmp_path):
