@@ -132,10 +132,12 @@ static int print(const CtlOptions *options, const Report *report, const Recommen
             json_object_object_add(o, "lab", lab_json(first, os_release));
         return ctl_print_json(options, o);
     }
+    if (options->quiet && !r->row)
+        return 0;
     if (options->quiet) {
-        if (r->row)
-            puts(report->series->options.by_group ? r->row->group : r->row->allocator);
-        return fflush(stdout) == EOF ? -errno : 0;
+        _cleanup_(freep) char *name =
+            xasprintf("%s\n", report->series->options.by_group ? r->row->group : r->row->allocator);
+        return ctl_print(options, name);
     }
     _cleanup_(freep) char *advice = first ? evidence_advice(first, os_release) : NULL;
     _cleanup_(freep) char *text = wrap(r->text, 79), *more = advice ? wrap(advice, 79) : NULL;

@@ -312,6 +312,10 @@ def test_recommend(ctl, journal, fleet):
     assert answer["allocator"] == "mimalloc" and answer["failures"] == 1
     assert answer["saving_interval"][0] < answer["saving"] < answer["saving_interval"][1]
     assert ctl("recommend", "-q", "-D", journal.directory).out == "mimalloc\n"
+    with open("/dev/full", "w") as full:  # status 1 alone says that there is none
+        done = subprocess.run([CTL, "recommend", "-q", "-D", journal.directory], stdout=full, stderr=subprocess.PIPE, text=True,
+                              env=ctl.environment)
+    assert done.returncode == 1 and "cannot write" in done.stderr, done
 
 
 def test_recommend_nothing(ctl, journal):
