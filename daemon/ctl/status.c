@@ -286,6 +286,27 @@ static int print_manager(const CtlOptions *options, const ManagerStatus *m, cons
     return ctl_print(options, text);
 }
 
+/* With the single relays of which the text speaks. */
+static struct json_object *status_json(const ManagerStatus *m, const Fleet *fleet)
+{
+    struct json_object *o = manager_status_json(m), *differ = json_object_new_array();
+    _cleanup_(freep) char *left_over = fleet_left_over(fleet);
+
+    for (size_t i = 0; i < fleet->n; i++) {
+        const FleetRow *row = &fleet->rows[i];
+        if (state_is_fine(row->state) && !is_under_way(row) && !streq(row->state, "reverted"))
+            continue;
+        struct json_object *relay = json_object_new_object();
+        json_object_object_add(relay, "relay", ctl_json_text(row->relay));
+        json_object_object_add(relay, "state", ctl_json_text(row->state));
+        json_object_object_add(relay, "reason", ctl_json_text(row->reason));
+        json_object_array_add(differ, relay);
+    }
+    json_object_object_add(o, "differ", differ);
+    json_object_object_add(o, "left_over", ctl_json_text(left_over));
+    return o;
+}
+
 /* Without the daemon: only what the file and systemd say. */
 static int print_offline(const CtlOptions *options, const Fleet *fleet)
 {
@@ -345,7 +366,7 @@ int ctl_status(int argc, char *argv[], const CtlOptions *options)
     if (r < 0)
         return EXIT_FAILED;
     if (options->json != JSON_OFF)
-        r = ctl_print_json(options, manager_status_json(&manager));
+        r = ctl_print_json(options, status_json(&manager, &fleet));
     else
         r = print_manager(options, &manager, &fleet);
     for (size_t i = 0; i < fleet.n; i++)

@@ -463,6 +463,14 @@ def test_status_groups_equal_reasons(ctl, daemon):
     assert "Pending" not in ctl("status").out
 
 
+def test_status_in_json_names_the_relays_that_the_text_names(ctl, fleet):
+    json = ctl("status", "--json=short").json
+    assert {row["relay"]: (row["state"], row["reason"]) for row in json["differ"]} == {
+        "drifter": ("drifted", "overridden by /etc/x.conf"), "fails": ("failed", "it crashed"), "settler": ("settling", None),
+        "starter": ("restarting", None), "waits": ("pending", None)}
+    assert json["left_over"] is None
+
+
 def test_status_tells_a_refused_file_and_why_a_rollout_halted(ctl, daemon):
     daemon.says([relay("a")], ConfigError="/etc/relayalloc.conf:1: x: y\n/etc/relayalloc.conf:2: z", Rollout="halted",
                 RolloutID=1, RolloutReason="a: it crashed", RolloutResult="halted")
