@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import HOUR, NOW, relay
+from conftest import HOUR, NOW, REPO, relay
 
 COLUMNS = "RELAY GROUP ASSIGNED RUNNING VERSION STATE RSS PEAK SINCE".split()
 KEYS = [c.lower() for c in COLUMNS]
@@ -54,6 +54,18 @@ def test_exit_status_is_3_when_something_is_not_as_assigned(ctl, daemon, state, 
     assert ctl("status", "b").status == status
     assert ctl("list", "a").status == 0
     assert ctl("verify").status == status
+
+
+@pytest.mark.parametrize("document", ["docs/man/relayallocctl.1.scd", "docs/operators.md"])
+def test_documents_name_the_states_that_are_fine(ctl, daemon, document):
+    text = " ".join((REPO / document).read_text().split())
+    named = set(re.findall("[a-z]+", re.search("in any state other than ([^.]*)", text)[1])) - {"and"}
+    states = re.search("The states are: (.*)", ctl("list", "--state=?").err)[1].split(", ")
+    fine = set()
+    for state in states:
+        daemon.says([relay("a", state)])
+        fine |= {state} if ctl("list").status == 0 else set()
+    assert named == fine
 
 
 def test_patterns(ctl, fleet):
