@@ -247,7 +247,9 @@ static int revert_arguments(int argc, char *argv[], RevertChoice *ret)
             return ctl_bad_option(c, argv);
         free(ret->unit_template);
         ret->unit_template = relay_template_of(optarg);
-        if (!strchr(optarg, '@') || !template_valid(ret->unit_template)) {
+        /* "tor@relay1.service" means one relay, and would be taken for all of them. */
+        const char *at = strchr(optarg, '@');
+        if (!at || (at[1] && !streq(at, "@.service")) || !template_valid(ret->unit_template)) {
             ctl_error("--unit=%s: must be the name of a service template such as \"tor@.service\"", optarg);
             return EXIT_USAGE;
         }
