@@ -39,12 +39,14 @@ static int read_arguments(int argc, char *argv[], Choice *ret)
 }
 
 /* Whatever was replaced a moment ago counts as well. */
-static int look(sd_bus *bus, const Choice *choice, Fleet *fleet)
+static int look(sd_bus *bus, const Choice *choice, Fleet *fleet, bool *ret_group_exists)
 {
     if (choice->replaced && ctl_bus_call(bus, "Verify", NULL, NULL) < 0)
         return EXIT_FAILED;
     if (fleet_from_daemon(bus, SAY_ALL, fleet) < 0)
         return EXIT_FAILED;
+    for (size_t i = 0; choice->group && i < fleet->n; i++)
+        *ret_group_exists = *ret_group_exists || streq(fleet->rows[i].group, choice->group);
     return fleet_select(fleet, choice->patterns) < 0 ? EXIT_NO_RELAY : 0;
 }
 
@@ -63,8 +65,13 @@ static char **choose(const Fleet *fleet, const Choice *choice)
     return relays;
 }
 
-static int say_none(const CtlOptions *options, const Choice *choice)
+static int say_none(const CtlOptions *options, const Choice *choice, bool group_exists)
 {
+    if (choice->group && !group_exists) {
+        ctl_error("no relay is in a group named \"%s\"; \"relayallocctl groups\" shows all of them",
+                  choice->group);
+        return EXIT_NO_RELAY;
+    }
     if (!choice->replaced) {
         ctl_error("no relay matches");
         return EXIT_NO_RELAY; /* an empty list would mean all */
@@ -81,6 +88,7 @@ int ctl_restart(int argc, char *argv[], const CtlOptions *options)
     _cleanup_(follow_freep) Follow *follow = NULL;
     _cleanup_(fleet_clear) Fleet fleet = { .properties = properties };
     Choice choice = { 0 };
+    bool group_exists = false;
     uint32_t count = 0;
 
     if (options->now) {
@@ -92,13 +100,13 @@ int ctl_restart(int argc, char *argv[], const CtlOptions *options)
     if (status == 0 && control_open(options, &bus) < 0)
         status = EXIT_FAILED;
     if (status == 0)
-        status = look(bus, &choice, &fleet);
+        status = look(bus, &choice, &fleet, &group_exists);
     if (status != 0)
         return status;
     _cleanup_(strv_freep) char **relays = choose(&fleet, &choice);
     size_t n = strv_length(relays);
     if (n == 0)
-        return say_none(options, &choice);
+        return say_none(options, &choice, group_exists);
     _cleanup_(freep) char *question =
         xasprintf("Restart %zu relay%s, paced like a rollout?", n, n == 1 ? "" : "s");
     if (isatty(STDIN_FILENO) && !ctl_confirm(options, question)) {

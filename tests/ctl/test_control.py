@@ -345,7 +345,8 @@ def test_restart_of_a_group(ctl, daemon):
 
 @pytest.mark.parametrize("operands, status, words", [
     ([], 2, "restart requires relays, --group=NAME or --replaced"),
-    (["--group=Z"], 4, "no relay matches"),
+    (["--group=Z"], 4, 'no relay is in a group named "Z"; "relayallocctl groups" shows all of them'),
+    (["--group=Z", "--replaced"], 4, 'no relay is in a group named "Z"'),
     (["nobody"], 4, "nobody"),
     (["--colour"], 2, "colour"),
 ])
