@@ -158,7 +158,8 @@ static PlanRelay plan_facts(const HostFacts *h, const RelayFacts *r, PlanTexts *
         p.unproved = must_wait_for_proof(h, r, p.wanted);
     } else {
         p.carries_ours = p.up && r->process.readable &&
-                         (carries(r, r->present) || carries(r, flight ? flight->previous : NULL));
+                         (carries(r, r->present) || carries(r, r->removed) ||
+                          carries(r, flight ? flight->previous : NULL));
         p.keeps = p.up && r->process.readable && !p.carries_ours;
     }
     p.restart_wanted = p.up && memory_restart_wanted(h->state, r->name, r->info->invocation);

@@ -59,6 +59,7 @@ void relay_facts_clear(RelayFacts *r)
     free(r->unit);
     free(r->dropin);
     free(r->present);
+    free(r->removed);
     free(r->foreign);
     strv_free(r->own_settings);
     strv_free(r->kept);

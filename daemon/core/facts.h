@@ -87,9 +87,11 @@ typedef struct RelayFacts {
     bool has_file;     /* a unit file of its own, or enabled */
     UnitInfo *info;    /* NULL: not read yet */
     ProcessFacts process;
-    char *dropin;          /* path of our drop-in, whether it is there or not */
-    char *present;         /* its text; NULL: none of ours */
-    char *foreign;         /* why the file that is there must not be touched; NULL */
+    char *dropin;  /* path of our drop-in, whether it is there or not */
+    char *present; /* its text; NULL: none of ours */
+    char *foreign; /* why the file that is there must not be touched; NULL */
+    char *removed; /* text of ours that was removed when nobody knew of a process that has it: one that was
+                      just starting may have it all the same; NULL */
     bool dropin_unread;    /* it could not be read for a moment: `present` is what was known of it before */
     char **own_settings;   /* strv of verdict_own_settings(); NULL: none, or not known */
     char **kept;           /* strv of what others preload besides an allocator: our drop-in keeps it */

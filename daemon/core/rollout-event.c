@@ -252,6 +252,9 @@ static void on_reloaded(Rollout *r, bool ok)
         if (i->step == STEP_WRITTEN) {
             if (!ok) {
                 fail_item(r, i, GATE_RELOAD);
+            } else if (i->up) { /* with the old file, or with this one: nobody can tell */
+                i->stopped = true;
+                take_back(r, i);
             } else if (!i->item.restart) {
                 item_end(r, i, STEP_DONE);
             } else if (r->state == ROLLOUT_ENDING) { /* since it was written */
@@ -416,6 +419,8 @@ void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
             on_unit_changed(r, i);
         if (i && i->step == STEP_WAITING)
             i->down = e->down;
+        if (i && i->item.stopped && i->step <= STEP_WRITTEN)
+            i->up = e->up;
         break;
     case EVENT_PAUSE:
         if (r->state == ROLLOUT_RUNNING || r->state == ROLLOUT_WAITING)

@@ -55,6 +55,7 @@ typedef struct Item {
     bool check_next; /* …and a VERIFY follows it */
     bool canary;
     bool down;        /* before its turn: somebody has stopped it */
+    bool up;          /* with item.stopped: somebody has started it since */
     bool stopped;     /* in its turn: it is taken back, and not started */
     bool no_way_back; /* it crashed before: what it had is no better */
     size_t wave;

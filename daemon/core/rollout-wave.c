@@ -34,7 +34,7 @@ static bool may_go(const Rollout *r, const Item *i)
 {
     const Kind *k = i->item.unproved ? rollout_kind_of(r, i->item.allocator) : NULL;
 
-    return i->step == STEP_WAITING && !(i->down && item_turn(&i->item) == TURN_RESTART) &&
+    return i->step == STEP_WAITING && !(i->down && item_turn(&i->item) == TURN_RESTART) && !i->up &&
            !(i->item.unproved && !(k && k->proved));
 }
 
@@ -203,8 +203,9 @@ static void start_wave(Rollout *r, size_t under_way, usec_t now)
     }
 }
 
-/* Nobody is up whose turn it still is. Nothing is written ahead for those that are stopped. */
-static void skip_stopped(Rollout *r)
+/* Nobody is left whose turn it still is. Nothing is written ahead for those that are stopped, and those that
+ * were and are up are planned anew: their processes have what their files said when they were started. */
+static void skip_others(Rollout *r)
 {
     for (size_t n = 0; r->n_in[STEP_WAITING] > 0 && n < r->n_items; n++)
         if (r->items[n].step == STEP_WAITING && !may_go(r, &r->items[n]))
@@ -238,7 +239,7 @@ void wave_advance(Rollout *r, RolloutNow now)
     if (under_way == 0) {
         if (!any_may_go(r) || r->state == ROLLOUT_ENDING) {
             if (r->state != ROLLOUT_ENDING)
-                skip_stopped(r);
+                skip_others(r);
             r->state = r->state == ROLLOUT_ENDING ? r->end : ROLLOUT_DONE;
             rollout_emit(r, (RolloutCommand){ .kind = NOTE_OVER });
         } else if (r->state != ROLLOUT_PAUSED) {

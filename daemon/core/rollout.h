@@ -20,6 +20,8 @@
  *   left by a crash never asks for one;
  * - once the rollout ends (halted, aborted, superseded), nobody gets RESTART any more: who was only written
  *   gets RESTORE, and waits again;
+ * - the file of a relay that was stopped changes only while it is: one that somebody starts before systemd
+ * has read its file gets its old one back, and is skipped;
  * - nothing is written for a relay whose wave has not come, or whose allocator is not known to work in its
  *   sandbox, or whose configuration is not known to be valid, as of when its turn came;
  * - with an answer to every command and a tick at every deadline, it ends. */
@@ -128,7 +130,7 @@ typedef enum RolloutEventKind {
     EVENT_JOB,       /* item, job: answers RESTART and START */
     EVENT_VERIFIED,  /* item, proof, pid, n_restarts, age, crashing: answers VERIFY and VERIFY_BACK */
     EVENT_READY,     /* item, readiness: answers ASK */
-    EVENT_UNIT,      /* item, down: its unit changed, by itself or by somebody else */
+    EVENT_UNIT,      /* item, down, up: its unit changed, by itself or by somebody else */
     EVENT_PAUSE,
     EVENT_RESUME,
     EVENT_ABORT,
@@ -151,6 +153,7 @@ typedef struct RolloutEvent {
                     */
     bool needless; /* it runs what a restart would give it */
     bool down;     /* somebody has stopped it: its turn does not come until it is up again */
+    bool up;       /* it has a process: if it had none, it is not what was planned for any more */
 } RolloutEvent;
 
 typedef enum RolloutCommandKind {

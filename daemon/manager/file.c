@@ -81,6 +81,10 @@ bool file_write(RunItem *i)
     }
     if (r > 0)
         log_change(i->relay, i->wanted);
+    if (r > 0 && !i->wanted && !i->item.restart) {
+        free(i->relay->facts.removed);
+        i->relay->facts.removed = xstrdup(i->previous);
+    }
     if (i->wanted) {
         log_kept(i);
         relay_tell_conflicts(i->relay);

@@ -262,7 +262,10 @@ static const char *skipped_text(const RunItem *i, size_t wave)
         return "has a drop-in that nobody has proved, and that could not be taken back; it is tried again "
                "with each sample";
     if (relay_up(i->relay))
-        return "is up after the interruption; its drop-in is as it was before, and it is planned again";
+        return i->item.recover
+                   ? "is up after the interruption; its drop-in is as it was before, and it is planned again"
+                   : "is up by somebody else's doing; its drop-in is as it was before, and it is planned "
+                     "again";
     if (wave == 0 && !i->item.recover)
         return info->active == ACTIVE_FAILED ? "failed before its turn; it is moved when it is up again"
                                              : "was stopped before its turn; it is moved when it is up again";

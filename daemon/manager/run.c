@@ -293,7 +293,8 @@ static void add_item(Run *run, Relay *relay, RolloutItem item)
     const bool ahead = item.restart && !item.as_is && streq_null(i->wanted, relay->facts.present);
     i->previous = flight ? xstrdup(flight->previous) : ahead ? NULL : xstrdup(relay->facts.present);
     i->before = xstrdup(flight ? flight->before : relay->facts.process.running.path);
-    i->carried = i->previous ? dropin_environment(i->previous) : NULL;
+    const char *had = i->previous ? i->previous : relay->facts.removed;
+    i->carried = had ? dropin_environment(had) : NULL;
     relay->run_item = run->n++;
     relay->step = STEP_WAITING;
 }
@@ -496,8 +497,10 @@ void run_unit_changed(Relay *relay)
     if (!m->run || relay->run_item == SIZE_MAX)
         return;
     operation_told(&m->run->items[relay->run_item]);
-    run_send(m->run, (RolloutEvent){
-                         .kind = EVENT_UNIT, .item = relay->run_item, .down = facts_down(&relay->facts) });
+    run_send(m->run, (RolloutEvent){ .kind = EVENT_UNIT,
+                                     .item = relay->run_item,
+                                     .down = facts_down(&relay->facts),
+                                     .up = relay_up(relay) });
 }
 
 void run_relay_told(Relay *relay)

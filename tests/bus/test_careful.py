@@ -8,8 +8,8 @@ from test_once import stays
 SETTLE = "settle = 5; canary_settle = 6; canary = 1;"
 
 
-def settling(world, relay="a"):
-    wait_until(lambda: world.said("Rollout 1") and world.states()[relay] == "settling", "settling")
+def settling(world, relay="a", rollout=1):
+    wait_until(lambda: world.said(f"Rollout {rollout}") and world.states().get(relay) == "settling", "settling")
 
 
 def start_again(world, times, sig=9):
@@ -267,4 +267,67 @@ def test_file_of_ours_is_taken_back_when_its_group_goes(world):
     world.write_config("")
     world.start()
     world.wait_said("Rollout 2 finished: 1 done")
+    assert world.dropin("a") is None
+
+
+# ---- a process has what its file said when it was started ----
+
+def test_stopped_relay_that_is_up_before_its_turn_loses_ours_by_a_restart(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.do("stop", unit="tor@b.service")
+    wait_until(lambda: world.states().get("b") == "stopped", "the state")
+    world.write_config("", "settle = 3; canary = 0;")
+    settling(world, "a", 2)
+    world.do("restart-by-hand", unit="tor@b.service")
+    wait_until(lambda: world.runs("b", LIBRARY), "b to run with ours")
+    world.wait_said("Rollout 2 finished")
+    wait_until(lambda: not world.runs("b", LIBRARY), "b to be without")
+    assert restarts(world, "b") == (2, 0) and world.dropin("b") is None
+
+
+def test_stopped_relay_that_is_up_while_systemd_reloads_loses_ours_by_a_restart(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.do("stop", unit="tor@b.service")
+    wait_until(lambda: world.states().get("b") == "stopped", "the state")
+    world.do("reload-script", steps=[{}, {"delay": 2}])
+    world.write_config("")
+    world.wait_said("b: removed")
+    world.do("restart-by-hand", unit="tor@b.service")
+    wait_until(lambda: world.runs("b", LIBRARY), "b to run with ours")
+    world.wait_said("Rollout 2 finished")
+    wait_until(lambda: not world.runs("b", LIBRARY), "b to be without")
+    assert world.dropin("b") is None
+
+
+def test_stopped_relay_that_is_up_before_its_turn_has_its_way_back(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.do("stop", unit="tor@b.service")
+    wait_until(lambda: world.states().get("b") == "stopped", "the state")
+    world.write_config('{ name = "A"; allocator = "mimalloc"; relays = [ "*" ]; }', "settle = 3; canary = 0;")
+    settling(world, "a", 2)
+    world.do("restart-by-hand", unit="tor@b.service")
+    world.script("b", {"result": "failed", "then": "failed"})
+    world.wait_said("Rollout 3 halted")
+    assert world.runs("b", LIBRARY) and "jemalloc" in world.dropin("b")
+    assert not world.said("COULD NOT BE PUT BACK")
+
+
+def test_relay_that_is_reverted_while_it_starts_is_without(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.do("set", unit="tor@a.service", values={"active": "activating", "sub": "start", "result": "success"})
+    wait_until(lambda: world.states().get("a") == "restarting", "the state")
+    environment = world.unit("a")["environment"]
+    world.manager("Revert", ["a"])
+    world.wait_said("Rollout 2 finished")
+    world.do("restart-by-hand", unit="tor@a.service", environment=environment)
+    wait_until(lambda: restarts(world, "a") == (2, 0), "the restart")
+    wait_until(lambda: world.states()["a"] == "reverted" and not world.runs("a", LIBRARY), "a to be without")
     assert world.dropin("a") is None

@@ -23,7 +23,7 @@ typedef struct World {
     Proof proof[MAX_ITEMS], back[MAX_ITEMS];
     uint32_t pid[MAX_ITEMS], n_restarts[MAX_ITEMS];
     usec_t age;
-    bool crashing, down[MAX_ITEMS];
+    bool crashing, down[MAX_ITEMS], up[MAX_ITEMS];
     bool ready[MAX_ITEMS]; /* before its restart */
     Readiness readiness[MAX_ITEMS];
     bool slow[MAX_ITEMS]; /* its proof is not answered by pump() */
@@ -119,7 +119,7 @@ static void observe(World *w, const RolloutCommand *c)
         w->verifications[c->item]++;
         break;
     case COMMAND_WRITE:
-        assert_false(w->down[c->item]); /* nothing is written ahead */
+        assert_false(w->down[c->item] || w->up[c->item]); /* nothing is written ahead */
         if (w->items[c->item].verifies && w->items[c->item].restart)
             assert_true(w->verifications[c->item] > 0);
         w->writes[c->item]++;
@@ -484,6 +484,49 @@ static void test_untouched_first_stopped_last(void **state)
     assert_int_equal(w->wave_of[3], 2);
     assert_int_equal(w->wave_of[0], 3);
     assert_int_equal(w->restarts[0] + w->restarts[2], 0);
+    world_free(w);
+}
+
+/* Its process has what its file said when it was started. */
+static void test_stopped_is_started_before_its_turn(void **state)
+{
+    (void)state;
+    RolloutItem items[] = {
+        { .allocator = 0, .stopped = true },
+        { .allocator = ROLLOUT_NO_ALLOCATOR, .stopped = true },
+        { .allocator = 0, .stopped = true },
+    };
+    World *w = world_new(&plain, items, 3);
+
+    for (size_t i = 0; i < 3; i++)
+        send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = i, .up = true });
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = 2 }); /* and stopped again */
+    run(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_DONE);
+    assert_int_equal(rollout_step(w->r, 0), STEP_SKIPPED);
+    assert_int_equal(rollout_step(w->r, 1), STEP_SKIPPED);
+    assert_int_equal(rollout_step(w->r, 2), STEP_DONE);
+    assert_int_equal(w->writes[0] + w->writes[1], 0);
+    world_free(w);
+}
+
+static void test_stopped_is_started_before_its_file_is_read(void **state)
+{
+    (void)state;
+    RolloutItem items[] = { { .allocator = ROLLOUT_NO_ALLOCATOR, .stopped = true } };
+    World *w = world_new(&plain, items, 1);
+
+    w->slow_reload = 1;
+    send(w, (RolloutEvent){ .kind = EVENT_TICK });
+    pump(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_WRITTEN);
+    send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = 0, .up = true });
+    w->out[0] = w->reload_out = false;
+    send(w, (RolloutEvent){ .kind = EVENT_RELOADED, .ok = true });
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_SKIPPED);
+    assert_int_equal(w->restores[0], 1);
+    assert_int_equal(w->starts[0], 0);
     world_free(w);
 }
 
@@ -1865,7 +1908,9 @@ static void model_once(uint64_t round)
             w->pid[some]++;
             w->n_restarts[some] += rnd(3) == 0;
             w->down[some] = items[some].restart && rollout_step(w->r, some) == STEP_WAITING && rnd(3) == 0;
-            send(w, (RolloutEvent){ .kind = EVENT_UNIT, .item = some, .down = w->down[some] });
+            w->up[some] = items[some].stopped && rnd(3) == 0;
+            send(w, (RolloutEvent){
+                        .kind = EVENT_UNIT, .item = some, .down = w->down[some], .up = w->up[some] });
         } else if (dice < 66 && n && w->strays) { /* answers that nobody asked for */
             send(w, (RolloutEvent){ .kind = (RolloutEventKind)rnd(5), .item = some, .ok = rnd(2) });
             send(w, (RolloutEvent){ .kind = EVENT_PREFLIGHT, .item = rnd(30), .ok = rnd(2) });
@@ -1941,6 +1986,8 @@ int main(void)
         cmocka_unit_test(test_nothing_to_do),
         cmocka_unit_test(test_settling_takes_its_time),
         cmocka_unit_test(test_untouched_first_stopped_last),
+        cmocka_unit_test(test_stopped_is_started_before_its_turn),
+        cmocka_unit_test(test_stopped_is_started_before_its_file_is_read),
         cmocka_unit_test(test_stopped_waits_for_proof),
         cmocka_unit_test(test_canary_goes_alone),
         cmocka_unit_test(test_bad_canary_halts_and_is_put_back),
