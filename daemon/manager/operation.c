@@ -327,6 +327,14 @@ static bool too_new(const RunItem *i)
                : facts_too_new(&host, &i->relay->facts);
 }
 
+/* We are short of descriptors or memory for a moment: that nothing is proved is no failure of the relay. */
+static bool unread_for_a_moment(const RunItem *i)
+{
+    const Relay *relay = i->relay;
+
+    return error_is_passing(relay->process ? relay->facts.process.error : relay->open_error);
+}
+
 /* Has somebody started it since a stop took the place of our restart? Until that stop has killed the
  * pre-start commands, the unit is still seen to start. */
 static void note_start(RunItem *i)
@@ -358,7 +366,7 @@ static void verify_looked(RunItem *i)
         if (proof == PROOF_OK && !back) { /* the reason logged when it was too new */
             item_set_reason(i, NULL);
         }
-        if (proof == PROOF_WRONG && too_new(i))
+        if (proof == PROOF_WRONG && (too_new(i) || (unread_for_a_moment(i) && !past_deadline(i))))
             operation_wait(i, POLL_VERIFY);
         else
             answer_verified(i, proof);

@@ -535,3 +535,20 @@ def test_a_relay_that_was_never_moved_is_pending_while_its_allocator_is_refused(
     wait_until(lambda: world.states() == {"a": "pending", "b": "drifted"}, "the states")
     assert "/libgone.so does not exist" in world.reason("a") and world.dropin("a") is None
     assert restarts(world, "a") == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["environ", "maps", "status"])
+def test_process_that_cannot_be_read_for_a_moment_has_not_failed(world, name):
+    """After its restart, and for longer than a process counts as new: it is looked at again, and neither put back nor blamed."""
+    cause = world.path / "cause"
+    preload_calls(world, NO_FILE % (name, cause, errno.EMFILE))
+    begin(world, "a", "b")
+    world.script("a", {"delay": 1})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    cause.touch()
+    before = world.unit("a")["reads"]
+    wait_until(lambda: world.unit("a")["reads"] > before + 25 or world.said("could not be moved"), "it to be looked at for 5 s")
+    cause.unlink()
+    world.wait_said("Rollout 1 finished: 2 done, 0 failed")
+    assert restarts(world, "a") == (1, 0)
