@@ -58,6 +58,8 @@ static char *refusal_of(const HostFacts *h, const RelayFacts *r)
         return xstrdup(r->foreign);
     if (r->settings_unread && (a || unit_up(r->info))) /* to take ours away needs nothing of others */
         return xstrdup(r->settings_unread);
+    if (!a && unit_up(r->info) && !r->process.readable) /* without the file nobody would ask again */
+        return xstrdup("its files in /proc cannot be read, so nobody knows whether it runs with our drop-in");
     if (failed && failed->untouched)
         return xstrdup(refusal_reason(failed));
     if (failed && a)

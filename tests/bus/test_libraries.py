@@ -552,3 +552,23 @@ def test_process_that_cannot_be_read_for_a_moment_has_not_failed(world, name):
     cause.unlink()
     world.wait_said("Rollout 1 finished: 2 done, 0 failed")
     assert restarts(world, "a") == (1, 0)
+
+
+def test_relay_that_cannot_be_read_keeps_what_it_is_to_lose(world):
+    """Whether it has to be restarted is not known: once the file was gone, nobody would see that it still runs with it."""
+    cause = world.path / "cause"
+    preload_calls(world, NO_FILE % ("environ", cause, errno.EMFILE))
+    begin(world, "a", "b")
+    sampling(world, 1)
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 3, "its process not to be new")
+    cause.touch()
+    world.manager("Verify")
+    world.manager("Revert", ["a"])
+    wait_until(lambda: "cannot be read" in world.reason("a") or world.said("Rollout 2"), "the plan")
+    assert world.dropin("a")
+    cause.unlink()
+    wait_until(lambda: not world.dropin("a") and not world.runs("a", "libjemalloc"), "ours to be taken back from a")
+    assert restarts(world, "a") == (2, 0)
