@@ -327,6 +327,17 @@ static bool too_new(const RunItem *i)
                : facts_too_new(&host, &i->relay->facts);
 }
 
+/* It failed with what it runs before an earlier run of the daemon ended: that was about to put it back. NULL:
+ * it did not. */
+static const char *failure_before(const RunItem *i)
+{
+    const Refusal *failed = i->item.recover ? memory_find_refusal(i->run->manager->state,
+                                                                  i->relay->facts.name, i->moves_to, i->build)
+                                            : NULL;
+
+    return failed ? failed->reason : NULL;
+}
+
 /* We are short of descriptors or memory for a moment: that nothing is proved is no failure of the relay. */
 static bool unread_for_a_moment(const RunItem *i)
 {
@@ -365,6 +376,11 @@ static void verify_looked(RunItem *i)
         i->was_down = false;
         if (proof == PROOF_OK && !back) { /* the reason logged when it was too new */
             item_set_reason(i, NULL);
+        }
+        const char *failed = proof == PROOF_OK && !back ? failure_before(i) : NULL;
+        if (failed) {
+            item_set_reason(i, xstrdup(failed));
+            proof = PROOF_FAILED;
         }
         if (proof == PROOF_WRONG && (too_new(i) || (unread_for_a_moment(i) && !past_deadline(i))))
             operation_wait(i, POLL_VERIFY);

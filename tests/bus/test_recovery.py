@@ -184,3 +184,20 @@ def test_what_is_put_back_untouched_is_still_our_work(world):
     wait_until(lambda: world.states() == {"a": "observed", "b": "observed"}, "nobody to be assigned anything")
     wait_until(lambda: not world.dropin("a") and not world.dropin("b"), "both files to be removed")
     wait_until(lambda: not world.runs("a", LIBRARY) and not world.runs("b", LIBRARY), "both to be without")
+
+
+def test_what_failed_is_put_back_by_the_next_daemon_too(world):
+    """It is up on what it crashed with, its old file is there already, and the daemon ends before the relay is restarted."""
+    begin(world, "a", "b", rollout="settle = 4; canary = 0;")
+    world.do("reload-script", steps=[{}, {"delay": 60}])
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states().get("a") == "settling", "settling")
+    world.do("crash", unit="tor@a.service")
+    world.wait_said("a: removed")
+    world.stop(9)
+    world.do("reload-script", steps=[])
+    world.do("daemon-reload")
+    world.start()
+    world.wait_said("Rollout 2 (finished|halted)")
+    assert not world.said("a runs jemalloc .*, proved and settled")
+    assert not world.runs("a", LIBRARY) and restarts(world, "a") == (1, 1)
