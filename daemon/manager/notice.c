@@ -27,6 +27,16 @@ static void end_flight(Run *run, size_t item)
         memory_remove_flight(run->manager->state, i->relay->facts.name);
 }
 
+/* The one that the item was to meet. What was requested since of its new process, or of one that was not to
+ * be restarted, is still to be done. */
+static void end_restart_request(const RunItem *i)
+{
+    State *state = i->run->manager->state;
+
+    if (i->item.restart && !i->needless && memory_restart_wanted(state, i->relay->facts.name, i->replaces))
+        (void)memory_end_restart(state, i->relay->facts.name);
+}
+
 void notice_wave(Run *run, const RolloutCommand *c)
 {
     Manager *m = run->manager;
@@ -293,7 +303,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
     end_flight(run, c->item);
     file_settled(i);
     if (rollout_step(run->rollout, c->item) != STEP_WAITING)
-        (void)memory_end_restart(run->manager->state, i->relay->facts.name);
+        end_restart_request(i);
     plan_one(i->relay); /* the last plan may be from when it was on its way */
     e.wave = rollout_wave_of(run->rollout, c->item);
     e.reason = i->reason;

@@ -48,6 +48,7 @@ typedef struct RunItem {
     char *job;       /* object path, once systemd has sent it */
     char *early_job; /* a job of its unit that ended before we knew ours */
     JobResult early_result;
+    char replaces[33];   /* the invocation that it was planned for */
     bool checked;        /* a restart would do: it is only asked yet whether it is ready */
     unsigned questions;  /* so many of these got no answer */
     bool asked;          /* systemd may have been asked for it */

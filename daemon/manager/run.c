@@ -295,6 +295,8 @@ static void add_item(Run *run, Relay *relay, RolloutItem item)
     i->before = xstrdup(flight ? flight->before : relay->facts.process.running.path);
     const char *had = i->previous ? i->previous : relay->facts.removed;
     i->carried = had ? dropin_environment(had) : NULL;
+    if (!item.recover)
+        snprintf(i->replaces, sizeof(i->replaces), "%s", relay->facts.info->invocation);
     relay->run_item = run->n++;
     relay->step = STEP_WAITING;
 }

@@ -119,3 +119,25 @@ def test_a_name_that_is_none_restarts_nobody(world):
         world.manager("Restart", ["a", "nobody"])
     assert e.value.get_dbus_name() == "org.relayalloc1.Error.NoSuchRelay"
     assert restarts(world, "a") == (1, 0) and world.states() == {"a": "ok"}
+
+
+def test_restart_that_is_requested_while_it_settles_is_not_forgotten(world):
+    begin(world, "a", rollout="settle = 3; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states().get("a") == "settling", "settling")
+    world.manager("Restart", ["a"])
+    world.wait_said("Rollout 1 ended early")
+    wait_until(lambda: restarts(world, "a") == (2, 0), "the restart")
+
+
+def test_restart_that_is_requested_while_its_file_changes_is_not_forgotten(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.stop()
+    (world.root / "tor@a.service.d/zz-relayalloc.conf").unlink()
+    world.do("reload-script", steps=[{"delay": 2}])
+    world.start()
+    wait_until(lambda: world.dropin("a"), "the file")
+    world.manager("Restart", ["a"])
+    wait_until(lambda: restarts(world, "a") == (2, 0), "the restart")
