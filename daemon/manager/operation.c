@@ -512,15 +512,36 @@ static bool is_needless(const RunItem *i)
 static void ask_before(RunItem *i)
 {
     i->checked = i->run->manager->setup->config->rollout.ready == READY_BOOTSTRAPPED;
+    i->told = false;
     if (!i->checked || !tor_ask(i->relay))
         answer_checked(i, true);
 }
 
-/* No answer is not a "no": a relay may be busy for a moment. */
+static void read_unit(RunItem *i, Systemd1UnitCallback callback);
+
+static void on_told_read(void *userdata, int error, const char *message, UnitInfo *info)
+{
+    RunItem *i = userdata;
+
+    (void)message;
+    i->call = NULL;
+    if (error == 0)
+        relay_take_info(i->relay, info);
+    if (error == -ENOTCONN)
+        operation_wait(i, POLL_VERIFY); /* all of it is done again */
+    else
+        answer_checked(i, true);
+}
+
+/* No answer is not a "no": a relay may be busy for a moment. It may also have gone down meanwhile. */
 static void told_before(RunItem *i)
 {
-    if (!tor_silent(i->relay) || ++i->questions >= QUESTIONS_MAX || !tor_ask(i->relay))
-        answer_checked(i, true);
+    if (tor_silent(i->relay) && ++i->questions < QUESTIONS_MAX && tor_ask(i->relay))
+        return;
+    i->told = true;
+    if (i->run->manager->systemd)
+        read_unit(i, on_told_read);
+    /* else operation_bus_back() does */
 }
 
 void operation_told(RunItem *i)
@@ -529,7 +550,7 @@ void operation_told(RunItem *i)
         return;
     if (i->operation == OPERATION_ASK)
         answer_ready(i);
-    else if (i->operation == OPERATION_CHECK && i->checked)
+    else if (i->operation == OPERATION_CHECK && i->checked && !i->told)
         told_before(i);
 }
 
@@ -644,7 +665,7 @@ void operation_start(RunItem *i, Operation operation)
 
 void operation_bus_back(RunItem *i)
 {
-    if (i->operation == OPERATION_NONE || i->operation == OPERATION_ASK || i->checked)
+    if (i->operation == OPERATION_NONE || i->operation == OPERATION_ASK || (i->checked && !i->told))
         return;
     i->deadline = operation_deadline(i); /* the time without systemd does not count */
     if (i->call)

@@ -50,6 +50,7 @@ typedef struct RunItem {
     JobResult early_result;
     char replaces[33];   /* the invocation that it was planned for */
     bool checked;        /* a restart would do: it is only asked yet whether it is ready */
+    bool told;           /* that is answered: its unit is read once more */
     unsigned questions;  /* so many of these got no answer */
     bool asked;          /* systemd may have been asked for it */
     char invocation[33]; /* when the restart was asked for first */

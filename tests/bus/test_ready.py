@@ -153,3 +153,36 @@ def test_plan_of_a_draft_asks_who_is_bootstrapped(world):
     world.wait_ready()
     wait_until(lambda: is_ready(world, "a"), "what the relay says")
     assert without - 12 <= planned_length(world) <= without - 8 and not is_ready(world, "b")
+
+
+def test_relay_that_fails_while_it_is_asked_before_its_restart(world):
+    """That was before anything was done to it: its allocator is not to blame, and nobody asked for its start."""
+    begin(world, "a", "b")
+    start_relay(world, "a", "100", "100")
+    world.start()
+    says(world, "a", "nothing")
+    wait_until(lambda: world.dropin("a"), "the file")
+    before = asked(world, "a")
+    wait_until(lambda: asked(world, "a") > before, "the question")
+    world.do("set", unit="tor@a.service", values={"active": "failed", "sub": "failed", "result": "exit-code"})
+    world.wait_said("Rollout 1 (finished|halted)")
+    assert not world.said("could not be moved")
+    assert restarts(world, "a")[1] == 0
+
+
+def test_bus_dies_while_its_unit_is_read_once_more_before_its_restart(world):
+    begin(world, "a", ready_timeout=60)
+    start_relay(world, "a", "100", "100")
+    world.start()
+    says(world, "a", "nothing")
+    wait_until(lambda: world.dropin("a"), "the file")
+    before = asked(world, "a")
+    wait_until(lambda: asked(world, "a") > before, "the question")
+    world.do("set", unit="tor@a.service", values={"read_delay": 60})
+    reads = world.unit("a")["reads"]
+    says(world, "a", "100")
+    wait_until(lambda: world.unit("a")["reads"] > reads, "it to be read")
+    world.do("set", unit="tor@a.service", values={"read_delay": 0})
+    world.restart_bus()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (1, 0)
