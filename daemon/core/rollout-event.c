@@ -277,6 +277,11 @@ static void on_checked(Rollout *r, Item *i, const RolloutEvent *e)
 {
     if (e->ok && e->needless) {
         item_end(r, i, STEP_DONE);
+    } else if (e->ok && e->restarted) {
+        i->touched = true;
+        i->ready = e->ready;
+        item_set_step(r, i, STEP_VERIFYING);
+        rollout_emit_item(r, COMMAND_VERIFY, i);
     } else if (r->state == ROLLOUT_ENDING) {
         take_back(r, i);
     } else if (e->ok) {

@@ -126,7 +126,7 @@ typedef enum RolloutEventKind {
     EVENT_GATE,      /* ok: answers GATE */
     EVENT_WRITTEN,   /* item, ok: answers WRITE and RESTORE */
     EVENT_RELOADED,  /* ok */
-    EVENT_CHECKED,   /* item, ok, needless, ready: answers CHECK */
+    EVENT_CHECKED,   /* item, ok, needless, restarted, ready: answers CHECK */
     EVENT_JOB,       /* item, job: answers RESTART and START */
     EVENT_VERIFIED,  /* item, proof, pid, n_restarts, age, crashing: answers VERIFY and VERIFY_BACK */
     EVENT_READY,     /* item, readiness: answers ASK */
@@ -152,8 +152,9 @@ typedef struct RolloutEvent {
     bool crashing; /* it crashed again and again before it was restarted: no way back leads to anything better
                     */
     bool needless; /* it runs what a restart would give it */
-    bool down;     /* somebody has stopped it: its turn does not come until it is up again */
-    bool up;       /* it has a process: if it had none, it is not what was planned for any more */
+    bool restarted; /* somebody else has done it, and it runs what it should: it settles as after ours */
+    bool down;      /* somebody has stopped it: its turn does not come until it is up again */
+    bool up;        /* it has a process: if it had none, it is not what was planned for any more */
 } RolloutEvent;
 
 typedef enum RolloutCommandKind {

@@ -481,6 +481,15 @@ static void tell_not_ready(const RunItem *i)
     i->run->told_silent = i->run->told_silent || tor->view.progress < 0;
 }
 
+/* Its present process is not the one that was planned for, and runs what it is assigned. */
+static bool has_been_restarted(const RunItem *i)
+{
+    const RelayFacts *f = &i->relay->facts;
+
+    return i->allocator != ROLLOUT_NO_ALLOCATOR && relay_up(i->relay) && f->process.readable &&
+           f->verdict.cause == CAUSE_NONE && !streq(f->info->invocation, i->replaces);
+}
+
 static void answer_checked(RunItem *i, bool ok)
 {
     const bool ready = ok && i->checked && tor_bootstrapped(i->relay);
@@ -490,13 +499,21 @@ static void answer_checked(RunItem *i, bool ok)
         flight->ready = true;
         (void)memory_save(i->run->manager);
     }
-    if (ok && i->checked && !ready)
+    const bool restarted = ok && has_been_restarted(i);
+    if (restarted)
+        eventlog_line(LOG_INFO,
+                      "%s was restarted by somebody else since its drop-in was written, and is not "
+                      "restarted again.",
+                      i->relay->facts.name);
+    else if (ok && i->checked && !ready)
         tell_not_ready(i);
     operation_end(i);
-    run_send(
-        i->run,
-        (RolloutEvent){
-            .kind = EVENT_CHECKED, .item = i->index, .ok = ok, .needless = i->needless, .ready = ready });
+    run_send(i->run, (RolloutEvent){ .kind = EVENT_CHECKED,
+                                     .item = i->index,
+                                     .ok = ok,
+                                     .needless = i->needless,
+                                     .restarted = restarted,
+                                     .ready = ready });
 }
 
 /* One that loses our drop-in, and whose own settings say what it runs. */
@@ -581,6 +598,11 @@ static void on_check_read(void *userdata, int error, const char *message, UnitIn
         const char *unread = i->relay->facts.settings_unread;
         if (unread && !check_is_over(i)) {
             wait_for_settings(i, unread);
+            return;
+        }
+        if (i->relay->facts.info->job != 0 &&
+            !check_is_over(i)) { /* somebody restarts or stops it just now */
+            operation_wait(i, POLL_VERIFY);
             return;
         }
         bool hopeless = unread || v->cause == CAUSE_OVERRIDDEN || v->cause == CAUSE_MISSING;

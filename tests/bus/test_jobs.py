@@ -370,3 +370,31 @@ def test_refused_reload_loses_nobody_who_is_down(world):
     world.wait_said("Rollout 1 halted: 0 done, 1 failed")
     assert world.said("a was put back and stays down, because it had failed by itself: systemd did not reload")
     assert world.dropin("a") is None and restarts(world, "a") == (0, 0)
+
+
+def test_restarted_by_others_while_systemd_reloads(world):
+    """As by an upgrade of tor, which has systemd reload, too: it runs what it was to get, and settles as after our own restart."""
+    begin(world, "a", "b", rollout="settle = 2; canary = 0;")
+    world.do("reload-script", steps=[{"delay": 2}])
+    world.start()
+    world.wait_said("a: wrote")
+    world.do("daemon-reload")
+    world.do("restart-by-hand", unit="tor@a.service")
+    world.wait_said("a was restarted by somebody else since its drop-in was written, and is not restarted again")
+    world.wait_said("a runs jemalloc .*, proved and settled for 2s")
+    world.wait_said("Rollout 1 finished: 2 done")
+    assert restarts(world, "a") == (0, 0) and restarts(world, "b") == (1, 0)
+
+
+def test_restart_by_others_that_is_under_way_is_waited_for(world):
+    begin(world, "a")
+    world.do("reload-script", steps=[{"delay": 2}])
+    world.start()
+    world.wait_said("a: wrote")
+    world.do("daemon-reload")
+    world.do("set", unit="tor@a.service", values={"active": "activating", "sub": "start", "job": 7})
+    before = world.unit("a")["reads"]
+    wait_until(lambda: world.do("look")["reloads"] == 1 and world.unit("a")["reads"] > before + 15, "it to be looked at")
+    world.do("restart-by-hand", unit="tor@a.service")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (0, 0)

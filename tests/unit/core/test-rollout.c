@@ -17,8 +17,8 @@ typedef struct World {
     size_t parallel;
     /* what to answer */
     bool allocator_bad[MAX_ITEMS], sandbox_bad[MAX_ITEMS]; /* by these numbers of the items */
-    bool config_bad[MAX_ITEMS], check_bad[MAX_ITEMS], needless[MAX_ITEMS], spared[MAX_ITEMS],
-        write_bad[MAX_ITEMS], restore_bad[MAX_ITEMS], reload_bad;
+    bool config_bad[MAX_ITEMS], check_bad[MAX_ITEMS], needless[MAX_ITEMS], by_others[MAX_ITEMS],
+        spared[MAX_ITEMS], write_bad[MAX_ITEMS], restore_bad[MAX_ITEMS], reload_bad;
     JobResult job[MAX_ITEMS];
     Proof proof[MAX_ITEMS], back[MAX_ITEMS];
     uint32_t pid[MAX_ITEMS], n_restarts[MAX_ITEMS];
@@ -209,7 +209,8 @@ static RolloutEvent answer(World *w, const RolloutCommand *c)
         e.kind = EVENT_CHECKED;
         e.ok = !w->check_bad[i];
         e.needless = w->needless[i];
-        w->spared[i] = e.ok && e.needless;
+        e.restarted = w->by_others[i];
+        w->spared[i] = e.ok && (e.needless || e.restarted);
         e.ready = w->ready[i];
         break;
     case COMMAND_RESTART:
@@ -1038,6 +1039,28 @@ static void test_check_shows_a_needless_restart(void **state)
     world_free(w);
 }
 
+/* Somebody else was faster: it settles, or is put back, as after our own restart. */
+static void test_check_shows_that_others_have_restarted_it(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[2];
+    all_restart(items, 2);
+    policy.settle = 5 * USEC_PER_SEC;
+    policy.max_failed = 9;
+    World *w = world_new(&policy, items, 2);
+    w->by_others[0] = w->by_others[1] = true;
+    w->proof[1] = PROOF_FAILED;
+
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_DONE);
+    assert_true(w->now.monotonic >= 6 * USEC_PER_SEC);
+    assert_int_equal(w->restarts[0] + w->starts[0] + w->restarts[1], 0);
+    assert_int_equal(rollout_step(w->r, 1), STEP_FAILED);
+    assert_int_equal(w->starts[1], 1);
+    world_free(w);
+}
+
 /* What crashed again and again before its restart is not put back to that. */
 static void test_no_way_back_to_what_crashed(void **state)
 {
@@ -1829,6 +1852,7 @@ static void scramble(World *w, size_t i)
     w->write_bad[i] = rnd(30) == 0;
     w->check_bad[i] = rnd(20) == 0;
     w->needless[i] = rnd(10) == 0;
+    w->by_others[i] = rnd(10) == 0;
     w->config_bad[i] = rnd(12) == 0;
     w->readiness[i] = rnd(3) ? READINESS_YES : READINESS_NOT_YET;
 }
@@ -2030,6 +2054,7 @@ int main(void)
         cmocka_unit_test(test_stopped_before_their_turn),
         cmocka_unit_test(test_check_refuses_only_its_own),
         cmocka_unit_test(test_check_shows_a_needless_restart),
+        cmocka_unit_test(test_check_shows_that_others_have_restarted_it),
         cmocka_unit_test(test_no_way_back_to_what_crashed),
         cmocka_unit_test(test_as_is),
         cmocka_unit_test(test_recovered_relay_settles_on),
