@@ -329,17 +329,10 @@ int manager_reload(Manager *m)
 
 /* Reloads when a library of the configuration was installed, removed or replaced since, or when others can
  * change it now, or can no longer. */
-static void check_libraries(Manager *m)
+static void look_for_changed_libraries(Manager *m)
 {
     char *stamp = setup_changed(m->setup);
 
-    /* Beside a file that is refused it waits for the next one, which tests all of them. */
-    if (!m->next_setup && !m->config_error && setup_can_be_tested(m)) {
-        eventlog_line(LOG_INFO, "An allocator that could not be tested before can be now.");
-        free(stamp);
-        (void)manager_reload(m);
-        return;
-    }
     if (!stamp || streq_null(stamp, m->tried_stamp)) {
         free(stamp);
         return;
@@ -348,6 +341,17 @@ static void check_libraries(Manager *m)
     m->tried_stamp = stamp; /* once, even if the file is refused in the meantime */
     eventlog_line(LOG_INFO, "A library, or who can change it, has changed; checking all of them again.");
     (void)manager_reload(m);
+}
+
+static void check_libraries(Manager *m)
+{
+    /* Beside a file that is refused it waits for the next one, which tests all of them. */
+    if (!m->next_setup && !m->config_error && setup_can_be_tested(m)) {
+        eventlog_line(LOG_INFO, "An allocator that could not be tested before can be now.");
+        (void)manager_reload(m);
+    } else {
+        look_for_changed_libraries(m);
+    }
 }
 
 /* Before relays are proved by them. */
@@ -473,6 +477,7 @@ static const ManagerReports reports = {
     .plan_outdated = on_plan_outdated,
     .run_moved = on_run_moved,
     .run_over = on_run_over,
+    .restart_next = look_for_changed_libraries,
     .relay_told = run_relay_told,
     .sampled = on_sampled,
     .looks_again = look_at_files,

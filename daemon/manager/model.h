@@ -153,6 +153,7 @@ typedef struct ManagerReports {
     void (*plan_outdated)(
         Manager *m); /* what the rollout in progress is doing is no longer what the table asks for */
     void (*asked)(Manager *m);        /* an operator's request is remembered; a plan follows */
+    void (*restart_next)(Manager *m); /* a relay is about to load what is on disk */
     void (*run_moved)(Manager *m);    /* the rollout has come further */
     void (*run_over)(Manager *m);     /* not from within the rollout's own calls */
     void (*relay_told)(Relay *relay); /* tor_ask() is answered, or cannot be */

@@ -500,6 +500,8 @@ static void answer_checked(RunItem *i, bool ok)
         (void)memory_save(i->run->manager);
     }
     const bool restarted = ok && has_been_restarted(i);
+    if (ok && !restarted && !i->needless)
+        i->run->manager->reports->restart_next(i->run->manager); /* which may end the rollout */
     if (restarted)
         eventlog_line(LOG_INFO,
                       "%s was restarted by somebody else since its drop-in was written, and is not "

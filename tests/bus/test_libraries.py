@@ -572,3 +572,23 @@ def test_relay_that_cannot_be_read_keeps_what_it_is_to_lose(world):
     cause.unlink()
     wait_until(lambda: not world.dropin("a") and not world.runs("a", "libjemalloc"), "ours to be taken back from a")
     assert restarts(world, "a") == (2, 0)
+
+
+def test_link_that_is_moved_in_mid_rollout(world):
+    """As by an upgrade: what the next relay would load is looked at before it is restarted, and not found to be wrong after it."""
+    inside, outside = world.own_folder()
+    for n in (1, 2):
+        shutil.copy(installed("libjemalloc.so.2"), outside / f"libown.so.{n}")
+    (outside / "libown.so").symlink_to("libown.so.1")
+    configure(world, inside / "libown.so", "*")
+    world.config.write_text(world.config.read_text().replace("settle = 0", "settle = 1"))
+    world.start_fake("a", "b")
+    world.do("reload-script", steps=[{}, {"delay": 2}])
+    world.start()
+    world.wait_said("b: wrote")
+    (outside / "new").symlink_to("libown.so.2")
+    (outside / "new").rename(outside / "libown.so")
+    world.wait_said("b was not touched; its drop-in is unchanged|b could not be moved")
+    world.wait_said("Rollout 2 (finished|halted)")
+    assert not world.said("could not be moved") and world.runs("b", "libown.so.2")
+    assert restarts(world, "b") == (1, 0) == restarts(world, "a")
