@@ -327,6 +327,11 @@ void notice_ended(Run *run, const RolloutCommand *c)
                            i->reason ? i->reason : "reason unknown");
         break;
     case STEP_LOST:
+        if (i->not_back && run->manager->state->hold != HOLD_HALTED && rollout_halts(run->rollout)) {
+            /* nobody was restarted for it, so that nothing else has told of a failure */
+            _cleanup_(freep) char *why = xasprintf("%s: %s", i->relay->facts.name, i->reason);
+            memory_hold(run->manager->state, HOLD_HALTED, why);
+        }
         eventlog_write(
             MESSAGE_RELAY_LOST, &e, "%s %s: %s.%s See systemctl status '%s'.", i->relay->facts.name,
             i->crashing     ? "was left as it is, because it also crashed before its restart"

@@ -201,3 +201,25 @@ def test_what_failed_is_put_back_by_the_next_daemon_too(world):
     world.wait_said("Rollout 2 (finished|halted)")
     assert not world.said("a runs jemalloc .*, proved and settled")
     assert not world.runs("a", LIBRARY) and restarts(world, "a") == (1, 1)
+
+
+def test_file_that_cannot_be_taken_back_halts_for_good(world):
+    """Nobody was restarted for it; the disk or whoever put a file in its place is reason enough to restart nobody else."""
+    begin(world, "a", "b", "c", rollout="settle = 0; canary = 0; };\nsample = { interval = 1;")
+    world.do("reload-script", steps=[{"delay": 2}])
+    folder = world.root / "tor@a.service.d"
+    folder.mkdir()
+    (folder / "zzz-own.conf").write_text("[Service]\nEnvironment=LD_PRELOAD=/usr/lib/x.so\n")
+    world.start()
+    world.wait_said("a: wrote")
+    ours = folder / "zz-relayalloc.conf"
+    ours.with_suffix(".new").write_text("[Service]\nEnvironment=MINE=1\n")
+    ours.with_suffix(".new").rename(ours)
+    world.wait_said("Rollout 1 halted")
+    stays(world, lambda: int(world.property("RolloutID")) == 1)
+    assert world.property("Rollout") == "halted" and "a: LD_PRELOAD is overridden by" in world.property("RolloutReason")
+    assert [restarts(world, r) for r in "abc"] == [(0, 0)] * 3 and 'hold = "halted"' in (world.state / "state").read_text()
+    ours.unlink()  # and once it is back, that is still so
+    wait_until(lambda: not world.property("NotPutBack"), "the old file")
+    stays(world, lambda: world.property("Rollout") == "halted")
+    assert [restarts(world, r) for r in "abc"] == [(0, 0)] * 3
