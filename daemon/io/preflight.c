@@ -285,6 +285,10 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 
     (void)source;
     (void)usec;
+    if (p->call) { /* it is systemd that has not answered: busy with others, say */
+        answer_error(p, -EAGAIN, "systemd has not answered in time");
+        return 0;
+    }
     answer(p, xstrdup(p->at == TRY_CONFIG ? "its configuration could not be verified in time"
                                           : "the preflight did not finish in time"));
     return 0;

@@ -1,7 +1,10 @@
 """An allocator is tried where it must work, before anybody is restarted for it: in a sandbox like the relay's, and, if the
 relay is confined by AppArmor, once more inside of its profile."""
+import pytest
+
 from conftest import wait_until
 from test_jobs import LIBRARY, begin, restarts
+from test_relays import sampling
 
 PROFILE = "system_tor"
 
@@ -78,3 +81,15 @@ def test_relay_that_nothing_confines(world):
     world.wait_said("Rollout 1 finished: 1 done, 0 failed")
     assert tries(world) == [False]
     wait_until(lambda: world.states() == {"a": "ok"}, "its state")
+
+
+@pytest.mark.slow
+def test_preflight_that_systemd_does_not_begin_in_time_is_tried_again(world):
+    """systemd reads all its files for others, say, and answers nobody meanwhile: that is no fault of the library."""
+    begin(world, "a")
+    sampling(world, 1)
+    world.do("transient-script", steps=[{"delay": 70}])
+    world.start()
+    world.wait_said("Allocator jemalloc (could not be tested yet|is refused)", timeout=90)
+    world.wait_said("finished: 1 done, 0 failed", timeout=30)
+    assert not world.said("is refused") and restarts(world, "a") == (1, 0)
