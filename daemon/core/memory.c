@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/memory.h"
 
+#include "core/relay.h"
+
 #define PROVED_MAX 64 /* more than there are allocators, and some builds of each */
 
 static const char *const hold_names[_HOLD_MAX] = {
@@ -25,6 +27,7 @@ Hold hold_from_string(const char *s)
 static void flight_clear(Flight *f)
 {
     free(f->relay);
+    free(f->unit);
     free(f->previous);
     free(f->before);
     free(f->allocator);
@@ -94,6 +97,7 @@ void memory_add_flight(State *s, const Flight *flight)
     Flight *f = &s->flights[s->n_flights++];
     *f = *flight;
     f->relay = xstrdup(flight->relay);
+    f->unit = xstrdup(flight->unit);
     f->previous = xstrdup(flight->previous);
     f->before = xstrdup(flight->before);
     f->allocator = xstrdup(flight->allocator);
@@ -108,6 +112,21 @@ void memory_remove_flight(State *s, const char *relay)
         return;
     flight_clear(f);
     *f = s->flights[--s->n_flights];
+}
+
+void memory_name_flights(State *s, const char *unit_template)
+{
+    for (size_t i = 0; i < s->n_flights; i++) {
+        Flight *f = &s->flights[i];
+        char *name = NULL;
+
+        if (!f->unit)
+            continue;
+        if (relay_name_from_unit(unit_template, f->unit, &name) < 0)
+            name = xstrdup(f->unit);
+        free(f->relay);
+        f->relay = name;
+    }
 }
 
 const Refusal *memory_find_refusal(const State *s, const char *relay, const char *allocator,

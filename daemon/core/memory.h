@@ -20,6 +20,7 @@ Hold hold_from_string(const char *s);
 /* A relay between its first write and the end of its settling. */
 typedef struct Flight {
     char *relay;
+    char *unit;              /* NULL: not known, saved by a version that did not say */
     char *previous;          /* text of the drop-in before; NULL: there was none */
     char *before;            /* library that it ran before; NULL: glibc */
     char *allocator, *build; /* what it is moved to, "" for one that loses our drop-in; NULL: not known, saved
@@ -81,6 +82,10 @@ Flight *memory_find_flight(const State *state, const char *relay);
 /* Its texts are copied; it replaces the one of the same relay. */
 void memory_add_flight(State *state, const Flight *flight);
 void memory_remove_flight(State *state, const char *relay);
+
+/* The configuration names units by this template now: a relay whose unit is of another goes by its unit, as
+ * in RelayFacts.old_unit, and one of this template by its name. */
+void memory_name_flights(State *state, const char *unit_template);
 
 const Refusal *memory_find_refusal(const State *state, const char *relay, const char *allocator,
                                    const char *build);

@@ -79,9 +79,9 @@ static void read_state(const config_t *file, State *s)
         s->rollout_id = (uint64_t)id;
     list = config_setting_get_member(root, "flights");
     for (unsigned i = 0; list && (e = config_setting_get_elem(list, i)); i++) {
-        _cleanup_(freep) char *relay = get(e, "relay"), *previous = get(e, "previous"),
-                              *before = get(e, "before"), *allocator = get(e, "allocator"),
-                              *build = get(e, "build");
+        _cleanup_(freep) char *relay = get(e, "relay"), *unit = get(e, "unit"),
+                              *previous = get(e, "previous"), *before = get(e, "before"),
+                              *allocator = get(e, "allocator"), *build = get(e, "build");
 
         if (!relay)
             continue;
@@ -89,6 +89,7 @@ static void read_state(const config_t *file, State *s)
         (void)config_setting_lookup_bool(e, "canary", &canary);
         (void)config_setting_lookup_bool(e, "ready", &ready);
         memory_add_flight(s, &(Flight){ .relay = relay,
+                                        .unit = unit,
                                         .previous = previous,
                                         .before = before,
                                         .allocator = allocator,
@@ -171,6 +172,7 @@ static void write_state(config_t *file, const State *s)
     for (size_t i = 0; i < s->n_flights; i++) {
         e = config_setting_add(list, NULL, CONFIG_TYPE_GROUP);
         put(e, "relay", s->flights[i].relay);
+        put(e, "unit", s->flights[i].unit);
         put(e, "previous", s->flights[i].previous);
         put(e, "before", s->flights[i].before);
         put(e, "allocator", s->flights[i].allocator);

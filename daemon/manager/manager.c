@@ -271,6 +271,7 @@ static void adopt(Manager *m, Setup *take)
     m->config_warnings = NULL;
     forget_old_failures(m, take);
     memory_clear_untouched(m->state);
+    memory_name_flights(m->state, take->config->unit);
     eventlog_write(MESSAGE_CONFIG_LOADED, &(Event){ 0 }, "Loaded %s: %zu group%s.", m->config_path,
                    m->setup->config->n_groups, m->setup->config->n_groups == 1 ? "" : "s");
 }

@@ -51,6 +51,7 @@ void notice_wave(Run *run, const RolloutCommand *c)
             memory_set_written(m->state, i->relay->facts.name, true);
         if (step == STEP_WRITING && i->item.restart)
             memory_add_flight(m->state, &(Flight){ .relay = i->relay->facts.name,
+                                                   .unit = i->relay->facts.unit,
                                                    .previous = i->previous,
                                                    .before = i->before,
                                                    .allocator = i->moves_to,

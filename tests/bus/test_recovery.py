@@ -223,3 +223,17 @@ def test_file_that_cannot_be_taken_back_halts_for_good(world):
     wait_until(lambda: not world.property("NotPutBack"), "the old file")
     stays(world, lambda: world.property("Rollout") == "halted")
     assert [restarts(world, r) for r in "abc"] == [(0, 0)] * 3
+
+
+def test_unit_that_is_another_after_a_crash(world):
+    """Our restart has taken it down, and the file that is saved meanwhile names the units of relays otherwise."""
+    begin(world, "a", "b")
+    world.script("a", {"stuck": True})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.stop(9)
+    world.do("set", unit="tor@a.service", values={"job": 0, "active": "failed", "sub": "failed", "result": "exit-code"})
+    world.config.write_text('unit = "other@.service";\n' + world.config.read_text())
+    world.start()
+    world.wait_said("tor@a.service was put back and runs as before")
+    assert world.unit("a")["active"] == "active" and world.dropin("a") is None and restarts(world, "a") == (1, 1)

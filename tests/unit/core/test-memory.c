@@ -151,6 +151,21 @@ static void test_failures_of_one_relay(void **state)
     assert_int_equal(s->n_refusals, 1);
 }
 
+static void test_flights_go_by_the_template_in_force(void **state)
+{
+    (void)state;
+    _cleanup_(memory_freep) State *s = xcalloc(1, sizeof(*s));
+
+    memory_add_flight(s, &(Flight){ .relay = "a", .unit = "tor@a.service" });
+    memory_add_flight(s, &(Flight){ .relay = "b" }); /* an earlier version did not say */
+    memory_name_flights(s, "other@.service");
+    assert_null(memory_find_flight(s, "a"));
+    assert_non_null(memory_find_flight(s, "tor@a.service"));
+    assert_non_null(memory_find_flight(s, "b"));
+    memory_name_flights(s, "tor@.service");
+    assert_non_null(memory_find_flight(s, "a"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_revert_and_relays_that_come),
         cmocka_unit_test(test_abort_lasts_until_the_file_changes),
         cmocka_unit_test(test_failures_of_one_relay),
+        cmocka_unit_test(test_flights_go_by_the_template_in_force),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,8 +44,11 @@ static void test_round_trip(void **state)
     s->rollout_id = 7000000000;
     memory_add_flight(s, &(Flight){ .relay = "one", .previous = text, .before = "/usr/lib/libx.so" });
     memory_add_flight(s, &(Flight){ .relay = "two", .canary = true });
-    memory_add_flight(
-        s, &(Flight){ .relay = "one", .previous = text, .allocator = "mimalloc", .build = "1:2:3" });
+    memory_add_flight(s, &(Flight){ .relay = "one",
+                                    .unit = "tor@one.service",
+                                    .previous = text,
+                                    .allocator = "mimalloc",
+                                    .build = "1:2:3" });
     assert_true(memory_set_waiting(s, "four", true) && memory_set_waiting(s, "five", true));
     assert_false(memory_set_waiting(s, "five", true));
     assert_true(memory_set_waiting(s, "four", false));
@@ -85,6 +88,8 @@ static void test_round_trip(void **state)
     assert_string_equal(t->metrics, "/x/b.prom");
     assert_true(t->rollout_id == 7000000000);
     assert_int_equal(t->n_flights, 2);
+    assert_string_equal(memory_find_flight(t, "one")->unit, "tor@one.service");
+    assert_null(memory_find_flight(t, "two")->unit);
     assert_string_equal(memory_find_flight(t, "one")->previous, text);
     assert_null(memory_find_flight(t, "one")->before);
     assert_null(memory_find_flight(t, "two")->previous);
