@@ -81,9 +81,9 @@ bool file_write(RunItem *i)
     }
     if (r > 0)
         log_change(i->relay, i->wanted);
-    if (r > 0 && !i->wanted && !i->item.restart) {
+    if (r > 0) { /* who is restarted has it no more */
         free(i->relay->facts.removed);
-        i->relay->facts.removed = xstrdup(i->previous);
+        i->relay->facts.removed = i->wanted || i->item.restart ? NULL : xstrdup(i->previous);
     }
     if (i->wanted) {
         log_kept(i);

@@ -318,6 +318,23 @@ def test_stopped_relay_that_is_up_before_its_turn_has_its_way_back(world):
     assert not world.said("COULD NOT BE PUT BACK")
 
 
+def test_relay_that_others_give_what_our_file_gave_is_theirs(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    ours = world.dropin("a").splitlines()
+    world.do("stop", unit="tor@a.service")
+    wait_until(lambda: world.states().get("a") == "stopped", "the state")
+    world.write_config("")
+    world.wait_said("Rollout 2 finished")
+    (world.root / "tor@a.service.d" / "own.conf").parent.mkdir(exist_ok=True)
+    (world.root / "tor@a.service.d" / "own.conf").write_text("\n".join(ours[1:]) + "\n")
+    world.do("daemon-reload")
+    world.do("restart-by-hand", unit="tor@a.service")
+    wait_until(lambda: world.states().get("a") == "observed" and world.runs("a", LIBRARY), "it to be up")
+    stays(world, lambda: restarts(world, "a") == (1, 0) and int(world.property("RolloutID")) <= 3)
+
+
 def test_relay_that_is_reverted_while_it_starts_is_without(world):
     begin(world, "a", "b")
     world.start()
