@@ -140,6 +140,7 @@ struct Relay {
     usec_t told_large; /* monotonic: when it was last logged that it is; 0 */
     bool seen_up;      /* by a sample or between two: when it goes down, that is logged */
     bool told_down;    /* and not up since */
+    bool alerted_down; /* likewise, because it is down by itself */
 };
 
 /* Reports of the parts to manager.c. Each is the last thing that its caller does, so that anything may follow

@@ -57,7 +57,7 @@ static void tell_presence(Relay *relay)
     Event e = relay_event(relay);
 
     if (relay->measured && relay->told_down) {
-        relay->told_down = false;
+        relay->told_down = relay->alerted_down = false;
         eventlog_write(MESSAGE_RELAY_UP, &e, "%s is up again.", relay->facts.name);
     } else if (!relay->measured && !relay->told_down && (relay->seen_up || relay->state == RELAY_DOWN) &&
                relay->run_item == SIZE_MAX && !relay_up(relay)) {
@@ -66,6 +66,11 @@ static void tell_presence(Relay *relay)
         e.reason = relay->facts.down;
         eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down%s%s: no samples until it is up again.",
                        relay->facts.name, e.reason ? ", " : "", e.reason ? e.reason : "");
+    }
+    /* Nobody is called for what somebody stops, or starts anew at this moment: only if it fails on the way.
+     */
+    if (relay->told_down && !relay->alerted_down && unit_failed(relay->facts.info)) {
+        relay->alerted_down = true;
         alert_raise(relay->manager, ALERT_DOWN, relay->facts.name);
     }
 }

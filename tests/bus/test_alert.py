@@ -56,6 +56,22 @@ def test_down_once_however_often_it_flaps(world):
     wait_started(world, "down-a", "down-b")
 
 
+def test_who_stops_a_relay_knows_it(world):
+    world.write_config("")
+    samples(world)
+    world.start_fake("a", "b")
+    world.do("service", name=TEMPLATE)
+    world.start()
+    wait_until(lambda: world.states() == {"a": "observed", "b": "observed"}, "the relays")
+    world.do("set", unit="tor@a.service", values={"active": "inactive", "sub": "dead", "result": "success"})
+    world.wait_said("a is down")
+    world.do("set", unit="tor@b.service", values={"active": "failed", "sub": "failed", "result": "signal"})
+    wait_started(world, "down-b")
+    world.do("set", unit="tor@a.service", values={"active": "failed", "sub": "failed", "result": "timeout"})
+    wait_started(world, "down-b", "down-a")  # it did not stop in time
+    assert world.text().count("a is down") == 1
+
+
 def test_no_template_no_word(world):
     begin(world, "a")
     world.script("a", {"then": "failed", "result": "failed"})
