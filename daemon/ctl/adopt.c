@@ -102,7 +102,10 @@ static void leave_out(Adoption *a, const RelayFacts *r, const char *why)
 static void take_relay(Adoption *a, const RelayFacts *r)
 {
     if (!unit_up(r->info)) {
-        leave_out(a, r, "it is not up, so what it would run is not known");
+        leave_out(a, r,
+                  r->present ? "it is not up, and without a group it loses our drop-in: name it below before "
+                               "it is started"
+                             : "it is not up, so what it would run is not known");
         return;
     }
     char **environment = environment_of(r);
@@ -248,7 +251,7 @@ static char *text_of(const Adoption *a, bool comments)
             "# What the relays of this host run now, by relayallocctl adopt: saving it restarts no relay.\n",
             f);
         print_comments(f, "Other files that set an allocator:", a->files);
-        print_comments(f, "In no group, and left as they are:", a->left);
+        print_comments(f, "In no group:", a->left);
     }
     print_config(f, a);
     fclose(f);

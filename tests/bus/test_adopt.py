@@ -51,3 +51,19 @@ def test_a_restart_that_was_requested_is_no_doing_of_the_file(world):
     wait_until(lambda: world.states() == {"a": "pending", "b": "ok"}, "the request to be planned")
     text = adopt(world)
     assert 'relays = [ "a", "b" ]' in text and "requested" not in text, text
+
+
+def test_a_stopped_relay_that_has_our_file_is_told_to_lose_it(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    world.do("stop", unit="tor@b.service")
+    wait_until(lambda: world.states().get("b") == "stopped", "the state")
+    world.stop()
+    text = adopt(world)
+    told = " ".join(text.replace("#", " ").split())
+    assert "In no group: b: it is not up, and without a group it loses our drop-in" in told, text
+    world.config.write_text(f'instances_dir = "{world.instances}";\n{text}')
+    world.start()
+    wait_until(lambda: world.dropin("b") is None, "that to be so")
+    assert world.dropin("a") is not None and restarts(world, "a") == (1, 0)
