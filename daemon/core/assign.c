@@ -269,17 +269,21 @@ static void judge_group(const Judging *j, size_t group)
 {
     const Group *g = &j->config->groups[group];
     _cleanup_(freep) char *setting = xasprintf("groups[%zu]", group);
-    size_t eligible = 0;
+    size_t named = 0, eligible = 0;
 
     for (size_t i = 0; i < j->n; i++) {
         if (j->assigned[i] == group)
             return;
+        named += group_names(g, j->relays[i]);
         eligible += j->assigned[i] > group && group_names(g, j->relays[i]);
     }
     if (g->quota == QUOTA_SHARE && eligible > 0)
         problems_add(j->problems, g->place.file, g->place.line, setting,
                      "group %s takes no relay: its share of %zu is less than half a relay", g->name,
                      eligible);
+    else if (named == 0)
+        problems_add(j->problems, g->place.file, g->place.line, setting,
+                     "group %s takes no relay: its \"except\" leaves out all that it names", g->name);
     else
         problems_add(j->problems, g->place.file, g->place.line, setting,
                      "group %s takes no relay: earlier groups take them all", g->name);

@@ -469,6 +469,10 @@ static void test_names_of_which_earlier_groups_leave_nothing(void **state)
            all("A", NAMES((char *)"*")), share("B", 50, ""));
     JUDGED(relays, "f:1: groups[0]: group A takes no relay: its share of 3 is less than half a relay",
            share("A", 10, ""));
+    Group none = all("A", NAMES((char *)"*"));
+    none.except = NAMES((char *)"relay*", (char *)"guard*");
+    JUDGED(relays, "f:1: groups[0]: group A takes no relay: its \"except\" leaves out all that it names",
+           none);
     JUDGED(nobody, "", all("A", NAMES((char *)"*")), all("B", NAMES((char *)"relay1")));
 }
 
