@@ -69,6 +69,7 @@ void relay_facts_clear(RelayFacts *r)
     free(r->running);
     free(r->version);
     free(r->reason);
+    free(r->reverted_from);
     free(r->down);
     free(r->fresh_invocation);
     *r = (RelayFacts){ 0 };
@@ -142,7 +143,8 @@ bool facts_counts(const Config *config, const RelayFacts *r)
         return true;
     if (unit_masked(r->info))
         return false;
-    return r->has_instance || (r->has_file && (r->present || named(config, r->name)));
+    return r->has_instance ||
+           (r->has_file && (r->present || !isempty(r->reverted_from) || named(config, r->name)));
 }
 
 /* "": none. */
@@ -153,11 +155,24 @@ static char *group_of_dropin(const RelayFacts *r)
     return group ? group : xstrdup("");
 }
 
-/* Does a file of ours say that it has a place? One of a group that takes whoever it names does not: it is
- * written for those that have never run, too. */
+void facts_take_revert(RelayFacts *r, const Revert *revert)
+{
+    free(r->reverted_from);
+    r->reverted_from = revert ? xstrdup(revert->group) : NULL;
+}
+
+/* "": none. One that was reverted keeps its place, although its drop-in goes: somebody else would get its
+ * allocator for it. */
+static char *group_it_has(const RelayFacts *r)
+{
+    return isempty(r->reverted_from) ? group_of_dropin(r) : xstrdup(r->reverted_from);
+}
+
+/* Does something of ours say that it has a place? A group that takes whoever it names does not: it is given
+ * to those that have never run, too. */
 static bool has_place(const Config *config, const RelayFacts *r)
 {
-    _cleanup_(freep) char *group = group_of_dropin(r);
+    _cleanup_(freep) char *group = group_it_has(r);
 
     for (size_t g = 0; g < config->n_groups; g++)
         if (config->groups[g].quota != QUOTA_ALL && streq(config->groups[g].name, group))
@@ -187,7 +202,7 @@ void facts_assign(const Config *config, const RelayFacts *const *relays, size_t 
     for (size_t i = 0; i < n; i++)
         if (facts_draws(config, relays[i])) {
             names[drawn++] = relays[i]->name;
-            strv_push(&has, group_of_dropin(relays[i]));
+            strv_push(&has, group_it_has(relays[i]));
         }
     assign_groups_holding(config, names, (const char *const *)has, drawn, groups);
     drawn = 0;

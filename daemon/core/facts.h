@@ -101,8 +101,9 @@ typedef struct RelayFacts {
     char *config_fault;    /* it would not come up again, whatever its allocator; NULL: not known to be so */
     uint64_t config_stamp; /* with it: torrc_stamp() of the configuration that was verified */
     /* as concluded */
-    size_t group;  /* by the file; GROUP_NONE */
-    bool reverted; /* an operator took it out: treated as if no group took it */
+    size_t group;        /* by the file; GROUP_NONE */
+    bool reverted;       /* an operator took it out: treated as if no group took it */
+    char *reverted_from; /* the group that it had then; "" none; NULL: also when that is not known */
     char *running; /* the allocator that runs as the configuration calls it, or its family; "" not known */
     char *version; /* of what runs; "" not known */
     char *fresh_invocation; /* one that is known to have started after our drop-in was loaded; NULL */
@@ -126,9 +127,11 @@ void relay_facts_clear(RelayFacts *relay);
  * a relay once. A masked unit that does not run is never a relay. */
 bool facts_counts(const Config *config, const RelayFacts *relay);
 /* May it take a place of `size` or `share`? Not when it has never run since the host was started, nothing
- * wants it, and no file of ours says that it has one (a copy of an instance's directory): it must not
- * push out one that runs. */
+ * wants it, and neither a file of ours nor a revert says that it has one (a copy of an instance's
+ * directory): it must not push out one that runs. */
 bool facts_draws(const Config *config, const RelayFacts *relay);
+/* Of which group it was reverted; `revert` NULL: it was not. To be told before facts_assign(). */
+void facts_take_revert(RelayFacts *relay, const Revert *revert);
 /* The group of each of the n relays, into ret[]; GROUP_NONE also for those that do not count. */
 void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret);
 /* assign_judge() of those that count. */

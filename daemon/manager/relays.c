@@ -212,6 +212,10 @@ void relays_assign(Manager *m)
     _cleanup_(freep) size_t *groups = xcalloc(m->n_relays, sizeof(size_t));
     bool outdated = false;
 
+    for (size_t i = 0; i < m->n_relays; i++) {
+        RelayFacts *f = &m->relays[i]->facts;
+        facts_take_revert(f, memory_find_revert(m->state, f->name));
+    }
     facts_assign(m->setup->config, facts, m->n_relays, groups);
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *relay = m->relays[i];

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 
+import dbus
 import pytest
 
 from conftest import BUILD, wait_until
@@ -386,3 +387,41 @@ def test_an_experiment_says_whom_it_leaves_to_glibc(world):
     world.wait_said("Rollout 2 finished: 4 done")  # they, and the control
     assert {r for r, state in world.states().items() if state == "observed"} == set(names.groups())
     assert not any(world.runs(r, LIBRARY) for r in names.groups())
+
+
+@pytest.mark.parametrize("names", [["r1"], []], ids=["one", "all"])
+def test_revert_gives_the_place_to_nobody(world, names):
+    """Its file goes, and with it all that says that it holds a place, but the request itself."""
+    world.write_config('{ name = "A"; allocator = "jemalloc"; size = 1; hold = true; }')
+    world.start_fake("r1")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    for relay in LATER:
+        world.do("add", unit=f"tor@{relay}.service")
+        world.add_instance(relay)
+    wait_until(lambda: len(world.states()) == 19 and set(world.states().values()) == {"ok", "observed"}, "them to be seen")
+    world.manager("Revert", dbus.Array(names, signature="s"))
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    wait_until(lambda: world.property("Rollout") == "idle" and set(world.states().values()) == {"reverted", "observed"},
+               "nobody to take its place")
+    world.add_instance("r99")
+    wait_until(lambda: "r99" in world.states(), "another one to be seen")
+    assert set(world.states().values()) <= {"reverted", "observed", "stopped"} and not world.said("Rollout 3")
+    world.stop()
+    assert planned(world) == {}, "without the daemon"
+
+
+def test_revert_of_a_stopped_relay_gives_its_place_to_nobody(world):
+    """One that systemd has unloaded shows by its file alone that it ever ran."""
+    world.write_config('{ name = "A"; allocator = "jemalloc"; size = 1; }')
+    world.start_fake("a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    has, other = ("a", "b") if world.dropin("a") else ("b", "a")
+    world.do("set", unit=f"tor@{has}.service", values={"active": "inactive", "sub": "dead", "invocation": None})
+    wait_until(lambda: world.states() == {has: "stopped", other: "observed"}, "it to be seen")
+    world.manager("Revert", dbus.Array([], signature="s"))
+    wait_until(lambda: not world.dropin(has), "its file to go")
+    wait_until(lambda: world.property("Rollout") == "idle" and world.states() in
+               ({has: "reverted", other: "observed"}, {has: "stopped", other: "observed"}), "nobody to take its place")
+    assert restarts(world, other) == (0, 0) and not world.dropin(other)

@@ -318,27 +318,42 @@ static const RelayFacts **facts_of(const Survey *s)
     return relays;
 }
 
-/* What a new file ends, as the daemon will see it. */
-static void review(const Survey *s, const RelayFacts *const *relays)
+static void take_reverts(const Survey *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        RelayFacts *f = &s->relays[i]->facts;
+        facts_take_revert(f, memory_find_revert(s->state, f->name));
+    }
+}
+
+/* What a new file ends, as the daemon will see it. true: a revert. */
+static bool review(const Survey *s, const RelayFacts *const *relays)
 {
     _cleanup_(freep) char *id = facts_identity(s->config, s->allocators);
     _cleanup_(freep) Assignment *assigned = xcalloc(s->n, sizeof(*assigned));
     const HostFacts host = { .config = s->config, .allocators = s->allocators, .state = s->state };
     _cleanup_(strv_freep) char **builds = facts_assigned(&host, relays, s->n, assigned);
 
-    (void)memory_review(s->state, id, assigned, s->n);
+    return memory_review(s->state, id, assigned, s->n).regrouped;
+}
+
+static void form_groups(const Survey *s, const RelayFacts *const *relays)
+{
+    _cleanup_(freep) size_t *groups = xcalloc(s->n, sizeof(size_t));
+
+    take_reverts(s);
+    facts_assign(s->config, relays, s->n, groups);
+    for (size_t i = 0; i < s->n; i++)
+        s->relays[i]->facts.group = groups[i];
 }
 
 static void assign(Survey *s)
 {
-    _cleanup_(freep) size_t *groups = xcalloc(s->n, sizeof(size_t));
     _cleanup_(freep) const RelayFacts **relays = facts_of(s);
 
-    facts_assign(s->config, relays, s->n, groups);
-    for (size_t i = 0; i < s->n; i++) {
-        s->relays[i]->facts.group = groups[i];
-    }
-    review(s, relays);
+    form_groups(s, relays);
+    if (review(s, relays))
+        form_groups(s, relays);
     for (size_t i = 0; i < s->n; i++)
         s->relays[i]->facts.reverted = memory_find_revert(s->state, s->relays[i]->facts.name) != NULL;
 }
@@ -490,6 +505,8 @@ void survey_judge_names(const Config *config, sd_bus *bus, Problems *problems)
     find_relays(&s, bus, store, dropin_root);
     for (size_t i = 0; store && i < s.n; i++)
         dropin_store_look(store, &s.relays[i]->facts);
+    s.state = read_state();
+    take_reverts(&s);
     _cleanup_(freep) const RelayFacts **relays = facts_of(&s);
     facts_judge_names(config, relays, s.n, problems);
     s.config = NULL;
