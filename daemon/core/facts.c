@@ -180,11 +180,13 @@ static bool has_place(const Config *config, const RelayFacts *r)
     return false;
 }
 
-/* One that has not been read yet is not known to run. */
+/* One that has not been read yet is not known to run. One that cannot be read may: without it others would be
+ * restarted, and back again as soon as it is read. */
 static bool is_dormant(const Config *config, const RelayFacts *r)
 {
-    return !r->info || (r->info->active == ACTIVE_INACTIVE && !*r->info->invocation && !r->info->wanted &&
-                        !has_place(config, r));
+    if (r->info ? r->info->active != ACTIVE_INACTIVE || *r->info->invocation || r->info->wanted : r->unread)
+        return false;
+    return !has_place(config, r);
 }
 
 bool facts_draws(const Config *config, const RelayFacts *r)

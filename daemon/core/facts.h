@@ -86,6 +86,7 @@ typedef struct RelayFacts {
     bool has_instance; /* among the instances */
     bool has_file;     /* a unit file of its own, or enabled */
     UnitInfo *info;    /* NULL: not read yet */
+    bool unread;       /* reading its unit failed the last time */
     ProcessFacts process;
     char *dropin;  /* path of our drop-in, whether it is there or not */
     char *present; /* its text; NULL: none of ours */
@@ -126,9 +127,9 @@ void relay_facts_clear(RelayFacts *relay);
  * place of `size` or `share`; but one that the configuration names is meant, and one that has our drop-in was
  * a relay once. A masked unit that does not run is never a relay. */
 bool facts_counts(const Config *config, const RelayFacts *relay);
-/* May it take a place of `size` or `share`? Not when it has never run since the host was started, nothing
- * wants it, and neither a file of ours nor a revert says that it has one (a copy of an instance's
- * directory): it must not push out one that runs. */
+/* May it take a place of `size` or `share`? Not when its unit says that it has never run since the host was
+ * started, nothing wants it, and neither a file of ours nor a revert says that it has one (a copy of an
+ * instance's directory): it must not push out one that runs. */
 bool facts_draws(const Config *config, const RelayFacts *relay);
 /* Of which group it was reverted; `revert` NULL: it was not. To be told before facts_assign(). */
 void facts_take_revert(RelayFacts *relay, const Revert *revert);

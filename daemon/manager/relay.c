@@ -307,7 +307,7 @@ static int on_reread(sd_event_source *source, uint64_t usec, void *userdata)
     (void)usec;
     m->reread = sd_event_source_unref(m->reread);
     for (size_t i = 0; i < m->n_relays; i++)
-        if (m->relays[i]->unread)
+        if (m->relays[i]->facts.unread)
             relay_unit_changed(m->relays[i]);
     return 0;
 }
@@ -321,14 +321,14 @@ static void on_refreshed(void *userdata, int error, const char *message, UnitInf
     if (error == -ENOTCONN)
         return; /* asked again when the bus is back */
     if (error < 0) {
-        if (!relay->unread)
+        if (!relay->facts.unread)
             eventlog_line(LOG_WARNING, "%s: cannot read its unit: %s.", relay->facts.name,
                           message ? message : strerror(-error));
         loop_schedule(m, &m->reread, REREAD_DELAY, on_reread);
     } else {
         relay_take_info(relay, info);
     }
-    relay->unread = error < 0;
+    relay->facts.unread = error < 0;
     if (relay->refresh_again) {
         relay->refresh_again = false;
         relay_unit_changed(relay);

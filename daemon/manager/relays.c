@@ -289,7 +289,7 @@ void relays_check_scanned(Manager *m)
     if ((m->scanned && !m->look_at_groups) || m->scan || !m->scan_done)
         return;
     for (size_t i = 0; i < m->n_relays; i++)
-        if (!m->relays[i]->facts.info && !m->relays[i]->unread)
+        if (!m->relays[i]->facts.info && !m->relays[i]->facts.unread)
             return;
     if (m->look_at_groups && !m->rescan) {
         judge_names(m);

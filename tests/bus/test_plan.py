@@ -425,3 +425,24 @@ def test_revert_of_a_stopped_relay_gives_its_place_to_nobody(world):
     wait_until(lambda: world.property("Rollout") == "idle" and world.states() in
                ({has: "reverted", other: "observed"}, {has: "stopped", other: "observed"}), "nobody to take its place")
     assert restarts(world, other) == (0, 0) and not world.dropin(other)
+
+
+@pytest.mark.parametrize("moved", [True, False], ids=["moved", "yet to be moved"])
+def test_unit_that_cannot_be_read_at_first_keeps_its_place(world, moved):
+    """Groups that count are drawn of all relays: without one of them others would be restarted, and back again."""
+    begin(world, "a", "b", "c")
+    world.write_config('{ name = "A"; allocator = "jemalloc"; size = 1; }')
+    (has,) = planned(world)
+    if moved:
+        world.start()
+        world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+        world.stop()
+    world.do("set", unit=f"tor@{has}.service", values={"error": "org.freedesktop.DBus.Error.InvalidArgs"})
+    assert planned(world) == {}
+    world.start()
+    world.wait_ready(1 + moved)
+    world.wait_said(f"{has}: cannot read its unit")
+    world.do("set", unit=f"tor@{has}.service", values={"error": None})
+    wait_until(lambda: world.states().get(has) == "ok", "it to be read")
+    assert [restarts(world, relay) for relay in "abc" if relay != has] == [(0, 0)] * 2
+    assert not world.said("Rollout 2")

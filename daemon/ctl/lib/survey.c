@@ -110,9 +110,9 @@ static void on_unit(void *userdata, int error, const char *message, UnitInfo *in
 {
     UnitQuestion *q = userdata;
 
-    (void)error;
     (void)message;
     q->relay->info = info;
+    q->relay->unread = error < 0;
     answered(q->asking, 0);
 }
 
