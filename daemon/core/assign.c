@@ -11,7 +11,7 @@
 typedef struct Candidate {
     size_t relay; /* index into the caller's names */
     const char *name;
-    unsigned rank; /* 0: this group holds it; 1; 2: another one does */
+    unsigned rank; /* 0: this group holds it; 1: by a file that is not known; 2; 3: another one holds it */
     uint64_t score;
 } Candidate;
 
@@ -89,7 +89,7 @@ static size_t holder_of(const Config *config, const char *has)
 }
 
 static void assign_group(const Config *config, size_t index, const char *const *relays, const size_t *holder,
-                         size_t n, Candidate *candidates, size_t *ret)
+                         const bool *unknown, size_t n, Candidate *candidates, size_t *ret)
 {
     const Group *group = &config->groups[index];
     size_t eligible = 0;
@@ -99,9 +99,9 @@ static void assign_group(const Config *config, size_t index, const char *const *
             candidates[eligible++] = (Candidate){
                 .relay = i,
                 .name = relays[i],
-                .rank = holder[i] == index        ? 0
-                        : holder[i] == GROUP_NONE ? 1
-                                                  : 2,
+                .rank = holder[i] == index        ? unknown && unknown[i]
+                        : holder[i] == GROUP_NONE ? 2
+                                                  : 3,
                 .score = rendezvous_score(group->seed, group->name, relays[i]),
             };
     size_t quota = quota_of(group, eligible);
@@ -128,11 +128,11 @@ static void locale_leave(locale_t before)
 
 void assign_groups(const Config *config, const char *const *relays, size_t n, size_t *ret)
 {
-    assign_groups_holding(config, relays, NULL, n, ret);
+    assign_groups_holding(config, relays, NULL, NULL, n, ret);
 }
 
-void assign_groups_holding(const Config *config, const char *const *relays, const char *const *has, size_t n,
-                           size_t *ret)
+void assign_groups_holding(const Config *config, const char *const *relays, const char *const *has,
+                           const bool *unknown, size_t n, size_t *ret)
 {
     _cleanup_(freep) Candidate *candidates = xcalloc(n, sizeof(*candidates));
     _cleanup_(freep) size_t *holder = xcalloc(n, sizeof(*holder));
@@ -146,7 +146,7 @@ void assign_groups_holding(const Config *config, const char *const *relays, cons
         for (size_t i = 0; i < n; i++)
             ret[i] = GROUP_NONE;
         for (size_t g = 0; g < config->n_groups; g++)
-            assign_group(config, g, relays, holder, n, candidates, ret);
+            assign_group(config, g, relays, holder, unknown, n, candidates, ret);
         /* Whom its group does not keep is free for the others from the start: else the draw would change as
          * soon as it has left. */
         all_kept = true;

@@ -19,9 +19,10 @@
 void assign_groups(const Config *config, const char *const *relays, size_t n, size_t *ret);
 
 /* The same where groups that `hold` keep whom they have, as long as they may have so many: has[] names the
- * group that each relay has now (NULL: none, or not known). Only then does the past matter. */
-void assign_groups_holding(const Config *config, const char *const *relays, const char *const *has, size_t n,
-                           size_t *ret);
+ * group that each relay has now (NULL: none, or not known), and those of which unknown[] says (NULL: of none)
+ * that nobody remembers how they came by it stand back behind the others. Only then does the past matter. */
+void assign_groups_holding(const Config *config, const char *const *relays, const char *const *has,
+                           const bool *unknown, size_t n, size_t *ret);
 
 /* The first group without `size` and `share` that names the relay; GROUP_NONE. */
 size_t assign_without_quota(const Config *config, const char *relay);

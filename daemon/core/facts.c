@@ -155,10 +155,14 @@ static char *group_of_dropin(const RelayFacts *r)
     return group ? group : xstrdup("");
 }
 
-void facts_take_revert(RelayFacts *r, const Revert *revert)
+void facts_take_memory(RelayFacts *r, const State *state)
 {
+    const Revert *revert = memory_find_revert(state, r->name);
+
     free(r->reverted_from);
     r->reverted_from = revert ? xstrdup(revert->group) : NULL;
+    r->dropin_unknown =
+        r->present && strv_length(state->written) > 0 && !strv_contains(state->written, r->name);
 }
 
 /* "": none. One that was reverted keeps its place, although its drop-in goes: somebody else would get its
@@ -174,7 +178,7 @@ static bool has_place(const Config *config, const RelayFacts *r)
 {
     _cleanup_(freep) char *group = group_it_has(r);
 
-    for (size_t g = 0; g < config->n_groups; g++)
+    for (size_t g = 0; !r->dropin_unknown && g < config->n_groups; g++)
         if (config->groups[g].quota != QUOTA_ALL && streq(config->groups[g].name, group))
             return true;
     return false;
@@ -198,15 +202,17 @@ void facts_assign(const Config *config, const RelayFacts *const *relays, size_t 
 {
     _cleanup_(freep) const char **names = xcalloc(n, sizeof(char *));
     _cleanup_(freep) size_t *groups = xcalloc(n, sizeof(size_t));
+    _cleanup_(freep) bool *unknown = xcalloc(n, sizeof(bool));
     _cleanup_(strv_freep) char **has = NULL;
     size_t drawn = 0;
 
     for (size_t i = 0; i < n; i++)
         if (facts_draws(config, relays[i])) {
-            names[drawn++] = relays[i]->name;
             strv_push(&has, group_it_has(relays[i]));
+            unknown[drawn] = relays[i]->dropin_unknown;
+            names[drawn++] = relays[i]->name;
         }
-    assign_groups_holding(config, names, (const char *const *)has, drawn, groups);
+    assign_groups_holding(config, names, (const char *const *)has, unknown, drawn, groups);
     drawn = 0;
     for (size_t i = 0; i < n; i++)
         if (facts_draws(config, relays[i]))
@@ -230,7 +236,8 @@ static void judge_draw(const Config *config, size_t group, const RelayFacts *con
 
     for (size_t i = 0; i < n; i++) {
         _cleanup_(freep) char *has = group_of_dropin(relays[i]);
-        if (relays[i]->old_unit || !streq(has, g->name) || groups[i] == group || ++n_gone > GIVEN_UP_NAMED)
+        if (relays[i]->old_unit || relays[i]->dropin_unknown || !streq(has, g->name) || groups[i] == group ||
+            ++n_gone > GIVEN_UP_NAMED)
             continue;
         char *more = xasprintf("%s%s%s", names, *names ? ", " : "", relays[i]->name);
         free(names);

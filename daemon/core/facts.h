@@ -104,6 +104,8 @@ typedef struct RelayFacts {
     /* as concluded */
     size_t group;        /* by the file; GROUP_NONE */
     bool reverted;       /* an operator took it out: treated as if no group took it */
+    bool dropin_unknown; /* nobody remembers our drop-in, as he does others: it was copied with the files of
+                            another relay, or is left over */
     char *reverted_from; /* the group that it had then; "" none; NULL: also when that is not known */
     char *running; /* the allocator that runs as the configuration calls it, or its family; "" not known */
     char *version; /* of what runs; "" not known */
@@ -131,8 +133,8 @@ bool facts_counts(const Config *config, const RelayFacts *relay);
  * started, nothing wants it, and neither a file of ours nor a revert says that it has one (a copy of an
  * instance's directory): it must not push out one that runs. */
 bool facts_draws(const Config *config, const RelayFacts *relay);
-/* Of which group it was reverted; `revert` NULL: it was not. To be told before facts_assign(). */
-void facts_take_revert(RelayFacts *relay, const Revert *revert);
+/* What is remembered of the place that it has; to be told before facts_assign(). */
+void facts_take_memory(RelayFacts *relay, const State *state);
 /* The group of each of the n relays, into ret[]; GROUP_NONE also for those that do not count. */
 void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret);
 /* assign_judge() of those that count. */

@@ -214,7 +214,7 @@ void relays_assign(Manager *m)
 
     for (size_t i = 0; i < m->n_relays; i++) {
         RelayFacts *f = &m->relays[i]->facts;
-        facts_take_revert(f, memory_find_revert(m->state, f->name));
+        facts_take_memory(f, m->state);
     }
     facts_assign(m->setup->config, facts, m->n_relays, groups);
     for (size_t i = 0; i < m->n_relays; i++) {

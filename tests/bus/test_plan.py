@@ -446,3 +446,23 @@ def test_unit_that_cannot_be_read_at_first_keeps_its_place(world, moved):
     wait_until(lambda: world.states().get(has) == "ok", "it to be read")
     assert [restarts(world, relay) for relay in "abc" if relay != has] == [(0, 0)] * 2
     assert not world.said("Rollout 2")
+
+
+@pytest.mark.parametrize("how", ["add-unloaded", "add"], ids=["as it is", "and started"])
+def test_relay_that_is_copied_with_its_dropin_keeps_its_place(world, how):
+    """Whoever clones a relay with all its files copies ours, too: that file is not our work, and gives no right to the place."""
+    world.write_config('{ name = "A"; allocator = "jemalloc"; size = 1; hold = true; }')
+    world.start_fake("r1")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    for relay in LATER:
+        shutil.copytree(world.root / "tor@r1.service.d", world.root / f"tor@{relay}.service.d")
+    for relay in LATER:
+        world.do(how, unit=f"tor@{relay}.service")
+        world.add_instance(relay)
+    wait_until(lambda: len(world.states()) == 19, "them to be seen")
+    world.manager("Reload")
+    wait_until(lambda: settled(world), "nothing to be done")
+    assert world.states()["r1"] == "ok" and restarts(world, "r1") == (1, 0) and not world.said("Rollout 2")
+    world.stop()
+    assert planned(world) == {}, "without the daemon"

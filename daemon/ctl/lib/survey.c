@@ -318,11 +318,11 @@ static const RelayFacts **facts_of(const Survey *s)
     return relays;
 }
 
-static void take_reverts(const Survey *s)
+static void take_memory(const Survey *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         RelayFacts *f = &s->relays[i]->facts;
-        facts_take_revert(f, memory_find_revert(s->state, f->name));
+        facts_take_memory(f, s->state);
     }
 }
 
@@ -341,7 +341,7 @@ static void form_groups(const Survey *s, const RelayFacts *const *relays)
 {
     _cleanup_(freep) size_t *groups = xcalloc(s->n, sizeof(size_t));
 
-    take_reverts(s);
+    take_memory(s);
     facts_assign(s->config, relays, s->n, groups);
     for (size_t i = 0; i < s->n; i++)
         s->relays[i]->facts.group = groups[i];
@@ -506,7 +506,7 @@ void survey_judge_names(const Config *config, sd_bus *bus, Problems *problems)
     for (size_t i = 0; store && i < s.n; i++)
         dropin_store_look(store, &s.relays[i]->facts);
     s.state = read_state();
-    take_reverts(&s);
+    take_memory(&s);
     _cleanup_(freep) const RelayFacts **relays = facts_of(&s);
     facts_judge_names(config, relays, s.n, problems);
     s.config = NULL;

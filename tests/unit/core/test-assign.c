@@ -489,11 +489,12 @@ static void test_hold(void **state)
     Config config = { .groups = groups, .n_groups = 2 };
     size_t before[N], after[N], moved = 0, sizes[2] = { 0 };
     const char *has[N] = { NULL };
+    bool unknown[N] = { false };
 
     assign(groups, 2, names, 40, before);
     for (size_t i = 0; i < 40; i++)
         has[i] = before[i] == GROUP_NONE ? NULL : groups[before[i]].name;
-    assign_groups_holding(&config, (const char *const *)names, has, N, after); /* 20 have joined */
+    assign_groups_holding(&config, (const char *const *)names, has, NULL, N, after); /* 20 have joined */
     for (size_t i = 0; i < 40; i++)
         assert_int_equal(after[i], before[i]);
     assign(groups, 2, names, N, after); /* without what they have */
@@ -502,7 +503,7 @@ static void test_hold(void **state)
     assert_true(moved > 5);
     groups[0].amount = 10; /* fewer: who stays is one that it had */
     groups[1].amount = 30; /* more: it keeps its own */
-    assign_groups_holding(&config, (const char *const *)names, has, N, after);
+    assign_groups_holding(&config, (const char *const *)names, has, NULL, N, after);
     for (size_t i = 0; i < N; i++) {
         assert_true(after[i] != 0 || (i < 40 && before[i] == 0));
         assert_true(i >= 40 || before[i] != 1 || after[i] == 1);
@@ -510,8 +511,14 @@ static void test_hold(void **state)
             sizes[after[i]]++;
     }
     assert_true(sizes[0] == 10 && sizes[1] == 30);
+    for (size_t i = 40; i < N; i++) { /* who was copied from one of them has its file, and stands back */
+        has[i] = groups[0].name;
+        unknown[i] = true;
+    }
+    assign_groups_holding(&config, (const char *const *)names, has, unknown, N, before);
+    assert_memory_equal(before, after, sizeof(before));
     groups[0].hold = groups[1].hold = false; /* then the past does not matter */
-    assign_groups_holding(&config, (const char *const *)names, has, N, after);
+    assign_groups_holding(&config, (const char *const *)names, has, NULL, N, after);
     assign(groups, 2, names, N, before);
     assert_memory_equal(before, after, sizeof(before));
     strv_free(names);
@@ -559,10 +566,10 @@ static void test_draw_lasts(void **state)
         some_groups(groups, GROUPS, patterns);
         for (size_t i = 0; i < N; i++)
             has[i] = below(3) ? groups[below(GROUPS)].name : NULL;
-        assign_groups_holding(&config, (const char *const *)names, has, N, drawn);
+        assign_groups_holding(&config, (const char *const *)names, has, NULL, N, drawn);
         for (size_t i = 0; i < N; i++)
             has[i] = drawn[i] == GROUP_NONE ? NULL : groups[drawn[i]].name;
-        assign_groups_holding(&config, (const char *const *)names, has, N, after);
+        assign_groups_holding(&config, (const char *const *)names, has, NULL, N, after);
         assert_memory_equal(drawn, after, sizeof(drawn));
     }
     strv_free(names);
