@@ -94,7 +94,7 @@ static int by_name(const void *a, const void *b)
 /* NULL: the unit is no relay's. */
 static DoctorRelay *add_relay(Doctor *d, const char *unit, const char *torrc)
 {
-    _cleanup_(freep) char *name = NULL;
+    _cleanup_(freep) char *name = NULL, *dropin = xasprintf("/etc/systemd/system/%s.d/" DROPIN_NAME, unit);
 
     if (d->n >= RELAYS_MAX || relay_name_from_unit(d->config->unit, unit, &name) < 0)
         return NULL;
@@ -102,6 +102,7 @@ static DoctorRelay *add_relay(Doctor *d, const char *unit, const char *torrc)
     GROW(d->relays, d->capacity, d->n);
     DoctorRelay *relay = &d->relays[d->n++];
     *relay = (DoctorRelay){ relay_facts_new(name, unit), text ? text : xstrdup("") };
+    relay->facts.present = host_read(d->root, dropin);
     return relay;
 }
 
@@ -119,9 +120,7 @@ static void add_default(Doctor *d)
     if (!relay)
         return;
     _cleanup_(freep) char *port = torrc_value(relay->torrc, "ORPort");
-    _cleanup_(freep) char *dropin = xasprintf("/etc/systemd/system/%s.d/" DROPIN_NAME, unit);
     relay->facts.has_file = true;
-    relay->facts.present = host_read(d->root, dropin);
     relay->facts.info = xcalloc(1, sizeof(UnitInfo));
     relay->facts.info->active = port ? ACTIVE_ACTIVE : ACTIVE_INACTIVE;
 }

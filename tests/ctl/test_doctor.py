@@ -315,6 +315,17 @@ def test_own_dropin_is_no_finding(doctor, host):
     doctor()
 
 
+@pytest.mark.parametrize("has", ["relay1", "relay2"])
+def test_group_that_holds(doctor, host, has):
+    """Who is in it says the drop-in that it has, and not the draw alone: here as in the daemon."""
+    host.write("/etc/relayalloc.conf", 'groups = ( { name = "A"; allocator = "jemalloc"; size = 1; hold = true; } );\n')
+    host.write(f"/etc/systemd/system/tor@{has}.service.d/zz-relayalloc.conf",
+               "# relayalloc: written from /etc/relayalloc.conf, group A, allocator jemalloc; changes made here are lost\n"
+               f'[Service]\nEnvironment="LD_PRELOAD={LIB}/libjemalloc.so.2"\n')
+    host.write("/etc/systemd/system/tor@.service.d/zzz.conf", "[Service]\nUnsetEnvironment=LD_PRELOAD\n")
+    assert doctor("overridden")["relays"] == [has]
+
+
 def test_mimalloc3(doctor, host):
     host.write(f"{LIB}/libmimalloc.so.3.0", "ELF")
     (host.root / f"{LIB[1:]}/libmimalloc.so.3").symlink_to("libmimalloc.so.3.0")
