@@ -250,7 +250,7 @@ Plan *facts_plan(const HostFacts *h, RelayFacts *const *relays, size_t n)
 {
     _cleanup_(freep) PlanRelay *facts = xcalloc(n, sizeof(*facts));
     _cleanup_(freep) PlanTexts *texts = xcalloc(n, sizeof(*texts));
-    const RolloutPolicy policy = facts_policy(h->config, n);
+    const RolloutPolicy policy = facts_policy(h->config, relays, n);
 
     for (size_t i = 0; i < n; i++)
         facts[i] = plan_facts(h, relays[i], &texts[i]);
@@ -269,7 +269,7 @@ Plan *facts_plan(const HostFacts *h, RelayFacts *const *relays, size_t n)
 usec_t facts_plan_length(const HostFacts *h, RelayFacts *const *relays, size_t n, const Plan *plan,
                          ForecastTimes times)
 {
-    const RolloutPolicy policy = facts_policy(h->config, n);
+    const RolloutPolicy policy = facts_policy(h->config, relays, n);
     _cleanup_(freep) RolloutItem *items = xcalloc(plan->n, sizeof(*items));
     _cleanup_(freep) const UnitInfo **units = xcalloc(plan->n, sizeof(*units));
     _cleanup_(freep) usec_t *restart = xcalloc(plan->n, sizeof(*restart));

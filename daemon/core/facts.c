@@ -109,22 +109,6 @@ char *facts_identity(const Config *config, const AllocatorFacts *allocators)
     return xasprintf("%016" PRIx64 "-%016" PRIx64, config->digest, libraries);
 }
 
-RolloutPolicy facts_policy(const Config *config, size_t fleet)
-{
-    const RolloutConfig *c = &config->rollout;
-
-    return (RolloutPolicy){
-        .parallel = amount_of(c->parallel, fleet),
-        .canary = c->canary,
-        .settle = c->settle,
-        .canary_settle = c->canary_settle,
-        .ready_timeout = c->ready_timeout,
-        .max_failed = c->max_failed,
-        .put_back = c->on_failure == ON_FAILURE_ROLLBACK,
-        .gate = !isempty(c->gate),
-    };
-}
-
 /* ---- who counts, and whose it is ---- */
 
 static bool named(const Config *c, const char *relay)
@@ -145,6 +129,26 @@ bool facts_counts(const Config *config, const RelayFacts *r)
         return false;
     return r->has_instance ||
            (r->has_file && (r->present || !isempty(r->reverted_from) || named(config, r->name)));
+}
+
+RolloutPolicy facts_policy(const Config *config, RelayFacts *const *relays, size_t n)
+{
+    const RolloutConfig *c = &config->rollout;
+    size_t fleet = 0;
+
+    for (size_t i = 0; i < n; i++)
+        fleet += facts_counts(config, relays[i]);
+
+    return (RolloutPolicy){
+        .parallel = amount_of(c->parallel, fleet),
+        .canary = c->canary,
+        .settle = c->settle,
+        .canary_settle = c->canary_settle,
+        .ready_timeout = c->ready_timeout,
+        .max_failed = c->max_failed,
+        .put_back = c->on_failure == ON_FAILURE_ROLLBACK,
+        .gate = !isempty(c->gate),
+    };
 }
 
 /* "": none. */

@@ -57,9 +57,6 @@ bool facts_allocator_in_use(const Config *config, size_t allocator);
 /* Is it shown and tried? One under a former name only where a group uses it. */
 bool facts_allocator_offered(const Config *config, size_t allocator);
 size_t facts_allocators_offered(const Config *config); /* how many */
-/* `fleet`: how many relays there are, for a share of them. */
-RolloutPolicy facts_policy(const Config *config, size_t fleet);
-
 /* ---- one relay ---- */
 
 /* Its main process, as read from /proc. */
@@ -135,6 +132,8 @@ bool facts_counts(const Config *config, const RelayFacts *relay);
 bool facts_draws(const Config *config, const RelayFacts *relay);
 /* What is remembered of the place that it has; to be told before facts_assign(). */
 void facts_take_memory(RelayFacts *relay, const State *state);
+/* What the configuration says of a rollout on a host with these; a share is of those that count. */
+RolloutPolicy facts_policy(const Config *config, RelayFacts *const *relays, size_t n);
 /* The group of each of the n relays, into ret[]; GROUP_NONE also for those that do not count. */
 void facts_assign(const Config *config, const RelayFacts *const *relays, size_t n, size_t *ret);
 /* assign_judge() of those that count. */

@@ -12,13 +12,27 @@ void plan_one(Relay *relay)
     facts_plan_one(&host, &relay->facts);
 }
 
-void plan_make(Manager *m)
+static RelayFacts **facts_of_all(const Manager *m)
 {
-    _cleanup_(freep) RelayFacts **facts = xcalloc(m->n_relays, sizeof(*facts));
-    const HostFacts host = setup_host(m);
+    RelayFacts **facts = xcalloc(m->n_relays, sizeof(*facts));
 
     for (size_t i = 0; i < m->n_relays; i++)
         facts[i] = &m->relays[i]->facts;
+    return facts;
+}
+
+RolloutPolicy plan_policy(const Manager *m)
+{
+    _cleanup_(freep) RelayFacts **facts = facts_of_all(m);
+
+    return facts_policy(m->setup->config, facts, m->n_relays);
+}
+
+void plan_make(Manager *m)
+{
+    _cleanup_(freep) RelayFacts **facts = facts_of_all(m);
+    const HostFacts host = setup_host(m);
+
     plan_free(m->plan);
     m->plan = facts_plan(&host, facts, m->n_relays);
 }

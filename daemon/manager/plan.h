@@ -4,7 +4,8 @@
 
 #include "manager/model.h"
 
-void plan_make(Manager *m);  /* into m->plan, and into the relays' facts */
+RolloutPolicy plan_policy(const Manager *m); /* of the next rollout */
+void plan_make(Manager *m);                  /* into m->plan, and into the relays' facts */
 void plan_one(Relay *relay); /* what should be done about it by now; the plan itself stays as it is */
 /* Proves again those whose process was new; are there some that still are? */
 bool plan_prove_new(Manager *m);

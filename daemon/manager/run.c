@@ -360,7 +360,7 @@ int run_start(Manager *m)
     Run *run = xcalloc(1, sizeof(*run));
     size_t most = m->plan->n + m->state->n_flights;
     _cleanup_(freep) RolloutItem *items = xcalloc(most, sizeof(*items));
-    const RolloutPolicy policy = facts_policy(m->setup->config, m->n_relays);
+    const RolloutPolicy policy = plan_policy(m);
     size_t n = 0;
 
     run->manager = m;

@@ -46,6 +46,16 @@ def default_unit(world, **values):
 
 
 
+def test_unit_that_is_no_relay_adds_nothing_to_how_many_may_be_down(world):
+    world.start_fake("a", "b", "c")
+    default_unit(world)
+    world.write_config(GROUP, rollout='settle = 0; canary = 0; parallel = "50%";')
+    assert {row["wave"] for row in ctl(world, "plan")} == {1, 2, 3}
+    world.start()
+    world.wait_said("Rollout 1: 3 relays, 1 at a time")
+    world.wait_said("Rollout 1 finished: 3 done, 0 failed")
+
+
 def test_unit_that_never_ran_takes_no_place(world):
     world.write_config('')
     world.start_fake(*[f"relay{i}" for i in range(1, 7)])
