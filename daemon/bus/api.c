@@ -652,6 +652,18 @@ static void relay_changed(Relay *relay)
 
 static void manager_changed(Manager *m);
 
+/* All those whose changes are announced. */
+static void emit_properties(sd_bus *bus)
+{
+    char *names[ELEMENTSOF(bus_manager_vtable)] = { NULL };
+    size_t n = 0;
+
+    for (const sd_bus_vtable *v = bus_manager_vtable; v->type != _SD_BUS_VTABLE_END; v++)
+        if (v->type == _SD_BUS_VTABLE_PROPERTY && v->flags & SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
+            names[n++] = (char *)v->x.property.member;
+    (void)sd_bus_emit_properties_changed_strv(bus, BUS_PATH, BUS_MANAGER_INTERFACE, names);
+}
+
 static int on_manager_changed(sd_event_source *source, uint64_t usec, void *userdata)
 {
     Manager *m = userdata;
@@ -665,12 +677,7 @@ static int on_manager_changed(sd_event_source *source, uint64_t usec, void *user
         manager_changed(m);
         return 0;
     }
-    (void)sd_bus_emit_properties_changed(
-        bus, BUS_PATH, BUS_MANAGER_INTERFACE, "ConfigLoaded", "ConfigError", "ConfigWarnings",
-        "ConfigChanged", "ConfigWaits", "StateError", "Relays", "RelaysOk", "RelaysPending", "RelaysBusy",
-        "RelaysFailed", "RelaysDrifted", "RelaysDown", "RelaysStopped", "RelaysObserved", "Rollout",
-        "RolloutPaused", "RolloutID", "RolloutReason", "RolloutResult", "RolloutWave", "RolloutWaves",
-        "RolloutTotal", "RolloutDone", "RolloutFailed", "RolloutStarted", "Window", NULL);
+    emit_properties(bus);
     (void)sd_bus_emit_signal(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RolloutChanged", "tsuuu", run_id(m),
                              run_word(m), (uint32_t)c.done, (uint32_t)c.failed, (uint32_t)c.total);
     return 0;

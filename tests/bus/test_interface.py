@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+from xml.etree import ElementTree
 
 import dbus
 import dbus.bus
@@ -84,6 +85,32 @@ def test_a_relay_that_changes_without_changing_its_state(world):
         assert len(signals.changes(RELAY + "a")) == before  # nothing is told twice
     finally:
         signals.close()
+
+
+def test_what_is_said_to_be_announced_is(world):
+    """Whoever keeps what GetAll told, and what PropertiesChanged told since, has the truth."""
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    bus = dbus.bus.BusConnection(world.address)
+    manager = bus.get_object("org.relayalloc1", "/org/relayalloc1", introspect=False)
+    properties = ElementTree.fromstring(manager.Introspect(dbus_interface="org.freedesktop.DBus.Introspectable"))
+    promised = {p.get("name") for p in properties.iterfind("interface[@name='org.relayalloc1.Manager']/property")
+                if p.find("annotation[@name='org.freedesktop.DBus.Property.EmitsChangedSignal']") is None}
+    signals = Signals(world)
+    try:
+        world.write_config(GROUP, 'settle = 0; canary = 0; gate = "quiet.service";')
+        world.manager("Reload")
+        assert world.property("Gate") == "quiet.service"
+        world.do("set-environment", environment=["MALLOC_ARENA_MAX=1"])
+        world.manager("Reload")
+        wait_until(lambda: world.property("HostSettings") == ["MALLOC_ARENA_MAX=1"], "what systemd gives to all")
+        wait_until(lambda: any(change.get("HostSettings") == ["MALLOC_ARENA_MAX=1"] and change["Gate"] == "quiet.service"
+                               for change in signals.changes("/org/relayalloc1")), "the signal")
+        assert set(signals.changes("/org/relayalloc1")[-1]) == promised
+    finally:
+        signals.close()
+        bus.close()
 
 
 def test_relays_as_tuples_and_as_dictionaries(world):
