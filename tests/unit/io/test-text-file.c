@@ -4,6 +4,8 @@
 #include "scratch.h"
 #include "test.h"
 
+#include <sys/mman.h>
+
 static void test_files(void **state)
 {
     (void)state;
@@ -47,6 +49,22 @@ static void test_size(void **state)
     assert_int_equal(text_file_read(over, &none), -EFBIG);
     assert_null(none);
     scratch_free(dir);
+}
+
+/* Of a file in /proc the size is 0, whatever is in it; that of others can grow while it is read. */
+static void test_size_that_is_not_told(void **state)
+{
+    (void)state;
+    enum { MAPPINGS = 3000 };
+    const size_t page = (size_t)getpagesize();
+    char *text = NULL, *area = mmap(NULL, MAPPINGS * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    assert_ptr_not_equal(area, MAP_FAILED);
+    for (size_t i = 0; i < MAPPINGS; i += 2)
+        assert_int_equal(mprotect(area + i * page, page, PROT_READ), 0);
+    assert_int_equal(text_file_read("/proc/self/smaps", &text), -EFBIG);
+    assert_null(text);
+    munmap(area, MAPPINGS * page);
 }
 
 static void test_what_is_no_file(void **state)
@@ -98,6 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_size),
+        cmocka_unit_test(test_size_that_is_not_told),
         cmocka_unit_test(test_what_is_no_file),
         cmocka_unit_test(test_again),
     };
