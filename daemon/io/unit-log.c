@@ -45,14 +45,14 @@ char *unit_log_tail(const char *unit, size_t lines)
     return text;
 }
 
-char *unit_log_find(const char *unit, pid_t pid, const char *words)
+char *unit_log_find(const char *invocation, pid_t pid, const char *words)
 {
-    _cleanup_(freep) char *of_unit = xasprintf("_SYSTEMD_UNIT=%s", unit);
+    _cleanup_(freep) char *of_run = xasprintf("_SYSTEMD_INVOCATION_ID=%s", invocation);
     _cleanup_(freep) char *of_process = xasprintf("_PID=%d", (int)pid);
     sd_journal *j = NULL;
     char *found = NULL;
 
-    if (sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY) >= 0 && sd_journal_add_match(j, of_unit, 0) >= 0 &&
+    if (sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY) >= 0 && sd_journal_add_match(j, of_run, 0) >= 0 &&
         sd_journal_add_match(j, of_process, 0) >= 0 && sd_journal_seek_tail(j) >= 0)
         for (size_t n = 0; !found && n < FIND_LINES_MAX && sd_journal_previous(j) > 0; n++) {
             char *line = current_line(j);

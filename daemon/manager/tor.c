@@ -135,11 +135,15 @@ static const char *flags_of(const Relay *relay)
     return tor->view.fingerprint;
 }
 
+static char *find_line(const Relay *relay, const char *words)
+{
+    return unit_log_find(relay->facts.info->invocation, relay->facts.process.pid, words);
+}
+
 static void find_fingerprint(const Relay *relay, TorView *view)
 {
     for (size_t i = 0; i < ELEMENTSOF(tor_fingerprint_words) && isempty(view->fingerprint); i++) {
-        _cleanup_(freep) char *line =
-            unit_log_find(relay->facts.unit, relay->facts.process.pid, tor_fingerprint_words[i]);
+        _cleanup_(freep) char *line = find_line(relay, tor_fingerprint_words[i]);
         tor_view_fingerprint_from_log(line, view);
     }
 }
@@ -150,7 +154,7 @@ static void take_log(Relay *relay)
 {
     if (tor_bootstrapped(relay))
         return;
-    _cleanup_(freep) char *line = unit_log_find(relay->facts.unit, relay->facts.process.pid, "Bootstrapped ");
+    _cleanup_(freep) char *line = find_line(relay, "Bootstrapped ");
     TorView view;
 
     tor_view_from_log(line, &view);

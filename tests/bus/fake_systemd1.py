@@ -483,7 +483,8 @@ class Control(dbus.service.Object):
             "finished": len(fake.programs) > 0 and all(p.poll() is not None for p in fake.programs),
             "units": {u.name: {"restarts": u.restarts, "starts": u.starts, "resets": u.resets, "active": u.active,
                                "reads": u.reads,
-                               "environment": u.environment, "pid": u.process.pid if u.process else 0}
+                               "environment": u.environment, "pid": u.process.pid if u.process else 0,
+                               "invocation": u.invocation.hex() if u.invocation else ""}
                       for u in fake.units.values()},
         })
 

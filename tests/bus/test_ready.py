@@ -1,5 +1,6 @@
 """Who said before its restart that it is bootstrapped has to say so after it (rollout.ready)."""
 import os
+import pathlib
 import re
 import subprocess
 
@@ -8,6 +9,8 @@ import pytest
 
 from conftest import BUILD, HERE, wait_until
 from test_jobs import GROUP, restarts
+
+REMOTE = pathlib.Path("/lib/systemd/systemd-journal-remote")
 
 
 def begin(world, *relays, ready_timeout=2):
@@ -69,6 +72,35 @@ def test_who_only_answers_nonsense_then_is_put_back(world, mode):
     world.wait_said("Rollout 1 halted")
     assert restarts(world, "a") == (1, 1) and restarts(world, "b") == (0, 0)
     assert world.dropin("a") is None and world.dropin("b") is None
+
+
+def journal(world, inside, outside, **fields):
+    """One line, in the journal of the machine on which the daemon runs."""
+    if not REMOTE.exists():
+        pytest.skip("systemd-journal-remote is not installed")
+    machine = pathlib.Path("/etc/machine-id").read_text().strip()
+    (outside / "journal" / machine).mkdir(parents=True)
+    subprocess.run([*world.inside, "mount", "--bind", inside, "/var/log"], check=True)
+    entry = {"__REALTIME_TIMESTAMP": 1700000000000000, "__MONOTONIC_TIMESTAMP": 1000000, "_BOOT_ID": "0" * 31 + "1",
+             "_MACHINE_ID": machine, **fields}
+    subprocess.run([REMOTE, "-o", outside / "journal" / machine / "system.journal", "-"], check=True, capture_output=True,
+                   input="".join(f"{name}={value}\n" for name, value in entry.items()) + "\n", text=True)
+
+
+@pytest.mark.parametrize("whose", ["its own", "an earlier one's"])
+def test_what_the_log_of_an_earlier_process_says_is_not_believed(world, whose):
+    """A relay without a control socket says it in its log; and a number is given to more than one process, over boots."""
+    inside, outside = world.own_folder()
+    begin(world, "a")
+    unit = world.unit("a")
+    journal(world, inside, outside, _SYSTEMD_UNIT="tor@a.service", _PID=unit["pid"], MESSAGE="Bootstrapped 100% (done): Done",
+            _SYSTEMD_INVOCATION_ID=unit["invocation"] if whose == "its own" else "0" * 31 + "1")
+    world.start()
+    if whose == "its own":  # and so it has to say it again
+        world.wait_said("a: .*it has not bootstrapped within 2s: bootstrapping: it does not say how far it is")
+    else:
+        world.wait_said("a does not say whether it is bootstrapped")
+        world.wait_said("Rollout 1 finished: 1 done")
 
 
 def test_an_operator_may_be_content_with_less(world):
