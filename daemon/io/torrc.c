@@ -3,12 +3,13 @@
 
 #include "io/text-file.h"
 
+#include <dirent.h>
 #include <glob.h>
 #include <sys/stat.h>
 
 #define DEFAULT_TORRC "/etc/tor/torrc"
 
-enum { DEPTH_MAX = 8, FILES_MAX = 256 }; /* tor itself goes 31 deep */
+enum { DEPTH_MAX = 8, FILES_MAX = 256, ENTRIES_MAX = 16384 }; /* tor itself goes 31 deep */
 
 /* A walk through a torrc and what it includes, in tor's order. */
 typedef struct TorrcWalk {
@@ -35,12 +36,40 @@ static char *included(const char *line)
 
 static void walk_path(TorrcWalk *w, const char *path, unsigned depth, bool in_folder);
 
+/* Entries of directories that the walk has read; glob(3) tells those whom it asks for one nothing of the
+ * walk. */
+static unsigned entries;
+
+static struct dirent *read_entry(void *folder)
+{
+    return entries++ < ENTRIES_MAX ? readdir(folder) : NULL;
+}
+
+static void *open_folder(const char *path)
+{
+    return opendir(path);
+}
+
+static void close_folder(void *folder)
+{
+    closedir(folder);
+}
+
+static bool is_enough(const TorrcWalk *w)
+{
+    return w->files > FILES_MAX || entries > ENTRIES_MAX;
+}
+
 /* A path that is not there, either, is one that may appear. */
 static void walk_pattern(TorrcWalk *w, const char *pattern, unsigned depth, bool in_folder)
 {
-    glob_t found;
+    glob_t found = { .gl_opendir = open_folder,
+                     .gl_readdir = read_entry,
+                     .gl_closedir = close_folder,
+                     .gl_stat = stat,
+                     .gl_lstat = lstat };
 
-    if (glob(pattern, GLOB_NOCHECK, NULL, &found) != 0)
+    if (is_enough(w) || glob(pattern, GLOB_NOCHECK | GLOB_ALTDIRFUNC, NULL, &found) != 0)
         return;
     for (size_t i = 0; i < found.gl_pathc; i++)
         walk_path(w, found.gl_pathv[i], depth, in_folder);
@@ -96,6 +125,7 @@ uint64_t torrc_stamp(char *const *argv)
     TorrcWalk w = { .hash = HASH_BEGIN };
     bool named = false;
 
+    entries = 0;
     for (size_t i = 0; argv && argv[i]; i++) {
         struct stat st;
         w.hash = hash_bytes(w.hash, argv[i], strlen(argv[i]) + 1);
@@ -114,5 +144,6 @@ void torrc_metrics_ports(const char *path, MetricsPorts *ports)
 {
     TorrcWalk w = { .hash = HASH_BEGIN, .ports = ports };
 
+    entries = 0;
     walk_path(&w, path, 0, false);
 }

@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static char *dir, *torrc;
@@ -121,6 +122,31 @@ static void test_bounds(void **state)
     assert_changed(&now, false);
 }
 
+/* Every line of it names all files of a folder that it is in itself, and of the folders below: tor would
+ * never come to the end of it. */
+static void test_includes_without_end(void **state)
+{
+    (void)state;
+    enum { LINES = 20000, FILES = 500 };
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    assert_non_null(f);
+    for (size_t i = 0; i < LINES; i++)
+        fprintf(f, "%%include %s/*\n", dir);
+    assert_int_equal(fclose(f), 0);
+    for (size_t i = 0; i < FILES; i++) {
+        _cleanup_(freep) char *name = xasprintf("%zu", i);
+        put(name, "");
+    }
+    put("torrc", text);
+    free(text);
+    const clock_t began = clock();
+    (void)stamp();
+    assert_true(clock() - began < CLOCKS_PER_SEC);
+}
+
 /* In the order in which tor reads them: an include is where it stands, a folder's files by name. */
 static void test_metrics_ports(void **state)
 {
@@ -156,6 +182,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_includes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_metrics_ports, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_includes_without_end, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("torrc", tests, NULL, NULL);
