@@ -30,7 +30,7 @@
  *     Reads the file again, and answers when the new configuration is in force (not when its rollout ends).
  *     org.relayalloc1.Error.InvalidFile: its message is the problems, one per line
  * Verify() → a(sss)
- *     Proves every relay now: relay, state, reason ("" when ok).
+ *     Proves every relay now: relay, state, reason ("" when ok). Answers when it is known which there are.
  * Pause(), Resume(), Abort()
  *     The rollout; Resume also continues a halted or aborted one.
  *     org.relayalloc1.Error.NoRollout: there is nothing to act on

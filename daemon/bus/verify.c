@@ -8,6 +8,7 @@
 
 #define TOGETHER (10 * USEC_PER_MSEC)
 #define GOOD_FOR USEC_PER_SEC
+#define UNTIL_READ (100 * USEC_PER_MSEC)
 
 static int append_verdicts(const Manager *m, sd_bus_message *reply)
 {
@@ -49,6 +50,10 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
     (void)source;
     (void)usec;
     m->api->look = sd_event_source_unref(m->api->look);
+    if (!m->scanned) { /* which relays there are is not known yet: that none differs would be said of none */
+        loop_schedule(m, &m->api->look, UNTIL_READ, on_look);
+        return 0;
+    }
     eventlog_line(LOG_DEBUG, "Looking at all relays, as requested by Verify.");
     manager_verify(m);
     m->api->looked = loop_monotonic(m);

@@ -25,6 +25,17 @@ def test_list_that_fails_is_asked_again(world):
     world.wait_said("Rollout 1 finished: 1 done")
 
 
+def test_nobody_is_proved_before_it_is_known_who_there_is(world):
+    """Systemd does not answer yet: verify says nothing before it does, least of all that all is as assigned."""
+    begin(world, "a", "b")
+    world.do("list-errors", errors=["org.freedesktop.DBus.Error.AccessDenied"] * 2)
+    world.start()
+    world.wait_said("Cannot list units: scripted error")
+    for verdicts in (world.manager("Verify"), world.manager("Verify")):
+        assert [str(relay) for relay, _, _ in verdicts] == ["a", "b"]
+    world.wait_said("Rollout 1 finished: 2 done")
+
+
 def test_unit_that_cannot_be_read_does_not_keep_the_others_waiting(world):
     begin(world, "a", "b")
     world.do("set", unit="tor@a.service", values={"error": "org.freedesktop.DBus.Error.InvalidArgs"})
