@@ -4,6 +4,7 @@
 #include "io/owner.h"
 #include "io/trust.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -73,6 +74,36 @@ static int write_all(int fd, const char *text, size_t n)
     return 0;
 }
 
+/* node_exporter reads *.prom only, so it never sees these names. */
+#define TEMPORARY_BEGINS ".relayalloc-"
+#define TEMPORARY_ENDS ".new"
+
+static bool is_temporary(const char *name)
+{
+    if (strncmp(name, TEMPORARY_BEGINS, strlen(TEMPORARY_BEGINS)) != 0)
+        return false;
+    name += strlen(TEMPORARY_BEGINS);
+    return strspn(name, "0123456789abcdef") == 16 && streq(name + 16, TEMPORARY_ENDS);
+}
+
+/* Removes what a crash has left. */
+static void sweep(int directory)
+{
+    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    struct stat st;
+
+    if (!entries) {
+        closep(&fd);
+        return;
+    }
+    for (const struct dirent *e; (e = readdir(entries));)
+        if (is_temporary(e->d_name) && fstatat(directory, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode))
+            (void)unlinkat(directory, e->d_name, 0);
+    closedir(entries);
+}
+
 static int replace(const char *path, const char *text, size_t n)
 {
     _cleanup_(closep) int directory = open_directory(path), fd = -1;
@@ -83,8 +114,7 @@ static int replace(const char *path, const char *text, size_t n)
         return directory;
     if (getrandom(&random, sizeof(random), 0) != sizeof(random))
         return -errno;
-    /* node_exporter reads *.prom only, so it never sees this name. */
-    temporary = xasprintf(".relayalloc-%016" PRIx64 ".new", random);
+    temporary = xasprintf(TEMPORARY_BEGINS "%016" PRIx64 TEMPORARY_ENDS, random);
     fd =
         openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -107,6 +137,7 @@ static int remove_file(const char *path)
 
     if (directory < 0)
         return directory;
+    sweep(directory);
     if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
     if (!S_ISREG(st.st_mode))

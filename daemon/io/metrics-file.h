@@ -16,5 +16,6 @@
  * root could change; -EROFS, -EISDIR and others. On failure the old file stays and no temporary one. */
 int metrics_file_replace(const char *path, const char *text, size_t n);
 
-/* 0; -ENOENT: it is gone already; -EINVAL: it is not a regular file, and stays; others as above. */
+/* With what a crash has left beside it. 0; -ENOENT: it is gone already; -EINVAL: it is not a regular file,
+ * and stays; others as above. */
 int metrics_file_remove(const char *path);

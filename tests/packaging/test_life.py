@@ -101,7 +101,8 @@ def test_life(packages, boot, figures):
     assert m.prop("relayallocd", "ActiveState") == "inactive"
     steps.count("install after the removal", lambda: m.install_deb(packages.deb))
     m.wait_all("ok")
-    m.sh(f"cp /etc/relayalloc.conf /root/mine && systemctl kill -sKILL relayallocd; touch {METRICS}/relayalloc.prom")
+    m.sh(f"cp /etc/relayalloc.conf /root/mine && systemctl kill -sKILL relayallocd; touch {METRICS}/relayalloc.prom"
+         f" {METRICS}/.relayalloc-0123456789abcdef.new")
     said = steps.count("purge", lambda: m.apt("purge", "relayalloc"))
     assert all(OURS.format(relay) in said for relay in moved)
     assert "To take them back: delete the files" in said

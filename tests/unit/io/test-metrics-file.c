@@ -66,6 +66,31 @@ static void test_replace_and_remove(void **state)
     assert_int_equal(scratch_count_fds(), before);
 }
 
+/* A crash in the middle of a write leaves the temporary file, whose name nobody knows any more. */
+static void test_what_a_crash_leaves(void **state)
+{
+    (void)state;
+    static const char *const others[] = { ".relayalloc-00000000000000ff.new.gz", ".relayalloc-ff.new",
+                                          ".relayalloc-00000000000000fg.new", "x.prom" };
+    _cleanup_(freep) char *path = xasprintf("%s/a.prom", folder);
+    _cleanup_(freep) char *trap = xasprintf("%s/.relayalloc-00000000000000aa.new", folder);
+
+    for (size_t i = 0; i < ELEMENTSOF(others); i++)
+        free(scratch_write(folder, others[i], "x", 1, 0600));
+    assert_int_equal(mkfifo(trap, 0600), 0); /* the owner's of the directory */
+    assert_int_equal(metrics_file_replace(path, "one\n", 4), 0);
+    free(scratch_write(folder, ".relayalloc-00000000000000ff.new", "o", 1, 0600));
+    free(scratch_write(folder, ".relayalloc-0123456789abcdef.new", "o", 1, 0600));
+    assert_int_equal(count_files(folder), ELEMENTSOF(others) + 4);
+    assert_int_equal(metrics_file_remove(path), 0);
+    assert_int_equal(count_files(folder), ELEMENTSOF(others) + 1);
+    for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+        _cleanup_(freep) char *other = xasprintf("%s/%s", folder, others[i]);
+        assert_int_equal(unlink(other), 0);
+    }
+    assert_int_equal(unlink(trap), 0);
+}
+
 /* The owner of the directory puts something else in the file's place, and where a temporary file was
  * expected. */
 static void test_traps(void **state)
@@ -147,6 +172,7 @@ int main(void)
     umask(0077); /* as under the unit; the exporter is another user */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replace_and_remove),
+        cmocka_unit_test(test_what_a_crash_leaves),
         cmocka_unit_test(test_traps),
         cmocka_unit_test(test_links),
         cmocka_unit_test(test_no_directory),
