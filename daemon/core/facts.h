@@ -57,6 +57,7 @@ bool facts_allocator_in_use(const Config *config, size_t allocator);
 /* Is it shown and tried? One under a former name only where a group uses it. */
 bool facts_allocator_offered(const Config *config, size_t allocator);
 size_t facts_allocators_offered(const Config *config); /* how many */
+
 /* ---- one relay ---- */
 
 /* Its main process, as read from /proc. */

@@ -3,6 +3,7 @@
 
 #include "manager/loop.h"
 #include "manager/relay.h"
+#include "manager/relays.h"
 #include "manager/setup.h"
 
 void plan_one(Relay *relay)
@@ -12,25 +13,16 @@ void plan_one(Relay *relay)
     facts_plan_one(&host, &relay->facts);
 }
 
-static RelayFacts **facts_of_all(const Manager *m)
-{
-    RelayFacts **facts = xcalloc(m->n_relays, sizeof(*facts));
-
-    for (size_t i = 0; i < m->n_relays; i++)
-        facts[i] = &m->relays[i]->facts;
-    return facts;
-}
-
 RolloutPolicy plan_policy(const Manager *m)
 {
-    _cleanup_(freep) RelayFacts **facts = facts_of_all(m);
+    _cleanup_(freep) RelayFacts **facts = relays_facts(m);
 
     return facts_policy(m->setup->config, facts, m->n_relays);
 }
 
 void plan_make(Manager *m)
 {
-    _cleanup_(freep) RelayFacts **facts = facts_of_all(m);
+    _cleanup_(freep) RelayFacts **facts = relays_facts(m);
     const HostFacts host = setup_host(m);
 
     plan_free(m->plan);

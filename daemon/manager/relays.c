@@ -168,9 +168,9 @@ void relays_drop_vanished(Manager *m)
         m->reports->plan_outdated(m);
 }
 
-static const RelayFacts **facts_of_all(const Manager *m)
+RelayFacts **relays_facts(const Manager *m)
 {
-    const RelayFacts **facts = xcalloc(m->n_relays, sizeof(*facts));
+    RelayFacts **facts = xcalloc(m->n_relays, sizeof(*facts));
 
     for (size_t i = 0; i < m->n_relays; i++)
         facts[i] = &m->relays[i]->facts;
@@ -192,10 +192,10 @@ bool relays_standing_changed(const Relay *relay)
 /* What the file says of relays that nobody is: kept for who asks, and logged of a file that is new. */
 static void judge_names(Manager *m)
 {
-    _cleanup_(freep) const RelayFacts **facts = facts_of_all(m);
+    _cleanup_(freep) RelayFacts **facts = relays_facts(m);
     _cleanup_(problems_clear) Problems problems = { 0 };
 
-    facts_judge_names(m->setup->config, facts, m->n_relays, &problems);
+    facts_judge_names(m->setup->config, (const RelayFacts *const *)facts, m->n_relays, &problems);
     for (size_t i = 0; i < problems.n; i++) {
         _cleanup_(freep) char *line = problem_to_string(&problems.items[i]);
         bool draw = strstr(line, " gives up ") && !(m->config_warnings && strstr(m->config_warnings, line));
@@ -208,15 +208,13 @@ static void judge_names(Manager *m)
 
 void relays_assign(Manager *m)
 {
-    _cleanup_(freep) const RelayFacts **facts = facts_of_all(m);
+    _cleanup_(freep) RelayFacts **facts = relays_facts(m);
     _cleanup_(freep) size_t *groups = xcalloc(m->n_relays, sizeof(size_t));
     bool outdated = false;
 
-    for (size_t i = 0; i < m->n_relays; i++) {
-        RelayFacts *f = &m->relays[i]->facts;
-        facts_take_memory(f, m->state);
-    }
-    facts_assign(m->setup->config, facts, m->n_relays, groups);
+    for (size_t i = 0; i < m->n_relays; i++)
+        facts_take_memory(facts[i], m->state);
+    facts_assign(m->setup->config, (const RelayFacts *const *)facts, m->n_relays, groups);
     for (size_t i = 0; i < m->n_relays; i++) {
         Relay *relay = m->relays[i];
         bool reverted = memory_find_revert(m->state, relay->facts.name) != NULL;

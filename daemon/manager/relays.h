@@ -8,6 +8,7 @@
 
 Relay *relays_find(Manager *m, const char *name);
 Relay *relays_find_unit(Manager *m, const char *unit);
+RelayFacts **relays_facts(const Manager *m); /* m->n_relays of them; the array is the caller's */
 
 void relays_scan(Manager *m); /* looks for relays again; debounced */
 /* systemd has read all unit files again: reads and proves all that it says, paced. `by_run`: for the rollout

@@ -67,8 +67,7 @@ static void tell_presence(Relay *relay)
         eventlog_write(MESSAGE_RELAY_DOWN, &e, "%s is down%s%s: no samples until it is up again.",
                        relay->facts.name, e.reason ? ", " : "", e.reason ? e.reason : "");
     }
-    /* Nobody is called for what somebody stops, or starts anew at this moment: only if it fails on the way.
-     */
+    /* Nobody is called for what somebody stops, or starts anew just now: only if it fails on the way. */
     if (relay->told_down && !relay->alerted_down && unit_failed(relay->facts.info)) {
         relay->alerted_down = true;
         alert_raise(relay->manager, ALERT_DOWN, relay->facts.name);

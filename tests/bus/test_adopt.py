@@ -5,7 +5,7 @@ import subprocess
 import dbus
 
 from conftest import BUILD, wait_until
-from test_jobs import begin, restarts
+from test_jobs import begin, restarts, stop_relay
 from test_others import TCMALLOC, foreign, jemalloc_path
 
 
@@ -57,8 +57,7 @@ def test_a_stopped_relay_that_has_our_file_is_told_to_lose_it(world):
     begin(world, "a", "b")
     world.start()
     world.wait_said("Rollout 1 finished: 2 done")
-    world.do("stop", unit="tor@b.service")
-    wait_until(lambda: world.states().get("b") == "stopped", "the state")
+    stop_relay(world, "b")
     world.stop()
     text = adopt(world)
     told = " ".join(text.replace("#", " ").split())

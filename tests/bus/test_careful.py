@@ -2,7 +2,7 @@
 import pytest
 
 from conftest import wait_until
-from test_jobs import LIBRARY, begin, restarts
+from test_jobs import LIBRARY, begin, restarts, stop_relay
 from test_once import stays
 
 SETTLE = "settle = 5; canary_settle = 6; canary = 1;"
@@ -98,8 +98,7 @@ def test_relays_stopped_while_paused_are_not_written_ahead(world):
     settling(world)
     world.manager("Pause")
     world.wait_said("a runs jemalloc .*, proved and settled")
-    world.do("stop", unit="tor@b.service")
-    wait_until(lambda: world.states().get("b") == "stopped", "the state")
+    stop_relay(world, "b")
     world.manager("Resume")
     stays(world, lambda: not begun(world, "b"))
 
@@ -276,8 +275,7 @@ def test_stopped_relay_that_is_up_before_its_turn_loses_ours_by_a_restart(world)
     begin(world, "a", "b")
     world.start()
     world.wait_said("Rollout 1 finished: 2 done")
-    world.do("stop", unit="tor@b.service")
-    wait_until(lambda: world.states().get("b") == "stopped", "the state")
+    stop_relay(world, "b")
     world.write_config("", "settle = 3; canary = 0;")
     settling(world, "a", 2)
     world.do("restart-by-hand", unit="tor@b.service")
@@ -291,8 +289,7 @@ def test_stopped_relay_that_is_up_while_systemd_reloads_loses_ours_by_a_restart(
     begin(world, "a", "b")
     world.start()
     world.wait_said("Rollout 1 finished: 2 done")
-    world.do("stop", unit="tor@b.service")
-    wait_until(lambda: world.states().get("b") == "stopped", "the state")
+    stop_relay(world, "b")
     world.do("reload-script", steps=[{}, {"delay": 2}])
     world.write_config("")
     world.wait_said("b: removed")
@@ -307,8 +304,7 @@ def test_stopped_relay_that_is_up_before_its_turn_has_its_way_back(world):
     begin(world, "a", "b")
     world.start()
     world.wait_said("Rollout 1 finished: 2 done")
-    world.do("stop", unit="tor@b.service")
-    wait_until(lambda: world.states().get("b") == "stopped", "the state")
+    stop_relay(world, "b")
     world.write_config('{ name = "A"; allocator = "mimalloc"; relays = [ "*" ]; }', "settle = 3; canary = 0;")
     settling(world, "a", 2)
     world.do("restart-by-hand", unit="tor@b.service")
@@ -323,8 +319,7 @@ def test_relay_that_others_give_what_our_file_gave_is_theirs(world):
     world.start()
     world.wait_said("Rollout 1 finished: 1 done")
     ours = world.dropin("a").splitlines()
-    world.do("stop", unit="tor@a.service")
-    wait_until(lambda: world.states().get("a") == "stopped", "the state")
+    stop_relay(world, "a")
     world.write_config("")
     world.wait_said("Rollout 2 finished")
     (world.root / "tor@a.service.d" / "own.conf").parent.mkdir(exist_ok=True)

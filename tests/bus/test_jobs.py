@@ -16,6 +16,12 @@ def begin(world, *relays, rollout="settle = 0; canary = 0;"):
     world.start_fake(*relays)
 
 
+def stop_relay(world, relay):
+    """By its operator's will."""
+    world.do("stop", unit=f"tor@{relay}.service")
+    wait_until(lambda: world.states().get(relay) == "stopped", f"{relay} to be stopped")
+
+
 def restarts(world, relay):
     u = world.unit(relay)
     return u["restarts"], u["starts"]

@@ -320,10 +320,8 @@ static const RelayFacts **facts_of(const Survey *s)
 
 static void take_memory(const Survey *s)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        RelayFacts *f = &s->relays[i]->facts;
-        facts_take_memory(f, s->state);
-    }
+    for (size_t i = 0; i < s->n; i++)
+        facts_take_memory(&s->relays[i]->facts, s->state);
 }
 
 /* What a new file ends, as the daemon will see it. true: a revert. */
