@@ -14,6 +14,8 @@ from machine import Machine
 
 RELEASE = os.environ.get("RELEASE") or Machine.host_release()
 SANITIZE = bool(os.environ.get("SANITIZE"))
+# "0/2", "1/2": of two releases that share the tests (./run with SHORT=1), which one this is.
+PART, PARTS = (int(n) for n in os.environ.get("PART", "0/1").split("/"))
 collect_ignore = [] if os.environ.get("TRAFFIC") else ["test_throttled.py"]  # make check-traffic
 
 
@@ -52,13 +54,22 @@ def pytest_runtest_makereport(item, call):
             report.sections.append(("relays", m.sh("relayallocctl list 2>&1; true")))
 
 
+def is_anothers(index, item):
+    """Whether this test is left to another release's run. By turns, so that each run has some of every module; a module that
+    is marked is kept whole: by "every" run, or by the "first" or "last" one."""
+    marked = item.get_closest_marker("release")
+    where = {"every": PART, "first": 0, "last": PARTS - 1}[marked.args[0]] if marked else index % PARTS
+    return where != PART
+
+
 def pytest_collection_modifyitems(config, items):
-    out = [i for i in items if SANITIZE and i.get_closest_marker("not_sanitized")]
+    out = [i for n, i in enumerate(items) if is_anothers(n, i) or (SANITIZE and i.get_closest_marker("not_sanitized"))]
     config.hook.pytest_deselected(items=out)
     items[:] = [i for i in items if i not in out]
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "release(where): in a short run on the first release, the last or every one, not by turns")
     config.addinivalue_line("markers", "not_sanitized: means nothing with ASan, which needs more rights or its own malloc")
 
 

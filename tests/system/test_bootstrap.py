@@ -11,6 +11,7 @@ import pytest
 from network import Network, day_of
 
 RELAYS = 5
+pytestmark = pytest.mark.release("first")
 REPORTED = {"Guard", "HSDir", "Running", "Fast", "Stable"}  # flags that a report tells of
 
 

@@ -8,10 +8,13 @@ again."""
 import contextlib
 import os
 
+import pytest
+
 import chaos
 from machine import Machine
 
 RELAYS = int(os.environ.get("FLEET") or 8)
+pytestmark = pytest.mark.release("last")
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS") or (1 if os.environ.get("CHAOS_SEED") else 5))
 MACHINES = int(os.environ.get("CHAOS_MACHINES") or 1)
 

@@ -1,8 +1,11 @@
 """One round of chaos with a large fleet: what grows with the number of relays shows in no other."""
 
+import pytest
+
 import chaos
 
 RELAYS = 40
+pytestmark = pytest.mark.release("last")
 
 
 def test_one_round(machine, figures):

@@ -11,6 +11,7 @@ import pytest
 from machine import REPO
 
 RELAYS = 4
+pytestmark = pytest.mark.release("every")
 HEAP = "/usr/local/lib/relay-test/libheap.so"
 OVERRIDE = "/etc/systemd/system/tor@{}.service.d/override.conf"
 # An allocator under a name that tells nothing: it hands all on to glibc's.

@@ -1,6 +1,9 @@
 """A configuration file moves real relays: the first time, again, after edits, and across stops of the daemon."""
 
+import pytest
+
 RELAYS = 8
+pytestmark = pytest.mark.release("every")
 
 
 def four_groups(m, **changes):
