@@ -86,7 +86,7 @@ static void start_watching(Rollout *r, Item *i, const RolloutEvent *e, usec_t no
 
     i->pid = e->pid;
     i->n_restarts = e->n_restarts;
-    if (i->item.recover) /* it has settled for as long as its process lives */
+    if (i->item.recover) /* it has settled since it became active */
         i->settles_at = now + (e->age < settle ? settle - e->age : 0);
     if (!i->ready) {
         start_settling(r, i, now);

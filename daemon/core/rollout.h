@@ -148,7 +148,7 @@ typedef struct RolloutEvent {
     bool ready; /* it is ready now, and has to be so again before it settles */
     Readiness readiness;
     uint32_t pid, n_restarts;
-    usec_t age;    /* of its process */
+    usec_t age;    /* for how long it has been active */
     bool crashing; /* it crashed again and again before it was restarted: no way back leads to anything better
                     */
     bool needless; /* it runs what a restart would give it */

@@ -107,3 +107,8 @@ usec_t unit_stop_took(const UnitInfo *info)
 {
     return info ? between(info->active_exit, info->inactive_enter) : 0;
 }
+
+usec_t unit_active_for(const UnitInfo *info, usec_t now)
+{
+    return info && info->active == ACTIVE_ACTIVE ? between(info->active_enter, now) : 0;
+}

@@ -63,6 +63,9 @@ char *unit_of_cgroup(const char *text);
 /* How long its last start and its last stop took; 0: not known. */
 usec_t unit_start_took(const UnitInfo *info);
 usec_t unit_stop_took(const UnitInfo *info);
+/* For how long it has been active, so ready by its own word, at `now` (µs monotonic); 0: it is not, or not
+ * known. */
+usec_t unit_active_for(const UnitInfo *info, usec_t now);
 /* Is the unit masked: linked to /dev/null, so that nothing can start it? */
 bool unit_masked(const UnitInfo *info);
 /* Was it stopped by request, or is it stopping? (not: it failed, or it is starting) */

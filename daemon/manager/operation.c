@@ -46,8 +46,6 @@ static void answer_verified(RunItem *i, Proof proof)
 {
     const UnitInfo *info = i->relay->facts.info;
 
-    usec_t now = loop_realtime(), started = i->relay->facts.process.started;
-
     operation_end(i);
     i->failed_up = relay_up(i->relay);
     run_send(i->run, (RolloutEvent){ .kind = EVENT_VERIFIED,
@@ -55,7 +53,7 @@ static void answer_verified(RunItem *i, Proof proof)
                                      .proof = proof,
                                      .pid = info->main_pid,
                                      .n_restarts = info->n_restarts,
-                                     .age = started > 0 && started < now ? now - started : 0,
+                                     .age = unit_active_for(info, loop_monotonic(i->run->manager)),
                                      .crashing = i->crashing });
 }
 

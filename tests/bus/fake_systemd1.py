@@ -56,6 +56,7 @@ class Unit:
         self.verify_config = []  # its pre-start command that verifies its configuration
         self.error = None
         self.took = None  # seconds of its last stop and start
+        self.since = None  # when it became active, monotonic
         self.file_only = False  # it has a unit file of its own and is not loaded
         self.listed = True  # False: neither that nor loaded; it could be
         self.reads = self.read_delay = 0
@@ -98,6 +99,7 @@ class Unit:
             argv = ["sh", "-c", f"sleep {late}; exec env {shlex.join(f'{k}={v}' for k, v in env.items())} {shlex.join(argv)}"]
         self.process = subprocess.Popen(argv, env=dict(e.split("=", 1) for e in first) if late else env)
         self.active, self.sub, self.result = "active", "running", "success"
+        self.since = time.monotonic()
         self.invocation = uuid.uuid4().bytes
         self.show()
 
@@ -142,7 +144,7 @@ class Unit:
     def timestamps(self):
         """Of its last stop and start, as a restart leaves them."""
         if not self.took:
-            return {}
+            return {"ActiveEnterTimestampMonotonic": dbus.UInt64(int((self.since or 0) * 1e6))}
         stop, start = (int(seconds * 1e6) for seconds in self.took)
         names = ("ActiveExit", "InactiveEnter", "InactiveExit", "ActiveEnter")
         return {f"{name}TimestampMonotonic": dbus.UInt64(1 + at) for name, at in zip(names, (0, stop, stop, stop + start))}

@@ -1,4 +1,7 @@
 """Nobody comes up with what has not been proved, and nobody is restarted for what cannot help."""
+import os
+import time
+
 import pytest
 
 from conftest import wait_until
@@ -36,6 +39,22 @@ def test_relay_settles_on_when_the_daemon_is_started_again(world, sig):
     world.wait_said("a runs jemalloc .*, proved and settled for 6s")
     world.wait_said("b runs jemalloc .*, proved and settled for 5s")
     assert restarts(world, "a") == (1, 0) and restarts(world, "b") == (1, 0)
+
+
+def test_relay_settles_from_when_it_is_ready(world):
+    """One that starts slowly has run for a while by then: that is no part of its settling."""
+    begin(world, "a", "b", rollout="settle = 3; canary = 0;")
+    world.start()
+    settling(world)
+    world.stop(9)
+    began = os.stat(f"/proc/{world.unit('a')['pid']}").st_mtime
+    wait_until(lambda: time.time() > began + 4, "its process to be older than settle")
+    world.do("set", unit="tor@a.service", values={"since": time.monotonic()})
+    world.start()
+    settling(world)
+    assert not begun(world, "b")
+    world.wait_said("a runs jemalloc .*, proved and settled for 3s")
+    assert restarts(world, "a") == (1, 0)
 
 
 def test_relay_that_fails_while_the_daemon_is_away_is_put_back(world):

@@ -48,6 +48,12 @@ static void test_times(void **state)
     assert_int_equal(unit_start_took(&info), 15);
     assert_int_equal(unit_stop_took(&info), 3);
     assert_int_equal(unit_start_took(&starting), 0); /* it became active the time before */
+    const UnitInfo up = { .active = ACTIVE_ACTIVE, .inactive_exit = 10, .active_enter = 25 };
+
+    assert_int_equal(unit_active_for(&up, 60), 35);
+    assert_int_equal(unit_active_for(&up, 20), 0); /* read before */
+    assert_int_equal(unit_active_for(&never, 60), 0);
+    assert_int_equal(unit_active_for(&starting, 60), 0);
 }
 
 static void assert_unit(const char *cgroup, const char *unit)
