@@ -57,7 +57,7 @@ int operator_resume_relays(Manager *m, char *const *relays, size_t *ret_n)
         n += reverted || failed;
         if (reverted || failed)
             eventlog_line(LOG_NOTICE, "%s: resumed by an operator%s.", *name,
-                          reverted ? "; it returns to its group" : "; what failed is tried again");
+                          reverted ? "; the file counts for it again" : "; what failed is tried again");
     }
     if (n == 0)
         return -ENOENT;
