@@ -139,5 +139,5 @@ def test_restart_that_is_requested_while_its_file_changes_is_not_forgotten(world
     world.do("reload-script", steps=[{"delay": 2}])
     world.start()
     wait_until(lambda: world.dropin("a"), "the file")
-    world.manager("Restart", ["a"])
+    wait_until(lambda: (world.manager("Restart", ["a"]), True), "the daemon to have its name")
     wait_until(lambda: restarts(world, "a") == (2, 0), "the restart")
