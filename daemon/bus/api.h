@@ -38,7 +38,7 @@
  *     Removes our drop-ins from these relays (none: from all), paced like a rollout; returns how many.
  *     org.relayalloc1.Error.NoSuchRelay
  * ResumeRelays(as) → u
- *     Reverted ones return to their groups, those that failed are tried again; returns how many.
+ *     For reverted ones the file counts again, failed ones are tried again; returns how many.
  *     org.relayalloc1.Error.NoSuchRelay; org.relayalloc1.Error.NoRollout: none of them is either
  * ReloadNow(), ResumeNow(), RevertNow(as) → u
  *     The same, and what they bring about does not wait for the window; with RevertNow only the relays that
