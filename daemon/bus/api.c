@@ -63,7 +63,7 @@ static int plan(Manager *m, sd_bus_message *call, sd_bus_error *error)
     int r = sd_bus_message_new_method_return(call, &reply);
 
     (void)error;
-    if (!m->plan && m->scanned)
+    if (!m->plan)
         plan_make(m);
     if (r >= 0)
         r = sd_bus_message_open_container(reply, 'a', "(usssss)");
@@ -96,6 +96,10 @@ static int method_read(sd_bus_message *call, void *userdata, sd_bus_error *error
     const usec_t before = door_clock();
     int r = -EBADMSG;
 
+    if (!m->scanned) /* none would be shown, or those alone that have been read */
+        return sd_bus_error_set(
+            error, BUS_ERROR_NOT_READ,
+            "It is not known yet which relays there are: relayallocd is still asking systemd.");
     for (size_t i = 0; i < ELEMENTSOF(reads); i++)
         if (streq(reads[i].member, sd_bus_message_get_member(call)))
             r = reads[i].run(m, call, error);

@@ -26,6 +26,8 @@
  *     wave (1…; 0: no turn), relay, action ("write", "restart", "remove", "refused"), group, allocator,
  *     reason. What the daemon would do next; relays that need nothing are not in it. While a rollout is in
  *     progress, the numbers of the waves continue from it.
+ * ListRelays, GetRelays, GetRelay and Plan also fail with org.relayalloc1.Error.NotRead: it is not known yet
+ * which relays there are, just after a start (before systemd is told that it is ready) or a loss of the bus.
  * Reload()
  *     Reads the file again, and answers when the new configuration is in force (not when its rollout ends).
  *     org.relayalloc1.Error.InvalidFile: its message is the problems, one per line
@@ -111,3 +113,4 @@
 #define BUS_ERROR_INVALID_FILE "org.relayalloc1.Error.InvalidFile"
 #define BUS_ERROR_NO_ROLLOUT "org.relayalloc1.Error.NoRollout"
 #define BUS_ERROR_NOT_SAVED "org.relayalloc1.Error.NotSaved"
+#define BUS_ERROR_NOT_READ "org.relayalloc1.Error.NotRead"

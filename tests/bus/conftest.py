@@ -25,8 +25,8 @@ def wait_until(condition, what, timeout=60.0):
     while True:
         try:
             value = condition()
-        except dbus.DBusException as e:  # the daemon has not taken its name yet
-            if e.get_dbus_name() != "org.freedesktop.DBus.Error.ServiceUnknown":
+        except dbus.DBusException as e:  # the daemon has not taken its name yet, or not asked for all relays
+            if e.get_dbus_name() not in ("org.freedesktop.DBus.Error.ServiceUnknown", "org.relayalloc1.Error.NotRead"):
                 raise
             value = None
         if value:

@@ -14,6 +14,7 @@ import pytest
 
 from conftest import BUILD, wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
+from test_ready import ctl
 
 
 def test_list_that_fails_is_asked_again(world):
@@ -26,11 +27,18 @@ def test_list_that_fails_is_asked_again(world):
 
 
 def test_nobody_is_proved_before_it_is_known_who_there_is(world):
-    """Systemd does not answer yet: verify says nothing before it does, least of all that all is as assigned."""
+    """Systemd does not answer yet: verify says nothing before it does, least of all that all is as assigned; and nobody is
+    told that there are no relays."""
     begin(world, "a", "b")
     world.do("list-errors", errors=["org.freedesktop.DBus.Error.AccessDenied"] * 2)
     world.start()
     world.wait_said("Cannot list units: scripted error")
+    for method, *arguments in (["ListRelays"], ["GetRelays", ["Name"]], ["GetRelay", "a"], ["Plan"]):
+        with pytest.raises(dbus.DBusException, match="NotRead"):
+            world.manager(method, *arguments)
+    for verb in ("list", "status"):
+        shown = ctl(world, verb)
+        assert shown.returncode == 1 and "0 relays" not in shown.stdout and "not known yet" in shown.stderr, shown
     for verdicts in (world.manager("Verify"), world.manager("Verify")):
         assert [str(relay) for relay, _, _ in verdicts] == ["a", "b"]
     world.wait_said("Rollout 1 finished: 2 done")
