@@ -11,102 +11,6 @@
 #define CHANGED_DELAY (100 * USEC_PER_MSEC)
 #define REOPEN_DELAY USEC_PER_SEC
 
-/* ---- reading ---- */
-
-static int list_relays(Manager *m, sd_bus_message *call, sd_bus_error *error)
-{
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-    int r = sd_bus_message_new_method_return(call, &reply);
-
-    (void)error;
-    if (r >= 0)
-        r = sd_bus_message_open_container(reply, 'a', "(ssssssttto)");
-    for (size_t i = 0; r >= 0 && i < m->n_relays; i++)
-        r = bus_relay_append(reply, m->relays[i]);
-    if (r >= 0)
-        r = sd_bus_message_close_container(reply);
-    return r < 0 ? r : sd_bus_message_send(reply);
-}
-
-static int get_relays(Manager *m, sd_bus_message *call, sd_bus_error *error)
-{
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-    _cleanup_(strv_freep) char **names = NULL;
-    int r = sd_bus_message_read_strv(call, &names);
-
-    (void)error;
-    if (r >= 0)
-        r = sd_bus_message_new_method_return(call, &reply);
-    if (r >= 0)
-        r = bus_relays_append(reply, m->relays, m->n_relays, names);
-    return r < 0 ? r : sd_bus_message_send(reply);
-}
-
-static int get_relay(Manager *m, sd_bus_message *call, sd_bus_error *error)
-{
-    _cleanup_(freep) char *path = NULL;
-    const char *name;
-    int e = sd_bus_message_read(call, "s", &name);
-
-    if (e < 0)
-        return e;
-    const Relay *relay = relays_find(m, name);
-    if (!relay)
-        return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_RELAY, "No relay named \"%s\".", name);
-    e = bus_relay_path(relay, &path);
-    return e < 0 ? e : sd_bus_reply_method_return(call, "o", path);
-}
-
-static int plan(Manager *m, sd_bus_message *call, sd_bus_error *error)
-{
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-    int r = sd_bus_message_new_method_return(call, &reply);
-
-    (void)error;
-    if (!m->plan)
-        plan_make(m);
-    if (r >= 0)
-        r = sd_bus_message_open_container(reply, 'a', "(usssss)");
-    for (size_t i = 0; r >= 0 && m->plan && i < m->plan->n; i++) {
-        const PlanItem *p = &m->plan->items[i];
-        const Relay *relay = m->relays[p->relay];
-
-        r = sd_bus_message_append(reply, "(usssss)", (uint32_t)run_plan_wave(relay, p->wave),
-                                  relay->facts.name, action_to_string(p->action), bus_group_name(relay),
-                                  bus_assigned_name(relay), p->reason);
-    }
-    if (r >= 0)
-        r = sd_bus_message_close_container(reply);
-    return r < 0 ? r : sd_bus_message_send(reply);
-}
-
-static const struct {
-    const char *member;
-    int (*run)(Manager *, sd_bus_message *, sd_bus_error *);
-} reads[] = {
-    { "ListRelays", list_relays },
-    { "GetRelays", get_relays },
-    { "GetRelay", get_relay },
-    { "Plan", plan },
-};
-
-static int method_read(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    Manager *m = userdata;
-    const usec_t before = door_clock();
-    int r = -EBADMSG;
-
-    if (!m->scanned) /* none would be shown, or those alone that have been read */
-        return sd_bus_error_set(
-            error, BUS_ERROR_NOT_READ,
-            "It is not known yet which relays there are: relayallocd is still asking systemd.");
-    for (size_t i = 0; i < ELEMENTSOF(reads); i++)
-        if (streq(reads[i].member, sd_bus_message_get_member(call)))
-            r = reads[i].run(m, call, error);
-    door_charge(bus_door(m, call), call, door_clock() - before);
-    return r;
-}
-
 /* ---- the manager ---- */
 
 static int get_manager_flag(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -480,12 +384,12 @@ static int method_change(sd_bus_message *call, void *userdata, sd_bus_error *err
 
 const sd_bus_vtable bus_manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD_WITH_ARGS("ListRelays", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssssssttto)", relays), method_read,
+    SD_BUS_METHOD_WITH_ARGS("ListRelays", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssssssttto)", relays), bus_read,
                             OPEN),
     SD_BUS_METHOD_WITH_ARGS("GetRelays", SD_BUS_ARGS("as", properties), SD_BUS_RESULT("a(oa{sv})", relays),
-                            method_read, OPEN),
-    SD_BUS_METHOD_WITH_ARGS("GetRelay", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", relay), method_read, OPEN),
-    SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssss)", plan), method_read, OPEN),
+                            bus_read, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("GetRelay", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", relay), bus_read, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssss)", plan), bus_read, OPEN),
     SD_BUS_METHOD_WITH_ARGS("Verify", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", verdicts), bus_verify, OPEN),
     SD_BUS_METHOD("Reload", NULL, NULL, method_change, OPEN),
     SD_BUS_METHOD("ReloadNow", NULL, NULL, method_change, OPEN),
@@ -624,6 +528,7 @@ static void stop(Manager *m)
     sd_event_source_disable_unref(m->api->reopen);
     sd_event_source_disable_unref(m->api->changed);
     sd_event_source_disable_unref(m->api->look);
+    sd_event_source_disable_unref(m->api->read);
     close_everybody(m);
     door_close(&m->api->root);
     free(m->api);

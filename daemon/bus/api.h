@@ -26,8 +26,11 @@
  *     wave (1…; 0: no turn), relay, action ("write", "restart", "remove", "refused"), group, allocator,
  *     reason. What the daemon would do next; relays that need nothing are not in it. While a rollout is in
  *     progress, the numbers of the waves continue from it.
- * ListRelays, GetRelays, GetRelay and Plan also fail with org.relayalloc1.Error.NotRead: it is not known yet
- * which relays there are, just after a start (before systemd is told that it is ready) or a loss of the bus.
+ *
+ * Those four answer when it is known which relays there are, which takes a moment after a start (systemd is
+ * told afterwards that it is ready) and when the file names another unit. Should it take more than 10 s, they
+ * fail with org.relayalloc1.Error.NotRead.
+ *
  * Reload()
  *     Reads the file again, and answers when the new configuration is in force (not when its rollout ends).
  *     org.relayalloc1.Error.InvalidFile: its message is the problems, one per line

@@ -18,7 +18,7 @@
 /* All of it; m->api. */
 struct Api {
     Door root, everybody;
-    sd_event_source *reopen, *changed, *look;
+    sd_event_source *reopen, *changed, *look, *read;
     usec_t looked; /* monotonic: when all relays were last looked at for Verify; 0 */
 };
 
@@ -29,6 +29,9 @@ extern const sd_bus_vtable bus_relay_vtable[];
 /* ---- bus/api.c ---- */
 Door *bus_door(const Manager *m, sd_bus_message *call); /* by which it came */
 void bus_api_reopen(Manager *m);                        /* soon: everybody's door, with a new connection */
+
+/* ---- bus/read.c ---- */
+int bus_read(sd_bus_message *call, void *userdata, sd_bus_error *error); /* a method handler */
 
 /* ---- bus/verify.c ---- */
 int bus_verify(sd_bus_message *call, void *userdata, sd_bus_error *error); /* a method handler */

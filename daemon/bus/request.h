@@ -27,6 +27,7 @@ struct Request {
     uid_t uid;
     const RequestKind *kind;
     RequestReady ready;
+    usec_t until;        /* monotonic: when it has waited for long enough; for who sets it */
     sd_bus_slot *asking; /* polkit */
 };
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import dbus
 import dbus.bus
@@ -26,22 +27,56 @@ def test_list_that_fails_is_asked_again(world):
     world.wait_said("Rollout 1 finished: 1 done")
 
 
-def test_nobody_is_proved_before_it_is_known_who_there_is(world):
-    """Systemd does not answer yet: verify says nothing before it does, least of all that all is as assigned; and nobody is
-    told that there are no relays."""
+def test_who_asks_before_it_is_known_who_there_is_gets_all_of_it(world):
+    """Systemd does not answer yet: nobody is told that there are no relays, or that all of none are as assigned."""
     begin(world, "a", "b")
     world.do("list-errors", errors=["org.freedesktop.DBus.Error.AccessDenied"] * 2)
     world.start()
     world.wait_said("Cannot list units: scripted error")
-    for method, *arguments in (["ListRelays"], ["GetRelays", ["Name"]], ["GetRelay", "a"], ["Plan"]):
-        with pytest.raises(dbus.DBusException, match="NotRead"):
-            world.manager(method, *arguments)
-    for verb in ("list", "status"):
-        shown = ctl(world, verb)
-        assert shown.returncode == 1 and "0 relays" not in shown.stdout and "not known yet" in shown.stderr, shown
-    for verdicts in (world.manager("Verify"), world.manager("Verify")):
-        assert [str(relay) for relay, _, _ in verdicts] == ["a", "b"]
+    with ThreadPoolExecutor(8) as pool:
+        verified = [pool.submit(world.manager, "Verify") for _ in range(2)]
+        listed = pool.submit(world.manager, "ListRelays")
+        got = pool.submit(world.manager, "GetRelays", ["Name"])
+        found = pool.submit(world.manager, "GetRelay", "b")
+        planned = pool.submit(world.manager, "Plan")
+        shown = [pool.submit(ctl, world, *verb) for verb in (["list", "-q", "--no-legend", "-o", "relay"], ["status"])]
+    for verdicts in verified:
+        assert [str(relay) for relay, _, _ in verdicts.result()] == ["a", "b"]
+    assert [str(row[0]) for row in listed.result()] == ["a", "b"]
+    assert [str(properties["Name"]) for _, properties in got.result()] == ["a", "b"]
+    assert str(found.result()).endswith("/b")
+    assert [str(item[1]) for item in planned.result()] == ["a", "b"]
+    assert shown[0].result().stdout.split() == ["a", "b"], shown[0].result()
+    assert "2 relays" in shown[1].result().stdout, shown[1].result()
     world.wait_said("Rollout 1 finished: 2 done")
+
+
+def test_who_asks_while_systemd_does_not_answer_is_told_so(world):
+    begin(world, "a")
+    world.do("list-errors", errors=["org.freedesktop.DBus.Error.AccessDenied"] * 9)
+    world.start()
+    world.wait_said("Cannot list units: scripted error")
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(world.manager, *call) for call in (["ListRelays"], ["GetRelays", ["Name"]], ["GetRelay", "a"],
+                                                                ["Plan"])]
+        shown = [pool.submit(ctl, world, verb) for verb in ("list", "status")]
+    for call in asked:
+        assert call.exception().get_dbus_name() == "org.relayalloc1.Error.NotRead", call.exception()
+    for verb in shown:
+        done = verb.result()
+        assert (done.returncode, done.stdout) == (1, "") and "not known yet" in done.stderr, done
+
+
+def test_relays_of_another_unit_are_there_when_it_is_in_force(world):
+    begin(world, "a", "b")
+    world.start()
+    world.wait_said("Rollout 1 finished: 2 done")
+    with world.config.open("a") as f:
+        f.write('unit = "other@.service";\n')
+    world.do("list-errors", errors=["org.freedesktop.DBus.Error.AccessDenied"])
+    world.manager("Reload")
+    shown = ctl(world, "list", "--no-legend", "-o", "relay")
+    assert shown.stdout.split() == ["a", "b", "tor@a.service", "tor@b.service"], shown
 
 
 def test_unit_that_cannot_be_read_does_not_keep_the_others_waiting(world):
