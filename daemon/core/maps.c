@@ -163,6 +163,25 @@ static bool next_mapping(const char **cursor, Mapping *ret)
     return false;
 }
 
+size_t maps_keep_executable(char *text, size_t n)
+{
+    size_t kept = 0, line = 0;
+
+    for (const char *end; (end = memchr(text + line, '\n', n - line));) {
+        const char *p = text + line;
+        const size_t length = (size_t)(end + 1 - p);
+        (void)next_field(&p, end);
+        const Span permissions = next_field(&p, end);
+        if (permissions.n == 4 && permissions.p[2] == 'x') {
+            memmove(text + kept, text + line, length);
+            kept += length;
+        }
+        line += length;
+    }
+    memmove(text + kept, text + line, n - line);
+    return kept + n - line;
+}
+
 /* ---- files ---- */
 
 /* The path as the kernel means it: a newline stands there as "\012". */

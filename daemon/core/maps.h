@@ -39,6 +39,10 @@ typedef struct MappedObjects {
 } MappedObjects;
 void mapped_objects_clear(MappedObjects *objects);
 
+/* Leaves of the complete lines among these `n` bytes those of executable mappings, and what follows the last
+ * line break; how many bytes are left. For who reads maps in pieces: others there may be a million. */
+size_t maps_keep_executable(char *text, size_t n);
+
 /* Those in the text of /proc/PID/maps, each once. 0; -ENODATA: the text has no mapping at all (a zombie, or a
  * kernel thread).
  *

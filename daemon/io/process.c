@@ -305,20 +305,6 @@ int process_user(Process *process, uid_t *ret)
     return end == effective ? -EINVAL : 0;
 }
 
-int process_maps(Process *process, char **ret)
-{
-    _cleanup_(freep) char *text = NULL;
-    size_t n = 0;
-
-    int r = judge_access(process, read_whole(process, "maps", MAPS_MAX, &text, &n));
-    if (r < 0)
-        return r;
-    if (n == 0) /* it has no memory any more */
-        return -ESRCH;
-    *ret = TAKE_PTR(text);
-    return 0;
-}
-
 static ssize_t read_some(int fd, char *buffer, size_t size)
 {
     ssize_t n;
@@ -327,6 +313,29 @@ static ssize_t read_some(int fd, char *buffer, size_t size)
         n = read(fd, buffer, size);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
+}
+
+int process_maps(Process *process, char **ret)
+{
+    size_t capacity = 16 * 1024, n = 0, whole = 0;
+    _cleanup_(freep) char *text = xcalloc(capacity, 1);
+    _cleanup_(closep) int fd = open_file(process, "maps");
+    ssize_t k = fd;
+
+    while (k >= 0 && n <= MAPS_MAX && (k = read_some(fd, text + n, capacity - n - 1)) > 0) {
+        whole += (size_t)k;
+        n = maps_keep_executable(text, n + (size_t)k);
+        if (capacity - n - 1 < 4096) /* the kernel gives no more at once */
+            GROW(text, capacity, capacity);
+    }
+    int r = judge_access(process, k < 0 ? (int)k : n > MAPS_MAX ? -EFBIG : 0);
+    if (r < 0)
+        return r;
+    if (whole == 0) /* it has no memory any more */
+        return -ESRCH;
+    text[n] = '\0';
+    *ret = TAKE_PTR(text);
+    return 0;
 }
 
 int process_count_maps(Process *process, size_t most, size_t *ret)

@@ -40,10 +40,11 @@ int process_memory_often(Process *process, usec_t now, Memory *ret);
 /* Its effective user. Errors as above. */
 int process_user(Process *process, uid_t *ret);
 
-/* Whole files, bounded (maps 4 MiB, environ 1 MiB). 0; -ESRCH as above; -EACCES: no CAP_SYS_PTRACE (tor is
- * not dumpable); -EFBIG: longer than that. maps is read a page at a time while the process runs on: mappings
- * that appear or disappear in the meantime may be in it or not, those that stay are. environ is what the
- * process was executed with, as long as it has not written over it; never NULL. */
+/* Of maps the lines of executable mappings, of which an allocator with guard pages has no more than others;
+ * environ whole; bounded (4 MiB and 1 MiB). 0; -ESRCH as above; -EACCES: no CAP_SYS_PTRACE (tor is not
+ * dumpable); -EFBIG: longer than that. maps is read a page at a time while the process runs on: mappings that
+ * appear or disappear in the meantime may be in it or not, those that stay are. environ is what the process
+ * was executed with, as long as it has not written over it; never NULL. */
 int process_maps(Process *process, char **ret);
 int process_environ(Process *process, char ***ret_strv);
 /* How many mappings it has, however many; counting ends at `most`. Reads maps without keeping it. Errors as
