@@ -209,6 +209,17 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
+bool config_watch_saving(ConfigWatch *w)
+{
+    _cleanup_(config_on_disk_clear) ConfigOnDisk disk = { 0 };
+
+    config_file_look(w->manager->config_path, &disk);
+    if (disk.digest == w->read)
+        return false;
+    config_watch_look(w); /* where nothing watches, nobody else would */
+    return true;
+}
+
 void config_watch_start(ConfigWatch *w)
 {
     look(w);

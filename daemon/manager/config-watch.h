@@ -18,5 +18,7 @@ void config_watch_look(ConfigWatch *w);  /* soon */
 /* At once, with a sample: a wakeup of its own for it costs more than the look. What it finds is reported, and
  * read once it has settled, as at any other look. */
 void config_watch_sampled(ConfigWatch *w);
-/* Is what is on disk not what was read last? */
+/* Is what is on disk not what was read last? As of the last look. */
 bool config_watch_changed(const ConfigWatch *w);
+/* The same as of now: it is being saved, and read once it has settled. */
+bool config_watch_saving(ConfigWatch *w);

@@ -30,6 +30,7 @@
 #define PLAN_DELAY (50 * USEC_PER_MSEC)
 #define FAILURE_PAUSE USEC_PER_MINUTE
 #define LOG_LATER (5 * USEC_PER_SEC)
+#define SAVE_PAUSE (5 * USEC_PER_SEC)
 
 /* Who waits for us calls us next, so the names on the bus are waited for as well. */
 static void tell_ready(Manager *m)
@@ -329,30 +330,42 @@ int manager_reload(Manager *m)
 }
 
 /* Reloads when a library of the configuration was installed, removed or replaced since, or when others can
- * change it now, or can no longer. */
-static void look_for_changed_libraries(Manager *m)
+ * change it now, or can no longer. false: that waits for a file that is just being saved: when it is read,
+ * all libraries are looked at. */
+static bool look_for_changed_libraries(Manager *m)
 {
-    char *stamp = setup_changed(m->setup);
+    _cleanup_(freep) char *stamp = setup_changed(m->setup);
 
-    if (!stamp || streq_null(stamp, m->tried_stamp)) {
-        free(stamp);
-        return;
-    }
+    if (!stamp || streq_null(stamp, m->tried_stamp))
+        return true;
+    if (config_watch_saving(m->config_watch))
+        return false;
     free(m->tried_stamp);
-    m->tried_stamp = stamp; /* once, even if the file is refused in the meantime */
+    m->tried_stamp = TAKE_PTR(stamp); /* once, even if the file is refused in the meantime */
     eventlog_line(LOG_INFO, "A library, or who can change it, has changed; checking all of them again.");
     (void)manager_reload(m);
+    return true;
 }
 
 static void check_libraries(Manager *m)
 {
     /* Beside a file that is refused it waits for the next one, which tests all of them. */
-    if (!m->next_setup && !m->config_error && setup_can_be_tested(m)) {
+    if (!m->next_setup && !m->config_error && setup_can_be_tested(m) &&
+        !config_watch_saving(m->config_watch)) {
         eventlog_line(LOG_INFO, "An allocator that could not be tested before can be now.");
         (void)manager_reload(m);
     } else {
-        look_for_changed_libraries(m);
+        (void)look_for_changed_libraries(m);
     }
+}
+
+/* Nobody is restarted with what nobody has looked at. */
+static void on_restart_next(Manager *m)
+{
+    if (look_for_changed_libraries(m))
+        return;
+    m->not_before = loop_monotonic(m) + SAVE_PAUSE; /* a file that is read ends that */
+    run_event(m, EVENT_SUPERSEDE);
 }
 
 /* Before relays are proved by them. */
@@ -478,7 +491,7 @@ static const ManagerReports reports = {
     .plan_outdated = on_plan_outdated,
     .run_moved = on_run_moved,
     .run_over = on_run_over,
-    .restart_next = look_for_changed_libraries,
+    .restart_next = on_restart_next,
     .relay_told = run_relay_told,
     .sampled = on_sampled,
     .looks_again = look_at_files,

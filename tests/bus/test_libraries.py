@@ -228,6 +228,60 @@ def test_version_of_a_library_that_was_overwritten_in_place(world):
     assert old not in world.text()[begun:] and world.states() == {"a": "ok"}
 
 
+def half_saved(world, condition, what):
+    """The file is being written in place, and has only its beginning, until the condition holds: what the beginning says is valid."""
+    whole = world.config.read_text()
+    with world.config.open("w") as f:
+        f.write("groups = ();\n")
+
+        def write_on():
+            f.write("#")
+            f.flush()
+            return condition()
+
+        wait_until(write_on, what)
+        f.seek(0)
+        f.truncate()
+        f.write(whole + "\n")
+
+
+def test_library_that_changes_while_the_file_is_saved(world):
+    """The half of it that is there must not be read for the library: it takes all relays out of their groups."""
+    outside, version = begin_own(world)
+    shutil.copy(installed("libmimalloc.so.*"), outside / "libnew.so")
+
+    def change():
+        """Found twice over: with the next sample, and when a process has started."""
+        if (outside / "libnew.so").exists():
+            (outside / "libnew.so").rename(outside / "libown.so")
+            world.do("restart-by-hand", unit="tor@a.service")
+            change.samples = samples(world, "a")
+        return samples(world, "a") > change.samples + 2
+
+    half_saved(world, change, "three samples")
+    wait_until(lambda: world.text().count("Loaded ") == 2, "the whole file to be read")
+    wait_until(lambda: relay_property(world, "a", "Version") not in ("", version), "the new build to be known")
+    assert not world.said("is invalid") and not world.said("Rollout 2") and world.states() == {"a": "ok"}
+    assert restarts(world, "a") == (1, 0)
+
+
+def test_library_that_changes_while_the_file_is_saved_before_a_restart(world):
+    """What was written for the restart is taken back, until the file is whole and all libraries are looked at."""
+    inside, outside = world.own_folder()
+    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
+    configure(world, inside / "libown.so", "*")
+    world.start_fake("a")
+    world.do("reload-script", steps=[{"delay": 1}])
+    world.start()
+    world.wait_said("a: wrote")
+    (outside / "libown.so").with_suffix(".new").write_bytes(GARBAGE)
+    (outside / "libown.so").with_suffix(".new").rename(outside / "libown.so")
+    half_saved(world, lambda: world.said("Rollout 1 ended early"), "the rollout to end")
+    world.wait_said("Allocator own is refused: .*not an ELF file")
+    wait_until(lambda: world.states() == {"a": "pending"}, "the state")
+    assert restarts(world, "a") == (0, 0) and world.dropin("a") is None and not world.said("is invalid|: 0 groups")
+
+
 # ---- the host is short of something ----
 
 def leave_descriptors(world, n):
