@@ -171,6 +171,35 @@ static char *metrics_words(const Manager *m, const char *path, int error)
     return metrics_failure(path, error);
 }
 
+/* Prometheus would take its last numbers for the current ones without end; without the file their series end.
+ * It is known until it is gone, unless that is in vain: the next daemon tries, too. */
+static void remove_metrics(Manager *m)
+{
+    if (!m->state->metrics)
+        return;
+    int e = metrics_file_remove(m->state->metrics);
+    e = e == -ENOENT || e == -ENOTDIR ? 0 : e;
+    if (e < 0 && e != m->metrics_error)
+        eventlog_line(LOG_WARNING, "Cannot remove %s, whose figures are out of date: %s.", m->state->metrics,
+                      strerror(-e));
+    m->metrics_error = e;
+    if (e < 0 && (m->stopping || error_is_passing(e)))
+        return;
+    (void)memory_metrics(m->state, NULL);
+    (void)memory_save(m);
+}
+
+/* true: none but that of the file in force is left. */
+static bool remove_old_metrics(Manager *m)
+{
+    const char *path = m->setup->config->metrics_textfile;
+
+    if (m->state->metrics && !streq(m->state->metrics, path))
+        remove_metrics(m);
+    return !m->state->metrics || streq(m->state->metrics, path);
+}
+
+/* Not beside an old one: an exporter takes no series twice. */
 static void write_metrics(Manager *m)
 {
     const char *path = m->setup->config->metrics_textfile;
@@ -178,7 +207,7 @@ static void write_metrics(Manager *m)
     _cleanup_(freep) char *text = NULL;
     size_t size, n = 0;
 
-    if (isempty(path))
+    if (!remove_old_metrics(m) || isempty(path))
         return;
     FILE *f = open_memstream(&text, &size);
     if (!f)
@@ -197,21 +226,6 @@ static void write_metrics(Manager *m)
         eventlog_line(LOG_WARNING, "Metrics: %s.", sentence);
     }
     m->metrics_error = e; /* logged once, not every minute */
-}
-
-/* Prometheus would take its last numbers for the current ones without end; without the file their series end.
- */
-static void remove_metrics(Manager *m)
-{
-    if (!m->state->metrics)
-        return;
-    int e = metrics_file_remove(m->state->metrics);
-    if (e < 0 && e != -ENOENT && e != -ENOTDIR)
-        eventlog_line(LOG_WARNING, "Cannot remove %s, whose figures are out of date: %s.", m->state->metrics,
-                      strerror(-e));
-    m->metrics_error = 0;
-    (void)memory_metrics(m->state, NULL);
-    (void)memory_save(m);
 }
 
 static usec_t next_beat(const Manager *m)
@@ -292,8 +306,7 @@ static void keep_clock_watched(Manager *m)
 
 int sampler_start(Manager *m)
 {
-    if (m->state->metrics && !streq(m->state->metrics, m->setup->config->metrics_textfile))
-        remove_metrics(m);
+    (void)remove_old_metrics(m);
     m->sampling = sd_event_source_disable_unref(m->sampling);
     int r =
         sd_event_add_time(m->event, &m->sampling, CLOCK_REALTIME, next_beat(m), USEC_PER_MSEC, on_minute, m);

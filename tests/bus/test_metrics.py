@@ -117,6 +117,44 @@ def test_it_goes_with_the_setting_and_with_the_daemon(world):
     assert not text(world)
 
 
+# m.prom cannot be removed while the other file is there.
+NO_UNLINK = """
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int unlinkat(int dir, const char *path, int flags)
+{
+    if (strcmp(path, "m.prom") == 0 && access("%s", F_OK) == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_unlinkat, dir, path, flags);
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["n.prom", None])
+def test_one_that_cannot_be_removed_for_a_moment_goes_later(world, name):
+    """Else its last figures would be shown as the current ones for ever: also by the next daemon."""
+    cause = world.path / "cause"
+    cause.touch()
+    preload_calls(world, NO_UNLINK % cause)
+    write_config(world, A)
+    world.start_fake("a1")
+    world.start()
+    wait_until(lambda: text(world), "the file")
+    assert world.stop() == 0
+    assert text(world) and world.said("Cannot remove .*/m.prom, whose figures are out of date: Input/output error")
+    write_config(world, A, name=name)
+    world.start()
+    wait_until(lambda: world.text().count("Cannot remove") == 2, "the next daemon to try")
+    assert text(world) and not text(world, "n.prom")
+    cause.unlink()
+    wait_until(lambda: not text(world) and bool(text(world, "n.prom")) == bool(name), "the old file to go, and none but a new one to be there")
+    assert world.text().count("Cannot remove") == 2
+
+
 NO_RENAME = """
 #include <errno.h>
 #include <string.h>
