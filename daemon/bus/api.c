@@ -10,6 +10,7 @@
 
 #define CHANGED_DELAY (100 * USEC_PER_MSEC)
 #define REOPEN_DELAY USEC_PER_SEC
+#define UNTOLD_DELAY USEC_PER_SEC
 
 /* ---- the manager ---- */
 
@@ -529,6 +530,7 @@ static void stop(Manager *m)
     sd_event_source_disable_unref(m->api->changed);
     sd_event_source_disable_unref(m->api->look);
     sd_event_source_disable_unref(m->api->read);
+    sd_event_source_disable_unref(m->api->untold);
     close_everybody(m);
     door_close(&m->api->root);
     free(m->api);
@@ -542,12 +544,17 @@ static sd_bus *bus_to_tell(const Manager *m)
                                                                                 : NULL;
 }
 
+static int on_untold(sd_event_source *source, uint64_t usec, void *userdata);
+
 static void relay_changed(Relay *relay)
 {
-    sd_bus *bus = bus_to_tell(relay->manager);
+    Manager *m = relay->manager;
+    sd_bus *bus = bus_to_tell(m);
     _cleanup_(freep) char *texts = bus ? bus_relay_texts(relay) : NULL;
     bool moved = relay->state != relay->shown;
 
+    if (!bus && m->api)
+        loop_schedule(m, &m->api->untold, UNTOLD_DELAY, on_untold);
     if (!bus || streq_null(texts, relay->shown_properties))
         return;
     free(relay->shown_properties);
@@ -557,6 +564,19 @@ static void relay_changed(Relay *relay)
     if (moved)
         (void)sd_bus_emit_signal(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "RelayChanged", "ss",
                                  relay->facts.name, relay_state_to_string(relay->state));
+}
+
+/* When many change at once, the bus does not take all of it at once. */
+static int on_untold(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    m->api->untold = sd_event_source_unref(m->api->untold);
+    for (size_t i = 0; i < m->n_relays; i++)
+        relay_changed(m->relays[i]);
+    return 0;
 }
 
 static void manager_changed(Manager *m);

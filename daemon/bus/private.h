@@ -18,7 +18,7 @@
 /* All of it; m->api. */
 struct Api {
     Door root, everybody;
-    sd_event_source *reopen, *changed, *look, *read;
+    sd_event_source *reopen, *changed, *look, *read, *untold;
     usec_t looked; /* monotonic: when all relays were last looked at for Verify; 0 */
 };
 

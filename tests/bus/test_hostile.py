@@ -11,7 +11,9 @@ import dbus.bus
 import pytest
 
 from conftest import BUILD, HERE, wait_until
+from test_interface import RELAY, Signals
 from test_jobs import begin
+from test_relays import samples, sampling
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
 
@@ -246,6 +248,31 @@ def test_answers_that_nobody_reads(world):
         deaf.kill()
     wait_until(lambda: states_now(world) == 20, "the daemon to be heard again")
     assert world.property("Rollout") == "paused"
+
+
+def test_what_changes_while_the_bus_takes_nothing_is_told_later(world):
+    """Whoever keeps what PropertiesChanged told has the truth, also when that could not be told at once."""
+    relays = [f"r{i:02}" for i in range(20)]
+    settled(world, *relays)
+    world.limits = "<limit name='max_incoming_bytes'>300000</limit>"
+    world.restart_bus()
+    wait_until(lambda: len(world.states()) == 20, "the daemon to be back")
+    signals = Signals(world)
+    try:
+        deaf = User(world, "ListRelays", connections=2, calls=400, deaf=1, seconds=600)
+        try:
+            wait_until(lambda: states_now(world) is None, "the bus to take nothing more")
+            control(world, "Pause")
+            world.write_config('{ name = "another"; allocator = "glibc-tuned"; relays = [ "*" ]; }')
+            sampling(world, 1)
+            begun = samples(world, "r19")
+            wait_until(lambda: samples(world, "r19") > begun + 2, "all to have been looked at with the new file")
+        finally:
+            deaf.kill()
+        for relay in relays:
+            wait_until(lambda: [c["Group"] for c in signals.changes(RELAY + relay)][-1:] == ["another"], f"the signal of {relay}")
+    finally:
+        signals.close()
 
 
 # ---- Verify ----
