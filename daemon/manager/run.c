@@ -319,6 +319,12 @@ static bool is_over(const Flight *flight, const Relay *relay)
             (f->action == ACTION_REFUSED && streq_null(f->present, flight->previous)));
 }
 
+/* Relays may be missing of the table: where they are listed could not be read for a moment. */
+static bool is_incomplete(const Manager *m)
+{
+    return error_is_passing(m->instances_error) || error_is_passing(m->dropins_error);
+}
+
 /* Removes the flights of relays that need nothing any more. */
 static int end_flights(Manager *m)
 {
@@ -327,7 +333,7 @@ static int end_flights(Manager *m)
     for (size_t f = m->state->n_flights; f-- > 0;) {
         const Relay *relay = relays_find(m, m->state->flights[f].relay);
 
-        if (!relay || is_over(&m->state->flights[f], relay))
+        if (relay ? is_over(&m->state->flights[f], relay) : !is_incomplete(m))
             memory_remove_flight(m->state, m->state->flights[f].relay);
     }
     return before == m->state->n_flights ? 0 : memory_save(m);
@@ -370,7 +376,7 @@ int run_start(Manager *m)
         Relay *relay = relays_find(m, flight->relay);
         bool left = flight->left, canary = flight->canary, ready = flight->ready;
 
-        flight->left = left && relay && !relay->facts.info;
+        flight->left = left && !(relay && relay->facts.info);
         if (left && relay && needs_recovery(relay)) {
             const Group *g = relay_target(relay);
             items[n] = (RolloutItem){ .allocator = g ? g->allocator : ROLLOUT_NO_ALLOCATOR,

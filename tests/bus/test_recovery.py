@@ -1,11 +1,15 @@
 """What a lost bus and a refused preflight must not lead to."""
+import errno
 import subprocess
 
 import pytest
 
 from conftest import wait_until
+from test_careful import settling
 from test_jobs import LIBRARY, begin, restarts
+from test_libraries import NO_FILE, preload_calls
 from test_once import stays
+from test_relays import sampling
 
 
 def test_bus_dies_in_mid_restart(world):
@@ -102,6 +106,40 @@ def test_relay_that_is_stopped_while_the_daemon_is_away_stays_so(world):
     world.wait_said("Rollout 2 finished: 1 done, 0 failed, 1 skipped")
     assert restarts(world, "a") == (1, 0) and world.states() == {"a": "stopped", "b": "ok"}
     assert world.dropin("a") is None, "it must not come up with what nobody has proved"
+
+
+NO_LISTS = NO_FILE % (".", "%s", errno.ENFILE) + """
+#include <dirent.h>
+DIR *opendir(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (access("%s", F_OK) == 0) {
+        errno = ENFILE;
+        return NULL;
+    }
+    return fdopendir(fd);
+}
+"""
+
+
+def test_relay_that_is_not_listed_after_a_crash_keeps_its_way_back(world):
+    """The host is short of descriptors when the daemon is started again: the relay, which is stopped, is found later."""
+    begin(world, "a", rollout="settle = 600; canary = 0;")
+    world.start()
+    settling(world, "a", 1)
+    world.stop(9)
+    world.do("set", unit="tor@a.service", values={"listed": False, "active": "inactive", "sub": "dead", "result": "success"})
+    assert "jemalloc" in world.dropin("a")
+    cause = world.path / "cause"
+    cause.touch()
+    preload_calls(world, NO_LISTS % (cause, cause))
+    sampling(world, 1)
+    world.start()
+    world.wait_ready(2)
+    assert world.said("Cannot look for drop-ins: Too many open files in system") and world.states() == {}
+    cause.unlink()
+    wait_until(lambda: world.dropin("a") is None, "what nobody has proved to be taken back")
+    wait_until(lambda: world.states() == {"a": "stopped"}, "the state")
 
 
 @pytest.mark.parametrize("new, word", [
