@@ -325,7 +325,7 @@ static void name_running(const HostFacts *h, RelayFacts *r, bool same_library)
     if (running->deleted && same_library && !isempty(r->version))
         return; /* what is on disk now is another build; what we knew of this one stays true */
     free(r->version);
-    r->version = xstrdup(i >= 0 && !running->deleted ? h->allocators[i].version : "");
+    r->version = xstrdup(i >= 0 && !running->deleted && !running->elsewhere ? h->allocators[i].version : "");
 }
 
 void facts_take_process(const HostFacts *h, RelayFacts *r, ProcessFacts *take)
@@ -455,6 +455,11 @@ char **facts_notes(const RelayFacts *r)
     if (p->readable && p->running.unread)
         add_note(&notes,
                  xasprintf("what it runs is known by file names only: %s cannot be read", p->running.unread));
+    if (p->readable && p->running.elsewhere)
+        add_note(&notes,
+                 xasprintf("its %s is another file than the one of that path on this host, by mounts or "
+                           "a root of its own, so its version is not known",
+                           p->running.path));
     for (char **name = p->readable ? p->not_loaded : NULL; name && *name; name++)
         add_note(&notes, xasprintf("its LD_PRELOAD names %s, which it has not loaded", *name));
     return notes;

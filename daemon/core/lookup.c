@@ -373,6 +373,7 @@ void lookup_malloc(const LookupFacts *facts, Preloads *preloads, MappedLibrary *
     ret->path = xstrdup(object->path);
     ret->inode = object->inode;
     ret->deleted = object->deleted;
+    ret->elsewhere = facts->elsewhere && facts->elsewhere[chosen];
     ret->family = family_of(&l, chosen);
     ret->origin = origin_of(&l, chosen);
 }

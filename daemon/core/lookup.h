@@ -68,6 +68,8 @@ typedef struct MappedLibrary {
     char *path;     /* what serves malloc, as mapped; NULL: glibc */
     uint64_t inode; /* 0 when glibc */
     bool deleted;
+    bool elsewhere; /* known to be another file than the one of that path here: the process has mounts, or a
+                       root, of its own */
     Family family;
     Origin origin;
     /* A file that could not be read and may decide, so that names had to do; NULL: it is proved. */
@@ -78,6 +80,7 @@ void mapped_library_clear(MappedLibrary *m);
 typedef struct LookupFacts {
     const MappedObjects *objects;
     const ObjectFacts *const *facts; /* by index of the object; NULL: it could not be read */
+    const bool *elsewhere;           /* likewise, as MappedLibrary has it; NULL: of none */
     const char *program;             /* its path; NULL: not known */
     char *const
         *ours; /* strv of the resolved (realpath) libraries of the configuration: allocators by any name */

@@ -351,12 +351,20 @@ static const Entry *remember_mapped(Entry *e, const MappedObject *o)
     return e;
 }
 
-static const Entry *entry_of_object(ProcessView *view, const MappedObject *o, bool program)
+/* Is there another file at its path here? The same is asked of both, so that overlayfs does no harm. */
+static bool is_elsewhere(const MappedObject *o, const Entry *e)
 {
-    const Entry *e = entry_by_own_path(view->cache, o, program);
+    struct stat st;
 
-    if (e)
-        return e;
+    if (!e || o->deleted)
+        return false;
+    if (lstat(o->path, &st) < 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    return st.st_dev != e->dev || st.st_ino != e->inode;
+}
+
+static const Entry *entry_by_process(ProcessView *view, const MappedObject *o, bool program)
+{
     _cleanup_(freep) char *name = xasprintf("map_files/%s", o->range);
     _cleanup_(closep) int mapped = owner_openat(view->process, name, O_PATH | O_CLOEXEC);
     if (mapped >= 0)
@@ -429,17 +437,24 @@ int elf_cache_lookup(ElfCache *cache, const ElfProcess *process, char *const *ou
         forget_all(cache);
     _cleanup_(freep) char *system = read_system_preload(&view);
     _cleanup_(freep) const ObjectFacts **facts = xcalloc(objects.n + 1, sizeof(*facts));
+    _cleanup_(freep) bool *elsewhere = xcalloc(objects.n + 1, sizeof(*elsewhere));
     Preloads preloads = preloads_parse(process->preload, system);
     for (size_t i = 0; i < preloads.n; i++)
         follow_entry(&view, &objects, &preloads.items[i]);
     for (size_t i = 0; i < objects.n; i++) {
         const MappedObject *o = &objects.items[i];
-        const Entry *e = entry_of_object(&view, o, streq_null(o->path, process->program));
+        const bool is_program = streq_null(o->path, process->program);
+        const Entry *own = entry_by_own_path(cache, o, is_program);
+        const Entry *e = own ? own : entry_by_process(&view, o, is_program);
         facts[i] = e && e->error == 0 ? e->facts : NULL;
+        elsewhere[i] = !own && is_elsewhere(o, e);
     }
-    lookup_malloc(
-        &(LookupFacts){ .objects = &objects, .facts = facts, .program = process->program, .ours = ours },
-        &preloads, ret);
+    lookup_malloc(&(LookupFacts){ .objects = &objects,
+                                  .facts = facts,
+                                  .elsewhere = elsewhere,
+                                  .program = process->program,
+                                  .ours = ours },
+                  &preloads, ret);
     *ret_preloads = preloads;
     return 0;
 }

@@ -89,6 +89,33 @@ static void test_version_of_a_replaced_library(void **state)
     relay_facts_clear(&r);
 }
 
+/* In mounts of its own a relay may have another file at that path: of which version is not known, and said.
+ */
+static void test_version_of_another_file(void **state)
+{
+    static Allocator mine = { .name = (char *)"mine", .library = (char *)"/opt/libmine.so" };
+    AllocatorFacts found = { .realpath = (char *)"/opt/libmine.so", .version = (char *)"1" };
+    static const Config config = { .allocators = &mine, .n_allocators = 1 };
+    const HostFacts host = { .config = &config, .allocators = &found };
+    RelayFacts r = relay_facts_new("r", "tor@r.service");
+    ProcessFacts p = {
+        .pid = 1,
+        .readable = true,
+        .running = { .path = xstrdup("/opt/libmine.so"), .family = FAMILY_OTHER, .elsewhere = true },
+    };
+
+    (void)state;
+    facts_take_process(&host, &r, &p);
+    assert_string_equal(r.running, "mine");
+    assert_string_equal(r.version, "");
+    _cleanup_(strv_freep) char **notes = facts_notes(&r);
+    assert_int_equal(strv_length(notes), 1);
+    assert_string_equal(notes[0],
+                        "its /opt/libmine.so is another file than the one of that path on this host, by "
+                        "mounts or a root of its own, so its version is not known");
+    relay_facts_clear(&r);
+}
+
 static void test_notes(void **state)
 {
     static char gone[] = "libgone.so", odd[] = "/l/\033odd.so";
@@ -403,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_old_unit_takes_no_place_and_is_given_up_by_nobody),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_version_of_a_replaced_library),
+        cmocka_unit_test(test_version_of_another_file),
         cmocka_unit_test(test_notes),
         cmocka_unit_test(test_preload_of_others_is_kept),
         cmocka_unit_test(test_kept_preload_is_told),

@@ -10,7 +10,9 @@
 #include "scratch.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -111,7 +113,9 @@ typedef struct Running {
     char *says; /* the real path of what serves its malloc; NULL: glibc */
 } Running;
 
-static Running start(const char *path, const char *preload, const char *dlopened)
+/* In mounts of its own, in which `hidden` is what `shown` is here; both NULL: in ours. */
+static Running start_in(const char *path, const char *preload, const char *dlopened, const char *hidden,
+                        const char *shown)
 {
     _cleanup_(freep) char *a = xasprintf("LD_PRELOAD=%s", preload ? preload : "");
     _cleanup_(freep) char *b = xasprintf("LD_LIBRARY_PATH=%s", folder);
@@ -126,6 +130,9 @@ static Running start(const char *path, const char *preload, const char *dlopened
     assert_true(p.pid >= 0);
     if (p.pid == 0) {
         dup2(out[1], 1);
+        if (hidden && (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                       mount(shown, hidden, NULL, MS_BIND, NULL) < 0))
+            _exit(127);
         execve(path, argv, environment);
         _exit(127);
     }
@@ -143,6 +150,11 @@ static Running start(const char *path, const char *preload, const char *dlopened
     p.dir = open(proc, O_PATH | O_DIRECTORY | O_CLOEXEC);
     assert_true(p.dir >= 0);
     return p;
+}
+
+static Running start(const char *path, const char *preload, const char *dlopened)
+{
+    return start_in(path, preload, dlopened, NULL, NULL);
 }
 
 static void stop(const Running *p)
@@ -327,6 +339,7 @@ static void test_replaced(void **state)
     if (geteuid() == 0) {
         assert_string_equal(m.path, copy);
         assert_true(m.deleted);
+        assert_false(m.elsewhere);
         assert_null(m.unread);
     } else {
         assert_null(m.path);
@@ -334,6 +347,31 @@ static void test_replaced(void **state)
     }
     mapped_library_clear(&m);
     stop(&p);
+}
+
+/* The sandbox of a relay may have another file at the same path. */
+static void test_another_file_of_that_path(void **state)
+{
+    _cleanup_(elf_cache_freep) ElfCache *cache = elf_cache_new();
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    Running here = start(program, heap, NULL), there = start_in(program, heap, NULL, heap, other);
+    for (int i = 0; i < 2; i++) { /* also of what is known already */
+        MappedLibrary m = look_up(cache, &here, heap);
+        assert_string_equal(m.path, heap);
+        assert_false(m.elsewhere);
+        mapped_library_clear(&m);
+        m = look_up(cache, &there, heap);
+        assert_string_equal(m.path, heap);
+        assert_true(m.elsewhere);
+        assert_false(m.deleted);
+        assert_null(m.unread);
+        mapped_library_clear(&m);
+    }
+    stop(&here);
+    stop(&there);
 }
 
 /* ---- a root that is not ours ---- */
@@ -494,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_one_build_is_read_once),
         cmocka_unit_test(test_trouble_is_not_remembered),
         cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_another_file_of_that_path),
         cmocka_unit_test(test_system_preload),
         cmocka_unit_test(test_odd_files),
         cmocka_unit_test(test_preloads_that_cannot_be_read_for_a_moment),
