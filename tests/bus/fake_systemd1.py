@@ -96,7 +96,8 @@ class Unit:
         env = {k: v for k, v in env.items() if k not in self.unset}
         argv = program or self.program or ["sleep", "infinity"]
         if late:
-            argv = ["sh", "-c", f"sleep {late}; exec env {shlex.join(f'{k}={v}' for k, v in env.items())} {shlex.join(argv)}"]
+            # not by env: that would be a process of its own, with an environment and not the right one
+            argv = ["sh", "-c", f"sleep {late}; export {shlex.join(f'{k}={v}' for k, v in env.items())}; exec {shlex.join(argv)}"]
         self.process = subprocess.Popen(argv, env=dict(e.split("=", 1) for e in first) if late else env)
         self.active, self.sub, self.result = "active", "running", "success"
         self.since = time.monotonic()
