@@ -93,8 +93,8 @@ static int run(Door *door, sd_bus_message *call, char *const *arguments, sd_bus_
     return r;
 }
 
-/* ---- before it is known which relays there are: none would be shown, or only those that have been read ----
- */
+/* ---- before it is known which relays there are ---- */
+/* An answer would show none of them, or only those that have been read. */
 
 static void answer(Request *request);
 
