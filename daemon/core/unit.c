@@ -48,11 +48,19 @@ bool unit_up(const UnitInfo *info)
     return info && (info->active == ACTIVE_ACTIVE || info->active == ACTIVE_RELOADING) && info->main_pid > 0;
 }
 
+/* Nothing else kills these by that very signal: at their time limit the result is "timeout". */
+static bool stopped_before_its_start(const UnitInfo *info)
+{
+    return info->active == ACTIVE_FAILED && streq_null(info->result, "signal") &&
+           info->pre_start_signal != 0 && info->pre_start_signal == info->kill_signal;
+}
+
 bool unit_stopped(const UnitInfo *info)
 {
-    return info &&
-           (info->active == ACTIVE_DEACTIVATING ||
-            (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success") && info->job == 0));
+    if (!info || info->active == ACTIVE_DEACTIVATING)
+        return info;
+    return info->job == 0 && (stopped_before_its_start(info) ||
+                              (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")));
 }
 
 bool unit_failed(const UnitInfo *info)

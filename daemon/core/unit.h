@@ -41,6 +41,8 @@ typedef struct UnitInfo {
     uint32_t main_pid, n_restarts;
     int32_t exit_code, exit_status; /* of the main process that ended last: CLD_EXITED, … and its status or
                                        signal (waitid(2)); 0, 0: none has */
+    int32_t kill_signal;            /* KillSignal=: by which it is stopped */
+    int32_t pre_start_signal;       /* that ended a pre-start command of its last start; 0: none */
     uint64_t sandbox;    /* the same for units whose processes may see and load the same; 0: not known */
     char invocation[33]; /* hex; "" when it never ran */
     uint32_t job;        /* id of the queued job; 0: none */
@@ -68,7 +70,9 @@ usec_t unit_stop_took(const UnitInfo *info);
 usec_t unit_active_for(const UnitInfo *info, usec_t now);
 /* Is the unit masked: linked to /dev/null, so that nothing can start it? */
 bool unit_masked(const UnitInfo *info);
-/* Was it stopped by request, or is it stopping? (not: it failed, or it is starting) */
+/* Was it stopped by request, or is it stopping? (not: it failed by itself, or it is starting) A stop while
+ * its pre-start commands run kills these, and systemd says "failed", with the result "signal", of the unit.
+ */
 bool unit_stopped(const UnitInfo *info);
 /* Does systemd want it up, and it is not: failed, waiting to be started again after a crash or being so (a
  * start by anybody else counts from 0 again), or reloading without a main process (systemd 257 stays so for

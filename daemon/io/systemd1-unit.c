@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "io/systemd1-private.h"
 
+#include <signal.h>
+
 static ActiveState active_from_string(const char *s)
 {
     static const struct {
@@ -78,30 +80,50 @@ static int read_any(sd_bus_message *m, bool *target)
     return r;
 }
 
-/* Of the commands the first with --verify-config as an argument of its own: what a shell would run for it may
- * do anything. */
-static int read_verify_config(sd_bus_message *m, char ***target)
+/* Its words, and the signal that ended it the last time; 0: none. */
+static int read_command(sd_bus_message *m, char ***ret_argv, int32_t *ret_signal)
 {
+    _cleanup_(strv_freep) char **argv = NULL;
     const char *path;
+    int32_t code, status;
+    int r = sd_bus_message_read(m, "s", &path);
+
+    if (r >= 0)
+        r = sd_bus_message_read_strv(m, &argv);
+    if (r >= 0)
+        r = sd_bus_message_skip(m, "bttttu");
+    if (r >= 0)
+        r = sd_bus_message_read(m, "ii", &code, &status);
+    if (r < 0)
+        return r;
+    if (argv) { /* the program may be called by another name (systemd.service(5), "@") */
+        free(argv[0]);
+        argv[0] = xstrdup(path);
+    }
+    *ret_argv = TAKE_PTR(argv);
+    *ret_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
+    return 0;
+}
+
+/* Of the commands the first with --verify-config as an argument of its own (what a shell would run for it may
+ * do anything), and the signal that ended one of them. */
+static int read_pre_start(sd_bus_message *m, UnitInfo *info)
+{
     int r = sd_bus_message_enter_container(m, 'v', "a(sasbttttuii)");
 
     if (r >= 0)
         r = sd_bus_message_enter_container(m, 'a', "(sasbttttuii)");
     while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "sasbttttuii")) > 0) {
         _cleanup_(strv_freep) char **argv = NULL;
+        int32_t signal;
 
-        r = sd_bus_message_read(m, "s", &path);
-        if (r >= 0)
-            r = sd_bus_message_read_strv(m, &argv);
-        if (r >= 0)
-            r = sd_bus_message_skip(m, "bttttuii");
+        r = read_command(m, &argv, &signal);
         if (r < 0)
             return r;
-        if (!*target && strv_contains(argv, "--verify-config")) {
-            free(argv[0]); /* the program may be called by another name (systemd.service(5), "@") */
-            argv[0] = xstrdup(path);
-            *target = TAKE_PTR(argv);
-        }
+        if (!info->verify_config && strv_contains(argv, "--verify-config"))
+            info->verify_config = TAKE_PTR(argv);
+        if (signal)
+            info->pre_start_signal = signal;
         r = sd_bus_message_exit_container(m);
     }
     if (r >= 0)
@@ -179,7 +201,7 @@ static int read_property(sd_bus_message *m, const char *name, UnitInfo *info, ch
     if (streq(name, "EnvironmentFiles"))
         return read_environment_files(m, &info->environment_files);
     if (streq(name, "ExecStartPre"))
-        return read_verify_config(m, &info->verify_config);
+        return read_pre_start(m, info);
     if (streq(name, "WantedBy") || streq(name, "RequiredBy"))
         return read_any(m, &info->wanted);
     if (streq(name, "InvocationID"))
@@ -192,6 +214,8 @@ static int read_property(sd_bus_message *m, const char *name, UnitInfo *info, ch
         return sd_bus_message_read(m, "v", "i", &info->exit_code);
     if (streq(name, "ExecMainStatus"))
         return sd_bus_message_read(m, "v", "i", &info->exit_status);
+    if (streq(name, "KillSignal"))
+        return sd_bus_message_read(m, "v", "i", &info->kill_signal);
     if (streq(name, "TimeoutStartUSec"))
         return sd_bus_message_read(m, "v", "t", &info->timeout_start);
     if (streq(name, "TimeoutStopUSec"))

@@ -322,7 +322,7 @@ void notice_ended(Run *run, const RolloutCommand *c)
             eventlog_write(MESSAGE_RELAY_PUT_BACK, &e, "%s was put back and %s: %s.", i->relay->facts.name,
                            relay_up(i->relay)                  ? "runs as before"
                            : unit_masked(i->relay->facts.info) ? "stays down, because its unit is masked"
-                           : i->relay->facts.info->active == ACTIVE_FAILED
+                           : unit_failed(i->relay->facts.info) && !unit_stopped(i->relay->facts.info)
                                ? "stays down, because it had failed by itself"
                                : "stays down, because somebody else stopped it",
                            i->reason ? i->reason : "reason unknown");

@@ -54,6 +54,7 @@ class Unit:
         self.timeout = 5_000_000
         self.read_write = []
         self.verify_config = []  # its pre-start command that verifies its configuration
+        self.pre_start_signal = 0  # that killed a pre-start command of its last start
         self.error = None
         self.took = None  # seconds of its last stop and start
         self.since = None  # when it became active, monotonic
@@ -135,8 +136,9 @@ class Unit:
             "DropInPaths": strings(self.dropins),
             "FragmentPath": "/nonexistent/tor@.service",
             "ReadWritePaths": strings(self.read_write),
-            "ExecStartPre": dbus.Array([self.command(argv) for argv in (["/usr/bin/install", "-d", "/run/tor"], self.verify_config) if argv],
-                                       signature="(sasbttttuii)"),
+            "KillSignal": dbus.Int32(signal.SIGINT),
+            "ExecStartPre": dbus.Array([self.command(["/usr/bin/install", "-d", "/run/tor"], self.pre_start_signal),
+                                        *([self.command(self.verify_config)] if self.verify_config else [])], signature="(sasbttttuii)"),
             "UnsetEnvironment": strings(self.unset),
             "WorkingDirectory": "",
             **self.timestamps(),
@@ -151,9 +153,10 @@ class Unit:
         return {f"{name}TimestampMonotonic": dbus.UInt64(1 + at) for name, at in zip(names, (0, stop, stop, stop + start))}
 
     @staticmethod
-    def command(argv):
+    def command(argv, killed_by=0):
         zero = dbus.UInt64(0)
-        return (argv[0], dbus.Array(argv, signature="s"), False, zero, zero, zero, zero, dbus.UInt32(0), dbus.Int32(0), dbus.Int32(0))
+        return (argv[0], dbus.Array(argv, signature="s"), False, zero, zero, zero, zero, dbus.UInt32(0),
+                dbus.Int32(2 if killed_by else 0), dbus.Int32(killed_by))  # CLD_KILLED
 
 
 class Transient:
@@ -583,6 +586,7 @@ class Fake:
         number = self.jobs
         job = f"/org/freedesktop/systemd1/job/{number}"
         unit.job = number
+        unit.pre_start_signal = 0
         if really and "stuck" in script:
             unit.active, unit.sub = "deactivating", "stop-sigterm"
         if really and "meanwhile" in script:
@@ -591,6 +595,7 @@ class Fake:
 
         def killed():
             unit.job = 0
+            unit.pre_start_signal = signal.SIGINT
             unit.down("failed", "failed", "signal")
             self.changed(unit)
 

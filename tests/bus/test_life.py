@@ -159,9 +159,10 @@ def test_put_back_that_is_refused_tells_both_reasons(world):
     assert 'ended with "failed"' in said and "Unit is masked" in said
 
 
-def test_relay_stopped_while_it_is_put_back(world):
+@pytest.mark.parametrize("then", ["inactive", "stopping"])
+def test_relay_stopped_while_it_is_put_back(world, then):
     begin(world, "a")
-    world.script("a", {"result": "failed", "then": "failed"}, {"result": "canceled", "then": "inactive"})
+    world.script("a", {"result": "failed", "then": "failed"}, {"result": "canceled", "then": then})
     world.start()
     world.wait_said("Rollout 1 halted")
     assert not world.said("a was put back and runs as before"), "it does not run"

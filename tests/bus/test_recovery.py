@@ -1,5 +1,6 @@
 """What a lost bus and a refused preflight must not lead to."""
 import errno
+import signal
 import subprocess
 
 import pytest
@@ -95,17 +96,36 @@ def test_relay_that_is_down_after_a_crash_is_looked_after(world, as_found):
     assert restarts(world, "a") == (1, 1) and world.dropin("a") is None and not world.runs("a", LIBRARY)
 
 
-def test_relay_that_is_stopped_while_the_daemon_is_away_stays_so(world):
+STOPPED = {"job": 0, "active": "inactive", "sub": "dead", "result": "success"}
+# A stop kills the pre-start commands with the unit's KillSignal=, and the unit has failed by it.
+STOPPED_IN_PRE_START = {"job": 0, "active": "failed", "sub": "failed", "result": "signal", "pre_start_signal": signal.SIGINT}
+
+
+@pytest.mark.parametrize("how, state", [(STOPPED, "stopped"), (STOPPED_IN_PRE_START, "down")], ids=["plainly", "in-pre-start"])
+def test_relay_that_is_stopped_while_the_daemon_is_away_stays_so(world, how, state):
     begin(world, "a", "b")
     world.script("a", {"delay": 600, "meanwhile": "activating"})
     world.start()
     wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
     world.stop(9)
-    world.do("set", unit="tor@a.service", values={"job": 0, "active": "inactive", "sub": "dead", "result": "success"})
+    world.do("set", unit="tor@a.service", values=how)
     world.start()
     world.wait_said("Rollout 2 finished: 1 done, 0 failed, 1 skipped")
-    assert restarts(world, "a") == (1, 0) and world.states() == {"a": "stopped", "b": "ok"}
+    assert restarts(world, "a") == (1, 0) and world.states() == {"a": state, "b": "ok"}
     assert world.dropin("a") is None, "it must not come up with what nobody has proved"
+
+
+def test_relay_whose_pre_start_command_dies_while_the_daemon_is_away_is_looked_after(world):
+    """By another signal than that of a stop: nobody has stopped it."""
+    begin(world, "a")
+    world.script("a", {"delay": 600, "meanwhile": "activating"})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.stop(9)
+    world.do("set", unit="tor@a.service", values={**STOPPED_IN_PRE_START, "pre_start_signal": signal.SIGSEGV})
+    world.start()
+    world.wait_said("a was put back")
+    assert restarts(world, "a") == (1, 1) and world.unit("a")["active"] == "active"
 
 
 NO_LISTS = NO_FILE % (".", "%s", errno.ENFILE) + """

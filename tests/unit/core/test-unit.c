@@ -3,6 +3,8 @@
 
 #include "test.h"
 
+#include <signal.h>
+
 static void test_starting(void **state)
 {
     (void)state;
@@ -22,6 +24,14 @@ static void test_starting(void **state)
         { { .active = ACTIVE_RELOADING, .sub_state = "reload", .main_pid = 1 }, .up = true },
         { { .active = ACTIVE_RELOADING, .sub_state = "reload" }, .failed = true },
         { { .active = ACTIVE_INACTIVE, .sub_state = "dead", .result = "exec-condition" }, .stopped = false },
+        { { .active = ACTIVE_FAILED, .result = "signal", .kill_signal = SIGINT, .pre_start_signal = SIGINT },
+          .failed = true,
+          .stopped = true },
+        { { .active = ACTIVE_FAILED, .result = "signal", .kill_signal = SIGINT, .pre_start_signal = SIGSEGV },
+          .failed = true },
+        { { .active = ACTIVE_FAILED, .result = "timeout", .kill_signal = SIGINT, .pre_start_signal = SIGINT },
+          .failed = true },
+        { { .active = ACTIVE_FAILED, .result = "signal", .kill_signal = SIGINT }, .failed = true },
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
