@@ -141,6 +141,26 @@ def test_relay_stopped_by_its_operator_in_mid_rollout_stays_stopped(fresh):
     m.wait_all("ok", timeout=60)
 
 
+def test_relay_that_is_stopped_in_its_pre_start_while_the_daemon_is_killed_stays_stopped(fresh):
+    """The stop kills the pre-start command, and systemd calls the unit failed: nobody but its operator has done that."""
+    m = fresh
+    first = sorted(m.names)[0]
+    slow = f"/etc/systemd/system/{m.unit(first)}.d/slow.conf"
+    m.sh(f"mkdir -p {slow.rpartition('/')[0]}")
+    m.write(slow, "[Service]\nExecStartPre=/bin/sleep 50\n")
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "*" ]')], parallel=1))
+    m.start_daemon()
+    m.wait_until(lambda: m.prop(m.unit(first), "SubState") == "start-pre", 60, f"{first} to start")
+    m.sh(f"systemctl kill -s KILL relayallocd; systemctl stop {m.unit(first)}")
+    assert m.prop(m.unit(first), "Result") == "signal"
+    others = [r for r in m.names if r != first]
+    m.wait_all("ok", others, timeout=120)
+    m.wait_event("rollout-finished", timeout=60)
+    assert m.prop(m.unit(first), "ActiveState") == "failed" and m.starts(first) == 0
+    m.sh(f"rm {slow} && systemctl daemon-reload && systemctl start {m.unit(first)}")
+    m.wait_all("ok", timeout=60)
+
+
 def test_file_edited_in_mid_rollout_is_replanned(fresh):
     m = fresh
     rollout_with(m, lambda: m.write_conf(
