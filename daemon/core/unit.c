@@ -48,28 +48,31 @@ bool unit_up(const UnitInfo *info)
     return info && (info->active == ACTIVE_ACTIVE || info->active == ACTIVE_RELOADING) && info->main_pid > 0;
 }
 
-/* Nothing else kills these by that very signal: at their time limit the result is "timeout". */
-static bool stopped_before_its_start(const UnitInfo *info)
+bool unit_auto_restarts(const UnitInfo *info)
 {
-    return info->active == ACTIVE_FAILED && streq_null(info->result, "signal") &&
+    return info->active == ACTIVE_ACTIVATING && streq_null(info->sub_state, "auto-restart");
+}
+
+/* Nothing else kills these by that very signal: at their time limit the result is "timeout". */
+bool unit_stopped_in_pre_start(const UnitInfo *info)
+{
+    return info->active == ACTIVE_FAILED && streq_null(info->result, "signal") && info->job == 0 &&
            info->pre_start_signal != 0 && info->pre_start_signal == info->kill_signal;
 }
 
 bool unit_stopped(const UnitInfo *info)
 {
-    if (!info || info->active == ACTIVE_DEACTIVATING)
-        return info;
-    return info->job == 0 && (stopped_before_its_start(info) ||
-                              (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")));
+    return info &&
+           (info->active == ACTIVE_DEACTIVATING || unit_stopped_in_pre_start(info) ||
+            (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success") && info->job == 0));
 }
 
 bool unit_failed(const UnitInfo *info)
 {
     if (!info)
         return false;
-    return info->active == ACTIVE_FAILED ||
-           (info->active == ACTIVE_ACTIVATING &&
-            (streq_null(info->sub_state, "auto-restart") || info->n_restarts > 0)) ||
+    return info->active == ACTIVE_FAILED || unit_auto_restarts(info) ||
+           (info->active == ACTIVE_ACTIVATING && info->n_restarts > 0) ||
            (info->active == ACTIVE_RELOADING && info->main_pid == 0);
 }
 

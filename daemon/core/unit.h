@@ -70,9 +70,13 @@ usec_t unit_stop_took(const UnitInfo *info);
 usec_t unit_active_for(const UnitInfo *info, usec_t now);
 /* Is the unit masked: linked to /dev/null, so that nothing can start it? */
 bool unit_masked(const UnitInfo *info);
-/* Was it stopped by request, or is it stopping? (not: it failed by itself, or it is starting) A stop while
- * its pre-start commands run kills these, and systemd says "failed", with the result "signal", of the unit.
- */
+/* Does it wait to be started again by systemd, after a failure? */
+bool unit_auto_restarts(const UnitInfo *info);
+/* Was it stopped while its pre-start commands ran? That kills these, and systemd says "failed", with the
+ * result "signal", of the unit. */
+bool unit_stopped_in_pre_start(const UnitInfo *info);
+/* Was it stopped by request, so or otherwise, or is it stopping? (not: it failed by itself, or it is
+ * starting) */
 bool unit_stopped(const UnitInfo *info);
 /* Does systemd want it up, and it is not: failed, waiting to be started again after a crash or being so (a
  * start by anybody else counts from 0 again), or reloading without a main process (systemd 257 stays so for

@@ -39,7 +39,15 @@ static void answer_job(RunItem *i, JobResult result)
     i->canceled = i->operation == OPERATION_RESTART && result == JOB_CANCELED;
     i->ended = false;
     operation_end(i);
+    if (result == JOB_FAILED) /* does systemd start it again? */
+        relay_unit_changed(i->relay);
     run_send(i->run, (RolloutEvent){ .kind = EVENT_JOB, .item = i->index, .job = result });
+}
+
+/* From then on it is down by a stop, or by its own failure, and not by what we do. */
+static void note_alive(RunItem *i)
+{
+    i->failed_alive = relay_up(i->relay) || unit_auto_restarts(i->relay->facts.info);
 }
 
 static void answer_verified(RunItem *i, Proof proof)
@@ -47,7 +55,7 @@ static void answer_verified(RunItem *i, Proof proof)
     const UnitInfo *info = i->relay->facts.info;
 
     operation_end(i);
-    i->failed_up = relay_up(i->relay);
+    note_alive(i);
     run_send(i->run, (RolloutEvent){ .kind = EVENT_VERIFIED,
                                      .item = i->index,
                                      .proof = proof,
@@ -143,8 +151,7 @@ static void on_job_taken(void *userdata, int error, const char *message, const c
 /* It failed, or waits to be started again, before anything was done about it. */
 static bool is_crashing(const UnitInfo *info)
 {
-    return info->active == ACTIVE_FAILED ||
-           (info->active == ACTIVE_ACTIVATING && streq_null(info->sub_state, "auto-restart"));
+    return info->active == ACTIVE_FAILED || unit_auto_restarts(info);
 }
 
 static void ask_restart(RunItem *i)
@@ -199,13 +206,15 @@ static void on_reset(void *userdata, int error, const char *message)
         ask_restart(i);
 }
 
-/* It was up when it failed, and is not any more: an operator stops it, whose word is the last. */
+/* Its start was stopped; or it was alive when it failed, and is not any more: an operator stops it, whose
+ * word is the last. */
 static bool stopped_meanwhile(const RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
 
-    return i->failed_up && ((info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) ||
-                            (info->active == ACTIVE_DEACTIVATING && info->job != 0));
+    return unit_stopped_in_pre_start(info) ||
+           (i->failed_alive && ((info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) ||
+                                (info->active == ACTIVE_DEACTIVATING && info->job != 0)));
 }
 
 static void on_start_read(void *userdata, int error, const char *message, UnitInfo *info)
@@ -290,8 +299,8 @@ static bool on_its_way(const RunItem *i)
 
     if (info->job != 0 || info->active == ACTIVE_DEACTIVATING)
         return true;
-    return info->active == ACTIVE_ACTIVATING && (i->operation == OPERATION_VERIFY_BACK || i->was_down ||
-                                                 !streq_null(info->sub_state, "auto-restart"));
+    return info->active == ACTIVE_ACTIVATING &&
+           (i->operation == OPERATION_VERIFY_BACK || i->was_down || !unit_auto_restarts(info));
 }
 
 /* Of jobs, only a stop takes the place of a restart; others are merged with it (systemd's job_type_merge).
@@ -563,6 +572,8 @@ static void told_before(RunItem *i)
 
 void operation_told(RunItem *i)
 {
+    if (i->operation == OPERATION_NONE && unit_auto_restarts(i->relay->facts.info))
+        i->failed_alive = true;
     if (i->relay->tor.asking)
         return;
     if (i->operation == OPERATION_ASK)
@@ -675,7 +686,7 @@ void operation_start(RunItem *i, Operation operation)
     if (operation == OPERATION_RESTART || operation == OPERATION_START)
         i->asked = false;
     if (operation == OPERATION_RESTART)
-        i->failed_up = false;
+        i->failed_alive = false;
     if (operation == OPERATION_ASK)
         ask_ready(i);
     else if (m->systemd)

@@ -151,6 +151,32 @@ def test_stopped_by_its_operator_before_it_is_put_back(world):
     assert world.dropin("a") is None and world.said("a was put back and stays down, because somebody else stopped it")
 
 
+@pytest.mark.parametrize("result", ["done", "failed"])
+def test_stopped_by_its_operator_while_it_waits_to_be_started_again(world, result):
+    """It crashes with its library; while systemd reloads for the way back, it is stopped."""
+    begin(world, "a", "b")
+    world.script("a", {"result": result, "then": "auto-restart"})
+    world.do("reload-script", steps=[{}, {"delay": 2}])
+    world.start()
+    wait_until(lambda: world.do("look")["reloads"] == 2, "the reload of the put-back")
+    world.do("stop", unit="tor@a.service")
+    world.wait_said("Rollout 1 halted: 0 done, 1 failed")
+    assert restarts(world, "a") == (1, 0) and world.unit("a")["active"] == "inactive"
+    assert world.dropin("a") is None and world.said("a was put back and stays down, because somebody else stopped it")
+
+
+def test_failure_that_is_forgotten_before_it_is_put_back_is_no_stop(world):
+    """systemctl reset-failed makes a unit inactive, as a stop does."""
+    begin(world, "a")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.do("reload-script", steps=[{}, {"delay": 2}])
+    world.start()
+    wait_until(lambda: world.do("look")["reloads"] == 2, "the reload of the put-back")
+    world.do("set", unit="tor@a.service", values={"active": "inactive", "sub": "dead", "result": "success"})
+    world.wait_said("a was put back and runs as before")
+    assert restarts(world, "a") == (1, 1)
+
+
 def test_masked_before_it_is_put_back(world):
     """Its operator masks it while it is restarted: systemd forgets how it is started, and refuses to start it again."""
     begin(world, "a")
