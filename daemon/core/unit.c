@@ -54,16 +54,29 @@ bool unit_auto_restarts(const UnitInfo *info)
 }
 
 /* Nothing else kills these by that very signal: at their time limit the result is "timeout". */
-bool unit_stopped_in_pre_start(const UnitInfo *info)
+static bool stopped_in_pre_start(const UnitInfo *info)
 {
-    return info->active == ACTIVE_FAILED && streq_null(info->result, "signal") && info->job == 0 &&
-           info->pre_start_signal != 0 && info->pre_start_signal == info->kill_signal;
+    return streq_null(info->result, "signal") && info->pre_start_signal != 0 &&
+           info->pre_start_signal == info->kill_signal;
+}
+
+/* It was active: what took too long after that was its stop, and not a start. */
+static bool stop_timed_out(const UnitInfo *info)
+{
+    return streq_null(info->result, "timeout") && info->active_enter > 0 &&
+           info->active_enter >= info->inactive_exit && info->active_exit >= info->active_enter;
+}
+
+bool unit_failed_by_stop(const UnitInfo *info)
+{
+    return info->active == ACTIVE_FAILED && info->job == 0 &&
+           (stopped_in_pre_start(info) || stop_timed_out(info));
 }
 
 bool unit_stopped(const UnitInfo *info)
 {
     return info &&
-           (info->active == ACTIVE_DEACTIVATING || unit_stopped_in_pre_start(info) ||
+           (info->active == ACTIVE_DEACTIVATING || unit_failed_by_stop(info) ||
             (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success") && info->job == 0));
 }
 

@@ -72,9 +72,9 @@ usec_t unit_active_for(const UnitInfo *info, usec_t now);
 bool unit_masked(const UnitInfo *info);
 /* Does it wait to be started again by systemd, after a failure? */
 bool unit_auto_restarts(const UnitInfo *info);
-/* Was it stopped while its pre-start commands ran? That kills these, and systemd says "failed", with the
- * result "signal", of the unit. */
-bool unit_stopped_in_pre_start(const UnitInfo *info);
+/* Is it failed because somebody stopped it? A stop kills the pre-start commands, and a process that takes too
+ * long to end; systemd says "failed" of both, with the result "signal" or "timeout". */
+bool unit_failed_by_stop(const UnitInfo *info);
 /* Was it stopped by request, so or otherwise, or is it stopping? (not: it failed by itself, or it is
  * starting) */
 bool unit_stopped(const UnitInfo *info);

@@ -212,7 +212,7 @@ static bool stopped_meanwhile(const RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
 
-    return unit_stopped_in_pre_start(info) ||
+    return unit_failed_by_stop(info) ||
            (i->failed_alive && ((info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) ||
                                 (info->active == ACTIVE_DEACTIVATING && info->job != 0)));
 }

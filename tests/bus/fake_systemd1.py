@@ -57,7 +57,7 @@ class Unit:
         self.pre_start_signal = 0  # that killed a pre-start command of its last start
         self.error = None
         self.took = None  # seconds of its last stop and start
-        self.since = None  # when it became active, monotonic
+        self.since = self.left = None  # when it became active and when it left that, monotonic
         self.file_only = False  # it has a unit file of its own and is not loaded
         self.listed = True  # False: neither that nor loaded; it could be
         self.reads = self.read_delay = 0
@@ -147,7 +147,7 @@ class Unit:
     def timestamps(self):
         """Of its last stop and start, as a restart leaves them."""
         if not self.took:
-            return {"ActiveEnterTimestampMonotonic": dbus.UInt64(int((self.since or 0) * 1e6))}
+            return {f"Active{what}TimestampMonotonic": dbus.UInt64(int((at or 0) * 1e6)) for what, at in (("Enter", self.since), ("Exit", self.left))}
         stop, start = (int(seconds * 1e6) for seconds in self.took)
         names = ("ActiveExit", "InactiveEnter", "InactiveExit", "ActiveEnter")
         return {f"{name}TimestampMonotonic": dbus.UInt64(1 + at) for name, at in zip(names, (0, stop, stop, stop + start))}

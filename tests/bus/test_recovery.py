@@ -101,7 +101,12 @@ STOPPED = {"job": 0, "active": "inactive", "sub": "dead", "result": "success"}
 STOPPED_IN_PRE_START = {"job": 0, "active": "failed", "sub": "failed", "result": "signal", "pre_start_signal": signal.SIGINT}
 
 
-@pytest.mark.parametrize("how, state", [(STOPPED, "stopped"), (STOPPED_IN_PRE_START, "down")], ids=["plainly", "in-pre-start"])
+# A process that does not end within TimeoutStopSec= is killed, and the unit has failed by that.
+STOP_TIMED_OUT = {"job": 0, "active": "failed", "sub": "failed", "result": "timeout", "since": 10, "left": 20}
+
+
+@pytest.mark.parametrize("how, state", [(STOPPED, "stopped"), (STOPPED_IN_PRE_START, "down"), (STOP_TIMED_OUT, "down")],
+                         ids=["plainly", "in-pre-start", "for-too-long"])
 def test_relay_that_is_stopped_while_the_daemon_is_away_stays_so(world, how, state):
     begin(world, "a", "b")
     world.script("a", {"delay": 600, "meanwhile": "activating"})

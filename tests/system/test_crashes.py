@@ -161,6 +161,22 @@ def test_relay_that_is_stopped_in_its_pre_start_while_the_daemon_is_killed_stays
     m.wait_all("ok", timeout=60)
 
 
+def test_relay_that_is_stopped_and_killed_for_taking_too_long_while_the_daemon_is_killed_stays_stopped(fresh):
+    """systemd calls it failed, as one that nobody stopped."""
+    m = fresh
+    m.write("/etc/systemd/system/tor@relay1.service.d/20-slow.conf", "[Service]\nKillSignal=SIGWINCH\nTimeoutStopSec=4\n")
+    m.systemctl("daemon-reload")
+    m.write_conf(m.settings([("A", "jemalloc", 'relays = [ "relay1", "relay2" ]')], settle=10))
+    m.start_daemon()
+    m.wait_until(lambda: m.states()["relay1"] == "settling", 60, "relay1 to settle")
+    m.sh("systemctl kill -s KILL relayallocd; systemctl stop tor@relay1")
+    assert m.prop("tor@relay1.service", "Result") == "timeout"
+    m.wait_all("ok", ["relay2"], timeout=120)
+    m.wait_event("rollout-finished", timeout=60)
+    assert m.prop("tor@relay1.service", "ActiveState") == "failed" and m.starts("relay1") == 1
+    assert m.events("relay-failed") == []
+
+
 def test_file_edited_in_mid_rollout_is_replanned(fresh):
     m = fresh
     rollout_with(m, lambda: m.write_conf(

@@ -32,6 +32,26 @@ static void test_starting(void **state)
         { { .active = ACTIVE_FAILED, .result = "timeout", .kill_signal = SIGINT, .pre_start_signal = SIGINT },
           .failed = true },
         { { .active = ACTIVE_FAILED, .result = "signal", .kill_signal = SIGINT }, .failed = true },
+        { { .active = ACTIVE_FAILED,
+            .result = "timeout",
+            .inactive_exit = 5,
+            .active_enter = 7,
+            .active_exit = 9 },
+          .failed = true,
+          .stopped = true },
+        { { .active = ACTIVE_FAILED,
+            .result = "timeout",
+            .inactive_exit = 10,
+            .active_enter = 7,
+            .active_exit = 9 },
+          .failed = true }, /* its next start */
+        { { .active = ACTIVE_FAILED, .result = "timeout", .inactive_exit = 10 }, .failed = true },
+        { { .active = ACTIVE_FAILED,
+            .result = "signal",
+            .inactive_exit = 5,
+            .active_enter = 7,
+            .active_exit = 9 },
+          .failed = true },
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
