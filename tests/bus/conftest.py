@@ -207,7 +207,7 @@ class World:
         for p in (*self.daemons, self.fake, self.bus_process, self.holder):
             if p and p.poll() is None:
                 p.kill() if p in self.daemons else p.terminate()
-                p.wait(10)
+                p.wait(60)
         self.notify.shutdown(socket.SHUT_RDWR)
         text = self.log.read_text() if self.log.exists() else ""
         assert not hung, f"relayallocd did not end:\n{text}"
