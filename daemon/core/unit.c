@@ -67,16 +67,24 @@ static bool stop_timed_out(const UnitInfo *info)
            info->active_enter >= info->inactive_exit && info->active_exit >= info->active_enter;
 }
 
-bool unit_failed_by_stop(const UnitInfo *info)
+/* Who fails for good stays "failed": it waited to be started again. */
+static bool stopped_in_auto_restart(const UnitInfo *info)
 {
-    return info->active == ACTIVE_FAILED && info->job == 0 &&
-           (stopped_in_pre_start(info) || stop_timed_out(info));
+    return info->active == ACTIVE_INACTIVE && info->result && !streq(info->result, "success") &&
+           !streq(info->result, "exec-condition");
+}
+
+bool unit_stopped_for_sure(const UnitInfo *info)
+{
+    return info->job == 0 &&
+           (stopped_in_auto_restart(info) ||
+            (info->active == ACTIVE_FAILED && (stopped_in_pre_start(info) || stop_timed_out(info))));
 }
 
 bool unit_stopped(const UnitInfo *info)
 {
     return info &&
-           (info->active == ACTIVE_DEACTIVATING || unit_failed_by_stop(info) ||
+           (info->active == ACTIVE_DEACTIVATING || unit_stopped_for_sure(info) ||
             (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success") && info->job == 0));
 }
 

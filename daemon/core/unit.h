@@ -72,10 +72,12 @@ usec_t unit_active_for(const UnitInfo *info, usec_t now);
 bool unit_masked(const UnitInfo *info);
 /* Does it wait to be started again by systemd, after a failure? */
 bool unit_auto_restarts(const UnitInfo *info);
-/* Is it failed because somebody stopped it? A stop kills the pre-start commands, and a process that takes too
- * long to end; systemd says "failed" of both, with the result "signal" or "timeout". */
-bool unit_failed_by_stop(const UnitInfo *info);
-/* Was it stopped by request, so or otherwise, or is it stopping? (not: it failed by itself, or it is
+/* Was it stopped by request, whatever its result? A stop kills the pre-start commands, and a process that
+ * takes too long to end: systemd says "failed" of both, with the result "signal" or "timeout". One that
+ * waited to be started again is inactive, and keeps the result of its failure as long as anything refers to
+ * the unit. */
+bool unit_stopped_for_sure(const UnitInfo *info);
+/* Was it stopped so, or did it end with success, or is it stopping? (not: it failed by itself, or it is
  * starting) */
 bool unit_stopped(const UnitInfo *info);
 /* Does systemd want it up, and it is not: failed, waiting to be started again after a crash or being so (a

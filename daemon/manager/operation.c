@@ -206,13 +206,13 @@ static void on_reset(void *userdata, int error, const char *message)
         ask_restart(i);
 }
 
-/* Its start was stopped; or it was alive when it failed, and is not any more: an operator stops it, whose
- * word is the last. */
+/* An operator stops it, whose word is the last. One that failed for good can be inactive without that, by
+ * `systemctl reset-failed`. */
 static bool stopped_meanwhile(const RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
 
-    return unit_failed_by_stop(info) ||
+    return unit_stopped_for_sure(info) ||
            (i->failed_alive && ((info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) ||
                                 (info->active == ACTIVE_DEACTIVATING && info->job != 0)));
 }

@@ -151,15 +151,16 @@ def test_stopped_by_its_operator_before_it_is_put_back(world):
     assert world.dropin("a") is None and world.said("a was put back and stays down, because somebody else stopped it")
 
 
-@pytest.mark.parametrize("result", ["done", "failed"])
-def test_stopped_by_its_operator_while_it_waits_to_be_started_again(world, result):
-    """It crashes with its library; while systemd reloads for the way back, it is stopped."""
+@pytest.mark.parametrize("job, result", [("done", "success"), ("failed", "success"), ("failed", "signal")])
+def test_stopped_by_its_operator_while_it_waits_to_be_started_again(world, job, result):
+    """It crashes with its library; while systemd reloads for the way back, it is stopped. It keeps the result of the crash if
+    anything refers to its unit."""
     begin(world, "a", "b")
-    world.script("a", {"result": result, "then": "auto-restart"})
+    world.script("a", {"result": job, "then": "auto-restart"})
     world.do("reload-script", steps=[{}, {"delay": 2}])
     world.start()
     wait_until(lambda: world.do("look")["reloads"] == 2, "the reload of the put-back")
-    world.do("stop", unit="tor@a.service")
+    world.do("set", unit="tor@a.service", values={"job": 0, "active": "inactive", "sub": "dead", "result": result})
     world.wait_said("Rollout 1 halted: 0 done, 1 failed")
     assert restarts(world, "a") == (1, 0) and world.unit("a")["active"] == "inactive"
     assert world.dropin("a") is None and world.said("a was put back and stays down, because somebody else stopped it")

@@ -97,6 +97,8 @@ def test_relay_that_is_down_after_a_crash_is_looked_after(world, as_found):
 
 
 STOPPED = {"job": 0, "active": "inactive", "sub": "dead", "result": "success"}
+# Stopped while it waits to be started again: it has the result of its failure.
+STOPPED_IN_AUTO_RESTART = {**STOPPED, "result": "signal"}
 # A stop kills the pre-start commands with the unit's KillSignal=, and the unit has failed by it.
 STOPPED_IN_PRE_START = {"job": 0, "active": "failed", "sub": "failed", "result": "signal", "pre_start_signal": signal.SIGINT}
 
@@ -105,8 +107,8 @@ STOPPED_IN_PRE_START = {"job": 0, "active": "failed", "sub": "failed", "result":
 STOP_TIMED_OUT = {"job": 0, "active": "failed", "sub": "failed", "result": "timeout", "since": 10, "left": 20}
 
 
-@pytest.mark.parametrize("how, state", [(STOPPED, "stopped"), (STOPPED_IN_PRE_START, "down"), (STOP_TIMED_OUT, "down")],
-                         ids=["plainly", "in-pre-start", "for-too-long"])
+@pytest.mark.parametrize("how, state", [(STOPPED, "stopped"), (STOPPED_IN_AUTO_RESTART, "stopped"), (STOPPED_IN_PRE_START, "down"), (STOP_TIMED_OUT, "down")],
+                         ids=["plainly", "in-auto-restart", "in-pre-start", "for-too-long"])
 def test_relay_that_is_stopped_while_the_daemon_is_away_stays_so(world, how, state):
     begin(world, "a", "b")
     world.script("a", {"delay": 600, "meanwhile": "activating"})

@@ -377,7 +377,7 @@ class Judge:
                 false = f"it is assigned {target}"
             elif target is None:
                 false = wrong
-        elif word == "stopped" and (unit.active != "inactive" or unit.result != "success"):
+        elif word == "stopped" and unit.active != "inactive":  # of a failure the result stays when it is stopped before its restart
             false = f"it is {unit}"
         elif word == "down" and unit.up:
             false = f"it is {unit}"

@@ -67,6 +67,12 @@ def test_nothing_is_objected_to_where_all_is_as_it_should_be():
     assert oracle.judge(*true_world()) == []
 
 
+def test_relay_that_was_stopped_between_its_crash_and_its_restart_is_stopped():
+    world, wanted = true_world()
+    world.units["r5"].result = "signal"  # systemd leaves it so
+    assert oracle.judge(world, wanted) == []
+
+
 FALSE = {}  # name: (rules that object, what makes the world false)
 
 
