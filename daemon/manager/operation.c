@@ -44,18 +44,12 @@ static void answer_job(RunItem *i, JobResult result)
     run_send(i->run, (RolloutEvent){ .kind = EVENT_JOB, .item = i->index, .job = result });
 }
 
-/* From then on it is down by a stop, or by its own failure, and not by what we do. */
-static void note_alive(RunItem *i)
-{
-    i->failed_alive = relay_up(i->relay) || unit_auto_restarts(i->relay->facts.info);
-}
-
 static void answer_verified(RunItem *i, Proof proof)
 {
     const UnitInfo *info = i->relay->facts.info;
 
     operation_end(i);
-    note_alive(i);
+    i->failed_alive = relay_up(i->relay) || unit_auto_restarts(info);
     run_send(i->run, (RolloutEvent){ .kind = EVENT_VERIFIED,
                                      .item = i->index,
                                      .proof = proof,

@@ -62,7 +62,7 @@ typedef struct RunItem {
     usec_t asked_ready; /* monotonic, since when it has been asked whether it is ready; 0: not yet */
     bool needless;      /* it ran what a restart would have given it */
     bool failed_alive;  /* when it failed, or since, it was up, or systemd was about to start it again: if it
-                           is  stopped then, that was not us */
+                           is stopped then, that was not us */
     bool canceled; /* somebody's stop took the place of its restart, and nobody has started it since, … */
     bool ended;    /* …and it has been seen not to start any more */
     bool moved;    /* it is in Run.moved */
