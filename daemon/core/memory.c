@@ -74,6 +74,7 @@ State *memory_free(State *s)
         revert_clear(&s->reverts[i]);
     free(s->reverts);
     free(s->metrics);
+    free(s->started_for);
     strv_free(s->waiting);
     strv_free(s->restarts);
     strv_free(s->written);
@@ -179,13 +180,23 @@ void memory_clear_refusals(State *s)
     s->n_refusals = 0;
 }
 
+static bool replace(char **text, const char *by)
+{
+    if (streq_null(*text, by))
+        return false;
+    free(*text);
+    *text = xstrdup(by);
+    return true;
+}
+
 bool memory_metrics(State *s, const char *path)
 {
-    if (streq_null(s->metrics, path))
-        return false;
-    free(s->metrics);
-    s->metrics = xstrdup(path);
-    return true;
+    return replace(&s->metrics, path);
+}
+
+bool memory_started_for(State *s, const char *directory)
+{
+    return replace(&s->started_for, directory);
 }
 
 void memory_hold(State *s, Hold hold, const char *reason)

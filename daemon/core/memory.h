@@ -71,8 +71,10 @@ typedef struct State {
                          relay */
     Revert *reverts;
     size_t n_reverts, c_reverts;
-    char **proved; /* strv of facts_recipe(): a relay of this host has settled with each */
-    char *metrics; /* the metrics file that was written last, and is to go; NULL */
+    char **proved;     /* strv of facts_recipe(): a relay of this host has settled with each */
+    char *metrics;     /* the metrics file that was written last, and is to go; NULL */
+    char *started_for; /* the daemon started itself again for new mounts of this directory, and may have done
+                          so in vain; NULL */
 } State;
 
 State *memory_free(State *state);
@@ -133,6 +135,7 @@ static inline bool memory_held(const State *state)
 
 /* Replaces the path of the metrics file (copied; NULL: none). true: it was another. */
 bool memory_metrics(State *state, const char *path);
+bool memory_started_for(State *state, const char *directory); /* the same of the directory */
 
 /* The configuration with this identity (facts_identity(): "FILE-LIBRARIES") was loaded. An abort lasts until
  * the file changes, which an upgrade of a library does not; a pause lasts. true: it is another. */

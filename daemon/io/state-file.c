@@ -75,6 +75,7 @@ static void read_state(const config_t *file, State *s)
     if (!s->reviewed_id) /* saved by an earlier version */
         s->reviewed_id = xstrdup(s->config_id);
     s->metrics = get(root, "metrics");
+    s->started_for = get(root, "started_for");
     if (config_setting_lookup_int64(root, "rollout_id", &id) && id > 0)
         s->rollout_id = (uint64_t)id;
     list = config_setting_get_member(root, "flights");
@@ -166,6 +167,7 @@ static void write_state(config_t *file, const State *s)
     put(root, "config_id", s->config_id);
     put(root, "reviewed_id", s->reviewed_id);
     put(root, "metrics", s->metrics);
+    put(root, "started_for", s->started_for);
     config_setting_set_int64(config_setting_add(root, "rollout_id", CONFIG_TYPE_INT64),
                              (long long)s->rollout_id);
     list = config_setting_add(root, "flights", CONFIG_TYPE_LIST);

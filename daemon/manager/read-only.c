@@ -13,9 +13,9 @@
  * must not bring that about. */
 #define RUN_AT_LEAST (30 * USEC_PER_SEC)
 /* The host's mount may have become writable between the start of this process, when systemd copied it, and
- * our first look. Or a drop-in of our unit has it read-only, and then another start is in vain, and is not
- * to come too often. */
-#define RUN_AT_LEAST_DOUBTFUL (10 * USEC_PER_MINUTE)
+ * our first look. Or a drop-in of our unit has it read-only: then another start is in vain. Where the last
+ * one was, or where the next process would not know that it was, it is not to come too often. */
+#define RUN_AT_LEAST_IN_VAIN (10 * USEC_PER_MINUTE)
 
 /* `process`: "1", the host as systemd sees it; "self". NULL: not known. */
 static char *mounts_of(const Manager *m, const char *process)
@@ -58,6 +58,9 @@ void read_only_begin(Manager *m, const char *mounts)
         _cleanup_(freep) char *directory = xstrndup(metrics, (size_t)(slash - metrics));
         add(m, mounts, NULL, directory); /* which our unit need not let us write to */
     }
+    if (m->state->started_for && !strv_contains(m->only_ours_read_only, m->state->started_for) &&
+        memory_started_for(m->state, NULL))
+        memory_save_soon(m);
 }
 
 bool read_only_on_host(const Manager *m, const char *path)
@@ -98,6 +101,17 @@ static bool end_for(Manager *m, const char *path)
     return true;
 }
 
+/* Before a start that may be in vain: will the next process know of it? */
+static bool remember(Manager *m, const char *path)
+{
+    if (!memory_started_for(m->state, path))
+        return false; /* and it was in vain */
+    if (memory_save(m) >= 0)
+        return true;
+    (void)memory_started_for(m->state, NULL);
+    return false;
+}
+
 bool read_only_look(Manager *m)
 {
     const usec_t age = loop_monotonic(m) - m->began;
@@ -105,6 +119,6 @@ bool read_only_look(Manager *m)
 
     if (path)
         return m->stopping || age < RUN_AT_LEAST || end_for(m, path);
-    path = age < RUN_AT_LEAST_DOUBTFUL || m->stopping ? NULL : find_outdated(m, m->only_ours_read_only);
-    return path && end_for(m, path);
+    path = age < RUN_AT_LEAST || m->stopping ? NULL : find_outdated(m, m->only_ours_read_only);
+    return path && (age >= RUN_AT_LEAST_IN_VAIN || remember(m, path)) && end_for(m, path);
 }

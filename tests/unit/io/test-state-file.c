@@ -74,6 +74,7 @@ static void test_round_trip(void **state)
     }
     assert_true(memory_metrics(s, "/x/a.prom") && memory_metrics(s, "/x/b.prom"));
     assert_false(memory_metrics(s, "/x/b.prom"));
+    assert_true(memory_started_for(s, "/x/units") && !memory_started_for(s, "/x/units"));
     assert_int_equal(state_file_save(dir, s), 0);
     assert_int_equal(s->n_refusals, 3);
     memory_clear_untouched(s);
@@ -86,6 +87,7 @@ static void test_round_trip(void **state)
     assert_string_equal(t->hold_reason, s->hold_reason);
     assert_string_equal(t->config_id, "abc");
     assert_string_equal(t->metrics, "/x/b.prom");
+    assert_string_equal(t->started_for, "/x/units");
     assert_true(t->rollout_id == 7000000000);
     assert_int_equal(t->n_flights, 2);
     assert_string_equal(memory_find_flight(t, "one")->unit, "tor@one.service");
