@@ -31,6 +31,8 @@
 #define FAILURE_PAUSE USEC_PER_MINUTE
 #define LOG_LATER (5 * USEC_PER_SEC)
 #define SAVE_PAUSE (5 * USEC_PER_SEC)
+/* Somewhat longer than samples are apart that are taken as usual. */
+#define LOOK_INTERVAL (65 * USEC_PER_SEC)
 
 /* Who waits for us calls us next, so the names on the bus are waited for as well. */
 static void tell_ready(Manager *m)
@@ -463,8 +465,13 @@ static void on_run_over(Manager *m)
     manager_plan(m); /* what has changed in the meantime, and new relays */
 }
 
+static int on_look(sd_event_source *source, uint64_t usec, void *userdata);
+
+/* What could not be done is tried again, and what nobody announces is looked for. */
 static void on_sampled(Manager *m)
 {
+    m->looking = sd_event_source_disable_unref(m->looking);
+    loop_schedule(m, &m->looking, LOOK_INTERVAL, on_look);
     if (m->state_error < 0) { /* the disk was full, say */
         (void)memory_save(m);
         status_show(m);
@@ -476,6 +483,19 @@ static void on_sampled(Manager *m)
     config_watch_sampled(m->config_watch);
     relays_retry(m);
     look_at_installed(m);
+}
+
+/* No sample has been taken for so long: they may be an hour apart. */
+static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+
+    (void)source;
+    (void)usec;
+    for (size_t i = 0; i < m->n_relays; i++)
+        relay_retry(m->relays[i]);
+    on_sampled(m);
+    return 0;
 }
 
 static void on_config_saved(Manager *m)
@@ -613,6 +633,7 @@ Manager *manager_free(Manager *m)
     sd_event_source_unref(m->look_again);
     sd_event_source_unref(m->replan);
     sd_event_source_unref(m->sampling);
+    sd_event_source_unref(m->looking);
     sd_event_source_unref(m->run_over);
     sd_event_source_unref(m->retry);
     sd_event_source_unref(m->instances_watch);
@@ -649,6 +670,7 @@ int manager_run(Manager *m)
     eventlog_write(MESSAGE_DAEMON_STARTED, &(Event){ .version = VERSION },
                    "relayallocd " VERSION " started.");
     sd_notify(0, "STATUS=Looking for relays");
+    loop_schedule(m, &m->looking, LOOK_INTERVAL, on_look);
     int r = sampler_start(m);
     if (r >= 0)
         r = sd_event_loop(m->event);

@@ -194,7 +194,7 @@ struct Manager {
     sd_event *event;
     sd_bus *bus;
     Systemd1 *systemd;
-    sd_event_source *reconnect, *saving, *rescan, *reread, *reopen, *look_again, *replan, *sampling,
+    sd_event_source *reconnect, *saving, *rescan, *reread, *reopen, *look_again, *replan, *sampling, *looking,
         *run_over, *retry;
     sd_event_source *instances_watch, *clock_watch, *watch_clock_again;
     bool ready; /* READY=1 was sent */

@@ -9,6 +9,7 @@ from conftest import wait_until
 from test_careful import settling
 from test_jobs import LIBRARY, begin, restarts
 from test_libraries import NO_FILE, preload_calls
+from test_life import with_own_clock
 from test_once import stays
 from test_relays import sampling
 
@@ -213,6 +214,27 @@ def test_drop_in_that_cannot_be_put_back_is_tried_again(world):
     world.wait_said("a was put back and runs as before")
     assert world.dropin("a") is None and not world.runs("a", LIBRARY) and not world.property("NotPutBack")
     assert world.property("Rollout") == "halted" and world.states() == {"a": "failed", "b": "pending"}
+
+
+def test_drop_in_that_cannot_be_put_back_is_tried_again_every_minute_without_samples(world):
+    """They may be an hour apart, and the relay is down."""
+    later = with_own_clock(world)
+    begin(world, "a", rollout="settle = 600; canary = 0; };\nsample = { interval = 3600;")
+    world.script("a", {}, {"result": "failed", "then": "failed"})
+    world.start()
+    settling(world)
+    ours = world.root / "tor@a.service.d/zz-relayalloc.conf"
+    ours.unlink()
+    ours.mkdir()
+    world.do("crash", unit="tor@a.service")
+    world.wait_said("a COULD NOT BE PUT BACK")
+    world.wait_said("Rollout 1 halted")
+    later(66)
+    assert world.states() == {"a": "down"}
+    ours.rmdir()
+    later(2 * 66)
+    world.wait_said("a was put back and runs as before")
+    assert world.states() == {"a": "failed"} and not world.property("NotPutBack")
 
 
 def test_what_is_put_back_after_a_crash_and_then_refused_is_over(world):
