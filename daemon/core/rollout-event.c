@@ -323,6 +323,18 @@ static void on_config(Rollout *r, Item *i, bool ok)
     item_end(r, i, STEP_FAILED);
 }
 
+/* Nothing but time has to be done for these, and the next rollout counts from when they were up. */
+static void hand_over(Rollout *r)
+{
+    for (Item *i = item_first_in(r, PLACE_GOING), *next; i; i = next) {
+        next = item_next(r, i);
+        if (!is_watched(i) || i->checking || i->asking)
+            continue;
+        i->handed_over = true;
+        item_end(r, i, STEP_SKIPPED);
+    }
+}
+
 /* When it is to be looked at next; USEC_INFINITY: not by time. */
 static usec_t due(const Item *i)
 {
@@ -441,9 +453,15 @@ void rollout_event(Rollout *r, const RolloutEvent *e, RolloutNow now)
     case EVENT_SUPERSEDE:
         begin_end(r, ROLLOUT_SUPERSEDED);
         break;
+    case EVENT_HAND_OVER:
+        begin_end(r, ROLLOUT_SUPERSEDED);
+        r->hands_over = true;
+        break;
     case EVENT_TICK:
         on_tick(r, now.monotonic);
         break;
     }
+    if (r->hands_over)
+        hand_over(r);
     wave_advance(r, now);
 }

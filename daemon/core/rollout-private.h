@@ -58,6 +58,7 @@ typedef struct Item {
     bool up;          /* with item.stopped: somebody has started it since */
     bool stopped;     /* in its turn: it is taken back, and not started */
     bool no_way_back; /* it crashed before: what it had is no better */
+    bool handed_over; /* to the next rollout, while it was watched */
     size_t wave;
     uint32_t pid, n_restarts;
     unsigned resettled;
@@ -97,6 +98,7 @@ struct Rollout {
     size_t n_trials;
     RolloutState state;
     RolloutState end; /* what ROLLOUT_ENDING becomes */
+    bool hands_over;  /* and nobody is watched until then */
     size_t wave;
     unsigned strikes; /* failures that count against max_failed */
     Answer gate;      /* for the next wave */

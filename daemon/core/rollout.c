@@ -114,6 +114,12 @@ bool rollout_canary(const Rollout *r, size_t item)
     return r->items[item].canary;
 }
 
+bool rollout_handed_over(const Rollout *r, size_t item)
+{
+    assert(item < r->n_items);
+    return r->items[item].handed_over;
+}
+
 size_t rollout_wave_of(const Rollout *r, size_t item)
 {
     assert(item < r->n_items);

@@ -80,7 +80,8 @@ typedef enum Step {
     STEP_BACK_VERIFYING,
     /* from here on: ended */
     STEP_DONE,
-    STEP_SKIPPED, /* stopped by somebody else, or gone, or recovered but still to be moved: not a failure */
+    STEP_SKIPPED, /* stopped by somebody else, or gone, or recovered but still to be moved, or handed over:
+                     not a failure */
     STEP_FAILED,  /* put back, or never touched */
     STEP_LOST,    /* could not be put back, or was left as it is by policy */
     _STEP_MAX,
@@ -135,6 +136,8 @@ typedef enum RolloutEventKind {
     EVENT_RESUME,
     EVENT_ABORT,
     EVENT_SUPERSEDE, /* there is a new plan: end soon, another rollout follows */
+    EVENT_HAND_OVER, /* the same, and sooner: who is only watched is watched on by that one, as after a crash
+                      */
     EVENT_TICK,      /* time has come, or the window has opened or closed */
 } RolloutEventKind;
 
@@ -232,7 +235,8 @@ bool rollout_next_moved(Rollout *r, size_t *ret);
 Gate rollout_gate(const Rollout *r, size_t item);     /* where it failed; GATE_NONE */
 usec_t rollout_settle(const Rollout *r, size_t item); /* how long it must stay up; a canary perhaps longer */
 bool rollout_canary(const Rollout *r, size_t item);
-size_t rollout_wave(const Rollout *r); /* the last that began */
+bool rollout_handed_over(const Rollout *r, size_t item); /* SKIPPED, and to be recovered by the next one */
+size_t rollout_wave(const Rollout *r);                   /* the last that began */
 /* The gate is shut: when it is tried again (monotonic). USEC_INFINITY: it is not, as far as is known. */
 usec_t rollout_gate_again(const Rollout *r);
 bool rollout_at_gate(const Rollout *r);                /* a GATE is out */
@@ -240,7 +244,7 @@ size_t rollout_wave_of(const Rollout *r, size_t item); /* in which it went; 0: i
 typedef struct RolloutCounts {
     size_t total;
     size_t done;    /* as planned, and proved */
-    size_t skipped; /* stopped by somebody, gone, or to be planned again */
+    size_t skipped; /* stopped by somebody, gone, handed over, or to be planned again */
     size_t failed;  /* and lost */
 } RolloutCounts;
 RolloutCounts rollout_counts(const Rollout *r);

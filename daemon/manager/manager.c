@@ -188,6 +188,8 @@ void manager_plan(Manager *m)
     remember_proved(m);
     plan_make(m);
     end_restarts(m);
+    if (run_is_waited_for(m))
+        run_event(m, EVENT_HAND_OVER);
     if (now < m->not_before)
         loop_schedule(m, &m->retry, m->not_before - now, on_retry);
     else if (!m->run && m->systemd && !read_only_look(m))

@@ -21,6 +21,12 @@ static void end_flight(Run *run, size_t item)
         flight->stuck = true;
         return;
     }
+    if (rollout_handed_over(run->rollout, item)) {
+        flight = memory_find_flight(run->manager->state, i->relay->facts.name);
+        if (flight)
+            flight->left = true;
+        return;
+    }
     if (rollout_gate(run->rollout, item) == GATE_VERIFY_CONFIG)
         return;
     if (rollout_step(run->rollout, item) != STEP_SKIPPED || !i->item.recover || !relay_up(i->relay))
@@ -266,6 +272,9 @@ static const char *skipped_text(const RunItem *i, size_t wave)
 
     if (!info->exists)
         return "is gone; nothing is left to do";
+    if (rollout_handed_over(i->run->rollout, i->index))
+        return "is still to settle, and does so in the next rollout: what is to be put back does not wait "
+               "for that";
     if (i->allocator != ROLLOUT_NO_ALLOCATOR && wave == 0 &&
         i->run->manager->setup->allocators[i->allocator].untested)
         return "was not touched: its turn comes when its allocator can be tested";
@@ -302,7 +311,8 @@ void notice_ended(Run *run, const RolloutCommand *c)
 
     operation_end(i);
     end_flight(run, c->item);
-    file_settled(i);
+    if (!rollout_handed_over(run->rollout, c->item))
+        file_settled(i);
     if (rollout_step(run->rollout, c->item) != STEP_WAITING)
         end_restart_request(i);
     plan_one(i->relay); /* the last plan may be from when it was on its way */

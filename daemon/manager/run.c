@@ -464,22 +464,40 @@ Run *run_free(Run *run)
 
 /* ---- from outside ---- */
 
+static bool in_progress(const Relay *relay)
+{
+    return relay->run_item != SIZE_MAX && relay->step != STEP_WAITING && !step_ended(relay->step);
+}
+
 /* The file alone, and quietly: what else has to be done about the relay, a rollout does that begins with it.
  */
 bool run_put_back_again(Manager *m)
 {
     bool any = false;
 
-    for (size_t f = 0; !m->run && f < m->state->n_flights; f++) {
+    for (size_t f = 0; f < m->state->n_flights; f++) {
         Flight *flight = &m->state->flights[f];
         Relay *relay = flight->stuck ? relays_find(m, flight->relay) : NULL;
 
-        if (!relay || !file_put_back_again(relay, flight))
+        if (!relay || in_progress(relay) || !file_put_back_again(relay, flight))
             continue;
         flight->stuck = false;
         flight->left = any = true;
     }
     return any;
+}
+
+/* It could not be put back, or not be looked at, when the rollout began. */
+bool run_is_waited_for(Manager *m)
+{
+    for (size_t f = 0; m->run && f < m->state->n_flights; f++) {
+        const Flight *flight = &m->state->flights[f];
+        const Relay *relay = flight->left ? relays_find(m, flight->relay) : NULL;
+
+        if (relay && needs_recovery(relay) && !in_progress(relay))
+            return true;
+    }
+    return false;
 }
 
 char **run_not_put_back(const Manager *m)

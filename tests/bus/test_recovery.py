@@ -194,16 +194,22 @@ def test_failure_of_what_a_crash_interrupted_is_not_the_new_plans(world, new, wo
     assert 'allocator = "jemalloc"' in (world.state / "state").read_text()
 
 
+def take_place_of_dropin(world, relay):
+    """By a file of others; returns its path."""
+    path = world.root / f"tor@{relay}.service.d/zz-relayalloc.conf"
+    theirs = path.with_suffix(".new")
+    theirs.write_text("[Service]\nEnvironment=MINE=1\n")
+    theirs.rename(path)
+    return path
+
+
 def test_drop_in_that_cannot_be_put_back_is_tried_again(world):
     """A file that is not ours stands in its place; the same as on a disk that takes nothing for a while."""
     begin(world, "a", "b", rollout="settle = 600; canary = 0; };\nsample = { interval = 1;")
     world.script("a", {}, {"result": "failed", "then": "failed"})
     world.start()
     wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
-    ours = world.root / "tor@a.service.d/zz-relayalloc.conf"
-    theirs = ours.with_suffix(".new")
-    theirs.write_text("[Service]\nEnvironment=MINE=1\n")
-    theirs.rename(ours)
+    ours = take_place_of_dropin(world, "a")
     world.do("crash", unit="tor@a.service")
     said = world.wait_said("a COULD NOT BE PUT BACK.*").group(0)
     assert "a file that is not ours is in its place" in said and "tried again with each sample" in said
@@ -223,18 +229,55 @@ def test_drop_in_that_cannot_be_put_back_is_tried_again_every_minute_without_sam
     world.script("a", {}, {"result": "failed", "then": "failed"})
     world.start()
     settling(world)
-    ours = world.root / "tor@a.service.d/zz-relayalloc.conf"
-    ours.unlink()
-    ours.mkdir()
+    theirs = take_place_of_dropin(world, "a")
     world.do("crash", unit="tor@a.service")
     world.wait_said("a COULD NOT BE PUT BACK")
     world.wait_said("Rollout 1 halted")
     later(66)
     assert world.states() == {"a": "down"}
-    ours.rmdir()
+    theirs.unlink()
     later(2 * 66)
     world.wait_said("a was put back and runs as before")
     assert world.states() == {"a": "failed"} and not world.property("NotPutBack")
+
+
+@pytest.mark.parametrize("then", ["", "Pause"])
+def test_way_back_does_not_wait_for_the_end_of_a_rollout(world, then):
+    """Its file can be put back while another relay settles, perhaps for a day, or while nobody else is to begin."""
+    begin(world, "a", "b", "c", rollout="parallel = 2; max_failed = 9; settle = 600; canary = 0; };\nsample = { interval = 1;")
+    world.script("a", {}, {"result": "failed", "then": "failed"})
+    world.start()
+    settling(world, "a")
+    settling(world, "b")
+    theirs = take_place_of_dropin(world, "a")
+    if then:
+        world.manager(then)
+    world.do("crash", unit="tor@a.service")
+    world.wait_said("a COULD NOT BE PUT BACK")
+    assert world.property("Rollout") == (then.lower() + "d" if then else "running") and world.states()["a"] == "down"
+    theirs.unlink()
+    world.wait_said("a was put back and runs as before")
+    settling(world, "b")
+    assert restarts(world, "b") == (1, 0), "it only settles on"
+    assert "flight" in (world.state / "state").read_text() and world.states()["a"] == "failed"
+    assert (restarts(world, "c") == (0, 0)) == bool(then)
+
+
+def test_relay_whose_unit_cannot_be_read_after_a_crash_is_looked_after_when_it_can(world):
+    """And not when the rollout is over that has begun in the meantime."""
+    begin(world, "a", "b", rollout="settle = 600; canary = 0;")
+    world.script("a", {"stuck": True})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.stop(9)
+    world.do("set", unit="tor@a.service", values={"job": 0, "active": "failed", "sub": "failed", "result": "exit-code",
+                                                  "error": "org.freedesktop.DBus.Error.InvalidArgs"})
+    world.start()
+    world.wait_said("a: cannot read its unit")
+    settling(world, "b", 2)
+    world.do("set", unit="tor@a.service", values={"error": None, "active": "failed", "sub": "failed", "result": "exit-code"})
+    world.wait_said("a was put back and runs as before")
+    assert restarts(world, "a") == (1, 1) and restarts(world, "b") == (1, 0)
 
 
 def test_what_is_put_back_after_a_crash_and_then_refused_is_over(world):

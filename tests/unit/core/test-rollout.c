@@ -1732,6 +1732,47 @@ static void test_settles_when_it_is_ready(void **state)
     world_free(w);
 }
 
+/* Another relay is to be put back: who is only watched goes on in the next rollout, and nobody else begins.
+ */
+static void test_hand_over(void **state)
+{
+    (void)state;
+    World *w = bootstrapping(12, 4);
+
+    pass(w, 100 * USEC_PER_SEC);
+    assert_int_equal(count_steps(w, STEP_DONE), 3);
+    send(w, (RolloutEvent){ .kind = EVENT_HAND_OVER });
+    pump(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_SUPERSEDED);
+    assert_int_equal(rollout_step(w->r, 0), STEP_SKIPPED);
+    assert_true(rollout_handed_over(w->r, 0));
+    assert_int_equal(count_steps(w, STEP_WAITING), 8);
+    world_free(w);
+}
+
+/* One whose restart is out is proved first. */
+static void test_hand_over_of_one_that_is_restarted(void **state)
+{
+    (void)state;
+    RolloutPolicy policy = plain;
+    RolloutItem items[2];
+    policy.settle = 1000 * USEC_PER_SEC;
+    all_restart(items, 2);
+    World *w = world_new(&policy, items, 2);
+    w->slow[0] = true;
+
+    run(w);
+    assert_int_equal(rollout_step(w->r, 0), STEP_VERIFYING);
+    send(w, (RolloutEvent){ .kind = EVENT_HAND_OVER });
+    pump(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_ENDING);
+    tell(w, COMMAND_VERIFY, 0);
+    pump(w);
+    assert_int_equal(rollout_state(w->r), ROLLOUT_SUPERSEDED);
+    assert_true(rollout_handed_over(w->r, 0));
+    world_free(w);
+}
+
 static void test_never_ready_is_put_back(void **state)
 {
     (void)state;
@@ -1945,7 +1986,8 @@ static void model_once(uint64_t round)
         } else if (dice < 74) {
             send(w, (RolloutEvent){ .kind = EVENT_RESUME });
         } else if (dice < 75 && rnd(20) == 0) {
-            send(w, (RolloutEvent){ .kind = rnd(2) ? EVENT_ABORT : EVENT_SUPERSEDE });
+            send(w, (RolloutEvent){ .kind = (RolloutEventKind[]){ EVENT_ABORT, EVENT_SUPERSEDE,
+                                                                  EVENT_HAND_OVER }[rnd(3)] });
         } else {
             w->now.monotonic += rnd(15) * USEC_PER_SEC;
             send(w, (RolloutEvent){ .kind = EVENT_TICK });
@@ -1971,6 +2013,8 @@ static void model_once(uint64_t round)
             assert_true(w->writes[i] == w->restores[i] && rollout_state(w->r) != ROLLOUT_DONE);
         if (!items[i].restart)
             assert_int_equal(w->restarts[i], 0);
+        if (rollout_handed_over(w->r, i)) /* it is up, and was proved */
+            assert_true(s == STEP_SKIPPED && w->starts[i] == 0 && rollout_gate(w->r, i) == GATE_NONE);
         if (items[i].unproved && w->writes[i] > 0)
             assert_true(has_settled(w, items, n, items[i].allocator));
         if (rollout_gate(w->r, i) == GATE_PREFLIGHT) /* never touched, and failed on its own account */
@@ -2059,6 +2103,8 @@ int main(void)
         cmocka_unit_test(test_as_is),
         cmocka_unit_test(test_recovered_relay_settles_on),
         cmocka_unit_test(test_settles_when_it_is_ready),
+        cmocka_unit_test(test_hand_over),
+        cmocka_unit_test(test_hand_over_of_one_that_is_restarted),
         cmocka_unit_test(test_never_ready_is_put_back),
         cmocka_unit_test(test_time_without_a_network_does_not_count),
         cmocka_unit_test(test_nobody_is_restarted_while_another_is_not_ready),
