@@ -9,8 +9,7 @@
 #include <errno.h>
 #include <syslog.h>
 
-/* Ten starts within ten minutes, and systemd leaves it down (StartLimitBurst=). A disk that comes and goes
- * must not bring that about. */
+/* A disk that comes and goes must not have it started again all the time. */
 #define RUN_AT_LEAST (30 * USEC_PER_SEC)
 /* The host's mount may have become writable between the start of this process, when systemd copied it, and
  * our first look. Or a drop-in of our unit has it read-only: then another start is in vain. Where the last

@@ -265,7 +265,7 @@ def test_what_is_read_only_for_the_daemon_alone_is_tried_again_seldom(world):
     world.start()
     world.wait_ready()
     wait_in_vain_for_another_start(world)
-    later(30)  # it is down for long enough by then not to run into its start limit
+    later(30)
     wait_for_another_start(world, world.root)
     later(60)
     wait_in_vain_for_another_start(world)  # that it has tried outlives it

@@ -36,6 +36,14 @@ def test_needrestart_is_told_what_doctor_advises():
     assert lines == [advised]
 
 
+def test_systemd_never_gives_up_on_the_daemon():
+    """What ends it at its start may last (no bus, no memory, a disk that fails), or somebody kills it again and again: with
+    systemd's own limit of starts it would be down for good then, and so would a relay that it was to put back."""
+    unit = (REPO / "units/relayallocd.service.in").read_text()
+    assert re.search(r"^Restart=on-failure$", unit, re.M) and re.search(r"^StartLimitIntervalSec=0$", unit, re.M)
+    assert int(re.search(r"^RestartSec=(\d+)s$", unit, re.M)[1]) <= 10
+
+
 def test_the_state_that_a_purge_removes_is_the_daemons():
     state = re.search(r"^StateDirectory=(.*)$", (REPO / "units/relayallocd.service.in").read_text(), re.M)[1]
     purge = re.search(r"^purge\)\n(.*?);;", (DEBIAN / "relayalloc.postrm").read_text(), re.M | re.S)[1]
