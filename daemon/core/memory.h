@@ -28,7 +28,8 @@ typedef struct Flight {
     bool canary;             /* it goes as one */
     bool ready;              /* it was bootstrapped before it was restarted */
     bool left;               /* by an earlier run of the daemon, and not looked at since */
-    bool stuck; /* its way back could not be written: tried again; not saved, for a restart tries it, too */
+    bool stuck;  /* its way back could not be written: tried again; not saved, for a restart tries it, too */
+    bool unread; /* with stuck: it was, and systemd did not read it */
 } Flight;
 
 /* A move that failed: not tried again while relay, allocator and library build are the same. Allocator and

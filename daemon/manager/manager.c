@@ -15,6 +15,7 @@
 #include "manager/read-only.h"
 #include "manager/relay.h"
 #include "manager/relays.h"
+#include "manager/reload.h"
 #include "manager/run.h"
 #include "manager/sampler.h"
 #include "manager/setup.h"
@@ -623,6 +624,7 @@ Manager *manager_free(Manager *m)
         return NULL;
     m->stopping = true;
     m->run = run_free(m->run);
+    m->put_back_reload = reload_free(m->put_back_reload);
     connection_close(m);
     alert_free(m);
     relays_free(m);

@@ -233,7 +233,8 @@ struct Manager {
     /* the rollout */
     Plan *plan;
     Run *run;
-    RolloutState last_result; /* ROLLOUT_RUNNING: none yet */
+    struct Reload *put_back_reload; /* of what it put back and systemd has not read; NULL */
+    RolloutState last_result;       /* ROLLOUT_RUNNING: none yet */
     char *last_reason;
     RunCounts last_counts;
     usec_t run_started; /* realtime */

@@ -11,20 +11,19 @@
 #include <syslog.h>
 
 /* The way back of a relay that a crash left in mid-move is kept until it has been moved, and one that could
- * not be written until it can. */
+ * not be written, or that systemd has not read since it read what was to be moved to, until that is done. */
 static void end_flight(Run *run, size_t item)
 {
     const RunItem *i = &run->items[item];
-    Flight *flight = i->not_back ? memory_find_flight(run->manager->state, i->relay->facts.name) : NULL;
+    const bool unread = i->back_unread && rollout_gate(run->rollout, item) != GATE_RELOAD,
+               over = rollout_handed_over(run->rollout, item);
+    Flight *flight =
+        i->not_back || unread || over ? memory_find_flight(run->manager->state, i->relay->facts.name) : NULL;
 
     if (flight) {
-        flight->stuck = true;
-        return;
-    }
-    if (rollout_handed_over(run->rollout, item)) {
-        flight = memory_find_flight(run->manager->state, i->relay->facts.name);
-        if (flight)
-            flight->left = true;
+        flight->left = over;
+        flight->stuck = !over;
+        flight->unread = unread && !i->not_back;
         return;
     }
     if (rollout_gate(run->rollout, item) == GATE_VERIFY_CONFIG)
@@ -351,7 +350,10 @@ void notice_ended(Run *run, const RolloutCommand *c)
                 ? "COULD NOT BE PUT BACK and needs a human"
                 : "was left as it is because of on_failure = \"stop\"",
             i->reason ? i->reason : "reason unknown",
-            i->not_back ? " Its old drop-in is tried again with each sample." : "", i->relay->facts.unit);
+            i->not_back      ? " Its old drop-in is tried again with each sample."
+            : i->back_unread ? " systemd is asked again with each sample to read its old drop-in."
+                             : "",
+            i->relay->facts.unit);
         alert_raise(run->manager, ALERT_LOST, i->relay->facts.name);
         relay_unit_changed(i->relay); /* what changed while its job was out has not been read */
         break;
@@ -361,7 +363,6 @@ void notice_ended(Run *run, const RolloutCommand *c)
         eventlog_line(LOG_INFO, "%s %s.", i->relay->facts.name, skipped_text(i, e.wave));
         break;
     case STEP_WAITING:
-        memory_remove_flight(run->manager->state, i->relay->facts.name); /* its file is what it was */
         eventlog_line(LOG_INFO, "%s was not touched; its drop-in is unchanged.", i->relay->facts.name);
         break;
     default:

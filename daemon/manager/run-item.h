@@ -67,6 +67,7 @@ typedef struct RunItem {
     bool ended;    /* …and it has been seen not to start any more */
     bool moved;    /* it is in Run.moved */
     bool not_back; /* its old drop-in could not be put back, and what it was to get instead stands there */
+    bool back_unread; /* it was put back, and systemd did not read it */
 } RunItem;
 
 struct Run {

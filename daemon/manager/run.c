@@ -134,9 +134,19 @@ static void on_reload(void *userdata, bool ok, const char *message)
     Run *run = userdata;
 
     run->reload = reload_free(run->reload);
-    for (size_t n = 0; !ok && n < run->n; n++)
-        if (rollout_step(run->rollout, n) == STEP_WRITTEN)
-            item_set_reason(&run->items[n], xasprintf("systemd did not reload: %s", message));
+    for (size_t n = 0; n < run->n; n++) {
+        RunItem *i = &run->items[n];
+        const Step step = rollout_step(run->rollout, n);
+
+        if (step == STEP_BACK_WRITTEN)
+            i->back_unread = !ok;
+        if (!ok && step == STEP_WRITTEN)
+            item_set_reason(i, xasprintf("systemd did not reload: %s", message));
+        else if (!ok && step == STEP_BACK_WRITTEN && rollout_gate(run->rollout, n) != GATE_RELOAD &&
+                 i->reason)
+            item_set_reason(
+                i, xasprintf("%s; while it was put back: systemd did not reload: %s", i->reason, message));
+    }
     run_send(run, (RolloutEvent){ .kind = EVENT_RELOADED, .ok = ok });
 }
 
@@ -469,11 +479,31 @@ static bool in_progress(const Relay *relay)
     return relay->run_item != SIZE_MAX && relay->step != STEP_WAITING && !step_ended(relay->step);
 }
 
+/* To the rollout that recovers it. */
+static bool leave(Flight *flight)
+{
+    flight->stuck = flight->unread = false;
+    return flight->left = true;
+}
+
+static void on_put_back_reload(void *userdata, bool ok, const char *message)
+{
+    Manager *m = userdata;
+    bool any = false;
+
+    (void)message;
+    m->put_back_reload = reload_free(m->put_back_reload);
+    for (size_t f = 0; ok && f < m->state->n_flights; f++)
+        any |= m->state->flights[f].unread && leave(&m->state->flights[f]);
+    if (any)
+        m->reports->asked(m);
+}
+
 /* The file alone, and quietly: what else has to be done about the relay, a rollout does that begins with it.
  */
 bool run_put_back_again(Manager *m)
 {
-    bool any = false;
+    bool any = false, unread = false;
 
     for (size_t f = 0; f < m->state->n_flights; f++) {
         Flight *flight = &m->state->flights[f];
@@ -481,8 +511,14 @@ bool run_put_back_again(Manager *m)
 
         if (!relay || in_progress(relay) || !file_put_back_again(relay, flight))
             continue;
-        flight->stuck = false;
-        flight->left = any = true;
+        if (flight->unread)
+            unread = true;
+        else
+            any = leave(flight);
+    }
+    if (unread && !m->put_back_reload) {
+        m->put_back_reload = reload_new(m, on_put_back_reload, m);
+        reload_start(m->put_back_reload);
     }
     return any;
 }
@@ -550,6 +586,7 @@ void run_forget_bus(Manager *m)
 {
     Run *run = m->run;
 
+    reload_forget_bus(m->put_back_reload);
     if (!run)
         return;
     reload_forget_bus(run->reload);
@@ -566,6 +603,7 @@ void run_bus_back(Manager *m)
 {
     Run *run = m->run;
 
+    reload_bus_back(m->put_back_reload);
     if (!run)
         return;
     for (size_t n = 0; n < run->n; n++) {

@@ -263,6 +263,22 @@ def test_way_back_does_not_wait_for_the_end_of_a_rollout(world, then):
     assert (restarts(world, "c") == (0, 0)) == bool(then)
 
 
+@pytest.mark.parametrize("times", [1, 3])
+def test_way_back_that_systemd_does_not_read_is_read_later(world, times):
+    """/run is full for a while, say: the file is back, and the relay is started with what systemd has, which is what failed."""
+    begin(world, "a", "b", rollout="settle = 0; canary = 0; };\nsample = { interval = 1;")
+    world.script("a", *[{"result": "failed", "then": "failed"}] * 2)
+    world.do("reload-script", steps=[{}, *[{"error": "org.freedesktop.systemd1.DiskFull"}] * times])
+    world.start()
+    said = world.wait_said("a COULD NOT BE PUT BACK.*").group(0)
+    assert "systemd did not reload: scripted" in said and "systemd is asked again with each sample" in said
+    world.wait_said("Rollout 1 halted")
+    world.wait_said("a was put back and runs as before")
+    assert not world.runs("a", LIBRARY) and not world.property("NotPutBack")
+    assert restarts(world, "a") == (1, 2) and restarts(world, "b") == (0, 0)
+    assert world.property("Rollout") == "halted" and world.states() == {"a": "failed", "b": "pending"}
+
+
 def test_relay_whose_unit_cannot_be_read_after_a_crash_is_looked_after_when_it_can(world):
     """And not when the rollout is over that has begun in the meantime."""
     begin(world, "a", "b", rollout="settle = 600; canary = 0;")
