@@ -100,6 +100,15 @@ static bool end_for(Manager *m, const char *path)
     return true;
 }
 
+/* Our unit lets us write to our state (StateDirectory=). If that was read-only for us as well, the host had
+ * it so: another start is not in vain, and it need not be remembered, which could not be. */
+static bool with_state(const Manager *m)
+{
+    _cleanup_(freep) char *real = realpath(m->state_dir, NULL);
+
+    return strv_contains(m->only_ours_read_only, real ? real : m->state_dir);
+}
+
 /* Before a start that may be in vain: will the next process know of it? */
 static bool remember(Manager *m, const char *path)
 {
@@ -119,5 +128,5 @@ bool read_only_look(Manager *m)
     if (path)
         return m->stopping || age < RUN_AT_LEAST || end_for(m, path);
     path = age < RUN_AT_LEAST || m->stopping ? NULL : find_outdated(m, m->only_ours_read_only);
-    return path && (age >= RUN_AT_LEAST_IN_VAIN || remember(m, path)) && end_for(m, path);
+    return path && (age >= RUN_AT_LEAST_IN_VAIN || with_state(m) || remember(m, path)) && end_for(m, path);
 }

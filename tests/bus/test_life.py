@@ -278,6 +278,19 @@ def test_what_is_read_only_for_the_daemon_alone_is_tried_again_seldom(world):
     wait_until(lambda: "started_for" not in (world.state / "state").read_text(), "that the start was not in vain to be remembered")
 
 
+def test_start_for_new_mounts_of_all_that_it_writes_to_is_not_in_vain(world):
+    """They are on one file system, which became writable just when it started. Its state cannot be saved either, which no unit
+    brings about: a drop-in that is to be taken back does not wait for ten minutes."""
+    mounted, later = with_own_mounts(world, world.path), with_own_clock(world)
+    mounted("self", "ro")
+    mounted("1", "rw")
+    world.start()
+    world.wait_ready()
+    world.state.rename(world.state.with_name("kept"))
+    later(31)
+    wait_for_another_start(world, world.root)
+
+
 def test_start_for_new_mounts_that_cannot_be_remembered_comes_seldom(world):
     """For the next process would not know that it was tried, and start again, and again."""
     mounted, later = with_own_mounts(world, world.root), with_own_clock(world)
