@@ -481,6 +481,8 @@ static void on_sampled(Manager *m)
     }
     if (!m->run)
         (void)read_only_look(m);
+    else if (run_is_stuck(m) && read_only_ends(m)) /* when the rollout is over, which may be in hours */
+        run_event(m, EVENT_HAND_OVER);
     if (run_put_back_again(m))
         plan_soon(m);
     config_watch_sampled(m->config_watch);

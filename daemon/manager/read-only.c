@@ -120,6 +120,11 @@ static bool remember(Manager *m, const char *path)
     return false;
 }
 
+bool read_only_ends(const Manager *m)
+{
+    return loop_monotonic(m) - m->began >= RUN_AT_LEAST && find_outdated(m, m->read_only);
+}
+
 bool read_only_look(Manager *m)
 {
     const usec_t age = loop_monotonic(m) - m->began;

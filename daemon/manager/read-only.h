@@ -18,3 +18,5 @@ bool read_only_on_host(const Manager *m, const char *path);
  * crash), and systemd starts it again: at once, or when it has run for a while, for systemd does not do that
  * without end. true: no rollout is to begin until then. The loop ends with -ESTALE. */
 bool read_only_look(Manager *m);
+/* Would it end now, and certainly not in vain? */
+bool read_only_ends(const Manager *m);

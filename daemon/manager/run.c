@@ -523,6 +523,14 @@ bool run_put_back_again(Manager *m)
     return any;
 }
 
+bool run_is_stuck(const Manager *m)
+{
+    for (size_t f = 0; f < m->state->n_flights; f++)
+        if (m->state->flights[f].stuck)
+            return true;
+    return false;
+}
+
 /* It could not be put back, or not be looked at, when the rollout began. */
 bool run_is_waited_for(Manager *m)
 {

@@ -21,6 +21,8 @@ void run_job_removed(Manager *m, const char *job, const char *unit, JobResult re
  * for.
  */
 bool run_put_back_again(Manager *m);
+/* Is there one that still cannot be put back? */
+bool run_is_stuck(const Manager *m);
 /* Does a relay that is to be recovered wait for the end of the rollout in progress? That may be in hours. */
 bool run_is_waited_for(Manager *m);
 /* strv of the relays that wait for it, or that a crash left and nobody has looked at yet; owned by the

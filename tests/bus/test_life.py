@@ -174,10 +174,13 @@ def with_own_mounts(world, directory=None):
     proc, _ = begin_with_own_proc(world, GROUP)
     world.write_config("")
     sampling(world, 1)
+    return mounts_in(proc, directory or world.state)
 
+
+def mounts_in(proc, directory):
     def mounted(process, flag):
         (proc / process).mkdir(exist_ok=True)
-        (proc / process / "mountinfo").write_text(f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {directory or world.state} {flag} - ext4 y {flag}\n")
+        (proc / process / "mountinfo").write_text(f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {directory} {flag} - ext4 y {flag}\n")
     return mounted
 
 

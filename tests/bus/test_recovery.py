@@ -9,7 +9,7 @@ from conftest import wait_until
 from test_careful import settling
 from test_jobs import LIBRARY, begin, restarts
 from test_libraries import NO_FILE, preload_calls
-from test_life import with_own_clock
+from test_life import mounts_in, with_own_clock
 from test_once import stays
 from test_relays import sampling
 
@@ -261,6 +261,34 @@ def test_way_back_does_not_wait_for_the_end_of_a_rollout(world, then):
     assert restarts(world, "b") == (1, 0), "it only settles on"
     assert "flight" in (world.state / "state").read_text() and world.states()["a"] == "failed"
     assert (restarts(world, "c") == (0, 0)) == bool(then)
+
+
+def test_start_for_new_mounts_does_not_wait_for_the_end_of_a_rollout(world):
+    """The disk was read-only when the daemon was started after a crash. One relay is down and cannot be put back, another settles."""
+    later, proc = with_own_clock(world), world.path / "proc"
+    proc.mkdir()
+    world.environment["RELAYALLOC_PROC"] = str(proc)
+    begin(world, "a", "b", rollout="parallel = 2; settle = 600; canary = 0; };\nsample = { interval = 1;")
+    world.do("proc", path=str(proc), label="")
+    world.script("a", {}, {"result": "failed", "then": "failed"})
+    mounted = mounts_in(proc, world.root)
+    mounted("self", "ro")
+    mounted("1", "ro")
+    world.start()
+    settling(world, "a")
+    settling(world, "b")
+    theirs = take_place_of_dropin(world, "a")
+    world.do("crash", unit="tor@a.service")
+    world.wait_said("a COULD NOT BE PUT BACK")
+    mounted("1", "rw")
+    later(31)
+    world.wait_said(f"{world.root} was read-only for relayallocd when it started.* systemd starts it again")
+    assert world.daemon.wait(30) == 75
+    theirs.unlink()
+    world.start()
+    world.wait_said("a was put back and runs as before")
+    settling(world, "b")
+    assert restarts(world, "b") == (1, 0)
 
 
 @pytest.mark.parametrize("times", [1, 3])
