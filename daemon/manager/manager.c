@@ -423,9 +423,11 @@ static void on_relay_changed(Relay *relay, bool was_up)
         relays_scan(m); /* it may take a place now, or not any more */
     run_unit_changed(relay);
     note_stopped(relay, was_up);
-    /* It has mapped what is on disk now, so it is named after that. */
-    if (relay_up(relay) && process_is_new(relay->facts.process.started, loop_realtime()))
+    /* It has mapped what is on disk now, so it is named after that; and has what systemd gives to all now. */
+    if (relay_up(relay) && process_is_new(relay->facts.process.started, loop_realtime())) {
         m->look_at_libraries = true;
+        relays_read_environment(m);
+    }
     plan_soon(m);
 }
 

@@ -223,7 +223,7 @@ struct Manager {
     size_t n_relays, c_relays;
     size_t n_in_state[_RELAY_STATE_MAX]; /* so many of them are in each state */
     char **environment;                  /* strv of what systemd gives to every service */
-    Systemd1Call *scan;
+    Systemd1Call *scan, *environment_read;
     char **scan_units, **scan_files;
     bool scan_again, scan_done, table_changed;
     usec_t looked_again;       /* monotonic: when all units were last read again; 0: never */

@@ -482,13 +482,15 @@ static void tell_not_ready(const RunItem *i)
     i->run->told_silent = i->run->told_silent || tor->view.progress < 0;
 }
 
-/* Its present process is not the one that was planned for, and runs what it is assigned. */
+/* Its present process runs what it is assigned: it is not the one that was planned for, or was misjudged,
+ * because systemd gives something else to every service than it did. */
 static bool has_been_restarted(const RunItem *i)
 {
     const RelayFacts *f = &i->relay->facts;
+    const bool wanted = memory_restart_wanted(i->run->manager->state, f->name, f->info->invocation);
 
     return i->allocator != ROLLOUT_NO_ALLOCATOR && relay_up(i->relay) && f->process.readable &&
-           f->verdict.cause == CAUSE_NONE && !streq(f->info->invocation, i->replaces);
+           f->verdict.cause == CAUSE_NONE && !(wanted && streq(f->info->invocation, i->replaces));
 }
 
 static void answer_checked(RunItem *i, bool ok)
@@ -504,10 +506,10 @@ static void answer_checked(RunItem *i, bool ok)
     if (ok && !restarted && !i->needless)
         i->run->manager->reports->restart_next(i->run->manager); /* which may end the rollout */
     if (restarted)
-        eventlog_line(LOG_INFO,
-                      "%s was restarted by somebody else since its drop-in was written, and is not "
-                      "restarted again.",
-                      i->relay->facts.name);
+        eventlog_line(LOG_INFO, "%s %s, and is not restarted again.", i->relay->facts.name,
+                      streq(i->relay->facts.info->invocation, i->replaces)
+                          ? "runs what it should, as is known now"
+                          : "was restarted by somebody else since its drop-in was written");
     else if (ok && i->checked && !ready)
         tell_not_ready(i);
     operation_end(i);

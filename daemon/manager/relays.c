@@ -359,6 +359,26 @@ void relays_take_environment(Manager *m, char **take)
         prove_all(m);
 }
 
+static void on_environment_read(void *userdata, int error, const char *message, char **environment)
+{
+    Manager *m = userdata;
+
+    (void)message;
+    m->environment_read = NULL;
+    if (error < 0 || strv_equal(environment, m->environment)) {
+        strv_free(environment);
+        return;
+    }
+    relays_take_environment(m, environment);
+    m->reports->table_read(m);
+}
+
+void relays_read_environment(Manager *m)
+{
+    if (m->systemd && !m->environment_read)
+        (void)systemd1_get_environment(m->systemd, on_environment_read, m, &m->environment_read);
+}
+
 /* It is only one more fact: without an answer what was known stands. */
 static void on_environment(void *userdata, int error, const char *message, char **environment)
 {
@@ -483,6 +503,7 @@ void relays_retry(Manager *m)
 void relays_forget_bus(Manager *m)
 {
     m->scan = systemd1_cancel(m->scan);
+    m->environment_read = systemd1_cancel(m->environment_read);
     m->scan_units = strv_free(m->scan_units);
     m->scan_files = strv_free(m->scan_files);
     for (size_t i = 0; i < m->n_relays; i++)

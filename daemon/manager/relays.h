@@ -28,6 +28,8 @@ void relays_drop_vanished(Manager *m); /* those that the last look did not find,
 void relays_assign(Manager *m);
 void relays_verify(Manager *m); /* drop-ins on disk, too */
 /* What systemd gives to every service: a strv of NAME=VALUE. Proves all when it has changed. */
+/* Asks for it: that it was changed (systemctl set-environment) nobody is told. */
+void relays_read_environment(Manager *m);
 void relays_take_environment(Manager *m, char **take);
 
 void relays_forget(Manager *m); /* all of them: the configuration looks for other units now */

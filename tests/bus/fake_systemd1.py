@@ -291,10 +291,10 @@ class Systemd(dbus.service.Object):
     def ListUnitFilesByPatterns(self, states, patterns):
         return dbus.Array([("/lib/systemd/system/" + u.name, "static") for u in self.fake.units.values() if u.file_only], signature="(ss)")
 
-    @dbus.service.method("org.freedesktop.DBus.Properties", in_signature="ss", out_signature="v")
-    def Get(self, interface, name):
+    @dbus.service.method("org.freedesktop.DBus.Properties", in_signature="ss", out_signature="v", async_callbacks=("ok", "error"))
+    def Get(self, interface, name, ok, error):
         assert (interface, name) == (MANAGER, "Environment")
-        return dbus.Array(self.fake.environment, signature="s")
+        self.fake.later(self.fake.environment_delay, lambda: ok(dbus.Array(self.fake.environment, signature="s")))
 
     @dbus.service.method(MANAGER, in_signature="s", async_callbacks=("ok", "error"))
     def ResetFailedUnit(self, unit, ok, error):
@@ -456,7 +456,7 @@ class Control(dbus.service.Object):
         elif what == "flap":  # the relay tells of one main process and of another, again and again (sd_notify, MAINPID=)
             fake.flap(unit, r["seconds"], r["every"])
         elif what == "set-environment":  # systemctl set-environment: nobody is told
-            fake.environment = r["environment"]
+            fake.environment, fake.environment_delay = r["environment"], r.get("delay", 0)
         elif what == "daemon-reload":  # by somebody else
             fake.systemd.read_units()
         elif what == "reloading":
@@ -505,7 +505,7 @@ class Fake:
         self.services, self.started = {}, []  # [unit, mode] of each StartUnit
         self.list_errors, self.transient_script, self.transients, self.programs = [], [], [], []
         self.hide_preload = False
-        self.environment = []
+        self.environment, self.environment_delay = [], 0
         self.tried = {}  # transient units that systemd still knows
         self.broken_sandboxes = {}  # what stands in ReadWritePaths= → exit status
         self.units = {}

@@ -12,6 +12,7 @@ import pytest
 
 from conftest import BUILD, wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
+from test_once import stays
 
 
 def ctl(world, *arguments, fine=(0, 3)):
@@ -162,6 +163,19 @@ def test_what_systemd_gives_to_all_services_is_nobodys_leftover(world, when):
     assert [restarts(world, r) for r in world.relays] == [(1, 0), (1, 0)]
     world.stop()
     assert set(listed(world).values()) == {"ok"} and planned(world) == {}
+
+
+@pytest.mark.parametrize("delay", [0, 0.5])
+def test_what_systemd_gives_to_all_services_since_a_moment_is_no_leftover_either(world, delay):
+    """systemctl set-environment is announced to nobody, and then somebody restarts the relay."""
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    world.do("set-environment", environment=["MALLOC_ARENA_MAX=2"], delay=delay)
+    world.do("restart-by-hand", unit="tor@a.service")
+    wait_until(lambda: len(re.findall("a runs jemalloc .*group A, proved", world.text())) == 2, "its new process to be proved")
+    stays(world, lambda: restarts(world, "a") == (1, 0), 3)
+    assert world.states() == {"a": "ok"} and (world.property("RolloutID") == 1 or delay)
 
 
 def host_settings(world, fine=(0, 3)):
