@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <syslog.h>
@@ -218,6 +219,19 @@ bool config_watch_saving(ConfigWatch *w)
         return false;
     config_watch_look(w); /* where nothing watches, nobody else would */
     return true;
+}
+
+bool config_watch_wait(ConfigWatch *w)
+{
+    for (usec_t waited = 0; waited < SETTLED_AFTER_INCOMPLETE; waited += LOOK_DELAY) {
+        _cleanup_(config_on_disk_clear) ConfigOnDisk disk = { 0 };
+
+        (void)poll(NULL, 0, LOOK_DELAY / USEC_PER_MSEC);
+        config_file_look(w->manager->config_path, &disk);
+        if (disk.digest != w->read)
+            return true;
+    }
+    return false;
 }
 
 void config_watch_start(ConfigWatch *w)

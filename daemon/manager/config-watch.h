@@ -13,6 +13,9 @@ ConfigWatch *config_watch_free(ConfigWatch *w);
 void config_watch_read(ConfigWatch *w);
 /* Reading it failed for a reason that may pass: it is news again when it is looked at next, with a sample. */
 void config_watch_missed(ConfigWatch *w);
+/* Before the loop runs: waits for as long as a file may take that is just being saved. true: it has become
+ * another one than was read. */
+bool config_watch_wait(ConfigWatch *w);
 void config_watch_start(ConfigWatch *w); /* starts watching; m->event exists */
 void config_watch_look(ConfigWatch *w);  /* soon */
 /* At once, with a sample: a wakeup of its own for it costs more than the look. What it finds is reported, and

@@ -591,7 +591,9 @@ int manager_new(const char *config_path, const ManagerView *view, Manager **ret)
     if (r < 0)
         return r;
     Setup *setup = NULL;
-    r = load_config(m, &setup);
+    do
+        r = load_config(m, &setup);
+    while (r == -EINVAL && config_watch_wait(m->config_watch)); /* for a bad file nobody starts it again */
     if (r < 0)
         return r;
     adopt(m, setup);

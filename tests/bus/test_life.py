@@ -65,6 +65,17 @@ def test_bad_file_at_the_start(world):
     world.daemon = None
 
 
+def test_file_that_is_being_saved_at_the_start(world):
+    """It is empty for a moment, as most editors and tools save: the daemon would stay down for that."""
+    begin(world, "a")
+    text = world.config.read_text()
+    world.config.write_text("")
+    world.start()
+    world.wait_said("the file is empty")
+    world.config.write_text(text)
+    world.wait_said("Rollout 1 finished: 1 done")
+
+
 def test_no_bus_at_the_start(world):
     begin(world, "a")
     world.address = "unix:path=/nonexistent/bus"
