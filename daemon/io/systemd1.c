@@ -533,6 +533,11 @@ int systemd1_new(sd_bus *bus, const Systemd1Events *events, void *userdata, Syst
     return 0;
 }
 
+bool systemd1_present(const Systemd1 *s)
+{
+    return s->owner;
+}
+
 Systemd1 *systemd1_free(Systemd1 *s)
 {
     if (!s)

@@ -26,6 +26,9 @@ typedef struct Systemd1Events {
 int systemd1_new(sd_bus *bus, const Systemd1Events *events, void *userdata, Systemd1 **ret);
 Systemd1 *systemd1_free(Systemd1 *s); /* cancels all calls */
 DEFINE_CLEANUP(Systemd1, systemd1_free)
+/* Does it have its name on the bus? A call that gets no answer then is not asked again by any owner_changed.
+ */
+bool systemd1_present(const Systemd1 *s);
 
 /* Cancels; no callback follows. NULL is fine. Returns NULL. */
 Systemd1Call *systemd1_cancel(Systemd1Call *call);

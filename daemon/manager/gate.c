@@ -52,10 +52,14 @@ static void answer(GateRun *g, char *take_fault)
     run_send(run, (RolloutEvent){ .kind = EVENT_GATE, .ok = !fault });
 }
 
-/* Nothing is known when the bus is gone: gate_bus_back() begins again. */
+/* Nothing is known when the bus or systemd is gone: gate_bus_back() begins again. */
 static bool call_failed(GateRun *g, int error, const char *message)
 {
-    if (error < 0 && error != -ENOTCONN)
+    const Systemd1 *systemd = g->run->manager->systemd;
+
+    if (error == -ENOTCONN && systemd && systemd1_present(systemd))
+        answer(g, xstrdup("is not known: systemd does not answer"));
+    else if (error < 0 && error != -ENOTCONN)
         answer(g, xasprintf("cannot be started: %s", message ? message : strerror(-error)));
     return error < 0;
 }
@@ -148,8 +152,10 @@ static void on_reset(void *userdata, int error, const char *message)
 
     (void)message;
     g->call = NULL;
-    if (error == -ENOTCONN)
+    if (error == -ENOTCONN) {
+        (void)call_failed(g, error, NULL);
         return;
+    }
     g->starting = true;
     r = systemd1_start(g->run->manager->systemd, g->unit, "replace", on_started, g, &g->call);
     (void)call_failed(g, r, NULL);

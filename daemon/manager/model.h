@@ -100,6 +100,7 @@ struct Relay {
     sd_bus_slot *watch;
     Systemd1Call *refresh;
     bool refresh_again;
+    bool unanswered;             /* systemd is there, and has not said how it stands */
     bool look_again;             /* what is read next is proved even if it says nothing new */
     usec_t signalled;            /* monotonic: when it was last read because it said that it changed */
     usec_t signal_pause;         /* so long it is not read again for that */

@@ -307,7 +307,7 @@ static int on_reread(sd_event_source *source, uint64_t usec, void *userdata)
     (void)usec;
     m->reread = sd_event_source_unref(m->reread);
     for (size_t i = 0; i < m->n_relays; i++)
-        if (m->relays[i]->facts.unread)
+        if (m->relays[i]->facts.unread || m->relays[i]->unanswered)
             relay_unit_changed(m->relays[i]);
     return 0;
 }
@@ -318,6 +318,9 @@ static void on_refreshed(void *userdata, int error, const char *message, UnitInf
     Manager *m = relay->manager;
 
     relay->refresh = NULL;
+    relay->unanswered = error == -ENOTCONN && systemd1_present(m->systemd);
+    if (relay->unanswered)
+        loop_schedule(m, &m->reread, REREAD_DELAY, on_reread);
     if (error == -ENOTCONN)
         return; /* asked again when the bus is back */
     if (error < 0) {

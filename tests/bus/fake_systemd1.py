@@ -55,7 +55,7 @@ class Unit:
         self.read_write = []
         self.verify_config = []  # its pre-start command that verifies its configuration
         self.pre_start_signal = 0  # that killed a pre-start command of its last start
-        self.error = None
+        self.error = self.error_once = None
         self.took = None  # seconds of its last stop and start
         self.since = self.left = None  # when it became active and when it left that, monotonic
         self.file_only = False  # it has a unit file of its own and is not loaded
@@ -243,7 +243,10 @@ class Units(dbus.service.FallbackObject):
         unit.reads += 1
         if unit.alternate:
             unit.process = unit.alternate[unit.reads % 2]
-        if unit.error:
+        if unit.error_once:
+            name, unit.error_once = unit.error_once, None
+            error(dbus.DBusException("scripted error of one read", name=name))
+        elif unit.error:
             error(dbus.DBusException("scripted error of a read", name=unit.error))
         elif unit.read_delay:  # what was true when it was asked
             self.fake.later(unit.read_delay, lambda properties=unit.properties(): ok(properties))

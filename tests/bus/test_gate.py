@@ -83,6 +83,13 @@ def test_systemd_does_not_start_it(world):
     world.wait_said("it cannot be started: no such luck")
 
 
+def test_systemd_does_not_answer_for_long(world):
+    """As when ten minutes have passed: it is tried again as a gate that is shut."""
+    begin(world, "a", steps=[{"error": "org.freedesktop.DBus.Error.NoReply"}, {}])
+    world.start()
+    world.wait_said("it is not known: systemd does not answer. It is tried again every 1min")
+
+
 def test_put_back_does_not_wait(world):
     """The gate lets the first wave pass and is shut from then on: who fails in it is put back."""
     begin(world, "a", "b", steps=[{}, {"status": 1}], rollout="settle = 0; canary = 0; max_failed = 2;")

@@ -151,6 +151,17 @@ def test_systemd_takes_no_reload_for_long(world):
     assert world.do("look")["reloads"] == 26
 
 
+def test_change_of_a_unit_that_systemd_does_not_tell_for_long(world):
+    """As when it has not answered for ten minutes: nothing else announces that the relay is down."""
+    world.write_config("")
+    world.start_fake("a")
+    world.start()
+    world.wait_ready()
+    world.do("set", unit="tor@a.service", values={"active": "failed", "sub": "failed", "result": "exit-code",
+                                                  "error_once": "org.freedesktop.DBus.Error.NoReply"})
+    wait_until(lambda: world.states() == {"a": "down"}, "the state", timeout=30)
+
+
 @pytest.mark.slow
 def test_systemd_away_for_longer_than_the_unit_allows(world):
     """systemd cannot be asked in the meantime: that is not the relay's failure."""
