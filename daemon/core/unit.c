@@ -60,11 +60,28 @@ static bool stopped_in_pre_start(const UnitInfo *info)
            info->pre_start_signal == info->kill_signal;
 }
 
-/* It was active: what took too long after that was its stop, and not a start. */
+/* It did not fail on its way up. */
+static bool was_active(const UnitInfo *info)
+{
+    return info->active_enter > 0 && info->active_enter >= info->inactive_exit &&
+           info->active_exit >= info->active_enter;
+}
+
+/* What took too long after that was its stop, and not a start. */
 static bool stop_timed_out(const UnitInfo *info)
 {
-    return streq_null(info->result, "timeout") && info->active_enter > 0 &&
-           info->active_enter >= info->inactive_exit && info->active_exit >= info->active_enter;
+    return streq_null(info->result, "timeout") && was_active(info);
+}
+
+/* It began to stop before its process ended, so that this was not the reason. (A start that systemd refuses
+ * after that, as the second half of a restart, leaves the result as it is, and changes the unit once more.)
+ */
+static bool stop_crashed(const UnitInfo *info)
+{
+    return (streq_null(info->result, "exit-code") || streq_null(info->result, "signal") ||
+            streq_null(info->result, "core-dump")) &&
+           was_active(info) && info->main_exit > info->active_exit &&
+           info->state_change <= info->inactive_enter;
 }
 
 /* Who fails for good stays "failed": it waited to be started again. */
@@ -76,9 +93,9 @@ static bool stopped_in_auto_restart(const UnitInfo *info)
 
 bool unit_stopped_for_sure(const UnitInfo *info)
 {
-    return info->job == 0 &&
-           (stopped_in_auto_restart(info) ||
-            (info->active == ACTIVE_FAILED && (stopped_in_pre_start(info) || stop_timed_out(info))));
+    return info->job == 0 && (stopped_in_auto_restart(info) ||
+                              (info->active == ACTIVE_FAILED &&
+                               (stopped_in_pre_start(info) || stop_timed_out(info) || stop_crashed(info))));
 }
 
 bool unit_stopped(const UnitInfo *info)

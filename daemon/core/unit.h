@@ -47,8 +47,9 @@ typedef struct UnitInfo {
     char invocation[33]; /* hex; "" when it never ran */
     uint32_t job;        /* id of the queued job; 0: none */
     usec_t timeout_start, timeout_stop; /* USEC_INFINITY: none */
-    /* When it last left inactive, became active, left active, became inactive; µs monotonic, 0: never */
-    usec_t inactive_exit, active_enter, active_exit, inactive_enter;
+    /* When it last left inactive, became active, left active, became inactive, changed at all; and when its
+     * main process ended. µs monotonic, 0: never */
+    usec_t inactive_exit, active_enter, active_exit, inactive_enter, state_change, main_exit;
     char **environment;       /* merged Environment= */
     char **environment_files; /* paths, "-" in front when it may be missing */
     char **dropins;           /* DropInPaths, in systemd's order */
@@ -73,7 +74,7 @@ bool unit_masked(const UnitInfo *info);
 /* Does it wait to be started again by systemd, after a failure? */
 bool unit_auto_restarts(const UnitInfo *info);
 /* Was it stopped by request, whatever its result? A stop kills the pre-start commands, and a process that
- * takes too long to end: systemd says "failed" of both, with the result "signal" or "timeout". One that
+ * takes too long to end; and a process may crash on its way out: systemd says "failed" of all three. One that
  * waited to be started again is inactive, and keeps the result of its failure as long as anything refers to
  * the unit. */
 bool unit_stopped_for_sure(const UnitInfo *info);

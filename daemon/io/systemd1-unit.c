@@ -228,6 +228,10 @@ static int read_property(sd_bus_message *m, const char *name, UnitInfo *info, ch
         return sd_bus_message_read(m, "v", "t", &info->active_exit);
     if (streq(name, "InactiveEnterTimestampMonotonic"))
         return sd_bus_message_read(m, "v", "t", &info->inactive_enter);
+    if (streq(name, "StateChangeTimestampMonotonic"))
+        return sd_bus_message_read(m, "v", "t", &info->state_change);
+    if (streq(name, "ExecMainExitTimestampMonotonic"))
+        return sd_bus_message_read(m, "v", "t", &info->main_exit);
     if (streq(name, "Job"))
         return sd_bus_message_read(m, "v", "(uo)", &info->job, NULL);
     if (systemd1_in_sandbox(name)) {

@@ -57,7 +57,8 @@ class Unit:
         self.pre_start_signal = 0  # that killed a pre-start command of its last start
         self.error = self.error_once = None
         self.took = None  # seconds of its last stop and start
-        self.since = self.left = None  # when it became active and when it left that, monotonic
+        self.since = self.left = None  # when it became active and when it left that, monotonic, …
+        self.ended = self.dead = self.changed = None  # …when its process ended, it became inactive, it changed last
         self.file_only = False  # it has a unit file of its own and is not loaded
         self.listed = True  # False: neither that nor loaded; it could be
         self.reads = self.read_delay = 0
@@ -147,7 +148,9 @@ class Unit:
     def timestamps(self):
         """Of its last stop and start, as a restart leaves them."""
         if not self.took:
-            return {f"Active{what}TimestampMonotonic": dbus.UInt64(int((at or 0) * 1e6)) for what, at in (("Enter", self.since), ("Exit", self.left))}
+            shown = {"ActiveEnter": self.since, "ActiveExit": self.left, "ExecMainExit": self.ended, "InactiveEnter": self.dead,
+                     "StateChange": self.changed}
+            return {f"{name}TimestampMonotonic": dbus.UInt64(int((at or 0) * 1e6)) for name, at in shown.items()}
         stop, start = (int(seconds * 1e6) for seconds in self.took)
         names = ("ActiveExit", "InactiveEnter", "InactiveExit", "ActiveEnter")
         return {f"{name}TimestampMonotonic": dbus.UInt64(1 + at) for name, at in zip(names, (0, stop, stop, stop + start))}

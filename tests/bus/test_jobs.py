@@ -217,6 +217,21 @@ def test_stopped_while_settling(world):
     assert world.dropin("a") is None
 
 
+@pytest.mark.parametrize("times, stopped", [({"ended": 21, "dead": 22, "changed": 22}, True),  # it began to stop, and then its process ended
+                                            ({"ended": 19, "dead": 22, "changed": 22}, False),
+                                            ({"ended": 21, "dead": 22, "changed": 23}, False)],  # and a start was refused since
+                         ids=["stopped", "crashed", "not-started"])
+def test_crash_of_a_relay_that_is_stopped_while_settling(world, times, stopped):
+    """systemd calls it failed, and does not start it again."""
+    begin(world, "a", rollout="settle = 600; canary = 0;")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states()["a"] == "settling", "settling")
+    world.do("set", unit="tor@a.service", values={"active": "failed", "sub": "failed", "result": "core-dump", "since": 10, "left": 20, **times})
+    world.wait_said("Rollout 1 (finished|halted)")
+    assert restarts(world, "a") == ((1, 0) if stopped else (1, 1)) and world.dropin("a") is None
+    assert world.states() == {"a": "down" if stopped else "failed"}
+
+
 def test_restarted_by_hand_while_settling(world):
     begin(world, "a", rollout="settle = 2; canary = 0;")
     world.start()

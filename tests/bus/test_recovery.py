@@ -106,10 +106,12 @@ STOPPED_IN_PRE_START = {"job": 0, "active": "failed", "sub": "failed", "result":
 
 # A process that does not end within TimeoutStopSec= is killed, and the unit has failed by that.
 STOP_TIMED_OUT = {"job": 0, "active": "failed", "sub": "failed", "result": "timeout", "since": 10, "left": 20}
+# A process that crashes on its way out: the unit began to stop before it ended.
+STOP_CRASHED = {**STOP_TIMED_OUT, "result": "core-dump", "ended": 21, "dead": 22, "changed": 22}
 
 
-@pytest.mark.parametrize("how, state", [(STOPPED, "stopped"), (STOPPED_IN_AUTO_RESTART, "stopped"), (STOPPED_IN_PRE_START, "down"), (STOP_TIMED_OUT, "down")],
-                         ids=["plainly", "in-auto-restart", "in-pre-start", "for-too-long"])
+@pytest.mark.parametrize("how, state", [(STOPPED, "stopped"), (STOPPED_IN_AUTO_RESTART, "stopped"), (STOPPED_IN_PRE_START, "down"), (STOP_TIMED_OUT, "down"),
+                                        (STOP_CRASHED, "down")], ids=["plainly", "in-auto-restart", "in-pre-start", "for-too-long", "with-a-crash"])
 def test_relay_that_is_stopped_while_the_daemon_is_away_stays_so(world, how, state):
     begin(world, "a", "b")
     world.script("a", {"delay": 600, "meanwhile": "activating"})
