@@ -361,5 +361,7 @@ Verdict verdict_judge(const VerdictFacts *f)
     }
     if (judge_environment(f, &v))
         return v;
-    return judge_build(f);
+    v = judge_build(f);
+    v.outlived = v.cause != CAUSE_NONE;
+    return v;
 }

@@ -71,7 +71,8 @@ typedef struct VerdictFacts {
 
 typedef struct Verdict {
     Cause cause;
-    char *reason; /* one sentence without final full stop; NULL with CAUSE_NONE */
+    char *reason;  /* one sentence without final full stop; NULL with CAUSE_NONE */
+    bool outlived; /* it has all it should, and what lies on the disk now is not that any more */
 } Verdict;
 void verdict_clear(Verdict *v);
 

@@ -251,6 +251,15 @@ void operation_job_removed(Manager *m, const char *job, const char *unit, JobRes
 
 /* ---- verify ---- */
 
+/* It has what it was started for, and what has changed on the disk since does not change its process. */
+static bool outlived_its_library(const RunItem *i)
+{
+    const RelayFacts *f = &i->relay->facts;
+    const bool watched = rollout_step(i->run->rollout, i->index) != STEP_VERIFYING;
+
+    return f->verdict.outlived && (watched || (i->asked && !streq(i->invocation, f->info->invocation)));
+}
+
 static Proof proof_of_assigned(RunItem *i)
 {
     Relay *relay = i->relay;
@@ -270,7 +279,7 @@ static Proof proof_of_assigned(RunItem *i)
             item_set_reason(i, xasprintf("it still runs with %s", carried));
         return carried ? PROOF_WRONG : PROOF_OK;
     }
-    if (relay->facts.verdict.cause == CAUSE_NONE)
+    if (relay->facts.verdict.cause == CAUSE_NONE || outlived_its_library(i))
         return PROOF_OK;
     item_set_reason(i, xstrdup(relay->facts.verdict.reason));
     return PROOF_WRONG;

@@ -646,3 +646,37 @@ def test_link_that_is_moved_in_mid_rollout(world):
     world.wait_said("Rollout 2 (finished|halted)")
     assert not world.said("could not be moved") and world.runs("b", "libown.so.2")
     assert restarts(world, "b") == (1, 0) == restarts(world, "a")
+
+
+@pytest.mark.parametrize("change", ("another-file", "gone"))
+def test_library_that_changes_on_disk_while_a_relay_settles(world, change):
+    """As by an upgrade, or a removal, of its package: the process that was proved is as good as before, and is not put back."""
+    inside, outside = world.own_folder()
+    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
+    configure(world, inside / "libown.so", "a")
+    world.config.write_text(world.config.read_text().replace("settle = 0", "settle = 2"))
+    world.start_fake("a")
+    world.start()
+    wait_until(lambda: world.said("Rollout 1") and world.states().get("a") == "settling", "settling")
+    if change == "gone":
+        (outside / "libown.so").unlink()
+    else:
+        shutil.copy(outside / "libown.so", outside / "new")
+        (outside / "new").rename(outside / "libown.so")
+    world.wait_said("Rollout 1 (finished|halted|ended early)")
+    assert world.said("Rollout 1 .* 1 done, 0 failed") and restarts(world, "a") == (1, 0) and world.runs("a", "libown.so")
+    wait_until(lambda: world.states() == {"a": "drifted"}, "the state to be that of any relay whose library has changed")
+
+
+def test_library_that_is_replaced_before_the_first_look_at_a_relay(world):
+    inside, outside = world.own_folder()
+    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
+    shutil.copy(outside / "libown.so", outside / "new")
+    configure(world, inside / "libown.so", "a")
+    world.start_fake("a")
+    world.script("a", {"lost": True, "delay": 0.05})  # so that it is up for a moment before it is looked at
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0) and world.runs("a", "libown.so"), "its new process")
+    (outside / "new").rename(outside / "libown.so")
+    world.wait_said("Rollout 1 (finished|halted|ended early)")
+    assert world.said("Rollout 1 .* 1 done, 0 failed") and restarts(world, "a") == (1, 0)

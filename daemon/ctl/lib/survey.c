@@ -388,8 +388,10 @@ static Verdict guess(const HostFacts *host, const RelayFacts *r)
     _cleanup_(freep) char *wanted = facts_wanted(host, r), *why = survey_unread_words(r->process.error);
 
     return streq_null(wanted, r->present)
-               ? (Verdict){ CAUSE_UNREADABLE, xasprintf("cannot read what it runs%s", why) }
-               : (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("its drop-in is going to change") };
+               ? (Verdict){ .cause = CAUSE_UNREADABLE,
+                            .reason = xasprintf("cannot read what it runs%s", why) }
+               : (Verdict){ .cause = CAUSE_NOT_RESTARTED,
+                            .reason = xstrdup("its drop-in is going to change") };
 }
 
 static void judge(const Survey *s, RelayFacts *r, char *const *libraries)
@@ -402,7 +404,8 @@ static void judge(const Survey *s, RelayFacts *r, char *const *libraries)
     if (!unit_up(r->info) || !facts_target(&host, r))
         return;
     if (!s->asked_systemd) {
-        r->verdict = (Verdict){ CAUSE_NOT_RESTARTED, xstrdup("cannot ask systemd what it runs") };
+        r->verdict =
+            (Verdict){ .cause = CAUSE_NOT_RESTARTED, .reason = xstrdup("cannot ask systemd what it runs") };
     } else if (!r->process.readable) {
         r->verdict = guess(&host, r);
     } else {

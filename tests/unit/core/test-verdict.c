@@ -132,6 +132,8 @@ static void check_rows(const Row *rows, size_t n)
             fail_msg("%s: cause %d: %s", rows[i].what, v.cause, v.reason ? v.reason : "-");
         if (!streq_null(v.reason, rows[i].reason))
             fail_msg("%s: \"%s\"", rows[i].what, v.reason ? v.reason : "-");
+        if (v.cause == CAUSE_REPLACED || v.cause == CAUSE_NONE || v.cause == CAUSE_NOT_RESTARTED)
+            assert_int_equal(v.outlived, v.cause == CAUSE_REPLACED);
         verdict_clear(&v);
         assert_null(v.reason);
     }
