@@ -73,15 +73,19 @@ static bool stop_timed_out(const UnitInfo *info)
     return streq_null(info->result, "timeout") && was_active(info);
 }
 
-/* It began to stop before its process ended, so that this was not the reason. (A start that systemd refuses
- * after that, as the second half of a restart, leaves the result as it is, and changes the unit once more.)
- */
+/* It began to stop before its process ended, so that this was not the reason. */
+static bool ended_by_stop(const UnitInfo *info)
+{
+    return was_active(info) && info->main_exit > info->active_exit;
+}
+
+/* (A start that systemd refuses after that, as the second half of a restart, leaves the result as it is, and
+ * changes the unit once more.) */
 static bool stop_crashed(const UnitInfo *info)
 {
     return (streq_null(info->result, "exit-code") || streq_null(info->result, "signal") ||
             streq_null(info->result, "core-dump")) &&
-           was_active(info) && info->main_exit > info->active_exit &&
-           info->state_change <= info->inactive_enter;
+           ended_by_stop(info) && info->state_change <= info->inactive_enter;
 }
 
 /* Who fails for good stays "failed": it waited to be started again. */
@@ -103,6 +107,13 @@ bool unit_stopped(const UnitInfo *info)
     return info &&
            (info->active == ACTIVE_DEACTIVATING || unit_stopped_for_sure(info) ||
             (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success") && info->job == 0));
+}
+
+/* For systemd the time when it became inactive is that of its failure. */
+bool unit_failure_forgotten(const UnitInfo *info)
+{
+    return info->active == ACTIVE_INACTIVE && streq_null(info->result, "success") && info->job == 0 &&
+           info->inactive_enter > 0 && info->state_change > info->inactive_enter && !ended_by_stop(info);
 }
 
 bool unit_failed(const UnitInfo *info)

@@ -81,6 +81,9 @@ bool unit_stopped_for_sure(const UnitInfo *info);
 /* Was it stopped so, or did it end with success, or is it stopping? (not: it failed by itself, or it is
  * starting) */
 bool unit_stopped(const UnitInfo *info);
+/* Had it failed, and somebody has reset that since (`systemctl reset-failed`)? It is inactive then, with
+ * success, as after a stop. */
+bool unit_failure_forgotten(const UnitInfo *info);
 /* Does systemd want it up, and it is not: failed, waiting to be started again after a crash or being so (a
  * start by anybody else counts from 0 again), or reloading without a main process (systemd 257 stays so for
  * minutes when a reload of the unit fails)? */

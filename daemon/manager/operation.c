@@ -207,8 +207,9 @@ static bool stopped_meanwhile(const RunItem *i)
     const UnitInfo *info = i->relay->facts.info;
 
     return unit_stopped_for_sure(info) ||
-           (i->failed_alive && ((info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) ||
-                                (info->active == ACTIVE_DEACTIVATING && info->job != 0)));
+           (i->failed_alive && !unit_failure_forgotten(info) &&
+            ((info->active == ACTIVE_INACTIVE && streq_null(info->result, "success")) ||
+             (info->active == ACTIVE_DEACTIVATING && info->job != 0)));
 }
 
 static void on_start_read(void *userdata, int error, const char *message, UnitInfo *info)
@@ -306,14 +307,6 @@ static bool on_its_way(const RunItem *i)
            (i->operation == OPERATION_VERIFY_BACK || i->was_down || !unit_auto_restarts(info));
 }
 
-/* Of jobs, only a stop takes the place of a restart; others are merged with it (systemd's job_type_merge).
- * One that comes while the pre-start commands run kills them, and the unit is "failed" by it, with the result
- * "signal". */
-static bool stopped_by_request(const RunItem *i)
-{
-    return unit_stopped(i->relay->facts.info) || i->canceled;
-}
-
 /* Our restart has set systemd's count to 0, unless the unit was waiting to be started again (then it
  * continues counting): what is there at the first look came after it, and by no request. What is added while
  * it settles, core/rollout sees. */
@@ -346,6 +339,18 @@ static const char *failure_before(const RunItem *i)
                                             : NULL;
 
     return failed ? failed->reason : NULL;
+}
+
+/* Of jobs, only a stop takes the place of a restart; others are merged with it (systemd's job_type_merge).
+ * One that comes while the pre-start commands run kills them, and the unit is "failed" by it, with the result
+ * "signal". And an earlier run of the daemon may have been about to start it, and have had its failure
+ * forgotten for that. */
+static bool stopped_by_request(const RunItem *i)
+{
+    const UnitInfo *info = i->relay->facts.info;
+    const bool forgotten = unit_failure_forgotten(info) && failure_before(i);
+
+    return (unit_stopped(info) && !forgotten) || i->canceled;
 }
 
 /* We are short of descriptors or memory for a moment: that nothing is proved is no failure of the relay. */
@@ -399,11 +404,13 @@ static void verify_looked(RunItem *i)
     } else if (stopped_by_request(i) || (i->was_down && !i->crashing)) {
         answer_verified(i, PROOF_STOPPED);
     } else {
+        const char *failed = failure_before(i);
         if (!back)
-            item_set_reason(i, xasprintf("it is not up: %s (%s), result \"%s\"",
-                                         info->active == ACTIVE_FAILED ? "failed" : "not active",
-                                         info->sub_state ? info->sub_state : "?",
-                                         info->result ? info->result : "?"));
+            item_set_reason(i, failed ? xstrdup(failed)
+                                      : xasprintf("it is not up: %s (%s), result \"%s\"",
+                                                  info->active == ACTIVE_FAILED ? "failed" : "not active",
+                                                  info->sub_state ? info->sub_state : "?",
+                                                  info->result ? info->result : "?"));
         answer_verified(i, PROOF_FAILED);
     }
 }

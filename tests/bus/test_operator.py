@@ -151,6 +151,10 @@ def test_stopped_by_its_operator_before_it_is_put_back(world):
     assert world.dropin("a") is None and world.said("a was put back and stays down, because somebody else stopped it")
 
 
+# It failed, and somebody has reset that since.
+FORGOTTEN = {"active": "inactive", "sub": "dead", "result": "success", "dead": 20, "changed": 21}
+
+
 @pytest.mark.parametrize("job, result", [("done", "success"), ("failed", "success"), ("failed", "signal")])
 def test_stopped_by_its_operator_while_it_waits_to_be_started_again(world, job, result):
     """It crashes with its library; while systemd reloads for the way back, it is stopped. It keeps the result of the crash if
@@ -166,14 +170,15 @@ def test_stopped_by_its_operator_while_it_waits_to_be_started_again(world, job, 
     assert world.dropin("a") is None and world.said("a was put back and stays down, because somebody else stopped it")
 
 
-def test_failure_that_is_forgotten_before_it_is_put_back_is_no_stop(world):
-    """systemctl reset-failed makes a unit inactive, as a stop does."""
+@pytest.mark.parametrize("then", ("failed", "auto-restart"))
+def test_failure_that_is_forgotten_before_it_is_put_back_is_no_stop(world, then):
+    """systemctl reset-failed makes a unit inactive, as a stop does. Before that it may have come to its start limit."""
     begin(world, "a")
-    world.script("a", {"result": "failed", "then": "failed"})
+    world.script("a", {"result": "failed", "then": then})
     world.do("reload-script", steps=[{}, {"delay": 2}])
     world.start()
     wait_until(lambda: world.do("look")["reloads"] == 2, "the reload of the put-back")
-    world.do("set", unit="tor@a.service", values={"active": "inactive", "sub": "dead", "result": "success"})
+    world.do("set", unit="tor@a.service", values={**FORGOTTEN, "job": 0})
     world.wait_said("a was put back and runs as before")
     assert restarts(world, "a") == (1, 1)
 

@@ -11,6 +11,7 @@ from test_jobs import LIBRARY, begin, restarts
 from test_libraries import NO_FILE, preload_calls
 from test_life import mounts_in, with_own_clock
 from test_once import stays
+from test_operator import FORGOTTEN
 from test_relays import sampling
 
 
@@ -377,6 +378,23 @@ def test_what_failed_is_put_back_by_the_next_daemon_too(world):
     world.wait_said("Rollout 2 (finished|halted)")
     assert not world.said("a runs jemalloc .*, proved and settled")
     assert not world.runs("a", LIBRARY) and restarts(world, "a") == (1, 1)
+
+
+def test_what_failed_is_started_by_the_next_daemon_too(world):
+    """It does not start with its library. The daemon ends between the two requests of its way back: that its failure be
+    forgotten, which makes the unit inactive, and that it be started."""
+    begin(world, "a")
+    world.script("a", {"result": "failed", "then": "failed"})
+    world.do("reset-delay", seconds=60)
+    world.start()
+    wait_until(lambda: world.do("look")["units"]["tor@a.service"]["resets"] == 1, "its failure to be forgotten")
+    world.stop(9)
+    world.do("set", unit="tor@a.service", values=FORGOTTEN)
+    world.do("reset-delay", seconds=0)
+    world.start()
+    world.wait_said("Rollout 2 (finished|halted)")
+    assert world.unit("a")["active"] == "active" and restarts(world, "a") == (1, 1) and not world.runs("a", LIBRARY)
+    assert world.states() == {"a": "failed"} and world.property("Rollout") == "halted"
 
 
 def test_file_that_cannot_be_taken_back_halts_for_good(world):

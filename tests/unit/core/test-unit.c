@@ -112,6 +112,30 @@ static void test_starting(void **state)
     assert_false(unit_starting(NULL));
 }
 
+static void test_failure_forgotten(void **state)
+{
+    (void)state;
+    UnitInfo info = {
+        .active = ACTIVE_INACTIVE, .result = "success", .inactive_enter = 5, .state_change = 6
+    };
+
+    assert_true(unit_failure_forgotten(&info));
+    info.state_change = 5; /* a stop */
+    assert_false(unit_failure_forgotten(&info));
+    info.inactive_enter = 0; /* it never ran */
+    assert_false(unit_failure_forgotten(&info));
+    info = (UnitInfo){ .active = ACTIVE_FAILED, .result = "signal", .inactive_enter = 5, .state_change = 6 };
+    assert_false(unit_failure_forgotten(&info));
+    info = (UnitInfo){ .active = ACTIVE_INACTIVE,
+                       .result = "success",
+                       .active_enter = 2,
+                       .active_exit = 3,
+                       .main_exit = 4,
+                       .inactive_enter = 5,
+                       .state_change = 6 }; /* one that crashed, and that was forgotten */
+    assert_false(unit_failure_forgotten(&info));
+}
+
 static void test_times(void **state)
 {
     const UnitInfo never = { 0 };
@@ -167,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_starting),
+        cmocka_unit_test(test_failure_forgotten),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_of_cgroup),
     };
