@@ -109,6 +109,11 @@ bool unit_stopped(const UnitInfo *info)
             (info->active == ACTIVE_INACTIVE && streq_null(info->result, "success") && info->job == 0));
 }
 
+bool unit_kept_down(const UnitInfo *info)
+{
+    return info->active == ACTIVE_INACTIVE && info->job == 0 && info->unmet && info->active_enter > 0;
+}
+
 /* For systemd the time when it became inactive is that of its failure. */
 bool unit_failure_forgotten(const UnitInfo *info)
 {

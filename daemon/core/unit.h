@@ -43,6 +43,7 @@ typedef struct UnitInfo {
                                        signal (waitid(2)); 0, 0: none has */
     int32_t kill_signal;            /* KillSignal=: by which it is stopped */
     int32_t pre_start_signal;       /* that ended a pre-start command of its last start; 0: none */
+    bool unmet; /* ConditionPathExists= or the like did not hold when it was to start last, or it never was */
     uint64_t sandbox;    /* the same for units whose processes may see and load the same; 0: not known */
     char invocation[33]; /* hex; "" when it never ran */
     uint32_t job;        /* id of the queued job; 0: none */
@@ -81,6 +82,9 @@ bool unit_stopped_for_sure(const UnitInfo *info);
 /* Was it stopped so, or did it end with success, or is it stopping? (not: it failed by itself, or it is
  * starting) */
 bool unit_stopped(const UnitInfo *info);
+/* Was it up, and was to be started again, and systemd has not done so because a condition of its unit does
+ * not hold? The job is "done" then, and the unit inactive, with success, as after a stop. */
+bool unit_kept_down(const UnitInfo *info);
 /* Had it failed, and somebody has reset that since (`systemctl reset-failed`)? It is inactive then, with
  * success, as after a stop. */
 bool unit_failure_forgotten(const UnitInfo *info);

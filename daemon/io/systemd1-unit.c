@@ -204,6 +204,11 @@ static int read_property(sd_bus_message *m, const char *name, UnitInfo *info, ch
         return read_pre_start(m, info);
     if (streq(name, "WantedBy") || streq(name, "RequiredBy"))
         return read_any(m, &info->wanted);
+    if (streq(name, "ConditionResult")) {
+        int r = read_flag(m, &info->unmet);
+        info->unmet = !info->unmet;
+        return r;
+    }
     if (streq(name, "InvocationID"))
         return read_invocation(m, info->invocation);
     if (streq(name, "MainPID"))

@@ -350,7 +350,22 @@ static bool stopped_by_request(const RunItem *i)
     const UnitInfo *info = i->relay->facts.info;
     const bool forgotten = unit_failure_forgotten(info) && failure_before(i);
 
-    return (unit_stopped(info) && !forgotten) || i->canceled;
+    return (unit_stopped(info) && !forgotten && !unit_kept_down(info)) || i->canceled;
+}
+
+/* Why it is not up, and not because somebody stopped it; owned by the caller. */
+static char *down_words(const RunItem *i)
+{
+    const UnitInfo *info = i->relay->facts.info;
+    const char *failed = failure_before(i);
+
+    if (failed)
+        return xstrdup(failed);
+    if (unit_kept_down(info))
+        return xstrdup("systemd does not start it: a condition of its unit does not hold");
+    return xasprintf("it is not up: %s (%s), result \"%s\"",
+                     info->active == ACTIVE_FAILED ? "failed" : "not active",
+                     info->sub_state ? info->sub_state : "?", info->result ? info->result : "?");
 }
 
 /* We are short of descriptors or memory for a moment: that nothing is proved is no failure of the relay. */
@@ -404,13 +419,8 @@ static void verify_looked(RunItem *i)
     } else if (stopped_by_request(i) || (i->was_down && !i->crashing)) {
         answer_verified(i, PROOF_STOPPED);
     } else {
-        const char *failed = failure_before(i);
         if (!back)
-            item_set_reason(i, failed ? xstrdup(failed)
-                                      : xasprintf("it is not up: %s (%s), result \"%s\"",
-                                                  info->active == ACTIVE_FAILED ? "failed" : "not active",
-                                                  info->sub_state ? info->sub_state : "?",
-                                                  info->result ? info->result : "?"));
+            item_set_reason(i, down_words(i));
         answer_verified(i, PROOF_FAILED);
     }
 }

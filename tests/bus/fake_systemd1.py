@@ -54,6 +54,7 @@ class Unit:
         self.timeout = 5_000_000
         self.read_write = []
         self.verify_config = []  # its pre-start command that verifies its configuration
+        self.condition = True  # did its conditions hold at its last start?
         self.pre_start_signal = 0  # that killed a pre-start command of its last start
         self.error = self.error_once = None
         self.took = None  # seconds of its last stop and start
@@ -138,6 +139,7 @@ class Unit:
             "FragmentPath": "/nonexistent/tor@.service",
             "ReadWritePaths": strings(self.read_write),
             "KillSignal": dbus.Int32(signal.SIGINT),
+            "ConditionResult": dbus.Boolean(self.condition),
             "ExecStartPre": dbus.Array([self.command(["/usr/bin/install", "-d", "/run/tor"], self.pre_start_signal),
                                         *([self.command(self.verify_config)] if self.verify_config else [])], signature="(sasbttttuii)"),
             "UnsetEnvironment": strings(self.unset),
@@ -618,8 +620,9 @@ class Fake:
             elif state == "start-limit":
                 unit.down("failed", "failed", "start-limit-hit")
                 unit.limited = True
-            elif state == "inactive":
+            elif state in ("inactive", "unmet"):
                 unit.down()
+                unit.condition = state == "inactive"
             elif state == "gone":
                 unit.down()
                 unit.load_state = "not-found"

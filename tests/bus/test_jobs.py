@@ -108,6 +108,18 @@ def test_stopped_by_somebody_in_mid_job(world, then, word):
     assert world.dropin("a") is None, "it must not come up with what nobody has proved"
 
 
+def test_relay_whose_conditions_do_not_hold_any_more(world):
+    """systemd calls a restart done that ends with the stop, and the unit inactive: that is nobody's stop, or one after the other
+    of the fleet would be taken down."""
+    begin(world, "a", "b")
+    world.script("a", {"then": "unmet"}, {"then": "unmet"})
+    world.start()
+    world.wait_said("Rollout 1 (halted|finished)")
+    assert world.said("Rollout 1 halted: 0 done, 1 failed, 1 untouched") and restarts(world, "b") == (0, 0)
+    assert world.said("a COULD NOT BE PUT BACK and needs a human: systemd does not start it: a condition of its unit does not hold")
+    assert world.dropin("a") is None
+
+
 def test_restarted_by_somebody_in_mid_job(world):
     begin(world, "a")
     world.script("a", {"result": "canceled", "then": "active"})

@@ -112,6 +112,18 @@ static void test_starting(void **state)
     assert_false(unit_starting(NULL));
 }
 
+static void test_kept_down(void **state)
+{
+    (void)state;
+    UnitInfo info = { .active = ACTIVE_INACTIVE, .result = "success", .unmet = true, .active_enter = 5 };
+
+    assert_true(unit_kept_down(&info));
+    info.active_enter = 0; /* since the host was started it has not been up */
+    assert_false(unit_kept_down(&info));
+    info = (UnitInfo){ .active = ACTIVE_INACTIVE, .result = "success", .active_enter = 5 }; /* a stop */
+    assert_false(unit_kept_down(&info));
+}
+
 static void test_failure_forgotten(void **state)
 {
     (void)state;
@@ -190,9 +202,8 @@ static void test_of_cgroup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_starting),
-        cmocka_unit_test(test_failure_forgotten),
-        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_starting),          cmocka_unit_test(test_kept_down),
+        cmocka_unit_test(test_failure_forgotten), cmocka_unit_test(test_times),
         cmocka_unit_test(test_of_cgroup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
