@@ -53,11 +53,15 @@ bool unit_auto_restarts(const UnitInfo *info)
     return info->active == ACTIVE_ACTIVATING && streq_null(info->sub_state, "auto-restart");
 }
 
-/* Nothing else kills these by that very signal: at their time limit the result is "timeout". */
+/* Nothing else kills these by that very signal, but their time limit, with the result "timeout". */
+static bool pre_start_killed(const UnitInfo *info)
+{
+    return info->pre_start_signal != 0 && info->pre_start_signal == info->kill_signal;
+}
+
 static bool stopped_in_pre_start(const UnitInfo *info)
 {
-    return streq_null(info->result, "signal") && info->pre_start_signal != 0 &&
-           info->pre_start_signal == info->kill_signal;
+    return streq_null(info->result, "signal") && pre_start_killed(info);
 }
 
 /* It did not fail on its way up. */
@@ -118,7 +122,8 @@ bool unit_kept_down(const UnitInfo *info)
 bool unit_failure_forgotten(const UnitInfo *info)
 {
     return info->active == ACTIVE_INACTIVE && streq_null(info->result, "success") && info->job == 0 &&
-           info->inactive_enter > 0 && info->state_change > info->inactive_enter && !ended_by_stop(info);
+           info->inactive_enter > 0 && info->state_change > info->inactive_enter && !ended_by_stop(info) &&
+           !pre_start_killed(info);
 }
 
 bool unit_failed(const UnitInfo *info)

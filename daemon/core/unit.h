@@ -85,7 +85,7 @@ bool unit_stopped(const UnitInfo *info);
 /* Was it up, and was to be started again, and systemd has not done so because a condition of its unit does
  * not hold? The job is "done" then, and the unit inactive, with success, as after a stop. */
 bool unit_kept_down(const UnitInfo *info);
-/* Had it failed, and somebody has reset that since (`systemctl reset-failed`)? It is inactive then, with
+/* Had it failed by itself, and that was reset since (`systemctl reset-failed`)? It is inactive then, with
  * success, as after a stop. */
 bool unit_failure_forgotten(const UnitInfo *info);
 /* Does systemd want it up, and it is not: failed, waiting to be started again after a crash or being so (a

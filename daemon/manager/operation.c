@@ -343,14 +343,12 @@ static const char *failure_before(const RunItem *i)
 
 /* Of jobs, only a stop takes the place of a restart; others are merged with it (systemd's job_type_merge).
  * One that comes while the pre-start commands run kills them, and the unit is "failed" by it, with the result
- * "signal". And an earlier run of the daemon may have been about to start it, and have had its failure
- * forgotten for that. */
+ * "signal". */
 static bool stopped_by_request(const RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
-    const bool forgotten = unit_failure_forgotten(info) && failure_before(i);
 
-    return (unit_stopped(info) && !forgotten && !unit_kept_down(info)) || i->canceled;
+    return (unit_stopped(info) && !unit_failure_forgotten(info) && !unit_kept_down(info)) || i->canceled;
 }
 
 /* Why it is not up, and not because somebody stopped it; owned by the caller. */
@@ -361,6 +359,8 @@ static char *down_words(const RunItem *i)
 
     if (failed)
         return xstrdup(failed);
+    if (unit_failure_forgotten(info))
+        return xstrdup("it had failed, and somebody has reset that");
     if (unit_kept_down(info))
         return xstrdup("systemd does not start it: a condition of its unit does not hold");
     return xasprintf("it is not up: %s (%s), result \"%s\"",

@@ -380,6 +380,18 @@ def test_what_failed_is_put_back_by_the_next_daemon_too(world):
     assert not world.runs("a", LIBRARY) and restarts(world, "a") == (1, 1)
 
 
+def test_failure_that_is_forgotten_while_the_daemon_is_away_is_no_stop(world):
+    begin(world, "a")
+    world.script("a", {"stuck": True})
+    world.start()
+    wait_until(lambda: restarts(world, "a") == (1, 0), "the restart")
+    world.stop(9)
+    world.do("set", unit="tor@a.service", values={**FORGOTTEN, "job": 0})
+    world.start()
+    world.wait_said("a was put back and runs as before: it had failed, and somebody has reset that")
+    assert restarts(world, "a") == (1, 1) and world.dropin("a") is None
+
+
 def test_what_failed_is_started_by_the_next_daemon_too(world):
     """It does not start with its library. The daemon ends between the two requests of its way back: that its failure be
     forgotten, which makes the unit inactive, and that it be started."""
