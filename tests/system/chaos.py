@@ -94,6 +94,7 @@ WEIGHTS = {
     "fill": 8, "read only": 3, "faults": 9, "reloads": 5, "reexecs": 3, "stop": 4, "start": 3, "restart": 4, "kill": 5,
     "restart tor": 2, "stop tor": 2, "foreign": 5, "systemctl revert": 2, "pause": 2, "resume": 4, "abort": 1,
     "revert": 2, "verify": 1, "stray": 3, "replace": 2, "mask": 2, "delete ours": 2, "restart bus": 2, "restart journald": 1,
+    "crash in stop": 3, "resets": 3, "remove library": 2, "take away": 2,
 }
 
 
@@ -148,7 +149,8 @@ def draw_act(chance, name, number, relays, sound):
         "verify": lambda: (short, long),
         "revert": lambda: tuple(sorted(chance.sample(relays, chance.choice((1, 2, len(relays)))))),
         "stray": lambda: (chance.choice(("notes", "relay1.bak", "backup")),),
-        "replace": lambda: (chance.choice(sound[:3]),),
+        "replace": lambda: (chance.choice(sound[:3]),), "remove library": lambda: (chance.choice(sound[:3]), long),
+        "crash in stop": lambda: (relay,), "resets": lambda: (short, long), "take away": lambda: (relay, long),
     }.get(name, tuple)()
 
 
@@ -165,7 +167,8 @@ def draw(seed, relays, sound):
         name = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         arguments = draw_act(chance, name, number, relays, sound)
         # systemd gives up on a unit that starts five times in ten seconds; who brings that about is not judged here
-        who = arguments[0] if name in ("start", "restart", "kill") else "all" if name in ("restart tor", "stop tor") else ""
+        who = (arguments[0] if name in ("start", "restart", "kill", "take away")
+               else "all" if name in ("restart tor", "stop tor") else "")
         touched[who] = touched.get(who, 0) + 1
         if not who or (touched[who] <= 2 and touched.get("all", 0) <= 1):
             acts.append(Act(round(at, 2), name, arguments))
@@ -274,7 +277,7 @@ class Host:
         self.texts = {r: set() for r in self.relays}
         self.reverted, self.holds = {}, {"idle"}
         self.foreign, self.kinds, self.replaced = {}, {}, set()
-        self.disturbed, self.strays, self.masked = set(), set(), set()
+        self.disturbed, self.strays, self.masked, self.away = set(), set(), set(), set()
         self.conf = self.valid = None
         self.killed = set()
         self.read_only, self.were_read_only = {}, []        # since when; (from, to), monotonic
@@ -319,14 +322,19 @@ class Host:
                 group, name = targets.get(relay, ("", "glibc"))
                 allocator = self.allocators[name]
                 self.explain([relay], (allocator.library, allocator.environment))
-                if group:
-                    self.texts[relay].add((group, name))
+            self.allow_texts()
             self.reverted = {r: revert.after(targets.get(r)) for r, revert in self.reverted.items()}
             if "paused" not in self.holds:
                 self.holds |= {"idle"}
         self.m.write_conf(conf.text())
         self.saved = time.time() * 1e6  # what is loaded later than that is this one
         return conf.damage or ", ".join(f"{g['name']} {g['allocator']}" for g in conf.groups)
+
+    def allow_texts(self):
+        """Of the file in force, for the relays that there are, and for all of them."""
+        for relays in (self.relays, [r for r in self.relays if r not in self.away]):
+            for relay, target in oracle.assign(self.valid.groups, relays).items():
+                self.texts[relay].add(target)
 
     def do_kill_daemon(self):
         process = self.m.run("systemctl show -P MainPID relayallocd").stdout.strip()
@@ -431,6 +439,14 @@ class Host:
     def do_reexecs(self, pause, seconds):
         self.loop("systemctl daemon-reexec", pause, seconds)
 
+    def do_resets(self, pause, seconds):
+        """Nobody is stopped by that, whatever had failed."""
+        self.loop("systemctl reset-failed 'tor@*'", pause, seconds)
+
+    def reload_systemd(self):
+        if self.systemctl("daemon-reload"):
+            self.systemctl("daemon-reload")
+
     def touch(self, relays):
         self.disturbed |= set(relays)
         self.explain(relays)
@@ -448,6 +464,38 @@ class Host:
 
     def do_stop(self, relay):
         return self.asked_of_systemd([relay], False, "stop", self.m.unit(relay))
+
+    def do_crash_in_stop(self, relay):
+        """As with a library that does not survive exit(3): systemd calls the relay failed, and it is stopped all the same."""
+        path = self.m.path(f"/run/systemd/system/tor@{relay}.service.d/20-crash.conf")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("[Service]\nExecStop=-sh -c 'kill -SEGV $MAINPID'\n")
+        self.reload_systemd()
+        status = self.do_stop(relay)
+        path.unlink(missing_ok=True)
+        self.reload_systemd()
+        return status
+
+    def do_take_away(self, relay, seconds):
+        """Its instance, for a while: groups of a size or a share take others for it, and give them back."""
+        if relay in self.away:
+            return "not done: it is not there"
+        status = self.do_stop(relay)
+        self.away.add(relay)
+        self.allow_texts()
+        self.explain(self.relays)
+        self.m.run(f"mv /etc/tor/instances/{relay} /etc/relay-test/")
+        self.reload_systemd()
+        self.after(seconds, "bring back", relay)
+        return status
+
+    def do_bring_back(self, relay):
+        self.m.run(f"mv /etc/relay-test/{relay} /etc/tor/instances/")
+        self.away.discard(relay)
+        self.explain(self.relays)
+        self.reload_systemd()
+        self.m.run(f"systemctl reset-failed {self.m.unit(relay)}")
+        return self.do_start(relay)
 
     def do_start(self, relay):
         return self.asked_of_systemd([relay], True, "start", self.m.unit(relay))
@@ -490,8 +538,7 @@ class Host:
                 return error.strerror
             self.foreign[path], self.kinds[path] = text, (relay, kind)
             what = "added"
-        if self.systemctl("daemon-reload"):
-            self.systemctl("daemon-reload")
+        self.reload_systemd()
         return what
 
     def do_systemctl_revert(self, relay):
@@ -584,6 +631,20 @@ class Host:
         self.holds |= {"idle"}
         self.explain(self.relays)
         return self.m.run(f"cp -p {path} {path}.new && mv {path}.new {path}").returncode
+
+    def do_remove_library(self, name, seconds):
+        """And installed again: who starts in between comes up without it, and is restarted for that."""
+        path = self.allocators[name].realpath
+        self.replaced.add(path)
+        self.disturbed |= set(self.relays)
+        self.holds |= {"idle"}
+        self.explain(self.relays)
+        self.after(seconds, "install library", path)
+        return self.m.run(f"test -e {path} && cp -p {path} {path}.kept && rm {path}").returncode
+
+    def do_install_library(self, path):
+        self.explain(self.relays)
+        return self.m.run(f"test -e {path} || mv {path}.kept {path}").returncode
 
     # --- the round ---
 

@@ -73,6 +73,15 @@ def test_relay_that_was_stopped_between_its_crash_and_its_restart_is_stopped():
     assert oracle.judge(world, wanted) == []
 
 
+def test_relay_that_crashed_while_it_was_stopped_is_down():
+    world, wanted = true_world()
+    world.units["r5"] = Unit("failed", "failed", "core-dump", drop_ins=(OURS.format("r5"),))
+    world.rows["r5"]["state"], world.reasons["r5"], world.list_status = "down", 'failed (result "core-dump")', 3
+    assert oracle.judge(world, wanted) == []
+    world.rows["r5"]["state"], world.list_status = "stopped", 0  # so only one would be called that systemd calls inactive
+    assert {b.rule for b in oracle.judge(world, wanted)} == {"word"}
+
+
 FALSE = {}  # name: (rules that object, what makes the world false)
 
 
