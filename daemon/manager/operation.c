@@ -2,6 +2,8 @@
 /* What is done to one relay's unit in a rollout: restart it, start it, prove it. Each operation is a RunItem
  * with all that belongs to it in named fields; operation_end() cancels all of it. Decides nothing of the
  * rollout's order. */
+#include "core/dropin.h"
+#include "core/verdict.h"
 #include "manager/loop.h"
 #include "manager/memory.h"
 #include "manager/relay.h"
@@ -617,6 +619,37 @@ static void wait_for_settings(RunItem *i, const char *unread)
     operation_wait(i, POLL_JOB);
 }
 
+/* Would a new process get what its drop-in is to give it? Somebody else may have removed the file before
+ * systemd read it, or have put another behind it. */
+static bool is_loaded(const RunItem *i)
+{
+    _cleanup_(strv_freep) char **ours = i->wanted ? dropin_environment(i->wanted) : NULL;
+
+    STRV_FOREACH (e, ours) {
+        _cleanup_(freep) char *name = xstrndup(*e, strcspn(*e, "="));
+        const char *loaded = strv_env_get(i->relay->facts.info->environment, name);
+
+        if (!verdict_same_value(name, loaded, strv_env_get(ours, name)))
+            return false;
+    }
+    return true;
+}
+
+/* Why a restart would be in vain; owned by the caller. NULL: it would not. */
+static char *why_in_vain(const RunItem *i)
+{
+    const RelayFacts *f = &i->relay->facts;
+
+    if (f->settings_unread)
+        return xstrdup(f->settings_unread);
+    if (f->verdict.cause == CAUSE_OVERRIDDEN || f->verdict.cause == CAUSE_MISSING)
+        return xstrdup(f->verdict.reason);
+    return has_been_restarted(i) || is_loaded(i)
+               ? NULL
+               : xstrdup("systemd has loaded something else than its drop-in, which somebody has removed, "
+                         "changed or overridden");
+}
+
 /* What systemd has loaded now is what the relay would be started with: there may have been something else on
  * disk that was not loaded before. */
 static void on_check_read(void *userdata, int error, const char *message, UnitInfo *info)
@@ -627,7 +660,6 @@ static void on_check_read(void *userdata, int error, const char *message, UnitIn
     if (error == 0) {
         relay_take_info(i->relay, info);
         relay_prove(i->relay);
-        const Verdict *v = &i->relay->facts.verdict;
         const char *unread = i->relay->facts.settings_unread;
         if (unread && !check_is_over(i)) {
             wait_for_settings(i, unread);
@@ -638,8 +670,9 @@ static void on_check_read(void *userdata, int error, const char *message, UnitIn
             operation_wait(i, POLL_VERIFY);
             return;
         }
-        bool hopeless = unread || v->cause == CAUSE_OVERRIDDEN || v->cause == CAUSE_MISSING;
-        item_set_reason(i, hopeless ? xstrdup(unread ? unread : v->reason) : NULL);
+        char *in_vain = why_in_vain(i);
+        bool hopeless = in_vain;
+        item_set_reason(i, in_vain);
         i->needless = !hopeless && !i->item.as_is && is_needless(i);
         if (hopeless || i->needless)
             answer_checked(i, !hopeless);

@@ -1,6 +1,9 @@
 """What others do while the daemon runs: to unit files, to what a relay is started with, to the table of processes."""
 import json
+import shutil
 import subprocess
+
+import pytest
 
 from conftest import BUILD, wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
@@ -227,3 +230,33 @@ def test_relay_whose_main_process_has_just_ended(world):
     assert words <= {"ok", "restarting"}
     wait_until(lambda: world.states().get("a") == "drifted", "it to count when it stays so")
     assert world.states()["b"] == "ok"
+
+
+@pytest.mark.parametrize("how", ("file", "folder"))
+def test_drop_in_that_others_remove_before_systemd_reads_it(world, how):
+    """A restart would be in vain, and so would be the one for its way back."""
+    begin(world, "a")
+    world.do("reload-script", steps=[{"delay": 1}])
+    world.start()
+    world.wait_said("a: wrote")
+    folder = world.root / "tor@a.service.d"
+    if how == "file":
+        (folder / "zz-relayalloc.conf").unlink()
+    else:
+        shutil.rmtree(folder)
+    world.wait_said("Rollout 1 (finished|halted)")
+    assert restarts(world, "a") == (0, 0) and world.said("a was put back and runs as before: systemd has loaded something else")
+    world.manager("Reload")
+    wait_until(lambda: world.states() == {"a": "ok"}, "it to be moved")
+    assert restarts(world, "a") == (1, 0)
+
+
+def test_restart_as_it_is_of_a_relay_whose_next_process_would_have_something_else(world):
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    foreign(world, "a", "zzz.conf", "Environment=LD_PRELOAD=")
+    world.do("daemon-reload")
+    world.manager("Restart", ["a"])
+    world.wait_said("Rollout 2 (finished|halted)")
+    assert restarts(world, "a") == (1, 0) and world.runs("a", LIBRARY) and world.states() == {"a": "ok"}
