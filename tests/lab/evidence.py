@@ -17,6 +17,8 @@ import re
 import statistics
 import sys
 
+import libraries
+
 REPO = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = REPO / "docs/lab"
 COLUMNS = ("run", "date", "release", "group", "library", "version", "environment", "relays", "anon_mib", "cpu_s_a_1000", "requests")
@@ -42,14 +44,14 @@ Builtin = collections.namedtuple("Builtin", "name library environment")
 
 
 def builtin(text):
-    """From the text of config.c: each Builtin, in their order, and {former name: name}."""
+    """Each Builtin, in their order, from the text of config.c."""
     table = re.search(r"builtin_allocators\[\] = \{(.*?)\n\};", text, re.S)[1]
     found = []
     for entry in re.split(r"\{ (?=\.name)", table)[1:]:
         library = re.search(r'\.library = "([^"]+)"', entry)
         found.append(Builtin(re.search(r'\.name = "([^"]+)"', entry)[1], library and library[1],
                              frozenset("=".join(pair) for pair in re.findall(r'\{ "([A-Z_]+)", "([^"]+)" \}', entry))))
-    return found, dict(re.findall(r'\{ "([^"]+)", "([^"]+)" \},', re.search(r"former_names\[\] = \{(.*?)\n\};", text, re.S)[1]))
+    return found
 
 
 def _library_of(row):
@@ -76,10 +78,21 @@ def twin(name):
     return name.partition("-")[0]
 
 
+def elsewhere_in(configuration):
+    """The names of the allocators whose library the lab took from another release."""
+    inner = r"(?:[^{}]|\{[^{}]*\})*?"
+    return {name for name, path in re.findall(rf'([A-Za-z][\w-]*)\s*[=:]\s*\{{{inner}library\s*[=:]\s*"([^"]+)"', configuration)
+            if path.startswith(libraries.FOLDER + "/")}
+
+
 def rows_of(path):
+    """Of a kept trial, each with `elsewhere`: was its library that of another release? Of anything else none."""
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
-        return list(reader) if set(COLUMNS) <= set(reader.fieldnames or ()) else []
+        rows = list(reader) if set(COLUMNS) <= set(reader.fieldnames or ()) else []
+    conf = path.with_suffix(".conf")
+    foreign = elsewhere_in(conf.read_text()) if rows and conf.exists() else ()
+    return [{**row, "elsewhere": row["group"] in foreign} for row in rows]
 
 
 def _number(text):
@@ -153,15 +166,14 @@ def _evidence(key, rows, stock, shares_of):
     return e._replace(against=against(e))
 
 
-def collect(rows, builtins, former):
+def collect(rows, builtins):
     """The Evidence of each allocator, version and release, what nothing speaks against first, and of that the least memory."""
-    ours = {b.name for b in builtins} | set(former)
     baselines = {row["run"]: row for row in rows if row["group"] == BASELINE}
     found = collections.defaultdict(list)
     for row in rows:
         name = named(row, builtins)
         if name and row["run"] in baselines and compares(row, baselines[row["run"]]):
-            found[name, row["version"], RELEASES.get(row["release"], row["release"]), row["group"] not in ours].append(row)
+            found[name, row["version"], RELEASES.get(row["release"], row["release"]), row["elsewhere"]].append(row)
 
     def stock_of(name, *rest):
         its = found.get((twin(name), *rest), []) if twin(name) not in (name, BASELINE) else []
@@ -297,9 +309,9 @@ def between(text, begin, end, new):
 
 def made(repo, results):
     """{path: its text} of all that is made of the kept results."""
-    builtins, former = builtins_of(repo)
+    builtins = builtins_of(repo)
     names = [b.name for b in builtins]
-    table = collect([row for path in sorted(results.rglob("*.csv")) for row in rows_of(path)], builtins, former)
+    table = collect([row for path in sorted(results.rglob("*.csv")) for row in rows_of(path)], builtins)
     marks = ("<!-- evidence: made by `make evidence` -->", "<!-- end of evidence -->")
     man = ("; evidence: made by make evidence", "; end of evidence")
 

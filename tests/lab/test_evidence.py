@@ -7,18 +7,18 @@ import pytest
 import evidence
 
 REPO = evidence.REPO
-BUILTINS, FORMER = evidence.builtin((REPO / "daemon/core/config.c").read_text())
+BUILTINS = evidence.builtin((REPO / "daemon/core/config.c").read_text())
 COLUMNS = (*evidence.COLUMNS, "slope_mib_h", "live_slope_mib_h")
 
 
 def row(group, anon, library=None, version="5.3.0", environment="", run="trixie-1", cpu=5.0, **more):
     return {"run": run, "date": "2026-11-29", "release": "trixie", "group": group, "library": library or group, "version": version,
             "environment": environment, "relays": "3", "anon_mib": f"{anon}", "cpu_s_a_1000": f"{cpu}", "requests": "1000",
-            "slope_mib_h": "", "live_slope_mib_h": "", **more}
+            "slope_mib_h": "", "live_slope_mib_h": "", "elsewhere": False, **more}
 
 
 def collect(*rows):
-    return evidence.collect(list(rows), BUILTINS, FORMER)
+    return evidence.collect(list(rows), BUILTINS)
 
 
 TRIAL = [row("glibc", 400, version="2.41", cpu=10.0), row("jemalloc", 120, cpu=9.5), row("live", 380, library="glibc", version="2.41"),
@@ -29,7 +29,6 @@ def test_the_programs_own_table():
     by_name = {b.name: b for b in BUILTINS}
     assert by_name["glibc"] == ("glibc", None, frozenset()) and by_name["mimalloc3"].library == "libmimalloc.so.3"
     assert by_name["mimalloc-tuned"].environment == {"MIMALLOC_PURGE_DELAY=0", "MIMALLOC_DECOMMIT_DELAY=0"}
-    assert FORMER["mimalloc3-tuned"] == "mimalloc3-purge" and set(FORMER.values()) <= set(by_name)
 
 
 def test_against_glibc_in_the_same_trial():
@@ -138,13 +137,41 @@ def test_a_relay_that_served_much_less_does_not_compare(requests, counts):
 
 def test_what_ran_counts_and_not_its_groups_name():
     purge = "MIMALLOC_PURGE_DELAY=0"
-    found = collect(*TRIAL, row("mimalloc3-tuned", 100, "mimalloc", "3.0.1", purge), row("mimalloc36-tuned", 90, "mimalloc", "3.6.0", purge),
-                    row("mimalloc2", 90, "mimalloc", "2.0.9"), row("mine", 10, "jemalloc", environment="MALLOC_CONF=narenas:1"),
+    found = collect(*TRIAL, row("mimalloc3-tuned", 100, "mimalloc", "3.0.1", purge),
+                    row("mimalloc36-tuned", 90, "mimalloc", "3.6.0", purge, elsewhere=True), row("mimalloc2", 90, "mimalloc", "2.0.9", elsewhere=True), row("mine", 10, "jemalloc", environment="MALLOC_CONF=narenas:1"),
                     row("jemalloc-decay", 70, "jemalloc", environment="MALLOC_CONF=background_thread:true,dirty_decay_ms:1000"),
                     row("other", 10, "other"))
     assert {(e.allocator, e.version, e.elsewhere) for e in found} >= {
         ("mimalloc3-purge", "3.0.1", False), ("mimalloc3-purge", "3.6.0", True), ("mimalloc", "2.0.9", True), ("jemalloc-decay", "5.3.0", False)}
     assert len(found) == 7
+
+
+def test_a_preset_under_another_name_is_that_preset():
+    """As those of a screening: beside the stock library of the release, and in one row with the trials of its own name."""
+    found = collect(*TRIAL[:2], row("screen-jemalloc-bg", 60, "jemalloc", environment="MALLOC_CONF=background_thread:true", cpu=9.5),
+                    *({**r, "run": "trixie-2"} for r in TRIAL))
+    e = of(found, "jemalloc-tuned")
+    assert (e.runs, e.relays, e.elsewhere, e.stock_memory, e.against) == (2, 6, False, pytest.approx((60 + 80) / 240), None)
+
+
+CONF = """allocators = { live = { library = "/usr/local/lib/relayalloc-lab/liblive-bytes.so"; };
+  mimalloc2 = { library = "/usr/local/lib/relayalloc-lab/bookworm-libmimalloc2.0/libmimalloc.so.2"; };
+  turned = { environment = { A = "b"; }; library = "/usr/local/lib/relayalloc-lab/sid-libmimalloc3/libmimalloc.so.3"; };
+  own = { library = "libjemalloc.so.2"; environment = { A = "b"; }; };
+  bare = { environment = { A = "b"; }; };
+};
+groups = ( { name = "own"; allocator = "own"; relays = [ "relay1" ]; } );
+"""
+
+
+def test_where_a_library_is_from_is_told_by_the_configuration_of_the_trial(tmp_path):
+    assert evidence.elsewhere_in(CONF) - {"live"} == {"mimalloc2", "turned"}
+    with (tmp_path / "trixie-1.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(row(name, 1) for name in ("glibc", "own", "mimalloc2"))
+    (tmp_path / "trixie-1.conf").write_text(CONF)
+    assert [r["elsewhere"] for r in evidence.rows_of(tmp_path / "trixie-1.csv")] == [False, False, True]
 
 
 @pytest.mark.parametrize("figures, words", [
@@ -173,7 +200,7 @@ def test_what_is_known_to_grow_is_never_among_the_best():
 def test_files_that_are_something_else_are_passed_over(tmp_path):
     for name, columns, rows in (("trixie-1.csv", COLUMNS, TRIAL), ("trixie-1.curve.csv", ["minutes", "glibc"], [{"minutes": "1", "glibc": "2"}])):
         with (tmp_path / name).open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
     (tmp_path / "empty.csv").touch()

@@ -24,7 +24,7 @@ def rows_of(name):
 
 
 def put(text):
-    builtins, _ = evidence.builtins_of(evidence.REPO)
+    builtins = evidence.builtins_of(evidence.REPO)
     return tables.put(text, lambda run: rows_of(f"{run}.csv"), lambda row: evidence.named(row, builtins))
 
 
