@@ -22,6 +22,7 @@ import libraries
 REPO = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = REPO / "docs/lab"
 COLUMNS = ("run", "date", "release", "group", "library", "version", "environment", "relays", "anon_mib", "cpu_s_a_1000", "requests")
+FIGURES = ("anon_mib", "cpu_s_a_1000", "requests", "slope_mib_h", "live_slope_mib_h")  # of what is compared
 BASELINE = "glibc"
 NOT_COMPARED = "live"  # glibc under the counter of live bytes
 RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13", "noble": "Ubuntu 24.04"}
@@ -150,6 +151,21 @@ def _growth(row):
     return own if own is None or live is None else own - live
 
 
+def _weighted(rows, column):
+    known = [(_number(row.get(column)), int(row["relays"])) for row in rows if _number(row.get(column)) is not None]
+    return sum(value * n for value, n in known) / sum(n for _, n in known) if known else None
+
+
+def _one_a_run(rows):
+    """Groups of one trial that ran the same, as a preset and its twin in a screening, are one of all their relays."""
+    of_run = collections.defaultdict(list)
+    for row in rows:
+        of_run[row["run"]].append(row)
+    return [mine[0] if len(mine) == 1 else
+            {**mine[0], **{column: _weighted(mine, column) for column in FIGURES}, "relays": sum(int(row["relays"]) for row in mine)}
+            for mine in of_run.values()]
+
+
 def _evidence(key, rows, stock, shares_of):
     """`rows` of one key by run; those of its stock twin by run, {} where it has none by another name."""
     name, version, release, elsewhere = key
@@ -174,6 +190,8 @@ def collect(rows, builtins):
         name = named(row, builtins)
         if name and row["run"] in baselines and compares(row, baselines[row["run"]]):
             found[name, row["version"], RELEASES.get(row["release"], row["release"]), row["elsewhere"]].append(row)
+
+    found = {key: _one_a_run(mine) for key, mine in found.items()}
 
     def stock_of(name, *rest):
         its = found.get((twin(name), *rest), []) if twin(name) not in (name, BASELINE) else []

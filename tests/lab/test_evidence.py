@@ -154,6 +154,14 @@ def test_a_preset_under_another_name_is_that_preset():
     assert (e.runs, e.relays, e.elsewhere, e.stock_memory, e.against) == (2, 6, False, pytest.approx((60 + 80) / 240), None)
 
 
+def test_two_groups_of_a_trial_that_ran_the_same_are_one():
+    """Else a trial would count twice, and its range would be called one over trials."""
+    e = of(collect(*TRIAL, row("screen-jemalloc-bg", 40, "jemalloc", environment="MALLOC_CONF=background_thread:true", cpu=7.5, relays="1")),
+           "jemalloc-tuned")
+    assert (e.runs, e.relays, e.memory, e.cpu, e.least, e.most) == (1, 4, pytest.approx(0.175), pytest.approx(0.9), e.memory, e.memory)
+    assert e.stock_memory == pytest.approx(70 / 120)
+
+
 CONF = """allocators = { live = { library = "/usr/local/lib/relayalloc-lab/liblive-bytes.so"; };
   mimalloc2 = { library = "/usr/local/lib/relayalloc-lab/bookworm-libmimalloc2.0/libmimalloc.so.2"; };
   turned = { environment = { A = "b"; }; library = "/usr/local/lib/relayalloc-lab/sid-libmimalloc3/libmimalloc.so.3"; };
