@@ -93,6 +93,24 @@ def test_a_load_takes_its_time_and_no_more(this, loader):
     assert it.seconds == it.now == 180 and it.killed
 
 
+def test_samples_are_added_to_those_that_are_there(this, loader, monkeypatch):
+    """Not all of them written anew each time: after two hours that would be much, and a full disk would take what is there."""
+    it, had = loader(), []
+
+    def sample(*_):
+        path = this.folder / "samples.csv"
+        with path.open("a") as file:
+            file.write(f"kept {len(had)}\r\n")
+        had.append(path.read_text())
+        return [[it.now, "relay1"]]
+
+    monkeypatch.setattr(samples, "sample", sample)
+    this._load()
+    lines = (this.folder / "samples.csv").read_text().splitlines()
+    assert lines[0] == ",".join(samples.COLUMNS) and len(lines) == 1 + 2 * 36 == 1 + 2 * len(had)
+    assert lines[1:4] == ["kept 0", "0.0,relay1", "kept 1"]
+
+
 def test_a_load_that_ended_by_itself_is_no_trial(this, loader):
     loader(status=1)
     with pytest.raises(trial.Refused, match="ended early, with status 1"):

@@ -173,6 +173,7 @@ class Trial:
         self.since = self.m.sh("date '+%F %T'").strip()
         self.table = self.folder / "load.csv"
         counter = live.Counter(self.m).read if live.GROUP in s.groups else lambda pid: None
+        self._write_csv("samples.csv", samples.COLUMNS, [])
         began = time.monotonic()
         longest = s.seconds * (MOST_TIMES if self.enough else 1)
         loader = workers.child(load.run, self.relays.dirports(), s.seed, shape, longest, s.interval, self.table)
@@ -181,8 +182,9 @@ class Trial:
                 passed = time.monotonic() - began
                 if self.enough and passed >= s.seconds and self.enough(self):
                     break
-                self.samples += samples.sample(self.m, self.processes, passed, counter)
-                self._write_csv("samples.csv", samples.COLUMNS, self.samples)
+                rows = samples.sample(self.m, self.processes, passed, counter)
+                self.samples += rows
+                self._add_to_csv("samples.csv", rows)
                 self.say.time_left(passed, s.seconds, self._asked())
                 loader.join(relays.SAMPLED_EVERY)
             else:
@@ -225,6 +227,9 @@ class Trial:
 
     def _write_csv(self, name, columns, rows):
         with (self.folder / name).open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(rows)
+            csv.writer(file).writerows([columns, *rows])
+
+    def _add_to_csv(self, name, rows):
+        """What is there stays as it is: of hours it is much, and it cannot be had again."""
+        with (self.folder / name).open("a", newline="") as file:
+            csv.writer(file).writerows(rows)
