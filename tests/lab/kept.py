@@ -9,7 +9,7 @@ import relays
 import result
 
 RUN = ("run", "date", "release", "tor", "network", "cpus", "seed", "minutes", "counted_from_s", "clients", "interval_s")
-GROUP = ("group", "library", "version", "environment", "relays", "rss_mib", "anon_mib", "anon_least_mib", "anon_most_mib",
+GROUP = ("group", "library", "version", "environment", "relays", "ended", "rss_mib", "anon_mib", "anon_least_mib", "anon_most_mib",
          "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests", "cpu_s_a_1000", "bytes", "refused", "broken",
          "slope_mib_h", "live_slope_mib_h")
 COLUMNS = RUN + GROUP
@@ -84,7 +84,8 @@ def rows(run, relay_rows, sample_rows, load_rows):
     # not before the ramp has ended: until then the work itself grows
     end = float(run["minutes"]) * 60
     span = max(end / 2, relays.INTERVALS_OF_DIFFS * float(run["interval_s"])), end
-    of_group = {group: [row for row in sample_rows if row["relay"] in names] for group, names in members.items()}
+    lasting = {group: result.lasting(sample_rows, names) for group, names in members.items()}
+    of_group = {group: [row for row in sample_rows if row["relay"] in names] for group, names in lasting.items()}
     counting = of_group.get(live.GROUP, [])
     live_mib = next((row["live_mib"] for row in table if row["group"] == live.GROUP), None)
     kept = []
@@ -92,7 +93,7 @@ def rows(run, relay_rows, sample_rows, load_rows):
         first = next(r for r in relay_rows if r["group"] == row["group"])
         late = [r for r in of_group[row["group"]] if float(r["seconds"]) >= float(run["counted_from_s"])]
         means = [statistics.fmean(int(r["anon_kb"]) for r in late if r["relay"] == name) / result.KIB_A_MIB
-                 for name in members[row["group"]] if any(r["relay"] == name for r in late)]
+                 for name in lasting[row["group"]] if any(r["relay"] == name for r in late)]
         kept.append({
             **run, **{c: row[c] for c in GROUP if c in row}, "library": first["mapped"], "version": first["version"],
             "environment": first["environment"], "anon_least_mib": min(means, default=None),

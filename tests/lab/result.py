@@ -5,10 +5,22 @@ import statistics
 
 import load
 
-COLUMNS = ("group", "relays", "rss_mib", "anon_mib", "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests",
+COLUMNS = ("group", "relays", "ended", "rss_mib", "anon_mib", "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests",
            "mib_served", "cpu_ms_a_request", "refused", "broken")
 BASELINE = "glibc"
 KIB_A_MIB = 1024
+MISSED = 60  # seconds: a busy machine is slow to sample
+
+
+def lasting(sample_rows, names):
+    """Those of the relays that ran from the first sample to the last in one process. Another one did not do what they did: its memory
+    is younger, and nobody was there to answer for a while."""
+    first, last, end = {}, {}, 0.0
+    for row in sample_rows:
+        first.setdefault(row["relay"], row["pid"])
+        last[row["relay"]] = row["pid"], float(row["seconds"])
+        end = max(end, float(row["seconds"]))
+    return [name for name in names if name in last and last[name][0] == first[name] and last[name][1] > end - MISSED]
 
 
 def _mean(values):
@@ -26,18 +38,17 @@ def _memory(rows, column):
 
 
 def _cpu(rows):
-    """Mean over relays of the seconds from a relay's first sample of a process to its last."""
-    spans = collections.defaultdict(list)
+    """Mean over relays of the seconds from a relay's first sample to its last."""
+    of_relay = collections.defaultdict(list)
     for row in rows:
-        spans[row["relay"], row["pid"]].append(float(row["cpu_s"]))
-    of_relay = collections.Counter()
-    for (relay, _), values in spans.items():
-        of_relay[relay] += values[-1] - values[0]
-    return _mean(list(of_relay.values()))
+        of_relay[row["relay"]].append(float(row["cpu_s"]))
+    return _mean([values[-1] - values[0] for values in of_relay.values()])
 
 
 def _served(load_rows, names):
     """Means over relays."""
+    if not names:
+        return dict.fromkeys(load.COLUMNS[3:])
     total = collections.Counter()
     for row in load_rows:
         if row["relay"] in names:
@@ -52,17 +63,19 @@ def _ratio(a, b):
 
 def summary(members, sample_rows, load_rows, counted_from):
     """A dict of COLUMNS for each group, in their order; memory counts from `counted_from` seconds on, the rest from the
-    start of the load. None where nothing can be said. members: {group: [relay]}."""
+    start of the load, and only of relays that last; `ended` are the others. None where nothing can be said. members:
+    {group: [relay]}."""
     table = []
-    for group, names in members.items():
+    for group, given in members.items():
+        names = lasting(sample_rows, given)
         mine = [row for row in sample_rows if row["relay"] in names]
         late = [row for row in mine if float(row["seconds"]) >= counted_from]
         served, cpu = _served(load_rows, set(names)), _cpu(mine)
         table.append({
-            "group": group, "relays": len(names), "rss_mib": _memory(late, "rss_kb"), "anon_mib": _memory(late, "anon_kb"),
+            "group": group, "relays": len(names), "ended": len(given) - len(names), "rss_mib": _memory(late, "rss_kb"), "anon_mib": _memory(late, "anon_kb"),
             "lazyfree_mib": _memory(late, "lazyfree_kb"), "huge_mib": _memory(late, "huge_kb"),
             "live_mib": _memory(late, "live_kb"), "cpu_s": cpu, "requests": served["requests"],
-            "mib_served": served["bytes"] / KIB_A_MIB**2, "refused": served["refused"], "broken": served["broken"],
+            "mib_served": _ratio(served["bytes"], KIB_A_MIB**2), "refused": served["refused"], "broken": served["broken"],
             "cpu_ms_a_request": _ratio(None if cpu is None else 1000 * cpu, served["requests"])})
     baseline = next((row["anon_mib"] for row in table if row["group"] == BASELINE), None)
     for row in table:

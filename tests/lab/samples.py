@@ -3,6 +3,7 @@ as LazyFree (given back with MADV_FREE, and still counted as resident), huge pag
 
 import os
 import re
+import struct
 
 COLUMNS = ("seconds", "relay", "group", "pid", "rss_kb", "anon_kb", "lazyfree_kb", "cpu_s", "threads", "live_kb", "huge_kb")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -27,7 +28,7 @@ def sample(machine, relays, seconds, counter):
             *memory, huge = parse_rollup(machine.read(f"/proc/{pid}/smaps_rollup"))
             cpu, threads = parse_stat(machine.read(f"/proc/{pid}/stat"))
             live = counter(pid)
-        except (OSError, TypeError):  # it has ended: an empty rollup, or none
+        except (OSError, TypeError, struct.error):  # it has ended: an empty rollup, or none, or no memory
             continue
         rows.append([round(seconds, 1), name, group, pid, *memory, round(cpu, 2), threads,
                      "" if live is None else live // 1024, huge])

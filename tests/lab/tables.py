@@ -25,8 +25,9 @@ def _anonymous(row):
 
 
 def _row(row):
+    relays = row["relays"] + (f" ({row['ended']} more ended)" if row["ended"] not in ("", "0") else "")
     settings = f"{row['library']} {row['version']}" + "".join(f" `{word}`" for word in row["environment"].split())
-    return (row["group"], settings, row["relays"], _number(row["rss_mib"], ".0f"), _anonymous(row), _number(row["anon_of_glibc"], ".2f"),
+    return (row["group"], settings, relays, _number(row["rss_mib"], ".0f"), _anonymous(row), _number(row["anon_of_glibc"], ".2f"),
             _number(row["cpu_s_a_1000"], ".2f"), _number(row["requests"], ".0f"), _number(row["slope_mib_h"], "+.0f"))
 
 

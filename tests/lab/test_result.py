@@ -1,3 +1,8 @@
+import struct
+import types
+
+import pytest
+
 import result
 import samples
 
@@ -10,18 +15,28 @@ SAMPLES = rows(
     (0, "relay1", "glibc", 1, 9999, 9999, 0, 1.0, 3), (10, "relay1", "glibc", 1, 4096, 2048, 0, 2.0, 3),
     (20, "relay1", "glibc", 1, 8192, 4096, 0, 5.0, 3),
     (10, "relay2", "je", 2, 2048, 1024, 512, 1.0, 3), (20, "relay2", "je", 2, 2048, 1024, 512, 2.0, 3),
-    (10, "relay3", "je", 3, 4096, 2048, 0, 1.0, 3), (20, "relay3", "je", 4, 4096, 2048, 0, 0.5, 3))
+    (10, "relay3", "je", 3, 4096, 2048, 0, 1.0, 3), (20, "relay3", "je", 3, 4096, 2048, 0, 1.5, 3))
 LOAD = [{"relay": f"relay{n}", "kind": k, "encoding": "identity", "requests": str(r), "bytes": str(b), "refused": "1", "broken": "0"}
         for n, k, r, b in ((1, "micro", 4, 1 << 20), (1, "keys", 4, 1 << 20), (2, "micro", 2, 1 << 20), (3, "micro", 4, 3 << 20))]
 
 
 def test_a_row_a_group():
     glibc, je = result.summary({"glibc": ["relay1"], "je": ["relay2", "relay3"]}, SAMPLES, LOAD, counted_from=10)
-    assert glibc == {"group": "glibc", "relays": 1, "rss_mib": 6.0, "anon_mib": 3.0, "anon_of_glibc": 1.0, "lazyfree_mib": 0.0, "huge_mib": None, "live_mib": None,
+    assert glibc == {"group": "glibc", "relays": 1, "ended": 0, "rss_mib": 6.0, "anon_mib": 3.0, "anon_of_glibc": 1.0, "lazyfree_mib": 0.0, "huge_mib": None, "live_mib": None,
                      "cpu_s": 4.0, "requests": 8.0, "mib_served": 2.0, "cpu_ms_a_request": 500.0, "refused": 2.0, "broken": 0.0}
-    # relay3 was started anew: what its processes took between their samples, and no negative difference
-    assert je["cpu_s"] == 0.5 and je["rss_mib"] == 3.0 and je["anon_of_glibc"] == 0.5 and je["lazyfree_mib"] == 0.25
+    assert je["cpu_s"] == 0.75 and je["rss_mib"] == 3.0 and je["anon_of_glibc"] == 0.5 and je["lazyfree_mib"] == 0.25
     assert je["requests"] == 3.0 and je["mib_served"] == 2.0
+
+
+@pytest.mark.parametrize("change", [{"pid": 4, "anon_kb": 10, "cpu_s": 0.1}, {"seconds": -50}])
+def test_a_relay_that_ended_counts_for_nothing(change):
+    """Whether another process took its place, whose memory is young, or none: its requests were not those of the others."""
+    cut = [{**row, **change} if (row["relay"], row["seconds"]) == ("relay3", 20) else row for row in SAMPLES if (row["relay"], row["seconds"]) != ("relay3", 10)
+           or "pid" in change]
+    glibc, je = result.summary({"glibc": ["relay1"], "je": ["relay2", "relay3"]}, cut, LOAD, counted_from=10)
+    assert (je["relays"], je["ended"], je["anon_mib"], je["cpu_s"], je["requests"]) == (1, 1, 1.0, 1.0, 2.0) and glibc["ended"] == 0
+    alone, = result.summary({"je": ["relay3"]}, cut, LOAD, counted_from=10)
+    assert (alone["relays"], alone["ended"], alone["anon_mib"], alone["requests"], alone["cpu_ms_a_request"]) == (0, 1, None, None, None)
 
 
 def test_nothing_is_said_where_nothing_is_known():
@@ -35,6 +50,17 @@ def test_the_kernels_words():
     assert samples.parse_rollup(text) == (100, 60, 8, 4)
     stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 5 0 1 1 1"
     assert samples.parse_stat(stat) == (300 / samples.TICKS, 5)
+
+
+@pytest.mark.parametrize("why", [ProcessLookupError(), struct.error("unpack requires a buffer of 8 bytes"), None])
+def test_a_process_that_ends_while_it_is_sampled_is_left_out(why):
+    """None: its rollup is empty."""
+    texts = {"smaps_rollup": "" if why is None else "Rss: 1 kB\nAnonymous: 1 kB\nLazyFree: 0 kB\nAnonHugePages: 0 kB\n",
+             "stat": "7 (a) S 1 7 7 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 5 0 1 1 1"}
+
+    def counter(_):
+        raise why
+    assert samples.sample(types.SimpleNamespace(read=lambda path: texts[path.split("/")[3]]), [("relay1", "live", 7)], 1, counter) == []
 
 
 def test_bytes_by_kind():

@@ -1,7 +1,7 @@
 import kept
 import tables
 
-RUN = dict.fromkeys(kept.COLUMNS, "1") | {"run": "trixie-1", "live_mib": "50", "live_slope_mib_h": "12.4", "environment": "", "library": "glibc"}
+RUN = dict.fromkeys(kept.COLUMNS, "1") | {"run": "trixie-1", "live_mib": "50", "live_slope_mib_h": "12.4", "environment": "", "library": "glibc", "ended": "0"}
 ROWS = [RUN | {"group": "glibc", "anon_mib": "200", "slope_mib_h": "-7"},
         RUN | {"group": "je", "library": "jemalloc", "version": "5.3.0", "environment": "A=b C=d", "relays": "3", "anon_mib": "60",
                "anon_least_mib": "55", "anon_most_mib": "71", "slope_mib_h": ""},
@@ -19,6 +19,10 @@ def test_the_least_memory_comes_first_beside_live_bytes():
     assert lines[4].startswith("| je | jemalloc 5.3.0 `A=b` `C=d` | 3 | 1 | 60 (55–71) | 1.00 | 1.00 |") and lines[4].endswith("| – |")
     assert lines[5].startswith("| glibc | glibc 1 | 1 | 1 | 200 | 1.00 | 1.00 |") and lines[5].endswith("| -7 |")
     assert not any(line.startswith("| live") for line in lines)
+
+
+def test_relays_that_ended_are_told():
+    assert "| glibc | glibc 1 | 1 (2 more ended) | 1 |" in tables.table([ROWS[0] | {"ended": "2"}])
 
 
 def test_a_trial_without_live_bytes_says_nothing_of_them():

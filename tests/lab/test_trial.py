@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import subprocess
 import types
 
 import pytest
@@ -109,6 +110,29 @@ def test_samples_are_added_to_those_that_are_there(this, loader, monkeypatch):
     lines = (this.folder / "samples.csv").read_text().splitlines()
     assert lines[0] == ",".join(samples.COLUMNS) and len(lines) == 1 + 2 * 36 == 1 + 2 * len(had)
     assert lines[1:4] == ["kept 0", "0.0,relay1", "kept 1"]
+
+
+def test_who_ends_is_told_once_and_what_follows_it_is_sampled(this, loader, monkeypatch):
+    """Its unit starts it again; one that stays away is asked for, and a machine that does not answer is asked later."""
+    it, said, sampled = loader(), [], []
+    pids = {"relay1": [AssertionError("busy"), subprocess.TimeoutExpired("x", 1), 0, 21], "relay2": [2] * 99}
+
+    def sample(_, processes, *__):
+        sampled.append(list(processes))
+        return [[it.now, name] for name, _, pid in processes if (name, pid) != ("relay1", 1)]
+
+    def pid(name):
+        now = pids[name].pop(0)
+        if isinstance(now, Exception):
+            raise now
+        return now
+
+    monkeypatch.setattr(samples, "sample", sample)
+    this.processes = [("relay1", "je", 1), ("relay2", "glibc", 2)]
+    this.m.pid, this.say.line = pid, said.append
+    this._load()
+    assert said == ["relay1 of je has ended, and counts for nothing"]
+    assert [mine[0][2] for mine in sampled[:6]] == [1, 1, 1, 1, 21, 21] and sampled[-1][1] == ("relay2", "glibc", 2)
 
 
 def test_a_load_that_ended_by_itself_is_no_trial(this, loader):

@@ -52,6 +52,7 @@ class Trial:
         self.say = say
         self.enough = enough
         self.samples = []
+        self.ended = set()  # relays
         self.in_consensus = 0
         self.had_directory = {}
 
@@ -185,6 +186,7 @@ class Trial:
                 rows = samples.sample(self.m, self.processes, passed, counter)
                 self.samples += rows
                 self._add_to_csv("samples.csv", rows)
+                self._tell_who_ended({row[1] for row in rows})
                 self.say.time_left(passed, s.seconds, self._asked())
                 loader.join(relays.SAMPLED_EVERY)
             else:
@@ -192,6 +194,16 @@ class Trial:
                     raise Refused(f"the load ended early, with status {loader.exitcode}")
         finally:
             loader.kill()
+
+    def _tell_who_ended(self, sampled):
+        """And what systemd has started in the place of one is sampled from then on."""
+        for i, (name, group, pid) in enumerate(self.processes):
+            if name not in sampled:
+                if name not in self.ended:
+                    self.ended.add(name)
+                    self.say.line(f"{name} of {group} has ended, and counts for nothing")
+                with contextlib.suppress(AssertionError, ValueError, subprocess.TimeoutExpired):  # later, on a busy machine
+                    self.processes[i] = name, group, self.m.pid(name) or pid
 
     def _asked(self):
         rows = self.load_rows()
