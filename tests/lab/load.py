@@ -5,6 +5,7 @@ import asyncio
 import collections
 import csv
 import http.client
+import math
 import os
 import pathlib
 import re
@@ -18,6 +19,7 @@ import workers
 
 CHUNK = 16384
 RECEIVE_BUFFER = 16384
+OTHER_FILES = 100
 KEPT = 12  # consensuses that clients may have
 COLUMNS = ("relay", "kind", "encoding", "requests", "bytes", "refused", "broken")
 
@@ -171,7 +173,13 @@ class Answer:
         self.broken = not self.status or (self._length is not None and self.bytes < self._length)
 
 
+def most_open(relays, shape):
+    """Connections at the same time: a wave comes while clients of those before it still have patience."""
+    return len(relays) * shape.clients * math.ceil(stream.PATIENCE / shape.seconds + shape.arrive)
+
+
 def run(relays, seed, shape, seconds, interval, table):
+    workers.allow_files(most_open(relays, shape) + OTHER_FILES)
     os.setsid()  # or all of the terminal would be preferred
     workers.prefer(pathlib.Path("/proc/self"))
     asyncio.run(Load(relays, seed, shape, table).run(seconds, interval))

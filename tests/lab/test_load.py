@@ -1,9 +1,13 @@
 """An answer, however it is cut, and how it is counted; relays and ports."""
 
+import asyncio
+import resource
+
 import pytest
 
 import load
 import relays
+import stream
 import workers
 
 ANSWER = b"HTTP/1.0 200 OK\r\nContent-Encoding: x-zstd\r\nContent-Length: 10\r\n\r\n0123456789"
@@ -48,6 +52,22 @@ def test_some_of_all_over_the_list():
     for length in (59, 60, 61, 8000):
         some = relays.some_of(list(range(length)))
         assert 30 <= len(some) <= 60 and some[-1] >= length * 0.9
+
+
+def test_a_load_may_have_all_its_connections_open(tmp_path, monkeypatch):
+    """Also by a shell that was given few files; nothing of this is for the process that started it."""
+    shape = stream.Shape(clients=60, seconds=35)
+    assert load.most_open(dict.fromkeys(range(38)), shape) == 38 * 60 * 3 and load.most_open({1: 1}, stream.Shape(10, 60)) == 20
+    monkeypatch.setattr(load.Load, "run", lambda *_: asyncio.sleep(0, (tmp_path / "limit").write_text(f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]}")))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
+    try:
+        child = workers.child(load.run, {"relay1": 9501, "relay2": 9502}, "s", shape, 1, 20, tmp_path / "load.csv")
+        child.join(30)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert child.exitcode == 0 and int((tmp_path / "limit").read_text()) == 2 * 60 * 3 + load.OTHER_FILES
 
 
 def test_the_load_comes_before_relays_under_test(tmp_path):

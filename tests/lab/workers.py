@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import resource
 import signal
 
 PR_SET_PDEATHSIG = 1
@@ -24,6 +25,13 @@ def prefer(process):
     processors. Where the kernel makes a group of each session (sched(7), autogroup), a nice value counts only within that."""
     with contextlib.suppress(OSError):
         (process / "autogroup").write_text("-15")
+
+
+def allow_files(wanted):
+    """So many may be open in this process; shells are often given 1,024, and what is more would look like relays that do not answer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
 
 
 def child(function, *arguments):
