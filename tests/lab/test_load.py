@@ -1,7 +1,9 @@
 """An answer, however it is cut, and how it is counted; relays and ports."""
 
 import asyncio
+import os
 import resource
+import signal
 
 import pytest
 
@@ -68,6 +70,20 @@ def test_a_load_may_have_all_its_connections_open(tmp_path, monkeypatch):
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert child.exitcode == 0 and int((tmp_path / "limit").read_text()) == 2 * 60 * 3 + load.OTHER_FILES
+
+
+@pytest.mark.parametrize("handler, ends", [(signal.SIG_IGN, False), (signal.SIG_DFL, True)])
+def test_a_trial_without_a_terminal_goes_on(handler, ends, tmp_path):
+    """nohup has the signal ignored, and so it is by all processes of the trial."""
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        workers.exit_at(signal.SIGHUP, 129)
+        assert (signal.getsignal(signal.SIGHUP) == handler) != ends
+        child = workers.child(lambda: os.kill(os.getpid(), signal.SIGHUP))
+        child.join(30)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert child.exitcode == (-signal.SIGHUP if ends else 0)
 
 
 def test_the_load_comes_before_relays_under_test(tmp_path):

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 
 PR_SET_PDEATHSIG = 1
 
@@ -15,9 +16,16 @@ def _settle(parent):
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for other in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(other, signal.SIG_DFL)
+        if signal.getsignal(other) is not signal.SIG_IGN:
+            signal.signal(other, signal.SIG_DFL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def exit_at(number, status):
+    """At that signal; but who started this to go on without a terminal, as nohup does, has it ignored."""
+    if signal.getsignal(number) is not signal.SIG_IGN:
+        signal.signal(number, lambda *_: sys.exit(status))
 
 
 def prefer(process):
