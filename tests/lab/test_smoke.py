@@ -62,6 +62,10 @@ def leave_one_out(trial):
     (trial.folder / "report.txt").write_text("glibc 1\nglibc-tuned 1\nlive 1\n")
 
 
+def have_no_report(trial):
+    (trial.folder / "report.txt").unlink()
+
+
 def count_nothing(trial):
     trial.table[3]["live_mib"] = None
 
@@ -70,7 +74,7 @@ def count_nothing(trial):
     (lose_a_relay, "consensus_has_all", "206 relays, not 207"), (have_no_directory, "each_has_the_directory", "relay2"),
     (run_another, "each_runs_its_allocator", "relay2"), (be_on_its_way, "each_runs_its_allocator", "relay3"),
     (serve_no_diff, "each_served_each_kind", "relay3 has served nothing of the kind diff"),
-    (leave_one_out, "the_report_has_all_groups", "jemalloc"), (count_nothing, "the_summary_is_whole", "live_mib")])
+    (leave_one_out, "the_report_has_all_groups", "jemalloc"), (have_no_report, "the_report_has_all_groups", "glibc"), (count_nothing, "the_summary_is_whole", "live_mib")])
 def test_what_is_wrong_is_told_by_its_name(trial, harm, name, says):
     harm(trial)
     found = failed(trial)

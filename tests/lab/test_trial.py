@@ -135,6 +135,19 @@ def test_who_ends_is_told_once_and_what_follows_it_is_sampled(this, loader, monk
     assert [mine[0][2] for mine in sampled[:6]] == [1, 1, 1, 1, 21, 21] and sampled[-1][1] == ("relay2", "glibc", 2)
 
 
+@pytest.mark.parametrize("why", [AssertionError("status 1: relayallocctl"), subprocess.TimeoutExpired("relayallocctl", 300)])
+def test_a_report_that_fails_takes_nothing_with_it(this, why):
+    said = []
+
+    def sh(*_, **__):
+        raise why
+    this.m.sh, this.say.line, this.relays.members, this.since = sh, said.append, {"glibc": ["relay1"]}, "x"
+    this.table = this.folder / "load.csv"
+    this.samples = [[second, "relay1", "glibc", 1, 2048, 1024, 0, second, 3, "", 0] for second in (0, 90, 170)]
+    row, = this._results()
+    assert row["anon_mib"] == 1 and "glibc" in (this.folder / "summary.csv").read_text() and said == [f"lab: no report: {why}"]
+
+
 def test_a_load_that_ended_by_itself_is_no_trial(this, loader):
     loader(status=1)
     with pytest.raises(trial.Refused, match="ended early, with status 1"):

@@ -227,15 +227,22 @@ class Trial:
         table = result.summary(self.relays.members, rows, self.load_rows(), self.counted_from())
         self._write_csv("summary.csv", result.COLUMNS, [[row[c] for c in result.COLUMNS] for row in table])
         (self.folder / "summary.txt").write_text(result.as_text(table))
+        try:
+            self._report()
+        except (AssertionError, OSError, LookupError, StopIteration, subprocess.SubprocessError) as why:
+            self.say.line(f"lab: no report: {why}")
+        return table
+
+    def _report(self):
         options = ["--by=group", f"--since={self.since}", "--warmup=0"]
-        (self.folder / "report.txt").write_text(self.m.sh(["relayallocctl", "--no-pager", "report", *options]))
+        text = self.m.sh(["relayallocctl", "--no-pager", "report", *options], timeout=BUSY_SECONDS)
+        (self.folder / "report.txt").write_text(text)
         self.m.sh("journalctl --sync; journalctl --flush 2>/dev/null; true")
         journal = next(p for p in (self.m.path("/var/log/journal"), self.m.path("/run/log/journal")) if any(p.glob("*/*.journal")))
         for kind in ("html", "svg"):
             with (self.folder / f"report.{kind}").open("w") as file:
                 subprocess.run([self.ctl, "report", *options, "-D", journal, f"--format={kind}"], check=True,
                                stdout=file, stdin=subprocess.DEVNULL)
-        return table
 
     def _write_csv(self, name, columns, rows):
         with (self.folder / name).open("w", newline="") as file:
