@@ -10,7 +10,7 @@ import result
 
 RUN = ("run", "date", "release", "tor", "network", "cpus", "seed", "minutes", "counted_from_s", "clients", "interval_s")
 GROUP = ("group", "library", "version", "environment", "relays", "ended", "rss_mib", "anon_mib", "anon_least_mib", "anon_most_mib",
-         "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests", "cpu_s_a_1000", "bytes", "refused", "broken",
+         "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests", "cpu_s_a_1000", "late_requests", "late_cpu_s_a_1000", "bytes", "refused", "broken",
          "slope_mib_h", "live_slope_mib_h")
 COLUMNS = RUN + GROUP
 CURVE_SECONDS = 30
@@ -55,32 +55,31 @@ def slope(rows, column, since, until, interval):
     return 3600 * above / sum((at - middle) ** 2 for at in times)
 
 
-def cut(run, sample_rows, minutes):
-    """(run, samples) as if it had ended then."""
+def cut(run, sample_rows, served_rows, minutes):
+    """(run, samples, what was served until when) as if it had ended then."""
     minutes = min(minutes, float(run["minutes"]))
     seconds = minutes * 60
     return ({**run, "minutes": minutes, "counted_from_s": min(float(run["counted_from_s"]), seconds / 2)},
-            [row for row in sample_rows if float(row["seconds"]) < seconds])
+            *([row for row in table if float(row["seconds"]) < seconds] for table in (sample_rows, served_rows)))
 
 
-def _of_cut(part, relay_rows, load_rows):
-    run, sample_rows = part
-    return rows(run, relay_rows, sample_rows, load_rows)
-
-
-def of_a_part(run, relay_rows, sample_rows, load_rows, memory_minutes, cpu_minutes):
+def of_a_part(run, relay_rows, sample_rows, load_rows, served_rows, memory_minutes, cpu_minutes):
     """The rows of a trial whose memory counts only for so many minutes, and its CPU for so many. Requests are those of all
-    of it: CPU is to be cut only where none was answered afterwards."""
-    memory, cpu = (_of_cut(cut(run, sample_rows, minutes), relay_rows, load_rows) for minutes in (memory_minutes, cpu_minutes))
-    return [{**row, **{column: other[column] for column in ("cpu_s", "cpu_s_a_1000")}} for row, other in zip(memory, cpu)]
+    of it: CPU is to be cut only where none was answered afterwards. What is late is cut with the CPU."""
+    def until(minutes):
+        part, sampled, served = cut(run, sample_rows, served_rows, minutes)
+        return rows(part, relay_rows, sampled, load_rows, served)
+
+    of_cpu = ("cpu_s", "cpu_s_a_1000", "late_requests", "late_cpu_s_a_1000")
+    return [{**row, **{column: other[column] for column in of_cpu}} for row, other in zip(until(memory_minutes), until(cpu_minutes))]
 
 
-def rows(run, relay_rows, sample_rows, load_rows):
+def rows(run, relay_rows, sample_rows, load_rows, served_rows):
     """A dict of COLUMNS for each group. run: {RUN: …}; the others are the trial's tables."""
     members = collections.defaultdict(list)
     for row in relay_rows:
         members[row["group"]].append(row["relay"])
-    table = result.summary(members, sample_rows, load_rows, float(run["counted_from_s"]))
+    table = result.summary(members, sample_rows, load_rows, served_rows, float(run["counted_from_s"]))
     # not before the ramp has ended: until then the work itself grows
     end = float(run["minutes"]) * 60
     span = max(end / 2, relays.INTERVALS_OF_DIFFS * float(run["interval_s"])), end
@@ -98,10 +97,20 @@ def rows(run, relay_rows, sample_rows, load_rows):
             **run, **{c: row[c] for c in GROUP if c in row}, "library": first["mapped"], "version": first["version"],
             "environment": first["environment"], "anon_least_mib": min(means, default=None),
             "anon_most_mib": max(means, default=None), "live_mib": live_mib, "cpu_s_a_1000": row["cpu_ms_a_request"],
+            "late_cpu_s_a_1000": row["late_cpu_ms_a_request"],
             "bytes": None if row["mib_served"] is None else row["mib_served"] * result.KIB_A_MIB**2,
             "slope_mib_h": slope(of_group[row["group"]], "anon_kb", *span, float(run["interval_s"])),
             "live_slope_mib_h": slope(counting, "live_kb", *span, float(run["interval_s"]))})
     return kept
+
+
+def progress(served_rows):
+    """(columns, rows): minutes, and what all relays together had served until then."""
+    total = collections.defaultdict(collections.Counter)
+    for row in served_rows:
+        total[float(row["seconds"])].update({column: int(row[column]) for column in ("requests", "bytes")})
+    return ["minutes", "requests", "mib_served"], [[round(at / 60, 2), of["requests"], round(of["bytes"] / result.KIB_A_MIB**2)]
+                                                   for at, of in sorted(total.items())]
 
 
 def curve(relay_rows, sample_rows):

@@ -21,12 +21,23 @@ CHUNK = 16384
 RECEIVE_BUFFER = 16384
 OTHER_FILES = 100
 KEPT = 12  # consensuses that clients may have
-COLUMNS = ("relay", "kind", "encoding", "requests", "bytes", "refused", "broken")
+COUNTED = ("requests", "bytes", "refused", "broken")
+COLUMNS = ("relay", "kind", "encoding", *COUNTED)
+NOTED_EVERY = 30  # seconds
+NOTED = ("seconds", "relay", *COUNTED)
 
 
 def table_rows(counts):
     """counts: {(relay, kind, encoding): Counter}"""
-    return [[*key, *(c[name] for name in COLUMNS[3:])] for key, c in sorted(counts.items())]
+    return [[*key, *(c[name] for name in COUNTED)] for key, c in sorted(counts.items())]
+
+
+def noted_rows(seconds, relays, counts):
+    """What each relay has served until then, of all kinds."""
+    total = {name: collections.Counter() for name in relays}
+    for (name, _, _), count in counts.items():
+        total[name].update(count)
+    return [[round(seconds, 1), name, *(count[column] for column in COUNTED)] for name, count in total.items()]
 
 
 class Keeper:
@@ -60,18 +71,21 @@ class Keeper:
 
 class Load:
     def __init__(self, relays, seed, shape, table):
-        """relays: {name: dirport}; table: where the counts go."""
+        """relays: {name: dirport}; table: where the counts go; beside it served.csv has them over time."""
         self.relays = relays
         self.seed = seed
         self.shape = shape
         self.table = table
+        self.served = table.with_name("served.csv")
         self.counts = collections.defaultdict(collections.Counter)
         self.keeper = Keeper(authorities.dirport(1))
 
     async def run(self, seconds, interval):
         self.began = time.monotonic()
+        self._add_to_served([NOTED])
         following = asyncio.create_task(self._follow(interval))
         writing = asyncio.create_task(self._write_table())
+        noting = asyncio.create_task(self._note_served())
         asked, number = set(), 0
         while number * self.shape.seconds < seconds:
             for request in stream.wave(self.seed, number, self.shape):
@@ -85,10 +99,11 @@ class Load:
                     task.add_done_callback(asked.discard)
             number += 1
         await self._until(seconds)
-        for task in (following, writing, *asked):
+        for task in (following, writing, noting, *asked):
             task.cancel()
-        await asyncio.gather(following, writing, *asked, return_exceptions=True)
+        await asyncio.gather(following, writing, noting, *asked, return_exceptions=True)
         self.write()
+        self.note()
 
     async def _until(self, at):
         await asyncio.sleep(max(0, self.began + at - time.monotonic()))
@@ -105,6 +120,18 @@ class Load:
         while True:
             await asyncio.sleep(2)
             self.write()
+
+    async def _note_served(self):
+        while True:
+            await asyncio.sleep(NOTED_EVERY)
+            self.note()
+
+    def note(self):
+        self._add_to_served(noted_rows(time.monotonic() - self.began, self.relays, self.counts))
+
+    def _add_to_served(self, rows):
+        with self.served.open("a", newline="") as file:
+            csv.writer(file).writerows(rows)
 
     def write(self):
         new = self.table.with_suffix(".new")

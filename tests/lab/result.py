@@ -6,7 +6,7 @@ import statistics
 import load
 
 COLUMNS = ("group", "relays", "ended", "rss_mib", "anon_mib", "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests",
-           "mib_served", "cpu_ms_a_request", "refused", "broken")
+           "mib_served", "cpu_ms_a_request", "refused", "broken", "late_requests", "late_cpu_ms_a_request")
 BASELINE = "glibc"
 KIB_A_MIB = 1024
 MISSED = 60  # seconds: a busy machine is slow to sample
@@ -48,22 +48,39 @@ def _cpu(rows):
 def _served(load_rows, names):
     """Means over relays."""
     if not names:
-        return dict.fromkeys(load.COLUMNS[3:])
+        return dict.fromkeys(load.COUNTED)
     total = collections.Counter()
     for row in load_rows:
         if row["relay"] in names:
-            for column in load.COLUMNS[3:]:
+            for column in load.COUNTED:
                 total[column] += int(row[column])
-    return {column: total[column] / len(names) for column in load.COLUMNS[3:]}
+    return {column: total[column] / len(names) for column in load.COUNTED}
+
+
+def _late(sample_rows, served_rows, names, counted_from):
+    """(requests, CPU seconds) from then on, means over relays, both of the same time."""
+    times = [float(row["seconds"]) for row in served_rows if float(row["seconds"]) >= counted_from]
+    if not names or not times or min(times) == max(times):
+        return None, None
+    since, until = min(times), max(times)
+    total = collections.Counter()
+    for row in served_rows:
+        if row["relay"] in names and float(row["seconds"]) in (since, until):
+            total[float(row["seconds"])] += int(row["requests"])
+    return (total[until] - total[since]) / len(names), _cpu([row for row in sample_rows if since <= float(row["seconds"]) <= until])
 
 
 def _ratio(a, b):
     return a / b if a is not None and b else None
 
 
-def summary(members, sample_rows, load_rows, counted_from):
-    """A dict of COLUMNS for each group, in their order; memory counts from `counted_from` seconds on, the rest from the
-    start of the load, and only of relays that last; `ended` are the others. None where nothing can be said. members:
+def _milliseconds(cpu, requests):
+    return _ratio(None if cpu is None else 1000 * cpu, requests)
+
+
+def summary(members, sample_rows, load_rows, served_rows, counted_from):
+    """A dict of COLUMNS for each group, in their order; memory and what is "late" counts from `counted_from` seconds on, the rest from
+    the start of the load, and only of relays that last; `ended` are the others. None where nothing can be said. members:
     {group: [relay]}."""
     table = []
     for group, given in members.items():
@@ -71,12 +88,14 @@ def summary(members, sample_rows, load_rows, counted_from):
         mine = [row for row in sample_rows if row["relay"] in names]
         late = [row for row in mine if float(row["seconds"]) >= counted_from]
         served, cpu = _served(load_rows, set(names)), _cpu(mine)
+        late_requests, late_cpu = _late(mine, served_rows, set(names), counted_from)
         table.append({
             "group": group, "relays": len(names), "ended": len(given) - len(names), "rss_mib": _memory(late, "rss_kb"), "anon_mib": _memory(late, "anon_kb"),
             "lazyfree_mib": _memory(late, "lazyfree_kb"), "huge_mib": _memory(late, "huge_kb"),
             "live_mib": _memory(late, "live_kb"), "cpu_s": cpu, "requests": served["requests"],
             "mib_served": _ratio(served["bytes"], KIB_A_MIB**2), "refused": served["refused"], "broken": served["broken"],
-            "cpu_ms_a_request": _ratio(None if cpu is None else 1000 * cpu, served["requests"])})
+            "cpu_ms_a_request": _milliseconds(cpu, served["requests"]), "late_requests": late_requests,
+            "late_cpu_ms_a_request": _milliseconds(late_cpu, late_requests)})
     baseline = next((row["anon_mib"] for row in table if row["group"] == BASELINE), None)
     for row in table:
         row["anon_of_glibc"] = _ratio(row["anon_mib"], baseline)

@@ -22,29 +22,32 @@ SAMPLES = [row for t in range(0, 2400, 50) for row in (
     sample(t, "relay4", 200, 30))]
 LOAD = [{"relay": f"relay{n}", "kind": "micro", "encoding": "identity", "requests": "10", "bytes": "5000", "refused": "1", "broken": "0"}
         for n in (1, 2, 3, 4)]
+SERVED = [{"seconds": f"{t}", "relay": f"relay{n}", "requests": f"{t // 100}", "bytes": f"{t * 1024}", "refused": "0", "broken": "0"}
+          for t in range(0, 2400, 300) for n in (1, 2, 3, 4)]
 
 
 def test_a_row_a_group():
-    glibc, je, live = kept.rows(RUN, RELAYS, SAMPLES, LOAD)
+    glibc, je, live = kept.rows(RUN, RELAYS, SAMPLES, LOAD, SERVED)
     assert tuple(je) and set(je) == set(kept.COLUMNS)
     assert (je["library"], je["version"], je["environment"], je["relays"]) == ("jemalloc", "5.3.0", "MALLOC_CONF=a:b", 2)
     assert (je["anon_mib"], je["anon_least_mib"], je["anon_most_mib"]) == (50, 40, 60)
     assert je["live_mib"] == glibc["live_mib"] == 30 and glibc["anon_of_glibc"] == 1
     assert je["bytes"] == pytest.approx(5000) and je["requests"] == 10 and je["cpu_s_a_1000"] == pytest.approx(1175)
+    assert je["late_requests"] == 9 and je["late_cpu_s_a_1000"] == pytest.approx(500)
 
 
 def test_growth_is_that_of_the_floor_and_not_of_peaks():
-    glibc, je, _ = kept.rows(RUN, RELAYS, SAMPLES, LOAD)
+    glibc, je, _ = kept.rows(RUN, RELAYS, SAMPLES, LOAD, SERVED)
     assert glibc["slope_mib_h"] == pytest.approx(36) and je["slope_mib_h"] == pytest.approx(0)
     assert glibc["live_slope_mib_h"] == pytest.approx(0)
     # one that ended early stands at another height, but did not grow
     gone = [r for r in SAMPLES if r["relay"] != "relay3" or float(r["seconds"]) < 1800]
-    assert kept.rows(RUN, RELAYS, gone, LOAD)[1]["slope_mib_h"] == pytest.approx(0)
+    assert kept.rows(RUN, RELAYS, gone, LOAD, SERVED)[1]["slope_mib_h"] == pytest.approx(0)
 
 
 def test_nothing_is_said_of_growth_by_minutes_nor_while_the_work_grows():
     assert kept.slope(SAMPLES, "anon_kb", 1200, 2390, 100) is None and kept.slope([], "anon_kb", 0, 2400, 100) is None
-    assert kept.rows({**RUN, "interval_s": "110"}, RELAYS, SAMPLES, LOAD)[0]["slope_mib_h"] is None
+    assert kept.rows({**RUN, "interval_s": "110"}, RELAYS, SAMPLES, LOAD, SERVED)[0]["slope_mib_h"] is None
 
 
 def test_curves_have_live_bytes_and_not_the_memory_of_those_that_count():
@@ -64,9 +67,15 @@ def test_cells():
 
 
 def test_a_trial_that_was_disturbed_is_cut():
-    assert kept.cut(RUN, SAMPLES, float("inf")) == ({**RUN, "minutes": 40.0, "counted_from_s": 1200.0}, SAMPLES)
-    run, rows = kept.cut(RUN, SAMPLES, 20.0)
-    assert (run["minutes"], run["counted_from_s"]) == (20.0, 600) and max(row["seconds"] for row in rows) == 1150
-    glibc, *_ = kept.of_a_part(RUN, RELAYS, SAMPLES, LOAD, 20.0, float("inf"))
-    assert glibc["minutes"] == 20.0 and glibc["anon_mib"] == kept.rows(run, RELAYS, rows, LOAD)[0]["anon_mib"] and glibc["cpu_s"] == 11.75
-    assert kept.of_a_part(RUN, RELAYS, SAMPLES, LOAD, 40.0, 20.0)[0]["cpu_s"] == 5.75
+    assert kept.cut(RUN, SAMPLES, SERVED, float("inf")) == ({**RUN, "minutes": 40.0, "counted_from_s": 1200.0}, SAMPLES, SERVED)
+    run, rows, served = kept.cut(RUN, SAMPLES, SERVED, 20.0)
+    assert (run["minutes"], run["counted_from_s"]) == (20.0, 600) and max(row["seconds"] for row in rows) == 1150 and served[-1]["seconds"] == "900"
+    glibc, *_ = kept.of_a_part(RUN, RELAYS, SAMPLES, LOAD, SERVED, 20.0, float("inf"))
+    assert glibc["minutes"] == 20.0 and glibc["anon_mib"] == kept.rows(run, RELAYS, rows, LOAD, SERVED)[0]["anon_mib"] and glibc["cpu_s"] == 11.75
+    of_cpu = kept.of_a_part(RUN, RELAYS, SAMPLES, LOAD, SERVED, 40.0, 20.0)[0]
+    assert of_cpu["cpu_s"] == 5.75 and of_cpu["late_requests"] == 3 and of_cpu["late_cpu_s_a_1000"] == pytest.approx(500)
+
+
+def test_what_was_served_over_time():
+    columns, rows = kept.progress(SERVED)
+    assert columns == ["minutes", "requests", "mib_served"] and rows[:3] == [[0, 0, 0], [5, 12, 1], [10, 24, 2]]

@@ -1,6 +1,7 @@
 """An answer, however it is cut, and how it is counted; relays and ports."""
 
 import asyncio
+import csv
 import os
 import resource
 import signal
@@ -31,6 +32,22 @@ def test_what_is_not_whole_is_broken(data, status, broken):
     answer.take(data)
     answer.end()
     assert (answer.status, answer.broken) == (status, broken)
+
+
+def test_what_is_served_is_noted_over_time(tmp_path, monkeypatch):
+    """And at the end; who has been asked nothing has a row as well."""
+    monkeypatch.setattr(load, "NOTED_EVERY", 0.02)
+    monkeypatch.setattr(stream, "wave", lambda *_: [])
+    it = load.Load({"relay1": 9501, "relay2": 9502}, "s", stream.Shape(1, 1), tmp_path / "load.csv")
+    monkeypatch.setattr(it.keeper, "look", lambda: None)
+    for kind in ("micro", "keys"):
+        it.counts["relay1", kind, "identity"].update(requests=2, bytes=5)
+    asyncio.run(it.run(0.2, 20))
+    with (tmp_path / "served.csv").open(newline="") as file:
+        noted = list(csv.DictReader(file))
+    assert tuple(noted[0]) == load.NOTED and len(noted) >= 4 and len(noted) % 2 == 0
+    assert [(r["relay"], r["requests"], r["bytes"], r["broken"]) for r in noted[-2:]] == [("relay1", "4", "10", "0"), ("relay2", "0", "0", "0")]
+    assert 0.2 <= float(noted[-1]["seconds"]) < 30
 
 
 def test_who_is_where_is_drawn_from_the_seed_and_evenly():

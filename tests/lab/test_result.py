@@ -19,13 +19,27 @@ SAMPLES = rows(
 LOAD = [{"relay": f"relay{n}", "kind": k, "encoding": "identity", "requests": str(r), "bytes": str(b), "refused": "1", "broken": "0"}
         for n, k, r, b in ((1, "micro", 4, 1 << 20), (1, "keys", 4, 1 << 20), (2, "micro", 2, 1 << 20), (3, "micro", 4, 3 << 20))]
 
+SERVED = [{"seconds": f"{second}", "relay": f"relay{n}", "requests": f"{second * n}", "bytes": "0", "refused": "0", "broken": "0"}
+          for second in (5, 11, 19) for n in (1, 2, 3)]
+
 
 def test_a_row_a_group():
-    glibc, je = result.summary({"glibc": ["relay1"], "je": ["relay2", "relay3"]}, SAMPLES, LOAD, counted_from=10)
+    glibc, je = result.summary({"glibc": ["relay1"], "je": ["relay2", "relay3"]}, SAMPLES, LOAD, SERVED, counted_from=10)
     assert glibc == {"group": "glibc", "relays": 1, "ended": 0, "rss_mib": 6.0, "anon_mib": 3.0, "anon_of_glibc": 1.0, "lazyfree_mib": 0.0, "huge_mib": None, "live_mib": None,
-                     "cpu_s": 4.0, "requests": 8.0, "mib_served": 2.0, "cpu_ms_a_request": 500.0, "refused": 2.0, "broken": 0.0}
+                     "cpu_s": 4.0, "requests": 8.0, "mib_served": 2.0, "cpu_ms_a_request": 500.0, "refused": 2.0, "broken": 0.0,
+                     "late_requests": 8.0, "late_cpu_ms_a_request": None}
     assert je["cpu_s"] == 0.75 and je["rss_mib"] == 3.0 and je["anon_of_glibc"] == 0.5 and je["lazyfree_mib"] == 0.25
     assert je["requests"] == 3.0 and je["mib_served"] == 2.0
+
+
+def test_what_is_late_is_of_one_time_for_requests_and_cpu():
+    """From the first count of requests that comes after the ramp."""
+    more = rows(*((second, "relay2", "je", 2, 2048, 1024, 0, second / 4, 3) for second in range(0, 22, 2)))
+    row, = result.summary({"je": ["relay2"]}, more, LOAD, SERVED, counted_from=10)
+    assert row["late_requests"] == 16 and row["late_cpu_ms_a_request"] == pytest.approx(1000 * (18 - 12) / 4 / 16)
+    for served in ([], SERVED[:6]):
+        row, = result.summary({"je": ["relay2"]}, more, LOAD, served, counted_from=10)
+        assert row["late_requests"] is row["late_cpu_ms_a_request"] is None and row["cpu_s"] == 5
 
 
 @pytest.mark.parametrize("change", [{"pid": 4, "anon_kb": 10, "cpu_s": 0.1}, {"seconds": -50}])
@@ -33,14 +47,14 @@ def test_a_relay_that_ended_counts_for_nothing(change):
     """Whether another process took its place, whose memory is young, or none: its requests were not those of the others."""
     cut = [{**row, **change} if (row["relay"], row["seconds"]) == ("relay3", 20) else row for row in SAMPLES if (row["relay"], row["seconds"]) != ("relay3", 10)
            or "pid" in change]
-    glibc, je = result.summary({"glibc": ["relay1"], "je": ["relay2", "relay3"]}, cut, LOAD, counted_from=10)
+    glibc, je = result.summary({"glibc": ["relay1"], "je": ["relay2", "relay3"]}, cut, LOAD, SERVED, counted_from=10)
     assert (je["relays"], je["ended"], je["anon_mib"], je["cpu_s"], je["requests"]) == (1, 1, 1.0, 1.0, 2.0) and glibc["ended"] == 0
-    alone, = result.summary({"je": ["relay3"]}, cut, LOAD, counted_from=10)
+    alone, = result.summary({"je": ["relay3"]}, cut, LOAD, SERVED, counted_from=10)
     assert (alone["relays"], alone["ended"], alone["anon_mib"], alone["requests"], alone["cpu_ms_a_request"]) == (0, 1, None, None, None)
 
 
 def test_nothing_is_said_where_nothing_is_known():
-    row, = result.summary({"je": ["relay9"]}, SAMPLES, LOAD, 0)
+    row, = result.summary({"je": ["relay9"]}, SAMPLES, LOAD, SERVED, 0)
     assert row["rss_mib"] is None and row["anon_of_glibc"] is None and row["cpu_s"] is None and row["cpu_ms_a_request"] is None
     assert "-" in result.as_text([row])
 
@@ -69,5 +83,5 @@ def test_bytes_by_kind():
 
 def test_live_bytes_where_somebody_counts():
     counted = rows((10, "relay1", "live", 1, 4096, 2048, 0, 2.0, 3, 1024, 512), (20, "relay1", "live", 1, 4096, 2048, 0, 2.0, 3, 3072, 512))
-    row, = result.summary({"live": ["relay1"]}, counted, LOAD, 0)
+    row, = result.summary({"live": ["relay1"]}, counted, LOAD, [], 0)
     assert row["live_mib"] == 2.0 and row["huge_mib"] == 0.5

@@ -22,12 +22,13 @@ def trial(tmp_path):
             for second in (100, 110) for n, (name, group) in enumerate(NAMES.items())]
     load = [{"relay": name, "kind": kind, "encoding": "identity", "requests": "2", "bytes": "10", "refused": "0", "broken": "0"}
             for name in NAMES for kind in stream.KINDS]
+    served = [{"seconds": f"{second}", "relay": name, "requests": f"{second}"} for second in (95, 115) for name in NAMES]
     (tmp_path / "report.txt").write_text("GROUP RELAYS\n" + "".join(f"{group} 1\n" for group in NAMES.values()))
     mapped = {"jemalloc": "jemalloc"}
     return types.SimpleNamespace(
         names=list(NAMES), settings=types.SimpleNamespace(network=200, relays=4), in_consensus=207, had_directory=dict.fromkeys(NAMES, True),
         proof=[[name, group, group, "ok", mapped.get(group, "glibc")] for name, group in NAMES.items()], load=load, folder=tmp_path,
-        load_rows=lambda: load, table=result.summary({group: [name] for name, group in NAMES.items()}, rows, load, 90))
+        load_rows=lambda: load, table=result.summary({group: [name] for name, group in NAMES.items()}, rows, load, served, 90))
 
 
 def failed(trial):

@@ -210,8 +210,11 @@ class Trial:
         return f"{sum(int(r['requests']) for r in rows)} requests, {sum(int(r['bytes']) for r in rows) / 1024**2:.0f} MiB served"
 
     def load_rows(self):
+        return self._read_csv(self.table.name)
+
+    def _read_csv(self, name):
         try:
-            with self.table.open() as file:
+            with (self.folder / name).open() as file:
                 return list(csv.DictReader(file))
         except FileNotFoundError:
             return []
@@ -224,7 +227,7 @@ class Trial:
 
     def _results(self):
         rows = [dict(zip(samples.COLUMNS, row)) for row in self.samples]
-        table = result.summary(self.relays.members, rows, self.load_rows(), self.counted_from())
+        table = result.summary(self.relays.members, rows, self.load_rows(), self._read_csv("served.csv"), self.counted_from())
         self._write_csv("summary.csv", result.COLUMNS, [[row[c] for c in result.COLUMNS] for row in table])
         (self.folder / "summary.txt").write_text(result.as_text(table))
         try:
