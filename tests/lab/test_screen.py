@@ -57,7 +57,8 @@ def test_a_family_fits_on_one_machine_and_all_are_there():
 
 
 def row(group, anon, cpu, requests=1000):
-    return {"group": group, "anon_mib": f"{anon}", "cpu_ms_a_request": f"{cpu}", "requests": f"{requests}"}
+    return {"group": group, "anon_mib": f"{anon}", "late_cpu_ms_a_request": f"{cpu}", "late_requests": f"{requests}", "cpu_ms_a_request": "1",
+            "requests": f"{len(group)}"}
 
 
 DOES = {"a": (0.5, 1.2), "b": (1.0, 1.0), "c": (0.8, 0.9), "d": (1.1, 1.0)}
@@ -75,29 +76,46 @@ def screened(family="x", scale=100.0):
 
 
 def test_what_each_factor_does_is_found():
-    told = effects.of([row("glibc", 900, 4), *screened(), row("live", 1, 1)])
-    assert [(family, factor) for family, factor, *_ in told] == [("x", "a"), ("x", "c"), ("x", "b"), ("x", "d")], "the least memory first"
-    for _, factor, memory, cpu, requests in told:
+    told, not_told = effects.of([row("glibc", 900, 4), *screened(), row("live", 1, 1)])
+    assert not_told == [] and [(family, factor) for family, factor, *_ in told] == [("x", "a"), ("x", "c"), ("x", "b"), ("x", "d"), ("x", effects.PAIRS)], "the least memory first"
+    for _, factor, memory, cpu, requests in told[:-1]:
         assert (memory, cpu, requests) == (pytest.approx(DOES[factor][0]), pytest.approx(DOES[factor][1]), pytest.approx(1))
 
 
-def test_a_family_that_is_not_whole_says_nothing():
+def test_what_two_do_together_is_the_measure_of_chance():
+    """b alone halves the memory, beside any other it does not: the three contrasts of two factors say so, and no relay was run twice."""
+    assert effects.of(screened())[0][-1] == ("x", effects.PAIRS, *[pytest.approx(1)] * 3)
+    chance = effects.of([*(r for r in screened() if r["group"] != "screen-x-b"), row("screen-x-b", 50, 5)])[0][-1]
+    assert chance[:2] == ("x", effects.PAIRS) and chance[2] == pytest.approx(2 ** 0.25) and chance[3:] == (pytest.approx(1), pytest.approx(1))
+    assert "| x | two together, at most | ±19 % | ±0 % | ±0 % |" in effects.as_markdown([chance])
+    of_three = [row(f"screen-x-{names}", 1, 1) for names in ("a", "b", "c", "a-b-c")]
+    assert [factor for _, factor, *_ in effects.of(of_three)[0]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("rows, says", [
+    ([row("screen-x-a", "", ""), *screened()[1:]], "x: screen-x-a has no result"),
+    ([row("screen-x-a", 1, 1, 0), *screened()[1:]], "x: screen-x-a has no result"),
+    ([r for r in screened() if r["group"] != "screen-x-b"], "x: factor a is there in 4 of 7, not in half of them"),
+    (screened()[:1], "x: factor a is there in 1 of 1, not in half of them")])
+def test_a_family_that_is_not_whole_says_nothing_and_the_others_do(rows, says):
     """Half of a design would call an effect what another factor has done."""
-    with pytest.raises(ValueError, match="x: screen-x-a has no result"):
-        effects.of([row("screen-x-a", "", ""), *screened()[1:]])
-    with pytest.raises(ValueError, match="x: screen-x-a has no result"):
-        effects.of([row("screen-x-a", 1, 1, 0), *screened()[1:]])
-    with pytest.raises(ValueError, match="x: factor a is there in 4 of 7"):
-        effects.of([r for r in screened() if r["group"] != "screen-x-b"])
+    told, not_told = effects.of([*screened("w", 10), *rows, *screened("y", 1000)])
+    assert not_told == [says] and [family for family, *_ in told] == ["w"] * 5 + ["y"] * 5
+    assert [share for family, *shares in told for share in shares[1:] if family == "w"] == pytest.approx(
+        [share for family, *shares in told for share in shares[1:] if family == "y"])
 
 
 def test_of_a_folder_and_of_kept_results(tmp_path):
     """Which have CPU time by another name."""
-    for name, column in (("summary.csv", "cpu_ms_a_request"), ("trixie-9.csv", "cpu_s_a_1000")):
+    for name, column in (("summary.csv", "late_cpu_ms_a_request"), ("trixie-9.csv", "late_cpu_s_a_1000")):
         with (tmp_path / name).open("w", newline="") as file:
-            writer = csv.DictWriter(file, ("group", "anon_mib", column, "requests"))
+            writer = csv.DictWriter(file, ("group", "anon_mib", column, "late_requests"))
             writer.writeheader()
-            writer.writerows({"group": r["group"], "anon_mib": r["anon_mib"], column: r["cpu_ms_a_request"], "requests": "9"} for r in screened())
+            writer.writerows({"group": r["group"], "anon_mib": r["anon_mib"], column: r["late_cpu_ms_a_request"], "late_requests": "9"}
+                             for r in (*screened(), row("screen-y-delay", 1, 1)))
         done = subprocess.run([evidence.REPO / "tests/lab/effects.py", tmp_path / name], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         assert "| x | a | −50 % | +20 % | +0 % |" in done.stdout
+        assert "\n\nNothing is told of y: factor delay is there in 1 of 1, not in half of them.\n" in done.stdout
+    (tmp_path / "none.csv").write_text("group,anon_mib,late_cpu_ms_a_request,late_requests\nscreen-y-delay,1,1,1\n")
+    assert subprocess.run([evidence.REPO / "tests/lab/effects.py", tmp_path / "none.csv"], capture_output=True).returncode == 1
