@@ -1,3 +1,6 @@
+import os
+import subprocess
+
 import pytest
 
 import evidence
@@ -69,3 +72,17 @@ def test_a_star_stands_for_allocators_of_the_file():
     for groups in ("yours-*", "commented*", "environ*"):
         with pytest.raises(ValueError, match="stands for no allocator of LAB_ALLOCATORS"):
             read({"LAB_GROUPS": groups, "LAB_ALLOCATORS": "/a"}, files={"/a": OWN})
+
+
+@pytest.mark.parametrize("target", ["lab", "lab-smoke"])
+def test_groups_may_stand_on_several_lines(target, tmp_path):
+    """As docs/lab.md writes them."""
+    run = tmp_path / "tests/lab/run"
+    run.parent.mkdir(parents=True)
+    run.write_text('#!/bin/sh\nprintf %s "$LAB_GROUPS|$LAB_SEED|$LAB_RELEASE"\n')
+    run.chmod(0o755)
+    environment = {"PATH": os.environ["PATH"], "LAB_RELEASE": "trixie"}
+    done = subprocess.run(["make", "-s", "-f", evidence.REPO / "tests/lab.mk", target, "LAB_GROUPS=glibc\n  live", "LAB_SEED=it's"],
+                          cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("glibc\n  live|it's|trixie", "")
+    assert read({"LAB_GROUPS": "glibc\n  live"}).groups == ("glibc", "live")
