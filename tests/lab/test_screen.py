@@ -56,6 +56,37 @@ def test_a_family_fits_on_one_machine_and_all_are_there():
     assert all(len(groups_of(family)) <= 11 for family in STOCK)
 
 
+def long_trial():
+    """As docs/lab.md has it."""
+    command = re.search(r'nohup make lab LAB_GROUPS="([^"]+)"', (evidence.REPO / "docs/lab.md").read_text())[1]
+    return settings.from_environment({"LAB_ALLOCATORS": "screen.conf", "LAB_GROUPS": command, "LAB_RELAYS": "38"}, "trixie", lambda _: CONF.read_text())
+
+
+def test_the_long_trial_names_what_there_is():
+    groups = long_trial().groups
+    ours = {b.name for b in evidence.builtins_of(evidence.REPO)} | set(settings.names_in(CONF.read_text())) | {"live"}
+    assert len(groups) == 38 <= settings.MOST_RELAYS and set(groups) <= ours
+    whole = [family for family in STOCK if set(groups_of(family)) <= set(groups)]
+    assert whole == ["glibc", "jemalloc", "mimalloc2"]
+
+
+def test_the_long_trial_has_each_library_beside_its_settings():
+    """A group that is no library as it is shipped stands beside the one of its own file."""
+    text = CONF.read_text()
+    for name in long_trial().groups:
+        library = re.search(rf'^  {re.escape(name)} = {{ library = "(/[^"]+)"', text, re.M)
+        if library:
+            stock = re.findall(rf'^  (\S+) = {{ library = "{re.escape(library[1])}"; }};$', text, re.M)
+            assert stock and stock[0] in long_trial().groups, name
+
+
+def test_what_stands_beside_a_screening_is_what_the_twins_have():
+    twins = (evidence.REPO / "tests/lab/twins.conf").read_text()
+    for name in ("jemalloc531", "jemalloc531-decay", "mimalloc2", "mimalloc36", "mimalloc36-nothp"):
+        found = [re.search(rf"^  {name} = \{{.*?\}};$", text, re.S | re.M)[0] for text in (CONF.read_text(), twins)]
+        assert found[0] == found[1], name
+
+
 def row(group, anon, cpu, requests=1000):
     return {"group": group, "anon_mib": f"{anon}", "late_cpu_ms_a_request": f"{cpu}", "late_requests": f"{requests}", "cpu_ms_a_request": "1",
             "requests": f"{len(group)}"}

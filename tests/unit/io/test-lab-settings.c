@@ -93,7 +93,7 @@ static void check_file(const char *path, size_t at_least)
 static void test_screen(void **state)
 {
     (void)state;
-    check_file(SOURCE_DIR "/tests/lab/screen.conf", 46);
+    check_file(SOURCE_DIR "/tests/lab/screen.conf", 49);
 }
 
 static void test_twins(void **state)
