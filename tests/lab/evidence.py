@@ -22,7 +22,7 @@ import libraries
 REPO = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = REPO / "docs/lab"
 COLUMNS = ("run", "date", "release", "group", "library", "version", "environment", "relays", "anon_mib", "cpu_s_a_1000", "requests")
-FIGURES = ("anon_mib", "cpu_s_a_1000", "requests", "slope_mib_h", "live_slope_mib_h")  # of what is compared
+FIGURES = ("anon_mib", "cpu_s_a_1000", "requests", "late_growth_mib_h", "live_late_growth_mib_h")  # of what is compared
 BASELINE = "glibc"
 NOT_COMPARED = "live"  # glibc under the counter of live bytes
 RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13", "noble": "Ubuntu 24.04"}
@@ -146,8 +146,8 @@ def against(e):
 
 
 def _growth(row):
-    """Beyond that of the live bytes, where those were counted."""
-    own, live = _number(row.get("slope_mib_h")), _number(row.get("live_slope_mib_h"))
+    """At the end of a trial, beyond that of the live bytes where those were counted."""
+    own, live = _number(row.get("late_growth_mib_h")), _number(row.get("live_late_growth_mib_h"))
     return own if own is None or live is None else own - live
 
 

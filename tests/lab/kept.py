@@ -9,12 +9,15 @@ import relays
 import result
 
 RUN = ("run", "date", "release", "tor", "network", "cpus", "seed", "minutes", "counted_from_s", "clients", "interval_s")
+GROWTH = ("early_growth_mib_h", "late_growth_mib_h")
+LIVE_GROWTH = tuple(f"live_{column}" for column in GROWTH)
 GROUP = ("group", "library", "version", "environment", "relays", "ended", "rss_mib", "anon_mib", "anon_least_mib", "anon_most_mib",
          "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests", "cpu_s_a_1000", "late_requests", "late_cpu_s_a_1000", "bytes", "refused", "broken",
-         "slope_mib_h", "live_slope_mib_h")
+         *GROWTH, *LIVE_GROWTH)
 COLUMNS = RUN + GROUP
 CURVE_SECONDS = 30
-SHORTEST_SLOPE = 1200  # seconds: from less nobody can tell what an hour would bring
+SHORTEST_THIRD = 600  # seconds: from less nobody can tell what an hour would bring
+FEWEST_FLOORS = 3  # of a median that one of them does not make
 SETTINGS_OF = ("MALLOC_CONF", "MIMALLOC_", "GLIBC_TUNABLES", "TCMALLOC_")
 
 
@@ -32,27 +35,33 @@ def _means(rows, column, seconds):
     return {at: statistics.fmean(values) for at, values in sorted(windows.items())}
 
 
-def slope(rows, column, since, until, interval):
-    """MiB an hour from `since` to `until`, by least squares over the least value of each relay in each whole interval, so that
-    peaks of compression do not count; None where that is too short a time."""
-    if until - since < SHORTEST_SLOPE:
-        return None
-    floors = {}
+def _floors(rows, column, since, until, interval):
+    """{relay: [(seconds, MiB)]}: the least of each whole interval, so that peaks of compression do not count."""
+    least = collections.defaultdict(dict)
     for row in rows:
         at = float(row["seconds"]) // interval * interval
         if row[column] != "" and at >= since and at + interval <= until:
-            key = row["relay"], at
-            floors[key] = min(floors.get(key, float("inf")), int(row[column]) / result.KIB_A_MIB)
-    times = [at for _, at in floors]
-    if len(set(times)) < 3:  # it has ended
-        return None
-    # each relay around its own mean, or two that stand at different heights would make a slope
-    own = collections.defaultdict(list)
-    for (relay, _), value in floors.items():
-        own[relay].append(value)
-    middle = statistics.fmean(times)
-    above = sum((at - middle) * (value - statistics.fmean(own[relay])) for (relay, at), value in floors.items())
-    return 3600 * above / sum((at - middle) ** 2 for at in times)
+            value = int(row[column]) / result.KIB_A_MIB
+            least[row["relay"]][at] = min(least[row["relay"]].get(at, value), value)
+    return {relay: sorted(of.items()) for relay, of in least.items()}
+
+
+def growth(rows, column, since, until, interval):
+    """(early, late): MiB an hour from the first third of that time to the second, and from the second to the last, means over relays. A
+    third is worth the median of its intervals' least values: no single step, drop or gap makes a growth of it. What levels off has
+    little of the late one; what goes on to grow has as much of both. (None, None) where thirds are too short, or a relay is not there."""
+    third = (until - since) / 3
+    if third < SHORTEST_THIRD:
+        return None, None
+    steps = []
+    for floors in _floors(rows, column, since, until, interval).values():
+        parts = [[], [], []]
+        for at, value in floors:
+            parts[min(2, int((at + interval / 2 - since) // third))].append(value)
+        if all(len(part) >= FEWEST_FLOORS for part in parts):
+            levels = [statistics.median(part) for part in parts]
+            steps.append([3600 * (after - before) / third for before, after in zip(levels, levels[1:])])
+    return tuple(statistics.fmean(of) for of in zip(*steps)) if steps else (None, None)
 
 
 def cut(run, sample_rows, served_rows, minutes):
@@ -81,11 +90,11 @@ def rows(run, relay_rows, sample_rows, load_rows, served_rows):
         members[row["group"]].append(row["relay"])
     table = result.summary(members, sample_rows, load_rows, served_rows, float(run["counted_from_s"]))
     # not before the ramp has ended: until then the work itself grows
-    end = float(run["minutes"]) * 60
-    span = max(end / 2, relays.INTERVALS_OF_DIFFS * float(run["interval_s"])), end
+    interval = float(run["interval_s"])
+    span = relays.INTERVALS_OF_DIFFS * interval, float(run["minutes"]) * 60, interval
     lasting = {group: result.lasting(sample_rows, names) for group, names in members.items()}
     of_group = {group: [row for row in sample_rows if row["relay"] in names] for group, names in lasting.items()}
-    counting = of_group.get(live.GROUP, [])
+    of_live = growth(of_group.get(live.GROUP, []), "live_kb", *span)
     live_mib = next((row["live_mib"] for row in table if row["group"] == live.GROUP), None)
     kept = []
     for row in table:
@@ -99,8 +108,7 @@ def rows(run, relay_rows, sample_rows, load_rows, served_rows):
             "anon_most_mib": max(means, default=None), "live_mib": live_mib, "cpu_s_a_1000": row["cpu_ms_a_request"],
             "late_cpu_s_a_1000": row["late_cpu_ms_a_request"],
             "bytes": None if row["mib_served"] is None else row["mib_served"] * result.KIB_A_MIB**2,
-            "slope_mib_h": slope(of_group[row["group"]], "anon_kb", *span, float(run["interval_s"])),
-            "live_slope_mib_h": slope(counting, "live_kb", *span, float(run["interval_s"]))})
+            **dict(zip(GROWTH, growth(of_group[row["group"]], "anon_kb", *span))), **dict(zip(LIVE_GROWTH, of_live))})
     return kept
 
 

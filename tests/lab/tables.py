@@ -5,10 +5,12 @@ import collections
 import re
 
 import evidence
+import kept
 import live
 
 HEAD = ("allocator", "library and settings", "relays", "RSS MiB", "anonymous MiB (least–most)", "of glibc",
-        "CPU s / 1,000 requests", "requests", "growth MiB/h")
+        "CPU s / 1,000 requests", "requests")
+GROWTH_HEAD = "growth MiB/h, early → late"
 # The target: of the memory (RSS) of the best stock library in the same trial, and of its CPU time a request.
 MOST_MEMORY, MOST_CPU = 0.8, 1.1
 TARGET = re.compile(r"(<!-- target -->\n).*?(<!-- end of target -->)", re.S)
@@ -24,20 +26,29 @@ def _anonymous(row):
     return mean if row["relays"] == "1" else f"{mean} ({_number(row['anon_least_mib'], '.0f')}–{_number(row['anon_most_mib'], '.0f')})"
 
 
+def _growth(row, columns):
+    """None: it is not known, as of a trial that was too short for it."""
+    return " → ".join(_number(row[column], "+.0f") for column in columns) if row[columns[0]] != "" else None
+
+
 def _row(row):
     relays = row["relays"] + (f" ({row['ended']} more ended)" if row["ended"] not in ("", "0") else "")
     settings = f"{row['library']} {row['version']}" + "".join(f" `{word}`" for word in row["environment"].split())
     return (row["group"], settings, relays, _number(row["rss_mib"], ".0f"), _anonymous(row), _number(row["anon_of_glibc"], ".2f"),
-            _number(row["cpu_s_a_1000"], ".2f"), _number(row["requests"], ".0f"), _number(row["slope_mib_h"], "+.0f"))
+            _number(row["cpu_s_a_1000"], ".2f"), _number(row["requests"], ".0f"))
 
 
 def table(rows):
     """Markdown; the least memory first. Relays under the counter of live bytes compare with nothing: they are a line of text."""
     compared = sorted((row for row in rows if row["group"] != live.GROUP), key=lambda row: float(row["anon_mib"] or "inf"))
     run = rows[0]
-    growth = f", which grow by {_number(run['live_slope_mib_h'], '+.0f')} MiB an hour" if run["live_slope_mib_h"] else ""
+    of_live = _growth(run, kept.LIVE_GROWTH)
+    growth = f", which grow by {of_live} MiB an hour" if of_live else ""
     under = f" Live bytes: {_number(run['live_mib'], '.0f')} MiB{growth}." if run["live_mib"] else ""
+    grows = [_growth(row, kept.GROWTH) for row in compared]
     cells = [HEAD, ["---"] * 2 + ["---:"] * (len(HEAD) - 2), *map(_row, compared)]
+    if any(grows):
+        cells = [[*row, more] for row, more in zip(cells, (GROWTH_HEAD, "---:", *(text or "–" for text in grows)))]
     return "\n".join((
         f"{run['run']}: {run['date']}, {run['release']}, tor {run['tor']}, {run['network']} synthetic relays, NumCPUs {run['cpus']}, seed "
         f"{run['seed']}, {_number(run['minutes'], 'g')} minutes, {run['clients']} connections a wave, an interval of {run['interval_s']} s; memory from "

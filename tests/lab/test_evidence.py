@@ -8,13 +8,13 @@ import evidence
 
 REPO = evidence.REPO
 BUILTINS = evidence.builtin((REPO / "daemon/core/config.c").read_text())
-COLUMNS = (*evidence.COLUMNS, "slope_mib_h", "live_slope_mib_h")
+COLUMNS = (*evidence.COLUMNS, "late_growth_mib_h", "live_late_growth_mib_h")
 
 
 def row(group, anon, library=None, version="5.3.0", environment="", run="trixie-1", cpu=5.0, **more):
     return {"run": run, "date": "2026-11-29", "release": "trixie", "group": group, "library": library or group, "version": version,
             "environment": environment, "relays": "3", "anon_mib": f"{anon}", "cpu_s_a_1000": f"{cpu}", "requests": "1000",
-            "slope_mib_h": "", "live_slope_mib_h": "", "elsewhere": False, **more}
+            "late_growth_mib_h": "", "live_late_growth_mib_h": "", "elsewhere": False, **more}
 
 
 def collect(*rows):
@@ -113,7 +113,7 @@ def test_no_verdict_below_three_relays(relays, words):
 
 
 def test_harm_is_told_of_fewer():
-    found = collect(*TRIAL[:1], row("mimalloc3", 20, "mimalloc", "3.0.1", relays="1"), {**TRIAL[1], "relays": "1", "slope_mib_h": "400"})
+    found = collect(*TRIAL[:1], row("mimalloc3", 20, "mimalloc", "3.0.1", relays="1"), {**TRIAL[1], "relays": "1", "late_growth_mib_h": "400"})
     assert "grows without bound" in of(found, "mimalloc3").against and of(found, "jemalloc").against == "still climbs by 400 MiB an hour"
 
 
@@ -183,9 +183,9 @@ def test_where_a_library_is_from_is_told_by_the_configuration_of_the_trial(tmp_p
 
 
 @pytest.mark.parametrize("figures, words", [
-    ({"slope_mib_h": "400", "live_slope_mib_h": "50"}, "still climbs by 350 MiB an hour"),
-    ({"slope_mib_h": "400", "live_slope_mib_h": "350"}, None),
-    ({"slope_mib_h": "400", "live_slope_mib_h": ""}, "still climbs by 400 MiB an hour"),
+    ({"late_growth_mib_h": "400", "live_late_growth_mib_h": "50"}, "still climbs by 350 MiB an hour"),
+    ({"late_growth_mib_h": "400", "live_late_growth_mib_h": "350"}, None),
+    ({"late_growth_mib_h": "400", "live_late_growth_mib_h": ""}, "still climbs by 400 MiB an hour"),
     ({"cpu_s_a_1000": "12"}, "takes 20 % more CPU time a request than glibc"),
     ({"cpu_s_a_1000": "10.925"}, "takes 15 % more CPU time a request than jemalloc as it is shipped"),
     ({"anon_mib": "115"}, "saves little beside jemalloc as it is shipped"),
@@ -196,7 +196,7 @@ def test_what_speaks_against_it(figures, words):
 
 
 def test_the_best_that_nothing_speaks_against_is_first():
-    climbing = row("mimalloc3", 20, "mimalloc", "3.0.1", slope_mib_h="900")
+    climbing = row("mimalloc3", 20, "mimalloc", "3.0.1", late_growth_mib_h="900")
     assert [e.allocator for e in collect(climbing, *TRIAL)] == ["jemalloc-tuned", "jemalloc", "glibc", "mimalloc3"]
 
 

@@ -12,8 +12,8 @@ RELAYS = [{"relay": "relay1", "group": "glibc", "mapped": "glibc", "version": "2
 
 def sample(seconds, relay, anon_mib, live_mib=""):
     group = next(r["group"] for r in RELAYS if r["relay"] == relay)
-    return dict(zip(samples.COLUMNS, (seconds, relay, group, 1, anon_mib * 1024, anon_mib * 1024, 0, seconds / 200, 3,
-                                      live_mib and live_mib * 1024)))
+    return dict(zip(samples.COLUMNS, (seconds, relay, group, 1, int(anon_mib * 1024), int(anon_mib * 1024), 0, seconds / 200, 3,
+                                      live_mib and int(live_mib * 1024))))
 
 
 # glibc grows by 1 MiB in each interval of 100 s and has peaks; je does not, and its relays stand at different heights
@@ -36,18 +36,45 @@ def test_a_row_a_group():
     assert je["late_requests"] == 9 and je["late_cpu_s_a_1000"] == pytest.approx(500)
 
 
-def test_growth_is_that_of_the_floor_and_not_of_peaks():
-    glibc, je, _ = kept.rows(RUN, RELAYS, SAMPLES, LOAD, SERVED)
-    assert glibc["slope_mib_h"] == pytest.approx(36) and je["slope_mib_h"] == pytest.approx(0)
-    assert glibc["live_slope_mib_h"] == pytest.approx(0)
-    # one that ended early stands at another height, but did not grow
-    gone = [r for r in SAMPLES if r["relay"] != "relay3" or float(r["seconds"]) < 1800]
-    assert kept.rows(RUN, RELAYS, gone, LOAD, SERVED)[1]["slope_mib_h"] == pytest.approx(0)
+def grown(anon, counted=lambda t: 30, minutes=60, run=None, relay="relay1"):
+    """(early, late) of a relay whose memory is anon(seconds), and of the live bytes."""
+    rows = [row for t in range(0, minutes * 60, 50) for row in (sample(t, relay, anon(t)), sample(t, "relay4", 200, counted(t)))]
+    mine = kept.rows({**RUN, "minutes": f"{minutes}", **(run or {})}, RELAYS, rows, LOAD, SERVED)
+    mine = next(row for row in mine if row["group"] == next(r["group"] for r in RELAYS if r["relay"] == relay))
+    return tuple(tuple(mine[column] for column in columns) for columns in (kept.GROWTH, kept.LIVE_GROWTH))
+
+
+def near(early, late):
+    return pytest.approx(early, abs=0.01), pytest.approx(late, abs=0.01)
+
+
+@pytest.mark.parametrize("anon, early, late", [
+    (lambda t: 100 + t / 100, 36, 36),  # without bound
+    (lambda t: 100 + min(t, 2000) / 100, 20.25, 0),  # levels off
+    (lambda t: 100 + max(0, t - 2800) / 100, 0, 15.75),  # begins late
+    (lambda t: 100, 0, 0),
+    (lambda t: 500 if t < 1200 else 100, 0, 0),  # the ramp does not count
+    (lambda t: 100 + (900 if t % 100 else 0), 0, 0),  # nor do peaks,
+    (lambda t: 100 + (900 if 1900 <= t < 2100 else -90 if 3300 <= t < 3500 else 0), 0, 0)])  # nor what soon passes
+def test_growth_tells_what_levels_off_from_what_goes_on(anon, early, late):
+    own, of_live = grown(anon, lambda t: 30 + t / 200)
+    assert own == near(early, late) and of_live == near(18, 18)
+
+
+def test_relays_at_different_heights_are_no_growth():
+    rows = [row for t in range(0, 3600, 50) for row in (sample(t, "relay2", 40 + t / 100), sample(t, "relay3", 160 + t / 50))]
+    assert kept.growth(rows, "anon_kb", 1200, 3600, 100) == near(54, 54)
+    # of one there is nothing in the middle
+    gap = [row for row in rows if row["relay"] != "relay3" or not 2000 <= float(row["seconds"]) < 2600]
+    assert kept.growth(gap, "anon_kb", 1200, 3600, 100) == near(36, 36)
 
 
 def test_nothing_is_said_of_growth_by_minutes_nor_while_the_work_grows():
-    assert kept.slope(SAMPLES, "anon_kb", 1200, 2390, 100) is None and kept.slope([], "anon_kb", 0, 2400, 100) is None
-    assert kept.rows({**RUN, "interval_s": "110"}, RELAYS, SAMPLES, LOAD, SERVED)[0]["slope_mib_h"] is None
+    nothing = (None, None)
+    assert grown(lambda t: t, minutes=49) == (nothing, nothing) and grown(lambda t: t, minutes=50) != (nothing, nothing)
+    assert grown(lambda t: t, run={"interval_s": "160"}) == (nothing, nothing)
+    assert kept.growth([], "anon_kb", 0, 2400, 100) == nothing
+    assert {kept.rows(RUN, RELAYS, SAMPLES, LOAD, SERVED)[0][column] for column in (*kept.GROWTH, *kept.LIVE_GROWTH)} == {None}
 
 
 def test_curves_have_live_bytes_and_not_the_memory_of_those_that_count():

@@ -1,10 +1,10 @@
 import kept
 import tables
 
-RUN = dict.fromkeys(kept.COLUMNS, "1") | {"run": "trixie-1", "live_mib": "50", "live_slope_mib_h": "12.4", "environment": "", "library": "glibc", "ended": "0"}
-ROWS = [RUN | {"group": "glibc", "anon_mib": "200", "slope_mib_h": "-7"},
+RUN = dict.fromkeys(kept.COLUMNS, "1") | {"run": "trixie-1", "live_mib": "50", "live_early_growth_mib_h": "12.4", "live_late_growth_mib_h": "11", "environment": "", "library": "glibc", "ended": "0"}
+ROWS = [RUN | {"group": "glibc", "anon_mib": "200", "early_growth_mib_h": "40.2", "late_growth_mib_h": "-7"},
         RUN | {"group": "je", "library": "jemalloc", "version": "5.3.0", "environment": "A=b C=d", "relays": "3", "anon_mib": "60",
-               "anon_least_mib": "55", "anon_most_mib": "71", "slope_mib_h": ""},
+               "anon_least_mib": "55", "anon_most_mib": "71", "early_growth_mib_h": "", "late_growth_mib_h": ""},
         RUN | {"group": "live", "anon_mib": "220"}]
 SETTINGS = {"A=b": "je-tuned", "A=c": "mi-tuned"}
 
@@ -15,10 +15,17 @@ def named(row):
 
 def test_the_least_memory_comes_first_beside_live_bytes():
     lines = tables.table(ROWS).splitlines()
-    assert "Live bytes: 50 MiB, which grow by +12 MiB an hour." in lines[0]
+    assert "Live bytes: 50 MiB, which grow by +12 → +11 MiB an hour." in lines[0]
     assert lines[4].startswith("| je | jemalloc 5.3.0 `A=b` `C=d` | 3 | 1 | 60 (55–71) | 1.00 | 1.00 |") and lines[4].endswith("| – |")
-    assert lines[5].startswith("| glibc | glibc 1 | 1 | 1 | 200 | 1.00 | 1.00 |") and lines[5].endswith("| -7 |")
+    assert lines[5].startswith("| glibc | glibc 1 | 1 | 1 | 200 | 1.00 | 1.00 |") and lines[5].endswith("| +40 → -7 |")
+    assert lines[2].endswith("| requests | growth MiB/h, early → late |") and len({line.count("|") for line in lines[2:6]}) == 1
     assert not any(line.startswith("| live") for line in lines)
+
+
+def test_a_trial_that_was_too_short_for_growth_has_no_column_of_it():
+    short = dict.fromkeys((*kept.GROWTH, *kept.LIVE_GROWTH), "")
+    text = tables.table([row | short for row in ROWS])
+    assert "growth" not in text and "grow by" not in text and text.splitlines()[3].count("|") == 9
 
 
 def test_relays_that_ended_are_told():
@@ -26,7 +33,7 @@ def test_relays_that_ended_are_told():
 
 
 def test_a_trial_without_live_bytes_says_nothing_of_them():
-    text = tables.table([ROWS[0] | {"live_mib": "", "live_slope_mib_h": ""}])
+    text = tables.table([ROWS[0] | {"live_mib": "", "live_early_growth_mib_h": "", "live_late_growth_mib_h": ""}])
     assert "Live bytes:" not in text and "| 200 | 1.00 |" in text
 
 
