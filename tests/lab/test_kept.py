@@ -1,3 +1,5 @@
+import re
+
 import curves
 import kept
 import pytest
@@ -83,6 +85,14 @@ def test_curves_have_live_bytes_and_not_the_memory_of_those_that_count():
     assert [row[0] for row in rows[:3]] == [0, 0.5, 1.5] and rows[0][2:] == [50, 30]
     script = curves.script("a.csv", columns)
     assert "'a.csv' using 1:4 with filledcurves" in script and "'a.csv' using 1:3 with lines" in script
+
+
+def test_forty_lines_are_told_apart_and_their_names_have_room():
+    names = [f"g{n}" for n in range(40)]
+    text = curves.script("a.csv", ["minutes", *names])
+    assert len(set(re.findall(r"lc rgb '(\S+)' dt (\S+) title", text))) == 40
+    heights = [int(re.search(r"svg size 900,(\d+)", curves.script("a.csv", ["minutes", *names[:n]]))[1]) for n in (3, 40)]
+    assert heights == [520, 40 * curves.A_NAME + 76] and "maxcols 1" in text
 
 
 def test_settings_of_an_allocator():
