@@ -25,11 +25,17 @@ COUNTED = ("requests", "bytes", "refused", "broken")
 COLUMNS = ("relay", "kind", "encoding", *COUNTED)
 NOTED_EVERY = 30  # seconds
 NOTED = ("seconds", "relay", *COUNTED)
+CONSENSUSES = ("seconds", "valid_after", "relays")
 
 
 def table_rows(counts):
     """counts: {(relay, kind, encoding): Counter}"""
     return [[*key, *(c[name] for name in COUNTED)] for key, c in sorted(counts.items())]
+
+
+def add_to_csv(path, rows):
+    with path.open("a", newline="") as file:
+        csv.writer(file).writerows(rows)
 
 
 def noted_rows(seconds, relays, counts):
@@ -71,18 +77,21 @@ class Keeper:
 
 class Load:
     def __init__(self, relays, seed, shape, table):
-        """relays: {name: dirport}; table: where the counts go; beside it served.csv has them over time."""
+        """relays: {name: dirport}; table: where the counts go; beside it served.csv has them over time, and consensuses.csv which
+        consensuses there were: one that was missed is missing there."""
         self.relays = relays
         self.seed = seed
         self.shape = shape
         self.table = table
         self.served = table.with_name("served.csv")
+        self.consensuses = table.with_name("consensuses.csv")
         self.counts = collections.defaultdict(collections.Counter)
         self.keeper = Keeper(authorities.dirport(1))
 
     async def run(self, seconds, interval):
         self.began = time.monotonic()
-        self._add_to_served([NOTED])
+        add_to_csv(self.served, [NOTED])
+        add_to_csv(self.consensuses, [CONSENSUSES])
         following = asyncio.create_task(self._follow(interval))
         writing = asyncio.create_task(self._write_table())
         noting = asyncio.create_task(self._note_served())
@@ -109,11 +118,16 @@ class Load:
         await asyncio.sleep(max(0, self.began + at - time.monotonic()))
 
     async def _follow(self, interval):
+        noted = None
         while True:
             try:
                 await asyncio.to_thread(self.keeper.look)
             except (OSError, http.client.HTTPException):
                 pass  # a busy authority: what was there a moment ago is asked for until it answers again
+            present = self.keeper.present.get("consensus-microdesc")
+            if present != noted:
+                noted = present
+                add_to_csv(self.consensuses, [[round(time.monotonic() - self.began, 1), present[0], len(self.keeper.catalogue.fingerprints)]])
             await asyncio.sleep(interval / 4)
 
     async def _write_table(self):
@@ -127,11 +141,7 @@ class Load:
             self.note()
 
     def note(self):
-        self._add_to_served(noted_rows(time.monotonic() - self.began, self.relays, self.counts))
-
-    def _add_to_served(self, rows):
-        with self.served.open("a", newline="") as file:
-            csv.writer(file).writerows(rows)
+        add_to_csv(self.served, noted_rows(time.monotonic() - self.began, self.relays, self.counts))
 
     def write(self):
         new = self.table.with_suffix(".new")

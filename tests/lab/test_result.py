@@ -3,6 +3,7 @@ import types
 
 import pytest
 
+import host
 import result
 import samples
 
@@ -85,3 +86,18 @@ def test_live_bytes_where_somebody_counts():
     counted = rows((10, "relay1", "live", 1, 4096, 2048, 0, 2.0, 3, 1024, 512), (20, "relay1", "live", 1, 4096, 2048, 0, 2.0, 3, 3072, 512))
     row, = result.summary({"live": ["relay1"]}, counted, LOAD, [], 0)
     assert row["live_mib"] == 2.0 and row["huge_mib"] == 0.5
+
+
+def test_how_the_host_fares(tmp_path):
+    """In shares since the row before, and no row too soon after another."""
+    def stat(*ticks):
+        (tmp_path / "stat").write_text(f"cpu  {' '.join(map(str, ticks))} 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n")
+    (tmp_path / "loadavg").write_text("3.52 1.10 0.80 2/300 4711\n")
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:    2097152 kB\n")
+    stat(10, 0, 10, 100, 0, 0, 0, 0)
+    it = host.Host(tmp_path, tmp_path)
+    stat(40, 5, 20, 120, 10, 2, 3, 20)
+    assert dict(zip(host.COLUMNS, it.row(0.04))) | {"room_mib": 0} == {
+        "seconds": 0.0, "busy": 0.5, "stolen": 0.2, "load_1m": 3.52, "available_mib": 2048, "room_mib": 0}
+    assert it.row(29) is None and it.row(31)[1:3] == ["", ""]
+    assert host.lacks([0, 0, 0, 0, 1024, 1024]) is None and host.lacks([0, 0, 0, 0, 1024, 7]) == "only 7 MiB of room for files in the machine are left"

@@ -8,6 +8,7 @@ import types
 import pytest
 
 import authorities
+import host
 import load
 import samples
 import settings
@@ -22,7 +23,8 @@ def this(tmp_path, monkeypatch):
     (tmp_path / "ctl").touch(mode=0o755)
     told = settings.from_environment({"LAB_MINUTES": "3", "LAB_GROUPS": "glibc", "LAB_RELAYS": "1"}, "bookworm", None)
     it = trial.Trial(told, tmp_path, tmp_path / "ctl", types.SimpleNamespace(time_left=lambda *_: None))
-    it.m = types.SimpleNamespace(sh=lambda _: "2026-11-29 12:00:00\n")
+    it.m = types.SimpleNamespace(sh=lambda _: "2026-11-29 12:00:00\n", path=lambda _: tmp_path)
+    it.churner = types.SimpleNamespace(is_alive=lambda: True)
     it.relays = types.SimpleNamespace(dirports=lambda: {"relay1": 9501})
     it.processes = []
     monkeypatch.setattr(samples, "sample", lambda *_: [])
@@ -70,22 +72,26 @@ def test_a_consensus_that_is_cut_is_asked_for_again(this, monkeypatch):
 
 
 def test_the_load_follows_the_network_after_an_answer_that_was_cut(tmp_path):
-    looked = []
+    looked, it = [], None
 
     def look():
         looked.append(1)
         if len(looked) == 1:
             raise CUT
+        it.keeper.present = {"consensus-microdesc": (f"2026-11-29 00:0{len(looked) // 2}:00", "AA")}
 
     async def follow():
+        nonlocal it
         it = load.Load({}, "s", stream.Shape(1, 1), tmp_path / "load.csv")
-        it.keeper = types.SimpleNamespace(look=look)
+        it.keeper = types.SimpleNamespace(look=look, present={}, catalogue=types.SimpleNamespace(fingerprints=["a", "b"]))
+        it.began = 0
         following = asyncio.create_task(it._follow(0.004))
-        while len(looked) < 2 and not following.done():
+        while len(looked) < 5 and not following.done():
             await asyncio.sleep(0)
         following.cancel()
     asyncio.run(follow())
-    assert len(looked) == 2
+    rows = (tmp_path / "consensuses.csv").read_text().splitlines()
+    assert [row.split(",")[1:] for row in rows] == [["2026-11-29 00:01:00", "2"], ["2026-11-29 00:02:00", "2"]], "each once"
 
 
 def test_a_load_takes_its_time_and_no_more(this, loader):
@@ -133,6 +139,16 @@ def test_who_ends_is_told_once_and_what_follows_it_is_sampled(this, loader, monk
     this._load()
     assert said == ["relay1 of je has ended, and counts for nothing"]
     assert [mine[0][2] for mine in sampled[:6]] == [1, 1, 1, 1, 21, 21] and sampled[-1][1] == ("relay2", "glibc", 2)
+
+
+def test_what_disturbs_all_relays_is_told_and_the_trial_goes_on(this, loader, monkeypatch):
+    it, said = loader(), []
+    monkeypatch.setattr(host.Host, "row", lambda _, seconds: [seconds, 0.5, 0, 1.0, 999 if seconds > 60 else 5000, 5000])
+    this.churner = types.SimpleNamespace(is_alive=lambda: it.now < 90, exitcode=1)
+    this.say.line = said.append
+    this._load()
+    assert said == ["1:05: only 999 MiB of memory are left", "1:30: the network changes no more, as its churn ended with status 1"]
+    assert it.now == 180 and len((this.folder / "host.csv").read_text().splitlines()) == 1 + 36
 
 
 @pytest.mark.parametrize("why", [AssertionError("status 1: relayallocctl"), subprocess.TimeoutExpired("relayallocctl", 300)])

@@ -15,6 +15,7 @@ import authorities
 import churn
 import consensus
 import descriptors
+import host
 import kept
 import keys
 import libraries
@@ -22,6 +23,7 @@ import live
 import load
 import namespaces
 import population
+import progress
 import relays
 import result
 import samples
@@ -53,6 +55,7 @@ class Trial:
         self.enough = enough
         self.samples = []
         self.ended = set()  # relays
+        self.told = set()
         self.in_consensus = 0
         self.had_directory = {}
 
@@ -107,8 +110,8 @@ class Trial:
         self._wait_listed(s.network + authorities.COUNT)
         self.say.line("The relays under test join the network")
         self.relays.join_network()
-        churner = workers.child(churn.run, publisher, s.interval, self.authorities.write_bandwidth, self.folder / "churn.log")
-        running.callback(churner.kill)
+        self.churner = workers.child(churn.run, publisher, s.interval, self.authorities.write_bandwidth, self.folder / "churn.log")
+        running.callback(self.churner.kill)
         self._wait_listed(s.network + authorities.COUNT + s.relays)
         self._wait(self._all_have_the_directory, "every relay to have the directory",
                    lambda: sum(self.had_directory.values()), 10 * s.interval + BUSY_SECONDS)
@@ -175,6 +178,8 @@ class Trial:
         self.table = self.folder / "load.csv"
         counter = live.Counter(self.m).read if live.GROUP in s.groups else lambda pid: None
         self._write_csv("samples.csv", samples.COLUMNS, [])
+        self._write_csv("host.csv", host.COLUMNS, [])
+        self.host = host.Host(self.m.path("/var/lib"))
         began = time.monotonic()
         longest = s.seconds * (MOST_TIMES if self.enough else 1)
         loader = workers.child(load.run, self.relays.dirports(), s.seed, shape, longest, s.interval, self.table)
@@ -185,8 +190,10 @@ class Trial:
                     break
                 rows = samples.sample(self.m, self.processes, passed, counter)
                 self.samples += rows
-                self._add_to_csv("samples.csv", rows)
+                # Added, never written anew: of hours it is much, and it cannot be had again.
+                load.add_to_csv(self.folder / "samples.csv", rows)
                 self._tell_who_ended({row[1] for row in rows})
+                self._watch(passed)
                 self.say.time_left(passed, s.seconds, self._asked())
                 loader.join(relays.SAMPLED_EVERY)
             else:
@@ -194,6 +201,20 @@ class Trial:
                     raise Refused(f"the load ended early, with status {loader.exitcode}")
         finally:
             loader.kill()
+
+    def _watch(self, passed):
+        """What disturbs all relays alike is told, and the trial goes on: keep can cut it there."""
+        row = self.host.row(passed)
+        if row:
+            load.add_to_csv(self.folder / "host.csv", [row])
+            self._tell_once(host.lacks(row), "little is left", passed)
+        if not self.churner.is_alive():
+            self._tell_once(f"the network changes no more, as its churn ended with status {self.churner.exitcode}", "no churn", passed)
+
+    def _tell_once(self, sentence, key, passed):
+        if sentence and key not in self.told:
+            self.told.add(key)
+            self.say.line(f"{progress.clock(passed)}: {sentence}")
 
     def _tell_who_ended(self, sampled):
         """And what systemd has started in the place of one is sampled from then on."""
@@ -211,6 +232,9 @@ class Trial:
 
     def load_rows(self):
         return self._read_csv(self.table.name)
+
+    def consensuses(self):
+        return len(self._read_csv("consensuses.csv"))
 
     def _read_csv(self, name):
         try:
@@ -250,8 +274,3 @@ class Trial:
     def _write_csv(self, name, columns, rows):
         with (self.folder / name).open("w", newline="") as file:
             csv.writer(file).writerows([columns, *rows])
-
-    def _add_to_csv(self, name, rows):
-        """What is there stays as it is: of hours it is much, and it cannot be had again."""
-        with (self.folder / name).open("a", newline="") as file:
-            csv.writer(file).writerows(rows)

@@ -1,0 +1,55 @@
+"""How the machine under a trial fares: whether something else took its processors, and whether memory and room last. Who reads the
+figures of a trial has to see that."""
+
+import os
+import pathlib
+import re
+
+COLUMNS = ("seconds", "busy", "stolen", "load_1m", "available_mib", "room_mib")
+NOTED_EVERY = 30  # seconds
+LITTLE_MIB = 1024
+MIB = 1024 * 1024
+
+
+def parse_ticks(text):
+    """(busy, stolen, all) of /proc/stat, of all processors since boot."""
+    user, nice, system, idle, waiting, irq, soft, steal = map(int, text.split()[1:9])
+    busy = user + nice + system + irq + soft
+    return busy, steal, busy + steal + idle + waiting
+
+
+def parse_available(text):
+    """MiB, of /proc/meminfo."""
+    return int(re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.M)[1]) // 1024
+
+
+class Host:
+    def __init__(self, where, proc=pathlib.Path("/proc")):
+        """where: a folder in the machine, whose files take memory of this host."""
+        self.where = where
+        self.proc = proc
+        self.ticks = self._ticks()
+        self.noted = None
+
+    def _ticks(self):
+        return parse_ticks((self.proc / "stat").read_text())
+
+    def row(self, seconds):
+        """What is busy and stolen are shares since the last row; None: it is too early for another one."""
+        if self.noted is not None and seconds - self.noted < NOTED_EVERY:
+            return None
+        self.noted, before, self.ticks = seconds, self.ticks, self._ticks()
+        busy, stolen, every = (now - then for now, then in zip(self.ticks, before))
+        room = os.statvfs(self.where)
+        return [round(seconds, 1), *(round(of / every, 3) if every else "" for of in (busy, stolen)),
+                float((self.proc / "loadavg").read_text().split()[0]), parse_available((self.proc / "meminfo").read_text()),
+                room.f_bavail * room.f_frsize // MIB]
+
+
+def lacks(row):
+    """A sentence; None: there is enough."""
+    for column, what in (("available_mib", "memory"), ("room_mib", "room for files in the machine")):
+        left = row[COLUMNS.index(column)]
+        if left < LITTLE_MIB:
+            return f"only {left} MiB of {what} are left"
+    return None
