@@ -14,13 +14,24 @@ def install(machine, wanted):
     """Each file of those packages to FOLDER/SUITE-PACKAGE/SONAME. {folder: version}. wanted: [(suite, package)]"""
     versions = {}
     for suite, package in wanted:
-        source = pathlib.Path(subprocess.run([FETCH, suite, package], check=True, capture_output=True, text=True).stdout.strip())
+        done = subprocess.run([FETCH, suite, package], capture_output=True, text=True)
+        if done.returncode:
+            raise AssertionError(done.stderr.strip())
+        source = pathlib.Path(done.stdout.strip())
         folder = f"{FOLDER}/{source.name}"
         machine.sh(["install", "-d", "-m", "0755", folder])
         for file in source.glob("lib*"):
             shutil.copyfile(file, machine.path(f"{folder}/{file.name}"))
+            _try(machine, f"{folder}/{file.name}")
         versions[folder] = (source / "version").read_text().strip()
     return versions
+
+
+def _try(machine, path):
+    """A relay that cannot start with it would be noticed after minutes, and one that starts without it as late."""
+    done = machine.run(["env", f"LD_PRELOAD={path}", "true"])
+    if done.returncode or "cannot be preloaded" in done.stderr:
+        raise AssertionError(f"{path} does not work on {machine.release}: {done.stderr.strip() or done.returncode}")
 
 
 def mapped_in(maps):
