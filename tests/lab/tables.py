@@ -23,12 +23,12 @@ def _number(text, form):
 
 def _anonymous(row):
     mean = _number(row["anon_mib"], ".0f")
-    return mean if row["relays"] == "1" else f"{mean} ({_number(row['anon_least_mib'], '.0f')}–{_number(row['anon_most_mib'], '.0f')})"
+    return mean if row["relays"] in ("0", "1") else f"{mean} ({_number(row['anon_least_mib'], '.0f')}–{_number(row['anon_most_mib'], '.0f')})"
 
 
 def _growth(row, columns):
     """None: it is not known, as of a trial that was too short for it."""
-    return " → ".join(_number(row[column], "+.0f") for column in columns) if row[columns[0]] != "" else None
+    return " → ".join(f"{round(float(row[column])):+d}" for column in columns) if row[columns[0]] != "" else None
 
 
 def _row(row):

@@ -2,7 +2,7 @@ import kept
 import tables
 
 RUN = dict.fromkeys(kept.COLUMNS, "1") | {"run": "trixie-1", "live_mib": "50", "live_early_growth_mib_h": "12.4", "live_late_growth_mib_h": "11", "environment": "", "library": "glibc", "ended": "0"}
-ROWS = [RUN | {"group": "glibc", "anon_mib": "200", "early_growth_mib_h": "40.2", "late_growth_mib_h": "-7"},
+ROWS = [RUN | {"group": "glibc", "anon_mib": "200", "early_growth_mib_h": "40.2", "late_growth_mib_h": "-0.3"},
         RUN | {"group": "je", "library": "jemalloc", "version": "5.3.0", "environment": "A=b C=d", "relays": "3", "anon_mib": "60",
                "anon_least_mib": "55", "anon_most_mib": "71", "early_growth_mib_h": "", "late_growth_mib_h": ""},
         RUN | {"group": "live", "anon_mib": "220"}]
@@ -17,7 +17,7 @@ def test_the_least_memory_comes_first_beside_live_bytes():
     lines = tables.table(ROWS).splitlines()
     assert "Live bytes: 50 MiB, which grow by +12 → +11 MiB an hour." in lines[0]
     assert lines[4].startswith("| je | jemalloc 5.3.0 `A=b` `C=d` | 3 | 1 | 60 (55–71) | 1.00 | 1.00 |") and lines[4].endswith("| – |")
-    assert lines[5].startswith("| glibc | glibc 1 | 1 | 1 | 200 | 1.00 | 1.00 |") and lines[5].endswith("| +40 → -7 |")
+    assert lines[5].startswith("| glibc | glibc 1 | 1 | 1 | 200 | 1.00 | 1.00 |") and lines[5].endswith("| +40 → +0 |")
     assert lines[2].endswith("| requests | growth MiB/h, early → late |") and len({line.count("|") for line in lines[2:6]}) == 1
     assert not any(line.startswith("| live") for line in lines)
 
@@ -30,6 +30,8 @@ def test_a_trial_that_was_too_short_for_growth_has_no_column_of_it():
 
 def test_relays_that_ended_are_told():
     assert "| glibc | glibc 1 | 1 (2 more ended) | 1 |" in tables.table([ROWS[0] | {"ended": "2"}])
+    nothing = dict.fromkeys(("anon_mib", "anon_least_mib", "anon_most_mib", "anon_of_glibc", "rss_mib", *kept.GROWTH), "")
+    assert "| glibc | glibc 1 | 0 (1 more ended) | – | – | – |" in tables.table([ROWS[0] | nothing | {"relays": "0", "ended": "1"}])
 
 
 def test_a_trial_without_live_bytes_says_nothing_of_them():
