@@ -120,6 +120,12 @@ static bool is_candidate(const Evidence *e, const char *os_release)
            (!library || release_package(os_release, library) != NULL);
 }
 
+/* Was it measured on that release, with what its package would give? */
+static bool is_of_release(const Evidence *e, const char *release)
+{
+    return !e->elsewhere && streq(e->release, release);
+}
+
 static bool has_allocator(const Evidence **taken, size_t n, const char *allocator)
 {
     for (size_t i = 0; i < n; i++)
@@ -136,7 +142,7 @@ size_t evidence_candidates(const Evidence *table, size_t n, const char *os_relea
 
     for (int others = 0; others < 2; others++)
         for (size_t i = 0; i < n && found < max; i++)
-            if (streq(table[i].release, release) != others && is_candidate(&table[i], os_release) &&
+            if (is_of_release(&table[i], release) != others && is_candidate(&table[i], os_release) &&
                 !has_allocator(ret, found, table[i].allocator))
                 ret[found++] = &table[i];
     return found;

@@ -29,8 +29,8 @@ extern const size_t evidence_n;
 
 /* What the lab would try first on a release, by the text of its /etc/os-release (NULL: not known): rows of
  * built-in allocators that nothing speaks against and that need no library, or one that the release has a
- * package of. Those measured on the release itself come first, and then the table's order holds; each
- * allocator once. How many were put into ret, at most `max`. */
+ * package of. Those measured on the release itself, and with its own library, come first, and then the
+ * table's order holds; each allocator once. How many were put into ret, at most `max`. */
 size_t evidence_candidates(const Evidence *table, size_t n, const char *os_release, const Evidence **ret,
                            size_t max);
 /* The first of them in a sentence, its package, and that this is no evidence of the fleet. Owned by the
