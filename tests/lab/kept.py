@@ -122,15 +122,21 @@ def progress(served_rows):
 
 
 def curve(relay_rows, sample_rows):
-    """(columns, rows): minutes, then the anonymous memory of each group in MiB, and the live bytes of those that count."""
-    group_of = {row["relay"]: row["group"] for row in relay_rows}
-    groups = list(dict.fromkeys(group_of.values()))
-    columns = {group: _means([r for r in sample_rows if group_of[r["relay"]] == group], "anon_kb", CURVE_SECONDS)
-               for group in groups if group != live.GROUP}
-    if live.GROUP in groups:
-        columns["live bytes"] = _means([r for r in sample_rows if group_of[r["relay"]] == live.GROUP], "live_kb", CURVE_SECONDS)
-    times = sorted({at for means in columns.values() for at in means})
-    return ["minutes", *columns], [[at / 60, *(means.get(at) for means in columns.values())] for at in times]
+    """(columns, rows): minutes, then the anonymous memory of each group in MiB, and the live bytes of those that count; of the relays
+    that last, as the figures are, or of all where none does."""
+    members = collections.defaultdict(list)
+    for row in relay_rows:
+        members[row["group"]].append(row["relay"])
+    shown = {group: result.lasting(sample_rows, names) or names for group, names in members.items()}
+
+    def means(group, column):
+        return _means([row for row in sample_rows if row["relay"] in shown[group]], column, CURVE_SECONDS)
+
+    columns = {group: means(group, "anon_kb") for group in shown if group != live.GROUP}
+    if live.GROUP in shown:
+        columns["live bytes"] = means(live.GROUP, "live_kb")
+    times = sorted({at for values in columns.values() for at in values})
+    return ["minutes", *columns], [[at / 60, *(values.get(at) for values in columns.values())] for at in times]
 
 
 def cell(value):

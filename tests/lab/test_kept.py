@@ -87,6 +87,14 @@ def test_curves_have_live_bytes_and_not_the_memory_of_those_that_count():
     assert "'a.csv' using 1:4 with filledcurves" in script and "'a.csv' using 1:3 with lines" in script
 
 
+def test_curves_are_of_the_relays_that_count():
+    """Another height of one that ended would be a step in the line of its group; of a group all of whose relays ended it is all there is."""
+    def shown(*gone):
+        return kept.curve(RELAYS, [r for r in SAMPLES if r["relay"] not in gone or float(r["seconds"]) < 1800])[1]
+    assert {row[2] for row in shown("relay3")} == {40} and {row[2] for row in shown("relay2")} == {60}
+    assert [row[2] for row in shown("relay2", "relay3") if row[2] is not None] == [50] * 36
+
+
 def test_forty_lines_are_told_apart_and_their_names_have_room():
     names = [f"g{n}" for n in range(40)]
     text = curves.script("a.csv", ["minutes", *names])
