@@ -56,7 +56,8 @@ def _of_family(family, runs):
 
 def of(rows):
     """([(family, factor, of memory, of CPU time a request, of requests)], [sentence]): by what it multiplies each, the least memory of a
-    family first, and then what two together do at most; and of which families nothing can be said. Where it changes the requests memory and CPU time do not compare."""
+    family first, and then what two together do at most; and of which families nothing can be said. Where it changes the
+    requests memory and CPU time do not compare."""
     families = collections.defaultdict(dict)
     for row in rows:
         if factors(row["group"]):

@@ -12,8 +12,8 @@ RUN = ("run", "date", "release", "tor", "network", "cpus", "seed", "minutes", "c
 GROWTH = ("early_growth_mib_h", "late_growth_mib_h")
 LIVE_GROWTH = tuple(f"live_{column}" for column in GROWTH)
 GROUP = ("group", "library", "version", "environment", "relays", "ended", "rss_mib", "anon_mib", "anon_least_mib", "anon_most_mib",
-         "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests", "cpu_s_a_1000", "late_requests", "late_cpu_s_a_1000", "bytes", "refused", "broken",
-         *GROWTH, *LIVE_GROWTH)
+         "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests", "cpu_s_a_1000", "late_requests",
+         "late_cpu_s_a_1000", "bytes", "refused", "broken", *GROWTH, *LIVE_GROWTH)
 COLUMNS = RUN + GROUP
 CURVE_SECONDS = 30
 SHORTEST_THIRD = 600  # seconds: from less nobody can tell what an hour would bring

@@ -90,9 +90,9 @@ def summary(members, sample_rows, load_rows, served_rows, counted_from):
         served, cpu = _served(load_rows, set(names)), _cpu(mine)
         late_requests, late_cpu = _late(mine, served_rows, set(names), counted_from)
         table.append({
-            "group": group, "relays": len(names), "ended": len(given) - len(names), "rss_mib": _memory(late, "rss_kb"), "anon_mib": _memory(late, "anon_kb"),
-            "lazyfree_mib": _memory(late, "lazyfree_kb"), "huge_mib": _memory(late, "huge_kb"),
-            "live_mib": _memory(late, "live_kb"), "cpu_s": cpu, "requests": served["requests"],
+            "group": group, "relays": len(names), "ended": len(given) - len(names),
+            "rss_mib": _memory(late, "rss_kb"), "anon_mib": _memory(late, "anon_kb"), "lazyfree_mib": _memory(late, "lazyfree_kb"),
+            "huge_mib": _memory(late, "huge_kb"), "live_mib": _memory(late, "live_kb"), "cpu_s": cpu, "requests": served["requests"],
             "mib_served": _ratio(served["bytes"], KIB_A_MIB**2), "refused": served["refused"], "broken": served["broken"],
             "cpu_ms_a_request": _milliseconds(cpu, served["requests"]), "late_requests": late_requests,
             "late_cpu_ms_a_request": _milliseconds(late_cpu, late_requests)})
