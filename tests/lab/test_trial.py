@@ -137,7 +137,7 @@ def test_who_ends_is_told_once_and_what_follows_it_is_sampled(this, loader, monk
     this.processes = [("relay1", "je", 1), ("relay2", "glibc", 2)]
     this.m.pid, this.say.line = pid, said.append
     this._load()
-    assert said == ["relay1 of je has ended, and counts for nothing"]
+    assert said == ["0:00: relay1 of je has ended, and counts for nothing"]
     assert [mine[0][2] for mine in sampled[:6]] == [1, 1, 1, 1, 21, 21] and sampled[-1][1] == ("relay2", "glibc", 2)
 
 
@@ -151,7 +151,8 @@ def test_what_disturbs_all_relays_is_told_and_the_trial_goes_on(this, loader, mo
     assert it.now == 180 and len((this.folder / "host.csv").read_text().splitlines()) == 1 + 36
 
 
-@pytest.mark.parametrize("why", [AssertionError("status 1: relayallocctl"), subprocess.TimeoutExpired("relayallocctl", 300)])
+@pytest.mark.parametrize("why", [AssertionError("status 1: relayallocctl"), subprocess.TimeoutExpired("relayallocctl", 300),
+                                 StopIteration()])
 def test_a_report_that_fails_takes_nothing_with_it(this, why):
     said = []
 
@@ -161,7 +162,7 @@ def test_a_report_that_fails_takes_nothing_with_it(this, why):
     this.table = this.folder / "load.csv"
     this.samples = [[second, "relay1", "glibc", 1, 2048, 1024, 0, second, 3, "", 0] for second in (0, 90, 170)]
     row, = this._results()
-    assert row["anon_mib"] == 1 and "glibc" in (this.folder / "summary.csv").read_text() and said == [f"lab: no report: {why}"]
+    assert row["anon_mib"] == 1 and "glibc" in (this.folder / "summary.csv").read_text() and said == [f"lab: no report: {str(why) or 'StopIteration'}"]
 
 
 def test_a_load_that_ended_by_itself_is_no_trial(this, loader):

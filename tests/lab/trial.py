@@ -54,7 +54,6 @@ class Trial:
         self.say = say
         self.enough = enough
         self.samples = []
-        self.ended = set()  # relays
         self.told = set()
         self.in_consensus = 0
         self.had_directory = {}
@@ -192,7 +191,7 @@ class Trial:
                 self.samples += rows
                 # Added, never written anew: of hours it is much, and it cannot be had again.
                 load.add_to_csv(self.folder / "samples.csv", rows)
-                self._tell_who_ended({row[1] for row in rows})
+                self._tell_who_ended({row[1] for row in rows}, passed)
                 self._watch(passed)
                 self.say.time_left(passed, s.seconds, self._asked())
                 loader.join(relays.SAMPLED_EVERY)
@@ -216,13 +215,11 @@ class Trial:
             self.told.add(key)
             self.say.line(f"{progress.clock(passed)}: {sentence}")
 
-    def _tell_who_ended(self, sampled):
+    def _tell_who_ended(self, sampled, passed):
         """And what systemd has started in the place of one is sampled from then on."""
         for i, (name, group, pid) in enumerate(self.processes):
             if name not in sampled:
-                if name not in self.ended:
-                    self.ended.add(name)
-                    self.say.line(f"{name} of {group} has ended, and counts for nothing")
+                self._tell_once(f"{name} of {group} has ended, and counts for nothing", name, passed)
                 with contextlib.suppress(AssertionError, ValueError, subprocess.TimeoutExpired):  # later, on a busy machine
                     self.processes[i] = name, group, self.m.pid(name) or pid
 
@@ -257,7 +254,7 @@ class Trial:
         try:
             self._report()
         except (AssertionError, OSError, LookupError, StopIteration, subprocess.SubprocessError) as why:
-            self.say.line(f"lab: no report: {why}")
+            self.say.line(f"lab: no report: {str(why) or type(why).__name__}")
         return table
 
     def _report(self):
