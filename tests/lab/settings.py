@@ -12,6 +12,8 @@ DEFAULT_GROUPS = {
     "noble": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned jemalloc-decay mimalloc-tuned tcmalloc-tuned live",
 }
 MOST_RELAYS = 40  # users that a machine's root has
+# Connections of a wave: to each relay, and to all of them, as the processors are the same for few and for many.
+MOST_CLIENTS, MOST_OF_ALL = 400, 4800
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,5 +96,5 @@ def from_environment(environment, host_release, read_file):
         release=release, minutes=_number(environment, "LAB_MINUTES", 30, 0.5, 7 * 24 * 60, float), groups=groups,
         allocators=allocators, relays=relays, network=network,
         cpus=_number(environment, "LAB_CPUS", 16, 1, 128), seed=environment.get("LAB_SEED") or "1",
-        clients=_number(environment, "LAB_CLIENTS", 400, 1, 5000),
+        clients=_number(environment, "LAB_CLIENTS", min(MOST_CLIENTS, MOST_OF_ALL // relays), 1, 5000),
         interval=_number(environment, "LAB_INTERVAL", _interval(network), 10, 3600), libraries=libraries)

@@ -51,6 +51,13 @@ def test_more_groups_than_usual_get_a_relay_each():
     assert read({"LAB_GROUPS": " ".join(f"g{i}" for i in range(20))}).relays == 20
 
 
+@pytest.mark.parametrize("relays, clients", [("4", 400), ("12", 400), ("18", 266), ("30", 160), ("40", 120)])
+def test_more_relays_are_not_more_than_a_machine_gets_done(relays, clients):
+    """Three a group at 400 connections each would take more processors than there are, and answers would not come whole."""
+    assert read({"LAB_RELAYS": relays, "LAB_GROUPS": "glibc"}).clients == clients
+    assert read({"LAB_RELAYS": relays, "LAB_GROUPS": "glibc", "LAB_CLIENTS": "400"}).clients == 400
+
+
 @pytest.mark.parametrize("network", [20, 500, 501, 2000, 8000])
 def test_intervals_divide_a_day(network):
     assert 86400 % read({"LAB_NETWORK": str(network)}).interval == 0
