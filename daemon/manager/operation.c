@@ -389,15 +389,31 @@ static void note_start(RunItem *i)
     i->canceled = i->canceled && !relay_up(i->relay) && !(starting && (i->ended || info->job == 0));
 }
 
+/* Whenever it is looked at, it may be starting, or have a process that is too new to be judged. (One more
+ * than at the first look may be that of its start.) */
+static bool crashes_on(const RunItem *i)
+{
+    return i->relay->facts.info->n_restarts > (uint64_t)i->first_restarts + 1;
+}
+
+/* A process may not have mapped its library yet. That it has none proves nothing of one whose old drop-in is
+ * not back. */
+static bool judged_too_soon(const RunItem *i, Proof proof)
+{
+    return (proof == PROOF_WRONG || i->not_back) && too_new(i);
+}
+
 static void verify_looked(RunItem *i)
 {
     const UnitInfo *info = i->relay->facts.info;
     bool back = i->operation == OPERATION_VERIFY_BACK;
 
     note_start(i);
+    if (i->first_restarts == UINT32_MAX)
+        i->first_restarts = info->n_restarts;
     if (!info->exists) {
         answer_verified(i, PROOF_GONE);
-    } else if (on_its_way(i) && !past_deadline(i)) {
+    } else if (on_its_way(i) && !past_deadline(i) && !(back && crashes_on(i))) {
         operation_wait(i, POLL_VERIFY);
     } else if (relay_up(i->relay) && crashed_since_restart(i)) {
         item_set_reason(i, xstrdup("it crashed soon after it was started, and systemd restarted it"));
@@ -414,10 +430,14 @@ static void verify_looked(RunItem *i)
             item_set_reason(i, xstrdup(failed));
             proof = PROOF_FAILED;
         }
-        if (proof == PROOF_WRONG && (too_new(i) || (unread_for_a_moment(i) && !past_deadline(i))))
+        const bool too_soon = judged_too_soon(i, proof);
+        if (too_soon && !back && crashes_on(i))
+            item_set_reason(i, xstrdup("it crashes again and again"));
+        if ((too_soon && !crashes_on(i)) ||
+            (proof == PROOF_WRONG && unread_for_a_moment(i) && !past_deadline(i)))
             operation_wait(i, POLL_VERIFY);
         else
-            answer_verified(i, proof);
+            answer_verified(i, too_soon ? PROOF_FAILED : proof);
     } else if (stopped_by_request(i) || (i->was_down && !i->crashing)) {
         answer_verified(i, PROOF_STOPPED);
     } else {
@@ -738,6 +758,7 @@ void operation_start(RunItem *i, Operation operation)
     i->checked = false;
     i->questions = 0;
     i->deadline = operation_deadline(i);
+    i->first_restarts = UINT32_MAX;
     if (operation == OPERATION_RESTART || operation == OPERATION_START)
         i->asked = false;
     if (operation == OPERATION_RESTART)

@@ -57,12 +57,13 @@ typedef struct RunItem {
     bool was_down;       /* then it was not up, and has not been since: its failure is none of ours */
     uint32_t
         n_restarts; /* then: systemd does not count from 0 again for a unit that waits to be started again */
-    bool crashing;  /* then it crashed again and again with a drop-in of ours: that is no way back */
-    usec_t begun;   /* monotonic, when its restart or start was asked for; 0: that is over */
-    usec_t asked_ready; /* monotonic, since when it has been asked whether it is ready; 0: not yet */
-    bool needless;      /* it ran what a restart would have given it */
-    bool failed_alive;  /* when it failed, or since, it was up, or systemd was about to start it again: if it
-                           is stopped then, that was not us */
+    uint32_t first_restarts; /* at the first look of a proof; UINT32_MAX: before that */
+    bool crashing;           /* then it crashed again and again with a drop-in of ours: that is no way back */
+    usec_t begun;            /* monotonic, when its restart or start was asked for; 0: that is over */
+    usec_t asked_ready;      /* monotonic, since when it has been asked whether it is ready; 0: not yet */
+    bool needless;           /* it ran what a restart would have given it */
+    bool failed_alive; /* when it failed, or since, it was up, or systemd was about to start it again: if it
+                          is stopped then, that was not us */
     bool canceled; /* somebody's stop took the place of its restart, and nobody has started it since, … */
     bool ended;    /* …and it has been seen not to start any more */
     bool moved;    /* it is in Run.moved */

@@ -1,5 +1,6 @@
 """What a lost bus and a refused preflight must not lead to."""
 import errno
+import itertools
 import signal
 import subprocess
 
@@ -223,6 +224,29 @@ def test_drop_in_that_cannot_be_put_back_is_tried_again(world):
     world.wait_said("a was put back and runs as before")
     assert world.dropin("a") is None and not world.runs("a", LIBRARY) and not world.property("NotPutBack")
     assert world.property("Rollout") == "halted" and world.states() == {"a": "failed", "b": "pending"}
+
+
+@pytest.mark.parametrize("ready", [True, False], ids=["after-it-was-ready", "before"])
+def test_relay_that_crashes_on_and_cannot_be_put_back_is_told_and_tried_again(world, ready):
+    """Whenever it is looked at, it has another process that is too new to be judged, or is starting."""
+    begin(world, "a", rollout="settle = 600; canary = 0; };\nsample = { interval = 1;")
+    world.start()
+    settling(world)
+    theirs = take_place_of_dropin(world, "a")
+    crashes = itertools.count(1)
+
+    def crash():
+        if ready:
+            return world.do("crash", unit="tor@a.service")
+        return world.do("set", unit="tor@a.service", values={"active": "activating", "sub": "auto-restart", "result": "exit-code", "n_restarts": next(crashes)})
+
+    world.script("a", {"result": "done", **({} if ready else {"then": "activating"})})
+    wait_until(lambda: crash() and world.said("a COULD NOT BE PUT BACK"), "its end", timeout=20)
+    world.wait_said("Rollout 1 halted")
+    assert world.states() == {"a": "failed" if ready else "down"} and world.property("NotPutBack")
+    theirs.unlink()
+    world.wait_said("a was put back and runs as before")
+    assert not world.runs("a", LIBRARY) and not world.property("NotPutBack")
 
 
 def test_drop_in_that_cannot_be_put_back_is_tried_again_every_minute_without_samples(world):
