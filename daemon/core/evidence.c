@@ -21,6 +21,18 @@ const char *evidence_name(const Allocator *allocator)
     return allocator->renamed ? allocator->renamed : allocator->name;
 }
 
+bool evidence_justifies(const Evidence *table, size_t n, const Allocator *allocator)
+{
+    const char *name = evidence_name(allocator);
+
+    if (!name || allocator->n_environment == 0)
+        return true;
+    for (size_t i = 0; i < n; i++)
+        if (streq(table[i].allocator, name) && !table[i].against)
+            return true;
+    return false;
+}
+
 static void put_glibc(FILE *f, const Evidence *e)
 {
     const bool more = e->memory > 1;

@@ -39,6 +39,9 @@ char *evidence_advice(const Evidence *first, const char *os_release);
 
 /* The name that it has in the table; NULL: it is not built in, or the file redefines it. */
 const char *evidence_name(const Allocator *allocator);
+/* Does a row speak for its settings, with nothing against them? true as well where there are none to judge:
+ * it is not built in, or a library as its makers ship it. */
+bool evidence_justifies(const Evidence *table, size_t n, const Allocator *allocator);
 /* All that is in the table of a built-in allocator, in sentences without full stop, separated by "; "; "no
  * evidence yet" where there is none. NULL: evidence_name() has none. Owned by the caller. */
 char *evidence_text(const Evidence *table, size_t n, const Allocator *allocator);

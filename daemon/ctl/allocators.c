@@ -55,7 +55,7 @@ typedef struct Note {
 typedef struct Notes {
     Note *items;
     size_t n, capacity;
-    bool remarks; /* those as well that matter to no relay */
+    bool remarks; /* those as well that matter to no relay; and all allocators */
 } Notes;
 
 static void notes_clear(Notes *notes)
@@ -171,6 +171,23 @@ static void add_row(CtlTable *table, const char *name, const Allocator *allocato
         ctl_table_number(table, ALLOCATORS_RSS, rss / running);
 }
 
+static bool in_fleet(const Fleet *fleet, const char *name)
+{
+    for (size_t i = 0; i < fleet->n; i++)
+        if (streq(fleet->rows[i].assigned, name) || streq(fleet->rows[i].running, name))
+            return true;
+    return false;
+}
+
+/* Settings that the lab does not bear out are no offer; who uses them sees them all the same. */
+static bool is_listed(const Config *config, size_t i, const Fleet *fleet, const Notes *notes)
+{
+    const Allocator *allocator = &config->allocators[i];
+
+    return notes->remarks || evidence_justifies(evidence_table, evidence_n, allocator) ||
+           facts_allocator_in_use(config, i) || in_fleet(fleet, allocator->name);
+}
+
 static bool named(const Config *config, const char *name)
 {
     const ssize_t i = config ? config_find_allocator(config, name) : -ENOENT;
@@ -247,9 +264,18 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
     AllocatorFacts *facts =
         config ? allocators_look(&(AllocatorsAsk){ .config = config, .probe = probe, .try_all = true })
                : NULL;
-    for (size_t i = 0; config && i < config->n_allocators; i++)
-        if (facts_allocator_offered(config, i))
-            add_row(table, config->allocators[i].name, &config->allocators[i], &facts[i], &fleet, &notes);
+    for (size_t i = 0; config && i < config->n_allocators; i++) {
+        const char *name = config->allocators[i].name;
+
+        if (!facts_allocator_offered(config, i))
+            continue;
+        if (is_listed(config, i, &fleet, &notes))
+            add_row(table, name, &config->allocators[i], &facts[i], &fleet, &notes);
+        else
+            add_note(&notes, name,
+                     "not listed, because trials do not bear out the settings, or are too few; can be used all "
+                     "the same, and -v has the evidence");
+    }
     add_others(table, config, &fleet, &notes);
     allocators_free(facts, config ? config->n_allocators : 0);
     _cleanup_(freep) char *legend = notes_text(&notes);

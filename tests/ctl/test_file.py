@@ -123,7 +123,7 @@ def test_check_and_plan_warn_of_settings_that_are_not_understood(no_bus, conf, i
     assert "; 3 warnings" in no_bus("check", conf).out
     table = no_bus("allocators", f"--config={conf}", "--json=short").json
     warnings = {row["allocator"]: row["warning"] for row in table}
-    assert "mmap_treshold" in warnings["typo"] and not warnings["fine"] and not warnings["glibc-tuned"]
+    assert "mmap_treshold" in warnings["typo"] and not warnings["fine"] and "glibc-tuned" not in warnings
 
 
 # An allocator by name and version only: it hands everything to that of the C library.
@@ -196,7 +196,7 @@ def test_evidence_of_the_lab(no_bus, conf):
             trials_relays = re.search(r"\d+ trials?, (\d+) relays?,|one trial, (\d+) relays?,", sentence)
             assert not trials_relays or int(trials_relays[1] or trials_relays[2]) >= 3 or ": too few" in sentence, sentence
     assert "evidence" not in no_bus("allocators", f"--config={conf}", "--json=short").json[0]
-    assert no_bus("allocators", "-o", "allocator,evidence", "--no-legend", f"--config={conf}").out.count("no evidence yet") \
+    assert no_bus("allocators", "-v", "-o", "allocator,evidence", "--no-legend", f"--config={conf}").out.count("no evidence yet") \
         == sum(str(row["evidence"]).startswith("no evidence") for row in table.values())
     text = " ".join(no_bus("allocators", "-v", f"--config={conf}").out.split())
     assert "in the lab " in text or "no evidence yet" in text
@@ -204,9 +204,23 @@ def test_evidence_of_the_lab(no_bus, conf):
     assert "in the lab" not in plain and "no evidence" not in plain
 
 
+def test_presets_that_the_lab_does_not_bear_out_are_no_offer(no_bus, conf):
+    """They can be used, and who uses one sees it; -v lists all with what speaks against them."""
+    conf.write_text("groups = ( );\n")
+    names = lambda *more: [row["allocator"] for row in no_bus("allocators", *more, f"--config={conf}", "--json=short").json]
+    evidence = {row["allocator"]: row["evidence"] for row in no_bus("allocators", "-v", f"--config={conf}", "--json=short").json}
+    assert names("-v") == list(evidence)
+    bad = [name for name, text in evidence.items() if "-" in name and all(", but it " in one or "no evidence" in one for one in text.split("; in the lab"))]
+    assert bad and names() == [name for name in evidence if name not in bad]
+    said = " ".join(no_bus("allocators", f"--config={conf}").out.split())
+    assert f"{', '.join(bad)}: not listed, because trials do not bear out the settings" in said
+    conf.write_text(f'groups = ( {{ name = "A"; allocator = "{bad[0]}"; relays = [ "*" ]; }} );\n')
+    assert names() == [name for name in evidence if name not in bad[1:]]
+
+
 def test_former_name_of_a_preset(no_bus, conf, instances):
     """It is no error and no other allocator; check says what it is called now, and lists offer the present name."""
-    names = lambda: [row["allocator"] for row in no_bus("allocators", f"--config={conf}", "--json=short").json]
+    names = lambda: [row["allocator"] for row in no_bus("allocators", "-v", f"--config={conf}", "--json=short").json]
     assert "mimalloc3-purge" in names() and "mimalloc3-tuned" not in names()
     count = lambda: int(re.search(r"(\d+) allocators", no_bus("check", conf).out)[1])
     offered = count()

@@ -54,6 +54,20 @@ static void test_sentences(void **state)
     check_text(&none, "no evidence yet: the lab has no kept trial of it");
 }
 
+static void test_what_speaks_for_settings(void **state)
+{
+    (void)state;
+    const Allocator stock = named("tcmalloc"), own = { .name = (char *)"jemalloc-tuned", .n_environment = 1 };
+    Allocator tuned = named("jemalloc-tuned"), unseen = named("glibc-tuned");
+
+    tuned.n_environment = unseen.n_environment = 1;
+    assert_true(evidence_justifies(rows, ELEMENTSOF(rows), &tuned));
+    assert_false(evidence_justifies(rows + 1, ELEMENTSOF(rows) - 1, &tuned)); /* that one climbs */
+    assert_false(evidence_justifies(rows, ELEMENTSOF(rows), &unseen));
+    assert_true(evidence_justifies(rows, ELEMENTSOF(rows), &stock)); /* which has too few relays */
+    assert_true(evidence_justifies(rows, ELEMENTSOF(rows), &own));
+}
+
 /* An allocator of the file's own has none, whatever its name; one under a former name has that of the other.
  */
 static void test_names(void **state)
@@ -193,9 +207,13 @@ static void test_advice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sentences), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_table),     cmocka_unit_test(test_candidates),
-        cmocka_unit_test(test_advice),    cmocka_unit_test(test_a_former_name_gives_the_same_file),
+        cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_what_speaks_for_settings),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_candidates),
+        cmocka_unit_test(test_advice),
+        cmocka_unit_test(test_a_former_name_gives_the_same_file),
     };
 
     return cmocka_run_group_tests_name("evidence", tests, NULL, NULL);
