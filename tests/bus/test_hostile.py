@@ -210,7 +210,7 @@ def test_a_flood_of_large_calls_holds_nobody_up(world):
         control(world, "Reload")
         slowest = max(control(world, method) for method in ("Pause", "Resume") * 10)
         world.wait_said("Rollout 2 finished: 2 done, 0 failed")
-        assert slowest < 2
+        assert slowest < 10  # a caller gives up after 25 s
     finally:
         flood.kill()
     assert_peak_below(world, 60 * MIB)

@@ -43,7 +43,8 @@ def test_halt_survives_a_crash_in_the_put_back(world):
     wait_until(lambda: world.text().count("started.") == 2, "the second start")
     world.wait_ready(times=2)
     assert world.property("Rollout") == "halted" and "a: " in world.property("RolloutReason")
-    assert restarts(world, "b") == (0, 0) and world.states() == {"a": "failed", "b": "pending"}
+    wait_until(lambda: world.states() == {"a": "failed", "b": "pending"}, "what was put back to be seen")
+    assert restarts(world, "b") == (0, 0)
 
 
 def test_halt_is_told_with_its_reason_while_the_put_back_goes_on(world):
