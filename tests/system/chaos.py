@@ -233,7 +233,7 @@ class Host:
         """)
         for name in ("liblate.so", "libnever.so"):
             m.install_library("broken-malloc.c", f"{LIBRARIES}/{name}")
-        unit = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestartSec=1s\n"
+        unit = "[Service]\nRestartSec=1s\n"
         if not m.sanitize:  # ASan wants to be the first of all libraries
             m.install_library("inject-faults.c", f"{LIBRARIES}/libfaults.so")
             unit += (f"Environment=LD_PRELOAD={LIBRARIES}/libfaults.so RELAY_TEST_FAULTS={CONTROL}\n"
