@@ -349,7 +349,7 @@ static void scan_failed(Manager *m, int error, const char *message)
     loop_schedule(m, &m->rescan, SCAN_RETRY, on_rescan);
 }
 
-void relays_take_environment(Manager *m, char **take)
+bool relays_take_environment(Manager *m, char **take)
 {
     bool changed = !strv_equal(take, m->environment);
 
@@ -357,6 +357,7 @@ void relays_take_environment(Manager *m, char **take)
     m->environment = take;
     if (changed)
         prove_all(m);
+    return changed;
 }
 
 static void on_environment_read(void *userdata, int error, const char *message, char **environment)
@@ -365,12 +366,8 @@ static void on_environment_read(void *userdata, int error, const char *message, 
 
     (void)message;
     m->environment_read = NULL;
-    if (error < 0 || strv_equal(environment, m->environment)) {
-        strv_free(environment);
-        return;
-    }
-    relays_take_environment(m, environment);
-    m->reports->table_read(m);
+    if (error == 0 && relays_take_environment(m, environment))
+        m->reports->table_read(m);
 }
 
 void relays_read_environment(Manager *m)
@@ -387,7 +384,7 @@ static void on_environment(void *userdata, int error, const char *message, char 
     (void)message;
     m->scan = NULL;
     if (error == 0)
-        relays_take_environment(m, environment);
+        (void)relays_take_environment(m, environment);
     scan_finish(m);
 }
 

@@ -27,10 +27,10 @@ void relays_drop_vanished(Manager *m); /* those that the last look did not find,
  * have until it is over; if theirs would change, the plan is outdated. */
 void relays_assign(Manager *m);
 void relays_verify(Manager *m); /* drop-ins on disk, too */
-/* What systemd gives to every service: a strv of NAME=VALUE. Proves all when it has changed. */
+/* What systemd gives to every service: a strv of NAME=VALUE. Proves all when it has changed; true: it has. */
+bool relays_take_environment(Manager *m, char **take);
 /* Asks for it: that it was changed (systemctl set-environment) nobody is told. */
 void relays_read_environment(Manager *m);
-void relays_take_environment(Manager *m, char **take);
 
 void relays_forget(Manager *m); /* all of them: the configuration looks for other units now */
 void relays_free(Manager *m);

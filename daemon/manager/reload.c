@@ -92,7 +92,7 @@ static void on_environment(void *userdata, int error, const char *message, char 
     (void)message;
     reload->call = NULL;
     if (error == 0)
-        relays_take_environment(reload->manager, environment);
+        (void)relays_take_environment(reload->manager, environment);
     over(reload, true, NULL);
 }
 
