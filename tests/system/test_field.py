@@ -60,7 +60,7 @@ def test_a_zoo_of_allocators(zoo, fresh):
     m.start_daemon()
     m.wait_all("ok", m.names[:7])
     rows = m.listing()
-    shipped = {row["allocator"]: row for row in json.loads(m.sh("relayallocctl allocators --json=short"))}
+    shipped = {row["allocator"]: row for row in json.loads(m.sh("relayallocctl allocators -v --json=short"))}
     version = {name: shipped["tcmalloc"]["version"] for name in zoo if name.startswith("tc")}
     version |= {"je-own": shipped["jemalloc"]["version"], "mi-own": shipped[m.mimalloc]["version"], "rp": None}
     assert all(version[name] for name in version if name != "rp"), version
