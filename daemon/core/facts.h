@@ -25,9 +25,11 @@ typedef struct AllocatorFacts {
     char *build;    /* identity of this build, to remember failures by; never NULL */
     char *version;  /* "" unknown; never NULL */
     Family family;
-    char *refusal;  /* why it must not be used here, a sentence without full stop; NULL: fine */
-    bool untested;  /* the refusal is the host's trouble (no descriptors, memory, processes for a moment) and
-                       says nothing of the allocator: looked at again with each sample */
+    char *refusal;   /* why it must not be used here, a sentence without full stop; NULL: fine */
+    bool untested;   /* the refusal is the host's trouble (no descriptors, memory, processes for a moment) and
+                        says nothing of the allocator: looked at again with each sample */
+    bool unresolved; /* no library could be found by its name that may be used: the dynamic linker is asked
+                        again with each sample, since it may find it without anything else that changes */
     bool unsafe;    /* the refusal is of the library, which is there: others than root could change it, or the
                        like */
     char **looked;  /* strv: the paths that decided whether the library is safe */

@@ -80,6 +80,7 @@ static void take_library(const AllocatorFacts *same, AllocatorFacts *ret)
     ret->looked = strv_copy(same->looked);
     ret->guard = xstrdup(same->guard);
     ret->unsafe = same->unsafe;
+    ret->unresolved = same->unresolved;
     ret->untested = same->untested;
     if (same->unsafe || same->untested || !same->path)
         ret->refusal = xstrdup(same->refusal);
@@ -115,6 +116,7 @@ static void resolve(const AllocatorsAsk *ask, const char *name, AllocatorFacts *
     ret->looked = TAKE_PTR(library.looked);
     ret->guard = library_guard(ret->looked);
     ret->unsafe = r < 0 && ret->path;
+    ret->unresolved = r < 0 && !ret->untested;
 }
 
 static void try_out(const AllocatorsAsk *ask, const Allocator *a, AllocatorFacts *f)
@@ -231,7 +233,16 @@ static void add_looked(char ***all, char *const *looked)
             strv_push(all, xstrdup(*path));
 }
 
-char *allocators_stamp(const Config *config, const AllocatorFacts *facts)
+/* One that is put back where the cache of ldconfig names it, or one that another needs. */
+static bool can_be_resolved(const char *name, const char *probe)
+{
+    _cleanup_(library_clear) Library library = { 0 };
+    _cleanup_(freep) char *reason = NULL;
+
+    return library_resolve(name, probe, &library, &reason) >= 0;
+}
+
+char *allocators_stamp(const Config *config, const AllocatorFacts *facts, const char *probe)
 {
     _cleanup_(strv_freep) char **looked = NULL;
     char *text = NULL;
@@ -243,6 +254,9 @@ char *allocators_stamp(const Config *config, const AllocatorFacts *facts)
     /* ldconfig writes it again whenever a package with a library comes or goes */
     stamp_file(f, "/etc/ld.so.cache");
     for (size_t i = 0; i < config->n_allocators; i++) {
+        if (probe && facts[i].unresolved && facts_allocator_in_use(config, i) &&
+            can_be_resolved(config->allocators[i].library, probe))
+            fputs("found ", f);
         if (!config->allocators[i].library || same_library(config, facts, i))
             continue;
         stamp_file(f, facts[i].path ? facts[i].path : config->allocators[i].library);

@@ -25,5 +25,6 @@ AllocatorFacts *allocators_free(AllocatorFacts *facts, size_t n);
 
 /* What the libraries look like from outside: differs when one was installed, removed or replaced, and when
  * others than root can change one that they could not, or no more. Costs some dozen calls of stat(2) for
- * each. Owned by the caller. */
-char *allocators_stamp(const Config *config, const AllocatorFacts *facts);
+ * each, and for one in use that was unresolved, unless `probe` is NULL, a run of the dynamic linker: could it
+ * be resolved now? Owned by the caller. */
+char *allocators_stamp(const Config *config, const AllocatorFacts *facts, const char *probe);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <gnu/libc-version.h>
+#include <signal.h>
 
 void probe_result_clear(ProbeResult *result)
 {
@@ -99,6 +100,10 @@ static int judge(const char *subject, const SubprocessResult *result, ProbeResul
     const char *ignored = find_ignored(result->err);
     int r;
 
+    if (result->signal == SIGKILL) { /* by the kernel, say, for lack of memory: no word on the library */
+        *ret_reason = xasprintf("a program that runs with %s was killed from outside (SIGKILL)", subject);
+        return -EAGAIN;
+    }
     if (result->signal) {
         *ret_reason = xasprintf("a program that runs with %s crashes (%s)%s", subject,
                                 strsignal(result->signal), why); /* NOLINT(concurrency-mt-unsafe) */

@@ -22,9 +22,9 @@ void probe_result_clear(ProbeResult *result);
 
 /* `library`: absolute path or NULL; `environment` holds no LD_PRELOAD, as config sees to. 0; -ETIMEDOUT
  * (PROBE_TIMEOUT); -EACCES: the library cannot be read by an unprivileged user; -EPROTO: it was not loaded,
- * it crashed, misbehaved, or printed nothing that can be understood; or why the probe could not be started;
- * and *ret_reason a sentence without full stop that says so (signal, exit status, first line of stderr).
- * Blocks: load time only. */
+ * it crashed, misbehaved, or printed nothing that can be understood; -EAGAIN: others killed it; or why the
+ * probe could not be started; and *ret_reason a sentence without full stop that says so (signal, exit status,
+ * first line of stderr). Blocks: load time only. */
 int probe_run(const char *probe_path, const char *library, const EnvVar *environment, size_t n_environment,
               ProbeResult *ret, char **ret_reason);
 

@@ -339,7 +339,7 @@ int manager_reload(Manager *m)
  * all libraries are looked at. */
 static bool look_for_changed_libraries(Manager *m)
 {
-    _cleanup_(freep) char *stamp = setup_changed(m->setup);
+    _cleanup_(freep) char *stamp = setup_changed(m);
 
     if (!stamp || streq_null(stamp, m->tried_stamp))
         return true;

@@ -39,9 +39,10 @@ void setup_look(Setup *setup)
     }
 }
 
-char *setup_changed(const Setup *s)
+char *setup_changed(const Manager *m)
 {
-    char *stamp = allocators_stamp(s->config, s->allocators);
+    const Setup *s = m->setup;
+    char *stamp = allocators_stamp(s->config, s->allocators, m->probe);
 
     if (!streq(stamp, s->stamp))
         return stamp;
@@ -146,7 +147,7 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
             strv_push(&s->libraries, xstrdup(s->allocators[i].realpath));
     log_allocators(m, s);
     s->id = facts_identity(s->config, s->allocators);
-    s->stamp = allocators_stamp(s->config, s->allocators);
+    s->stamp = allocators_stamp(s->config, s->allocators, NULL);
     *ret = TAKE_PTR(s);
     return 0;
 }

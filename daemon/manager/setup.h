@@ -11,8 +11,8 @@ int setup_load(const Manager *m, const char *path, Setup **ret, char **ret_probl
 Setup *setup_free(Setup *setup);
 DEFINE_CLEANUP(Setup, setup_free)
 /* Was one of its libraries installed, removed or replaced since it was loaded? Then what they look like now,
- * owned by the caller; else NULL. Costs a stat(2) for each. */
-char *setup_changed(const Setup *setup);
+ * owned by the caller; else NULL. Costs what allocators_stamp() does. */
+char *setup_changed(const Manager *m);
 /* Could an allocator in use not be tested, because the host was short of something? */
 bool setup_untested(const Setup *setup);
 /* Can one be tested now that could not be, with m->setup? One that no group uses counts, too: a relay may

@@ -190,6 +190,30 @@ def test_library_that_others_can_change_meanwhile(world):
     assert restarts(world, "a") == (1, 0)
 
 
+def test_library_that_needs_one_that_is_missing_is_found_when_that_is_there(world):
+    """Nothing that was looked at shows it, as with one that is put back where the cache of ldconfig still names it."""
+    inside, outside = world.own_folder()
+    needed = outside / "libneeded.so"
+    for library, options in ((needed, ["-Wl,-soname,libneeded.so"]),
+                             (outside / "libown.so", ["-Wl,--no-as-needed", needed, f"-Wl,-rpath,{inside}"])):
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-", "-x", "none", *options], input="int own;", text=True,
+                       check=True)
+    needed.rename(needed.with_suffix(".away"))
+    configure(world, inside / "libown.so", "*")
+    sampling(world, 1)
+    world.start_fake("a")
+    world.start()
+    world.wait_said("Allocator own is refused: .*needs .*libneeded.so, which is not installed")
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 2, "three samples")
+    assert world.text().count("Loaded ") == 1 and restarts(world, "a") == (0, 0)
+    needed.with_suffix(".away").rename(needed)
+    world.wait_said("A library, or who can change it, has changed")
+    world.wait_said("Allocator own is refused: .*libown.so was preloaded, but")
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 2, "three samples")
+    assert world.text().count("Loaded ") == 2
+
 
 def test_setting_that_is_not_understood_is_logged_once(world):
     begin(world, "a")

@@ -13,6 +13,7 @@
 /* Passes everything on to glibc, but for the one fault that its environment asks for. */
 static const char broken_source[] =
     "#include <errno.h>\n"
+    "#include <signal.h>\n"
     "#include <stdio.h>\n"
     "#include <stdlib.h>\n"
     "#include <string.h>\n"
@@ -26,6 +27,7 @@ static const char broken_source[] =
     "__attribute__((constructor)) static void start(void) {\n"
     "    if (getenv(\"FAULT\")) fault = getenv(\"FAULT\");\n"
     "    if (is(\"crash at start\")) *(volatile int *)8 = 0;\n"
+    "    if (is(\"killed\")) kill(getpid(), SIGKILL);\n"
     "    if (is(\"silent exit\")) _exit(0);\n"
     "    if (is(\"status\")) { write(2, \"no licence\\033\\n\", 12); _exit(9); }\n"
     "    if (is(\"loop\")) for (;;);\n"
@@ -254,6 +256,7 @@ static void test_broken(void **state)
     } table[] = {
         { "crash at start", -EPROTO, "crashes (Segmentation fault)" },
         { "crash", -EPROTO, "crashes (Segmentation fault)" },
+        { "killed", -EAGAIN, "was killed from outside" },
         { "silent exit", -EPROTO, "prints nothing that can be understood" },
         { "status", -EPROTO, "fails (exit status 9): no licence?" },
         { "loop", -ETIMEDOUT, "hangs (still running after " },
