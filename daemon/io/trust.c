@@ -106,6 +106,15 @@ static int refuse_writable(const Walk *w, const char *path, const struct stat *s
                   elsewhere ? "" : path);
 }
 
+/* It decides, too. */
+static void note_looked(const Walk *w, const char *path)
+{
+    char ***looked = w->rules->looked;
+
+    if (looked && !strv_contains(*looked, path))
+        strv_push(looked, xstrdup(path));
+}
+
 static int check_writable(const Walk *w, const char *path, const struct stat *st)
 {
     if (st->st_mode & S_IWOTH)
@@ -114,8 +123,11 @@ static int check_writable(const Walk *w, const char *path, const struct stat *st
         return 0;
     if (has_acl(path))
         return refuse_writable(w, path, st, "its access control list", "setfacl -b ");
-    if (group_is_root_alone(st->st_gid))
+    if (group_is_root_alone(st->st_gid)) {
+        note_looked(w, "/etc/group");
+        note_looked(w, "/etc/passwd");
         return 0;
+    }
     _cleanup_(freep) char *who = group_name(st->st_gid);
     return refuse_writable(w, path, st, who, "chmod g-w ");
 }
@@ -172,8 +184,7 @@ static int look_at(Walk *w, const char *path)
 {
     const TrustRules *rules = w->rules;
 
-    if (rules->looked && !strv_contains(*rules->looked, path))
-        strv_push(rules->looked, xstrdup(path));
+    note_looked(w, path);
     if (lstat(path, &w->st) < 0) {
         if (errno != ENOENT)
             return REFUSE(-errno, w->ret_reason, "cannot be examined: %s: %s", path, strerror(errno));

@@ -45,12 +45,15 @@ static void expect_words(const char *reason, const char *words)
         fail_msg("no \"%s\" in: %s", words, reason);
 }
 
+static char **looked_at; /* by all walks */
+
 static int walk_from(const char *path, uid_t owner, const char *trusted, char **ret_real, char **ret_reason)
 {
     struct stat st;
 
-    return trust_walk(path, &(TrustRules){ .owner = owner, .trusted = trusted, .shared = true }, ret_real,
-                      &st, ret_reason);
+    return trust_walk(
+        path, &(TrustRules){ .owner = owner, .trusted = trusted, .shared = true, .looked = &looked_at },
+        ret_real, &st, ret_reason);
 }
 
 static int walk(const char *path, uid_t owner, char **ret_real, char **ret_reason)
@@ -230,7 +233,11 @@ static void test_walk_groups(void **state)
 
         if (geteuid() == 0)
             assert_int_equal(chown(path, (uid_t)-1, table[i].group), 0);
+        looked_at = strv_free(looked_at);
         r = walk(path, geteuid(), &real, &reason);
+        /* Who is in the group decides, so that these files do. */
+        assert_true((r == 0) == strv_contains(looked_at, "/etc/group") &&
+                    (r == 0) == strv_contains(looked_at, "/etc/passwd"));
         if (geteuid() != 0) { /* our own group has us in it, and we are not root */
             assert_int_equal(r, -EPERM);
             expect_words(reason, "is writable by group");
