@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <syslog.h>
 
 #define PREFLIGHT_TIMEOUT (60 * USEC_PER_SEC)
@@ -100,6 +101,16 @@ static void answer_error(Preflight *p, int error, const char *message)
     p->callback(p->userdata, error_is_passing(error) ? PREFLIGHT_UNTESTED : PREFLIGHT_REFUSES, reason);
 }
 
+/* The same when it did not end by itself, which says nothing of what was tried. */
+static void answer_untested(Preflight *p, const char *what)
+{
+    _cleanup_(freep) char *reason = xasprintf(
+        "%s %s", p->at == TRY_CONFIG ? "the verification of its configuration" : "the preflight", what);
+
+    close_try(p);
+    p->callback(p->userdata, PREFLIGHT_UNTESTED, reason);
+}
+
 static int start_try(Preflight *p);
 
 static char *first_line(const char *text)
@@ -162,8 +173,28 @@ static char *judge(const Preflight *p, const UnitInfo *end, const char *log)
     return p->at == TRY_CONFINED ? judge_confined(p, text, end, log) : judge_preload(p, text, end, log);
 }
 
+#define NOT_IN_TIME "did not finish in time"
+
+/* What the host has done to it; NULL: nothing, so that its end says something. */
+static const char *cut_short(const UnitInfo *end)
+{
+    if (!end || !end->exists)
+        return NULL;
+    if (streq_null(end->result, "timeout"))
+        return NOT_IN_TIME;
+    if (streq_null(end->result, "oom-kill") || (end->exit_code == CLD_KILLED && end->exit_status == SIGKILL))
+        return "was killed from outside, as for lack of memory";
+    return NULL;
+}
+
 static void try_over(Preflight *p, const UnitInfo *end, const char *log)
 {
+    const char *cut = cut_short(end);
+
+    if (cut) {
+        answer_untested(p, cut);
+        return;
+    }
     /* systemd could not even fork, say; or it did not find a file that the unit's own start needs, too */
     if (p->at != TRY_CONFIG && end && streq_null(end->result, "resources")) {
         answer_error(p, -EAGAIN, "systemd is short of resources");
@@ -289,8 +320,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
         answer_error(p, -EAGAIN, "systemd has not answered in time");
         return 0;
     }
-    answer(p, xstrdup(p->at == TRY_CONFIG ? "its configuration could not be verified in time"
-                                          : "the preflight did not finish in time"));
+    answer_untested(p, NOT_IN_TIME);
     return 0;
 }
 

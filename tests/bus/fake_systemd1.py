@@ -164,6 +164,11 @@ class Unit:
                 dbus.Int32(2 if killed_by else 0), dbus.Int32(killed_by))  # CLD_KILLED
 
 
+# How a transient unit ends that is not left to itself: Result, ExecMainCode (0: systemd could not even start a process; 2: CLD_KILLED)
+# and ExecMainStatus.
+CUT_SHORT = {"resources": ("resources", 0, 0), "oom-kill": ("oom-kill", 2, 9), "killed": ("signal", 2, 9), "timeout": ("timeout", 2, 15)}
+
+
 class Transient:
     """A transient unit: a program that runs or has exited, or one that systemd itself gave up before (status 226, say)."""
 
@@ -171,9 +176,10 @@ class Transient:
         self.program, self.status = program, status
 
     def properties(self):
-        if self.status == "resources":  # systemd could not even start a process
-            return {"LoadState": "loaded", "ActiveState": "failed", "Result": "resources", "ExecMainCode": dbus.Int32(0),
-                    "ExecMainStatus": dbus.Int32(0)}
+        if self.status in CUT_SHORT:
+            result, code, status = CUT_SHORT[self.status]
+            return {"LoadState": "loaded", "ActiveState": "failed", "Result": result, "ExecMainCode": dbus.Int32(code),
+                    "ExecMainStatus": dbus.Int32(status)}
         code = self.status if self.status is not None else self.program.poll()
         ended = code is not None
         return {
@@ -379,7 +385,7 @@ class Systemd(dbus.service.Object):
         assert props["AddRef"]
         # As a unit of the relay whose sandbox this is; the sandbox is told apart by what stands in ReadWritePaths=.
         status = self.fake.broken_sandboxes.get(" ".join(props.get("ReadWritePaths", [])))
-        if output == "resources":
+        if output in CUT_SHORT:
             self.fake.tried[name] = Transient(status=output)
         elif status is not None:
             self.fake.tried[name] = Transient(status=status)

@@ -64,6 +64,17 @@ def test_preflight_for_which_systemd_is_short_of_resources_is_no_refusal(world):
     assert [restarts(world, r) for r in "ab"] == [(1, 0)] * 2
 
 
+@pytest.mark.parametrize("end, words", [("oom-kill", "was killed from outside"), ("killed", "was killed from outside"),
+                                        ("timeout", "did not finish in time")])
+def test_preflight_that_the_host_cuts_short_is_no_refusal(world, end, words):
+    begin(world, "a", "b", rollout="settle = 0; canary = 0; };\nsample = { interval = 1;")
+    world.do("transient-script", steps=[{"output": end}])
+    world.start()
+    world.wait_said(f"Allocator jemalloc could not be tested yet: the preflight {words}")
+    world.wait_said("Rollout 2 finished: 2 done, 0 failed")
+    assert not world.said("is refused") and [restarts(world, r) for r in "ab"] == [(1, 0)] * 2
+
+
 def test_refusal_of_the_sandbox_is_the_last_word(world):
     """That the profile would allow it does not make up for that."""
     begin_labelled(world, f"{PROFILE} (enforce)", "a", "b")
