@@ -8,6 +8,9 @@
 
 #include <errno.h>
 
+/* ldconfig writes it again whenever a package with a library comes or goes */
+#define LINKER_CACHE "/etc/ld.so.cache"
+
 /* ---- what is known already ---- */
 
 static bool same_environment(const Allocator *a, const Allocator *b)
@@ -114,6 +117,7 @@ static void resolve(const AllocatorsAsk *ask, const char *name, AllocatorFacts *
         ret->realpath = TAKE_PTR(library.realpath);
     }
     ret->looked = TAKE_PTR(library.looked);
+    strv_push(&ret->looked, xstrdup(LINKER_CACHE)); /* it may give the same names to other files now */
     ret->guard = library_guard(ret->looked);
     ret->unsafe = r < 0 && ret->path;
     ret->unresolved = r < 0 && !ret->untested;
@@ -233,6 +237,15 @@ static void add_looked(char ***all, char *const *looked)
             strv_push(all, xstrdup(*path));
 }
 
+static bool library_in_use(const Config *c, size_t allocator)
+{
+    for (size_t i = 0; i < c->n_allocators; i++)
+        if (streq_null(c->allocators[i].library, c->allocators[allocator].library) &&
+            facts_allocator_in_use(c, i))
+            return true;
+    return false;
+}
+
 /* One that is put back where the cache of ldconfig names it, or one that another needs. */
 static bool can_be_resolved(const char *name, const char *probe)
 {
@@ -251,14 +264,15 @@ char *allocators_stamp(const Config *config, const AllocatorFacts *facts, const 
 
     if (!f)
         abort();
-    /* ldconfig writes it again whenever a package with a library comes or goes */
-    stamp_file(f, "/etc/ld.so.cache");
+    stamp_file(f, LINKER_CACHE);
     for (size_t i = 0; i < config->n_allocators; i++) {
-        if (probe && facts[i].unresolved && facts_allocator_in_use(config, i) &&
-            can_be_resolved(config->allocators[i].library, probe))
-            fputs("found ", f);
         if (!config->allocators[i].library || same_library(config, facts, i))
             continue;
+        if (probe && facts[i].unresolved && library_in_use(config, i) &&
+            can_be_resolved(config->allocators[i].library, probe))
+            fputs("found ", f);
+        if (!probe && facts[i].path && !facts[i].unresolved && !unchanged(&facts[i]))
+            fputs("changed since ", f);
         stamp_file(f, facts[i].path ? facts[i].path : config->allocators[i].library);
         add_looked(&looked, facts[i].looked);
     }

@@ -25,6 +25,7 @@ AllocatorFacts *allocators_free(AllocatorFacts *facts, size_t n);
 
 /* What the libraries look like from outside: differs when one was installed, removed or replaced, and when
  * others than root can change one that they could not, or no more. Costs some dozen calls of stat(2) for
- * each, and for one in use that was unresolved, unless `probe` is NULL, a run of the dynamic linker: could it
- * be resolved now? Owned by the caller. */
+ * each, and for one in use that was unresolved a run of the dynamic linker: could it be resolved now? Without
+ * `probe`, of libraries just looked at, nothing is run, and what changed while they were looked at makes it
+ * one that no other is like. Owned by the caller. */
 char *allocators_stamp(const Config *config, const AllocatorFacts *facts, const char *probe);

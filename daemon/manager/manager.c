@@ -30,6 +30,7 @@
 
 #define PLAN_DELAY (50 * USEC_PER_MSEC)
 #define FAILURE_PAUSE USEC_PER_MINUTE
+#define REFUSED_PAUSE (10 * USEC_PER_MINUTE) /* until what was refused when it was tried is tried again */
 #define LOG_LATER (5 * USEC_PER_SEC)
 #define SAVE_PAUSE (5 * USEC_PER_SEC)
 /* Somewhat longer than samples are apart that are taken as usual. */
@@ -271,6 +272,9 @@ static void adopt(Manager *m, Setup *take)
     setup_free(m->setup);
     m->setup = take;
     m->not_before = 0;
+    m->refused_again = 0; /* from the next look on: there may be no loop yet */
+    free(m->tried_stamp); /* it was of the one before */
+    m->tried_stamp = NULL;
     (void)relays_forget_config_faults(m, true);
     m->look_at_groups = true;
     free(m->config_warnings);
@@ -354,8 +358,14 @@ static bool look_for_changed_libraries(Manager *m)
 
 static void check_libraries(Manager *m)
 {
+    /* One with which a program hangs takes 10 s each time. */
+    const usec_t now = loop_monotonic(m);
+    const bool refused = !m->run && m->refused_again && now >= m->refused_again;
+
+    if (refused || !m->refused_again)
+        m->refused_again = now + REFUSED_PAUSE;
     /* Beside a file that is refused it waits for the next one, which tests all of them. */
-    if (!m->next_setup && !m->config_error && setup_can_be_tested(m) &&
+    if (!m->next_setup && !m->config_error && setup_can_be_tested(m, refused) &&
         !config_watch_saving(m->config_watch)) {
         eventlog_line(LOG_INFO, "An allocator that could not be tested before can be now.");
         (void)manager_reload(m);

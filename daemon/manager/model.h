@@ -210,8 +210,9 @@ struct Manager {
     bool look_at_groups;    /* the configuration is new: say which names in it match no relay */
     /* what is in force */
     Setup *setup;
-    Setup *next_setup; /* comes into force when the rollout in progress is over; NULL */
-    char *tried_stamp; /* of the libraries, when they were last found changed */
+    Setup *next_setup;    /* comes into force when the rollout in progress is over; NULL */
+    char *tried_stamp;    /* of the libraries, when they were last found changed */
+    usec_t refused_again; /* monotonic: when those that were refused when they were tried are tried again */
     ConfigWatch *config_watch;
     char *config_error;    /* problems of the last refused file; NULL */
     char *config_warnings; /* assign_judge() of the one in force, lines; NULL: nothing */

@@ -75,18 +75,27 @@ static AllocatorFacts *look(const Manager *m, const Config *config)
     });
 }
 
-bool setup_can_be_tested(const Manager *m)
+/* It was found, and a program that ran with it did not get far enough to say what it is. */
+static bool failed_when_tried(const Setup *s, size_t allocator)
+{
+    const AllocatorFacts *f = &s->allocators[allocator];
+
+    return f->refusal && f->path && !f->unsafe && !f->tried && facts_allocator_in_use(s->config, allocator);
+}
+
+bool setup_can_be_tested(const Manager *m, bool refused)
 {
     const Setup *s = m->setup;
     bool untested = false, tested = false;
 
     for (size_t i = 0; i < s->config->n_allocators; i++)
-        untested = untested || s->allocators[i].untested;
+        untested = untested || s->allocators[i].untested || (refused && failed_when_tried(s, i));
     if (!untested)
         return false;
     AllocatorFacts *facts = look(m, s->config);
     for (size_t i = 0; i < s->config->n_allocators; i++)
-        tested = tested || (s->allocators[i].untested && !facts[i].untested);
+        tested = tested || (s->allocators[i].untested && !facts[i].untested) ||
+                 (refused && failed_when_tried(s, i) && !facts[i].refusal);
     allocators_free(facts, s->config->n_allocators);
     return tested;
 }

@@ -16,8 +16,9 @@ char *setup_changed(const Manager *m);
 /* Could an allocator in use not be tested, because the host was short of something? */
 bool setup_untested(const Setup *setup);
 /* Can one be tested now that could not be, with m->setup? One that no group uses counts, too: a relay may
- * still run it, and its version is not known until then. Blocks as a load does if there is one. */
-bool setup_can_be_tested(const Manager *m);
+ * still run it, and its version is not known until then. `refused`: also one in use with which a program was
+ * tried and failed, which may have been the host's fault. Blocks as a load does if there is one. */
+bool setup_can_be_tested(const Manager *m, bool refused);
 /* Is the library of each allocator there now? A rollout in progress keeps its setup until it has ended. */
 void setup_look(Setup *setup);
 const Group *setup_group(const Setup *setup, size_t group); /* NULL: GROUP_NONE */

@@ -30,6 +30,43 @@ def configure(world, library, relays):
         f.write(f'allocators = {{ own = {{ library = "{library}"; }}; }};\n')
 
 
+def preload_calls(world, source):
+    """What this defines is called by the daemon in the place of libc's."""
+    library = world.path / "libcalls.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-x", "c", "-", "-o", library], input=source, text=True, check=True)
+    world.environment |= {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:verify_asan_link_order=0"}
+
+
+LATER = """
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+    int r = (int)syscall(SYS_clock_gettime, clock, time), later = 0;
+    FILE *f = clock == CLOCK_MONOTONIC ? fopen("%s", "re") : NULL;
+    if (f && fscanf(f, "%%d", &later) == 1)
+        time->tv_sec += later;
+    if (f)
+        fclose(f);
+    return r;
+}
+"""
+
+
+def with_own_clock(world):
+    """later(seconds): the daemon's clock goes so much ahead."""
+    file = world.path / "later"
+    file.write_text("0\n")
+    preload_calls(world, LATER % file)
+
+    def later(seconds):
+        file.with_suffix(".new").write_text(f"{seconds}\n")
+        file.with_suffix(".new").rename(file)
+    return later
+
+
 def test_library_that_changes_beside_a_bad_file_is_looked_at_once(world):
     """It is found with a sample; the file that is refused in the meantime must not make each sample find it again."""
     begin(world, "a")
@@ -190,29 +227,116 @@ def test_library_that_others_can_change_meanwhile(world):
     assert restarts(world, "a") == (1, 0)
 
 
-def test_library_that_needs_one_that_is_missing_is_found_when_that_is_there(world):
-    """Nothing that was looked at shows it, as with one that is put back where the cache of ldconfig still names it."""
-    inside, outside = world.own_folder()
-    needed = outside / "libneeded.so"
-    for library, options in ((needed, ["-Wl,-soname,libneeded.so"]),
+def build_that_needs(inside, outside, needed):
+    for library, options in ((needed, [f"-Wl,-soname,{needed.name}"]),
                              (outside / "libown.so", ["-Wl,--no-as-needed", needed, f"-Wl,-rpath,{inside}"])):
         subprocess.run(["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-", "-x", "none", *options], input="int own;", text=True,
                        check=True)
-    needed.rename(needed.with_suffix(".away"))
+
+
+def test_library_that_needs_one_that_is_missing_is_found_when_that_is_there(world):
+    """Nothing that was looked at shows it, as with one that is put back where the cache of ldconfig still names it. And once more, after
+    it was missed by a reload."""
+    inside, outside = world.own_folder()
+    needed = outside / "libneeded.so"
+    build_that_needs(inside, outside, needed)
+    away = needed.rename(needed.with_suffix(".away"))
+    later = with_own_clock(world)
     configure(world, inside / "libown.so", "*")
+    sampling(world, 3600)
+    world.start_fake("a")
+    world.start()
+    world.wait_ready()
+    missing = "Allocator own is refused: .*needs .*libneeded.so, which is not installed"
+    for times in (1, 2):
+        wait_until(lambda: len(re.findall(missing, world.text())) == times, "it to be missed")
+        later(66 * (3 * times - 2))
+        assert world.text().count("Loaded ") == 2 * times - 1 and restarts(world, "a") == (0, 0)
+        away.rename(needed)
+        later(66 * (3 * times - 1))
+        found = "Allocator own is refused: .*libown.so was preloaded, but"
+        wait_until(lambda: world.states() and len(re.findall(found, world.text())) == times, "it to be found")
+        later(66 * 3 * times)
+        assert world.states() and world.text().count("Loaded ") == 2 * times
+        needed.rename(away)
+        world.manager("Reload")
+
+
+PASSES_ON = """
+#include <stdlib.h>
+#include <unistd.h>
+void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
+void __libc_free(void *);
+void *malloc(size_t n) { return __libc_malloc(n); }
+void *calloc(size_t n, size_t m) { return __libc_calloc(n, m); }
+void *realloc(void *p, size_t n) { return __libc_realloc(p, n); }
+void *aligned_alloc(size_t a, size_t n) { return __libc_memalign(a, n); }
+void *memalign(size_t a, size_t n) { return __libc_memalign(a, n); }
+int posix_memalign(void **p, size_t a, size_t n) { *p = __libc_memalign(a, n); return 0; }
+void free(void *p) { __libc_free(p); }
+__attribute__((constructor)) static void fail(void)
+{
+    if (access("/mnt/go", F_OK) != 0)
+        _exit(9);
+}
+"""
+
+
+def test_library_with_which_a_program_failed_is_tried_again_later(world):
+    """It may have been the host that was short of something, or that slow; and one with which each program hangs costs 10 s."""
+    inside, outside = world.own_folder()
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", outside / "libown.so"], input=PASSES_ON, text=True, check=True)
+    later = with_own_clock(world)
+    configure(world, inside / "libown.so", "*")
+    sampling(world, 3600)
+    world.start_fake("a")
+    world.start()
+    world.wait_ready()
+    assert world.said("Allocator own is refused: a program that runs with .*libown.so fails .exit status 9")
+    (outside / "go").touch()
+    later(66)
+    assert world.states() == {"a": "pending"} and not world.said("can be now")
+    later(2 * 66 + 600)
+    wait_until(lambda: world.states() and world.said("An allocator that could not be tested before can be now"), "the second look")
+    world.wait_said("Rollout 1 finished: 1 done")
+
+
+def test_what_ldconfig_has_changed_is_looked_at_again(world):
+    """The same name may be another library's now, of which nobody has heard."""
+    inside, outside = world.own_folder()
+    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
+    configure(world, inside / "libown.so", "nobody*")
+    world.start_fake("a")
+    world.start()
+    world.wait_ready()
+    overwrite(world, outside / "libown.so")  # which only a new try would tell
+    shutil.copy("/etc/ld.so.cache", outside / "cache")
+    subprocess.run([*world.inside, "mount", "--bind", inside / "cache", "/etc/ld.so.cache"], check=True)
+    world.manager("Reload")
+    world.wait_said("Allocator own is refused: .*not an ELF file")
+
+
+def test_library_that_changes_while_others_are_tried_is_tried_again(world):
+    """What was tried is not what is on the disk when the last one has been."""
+    inside, outside = world.own_folder()
+    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", outside / "libslow.so"], input=WAITS, text=True, check=True)
+    configure(world, inside / "libown.so", "nobody*")
+    text = world.config.read_text().replace('libown.so"; };', f'libown.so"; }}; slow = {{ library = "{inside}/libslow.so"; }};')
+    world.config.write_text(text.replace("groups = (", 'groups = ({ name = "S"; allocator = "slow"; relays = [ "nobody2*" ]; }, '))
     sampling(world, 1)
     world.start_fake("a")
     world.start()
-    world.wait_said("Allocator own is refused: .*needs .*libneeded.so, which is not installed")
-    before = samples(world, "a")
-    wait_until(lambda: samples(world, "a") > before + 2, "three samples")
-    assert world.text().count("Loaded ") == 1 and restarts(world, "a") == (0, 0)
-    needed.with_suffix(".away").rename(needed)
-    world.wait_said("A library, or who can change it, has changed")
-    world.wait_said("Allocator own is refused: .*libown.so was preloaded, but")
-    before = samples(world, "a")
-    wait_until(lambda: samples(world, "a") > before + 2, "three samples")
-    assert world.text().count("Loaded ") == 2
+
+    def tried():
+        probes = subprocess.run(["pgrep", "-P", str(world.daemon.pid)], capture_output=True, text=True).stdout.split()
+        return any(b"libslow" in pathlib.Path(f"/proc/{pid}/environ").read_bytes() for pid in probes)
+
+    wait_until(tried, "the last to be tried")
+    overwrite(world, outside / "libown.so", later=1)
+    (outside / "go").touch()
+    world.wait_ready()
+    world.wait_said("Allocator own is refused: .*not an ELF file")
 
 
 def test_setting_that_is_not_understood_is_logged_once(world):
@@ -364,13 +488,6 @@ int inotify_add_watch(int fd, const char *path, unsigned mask)
     return -1;
 }
 """
-
-
-def preload_calls(world, source):
-    """What this defines is called by the daemon in the place of libc's."""
-    library = world.path / "libcalls.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-x", "c", "-", "-o", library], input=source, text=True, check=True)
-    world.environment |= {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:verify_asan_link_order=0"}
 
 
 def test_instance_that_cannot_be_watched_for_is_looked_for(world):

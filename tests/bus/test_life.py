@@ -9,7 +9,7 @@ import pytest
 from conftest import wait_until
 from test_jobs import GROUP, begin, restarts
 from test_others import begin_with_own_proc
-from test_libraries import preload_calls
+from test_libraries import with_own_clock
 from test_relays import samples, sampling
 
 
@@ -239,36 +239,6 @@ def test_mounts_that_could_not_be_read_at_the_start_may_be_outdated(world):
     world.wait_ready()
     mounted("1", "rw")
     wait_for_another_start(world)
-
-
-LATER = """
-#include <stdio.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-int clock_gettime(clockid_t clock, struct timespec *time)
-{
-    int r = (int)syscall(SYS_clock_gettime, clock, time), later = 0;
-    FILE *f = clock == CLOCK_MONOTONIC ? fopen("%s", "re") : NULL;
-    if (f && fscanf(f, "%%d", &later) == 1)
-        time->tv_sec += later;
-    if (f)
-        fclose(f);
-    return r;
-}
-"""
-
-
-def with_own_clock(world):
-    """later(seconds): the daemon's clock goes so much ahead."""
-    file = world.path / "later"
-    file.write_text("0\n")
-    preload_calls(world, LATER % file)
-
-    def later(seconds):
-        file.with_suffix(".new").write_text(f"{seconds}\n")
-        file.with_suffix(".new").rename(file)
-    return later
 
 
 def test_what_is_read_only_for_the_daemon_alone_is_tried_again_seldom(world):

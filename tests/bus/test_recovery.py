@@ -9,8 +9,8 @@ import pytest
 from conftest import wait_until
 from test_careful import settling
 from test_jobs import LIBRARY, begin, restarts
-from test_libraries import NO_FILE, preload_calls
-from test_life import mounts_in, with_own_clock
+from test_libraries import NO_FILE, preload_calls, with_own_clock
+from test_life import mounts_in
 from test_once import stays
 from test_operator import FORGOTTEN
 from test_relays import sampling

@@ -118,6 +118,21 @@ def test_missing_library_of_a_known_allocator_names_the_package(fresh):
         m.sh(f"systemctl stop relayallocd; mv /root/away {path}; [ -e {link} ] || ln -s {path} {link}; ldconfig")
 
 
+def test_library_that_is_put_back_without_ldconfig_is_found(fresh):
+    """Its name was known to nobody but the dynamic linker's cache, which has not changed."""
+    m = fresh
+    path = m.sh(f"readlink -f {library(m, 'libjemalloc.so.2')}").strip()
+    m.sh(f"mv {path} /root/away")
+    try:
+        m.write_conf(all_in(m, "jemalloc"))
+        m.start_daemon()
+        m.wait_event("library-refused")
+    finally:
+        m.sh(f"mv /root/away {path}")
+    m.wait_all("ok", timeout=90)
+    assert all(m.allocator_in_maps(relay) == "jemalloc" for relay in m.names)
+
+
 @pytest.mark.parametrize("spoil, word", [
     ("chmod 0666 LIB", "writ"),
     ("chmod 0777 /opt/relay-test", "writ"),
