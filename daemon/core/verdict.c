@@ -57,6 +57,7 @@ static bool judge_override(const VerdictFacts *f, const char *name, Verdict *ret
     if (!o.file)
         return false;
     *ret = because(CAUSE_OVERRIDDEN, "%s %s %s", name, o.how, o.file->path);
+    ret->unannounced = o.file->environment_file;
     return true;
 }
 
@@ -230,6 +231,7 @@ static bool judge_without_preload(const VerdictFacts *f, const char *what, Verdi
                        f->program ? f->program : "its program", f->running->path);
     else
         return false;
+    ret->unannounced = f->system_allocator != NULL;
     return true;
 }
 

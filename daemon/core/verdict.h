@@ -71,8 +71,9 @@ typedef struct VerdictFacts {
 
 typedef struct Verdict {
     Cause cause;
-    char *reason;  /* one sentence without final full stop; NULL with CAUSE_NONE */
-    bool outlived; /* it has all it should, and what lies on the disk now is not that any more */
+    char *reason;     /* one sentence without final full stop; NULL with CAUSE_NONE */
+    bool outlived;    /* it has all it should, and what lies on the disk now is not that any more */
+    bool unannounced; /* OVERRIDDEN by what may go without a reload of systemd, so that nobody says so */
 } Verdict;
 void verdict_clear(Verdict *v);
 

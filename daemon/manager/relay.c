@@ -246,20 +246,48 @@ static Knowledge knowledge(const Relay *relay)
     return relay_up(relay) && p->running.unread ? KNOWN_BY_NAME : KNOWN;
 }
 
+/* A line in an EnvironmentFile= is in its way, say, which others take away without a reload of systemd. While
+ * a rollout has it, that looks for itself. File capabilities are no such matter: with them the relay may lose
+ * what it needs to start, until its unit gives it that, and then no way back would help. */
+static bool is_kept_off(const Relay *relay)
+{
+    return relay->run_item == SIZE_MAX && relay->facts.verdict.unannounced;
+}
+
+/* Likewise of a file of others in the place of its drop-in. */
+static bool retry_dropin(Relay *relay)
+{
+    RelayFacts *f = &relay->facts;
+
+    if (relay->run_item != SIZE_MAX || (!f->dropin_unread && !f->foreign))
+        return false;
+    const bool unread = f->dropin_unread;
+    _cleanup_(freep) char *foreign = xstrdup(f->foreign);
+    relay_read_dropin(relay);
+    return unread != f->dropin_unread || !streq_null(foreign, f->foreign);
+}
+
+/* Does its proof say something else than before? */
+static bool retry_proof(Relay *relay)
+{
+    const RelayFacts *f = &relay->facts;
+    const Knowledge before = knowledge(relay);
+    const bool unread = f->settings_unread, kept_off = is_kept_off(relay);
+
+    if (before == KNOWN && !unread && !kept_off)
+        return false;
+    _cleanup_(freep) char *reason = xstrdup(f->verdict.reason);
+    relay_prove(relay);
+    return knowledge(relay) > before || (unread && !f->settings_unread) ||
+           (kept_off && !streq_null(reason, f->verdict.reason));
+}
+
 void relay_retry(Relay *relay)
 {
-    const bool unread = relay->facts.dropin_unread && relay->run_item == SIZE_MAX,
-               settings_unread = relay->facts.settings_unread;
-    const Knowledge before = knowledge(relay);
-
     if (!relay->watch)
         relay_watch(relay);
-    if (unread)
-        relay_read_dropin(relay);
-    if (before < KNOWN || settings_unread)
-        relay_prove(relay);
-    if ((unread && !relay->facts.dropin_unread) || (settings_unread && !relay->facts.settings_unread) ||
-        knowledge(relay) > before)
+    const bool other_file = retry_dropin(relay), other_proof = retry_proof(relay);
+    if (other_file || other_proof)
         relay->manager->reports->relay_changed(relay, relay_up(relay));
     if (knowledge(relay) == KNOWN_NOT)
         tell_unreadable(relay);

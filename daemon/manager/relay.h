@@ -17,8 +17,9 @@ void relay_unit_signalled(Relay *relay); /* the same, at once or soon: it says s
 void relay_take_info(Relay *relay, UnitInfo *take_info); /* what was read; notices new processes */
 void relay_read_dropin(Relay *relay); /* from disk, into its facts; proved again if it is another */
 void relay_prove(Relay *relay);       /* reads the process again and judges */
-void relay_retry(Relay *relay);       /* what could not be watched, opened or read the last time */
-void relay_forget_bus(Relay *relay);  /* the bus is gone: slots and calls with it */
+/* What could not be watched, opened or read the last time, and what was in its way and may be gone. */
+void relay_retry(Relay *relay);
+void relay_forget_bus(Relay *relay); /* the bus is gone: slots and calls with it */
 
 /* The last lines that the relay's unit left in the journal; NULL: none. */
 char *relay_unit_log(const Relay *relay);

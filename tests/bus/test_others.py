@@ -1,5 +1,6 @@
 """What others do while the daemon runs: to unit files, to what a relay is started with, to the table of processes."""
 import json
+import os
 import shutil
 import subprocess
 
@@ -8,7 +9,7 @@ import pytest
 from conftest import BUILD, wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
 from test_once import stays
-from test_relays import relay_properties
+from test_relays import relay_properties, samples, sampling
 
 GLIBC = '{ name = "A"; allocator = "glibc"; relays = [ "*" ]; }'
 TCMALLOC = "libtcmalloc_minimal.so.4"
@@ -260,3 +261,107 @@ def test_restart_as_it_is_of_a_relay_whose_next_process_would_have_something_els
     world.manager("Restart", ["a"])
     world.wait_said("Rollout 2 (finished|halted)")
     assert restarts(world, "a") == (1, 0) and world.runs("a", LIBRARY) and world.states() == {"a": "ok"}
+
+
+def environment_file(world):
+    """Read after our drop-in; systemd needs no reload for it."""
+    path = world.path / "environment"
+    path.write_text("OTHER=1\nLD_PRELOAD=" + TCMALLOC + "\n")
+    world.do("environment-file", unit="tor@a.service", path=str(path))
+    return lambda: path.write_text("OTHER=1\n"), f"LD_PRELOAD is overridden by EnvironmentFile {path}"
+
+
+def file_at_our_name(world):
+    path = foreign(world, "a", "zz-relayalloc.conf", "Environment=MINE=1")
+    return path.unlink, f"{path} is not ours, so it is left alone"
+
+
+@pytest.mark.parametrize("obstacle", (environment_file, file_at_our_name))
+def test_relay_is_moved_once_what_kept_it_off_is_gone(world, obstacle):
+    """By the hands of others, and systemd reads nothing again for it: nobody says so."""
+    begin(world, "a", "b")
+    sampling(world, 1)
+    remove, words = obstacle(world)
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 3, "some samples")
+    assert words in world.reason("a") and world.states() == {"a": "drifted", "b": "ok"}
+    assert world.text().count("a drifted") == 1 and restarts(world, "a") == (0, 0) and not world.said("Rollout 2")
+    remove()
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    wait_until(lambda: world.states() == {"a": "ok", "b": "ok"}, "it to be moved")
+    assert world.runs("a", LIBRARY) and [restarts(world, relay) for relay in "ab"] == [(1, 0)] * 2
+
+
+def test_relay_is_moved_once_nothing_is_preloaded_into_every_process(world):
+    folder, outside = world.own_folder()
+    for name in ("upper", "work"):
+        (outside / name).mkdir()
+    layers = f"lowerdir=/etc,upperdir={folder}/upper,workdir={folder}/work"
+    if subprocess.run([*world.inside, "mount", "-t", "overlay", "-o", layers, "overlay", "/etc"]).returncode != 0:
+        pytest.skip("nothing can be mounted over /etc")
+    preload = outside.parent / "etc/ld.so.preload"
+    preload.write_text(TCMALLOC + "\n")
+    world.write_config(GLIBC)
+    sampling(world, 1)
+    world.start_fake("a")
+    world.start()
+    wait_until(lambda: world.states() == {"a": "drifted"}, "it to be judged")
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 5, "it not to be new")
+    assert f"/etc/ld.so.preload loads {TCMALLOC} into every process" in world.reason("a") and world.dropin("a") is None
+    preload.unlink()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    wait_until(lambda: world.states() == {"a": "ok"}, "it to be moved")
+    assert restarts(world, "a") == (1, 0) and not world.runs("a", "tcmalloc")
+
+
+def test_what_keeps_a_relay_off_and_comes_back(world):
+    """A process that has all it should is left alone; the next one has it not, and is restarted once what took it is gone."""
+    begin(world, "a")
+    sampling(world, 1)
+    remove, words = environment_file(world)
+    path = world.path / "environment"
+    theirs = path.read_text()
+    remove()
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    path.write_text(theirs)
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 3, "some samples")
+    assert world.states() == {"a": "ok"} and restarts(world, "a") == (1, 0)
+    world.do("restart-by-hand", unit="tor@a.service", environment=["LD_PRELOAD=" + TCMALLOC])
+    wait_until(lambda: world.states() == {"a": "drifted"}, "it to be seen")
+    path.write_text(theirs.replace("OTHER=1", "OTHER=2"))
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 6, "it not to be new")
+    assert world.states() == {"a": "drifted"} and words in world.reason("a") and world.text().count("a drifted") == 1
+    remove()
+    world.wait_said("Rollout 2 finished: 1 done, 0 failed")
+    assert restarts(world, "a") == (2, 0) and world.runs("a", LIBRARY) and world.states() == {"a": "ok"}
+
+
+def test_relay_that_loses_the_privileges_of_its_program_is_moved_only_when_somebody_asks(world):
+    """As with file capabilities, which count only for a process that is not root's: until its unit grants what it loses, it may
+    not start again, with our drop-in or without."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can have a program of another user")
+    begin(world, "a")
+    sampling(world, 1)
+    path = world.path / "tor"
+    shutil.copy(shutil.which("sleep"), path)
+    os.chown(path, 65534, 65534)
+    path.chmod(0o4755)
+    world.do("restart-by-hand", unit="tor@a.service", program=[str(path), "infinity"], stays=True)
+    world.start()
+    wait_until(lambda: world.states() == {"a": "drifted"}, "it to be judged")
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 5, "it not to be new")
+    path.chmod(0o755)
+    before = samples(world, "a")
+    wait_until(lambda: samples(world, "a") > before + 3, "some samples")
+    assert "tor starts in secure-execution mode" in world.reason("a") and restarts(world, "a") == (0, 0)
+    world.manager("Verify")
+    world.wait_said("Rollout 1 finished: 1 done, 0 failed")
+    assert world.runs("a", LIBRARY)

@@ -134,6 +134,9 @@ static void check_rows(const Row *rows, size_t n)
             fail_msg("%s: \"%s\"", rows[i].what, v.reason ? v.reason : "-");
         if (v.cause == CAUSE_REPLACED || v.cause == CAUSE_NONE || v.cause == CAUSE_NOT_RESTARTED)
             assert_int_equal(v.outlived, v.cause == CAUSE_REPLACED);
+        assert_int_equal(v.unannounced, v.cause == CAUSE_OVERRIDDEN &&
+                                            (strstr(v.reason, "is overridden by EnvironmentFile ") ||
+                                             strstr(v.reason, ": /etc/ld.so.preload loads ")));
         verdict_clear(&v);
         assert_null(v.reason);
     }
