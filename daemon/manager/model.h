@@ -44,6 +44,7 @@
 #include "io/tor-control.h"
 #include "report/outlook.h"
 
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 typedef struct Manager Manager;
@@ -228,6 +229,8 @@ struct Manager {
     Systemd1Call *scan, *environment_read;
     char **scan_units, **scan_files;
     bool scan_again, scan_done, table_changed;
+    dev_t instances_device; /* of the directory that instances_watch watches */
+    ino_t instances_inode;
     usec_t looked_again;       /* monotonic: when all units were last read again; 0: never */
     bool look_again_after_run; /* systemd read all unit files for the rollout in progress */
     unsigned scan_failures;    /* in a row */

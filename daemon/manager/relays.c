@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <syslog.h>
 
 #define SCAN_DELAY (200 * USEC_PER_MSEC)
@@ -476,9 +477,24 @@ static int on_instances(sd_event_source *source, const struct inotify_event *eve
     return 0;
 }
 
+/* Which directory is there now; none: 0. false: that cannot be told. */
+static bool find_instances(const Manager *m, dev_t *ret_device, ino_t *ret_inode)
+{
+    struct stat st = { 0 };
+
+    if (stat(m->setup->config->instances_dir, &st) < 0 && errno != ENOENT && errno != ENOTDIR)
+        return false;
+    const bool there = S_ISDIR(st.st_mode);
+    *ret_device = there ? st.st_dev : 0;
+    *ret_inode = there ? st.st_ino : 0;
+    return true;
+}
+
 void relays_watch_instances(Manager *m)
 {
     m->instances_watch = sd_event_source_disable_unref(m->instances_watch);
+    /* Before it is watched: if another one takes its place in between, the next look sees that. */
+    (void)find_instances(m, &m->instances_device, &m->instances_inode);
     int r = sd_event_add_inotify(m->event, &m->instances_watch, m->setup->config->instances_dir,
                                  IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF |
                                      IN_MOVE_SELF | IN_ONLYDIR,
@@ -488,12 +504,36 @@ void relays_watch_instances(Manager *m)
     m->watch_error = r;
 }
 
+/* It was made, moved back or mounted over, or what it lies in was moved: a watch tells nothing of that. */
+static bool other_instances(const Manager *m)
+{
+    dev_t device;
+    ino_t inode;
+
+    if (!find_instances(m, &device, &inode))
+        return false;
+    if (!m->instances_watch)
+        return inode != 0;
+    return device != m->instances_device || inode != m->instances_inode;
+}
+
+/* true: what was seen through the watch before is no longer what is there. */
+static bool watch_other_instances(Manager *m)
+{
+    const bool watched = m->instances_watch;
+
+    if (!other_instances(m))
+        return false;
+    relays_watch_instances(m);
+    return watched || m->instances_watch; /* one that we must not read is no news each time */
+}
+
 /* Of an instance that nobody starts only the watch tells: without one they are looked for, which tries to
  * watch them again, too. */
 void relays_retry(Manager *m)
 {
-    if (error_is_passing(m->watch_error) || error_is_passing(m->instances_error) ||
-        error_is_passing(m->dropins_error))
+    if (watch_other_instances(m) || error_is_passing(m->watch_error) ||
+        error_is_passing(m->instances_error) || error_is_passing(m->dropins_error))
         relays_scan(m);
 }
 

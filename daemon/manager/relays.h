@@ -18,7 +18,9 @@ void relays_look_again(Manager *m, bool by_run);
  * there were any. */
 bool relays_forget_config_faults(Manager *m, bool all);
 void relays_watch_instances(Manager *m);
-void relays_retry(Manager *m); /* looks for them again if that, or to watch for them, failed for a moment */
+/* Looks for them again if that, or to watch for them, failed for a moment, or where instances are to be is
+ * another directory now. */
+void relays_retry(Manager *m);
 void relays_check_scanned(Manager *m);            /* one more unit was read: is the table complete now? */
 bool relays_standing_changed(const Relay *relay); /* since the groups were last formed */
 void relays_drop_vanished(Manager *m); /* those that the last look did not find, and no rollout holds */

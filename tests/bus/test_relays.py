@@ -289,6 +289,74 @@ def test_instances_folder_that_is_replaced(world):
     wait_until(lambda: "new" in world.states(), "the new relay")
 
 
+def begin_without_groups(world, *relays):
+    """Relays that nothing shows but their folders among the instances; nobody has systemd read anything again."""
+    world.write_config("")
+    sampling(world, 1)
+    world.start_fake()
+    for relay in relays:
+        world.add_instance(relay)
+
+
+def test_instances_folder_that_comes_later_unannounced(world):
+    world.instances.rmdir()
+    begin_without_groups(world)
+    world.start()
+    world.wait_ready()
+    world.instances.mkdir()
+    world.add_instance("a")
+    wait_until(lambda: world.states() == {"a": "stopped"}, "the relay")
+    before = world.do("look")["lists"]
+    time.sleep(3)
+    assert world.do("look")["lists"] == before, "what is watched needs no look with each sample"
+
+
+def test_instances_folder_that_is_moved_away_and_back(world):
+    begin_without_groups(world, "a", "b")
+    world.start()
+    world.wait_ready()
+    wait_until(lambda: world.states() == {"a": "stopped", "b": "stopped"}, "both")
+    world.instances.rename(world.path / "away")
+    wait_until(lambda: world.states() == {}, "them to be gone")
+    (world.path / "away").rename(world.instances)
+    wait_until(lambda: world.states() == {"a": "stopped", "b": "stopped"}, "both")
+    world.add_instance("c")
+    wait_until(lambda: "c" in world.states(), "what is in it to be watched again", timeout=10)
+
+
+def test_instances_folder_whose_own_folder_is_moved_away_and_back(world):
+    """It is not moved itself, and goes all the same."""
+    world.instances.rmdir()
+    (world.path / "lib").mkdir()
+    world.instances = world.path / "lib" / "instances"
+    world.instances.mkdir()
+    begin_without_groups(world, "a")
+    world.start()
+    world.wait_ready()
+    for _ in range(2):
+        wait_until(lambda: world.states() == {"a": "stopped"}, "the relay")
+        (world.path / "lib").rename(world.path / "away")
+        wait_until(lambda: world.states() == {}, "it to be gone")
+        (world.path / "away").rename(world.path / "lib")
+    wait_until(lambda: world.states() == {"a": "stopped"}, "the relay")
+
+
+def test_instances_folder_that_is_mounted_over(world):
+    folder, outside = world.own_folder()
+    (outside / "new").mkdir()
+    (outside / "new" / "torrc").touch()
+    begin_without_groups(world, "old")
+    world.start()
+    world.wait_ready()
+    wait_until(lambda: world.states() == {"old": "stopped"}, "what is there")
+    subprocess.run([*world.inside, "mount", "--bind", folder, world.instances], check=True)
+    wait_until(lambda: world.states() == {"new": "stopped"}, "what lies over it")
+    (outside / "new").rename(outside / "other")
+    wait_until(lambda: world.states() == {"other": "stopped"}, "that to be watched")
+    subprocess.run([*world.inside, "umount", world.instances], check=True)
+    wait_until(lambda: world.states() == {"old": "stopped"}, "what was there before")
+
+
 def test_other_template(world):
     begin(world, "a")
     world.start()
