@@ -296,11 +296,8 @@ def test_relay_is_moved_once_what_kept_it_off_is_gone(world, obstacle):
 
 def test_relay_is_moved_once_nothing_is_preloaded_into_every_process(world):
     folder, outside = world.own_folder()
-    for name in ("upper", "work"):
-        (outside / name).mkdir()
-    layers = f"lowerdir=/etc,upperdir={folder}/upper,workdir={folder}/work"
-    if subprocess.run([*world.inside, "mount", "-t", "overlay", "-o", layers, "overlay", "/etc"]).returncode != 0:
-        pytest.skip("nothing can be mounted over /etc")
+    shutil.copytree("/etc", outside / "etc", symlinks=True)
+    subprocess.run([*world.inside, "mount", "--bind", folder / "etc", "/etc"], check=True)
     preload = outside.parent / "etc/ld.so.preload"
     preload.write_text(TCMALLOC + "\n")
     world.write_config(GLIBC)
