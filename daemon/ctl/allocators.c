@@ -272,9 +272,10 @@ int ctl_allocators(int argc, char *argv[], const CtlOptions *options)
         if (is_listed(config, i, &fleet, &notes))
             add_row(table, name, &config->allocators[i], &facts[i], &fleet, &notes);
         else
-            add_note(&notes, name,
-                     "not listed, because trials do not bear out the settings, or are too few; can be used all "
-                     "the same, and -v has the evidence");
+            add_note(
+                &notes, name,
+                "not listed, because trials do not bear out the settings, or are too few; can be used all "
+                "the same, and -v has the evidence");
     }
     add_others(table, config, &fleet, &notes);
     allocators_free(facts, config ? config->n_allocators : 0);

@@ -421,10 +421,12 @@ bool doctor_secure(const char *program, bool has_capabilities, const char *user,
         .why = xstrdup("It then starts in secure-execution mode, in which the dynamic linker ignores "
                        "LD_PRELOAD, and the C library ignores its settings in the environment. relayallocd "
                        "does not restart such a relay."),
-        .advice = xasprintf("Give the capabilities to the unit instead of to the file: as root,\n"
-                            "  setcap -r %s\nand in the unit, for a relay on ports below 1024,\n"
-                            "  AmbientCapabilities=CAP_NET_BIND_SERVICE",
-                            program),
+        .advice =
+            xasprintf("Give the capabilities to the unit instead of to the file. First in the unit, since "
+                      "without either the relay does not start again: for ports below 1024\n"
+                      "  AmbientCapabilities=CAP_NET_BIND_SERVICE\nthen, as root,\n"
+                      "  systemctl daemon-reload\n  setcap -r %s\n  relayallocctl verify",
+                      program),
     };
     return true;
 }
