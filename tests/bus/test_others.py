@@ -299,11 +299,15 @@ def test_relay_is_moved_once_nothing_is_preloaded_into_every_process(world):
     shutil.copytree("/etc", outside / "etc", symlinks=True)
     subprocess.run([*world.inside, "mount", "--bind", folder / "etc", "/etc"], check=True)
     preload = outside.parent / "etc/ld.so.preload"
-    preload.write_text(TCMALLOC + "\n")
-    world.write_config(GLIBC)
-    sampling(world, 1)
+    world.write_config("")
     world.start_fake("a")
     world.start()
+    world.wait_ready()
+    preload.write_text(TCMALLOC + "\n")  # now: the daemon itself is to have nothing of it
+    world.do("restart-by-hand", unit="tor@a.service")
+    world.write_config(GLIBC)
+    sampling(world, 1)
+    world.manager("Reload")
     wait_until(lambda: world.states() == {"a": "drifted"}, "it to be judged")
     before = samples(world, "a")
     wait_until(lambda: samples(world, "a") > before + 5, "it not to be new")
