@@ -56,6 +56,9 @@ static char *refusal_of(const HostFacts *h, const RelayFacts *r)
                          facts_resolved(h, r)->refusal);
     if (r->foreign)
         return xstrdup(r->foreign);
+    if (unit_masked(r->info) &&
+        unit_up(r->info)) /* systemd would not start it again, with whatever drop-in */
+        return xstrdup("its unit is masked (systemctl unmask)");
     if (r->settings_unread && (a || unit_up(r->info))) /* to take ours away needs nothing of others */
         return xstrdup(r->settings_unread);
     if (!a && unit_up(r->info) && !r->process.readable) /* without the file nobody would ask again */

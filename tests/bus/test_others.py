@@ -9,7 +9,7 @@ import pytest
 from conftest import BUILD, wait_until
 from test_jobs import GROUP, LIBRARY, begin, restarts
 from test_once import stays
-from test_relays import relay_properties, samples, sampling
+from test_relays import look_again, relay_properties, samples, sampling
 
 GLIBC = '{ name = "A"; allocator = "glibc"; relays = [ "*" ]; }'
 TCMALLOC = "libtcmalloc_minimal.so.4"
@@ -261,6 +261,20 @@ def test_restart_as_it_is_of_a_relay_whose_next_process_would_have_something_els
     world.manager("Restart", ["a"])
     world.wait_said("Rollout 2 (finished|halted)")
     assert restarts(world, "a") == (1, 0) and world.runs("a", LIBRARY) and world.states() == {"a": "ok"}
+
+
+def test_masked_unit_waits_until_it_is_unmasked(world):
+    """systemd has nothing of it loaded, our drop-in neither, and would not start it again."""
+    begin(world, "a", "b")
+    world.do("set", unit="tor@a.service", values={"load_state": "masked"})
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    assert "its unit is masked (systemctl unmask)" in world.reason("a") and world.states() == {"a": "drifted", "b": "ok"}
+    assert restarts(world, "a") == (0, 0) and world.dropin("a") is None
+    world.do("set", unit="tor@a.service", values={"load_state": "loaded"})
+    look_again(world)
+    world.wait_said("Rollout 2 finished: 1 done")
+    assert world.runs("a", LIBRARY) and restarts(world, "a") == (1, 0)
 
 
 def environment_file(world):
