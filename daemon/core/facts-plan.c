@@ -56,8 +56,8 @@ static char *refusal_of(const HostFacts *h, const RelayFacts *r)
                          facts_resolved(h, r)->refusal);
     if (r->foreign)
         return xstrdup(r->foreign);
-    if (unit_masked(r->info) &&
-        unit_up(r->info)) /* systemd would not start it again, with whatever drop-in */
+    /* systemd would not start it again, with whatever drop-in */
+    if (unit_masked(r->info) && unit_up(r->info))
         return xstrdup("its unit is masked (systemctl unmask)");
     if (r->settings_unread && (a || unit_up(r->info))) /* to take ours away needs nothing of others */
         return xstrdup(r->settings_unread);

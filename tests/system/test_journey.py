@@ -3,9 +3,12 @@ after the other. A block that is changed is tried as changed; one that no test k
 
 import re
 
+import pytest
+
 from machine import REPO
 
 RELAYS = 7  # the guide speaks of relay7
+pytestmark = pytest.mark.release("last")  # of two that share the tests: "first" has the network of test_bootstrap
 BROKEN = "/usr/local/lib/relay-test/libbroken.so"
 
 # What a machine without network, compiler and terminal cannot do: why, and who tries it.
