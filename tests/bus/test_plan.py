@@ -175,7 +175,8 @@ def test_what_systemd_gives_to_all_services_since_a_moment_is_no_leftover_either
     world.do("restart-by-hand", unit="tor@a.service")
     wait_until(lambda: len(re.findall("a runs jemalloc .*group A, proved", world.text())) == 2, "its new process to be proved")
     stays(world, lambda: restarts(world, "a") == (1, 0), 3)
-    assert world.states() == {"a": "ok"} and (world.property("RolloutID") == 1 or delay)
+    # (If the answer comes after the proof, a rollout begins, and finds before the restart that there is none to be done.)
+    assert world.states() == {"a": "ok"} and world.property("RolloutID") <= 2
 
 
 def host_settings(world, fine=(0, 3)):
