@@ -58,7 +58,7 @@ static char *refusal_of(const HostFacts *h, const RelayFacts *r)
         return xstrdup(r->foreign);
     /* systemd would not start it again, with whatever drop-in */
     if (unit_masked(r->info) && unit_up(r->info))
-        return xstrdup("its unit is masked (systemctl unmask)");
+        return xstrdup(UNIT_IS_MASKED);
     if (r->settings_unread && (a || unit_up(r->info))) /* to take ours away needs nothing of others */
         return xstrdup(r->settings_unread);
     if (!a && unit_up(r->info) && !r->process.readable) /* without the file nobody would ask again */

@@ -663,7 +663,7 @@ static char *why_in_vain(const RunItem *i)
     if (f->settings_unread)
         return xstrdup(f->settings_unread);
     if (unit_masked(f->info)) /* systemd has nothing of it loaded, and does not start it */
-        return xstrdup("its unit is masked (systemctl unmask)");
+        return xstrdup(UNIT_IS_MASKED);
     if (f->verdict.cause == CAUSE_OVERRIDDEN || f->verdict.cause == CAUSE_MISSING)
         return xstrdup(f->verdict.reason);
     return has_been_restarted(i) || is_loaded(i)

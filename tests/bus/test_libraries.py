@@ -128,15 +128,21 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_replaced_library_is_tried_again(world, change):
-    """What is known of one holds as long as it is the same file: else a relay would be moved to what nobody has tried."""
+def begin_with_own_of_nobody(world):
+    """A library of our own that a group names and no relay runs: its folder as the daemon and as the test sees it."""
     inside, outside = world.own_folder()
     shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
     configure(world, inside / "libown.so", "nobody*")
     world.start_fake("a")
     world.start()
     world.wait_ready()
+    return inside, outside
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_replaced_library_is_tried_again(world, change):
+    """What is known of one holds as long as it is the same file: else a relay would be moved to what nobody has tried."""
+    inside, outside = begin_with_own_of_nobody(world)
     assert not world.said("own is refused")
     CHANGES[change](world, outside / "libown.so")
     world.manager("Reload")
@@ -170,12 +176,7 @@ def test_file_counts_as_loaded_when_it_was_read(world):
 
 def test_same_library_is_not_tried_again(world):
     """A reload costs nothing then."""
-    inside, outside = world.own_folder()
-    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
-    configure(world, inside / "libown.so", "nobody*")
-    world.start_fake("a")
-    world.start()
-    world.wait_ready()
+    inside, outside = begin_with_own_of_nobody(world)
     overwrite(world, outside / "libown.so")  # which only a new try would tell
     world.manager("Reload")
     assert world.text().count("Loaded ") == 2 and not world.said("own is refused")
@@ -303,12 +304,7 @@ def test_library_with_which_a_program_failed_is_tried_again_later(world):
 
 def test_what_ldconfig_has_changed_is_looked_at_again(world):
     """The same name may be another library's now, of which nobody has heard."""
-    inside, outside = world.own_folder()
-    shutil.copy(installed("libjemalloc.so.2"), outside / "libown.so")
-    configure(world, inside / "libown.so", "nobody*")
-    world.start_fake("a")
-    world.start()
-    world.wait_ready()
+    inside, outside = begin_with_own_of_nobody(world)
     overwrite(world, outside / "libown.so")  # which only a new try would tell
     shutil.copy("/etc/ld.so.cache", outside / "cache")
     subprocess.run([*world.inside, "mount", "--bind", inside / "cache", "/etc/ld.so.cache"], check=True)
