@@ -72,8 +72,8 @@ usec_t unit_stop_took(const UnitInfo *info);
 usec_t unit_active_for(const UnitInfo *info, usec_t now);
 /* Is the unit masked: linked to /dev/null, so that nothing can start it? */
 bool unit_masked(const UnitInfo *info);
-#define UNIT_IS_MASKED "its unit is masked (systemctl unmask)" /* why a relay that runs is left alone then   \
-                                                                */
+/* Why a relay that runs is left alone then. */
+#define UNIT_IS_MASKED "its unit is masked (systemctl unmask)"
 /* Does it wait to be started again by systemd, after a failure? */
 bool unit_auto_restarts(const UnitInfo *info);
 /* Was it stopped by request, whatever its result? A stop kills the pre-start commands, and a process that
