@@ -8,7 +8,8 @@ Like is compared with like. Each figure compares with glibc in the same trial; a
 also compares with its stock twin, the same library in the same version as its makers ship it, and only trials that have both, glibc
 and the twin, count: a share of glibc's differs more from one trial to the next than from one allocator to the other, so that a trial
 in which the twin was not tried would weigh on the one and not on the other. Such a trial is told below the table (Evidence.left).
-Where no trial has both, it is told as not compared."""
+Where no trial has both, it is told as not compared. What a trial says whose relays were set up in another way (USUAL) stands beside the
+others in docs/lab.md, and weighs on nothing here."""
 
 import collections
 import csv
@@ -21,9 +22,10 @@ import libraries
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = REPO / "docs/lab"
-COLUMNS = ("run", "date", "release", "group", "library", "version", "environment", "relays", "anon_mib", "cpu_s_a_1000", "requests")
+COLUMNS = ("run", "date", "release", "cpus", "consensuses", "group", "library", "version", "environment", "relays", "anon_mib", "cpu_s_a_1000", "requests")
 FIGURES = ("anon_mib", "cpu_s_a_1000", "requests", "late_growth_mib_h", "live_late_growth_mib_h")  # of what is compared
 BASELINE = "glibc"
+USUAL = {"cpus": "16", "consensuses": "12"}
 NOT_COMPARED = "live"  # glibc under the counter of live bytes
 RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13", "noble": "Ubuntu 24.04"}
 WARNED = "mimalloc3"  # core/known says the same; a short trial does not clear it
@@ -184,6 +186,7 @@ def _evidence(key, rows, stock, shares_of):
 
 def collect(rows, builtins):
     """The Evidence of each allocator, version and release, what nothing speaks against first, and of that the least memory."""
+    rows = [row for row in rows if all(row[column] == value for column, value in USUAL.items())]
     baselines = {row["run"]: row for row in rows if row["group"] == BASELINE}
     found = collections.defaultdict(list)
     for row in rows:

@@ -5,10 +5,9 @@ import collections
 import statistics
 
 import live
-import relays
 import result
 
-RUN = ("run", "date", "release", "tor", "network", "cpus", "seed", "minutes", "counted_from_s", "clients", "interval_s")
+RUN = ("run", "date", "release", "tor", "network", "cpus", "seed", "minutes", "counted_from_s", "clients", "interval_s", "consensuses")
 GROWTH = ("early_growth_mib_h", "late_growth_mib_h")
 LIVE_GROWTH = tuple(f"live_{column}" for column in GROWTH)
 GROUP = ("group", "library", "version", "environment", "relays", "ended", "rss_mib", "anon_mib", "anon_least_mib", "anon_most_mib",
@@ -91,7 +90,7 @@ def rows(run, relay_rows, sample_rows, load_rows, served_rows):
     table = result.summary(members, sample_rows, load_rows, served_rows, float(run["counted_from_s"]))
     # not before the ramp has ended: until then the work itself grows
     interval = float(run["interval_s"])
-    span = relays.INTERVALS_OF_DIFFS * interval, float(run["minutes"]) * 60, interval
+    span = float(run["consensuses"]) * interval, float(run["minutes"]) * 60, interval
     lasting = {group: result.lasting(sample_rows, names) for group, names in members.items()}
     of_group = {group: [row for row in sample_rows if row["relay"] in names] for group, names in lasting.items()}
     of_live = growth(of_group.get(live.GROUP, []), "live_kb", *span)

@@ -30,7 +30,6 @@ groups = (
 rollout = {{ parallel = {relays}; settle = 0; canary = 0; ready = "active"; }};
 sample = {{ interval = {interval}; entry = "relay"; }};
 """
-INTERVALS_OF_DIFFS = 12
 MOST_ASKED = 60
 ENOUGH = 0.9
 SAMPLED_EVERY = 5  # seconds
@@ -88,7 +87,7 @@ class Relays:
         for name, (orport, dirport) in self.ports.items():
             self.m.write(f"/etc/tor/instances/{name}/torrc", TORRC.format(
                 folder=authorities.FOLDER, name=name, orport=orport, dirport=dirport, cpus=self.settings.cpus,
-                age=INTERVALS_OF_DIFFS * self.settings.interval))
+                age=self.settings.ramp))
         self.m.sh("systemctl restart " + " ".join(self.m.unit(n) for n in self.m.names), timeout=300)
 
     def has_directory(self, name):

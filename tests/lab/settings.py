@@ -28,11 +28,17 @@ class Settings:
     seed: str
     clients: int  # connections of a wave, to each relay
     interval: int  # seconds from one consensus to the next
+    consensuses: int  # that a relay keeps to make diffs from, of each flavour
     libraries: tuple = ()  # (suite, package) of those that come from another release
 
     @property
     def seconds(self):
         return self.minutes * 60
+
+    @property
+    def ramp(self):
+        """Seconds in which the work itself grows: until the caches hold as many consensuses as they keep."""
+        return self.consensuses * self.interval
 
 
 def _number(environment, name, default, least, most, kind=int):
@@ -97,4 +103,5 @@ def from_environment(environment, host_release, read_file):
         allocators=allocators, relays=relays, network=network,
         cpus=_number(environment, "LAB_CPUS", 16, 1, 128), seed=environment.get("LAB_SEED") or "1",
         clients=_number(environment, "LAB_CLIENTS", min(MOST_CLIENTS, MOST_OF_ALL // relays), 1, 5000),
-        interval=_number(environment, "LAB_INTERVAL", _interval(network), 10, 3600), libraries=libraries)
+        interval=_number(environment, "LAB_INTERVAL", _interval(network), 10, 3600),
+        consensuses=_number(environment, "LAB_CONSENSUSES", 12, 1, 72), libraries=libraries)

@@ -1,5 +1,6 @@
 """The tables of docs/lab.md from docs/lab/RUN.csv: of each trial, put between <!-- trial RUN --> and <!-- end of trial -->, and of
-all of them beside the target for settings, between <!-- target --> and <!-- end of target -->. Pure."""
+all of them beside the target for settings, between <!-- target --> and <!-- end of target -->, and under what conditions they were made,
+between <!-- conditions --> and <!-- end of conditions -->. Pure."""
 
 import collections
 import re
@@ -14,6 +15,9 @@ GROWTH_HEAD = "growth MiB/h, early → late"
 # The target: of the memory (RSS) of the best stock library in the same trial, and of its CPU time a request.
 MOST_MEMORY, MOST_CPU = 0.8, 1.1
 TARGET = re.compile(r"(<!-- target -->\n).*?(<!-- end of target -->)", re.S)
+CONDITIONS = re.compile(r"(<!-- conditions -->\n).*?(<!-- end of conditions -->)", re.S)
+OF_A_TRIAL = {"tor's NumCPUs": "cpus", "consensuses kept": "consensuses", "synthetic relays": "network", "connections a wave": "clients",
+              "minutes": "minutes"}
 MARKED = re.compile(r"(<!-- trial (\S+) -->\n).*?(<!-- end of trial -->)", re.S)
 
 
@@ -63,6 +67,10 @@ def _best_stock(rows, named):
     return min(stock, key=lambda row: float(row["rss_mib"]), default=None)
 
 
+def _markdown(rows):
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _change(share):
     return f"{100 * (share - 1):+.0f} %".replace("-", "−")
 
@@ -98,11 +106,40 @@ def target(trials, named):
     rows = [["Settings", *head, "Holds in"], ["---"] * (len(head) + 2),
             ["the best stock library", *(f"{row['library']} {row['version']}, {_number(row['rss_mib'], '.0f')} MiB" for row in stock), ""],
             *(cells for *_, cells in sorted(lines, key=lambda line: line[:3]))]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+    return _markdown(rows)
+
+
+def _baseline(rows):
+    return next((row for row in rows if row["group"] == evidence.BASELINE and row["anon_mib"]), None)
+
+
+def _of_baseline(row, baseline):
+    if row is None or not row["anon_mib"]:
+        return "–"
+    if not evidence.compares(row, baseline):
+        return "answered too little"
+    memory, cpu = (float(row[column]) / float(baseline[column]) for column in ("anon_mib", "cpu_s_a_1000"))
+    return f"{memory:.2f}, CPU {_change(cpu)}"
+
+
+def conditions(trials, named):
+    """Markdown: what the program has a name for, as a share of glibc's memory in the same trial, under what makes trials differ.
+    As of target(). Of what two groups of a trial ran it is the first."""
+    compared = {run: rows for run, rows in trials.items() if _baseline(rows)}
+    of_name = collections.defaultdict(dict)
+    for run, rows in compared.items():
+        for row in rows:
+            if named(row) not in (None, evidence.BASELINE):
+                of_name[f"{named(row)} {row['version']}"].setdefault(run, row)
+    rows = [["Trial", *compared], ["---"] * (len(compared) + 1),
+            *([words, *(f"{float(rows[0][column]):g}" for rows in compared.values())] for words, column in OF_A_TRIAL.items()),
+            *([name, *(_of_baseline(mine.get(run), _baseline(rows)) for run, rows in compared.items())] for name, mine in sorted(of_name.items()))]
+    return _markdown(rows)
 
 
 def put(text, rows_of, named):
     """The document with each marked table made anew. rows_of(run): rows of its csv; named: as of target()."""
     trials = {run: rows_of(run) for run in sorted(found[2] for found in MARKED.finditer(text))}
     text = TARGET.sub(lambda found: found[1] + target(trials, named) + found[2], text)
+    text = CONDITIONS.sub(lambda found: found[1] + conditions(trials, named) + found[2], text)
     return MARKED.sub(lambda found: found[1] + table(trials[found[2]]) + found[3], text)

@@ -13,7 +13,7 @@ COLUMNS = (*evidence.COLUMNS, "late_growth_mib_h", "live_late_growth_mib_h")
 
 def row(group, anon, library=None, version="5.3.0", environment="", run="trixie-1", cpu=5.0, **more):
     return {"run": run, "date": "2026-11-29", "release": "trixie", "group": group, "library": library or group, "version": version,
-            "environment": environment, "relays": "3", "anon_mib": f"{anon}", "cpu_s_a_1000": f"{cpu}", "requests": "1000",
+            "cpus": "16", "consensuses": "12", "environment": environment, "relays": "3", "anon_mib": f"{anon}", "cpu_s_a_1000": f"{cpu}", "requests": "1000",
             "late_growth_mib_h": "", "live_late_growth_mib_h": "", "elsewhere": False, **more}
 
 
@@ -37,6 +37,12 @@ def test_against_glibc_in_the_same_trial():
     e = found["jemalloc-tuned"]
     assert (e.memory, e.cpu, e.requests, e.runs, e.relays, e.release) == (0.2, 0.95, 1000, 1, 3, "Debian 13") and e.against is None
     assert evidence.trials(e) == "one trial, 3 relays"
+
+
+@pytest.mark.parametrize("other", [{"cpus": "2"}, {"consensuses": "24"}])
+def test_trials_of_relays_that_were_set_up_otherwise_weigh_on_nothing(other):
+    again = [{**r, "run": "trixie-2", "anon_mib": "400", **other} for r in TRIAL]
+    assert collect(*TRIAL, *again) == collect(*TRIAL) and collect(*again) == []
 
 
 def test_trials_are_counted_and_their_spread_is_kept():

@@ -5,7 +5,7 @@ import kept
 import pytest
 import samples
 
-RUN = {**dict.fromkeys(kept.RUN, "x"), "minutes": "40", "counted_from_s": "1200", "interval_s": "100"}
+RUN = {**dict.fromkeys(kept.RUN, "x"), "minutes": "40", "counted_from_s": "1200", "interval_s": "100", "consensuses": "12"}
 RELAYS = [{"relay": "relay1", "group": "glibc", "mapped": "glibc", "version": "2.41", "environment": ""},
           {"relay": "relay2", "group": "je", "mapped": "jemalloc", "version": "5.3.0", "environment": "MALLOC_CONF=a:b"},
           {"relay": "relay3", "group": "je", "mapped": "jemalloc", "version": "5.3.0", "environment": "MALLOC_CONF=a:b"},
@@ -75,6 +75,7 @@ def test_nothing_is_said_of_growth_by_minutes_nor_while_the_work_grows():
     nothing = (None, None)
     assert grown(lambda t: t, minutes=49) == (nothing, nothing) and grown(lambda t: t, minutes=50) != (nothing, nothing)
     assert grown(lambda t: t, run={"interval_s": "160"}) == (nothing, nothing)
+    assert grown(lambda t: t, run={"consensuses": "19"}) == (nothing, nothing) and grown(lambda t: t, run={"consensuses": "18"}) != (nothing, nothing)
     assert kept.growth([], "anon_kb", 0, 2400, 100) == nothing
     assert {kept.rows(RUN, RELAYS, SAMPLES, LOAD, SERVED)[0][column] for column in (*kept.GROWTH, *kept.LIVE_GROWTH)} == {None}
 

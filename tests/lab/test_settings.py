@@ -13,7 +13,7 @@ def read(environment, release="bookworm", files=None):
 
 def test_what_is_not_said_is_the_large_trial():
     s = read({"LAB_SEED": ""})
-    assert (s.minutes, s.network, s.relays, s.cpus, s.seed, s.interval) == (30, 8000, 12, 16, "1", 120)
+    assert (s.minutes, s.network, s.relays, s.cpus, s.consensuses, s.seed, s.interval) == (30, 8000, 12, 16, 12, "1", 120)
     assert s.groups[:4] == ("glibc", "jemalloc", "mimalloc", "tcmalloc")
     assert "mimalloc3" in read({}, "trixie").groups
 
@@ -30,17 +30,17 @@ def test_each_builtin_allocator_stands_beside_the_others():
 def test_every_setting_is_taken():
     s = read({"LAB_MINUTES": "2.5", "LAB_GROUPS": "glibc,mine  jemalloc", "LAB_RELAYS": "6", "LAB_NETWORK": "200",
               "LAB_CPUS": "4", "LAB_SEED": "x", "LAB_RELEASE": "trixie", "LAB_CLIENTS": "7", "LAB_INTERVAL": "30",
-              "LAB_ALLOCATORS": "/a", "LAB_LIBRARIES": "sid/libx3, bookworm/liby2.0"}, files={"/a": "allocators = { };"})
+              "LAB_ALLOCATORS": "/a", "LAB_LIBRARIES": "sid/libx3, bookworm/liby2.0", "LAB_CONSENSUSES": "24"}, files={"/a": "allocators = { };"})
     assert s == settings.Settings("trixie", 2.5, ("glibc", "mine", "jemalloc"), "allocators = { };", 6, 200, 4, "x", 7, 30,
-                                  (("sid", "libx3"), ("bookworm", "liby2.0")))
-    assert s.seconds == 150
+                                  24, (("sid", "libx3"), ("bookworm", "liby2.0")))
+    assert (s.seconds, s.ramp) == (150, 720)
 
 
 @pytest.mark.parametrize("environment, says", [
     ({"LAB_MINUTES": "soon"}, "LAB_MINUTES is a number"), ({"LAB_MINUTES": "nan"}, "LAB_MINUTES"),
     ({"LAB_RELAYS": "41"}, "from 1 to 40"), ({"LAB_RELAYS": "2"}, "10 groups need LAB_RELAYS=10"),
     ({"LAB_RELEASE": "sid"}, "LAB_RELEASE is one of bookworm"), ({"LAB_GROUPS": "a a"}, "twice"),
-    ({"LAB_GROUPS": 'a"; b'}, "is none"), ({"LAB_NETWORK": "1e3"}, "LAB_NETWORK"),
+    ({"LAB_GROUPS": 'a"; b'}, "is none"), ({"LAB_NETWORK": "1e3"}, "LAB_NETWORK"), ({"LAB_CONSENSUSES": "0"}, "from 1 to 72"),
     ({"LAB_LIBRARIES": "libx3"}, "as SUITE/PACKAGE"), ({"LAB_LIBRARIES": "sid/../x"}, "is none")])
 def test_mistakes_are_told(environment, says):
     with pytest.raises(ValueError, match=says):

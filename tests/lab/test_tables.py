@@ -71,3 +71,25 @@ def test_what_was_not_in_a_trial_is_told_of_the_others_alone():
     gone = [measured("x", "jemalloc", "5.3.0", "", "", "A=b"), measured("mi", "mimalloc", "2.0.9", "", "")]
     trials = {"a-0": [*STOCK, *gone], "a-1": STOCK, "a-2": [*STOCK, measured("x", "jemalloc", "5.3.0", 100, 4, "A=b")]}
     assert "| je-tuned 5.3.0 | – | – | −50 %, CPU +0 % | 1 of 1 |" in tables.target(trials, named)
+
+
+def test_what_the_program_knows_stands_beside_glibc_under_the_conditions_of_each_trial():
+    """Which of them makes the difference is for the reader to see, and nothing is left out because it was tried once."""
+    other = {"run": "a-2", "cpus": "2", "consensuses": "24", "network": "1500", "clients": "60", "minutes": "140"}
+    mine = measured("x", "jemalloc", "5.3.0", 125, 5.5, "A=b")
+    trials = {"a-1": [*STOCK[:2], mine, measured("own", "jemalloc", "5.3.0", 1, 1, "A=z")],
+              "a-2": [r | other for r in (*STOCK, mine | {"anon_mib": "100", "requests": "799"})],
+              "a-3": [r | {"run": "a-3"} for r in STOCK[1:]]}
+    assert tables.conditions(trials, named).splitlines() == [
+        "| Trial | a-1 | a-2 |", "| --- | --- | --- |",
+        "| tor's NumCPUs | 1 | 2 |", "| consensuses kept | 1 | 24 |", "| synthetic relays | 1 | 1500 |",
+        "| connections a wave | 1 | 60 |", "| minutes | 1 | 140 |",
+        "| je 5.3.0 | 0.40, CPU −20 % | 0.40, CPU −20 % |",
+        "| je-tuned 5.3.0 | 0.25, CPU +10 % | answered too little |",
+        "| tc 2.16 | – | 0.60, CPU −40 % |"]
+
+
+def test_what_ended_has_no_share():
+    trials = {"a-1": [*STOCK[:2], measured("tc", "tcmalloc", "2.16", "", "")]}
+    assert "| tc 2.16 | – |" in tables.conditions(trials, named)
+    assert "\n<!-- conditions -->\n| Trial | x |" in tables.put("<!-- trial x -->\n<!-- end of trial -->\n<!-- conditions -->\nold\n<!-- end of conditions -->\n", {"x": ROWS}.__getitem__, named)

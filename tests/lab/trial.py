@@ -244,7 +244,7 @@ class Trial:
 
     def counted_from(self):
         """The work itself grows until the caches hold as many consensuses as they keep; of a short trial, half."""
-        return min(relays.INTERVALS_OF_DIFFS * self.settings.interval, self.settings.seconds / 2)
+        return min(self.settings.ramp, self.settings.seconds / 2)
 
     def _results(self):
         rows = [dict(zip(samples.COLUMNS, row)) for row in self.samples]
