@@ -73,13 +73,14 @@ def of(rows):
     return told, not_told
 
 
-def _change(share):
-    return f"{100 * (share - 1):+.0f} %".replace("-", "−")
+def change(share):
+    """What multiplies by that, as a sentence has it."""
+    return f"{round(100 * (share - 1)):+d} %".replace("-", "−")
 
 
 def as_markdown(told):
     rows = [("family", "factor", "memory", "CPU time a request", "requests"), ("---", "---", "---:", "---:", "---:"),
-            *((family, factor, *(("±" + _change(share)[1:] if factor == PAIRS else _change(share)) for share in shares))
+            *((family, factor, *(("±" + change(share)[1:] if factor == PAIRS else change(share)) for share in shares))
               for family, factor, *shares in told)]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 

@@ -1,10 +1,12 @@
 """The tables of docs/lab.md from docs/lab/RUN.csv: of each trial, put between <!-- trial RUN --> and <!-- end of trial -->, and of
 all of them beside the target for settings, between <!-- target --> and <!-- end of target -->, and under what conditions they were made,
-between <!-- conditions --> and <!-- end of conditions -->. Pure."""
+between <!-- conditions --> and <!-- end of conditions -->; of a screening what each factor does, between <!-- effects RUN --> and
+<!-- end of effects -->. Pure."""
 
 import collections
 import re
 
+import effects
 import evidence
 import kept
 import live
@@ -18,6 +20,7 @@ TARGET = re.compile(r"(<!-- target -->\n).*?(<!-- end of target -->)", re.S)
 CONDITIONS = re.compile(r"(<!-- conditions -->\n).*?(<!-- end of conditions -->)", re.S)
 OF_A_TRIAL = {"tor's NumCPUs": "cpus", "consensuses kept": "consensuses", "synthetic relays": "network", "connections a wave": "clients",
               "minutes": "minutes"}
+EFFECTS = re.compile(r"(<!-- effects (\S+) -->\n).*?(<!-- end of effects -->)", re.S)
 MARKED = re.compile(r"(<!-- trial (\S+) -->\n).*?(<!-- end of trial -->)", re.S)
 
 
@@ -71,10 +74,6 @@ def _markdown(rows):
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _change(share):
-    return f"{100 * (share - 1):+.0f} %".replace("-", "−")
-
-
 def _beside(row, rows, best):
     """(cell, does it meet the target?), the latter None where that cannot be said."""
     if row is None or not row["rss_mib"]:
@@ -83,7 +82,7 @@ def _beside(row, rows, best):
     if baseline is not None and not evidence.compares(row, baseline):
         return "answered too little", None
     memory, cpu = (float(row[column]) / float(best[column]) for column in ("rss_mib", "cpu_s_a_1000"))
-    return f"{_change(memory)}, CPU {_change(cpu)}", memory <= MOST_MEMORY and cpu <= MOST_CPU
+    return f"{effects.change(memory)}, CPU {effects.change(cpu)}", memory <= MOST_MEMORY and cpu <= MOST_CPU
 
 
 def target(trials, named):
@@ -119,7 +118,7 @@ def _of_baseline(row, baseline):
     if not evidence.compares(row, baseline):
         return "answered too little"
     memory, cpu = (float(row[column]) / float(baseline[column]) for column in ("anon_mib", "cpu_s_a_1000"))
-    return f"{memory:.2f}, CPU {_change(cpu)}"
+    return f"{memory:.2f}, CPU {effects.change(cpu)}"
 
 
 def conditions(trials, named):
@@ -137,9 +136,15 @@ def conditions(trials, named):
     return _markdown(rows)
 
 
+def _effects(rows):
+    told, not_told = effects.of(rows)
+    return effects.as_markdown(told) + "\n" + "".join(f"\nNothing is told of {why}.\n" for why in not_told)
+
+
 def put(text, rows_of, named):
     """The document with each marked table made anew. rows_of(run): rows of its csv; named: as of target()."""
     trials = {run: rows_of(run) for run in sorted(found[2] for found in MARKED.finditer(text))}
     text = TARGET.sub(lambda found: found[1] + target(trials, named) + found[2], text)
     text = CONDITIONS.sub(lambda found: found[1] + conditions(trials, named) + found[2], text)
+    text = EFFECTS.sub(lambda found: found[1] + _effects(trials[found[2]]) + found[3], text)
     return MARKED.sub(lambda found: found[1] + table(trials[found[2]]) + found[3], text)

@@ -93,3 +93,13 @@ def test_what_ended_has_no_share():
     trials = {"a-1": [*STOCK[:2], measured("tc", "tcmalloc", "2.16", "", "")]}
     assert "| tc 2.16 | – |" in tables.conditions(trials, named)
     assert "\n<!-- conditions -->\n| Trial | x |" in tables.put("<!-- trial x -->\n<!-- end of trial -->\n<!-- conditions -->\nold\n<!-- end of conditions -->\n", {"x": ROWS}.__getitem__, named)
+
+
+def test_a_screening_tells_what_each_factor_does():
+    names = {"screen-x-a": 100, "screen-x-b": 200, "screen-x-c": 400, "screen-x-a-b-c": 200, "screen-y-a": 1}
+    rows = [RUN | {"group": group, "anon_mib": f"{mib}", "late_cpu_s_a_1000": "5", "late_requests": "900"} for group, mib in names.items()]
+    page = "<!-- trial x -->\n<!-- end of trial -->\n<!-- effects x -->\nold\n<!-- end of effects -->\n"
+    text = tables.put(page, {"x": rows}.__getitem__, named)
+    assert "| x | a | −50 % | +0 % | +0 % |\n| x | b | +0 %" in text and "-->\nold" not in text
+    assert "\n\nNothing is told of y: factor a is there in 1 of 1, not in half of them.\n<!-- end of effects -->\n" in text
+    assert tables.put(text, {"x": rows}.__getitem__, named) == text
