@@ -1,0 +1,88 @@
+"""What each relay's allocator says of itself when the load is over, and how much more it gives back when it is told to give back all
+that is free. What then stays is in use, or lies between what is in use, or is where that call does not reach: mi_collect is for the
+calling thread, malloc_trim and jemalloc's purge are for all of them, tcmalloc's release is for its page heap.
+
+A debugger calls the allocator's own functions in the relay's process, at the moment at which its main thread is about to wait for events
+and so holds no lock of the allocator. A relay counts for nothing any more after that."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+import samples
+
+COLUMNS = ("relay", "group", "anon_kb", "given_back_kb", "used_kb", "held_kb")
+PATIENCE = 60  # seconds: tor waits for events once a second or more
+# What prints statistics to the standard error, and what gives back; by the library that is mapped.
+CALLS = {
+    "mimalloc": ("(void)mi_stats_print((void*)0)", "(void)mi_collect(1)"),
+    "jemalloc": ("(void)malloc_stats_print((void*)0, (void*)0, (void*)0)",
+                 '(int)mallctl("arena.4096.purge", (void*)0, (void*)0, (void*)0, 0L)'),  # 4096: MALLCTL_ARENAS_ALL
+    "tcmalloc": ("(void)malloc_stats()", "(void)MallocExtension_ReleaseFreeMemory()"),
+    "glibc": ("(void)malloc_stats()", "(int)malloc_trim(0L)"),
+}
+# In its own words: what the program has allocated and not freed, and what it takes from the kernel for that.
+WORDS = {
+    "mimalloc": (None, r"^ *committed: +(?:[-\d.]+ ?[KMG]?i?B? +){3}([-\d.]+ ?[KMG]?i?B?)"),
+    "jemalloc": (r"^Allocated: (\d+),", r"^Allocated: .*, resident: (\d+),"),
+    "tcmalloc": (r"^MALLOC: +(\d+) .*in use by application$", r"^MALLOC: = +(\d+) .*Actual memory used"),
+    "glibc": (r"^Total .*\n.*\nin use bytes += +(\d+)$", r"^Total .*\nsystem bytes += +(\d+)$"),
+}
+UNITS = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def _bytes(text):
+    number, unit = re.fullmatch(r"([-\d.]+) ?(\w*)", text).groups()
+    return float(number) * UNITS[unit]
+
+
+def said(allocator, text):
+    """(used, held) in bytes by its own words; None: it does not say."""
+    found = [pattern and re.search(pattern, text, re.M) for pattern in WORDS[allocator]]
+    return tuple(_bytes(match[1]) if match else None for match in found)
+
+
+def host_pids(leader):
+    """{pid in the machine: pid here}; a debugger sees processes of another PID namespace from outside only."""
+    namespace = os.readlink(f"/proc/{leader}/ns/pid")
+    found = {}
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(folder / "ns/pid") == namespace:
+                found[int(re.search(r"^NSpid:.*\s(\d+)$", (folder / "status").read_text(), re.M)[1])] = int(folder.name)
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+def ask(root, pid, allocator, out):
+    """The text of its statistics; afterwards it has given back what it can. root: where the process' files are; out: a path there, which
+    the process may write. OSError, subprocess.SubprocessError: it was not asked."""
+    program = f"{root}{os.readlink(f'/proc/{pid}/exe')}"
+    statistics, give_back = CALLS[allocator]
+    commands = ("handle all nostop noprint pass", "handle SIGTRAP SIGINT stop nopass", "tbreak epoll_wait", "continue",
+                f'set $out = (int)open("{out}", {os.O_WRONLY | os.O_CREAT | os.O_TRUNC}, 0600)',  # the process has no place for a string yet
+                "set $kept = (int)dup(2)", "call (int)dup2($out, 2)", f"call {statistics}", "call (int)dup2($kept, 2)",
+                "call (int)close($kept)", "call (int)close($out)", f"call {give_back}", "detach")
+    done = subprocess.run(["gdb", "-q", "-nx", "-batch", "-iex", "set auto-load no", "-iex", f"set sysroot {root or '/'}", program, "-p", f"{pid}",
+                           *(word for command in commands for word in ("-ex", command))],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    try:
+        return pathlib.Path(f"{root}{out}").read_text()
+    except FileNotFoundError:
+        raise OSError(f"the debugger could not call it: {done.stderr.strip().splitlines()[-1:]}") from None
+
+
+def _kib(value):
+    return "" if value is None else round(value / 1024)
+
+
+def asked(root, pid, relay, group, allocator, out, folder):
+    """A row of COLUMNS; folder has the text afterwards."""
+    rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup")
+    before = samples.parse_rollup(rollup.read_text())[1]
+    text = ask(root, pid, allocator, out)
+    (folder / f"{relay}.{group}.txt").write_text(text)
+    after = samples.parse_rollup(rollup.read_text())[1]
+    return [relay, group, before, before - after, *map(_kib, said(allocator, text))]
