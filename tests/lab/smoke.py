@@ -50,8 +50,17 @@ def the_summary_is_whole(trial, table):
                 yield f"group {row['group']}: nothing can be said of {column}"
 
 
+def each_allocator_was_asked(trial, table):
+    had = {row["relay"]: row for row in trial.read_csv("inside.csv")}
+    for name in trial.names:
+        if name not in had:
+            yield f"{name} was not asked for its allocator's statistics"
+        elif not had[name]["used_kb"] or not had[name]["held_kb"]:  # those of a smoke run all have both
+            yield f"{name}: the statistics of its allocator are not understood"
+
+
 ALL = (consensus_has_all, each_has_the_directory, each_runs_its_allocator, each_served_each_kind, the_report_has_all_groups,
-       the_summary_is_whole)
+       each_allocator_was_asked, the_summary_is_whole)
 TRIAL = "the_trial_ends"
 
 

@@ -1,7 +1,7 @@
 """The tables of docs/lab.md from docs/lab/RUN.csv: of each trial, put between <!-- trial RUN --> and <!-- end of trial -->, and of
 all of them beside the target for settings, between <!-- target --> and <!-- end of target -->, and under what conditions they were made,
 between <!-- conditions --> and <!-- end of conditions -->; of a screening what each factor does, between <!-- effects RUN --> and
-<!-- end of effects -->. Pure."""
+<!-- end of effects -->; and what allocators say of themselves at the end, between <!-- inside RUN --> and <!-- end of inside -->. Pure."""
 
 import collections
 import re
@@ -21,6 +21,7 @@ CONDITIONS = re.compile(r"(<!-- conditions -->\n).*?(<!-- end of conditions -->)
 OF_A_TRIAL = {"tor's NumCPUs": "cpus", "consensuses kept": "consensuses", "synthetic relays": "network", "connections a wave": "clients",
               "minutes": "minutes"}
 EFFECTS = re.compile(r"(<!-- effects (\S+) -->\n).*?(<!-- end of effects -->)", re.S)
+INSIDE = re.compile(r"(<!-- inside (\S+) -->\n).*?(<!-- end of inside -->)", re.S)
 MARKED = re.compile(r"(<!-- trial (\S+) -->\n).*?(<!-- end of trial -->)", re.S)
 
 
@@ -141,10 +142,23 @@ def _effects(rows):
     return effects.as_markdown(told) + "\n" + "".join(f"\nNothing is told of {why}.\n" for why in not_told)
 
 
+def inside(rows):
+    """Markdown, the most memory first. rows: of inside.csv, a relay each."""
+    def mib(row, column):
+        return "–" if row[column] == "" else f"{round(float(row[column]) / 1024)}".replace("-", "−")
+
+    cells = [["Allocator", "anonymous MiB at the end", "of that given back when told to", "in use by its own count", "held by its own count"],
+             ["---", *["---:"] * 4],
+             *([row["group"], *(mib(row, column) for column in ("anon_kb", "given_back_kb", "used_kb", "held_kb"))]
+               for row in sorted(rows, key=lambda row: -float(row["anon_kb"])))]
+    return _markdown(cells)
+
+
 def put(text, rows_of, named):
-    """The document with each marked table made anew. rows_of(run): rows of its csv; named: as of target()."""
+    """The document with each marked table made anew. rows_of(name): rows of docs/lab/NAME.csv; named: as of target()."""
     trials = {run: rows_of(run) for run in sorted(found[2] for found in MARKED.finditer(text))}
     text = TARGET.sub(lambda found: found[1] + target(trials, named) + found[2], text)
     text = CONDITIONS.sub(lambda found: found[1] + conditions(trials, named) + found[2], text)
     text = EFFECTS.sub(lambda found: found[1] + _effects(trials[found[2]]) + found[3], text)
+    text = INSIDE.sub(lambda found: found[1] + inside(rows_of(f"{found[2]}.inside")) + found[3], text)
     return MARKED.sub(lambda found: found[1] + table(trials[found[2]]) + found[3], text)

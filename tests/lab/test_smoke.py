@@ -25,10 +25,12 @@ def trial(tmp_path):
     served = [{"seconds": f"{second}", "relay": name, "requests": f"{second}"} for second in (95, 115) for name in NAMES]
     (tmp_path / "report.txt").write_text("GROUP RELAYS\n" + "".join(f"{group} 1\n" for group in NAMES.values()))
     mapped = {"jemalloc": "jemalloc"}
+    inside = [{"relay": name, "group": group, "used_kb": "5", "held_kb": "7"} for name, group in NAMES.items()]
     return types.SimpleNamespace(
         names=list(NAMES), settings=types.SimpleNamespace(network=200, relays=4), in_consensus=207, had_directory=dict.fromkeys(NAMES, True),
         proof=[[name, group, group, "ok", mapped.get(group, "glibc")] for name, group in NAMES.items()], load=load, folder=tmp_path,
-        load_rows=lambda: load, table=result.summary({group: [name] for name, group in NAMES.items()}, rows, load, served, 90))
+        load_rows=lambda: load, inside=inside, read_csv={"inside.csv": inside}.get,
+        table=result.summary({group: [name] for name, group in NAMES.items()}, rows, load, served, 90))
 
 
 def failed(trial):
@@ -71,11 +73,21 @@ def count_nothing(trial):
     trial.table[3]["live_mib"] = None
 
 
+def ask_all_but_one(trial):
+    del trial.inside[1]
+
+
+def understand_nothing(trial):
+    trial.inside[2]["used_kb"] = ""
+
+
 @pytest.mark.parametrize("harm, name, says", [
     (lose_a_relay, "consensus_has_all", "206 relays, not 207"), (have_no_directory, "each_has_the_directory", "relay2"),
     (run_another, "each_runs_its_allocator", "relay2"), (be_on_its_way, "each_runs_its_allocator", "relay3"),
     (serve_no_diff, "each_served_each_kind", "relay3 has served nothing of the kind diff"),
-    (leave_one_out, "the_report_has_all_groups", "jemalloc"), (have_no_report, "the_report_has_all_groups", "glibc"), (count_nothing, "the_summary_is_whole", "live_mib")])
+    (leave_one_out, "the_report_has_all_groups", "jemalloc"), (have_no_report, "the_report_has_all_groups", "glibc"),
+    (ask_all_but_one, "each_allocator_was_asked", "relay2 was not asked"), (understand_nothing, "each_allocator_was_asked", "relay3: the statistics"),
+    (count_nothing, "the_summary_is_whole", "live_mib")])
 def test_what_is_wrong_is_told_by_its_name(trial, harm, name, says):
     harm(trial)
     found = failed(trial)

@@ -103,3 +103,10 @@ def test_a_screening_tells_what_each_factor_does():
     assert "| x | a | −50 % | +0 % | +0 % |\n| x | b | +0 %" in text and "-->\nold" not in text
     assert "\n\nNothing is told of y: factor a is there in 1 of 1, not in half of them.\n<!-- end of effects -->\n" in text
     assert tables.put(text, {"x": rows}.__getitem__, named) == text
+
+
+def test_what_allocators_say_of_themselves():
+    rows = [{"relay": "relay1", "group": "je", "anon_kb": "2048", "given_back_kb": "-1024", "used_kb": "1024", "held_kb": "3072"},
+            {"relay": "relay2", "group": "mi", "anon_kb": "9000", "given_back_kb": "0", "used_kb": "", "held_kb": ""}]
+    text = tables.put("<!-- inside x -->\nold\n<!-- end of inside -->\n", {"x.inside": rows}.__getitem__, named)
+    assert text.splitlines()[3:] == ["| mi | 9 | 0 | – | – |", "| je | 2 | −1 | 1 | 3 |", "<!-- end of inside -->"]

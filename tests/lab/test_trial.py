@@ -9,6 +9,7 @@ import pytest
 
 import authorities
 import host
+import inside
 import load
 import samples
 import settings
@@ -163,6 +164,23 @@ def test_a_report_that_fails_takes_nothing_with_it(this, why):
     this.samples = [[second, "relay1", "glibc", 1, 2048, 1024, 0, second, 3, "", 0] for second in (0, 90, 170)]
     row, = this._results()
     assert row["anon_mib"] == 1 and "glibc" in (this.folder / "summary.csv").read_text() and said == [f"lab: no report: {str(why) or 'StopIteration'}"]
+
+
+def test_an_allocator_that_cannot_be_asked_takes_nothing_with_it(this, monkeypatch):
+    said = []
+    this.processes, this.proof = [("relay1", "je", 11), ("relay2", "mi", 12), ("relay3", "glibc", 0)], [[..., "jemalloc"], [..., "mimalloc"], [..., "glibc"]]
+    this.m.leader, this.m.root, this.say.line, this.say.part = 5, "/root", said.append, said.append
+    monkeypatch.setattr(inside, "host_pids", {5: {11: 111, 12: 112}}.get)
+
+    def asked(root, pid, relay, group, allocator, *_):
+        if relay == "relay1":
+            raise subprocess.TimeoutExpired("gdb", 60)
+        return [relay, group, root, pid, allocator, 1]
+
+    monkeypatch.setattr(inside, "asked", asked)
+    this._ask_allocators()
+    assert this.read_csv("inside.csv") == [dict(zip(inside.COLUMNS, ("relay2", "mi", "/root", "112", "mimalloc", "1")))]
+    assert [line.partition(":")[0] for line in said if "says nothing" in line] == ["relay1 of je says nothing of its memory", "relay3 of glibc says nothing of its memory"]
 
 
 def test_a_load_that_ended_by_itself_is_no_trial(this, loader):

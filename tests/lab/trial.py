@@ -16,6 +16,7 @@ import churn
 import consensus
 import descriptors
 import host
+import inside
 import kept
 import keys
 import libraries
@@ -71,6 +72,7 @@ class Trial:
             self._start_network(running)
             self._write_relays()
             self._load()
+            self._ask_allocators()
             return self._results()
 
     def most_relays(self):
@@ -201,6 +203,20 @@ class Trial:
         finally:
             loader.kill()
 
+    def _ask_allocators(self):
+        """What each says of itself, now that nothing is measured any more. One that cannot be asked takes nothing with it."""
+        folder = self.folder / "statistics"
+        folder.mkdir()
+        pids = inside.host_pids(self.m.leader)
+        rows = []
+        for (name, group, pid), (*_, mapped) in zip(self.processes, self.proof):
+            self.say.part(f"Asking allocators for their statistics: {len(rows)} of {len(self.processes)}")
+            try:
+                rows.append(inside.asked(self.m.root, pids[pid], name, group, mapped, f"/var/lib/tor-instances/{name}/statistics", folder))
+            except (OSError, LookupError, subprocess.SubprocessError) as why:
+                self.say.line(f"{name} of {group} says nothing of its memory: {why}")
+        self._write_csv("inside.csv", inside.COLUMNS, rows)
+
     def _watch(self, passed):
         """What disturbs all relays alike is told, and the trial goes on: keep can cut it there."""
         row = self.host.row(passed)
@@ -228,12 +244,12 @@ class Trial:
         return f"{sum(int(r['requests']) for r in rows)} requests, {sum(int(r['bytes']) for r in rows) / 1024**2:.0f} MiB served"
 
     def load_rows(self):
-        return self._read_csv(self.table.name)
+        return self.read_csv(self.table.name)
 
     def consensuses(self):
-        return len(self._read_csv("consensuses.csv"))
+        return len(self.read_csv("consensuses.csv"))
 
-    def _read_csv(self, name):
+    def read_csv(self, name):
         try:
             with (self.folder / name).open() as file:
                 return list(csv.DictReader(file))
@@ -248,7 +264,7 @@ class Trial:
 
     def _results(self):
         rows = [dict(zip(samples.COLUMNS, row)) for row in self.samples]
-        table = result.summary(self.relays.members, rows, self.load_rows(), self._read_csv("served.csv"), self.counted_from())
+        table = result.summary(self.relays.members, rows, self.load_rows(), self.read_csv("served.csv"), self.counted_from())
         self._write_csv("summary.csv", result.COLUMNS, [[row[c] for c in result.COLUMNS] for row in table])
         (self.folder / "summary.txt").write_text(result.as_text(table))
         try:
