@@ -20,7 +20,6 @@ import workers
 CHUNK = 16384
 RECEIVE_BUFFER = 16384
 OTHER_FILES = 100
-KEPT = 12  # consensuses that clients may have
 COUNTED = ("requests", "bytes", "refused", "broken")
 COLUMNS = ("relay", "kind", "encoding", *COUNTED)
 NOTED_EVERY = 30  # seconds
@@ -49,8 +48,9 @@ def noted_rows(seconds, relays, counts):
 class Keeper:
     """Follows the network: asks an authority for each new consensus."""
 
-    def __init__(self, port):
+    def __init__(self, port, kept):
         self.port = port
+        self.kept = kept
         self.catalogue = stream.Catalogue([], [], [], {})
         self.present = {}  # flavour: (valid-after, hash)
 
@@ -67,7 +67,7 @@ class Keeper:
             before = self.present.get(flavour)
             older[flavour] = list(self.catalogue.older.get(flavour, []))
             if before and before != present:
-                older[flavour] = (older[flavour] + [before[1]])[-KEPT:]
+                older[flavour] = (older[flavour] + [before[1]])[-self.kept:]
             self.present[flavour] = present
         # whole or not at all: requests are spelled while this runs
         self.catalogue = stream.Catalogue(
@@ -86,7 +86,7 @@ class Load:
         self.served = table.with_name("served.csv")
         self.consensuses = table.with_name("consensuses.csv")
         self.counts = collections.defaultdict(collections.Counter)
-        self.keeper = Keeper(authorities.dirport(1))
+        self.keeper = Keeper(authorities.dirport(1), shape.kept)
 
     async def run(self, seconds, interval):
         self.began = time.monotonic()

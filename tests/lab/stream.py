@@ -32,6 +32,7 @@ class Shape:
     clients: int  # a wave
     seconds: float  # from one wave to the next
     arrive: float = 0.3  # the part of that in which they come
+    kept: int = 12  # consensuses that clients may have, of each flavour
 
 
 def wave(seed, number, shape):

@@ -3,11 +3,14 @@
 import asyncio
 import csv
 import os
+import pathlib
 import resource
 import signal
+import types
 
 import pytest
 
+import authorities
 import load
 import relays
 import stream
@@ -32,6 +35,18 @@ def test_what_is_not_whole_is_broken(data, status, broken):
     answer.take(data)
     answer.end()
     assert (answer.status, answer.broken) == (status, broken)
+
+
+def test_clients_have_the_consensuses_that_relays_keep(monkeypatch):
+    now = [0]
+    monkeypatch.setattr(authorities, "fetch", lambda port, path: (200, "", f"{path} {now[0]}".encode()))
+    monkeypatch.setattr(load, "consensus", types.SimpleNamespace(
+        valid_after=lambda text: text, signed_hash=lambda text: text.split()[-1], **dict.fromkeys(("micro_digests", "server_digests", "fingerprints"), lambda text: [])))
+    keeper = load.Load({}, "s", stream.Shape(1, 1, kept=3), pathlib.Path("load.csv")).keeper
+    for now[0] in range(6):
+        keeper.look()
+        keeper.look()
+    assert keeper.catalogue.older == dict.fromkeys(("consensus", "consensus-microdesc"), ["2", "3", "4"])
 
 
 def test_what_is_served_is_noted_over_time(tmp_path, monkeypatch):

@@ -174,7 +174,7 @@ class Trial:
 
     def _load(self):
         s = self.settings
-        shape = stream.Shape(s.clients, min(MOST_WAVES_SECONDS, max(5, s.seconds / 20)))
+        shape = stream.Shape(s.clients, min(MOST_WAVES_SECONDS, max(5, s.seconds / 20)), kept=s.consensuses)
         self.since = self.m.sh("date '+%F %T'").strip()
         self.table = self.folder / "load.csv"
         counter = live.Counter(self.m).read if live.GROUP in s.groups else lambda pid: None
