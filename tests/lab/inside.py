@@ -9,18 +9,20 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 import samples
 
 COLUMNS = ("relay", "group", "anon_kb", "given_back_kb", "used_kb", "held_kb")
 PATIENCE = 60  # seconds: tor waits for events once a second or more
-# What prints statistics to the standard error, and what gives back; by the library that is mapped.
+# What prints statistics to the standard error, and what gives back; by the library that is mapped. As lines for the debugger, which reads
+# no further after an error, such as a command that it does not know.
 CALLS = {
-    "mimalloc": ("(void)mi_stats_print((void*)0)", "(void)mi_collect(1)"),
-    "jemalloc": ("(void)malloc_stats_print((void*)0, (void*)0, (void*)0)",
-                 '(int)mallctl("arena.4096.purge", (void*)0, (void*)0, (void*)0, 0L)'),  # 4096: MALLCTL_ARENAS_ALL
-    "tcmalloc": ("(void)malloc_stats()", "(void)MallocExtension_ReleaseFreeMemory()"),
-    "glibc": ("(void)malloc_stats()", "(int)malloc_trim(0L)"),
+    "mimalloc": ("call (void)mi_stats_print((void*)0)", "call (void)mi_collect(1)"),
+    "jemalloc": ("call (void)malloc_stats_print((void*)0, (void*)0, (void*)0)",  # 4096: MALLCTL_ARENAS_ALL
+                 'if (int)mallctl("arena.4096.purge", (void*)0, (void*)0, (void*)0, 0L) != 0\nit-refuses\nend'),
+    "tcmalloc": ("call (void)malloc_stats()", "call (void)MallocExtension_ReleaseFreeMemory()"),
+    "glibc": ("call (void)malloc_stats()", "call (int)malloc_trim(0L)"),
 }
 # In its own words: what the program has allocated and not freed, and what it takes from the kernel for that.
 WORDS = {
@@ -29,6 +31,7 @@ WORDS = {
     "tcmalloc": (r"^MALLOC: +(\d+) .*in use by application$", r"^MALLOC: = +(\d+) .*Actual memory used"),
     "glibc": (r"^Total .*\n.*\nin use bytes += +(\d+)$", r"^Total .*\nsystem bytes += +(\d+)$"),
 }
+ENDED = "all was called"
 UNITS = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -58,20 +61,22 @@ def host_pids(leader):
 
 def ask(root, pid, allocator, out):
     """The text of its statistics; afterwards it has given back what it can. root: where the process' files are; out: a path there, which
-    the process may write. OSError, subprocess.SubprocessError: it was not asked."""
+    the process may write. OSError, subprocess.SubprocessError: it was not asked all of that."""
     program = f"{root}{os.readlink(f'/proc/{pid}/exe')}"
     statistics, give_back = CALLS[allocator]
     commands = ("handle all nostop noprint pass", "handle SIGTRAP SIGINT stop nopass", "tbreak epoll_wait", "continue",
-                f'set $out = (int)open("{out}", {os.O_WRONLY | os.O_CREAT | os.O_TRUNC}, 0600)',  # the process has no place for a string yet
-                "set $kept = (int)dup(2)", "call (int)dup2($out, 2)", f"call {statistics}", "call (int)dup2($kept, 2)",
-                "call (int)close($kept)", "call (int)close($out)", f"call {give_back}", "detach")
-    done = subprocess.run(["gdb", "-q", "-nx", "-batch", "-iex", "set auto-load no", "-iex", f"set sysroot {root or '/'}", program, "-p", f"{pid}",
-                           *(word for command in commands for word in ("-ex", command))],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
-    try:
-        return pathlib.Path(f"{root}{out}").read_text()
-    except FileNotFoundError:
-        raise OSError(f"the debugger could not call it: {done.stderr.strip().splitlines()[-1:]}") from None
+                f'set $out = (int)open("{out}", {os.O_WRONLY | os.O_CREAT | os.O_TRUNC}, 0600)',
+                "if $out < 0\nno-such-file\nend", "set $kept = (int)dup(2)", "call (int)dup2($out, 2)", statistics, "call (int)dup2($kept, 2)",
+                "call (int)close($kept)", "call (int)close($out)", give_back, f"echo {ENDED}", "detach")
+    with tempfile.NamedTemporaryFile("w") as script:
+        script.write("\n".join(commands) + "\n")
+        script.flush()
+        done = subprocess.run(["gdb", "-q", "-nx", "-batch", "-iex", "set auto-load no", "-iex", f"set sysroot {root or '/'}", program,
+                               "-p", f"{pid}", "-x", script.name],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    if ENDED not in done.stdout:
+        raise OSError(f"the debugger could not call it: {done.stderr.strip().splitlines()[-1:]}")
+    return pathlib.Path(f"{root}{out}").read_text()
 
 
 def _kib(value):
@@ -81,8 +86,11 @@ def _kib(value):
 def asked(root, pid, relay, group, allocator, out, folder):
     """A row of COLUMNS; folder has the text afterwards."""
     rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup")
-    before = samples.parse_rollup(rollup.read_text())[1]
+    before = rollup.read_text()
     text = ask(root, pid, allocator, out)
     (folder / f"{relay}.{group}.txt").write_text(text)
-    after = samples.parse_rollup(rollup.read_text())[1]
+    texts = before, rollup.read_text()
+    if not all(texts):
+        raise OSError("its process has ended")
+    before, after = (samples.parse_rollup(text)[1] for text in texts)
     return [relay, group, before, before - after, *map(_kib, said(allocator, text))]

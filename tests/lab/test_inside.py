@@ -46,6 +46,13 @@ while True:
 """
 
 
+def waiting(library=""):
+    it = subprocess.Popen(["/usr/bin/python3", "-c", PROGRAM], stdout=subprocess.PIPE, text=True,
+                          env={"LD_PRELOAD": library, "GLIBC_TUNABLES": "glibc.malloc.trim_threshold=1000000000"})
+    assert it.stdout.readline() == "ready\n"
+    return it
+
+
 @pytest.mark.parametrize("allocator, text, used, held", [
     ("jemalloc", JEMALLOC, 1982240, 4812800), ("glibc", GLIBC, 893440, 1073152), ("tcmalloc", TCMALLOC, 951120, 4587520),
     ("mimalloc", MIMALLOC, None, 700.5 * 2**20), ("jemalloc", "nothing", None, None)])
@@ -58,10 +65,8 @@ def test_what_each_says_of_itself(allocator, text, used, held):
 def test_a_real_process_says_so_gives_back_and_goes_on(allocator, libraries, tmp_path):
     """mimalloc: that of this host's release. It gives back within a moment by itself."""
     library = next(name for name in libraries if not name or any(pathlib.Path("/usr/lib").glob(f"*/{name}")))
-    it = subprocess.Popen(["/usr/bin/python3", "-c", PROGRAM], stdout=subprocess.PIPE, text=True,
-                          env={"LD_PRELOAD": library, "GLIBC_TUNABLES": "glibc.malloc.trim_threshold=1000000000"})
+    it = waiting(library)
     try:
-        assert it.stdout.readline() == "ready\n"
         relay, group, anon, given_back, used, held = inside.asked("", it.pid, "relay1", "mine", allocator, f"{tmp_path}/said", tmp_path)
         assert (relay, group) == ("relay1", "mine") and held > 0 and (used == "" if allocator == "mimalloc" else 0 < used <= held)
         assert allocator == "mimalloc" or given_back > 50 * 1024, f"it had 62 MiB of free memory among {anon} KiB"
@@ -77,10 +82,19 @@ def test_what_cannot_be_asked_is_an_error_and_not_an_empty_answer(tmp_path, monk
     monkeypatch.setattr(inside, "PATIENCE", 2)
     with pytest.raises(OSError):
         inside.ask("", 2**22 + 1, "glibc", f"{tmp_path}/said")
+    for allocator, out in (("jemalloc", f"{tmp_path}/said"), ("glibc", f"{tmp_path}/none/said")):  # it has no such function; no such folder
+        it = waiting()
+        try:
+            with pytest.raises(OSError, match="could not call it"):
+                inside.ask("", it.pid, allocator, out)
+            assert it.poll() is None
+        finally:
+            it.kill()
+            it.communicate()
     other = subprocess.Popen(["sleep", "60"])  # it waits for no events
     try:
         with pytest.raises((OSError, subprocess.SubprocessError)):
-            inside.ask("", other.pid, "glibc", f"{tmp_path}/none/said")
+            inside.ask("", other.pid, "glibc", f"{tmp_path}/said")
     finally:
         other.kill()
         other.wait()

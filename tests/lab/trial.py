@@ -72,8 +72,9 @@ class Trial:
             self._start_network(running)
             self._write_relays()
             self._load()
+            table = self._results()
             self._ask_allocators()
-            return self._results()
+            return table
 
     def most_relays(self):
         """With those that will join."""
@@ -204,7 +205,7 @@ class Trial:
             loader.kill()
 
     def _ask_allocators(self):
-        """What each says of itself, now that nothing is measured any more. One that cannot be asked takes nothing with it."""
+        """What each says of itself, when all else is written. One that cannot be asked takes nothing with it."""
         folder = self.folder / "statistics"
         folder.mkdir()
         pids = inside.host_pids(self.m.leader)
@@ -213,7 +214,7 @@ class Trial:
             self.say.part(f"Asking allocators for their statistics: {len(rows)} of {len(self.processes)}")
             try:
                 rows.append(inside.asked(self.m.root, pids[pid], name, group, mapped, f"/var/lib/tor-instances/{name}/statistics", folder))
-            except (OSError, LookupError, subprocess.SubprocessError) as why:
+            except (OSError, LookupError, ValueError, subprocess.SubprocessError) as why:
                 self.say.line(f"{name} of {group} says nothing of its memory: {why}")
         self._write_csv("inside.csv", inside.COLUMNS, rows)
 
