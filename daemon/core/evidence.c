@@ -33,6 +33,13 @@ bool evidence_justifies(const Evidence *table, size_t n, const Allocator *alloca
     return false;
 }
 
+/* Nothing where it is no range. */
+static void put_range(FILE *f, double least, double most)
+{
+    if (least < most || least > most)
+        fprintf(f, " (%.0f to %.0f %%)", least, most);
+}
+
 static void put_glibc(FILE *f, const Evidence *e)
 {
     const bool more = e->memory > 1;
@@ -40,13 +47,16 @@ static void put_glibc(FILE *f, const Evidence *e)
                  most = more ? e->most : e->least;
 
     fprintf(f, "%.0f %% %s memory than glibc", sign * (e->memory - 1), more ? "more" : "less");
-    if (e->runs > 1)
-        fprintf(f, " (%.0f to %.0f %%)", sign * (least - 1), sign * (most - 1));
+    put_range(f, sign * (least - 1), sign * (most - 1));
     fputs(" in the same trial", f);
-    if (isnan(e->cpu))
+    if (isnan(e->cpu)) {
         fputs(", CPU time not compared", f);
-    else
+    } else {
         fprintf(f, ", %.0f %% of its CPU time a request", 100 * e->cpu);
+        put_range(f, 100 * e->cpu_least, 100 * e->cpu_most);
+    }
+    if (!isnan(e->served))
+        fprintf(f, ", %.0f %% as many requests answered", 100 * e->served);
 }
 
 /* Beside the same library as its makers ship it: what the settings do, and not the library. */
@@ -88,8 +98,10 @@ static char *sentence_of(const Evidence *e)
     else
         put_glibc(f, e);
     put_stock(f, e);
-    if (!isnan(e->requests))
-        fprintf(f, ", %.0f requests served a relay", e->requests);
+    if (isnan(e->growth))
+        fputs(", growth not measured", f);
+    else
+        fprintf(f, ", growth of %+.0f MiB an hour", nearbyint(e->growth) + 0.0); /* never "-0" */
     put_basis(f, e);
     if (e->against)
         fprintf(f, ", but it %s", e->against);

@@ -5,18 +5,21 @@
 
 #include "core/config.h"
 
-/* One allocator in one version on one release. Means over its trials; a share is of glibc's in the same
- * trial. With settings, only trials that also had its library as it is shipped count. NAN: not compared. */
+/* One allocator in one version on one release. Geometric means over its trials, a trial weighing as many as
+ * it has relays with one of glibc beside them; a share is of glibc's in the same trial. With settings, only
+ * trials that also had its library as it is shipped count. NAN: not compared, or not measured. */
 typedef struct Evidence {
-    const char *allocator;      /* its built-in name */
-    const char *version;        /* "5.3.0" */
-    const char *release;        /* "Debian 13" */
-    bool elsewhere;             /* the library was that of another release */
-    const char *date;           /* of the last trial */
-    unsigned runs, relays;      /* trials; its relays in all of them */
-    double memory, least, most; /* share of anonymous memory: mean, and over the trials */
-    double cpu, requests;       /* share of CPU time a request; requests that a relay served */
-    const char *stock;          /* its library as it is shipped, of the same version; NULL: that, or glibc */
+    const char *allocator;           /* its built-in name */
+    const char *version;             /* "5.3.0" */
+    const char *release;             /* "Debian 13" */
+    bool elsewhere;                  /* the library was that of another release */
+    const char *date;                /* of the last trial */
+    unsigned runs, relays;           /* trials; its relays in all of them that had one of glibc beside them */
+    double memory, least, most;      /* share of RSS: mean, and over the trials */
+    double cpu, cpu_least, cpu_most; /* share of CPU time a request, likewise */
+    double served;                   /* share of the requests that were answered */
+    double growth; /* MiB an hour beyond that of live bytes at the end of a trial, of any network: the most */
+    const char *stock; /* its library as it is shipped, of the same version; NULL: that, or glibc */
     double stock_memory, stock_cpu; /* shares of that one's, in the same trials */
     const char *left;    /* what trials without that one showed, which count above for nothing; NULL: none */
     const char *against; /* what speaks against it, behind its name, or that too few relays ran it to

@@ -16,10 +16,11 @@ HEAD = ("allocator", "library and settings", "relays", "RSS MiB", "anonymous MiB
 GROWTH_HEAD = "growth MiB/h, early → late"
 # The target: of the memory (RSS) of the best stock library in the same trial, and of its CPU time a request.
 MOST_MEMORY, MOST_CPU = 0.8, 1.1
+NO_CPU = "CPU –"  # answers were cut
 TARGET = re.compile(r"(<!-- target -->\n).*?(<!-- end of target -->)", re.S)
 CONDITIONS = re.compile(r"(<!-- conditions -->\n).*?(<!-- end of conditions -->)", re.S)
-OF_A_TRIAL = {"tor's NumCPUs": "cpus", "consensuses kept": "consensuses", "synthetic relays": "network", "connections a wave": "clients",
-              "minutes": "minutes"}
+OF_A_TRIAL = {"synthetic relays": "network", "seconds from one consensus to the next": "interval_s", "minutes": "minutes",
+              "connections a wave": "clients", "tor's NumCPUs": "cpus", "consensuses kept": "consensuses"}
 EFFECTS = re.compile(r"(<!-- effects (\S+) -->\n).*?(<!-- end of effects -->)", re.S)
 INSIDE = re.compile(r"(<!-- inside (\S+) -->\n).*?(<!-- end of inside -->)", re.S)
 MARKED = re.compile(r"(<!-- trial (\S+) -->\n).*?(<!-- end of trial -->)", re.S)
@@ -65,41 +66,54 @@ def table(rows):
         f"![Memory over time, {run['run']}](lab/{run['run']}.svg)", ""))
 
 
-def _best_stock(rows, named):
+def _by_name(rows, named):
+    """{(name in the program, version): row} of one trial; glibc has no version here, as it is what the others are compared with."""
+    of_name = collections.defaultdict(list)
+    for row in rows:
+        if named(row):
+            of_name[named(row), "" if named(row) == evidence.BASELINE else row["version"]].append(row)
+    return {key: row for key, mine in of_name.items() for row in evidence.one_a_run(mine).values()}
+
+
+def _best_stock(by_name):
     """Of the program's libraries as they are shipped that with the least memory. None: there is none that it does not warn of."""
-    stock = [row for row in rows if row["rss_mib"] and not row["environment"] and named(row) not in (None, evidence.BASELINE, evidence.WARNED)]
-    return min(stock, key=lambda row: float(row["rss_mib"]), default=None)
+    stock = [row for (name, _), row in by_name.items()
+             if evidence.FIGURE["memory"](row) and not row["environment"] and name not in (evidence.BASELINE, evidence.WARNED)]
+    return min(stock, key=evidence.FIGURE["memory"], default=None)
 
 
 def _markdown(rows):
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _beside(row, rows, best):
+def _shares(row, other):
+    """(memory, CPU), each None where one of the two has none."""
+    return tuple(evidence.share(row, other, figure) for figure in ("memory", "cpu"))
+
+
+def _beside(row, baseline, best):
     """(cell, does it meet the target?), the latter None where that cannot be said."""
-    if row is None or not row["rss_mib"]:
+    if row is None or not evidence.FIGURE["memory"](row):
         return "–", None
-    baseline = next((other for other in rows if other["group"] == evidence.BASELINE), None)
     if baseline is not None and not evidence.compares(row, baseline):
         return "answered too little", None
-    memory, cpu = (float(row[column]) / float(best[column]) for column in ("rss_mib", "cpu_s_a_1000"))
+    memory, cpu = _shares(row, best)
+    if cpu is None:
+        return f"{effects.change(memory)}, {NO_CPU}", None
     return f"{effects.change(memory)}, CPU {effects.change(cpu)}", memory <= MOST_MEMORY and cpu <= MOST_CPU
 
 
 def target(trials, named):
     """Markdown. trials: {run: rows}; named(row): the program's name for what it ran, None: it has none. Settings that it has no
     name for, and trials without a stock library to compare with, are left out."""
-    best = {run: _best_stock(rows, named) for run, rows in trials.items()}
-    compared = {run: rows for run, rows in trials.items() if best[run]}
-    of_settings = collections.defaultdict(dict)
-    for run, rows in compared.items():
-        for row in rows:
-            if row["environment"] and named(row):
-                of_settings[f"{named(row)} {row['version']}"][run] = row
+    compared = {run: _by_name(rows, named) for run, rows in trials.items()}
+    best = {run: _best_stock(by_name) for run, by_name in compared.items()}
+    compared = {run: by_name for run, by_name in compared.items() if best[run]}
     lines = []
-    for name, mine in of_settings.items():
-        cells = [_beside(mine.get(run), rows, best[run]) for run, rows in compared.items()]
+    for key in {key for by_name in compared.values() for key, row in by_name.items() if row["environment"]}:
+        cells = [_beside(by_name.get(key), by_name.get((evidence.BASELINE, "")), best[run]) for run, by_name in compared.items()]
         said = [holds for _, holds in cells if holds is not None]
+        name = " ".join(key)
         lines.append((-sum(said), -len(said), name, [name, *(text for text, _ in cells), f"{sum(said)} of {len(said)}"]))
     stock = [best[run] for run in compared]
     head = [f"{run}, {row['relays']} relay{'s' if row['relays'] != '1' else ''}" for run, row in zip(compared, stock)]
@@ -109,31 +123,29 @@ def target(trials, named):
     return _markdown(rows)
 
 
-def _baseline(rows):
-    return next((row for row in rows if row["group"] == evidence.BASELINE and row["anon_mib"]), None)
-
-
 def _of_baseline(row, baseline):
-    if row is None or not row["anon_mib"]:
+    if row is None or not evidence.FIGURE["memory"](row):
         return "–"
     if not evidence.compares(row, baseline):
         return "answered too little"
-    memory, cpu = (float(row[column]) / float(baseline[column]) for column in ("anon_mib", "cpu_s_a_1000"))
-    return f"{memory:.2f}, CPU {effects.change(cpu)}"
+    memory, cpu = _shares(row, baseline)
+    return f"{memory:.2f}, {NO_CPU if cpu is None else f'CPU {effects.change(cpu)}'}"
 
 
 def conditions(trials, named):
-    """Markdown: what the program has a name for, as a share of glibc's memory in the same trial, under what makes trials differ.
-    As of target(). Of what two groups of a trial ran it is the first."""
-    compared = {run: rows for run, rows in trials.items() if _baseline(rows)}
-    of_name = collections.defaultdict(dict)
-    for run, rows in compared.items():
-        for row in rows:
-            if named(row) not in (None, evidence.BASELINE):
-                of_name[f"{named(row)} {row['version']}"].setdefault(run, row)
+    """Markdown: what the program has a name for, as a share of glibc's memory in the same trial, under what makes trials differ. First
+    glibc once more, under the counter of live bytes: by how much relays differ that run the same, and what the counter takes. As of
+    target()."""
+    compared = {run: _by_name(rows, named) for run, rows in trials.items()}
+    compared = {run: by_name for run, by_name in compared.items() if evidence.FIGURE["memory"](by_name.get((evidence.BASELINE, ""), {"rss_mib": ""}))}
+    again = {run: next((row for row in trials[run] if row["group"] == live.GROUP), None) for run in compared}
+    baselines = {run: by_name[evidence.BASELINE, ""] for run, by_name in compared.items()}
+    names = sorted({key for by_name in compared.values() for key in by_name if key[0] != evidence.BASELINE})
     rows = [["Trial", *compared], ["---"] * (len(compared) + 1),
-            *([words, *(f"{float(rows[0][column]):g}" for rows in compared.values())] for words, column in OF_A_TRIAL.items()),
-            *([name, *(_of_baseline(mine.get(run), _baseline(rows)) for run, rows in compared.items())] for name, mine in sorted(of_name.items()))]
+            *([words, *(f"{float(row[column]):g}" for row in baselines.values())] for words, column in OF_A_TRIAL.items()),
+            ["relays of glibc", *(f"{row['relays']}" for row in baselines.values())],
+            ["glibc again", *(_of_baseline(again[run], row) for run, row in baselines.items())],
+            *([" ".join(key), *(_of_baseline(compared[run].get(key), row) for run, row in baselines.items())] for key in names)]
     return _markdown(rows)
 
 

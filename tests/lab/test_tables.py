@@ -10,7 +10,7 @@ SETTINGS = {"A=b": "je-tuned", "A=c": "mi-tuned"}
 
 
 def named(row):
-    return SETTINGS.get(row["environment"]) if row["environment"] else {"mi3": "mimalloc3"}.get(row["group"], row["group"])
+    return SETTINGS.get(row["environment"]) if row["environment"] else {"mi3": "mimalloc3", "live": None}.get(row["group"], row["group"])
 
 
 def test_the_least_memory_comes_first_beside_live_bytes():
@@ -48,7 +48,7 @@ def test_tables_are_put_between_their_marks_and_again():
 
 def measured(group, library, version, rss, cpu, environment="", requests="1000"):
     return RUN | {"group": group, "library": library, "version": version, "rss_mib": f"{rss}", "anon_mib": f"{rss}",
-                  "cpu_s_a_1000": f"{cpu}", "environment": environment, "requests": requests}
+                  "cpu_s_a_1000": f"{cpu}", "late_cpu_s_a_1000": "", "environment": environment, "requests": requests, "broken": "0"}
 
 
 STOCK = [measured("glibc", "glibc", "2.41", 500, 5), measured("je", "jemalloc", "5.3.0", 200, 4), measured("tc", "tcmalloc", "2.16", 300, 3)]
@@ -77,13 +77,13 @@ def test_what_the_program_knows_stands_beside_glibc_under_the_conditions_of_each
     """Which of them makes the difference is for the reader to see, and nothing is left out because it was tried once."""
     other = {"run": "a-2", "cpus": "2", "consensuses": "24", "network": "1500", "clients": "60", "minutes": "140"}
     mine = measured("x", "jemalloc", "5.3.0", 125, 5.5, "A=b")
-    trials = {"a-1": [*STOCK[:2], mine, measured("own", "jemalloc", "5.3.0", 1, 1, "A=z")],
-              "a-2": [r | other for r in (*STOCK, mine | {"anon_mib": "100", "requests": "799"})],
+    trials = {"a-1": [*STOCK[:2], mine, measured("live", "glibc", "2.41", 550, 5.5), measured("own", "jemalloc", "5.3.0", 1, 1, "A=z")],
+              "a-2": [r | other for r in (*STOCK, mine | {"rss_mib": "100", "requests": "799"})],
               "a-3": [r | {"run": "a-3"} for r in STOCK[1:]]}
     assert tables.conditions(trials, named).splitlines() == [
         "| Trial | a-1 | a-2 |", "| --- | --- | --- |",
-        "| tor's NumCPUs | 1 | 2 |", "| consensuses kept | 1 | 24 |", "| synthetic relays | 1 | 1500 |",
-        "| connections a wave | 1 | 60 |", "| minutes | 1 | 140 |",
+        "| synthetic relays | 1 | 1500 |", "| seconds from one consensus to the next | 1 | 1 |", "| minutes | 1 | 140 |", "| connections a wave | 1 | 60 |",
+        "| tor's NumCPUs | 1 | 2 |", "| consensuses kept | 1 | 24 |", "| relays of glibc | 1 | 1 |", "| glibc again | 1.10, CPU +10 % | – |",
         "| je 5.3.0 | 0.40, CPU −20 % | 0.40, CPU −20 % |",
         "| je-tuned 5.3.0 | 0.25, CPU +10 % | answered too little |",
         "| tc 2.16 | – | 0.60, CPU −40 % |"]
@@ -110,3 +110,16 @@ def test_what_allocators_say_of_themselves():
             {"relay": "relay2", "group": "mi", "anon_kb": "9000", "given_back_kb": "0", "used_kb": "", "held_kb": ""}]
     text = tables.put("<!-- inside x -->\nold\n<!-- end of inside -->\n", {"x.inside": rows}.__getitem__, named)
     assert text.splitlines()[3:] == ["| mi | 9 | 0 | – | – |", "| je | 2 | −1 | 1 | 3 |", "<!-- end of inside -->"]
+
+
+def test_cpu_time_of_cut_answers_meets_no_target():
+    cut = measured("x", "jemalloc", "5.3.0", 100, 4, "A=b") | {"broken": "101"}
+    text = tables.target({"a-1": [*STOCK, cut]}, named)
+    assert "| je-tuned 5.3.0 | −50 %, CPU – | 0 of 0 |" in text
+    assert "| je-tuned 5.3.0 | 0.20, CPU – |" in tables.conditions({"a-1": [*STOCK, cut]}, named)
+
+
+def test_two_groups_of_a_trial_that_ran_the_same_are_one():
+    twice = [measured(name, "jemalloc", "5.3.0", rss, 4, "A=b") for name, rss in (("x", 100), ("screen-x", 300))]
+    assert "| je-tuned 5.3.0 | +0 %, CPU +0 % | 0 of 1 |" in tables.target({"a-1": [*STOCK, *twice]}, named)
+    assert "| je-tuned 5.3.0 | 0.40, CPU −20 % |" in tables.conditions({"a-1": [*STOCK, *twice]}, named)

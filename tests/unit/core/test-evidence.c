@@ -7,15 +7,89 @@
 #include <math.h>
 
 static const Evidence rows[] = {
-    { "jemalloc-tuned", "5.3.0", "Debian 13", false, "2026-11-29", 1, 1, 0.2, 0.2, 0.2, 0.95, 1000,
-      "jemalloc", 0.6, 1.02, "in a trial without stock jemalloc it took 10 % of glibc's memory", NULL },
-    { "jemalloc-tuned", "5.3.1", "Debian 13", true, "2026-11-30", 3, 9, 0.21, 0.18, 0.25, NAN, NAN,
-      "jemalloc", NAN, NAN, NULL, "still climbs by 350 MiB an hour" },
-    { "tcmalloc", "2.16", "Debian 13", false, "2026-11-29", 2, 2, 1.18, 1.1, 1.26, 1, 1000, NULL, NAN, NAN,
-      NULL, "rests on 2 relays: too few" },
-    { "glibc", "2.41", "Debian 13", false, "2026-11-29", 1, 3, 1, 1, 1, 1, 1000, NULL, NAN, NAN, NULL, NULL },
-    { "mimalloc3-purge", "3.0.1", "Debian 13", false, "2026-11-29", 1, 1, 0.3, 0.3, 0.3, 1, 7, "mimalloc3",
-      0.4, NAN, NULL, NULL },
+    { .allocator = "jemalloc-tuned",
+      .version = "5.3.0",
+      .release = "Debian 13",
+      .date = "2026-11-29",
+      .runs = 1,
+      .relays = 1,
+      .memory = 0.2,
+      .least = 0.2,
+      .most = 0.2,
+      .cpu = 0.95,
+      .cpu_least = 0.95,
+      .cpu_most = 0.95,
+      .served = 0.98,
+      .growth = NAN,
+      .stock = "jemalloc",
+      .stock_memory = 0.6,
+      .stock_cpu = 1.02,
+      .left = "in a trial without stock jemalloc it took 10 % of glibc's memory" },
+    { .allocator = "jemalloc-tuned",
+      .version = "5.3.1",
+      .release = "Debian 13",
+      .elsewhere = true,
+      .date = "2026-11-30",
+      .runs = 3,
+      .relays = 9,
+      .memory = 0.21,
+      .least = 0.18,
+      .most = 0.25,
+      .cpu = NAN,
+      .cpu_least = NAN,
+      .cpu_most = NAN,
+      .served = NAN,
+      .growth = 350,
+      .stock = "jemalloc",
+      .stock_memory = NAN,
+      .stock_cpu = NAN,
+      .against = "still climbs by 350 MiB an hour" },
+    { .allocator = "tcmalloc",
+      .version = "2.16",
+      .release = "Debian 13",
+      .date = "2026-11-29",
+      .runs = 2,
+      .relays = 2,
+      .memory = 1.18,
+      .least = 1.1,
+      .most = 1.26,
+      .cpu = 1,
+      .cpu_least = 0.9,
+      .cpu_most = 1.12,
+      .served = 1,
+      .growth = -0.3,
+      .stock_memory = NAN,
+      .stock_cpu = NAN,
+      .against = "rests on 2 relays: too few" },
+    { .allocator = "glibc",
+      .version = "2.41",
+      .release = "Debian 13",
+      .date = "2026-11-29",
+      .runs = 1,
+      .relays = 3,
+      .memory = 1,
+      .cpu = 1,
+      .served = 1,
+      .growth = 12,
+      .stock_memory = NAN,
+      .stock_cpu = NAN },
+    { .allocator = "mimalloc3-purge",
+      .version = "3.0.1",
+      .release = "Debian 13",
+      .date = "2026-11-29",
+      .runs = 1,
+      .relays = 1,
+      .memory = 0.3,
+      .least = 0.3,
+      .most = 0.3,
+      .cpu = 1,
+      .cpu_least = 1,
+      .cpu_most = 1,
+      .served = NAN,
+      .growth = NAN,
+      .stock = "mimalloc3",
+      .stock_memory = 0.4,
+      .stock_cpu = NAN },
 };
 
 static Allocator named(const char *name)
@@ -38,18 +112,19 @@ static void test_sentences(void **state)
 
     check_text(
         &tuned,
-        "in the lab 80 % less memory than glibc in the same trial, 95 % of its CPU time a request, 60 % of "
-        "the memory and 102 % of the CPU time of jemalloc as it is shipped, 1000 "
-        "requests served a relay (one trial, 1 relay, version 5.3.0 on Debian 13, 2026-11-29), but in "
+        "in the lab 80 % less memory than glibc in the same trial, 95 % of its CPU time a request, 98 % as "
+        "many requests answered, 60 % of the memory and 102 % of the CPU time of jemalloc as it is shipped, "
+        "growth not measured (one trial, 1 relay, version 5.3.0 on Debian 13, 2026-11-29), but in "
         "a trial without stock jemalloc it took 10 % of glibc's memory; "
         "in the lab 79 % less memory than glibc (75 to 82 %) in the same trial, CPU time not compared, not "
-        "compared with jemalloc as it is shipped (3 trials, 9 relays, "
+        "compared with jemalloc as it is shipped, growth of +350 MiB an hour (3 trials, 9 relays, "
         "version 5.3.1 on Debian 13 with the library of another release, 2026-11-30), but it still "
         "climbs by 350 MiB an hour");
     check_text(&tc, "in the lab 18 % more memory than glibc (10 to 26 %) in the same trial, 100 % of its CPU "
-                    "time a request, 1000 requests served a relay (2 trials, 2 relays, version 2.16 on "
-                    "Debian 13, 2026-11-29), but it rests on 2 relays: too few");
-    check_text(&glibc, "in the lab what the others are compared with, 1000 requests served a relay (one "
+                    "time a request (90 to 112 %), 100 % as many requests answered, growth of +0 MiB an hour "
+                    "(2 trials, 2 relays, version 2.16 on Debian 13, 2026-11-29), but it rests on 2 relays: "
+                    "too few");
+    check_text(&glibc, "in the lab what the others are compared with, growth of +12 MiB an hour (one "
                        "trial, 3 relays, version 2.41 on Debian 13, 2026-11-29)");
     check_text(&none, "no evidence yet: the lab has no kept trial of it");
 }
@@ -83,7 +158,7 @@ static void test_names(void **state)
     _cleanup_(freep) char *text = evidence_text(rows, ELEMENTSOF(rows), &former);
     assert_non_null(strstr(text, "in the lab 70 % less memory"));
     assert_non_null(
-        strstr(text, "40 % of the memory of mimalloc3 as it is shipped (CPU time not compared), 7 "));
+        strstr(text, "40 % of the memory of mimalloc3 as it is shipped (CPU time not compared), growth "));
 }
 
 /* Each row is of a built-in allocator, rests on something, and claims no more than that. */
@@ -177,7 +252,8 @@ static void test_advice(void **state)
                              .relays = 3,
                              .memory = 0.2,
                              .cpu = NAN,
-                             .requests = NAN };
+                             .served = NAN,
+                             .growth = NAN };
     const Evidence jemalloc = { .allocator = "jemalloc",
                                 .version = "5.3.0",
                                 .release = "Debian 13",
@@ -186,7 +262,8 @@ static void test_advice(void **state)
                                 .relays = 3,
                                 .memory = 0.3,
                                 .cpu = NAN,
-                                .requests = NAN };
+                                .served = NAN,
+                                .growth = NAN };
     _cleanup_(freep) char *first = evidence_advice(&tuned, DEBIAN("13")),
                           *second = evidence_advice(&jemalloc, DEBIAN("12"));
 
@@ -194,7 +271,8 @@ static void test_advice(void **state)
     assert_string_equal(
         first,
         "On Debian 13 the lab would try \"glibc-tuned\" first: in the lab 80 % less memory than glibc in "
-        "the same trial, CPU time not compared (one trial, 3 relays, version 2.41 on Debian 13, 2026-11-29). "
+        "the same trial, CPU time not compared, growth not measured (one trial, 3 relays, version 2.41 on "
+        "Debian 13, 2026-11-29). "
         "That was a test "
         "network under load: it is no evidence of this fleet, which \"relayallocctl experiment start "
         "--groups=A:glibc-tuned,Z:glibc\" can give.");
