@@ -1,4 +1,5 @@
-"""The curves of a kept trial: RUN.svg from RUN.curve.csv, by gnuplot. Live bytes are an area: no allocator can be under it."""
+"""The curves of a kept trial: RUN.svg from RUN.curve.csv, by gnuplot. Live bytes are an area; what of them nobody has
+touched takes no memory, so that a line may dip into it where there are peaks."""
 
 import csv
 import re

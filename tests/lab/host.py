@@ -23,6 +23,13 @@ def parse_available(text):
     return int(re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.M)[1]) // 1024
 
 
+def facts(processors, huge_pages):
+    """What every trial is to tell of its machine, as allocators make as many arenas as it has processors and may ask for huge pages.
+    huge_pages: the text of the kernel's file, "" where there is none."""
+    chosen = re.search(r"\[(\w+)\]", huge_pages)
+    return {"processors": processors, "huge_pages": chosen[1] if chosen else "none"}
+
+
 class Host:
     def __init__(self, where, proc=pathlib.Path("/proc")):
         """where: a folder in the machine, whose files take memory of this host."""

@@ -7,14 +7,16 @@ import statistics
 import live
 import result
 
-RUN = ("run", "date", "release", "tor", "network", "cpus", "seed", "minutes", "counted_from_s", "clients", "interval_s", "consensuses")
+RUN = ("run", "date", "release", "tor", "network", "cpus", "seed", "minutes", "counted_from_s", "clients", "interval_s", "consensuses",
+       "processors", "huge_pages")
 GROWTH = ("early_growth_mib_h", "late_growth_mib_h")
 LIVE_GROWTH = tuple(f"live_{column}" for column in GROWTH)
-GROUP = ("group", "library", "version", "environment", "relays", "ended", "rss_mib", "anon_mib", "anon_least_mib", "anon_most_mib",
-         "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests", "cpu_s_a_1000", "late_requests",
+GROUP = ("group", "library", "version", "environment", "relays", "ended", "rss_mib", "rss_high_mib", "anon_mib", "anon_least_mib", "anon_most_mib",
+         "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "live_floor_mib", "cpu_s", "requests", "cpu_s_a_1000", "late_requests",
          "late_cpu_s_a_1000", "bytes", "refused", "broken", *GROWTH, *LIVE_GROWTH)
 COLUMNS = RUN + GROUP
 CURVE_SECONDS = 30
+HIGH = 20  # a twentieth of the time is above it
 SHORTEST_THIRD = 600  # seconds: from less nobody can tell what an hour would bring
 FEWEST_FLOORS = 3  # of a median that one of them does not make
 SETTINGS_OF = ("MALLOC_CONF", "MIMALLOC_", "GLIBC_TUNABLES", "TCMALLOC_")
@@ -63,6 +65,18 @@ def growth(rows, column, since, until, interval):
     return tuple(statistics.fmean(of) for of in zip(*steps)) if steps else (None, None)
 
 
+def _high(rows, column, names):
+    """MiB, mean over relays of what each is below for 95 % of the time."""
+    values = [[int(row[column]) / result.KIB_A_MIB for row in rows if row["relay"] == name] for name in names]
+    return statistics.fmean(statistics.quantiles(mine, n=HIGH, method="inclusive")[-1] for mine in values) if values and min(map(len, values)) > 1 else None
+
+
+def _floor(rows, column, since, until, interval):
+    """MiB, mean over relays of the median of the least value of each interval: what is there between peaks."""
+    floors = _floors(rows, column, since, until, interval).values()
+    return statistics.fmean(statistics.median(value for _, value in mine) for mine in floors) if floors else None
+
+
 def cut(run, sample_rows, served_rows, minutes):
     """(run, samples, what was served until when) as if it had ended then."""
     minutes = min(minutes, float(run["minutes"]))
@@ -95,6 +109,7 @@ def rows(run, relay_rows, sample_rows, load_rows, served_rows):
     of_group = {group: [row for row in sample_rows if row["relay"] in names] for group, names in lasting.items()}
     of_live = growth(of_group.get(live.GROUP, []), "live_kb", *span)
     live_mib = next((row["live_mib"] for row in table if row["group"] == live.GROUP), None)
+    live_floor = _floor(of_group.get(live.GROUP, []), "live_kb", float(run["counted_from_s"]), float(run["minutes"]) * 60, interval)
     kept = []
     for row in table:
         first = next(r for r in relay_rows if r["group"] == row["group"])
@@ -104,7 +119,8 @@ def rows(run, relay_rows, sample_rows, load_rows, served_rows):
         kept.append({
             **run, **{c: row[c] for c in GROUP if c in row}, "library": first["mapped"], "version": first["version"],
             "environment": first["environment"], "anon_least_mib": min(means, default=None),
-            "anon_most_mib": max(means, default=None), "live_mib": live_mib, "cpu_s_a_1000": row["cpu_ms_a_request"],
+            "anon_most_mib": max(means, default=None), "live_mib": live_mib, "live_floor_mib": live_floor,
+            "rss_high_mib": _high(late, "rss_kb", lasting[row["group"]]), "cpu_s_a_1000": row["cpu_ms_a_request"],
             "late_cpu_s_a_1000": row["late_cpu_ms_a_request"],
             "bytes": None if row["mib_served"] is None else row["mib_served"] * result.KIB_A_MIB**2,
             **dict(zip(GROWTH, growth(of_group[row["group"]], "anon_kb", *span))), **dict(zip(LIVE_GROWTH, of_live))})

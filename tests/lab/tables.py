@@ -11,15 +11,12 @@ import evidence
 import kept
 import live
 
-HEAD = ("allocator", "library and settings", "relays", "RSS MiB", "anonymous MiB (least–most)", "of glibc",
-        "CPU s / 1,000 requests", "requests")
-GROWTH_HEAD = "growth MiB/h, early → late"
 # The target: of the memory (RSS) of the best stock library in the same trial, and of its CPU time a request.
 MOST_MEMORY, MOST_CPU = 0.8, 1.1
 NO_CPU = "CPU –"  # answers were cut
 TARGET = re.compile(r"(<!-- target -->\n).*?(<!-- end of target -->)", re.S)
 CONDITIONS = re.compile(r"(<!-- conditions -->\n).*?(<!-- end of conditions -->)", re.S)
-OF_A_TRIAL = {"synthetic relays": "network", "seconds from one consensus to the next": "interval_s", "minutes": "minutes",
+OF_A_TRIAL = {"processors": "processors", "synthetic relays": "network", "seconds from one consensus to the next": "interval_s", "minutes": "minutes",
               "connections a wave": "clients", "tor's NumCPUs": "cpus", "consensuses kept": "consensuses"}
 EFFECTS = re.compile(r"(<!-- effects (\S+) -->\n).*?(<!-- end of effects -->)", re.S)
 INSIDE = re.compile(r"(<!-- inside (\S+) -->\n).*?(<!-- end of inside -->)", re.S)
@@ -40,29 +37,39 @@ def _growth(row, columns):
     return " → ".join(f"{round(float(row[column])):+d}" for column in columns) if row[columns[0]] != "" else None
 
 
-def _row(row):
-    relays = row["relays"] + (f" ({row['ended']} more ended)" if row["ended"] not in ("", "0") else "")
-    settings = f"{row['library']} {row['version']}" + "".join(f" `{word}`" for word in row["environment"].split())
-    return (row["group"], settings, relays, _number(row["rss_mib"], ".0f"), _anonymous(row), _number(row["anon_of_glibc"], ".2f"),
-            _number(row["cpu_s_a_1000"], ".2f"), _number(row["requests"], ".0f"))
+def _settings(row):
+    return f"{row['library']} {row['version']}" + "".join(f" `{word}`" for word in row["environment"].split())
+
+
+def _columns(baseline):
+    """(head, alignment, cell of a row or None where nothing is known)"""
+    return (("allocator", "---", lambda row: row["group"]), ("library and settings", "---", _settings),
+            ("relays", "---:", lambda row: row["relays"] + (f" ({row['ended']} more ended)" if row["ended"] not in ("", "0") else "")),
+            ("RSS MiB", "---:", lambda row: _number(row["rss_mib"], ".0f")),
+            ("of glibc's", "---:", lambda row: _number(row["rss_mib"] and baseline and float(row["rss_mib"]) / float(baseline), ".2f")),
+            ("RSS 95 % of the time below", "---:", lambda row: _number(row["rss_high_mib"], ".0f") if row["rss_high_mib"] else None),
+            ("anonymous MiB (least–most)", "---:", _anonymous),
+            ("CPU s / 1,000 requests", "---:", lambda row: _number(row["late_cpu_s_a_1000"] or row["cpu_s_a_1000"], ".2f")),
+            ("requests", "---:", lambda row: _number(row["requests"], ".0f")),
+            ("growth MiB/h, early → late", "---:", lambda row: _growth(row, kept.GROWTH)))
 
 
 def table(rows):
-    """Markdown; the least memory first. Relays under the counter of live bytes compare with nothing: they are a line of text."""
-    compared = sorted((row for row in rows if row["group"] != live.GROUP), key=lambda row: float(row["anon_mib"] or "inf"))
+    """Markdown; the least memory first, and no column of which nothing is known. Relays under the counter of live bytes compare with
+    nothing: they are a line of text."""
+    compared = sorted((row for row in rows if row["group"] != live.GROUP), key=lambda row: float(row["rss_mib"] or "inf"))
     run = rows[0]
     of_live = _growth(run, kept.LIVE_GROWTH)
     growth = f", which grow by {of_live} MiB an hour" if of_live else ""
-    under = f" Live bytes: {_number(run['live_mib'], '.0f')} MiB{growth}." if run["live_mib"] else ""
-    grows = [_growth(row, kept.GROWTH) for row in compared]
-    cells = [HEAD, ["---"] * 2 + ["---:"] * (len(HEAD) - 2), *map(_row, compared)]
-    if any(grows):
-        cells = [[*row, more] for row, more in zip(cells, (GROWTH_HEAD, "---:", *(text or "–" for text in grows)))]
+    floor = f", {_number(run['live_floor_mib'], '.0f')} MiB between peaks" if run["live_floor_mib"] else ""
+    under = f" Live bytes: {_number(run['live_mib'], '.0f')} MiB on average{floor}{growth}." if run["live_mib"] else ""
+    baseline = next((row["rss_mib"] for row in rows if row["group"] == evidence.BASELINE), "")
+    columns = [[head, line, *cells] for head, line, cell in _columns(baseline) if any(cells := list(map(cell, compared)))]
     return "\n".join((
         f"{run['run']}: {run['date']}, {run['release']}, tor {run['tor']}, {run['network']} synthetic relays, NumCPUs {run['cpus']}, seed "
-        f"{run['seed']}, {_number(run['minutes'], 'g')} minutes, {run['clients']} connections a wave, an interval of {run['interval_s']} s; memory from "
-        f"second {_number(run['counted_from_s'], '.0f')} on.{under}", "",
-        *("| " + " | ".join(row) + " |" for row in cells), "",
+        f"{run['seed']}, {_number(run['minutes'], 'g')} minutes, {run['clients']} connections a wave, an interval of {run['interval_s']} s; memory"
+        f"{' and CPU time' if run['late_cpu_s_a_1000'] else ''} from second {_number(run['counted_from_s'], '.0f')} on.{under}", "",
+        *("| " + " | ".join(text or "–" for text in cells) + " |" for cells in zip(*columns)), "",
         f"![Memory over time, {run['run']}](lab/{run['run']}.svg)", ""))
 
 

@@ -34,6 +34,7 @@ def test_a_row_a_group():
     assert (je["library"], je["version"], je["environment"], je["relays"]) == ("jemalloc", "5.3.0", "MALLOC_CONF=a:b", 2)
     assert (je["anon_mib"], je["anon_least_mib"], je["anon_most_mib"]) == (50, 40, 60)
     assert je["live_mib"] == glibc["live_mib"] == 30 and glibc["anon_of_glibc"] == 1
+    assert (je["rss_high_mib"], glibc["live_floor_mib"]) == (50, 30)
     assert je["bytes"] == pytest.approx(5000) and je["requests"] == 10 and je["cpu_s_a_1000"] == pytest.approx(1175)
     assert je["late_requests"] == 9 and je["late_cpu_s_a_1000"] == pytest.approx(500)
 
@@ -61,6 +62,15 @@ def near(early, late):
 def test_growth_tells_what_levels_off_from_what_goes_on(anon, early, late):
     own, of_live = grown(anon, lambda t: 30 + t / 200)
     assert own == near(early, late) and of_live == near(18, 18)
+
+
+def test_peaks_that_last_are_told_and_what_is_there_between_them():
+    """A tenth of the time is a peak; a shorter one has no place in what memory an operator needs."""
+    def high(share):
+        return kept._high([sample(t, "relay1", 900 if t % 1000 < 1000 * share else 100) for t in range(0, 10000, 10)], "rss_kb", ["relay1"])
+    assert high(0.1) == 900 and high(0.04) == 100 and kept._high([], "rss_kb", []) is None and kept._high([], "rss_kb", ["relay1"]) is None
+    rows = [sample(t, "relay4", 0, 500 if t % 100 else 30 + t / 1000) for t in range(0, 2400, 50)]
+    assert kept._floor(rows, "live_kb", 1200, 2400, 100) == pytest.approx(31.75, abs=0.1) and kept._floor([], "live_kb", 0, 1, 100) is None
 
 
 def test_relays_at_different_heights_are_no_growth():

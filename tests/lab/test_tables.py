@@ -2,8 +2,8 @@ import kept
 import tables
 
 RUN = dict.fromkeys(kept.COLUMNS, "1") | {"run": "trixie-1", "live_mib": "50", "live_early_growth_mib_h": "12.4", "live_late_growth_mib_h": "11", "environment": "", "library": "glibc", "ended": "0"}
-ROWS = [RUN | {"group": "glibc", "anon_mib": "200", "early_growth_mib_h": "40.2", "late_growth_mib_h": "-0.3"},
-        RUN | {"group": "je", "library": "jemalloc", "version": "5.3.0", "environment": "A=b C=d", "relays": "3", "anon_mib": "60",
+ROWS = [RUN | {"group": "glibc", "rss_mib": "200", "anon_mib": "200", "late_cpu_s_a_1000": "2.5", "early_growth_mib_h": "40.2", "late_growth_mib_h": "-0.3"},
+        RUN | {"group": "je", "library": "jemalloc", "version": "5.3.0", "environment": "A=b C=d", "relays": "3", "rss_mib": "70", "rss_high_mib": "90", "anon_mib": "60",
                "anon_least_mib": "55", "anon_most_mib": "71", "early_growth_mib_h": "", "late_growth_mib_h": ""},
         RUN | {"group": "live", "anon_mib": "220"}]
 SETTINGS = {"A=b": "je-tuned", "A=c": "mi-tuned"}
@@ -15,22 +15,22 @@ def named(row):
 
 def test_the_least_memory_comes_first_beside_live_bytes():
     lines = tables.table(ROWS).splitlines()
-    assert "Live bytes: 50 MiB, which grow by +12 → +11 MiB an hour." in lines[0]
-    assert lines[4].startswith("| je | jemalloc 5.3.0 `A=b` `C=d` | 3 | 1 | 60 (55–71) | 1.00 | 1.00 |") and lines[4].endswith("| – |")
-    assert lines[5].startswith("| glibc | glibc 1 | 1 | 1 | 200 | 1.00 | 1.00 |") and lines[5].endswith("| +40 → +0 |")
+    assert "Live bytes: 50 MiB on average, 1 MiB between peaks, which grow by +12 → +11 MiB an hour." in lines[0] and "memory and CPU time from" in lines[0]
+    assert lines[4] == "| je | jemalloc 5.3.0 `A=b` `C=d` | 3 | 70 | 0.35 | 90 | 60 (55–71) | 1.00 | 1 | – |"
+    assert lines[5] == "| glibc | glibc 1 | 1 | 200 | 1.00 | 1 | 200 | 2.50 | 1 | +40 → +0 |"
     assert lines[2].endswith("| requests | growth MiB/h, early → late |") and len({line.count("|") for line in lines[2:6]}) == 1
     assert not any(line.startswith("| live") for line in lines)
 
 
 def test_a_trial_that_was_too_short_for_growth_has_no_column_of_it():
-    short = dict.fromkeys((*kept.GROWTH, *kept.LIVE_GROWTH), "")
+    short = dict.fromkeys((*kept.GROWTH, *kept.LIVE_GROWTH, "rss_high_mib", "live_floor_mib", "late_cpu_s_a_1000"), "")
     text = tables.table([row | short for row in ROWS])
-    assert "growth" not in text and "grow by" not in text and text.splitlines()[3].count("|") == 9
+    assert "growth" not in text and "grow by" not in text and text.splitlines()[3].count("|") == 9 and "CPU time from" not in text and "average." in text and "95 %" not in text
 
 
 def test_relays_that_ended_are_told():
-    assert "| glibc | glibc 1 | 1 (2 more ended) | 1 |" in tables.table([ROWS[0] | {"ended": "2"}])
-    nothing = dict.fromkeys(("anon_mib", "anon_least_mib", "anon_most_mib", "anon_of_glibc", "rss_mib", *kept.GROWTH), "")
+    assert "| glibc | glibc 1 | 1 (2 more ended) | 200 |" in tables.table([ROWS[0] | {"ended": "2"}])
+    nothing = dict.fromkeys(("rss_high_mib", "anon_mib", "anon_least_mib", "anon_most_mib", "anon_of_glibc", "rss_mib", *kept.GROWTH), "")
     assert "| glibc | glibc 1 | 0 (1 more ended) | – | – | – |" in tables.table([ROWS[0] | nothing | {"relays": "0", "ended": "1"}])
 
 
@@ -82,7 +82,7 @@ def test_what_the_program_knows_stands_beside_glibc_under_the_conditions_of_each
               "a-3": [r | {"run": "a-3"} for r in STOCK[1:]]}
     assert tables.conditions(trials, named).splitlines() == [
         "| Trial | a-1 | a-2 |", "| --- | --- | --- |",
-        "| synthetic relays | 1 | 1500 |", "| seconds from one consensus to the next | 1 | 1 |", "| minutes | 1 | 140 |", "| connections a wave | 1 | 60 |",
+        "| processors | 1 | 1 |", "| synthetic relays | 1 | 1500 |", "| seconds from one consensus to the next | 1 | 1 |", "| minutes | 1 | 140 |", "| connections a wave | 1 | 60 |",
         "| tor's NumCPUs | 1 | 2 |", "| consensuses kept | 1 | 24 |", "| relays of glibc | 1 | 1 |", "| glibc again | 1.10, CPU +10 % | – |",
         "| je 5.3.0 | 0.40, CPU −20 % | 0.40, CPU −20 % |",
         "| je-tuned 5.3.0 | 0.25, CPU +10 % | answered too little |",

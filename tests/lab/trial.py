@@ -7,6 +7,7 @@ import datetime
 import http.client
 import json
 import os
+import pathlib
 import re
 import subprocess
 import time
@@ -37,6 +38,7 @@ MOST_TIMES = 3
 # Until something is given up: beside what it takes by itself what a machine that has other work needs for it.
 BUSY_SECONDS = 300
 CACHE = REPO / "build/cache/lab"
+HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 class Refused(Exception):
@@ -169,7 +171,11 @@ class Trial:
     def _write_settings(self):
         s = dataclasses.asdict(self.settings)
         del s["allocators"]  # relayalloc.conf has them
-        text = json.dumps({**s, "date": f"{datetime.date.today()}", "tor": self._tor_version(), "interval_s": s["interval"],
+        try:
+            huge_pages = HUGE_PAGES.read_text()
+        except OSError:
+            huge_pages = ""
+        text = json.dumps({**s, **host.facts(os.cpu_count(), huge_pages), "date": f"{datetime.date.today()}", "tor": self._tor_version(), "interval_s": s["interval"],
                            "counted_from_s": self.counted_from()}, indent=1)
         (self.folder / "settings.json").write_text(text + "\n")
 
