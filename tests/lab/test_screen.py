@@ -126,6 +126,7 @@ def test_what_two_do_together_is_the_measure_of_chance():
 @pytest.mark.parametrize("rows, says", [
     ([row("screen-x-a", "", ""), *screened()[1:]], "x: screen-x-a has no result"),
     ([row("screen-x-a", 1, 1, 0), *screened()[1:]], "x: screen-x-a has no result"),
+    ([row("screen-x-a", 50, 6, 799), *screened()[1:]], "x: screen-x-a answered 799 requests, another one 1000"),
     ([r for r in screened() if r["group"] != "screen-x-b"], "x: factor a is there in 4 of 7, not in half of them"),
     (screened()[:1], "x: factor a is there in 1 of 1, not in half of them")])
 def test_a_family_that_is_not_whole_says_nothing_and_the_others_do(rows, says):
