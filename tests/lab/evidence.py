@@ -298,9 +298,8 @@ def _beside_stock(e):
 
 
 def _cells(e):
-    growth = "not measured" if e.growth is None else f"{e.growth:+.0f} MiB/h"
     where = e.release + (", library from elsewhere" if e.elsewhere else "")
-    return [f"{e.allocator} {e.version}".strip(), _memory(e), _cpu(e), _beside_stock(e), _percent(e.served), growth, trials(e), f"{e.date}, {where}",
+    return [f"{e.allocator} {e.version}".strip(), _memory(e), _cpu(e), _beside_stock(e), _percent(e.served), _growth_text(e), trials(e), f"{e.date}, {where}",
             e.against or "-"]
 
 
@@ -346,27 +345,40 @@ def as_scdoc(table, names):
     return text + (("\n" if text else "") + f"No evidence yet of: {', '.join(unseen)}.\n" if unseen else "")
 
 
-def _in_readme(e):
-    stock = f"; {_percent(e.stock_memory)} and {_percent(e.stock_cpu)} of stock {e.stock}'s" if e.stock else ""
-    left = f"; {_without_stock(e)}" if e.left else ""
-    growth = "growth not measured" if e.growth is None else f"growth {e.growth:+.0f} MiB an hour"
-    return (f"`{e.allocator}` ({_memory(e)} of glibc's RSS, CPU time a request: {_cpu(e)}{stock}; {growth}; {trials(e)}{left})")
+def _growth_text(e):
+    return "not measured" if e.growth is None else f"{e.growth:+.0f} MiB/h"
+
+
+def _of_release(table, release):
+    """Sentences on what something speaks against, or too few relays ran it; libraries of the release alone."""
+    because = collections.defaultdict(list)
+    few = []
+    for e in table:
+        if e.release != release or e.elsewhere or e.against is None or e.allocator == BASELINE:
+            continue
+        if e.against.startswith(FEW):
+            few.append(f"`{e.allocator}` ({_relays(e.relays)})")
+        else:
+            because[e.against].append(f"`{e.allocator}`")
+    sentences = [f"{' and '.join(names)} {why if len(names) == 1 else why.replace('is warned', 'are warned')}" for why, names in because.items()]
+    return [*([f"{release}, against: {'; '.join(sentences)}."] if sentences else []), *([f"{release}, too few to judge: {', '.join(few)}."] if few else [])]
+
+
+README_HEAD = ["Release", "Allocator", "RSS, of glibc's", "CPU time a request, of glibc's", "both, of its stock library's", "Growth", "Rests on"]
 
 
 def as_readme(table):
-    """What nothing speaks against, by release, and what something does; libraries of the release alone. What has too few relays is told,
-    and nothing else of it."""
-    lines = []
-    for release in sorted({e.release for e in table}):
-        mine = [e for e in table if e.release == release and not e.elsewhere and e.allocator != BASELINE]
-        good = [_in_readme(e) for e in mine if e.against is None]
-        few = [f"`{e.allocator}` ({_relays(e.relays)}{_too_few(e)})" for e in mine if e.against is not None and e.against.startswith(FEW)]
-        bad = [f"`{e.allocator}` ({_memory(e)} of glibc's RSS; {e.against})" for e in mine if e.against is not None and not e.against.startswith(FEW)]
-        lines += [f"- {release}: " + ("; ".join(good) or "nothing that was measured") + "." + (f" Something speaks against {', '.join(bad)}." if bad else "")
-                  + (f" Not judged: {', '.join(few)}." if few else "")]
-    if _untried(table):
-        lines += [f"- {' and '.join(_untried(table))}: no trial of this lab."]
-    return "\n".join(lines or ["No evidence yet: no trials are kept."]) + "\n"
+    """What nothing speaks against, by release, and what something does; libraries of the release alone."""
+    if not table:
+        return "No evidence yet: no trials are kept.\n"
+    releases = sorted({e.release for e in table})
+    good = [e for release in releases for e in table if e.release == release and e.against is None and not e.elsewhere and e.allocator != BASELINE]
+    rows = [README_HEAD, ["---"] * len(README_HEAD),
+            *([e.release, f"`{e.allocator}`", _memory(e), _cpu(e), _beside_stock(e), _growth_text(e), trials(e)] for e in good)]
+    told = [*(f"{e.release}, `{e.allocator}`: {_without_stock(e)}." for e in good if e.left), *(s for release in releases for s in _of_release(table, release)),
+            *([f"{' and '.join(_untried(table))}: no trial of this lab."] if _untried(table) else [])]
+    lines = ["| " + " | ".join(row) + " |" for row in rows] if good else ["Nothing yet: something speaks against each that was measured, or too few relays ran it."]
+    return "\n".join(lines) + "\n" + ("\n" + "\n".join(f"- {sentence}" for sentence in told) + "\n" if told else "")
 
 
 def between(text, begin, end, new):

@@ -72,7 +72,7 @@ def test_a_row_rests_on_the_trials_that_have_glibc_and_its_stock_twin():
         in evidence.as_markdown(found, [])
     told = "in a trial without stock jemalloc it took 10 % of glibc's memory, 150 % of its CPU time a request"
     assert f'.stock = "jemalloc", .stock_memory = 0.5, .stock_cpu = 1.0, .against = NULL, .left = "{told}" }},' in evidence.as_c(found)
-    assert f"one trial, 3 relays; {told})" in evidence.as_readme(found)
+    assert f"- Debian 13, `jemalloc-decay`: {told}.\n" in evidence.as_readme(found)
     assert of(found, "jemalloc").stock is None and of(found, "jemalloc").left == ()
 
 
@@ -82,7 +82,7 @@ def test_a_twin_is_of_the_same_version():
     assert e.stock_memory is None and e.stock_cpu is None and e.memory == pytest.approx(0.2)
     assert e.against == "was in no trial beside jemalloc as it is shipped: not compared"
     assert "| jemalloc-tuned 5.3.0 | 20 % | 95 % | not compared |" in evidence.as_markdown(found, [])
-    assert f"Something speaks against `jemalloc-tuned` (20 % of glibc's RSS; {e.against})." in evidence.as_readme(found)
+    assert f"- Debian 13, against: `jemalloc-tuned` {e.against}.\n" in evidence.as_readme(found) and "| `jemalloc-tuned` |" not in evidence.as_readme(found)
 
 
 def test_a_twin_of_another_trial_is_none():
@@ -144,7 +144,7 @@ def test_no_verdict_below_three_relays(relays, words):
     dear = collect(*({**r, "relays": relays} for r in TRIAL[:3]), {**TRIAL[3], "relays": relays, "cpu_s_a_1000": "13"})
     assert of(dear, "jemalloc-tuned").against == (words or "takes 30 % more CPU time a request than glibc")
     readme = evidence.as_readme(found)
-    assert (f"Not judged: `jemalloc-tuned` ({relays} relay" in readme and ": too few" in readme) == bool(words)
+    assert (f", too few to judge: `jemalloc-tuned` ({relays} relay" in readme) == bool(words) and ("Nothing yet" in readme) == bool(words)
     assert (": too few" in evidence.as_scdoc(found, [])) == bool(words)
     more = [{**r, "relays": "1", "run": f"trixie-{n}"} for r in TRIAL for n in (1, 2, 3)]
     assert of(collect(*more), "jemalloc-tuned").against is None
@@ -261,7 +261,8 @@ def test_files_that_are_something_else_are_passed_over(tmp_path):
             '.stock = "jemalloc", .stock_memory = 0.6667, .stock_cpu = 1.0, .against = NULL, .left = NULL },' in made["evidence.inc"])
     assert "| jemalloc-tuned 5.3.0 | 20 % | 95 % | 67 %, 100 % | 100 % | not measured | one trial, 3 relays | 2026-11-29, Debian 13 | - |" in made["lab.md"]
     assert "jemalloc-tuned 5.3.0  20 %" in made["relayalloc.conf.5.scd"]
-    assert "- Debian 13: `jemalloc-tuned` (20 % of glibc's RSS, CPU time a request: 95 %; 67 % and 100 % of stock jemalloc's; growth not measured; one trial, 3 relays); `jemalloc` (30 %" in made["README.md"]
+    assert ("| Debian 13 | `jemalloc-tuned` | 20 % | 95 % | 67 %, 100 % | not measured | one trial, 3 relays |\n"
+            "| Debian 13 | `jemalloc` | 30 % |" in made["README.md"]) and "`glibc`" not in evidence.as_readme(collect(*TRIAL))
     assert "No evidence yet of: mimalloc, " in made["lab.md"]
 
 
