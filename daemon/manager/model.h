@@ -18,7 +18,7 @@
  *     examine.c    preflights of one relay before it is touched
  *     gate.c       runs the unit of rollout.gate
  *     file.c       the drop-in of one relay: written, put back
- *     operation.c  restarts and proofs of one relay
+ *     operation.c  restarts of one relay; with operation-check.c before and operation-verify.c after them
  *     notice.c     what is logged and remembered of a rollout
  *   read-only.c  notices that only another start makes a directory writable again
  *   watch.c      says when memory is going to run out

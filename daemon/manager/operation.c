@@ -2,25 +2,18 @@
 /* What is done to one relay's unit in a rollout: restart it, start it, prove it. Each operation is a RunItem
  * with all that belongs to it in named fields; operation_end() cancels all of it. Decides nothing of the
  * rollout's order. */
-#include "core/dropin.h"
-#include "core/verdict.h"
 #include "manager/loop.h"
-#include "manager/memory.h"
+#include "manager/operation-private.h"
 #include "manager/relay.h"
 #include "manager/relays.h"
-#include "manager/run-item.h"
-#include "manager/setup.h"
 #include "manager/tor.h"
 
 #include <errno.h>
 #include <syslog.h>
 
-#define POLL_JOB (2 * USEC_PER_SEC)        /* a lost JobRemoved is found by looking */
-#define POLL_VERIFY (200 * USEC_PER_MSEC)  /* a unit in transition is looked at again */
 #define DEADLINE_SLACK (15 * USEC_PER_SEC) /* on top of the unit's own timeouts */
 #define DEADLINE_LONGEST (15 * USEC_PER_MINUTE)
 #define CHECK_LONGEST USEC_PER_MINUTE /* nothing was done to the relay yet, and those behind it wait */
-#define QUESTIONS_MAX 3               /* to a relay that does not answer in time, before its restart */
 
 void operation_end(RunItem *i)
 {
@@ -46,24 +39,9 @@ static void answer_job(RunItem *i, JobResult result)
     run_send(i->run, (RolloutEvent){ .kind = EVENT_JOB, .item = i->index, .job = result });
 }
 
-static void answer_verified(RunItem *i, Proof proof)
-{
-    const UnitInfo *info = i->relay->facts.info;
-
-    operation_end(i);
-    i->failed_alive = relay_up(i->relay) || unit_auto_restarts(info);
-    run_send(i->run, (RolloutEvent){ .kind = EVENT_VERIFIED,
-                                     .item = i->index,
-                                     .proof = proof,
-                                     .pid = info->main_pid,
-                                     .n_restarts = info->n_restarts,
-                                     .age = unit_active_for(info, loop_monotonic(i->run->manager)),
-                                     .crashing = i->crashing });
-}
-
 static int on_operation_timer(sd_event_source *source, uint64_t usec, void *userdata);
 
-static void operation_wait(RunItem *i, usec_t delay)
+void operation_wait(RunItem *i, usec_t delay)
 {
     i->timer = sd_event_source_disable_unref(i->timer);
     int r = sd_event_add_time_relative(i->run->manager->event, &i->timer, CLOCK_MONOTONIC, delay,
@@ -72,15 +50,14 @@ static void operation_wait(RunItem *i, usec_t delay)
         eventlog_line(LOG_ERR, "Cannot set a timer: %s.", strerror(-r));
 }
 
-static bool past_deadline(const RunItem *i)
+bool operation_past_deadline(const RunItem *i)
 {
     return loop_monotonic(i->run->manager) >= i->deadline;
 }
 
-/* The same after an answer that was an error: while systemd is not there at all, no relay has failed. */
-static bool gave_up(const RunItem *i, int error)
+bool operation_gave_up(const RunItem *i, int error)
 {
-    return error != -ENOTCONN && past_deadline(i);
+    return error != -ENOTCONN && operation_past_deadline(i);
 }
 
 /* Everything about a unit in transition is bounded by what the unit itself allows. */
@@ -115,7 +92,7 @@ static void on_job_looked(void *userdata, int error, const char *message, UnitIn
             return;
         }
     }
-    if (gave_up(i, error)) {
+    if (operation_gave_up(i, error)) {
         item_add_reason(i, xstrdup("its restart job did not finish within the unit's timeout"));
         answer_job(i, JOB_TIMEOUT);
         return;
@@ -179,7 +156,7 @@ static void on_restart_seen(void *userdata, int error, const char *message, Unit
         relay_take_info(i->relay, info);
     if (!same) {
         answer_job(i, JOB_DONE);
-    } else if (gave_up(i, error)) {
+    } else if (operation_gave_up(i, error)) {
         item_add_reason(i, xstrdup("systemd did not answer the request to restart it"));
         answer_job(i, JOB_TIMEOUT);
     } else if (error < 0) {
@@ -252,217 +229,6 @@ void operation_job_removed(Manager *m, const char *job, const char *unit, JobRes
     }
 }
 
-/* ---- verify ---- */
-
-/* It has what it was started for, and what has changed on the disk since does not change its process. */
-static bool outlived_its_library(const RunItem *i)
-{
-    const RelayFacts *f = &i->relay->facts;
-    const bool watched = rollout_step(i->run->rollout, i->index) != STEP_VERIFYING;
-
-    return f->verdict.outlived && (watched || (i->asked && !streq(i->invocation, f->info->invocation)));
-}
-
-static Proof proof_of_assigned(RunItem *i)
-{
-    Relay *relay = i->relay;
-
-    if (i->item.restart && i->invocation[0] && !streq(i->invocation, relay->facts.info->invocation)) {
-        free(relay->facts.fresh_invocation);
-        relay->facts.fresh_invocation = xstrdup(relay->facts.info->invocation);
-    }
-    relay_prove(relay);
-    if (i->allocator == ROLLOUT_NO_ALLOCATOR) {
-        if (!relay->facts.process.readable) {
-            item_set_reason(i, xstrdup("its process could not be read, so nothing is proved"));
-            return PROOF_WRONG;
-        }
-        const char *carried = facts_carried(&relay->facts, i->carried);
-        if (carried)
-            item_set_reason(i, xasprintf("it still runs with %s", carried));
-        return carried ? PROOF_WRONG : PROOF_OK;
-    }
-    if (relay->facts.verdict.cause == CAUSE_NONE || outlived_its_library(i))
-        return PROOF_OK;
-    item_set_reason(i, xstrdup(relay->facts.verdict.reason));
-    return PROOF_WRONG;
-}
-
-static Proof proof_of_before(RunItem *i)
-{
-    relay_prove(i->relay);
-    return i->relay->facts.process.readable && streq_null(i->relay->facts.process.running.path, i->before)
-               ? PROOF_OK
-               : PROOF_WRONG;
-}
-
-/* Is the unit on its way to another state? A job that others requested counts, too: its end shows the result.
- * A relay that crashed and waits for systemd to start it again is not: that is a failure, unless it is being
- * put back or did so before its turn. */
-static bool on_its_way(const RunItem *i)
-{
-    const UnitInfo *info = i->relay->facts.info;
-
-    if (info->job != 0 || info->active == ACTIVE_DEACTIVATING)
-        return true;
-    return info->active == ACTIVE_ACTIVATING &&
-           (i->operation == OPERATION_VERIFY_BACK || i->was_down || !unit_auto_restarts(info));
-}
-
-/* Our restart has set systemd's count to 0, unless the unit was waiting to be started again (then it
- * continues counting): what is there at the first look came after it, and by no request. What is added while
- * it settles, core/rollout sees. */
-static bool crashed_since_restart(const RunItem *i)
-{
-    const UnitInfo *info = i->relay->facts.info;
-
-    return rollout_step(i->run->rollout, i->index) == STEP_VERIFYING && i->asked && !i->was_down &&
-           info->n_restarts > 0 && info->n_restarts != i->n_restarts &&
-           !streq(i->invocation, info->invocation);
-}
-
-/* May the next look find another library in it? What it had before is not what the verdict is about. */
-static bool too_new(const RunItem *i)
-{
-    const HostFacts host = setup_host(i->run->manager);
-    const ProcessFacts *process = &i->relay->facts.process;
-
-    return i->operation == OPERATION_VERIFY_BACK
-               ? process->pid != 0 && process_is_new(process->started, host.now)
-               : facts_too_new(&host, &i->relay->facts);
-}
-
-/* It failed with what it runs before an earlier run of the daemon ended: that was about to put it back. NULL:
- * it did not. */
-static const char *failure_before(const RunItem *i)
-{
-    const Refusal *failed = i->item.recover ? memory_find_refusal(i->run->manager->state,
-                                                                  i->relay->facts.name, i->moves_to, i->build)
-                                            : NULL;
-
-    return failed ? failed->reason : NULL;
-}
-
-/* Of jobs, only a stop takes the place of a restart; others are merged with it (systemd's job_type_merge).
- * One that comes while the pre-start commands run kills them, and the unit is "failed" by it, with the result
- * "signal". */
-static bool stopped_by_request(const RunItem *i)
-{
-    const UnitInfo *info = i->relay->facts.info;
-
-    return (unit_stopped(info) && !unit_failure_forgotten(info) && !unit_kept_down(info)) || i->canceled;
-}
-
-/* Why it is not up, and not because somebody stopped it; owned by the caller. */
-static char *down_words(const RunItem *i)
-{
-    const UnitInfo *info = i->relay->facts.info;
-    const char *failed = failure_before(i);
-
-    if (failed)
-        return xstrdup(failed);
-    if (unit_failure_forgotten(info))
-        return xstrdup("it had failed, and somebody has reset that");
-    if (unit_kept_down(info))
-        return xstrdup("systemd does not start it: a condition of its unit does not hold");
-    return xasprintf("it is not up: %s (%s), result \"%s\"",
-                     info->active == ACTIVE_FAILED ? "failed" : "not active",
-                     info->sub_state ? info->sub_state : "?", info->result ? info->result : "?");
-}
-
-/* We are short of descriptors or memory for a moment: that nothing is proved is no failure of the relay. */
-static bool unread_for_a_moment(const RunItem *i)
-{
-    const Relay *relay = i->relay;
-
-    return error_is_passing(relay->process ? relay->facts.process.error : relay->open_error);
-}
-
-/* Has somebody started it since a stop took the place of our restart? Until that stop has killed the
- * pre-start commands, the unit is still seen to start. */
-static void note_start(RunItem *i)
-{
-    const UnitInfo *info = i->relay->facts.info;
-    const bool starting = info->active == ACTIVE_ACTIVATING;
-
-    i->ended = i->ended || !starting;
-    i->canceled = i->canceled && !relay_up(i->relay) && !(starting && (i->ended || info->job == 0));
-}
-
-/* Whenever it is looked at, it may be starting, or have a process that is too new to be judged. (One more
- * than at the first look may be that of its start.) */
-static bool crashes_on(const RunItem *i)
-{
-    return i->relay->facts.info->n_restarts > (uint64_t)i->first_restarts + 1;
-}
-
-/* A process may not have mapped its library yet. That it has none proves nothing of one whose old drop-in is
- * not back. */
-static bool judged_too_soon(const RunItem *i, Proof proof)
-{
-    return (proof == PROOF_WRONG || i->not_back) && too_new(i);
-}
-
-static void verify_looked(RunItem *i)
-{
-    const UnitInfo *info = i->relay->facts.info;
-    bool back = i->operation == OPERATION_VERIFY_BACK;
-
-    note_start(i);
-    if (i->first_restarts == UINT32_MAX)
-        i->first_restarts = info->n_restarts;
-    if (!info->exists) {
-        answer_verified(i, PROOF_GONE);
-    } else if (on_its_way(i) && !past_deadline(i) && !(back && crashes_on(i))) {
-        operation_wait(i, POLL_VERIFY);
-    } else if (relay_up(i->relay) && crashed_since_restart(i)) {
-        item_set_reason(i, xstrdup("it crashed soon after it was started, and systemd restarted it"));
-        answer_verified(i, PROOF_FAILED);
-    } else if (relay_up(i->relay)) {
-        Proof proof = back ? proof_of_before(i) : proof_of_assigned(i);
-
-        i->was_down = false;
-        if (proof == PROOF_OK && !back) { /* the reason logged when it was too new */
-            item_set_reason(i, NULL);
-        }
-        const char *failed = proof == PROOF_OK && !back ? failure_before(i) : NULL;
-        if (failed) {
-            item_set_reason(i, xstrdup(failed));
-            proof = PROOF_FAILED;
-        }
-        const bool too_soon = judged_too_soon(i, proof);
-        if (too_soon && !back && crashes_on(i))
-            item_set_reason(i, xstrdup("it crashes again and again"));
-        if ((too_soon && !crashes_on(i)) ||
-            (proof == PROOF_WRONG && unread_for_a_moment(i) && !past_deadline(i)))
-            operation_wait(i, POLL_VERIFY);
-        else
-            answer_verified(i, too_soon ? PROOF_FAILED : proof);
-    } else if (stopped_by_request(i) || (i->was_down && !i->crashing)) {
-        answer_verified(i, PROOF_STOPPED);
-    } else {
-        if (!back)
-            item_set_reason(i, down_words(i));
-        answer_verified(i, PROOF_FAILED);
-    }
-}
-
-static void on_verify_read(void *userdata, int error, const char *message, UnitInfo *info)
-{
-    RunItem *i = userdata;
-
-    i->call = NULL;
-    if (error == 0) {
-        relay_take_info(i->relay, info);
-        verify_looked(i);
-    } else if (gave_up(i, error)) {
-        item_add_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));
-        answer_verified(i, PROOF_FAILED);
-    } else {
-        operation_wait(i, POLL_VERIFY);
-    }
-}
-
 /* ---- ask ---- */
 
 /* Logged when it begins and when it ends. */
@@ -510,110 +276,6 @@ static void ask_ready(RunItem *i)
         answer_ready(i);
 }
 
-/* ---- check ---- */
-
-static void tell_not_ready(const RunItem *i)
-{
-    const RelayTor *tor = &i->relay->tor;
-    _cleanup_(freep) char *far = tor_view_bootstrap(&tor->view);
-
-    if (tor->view.progress >= 0)
-        eventlog_line(
-            LOG_INFO,
-            "%s was not bootstrapped before its restart, %s: the rollout does not wait until it is.",
-            i->relay->facts.name, far);
-    else if (!i->run->told_silent) /* once: on some hosts none of them has a control socket */
-        eventlog_line(LOG_INFO,
-                      "%s does not say whether it is bootstrapped (%s), so the rollout does not wait until "
-                      "it is; likewise for other such relays.",
-                      i->relay->facts.name, tor->error < 0 ? strerror(-tor->error) : "no answer");
-    i->run->told_silent = i->run->told_silent || tor->view.progress < 0;
-}
-
-/* Its present process runs what it is assigned: it is not the one that was planned for, or was misjudged,
- * because systemd gives something else to every service than it did. */
-static bool has_been_restarted(const RunItem *i)
-{
-    const RelayFacts *f = &i->relay->facts;
-    const bool wanted = memory_restart_wanted(i->run->manager->state, f->name, f->info->invocation);
-
-    return i->allocator != ROLLOUT_NO_ALLOCATOR && relay_up(i->relay) && f->process.readable &&
-           f->verdict.cause == CAUSE_NONE && !(wanted && streq(f->info->invocation, i->replaces));
-}
-
-static void answer_checked(RunItem *i, bool ok)
-{
-    const bool ready = ok && i->checked && tor_bootstrapped(i->relay);
-    Flight *flight = ready ? memory_find_flight(i->run->manager->state, i->relay->facts.name) : NULL;
-
-    if (flight) {
-        flight->ready = true;
-        (void)memory_save(i->run->manager);
-    }
-    const bool restarted = ok && has_been_restarted(i);
-    if (ok && !restarted && !i->needless)
-        i->run->manager->reports->restart_next(i->run->manager); /* which may end the rollout */
-    if (restarted)
-        eventlog_line(LOG_INFO, "%s %s, and is not restarted again.", i->relay->facts.name,
-                      streq(i->relay->facts.info->invocation, i->replaces)
-                          ? "runs what it should, as is known now"
-                          : "was restarted by somebody else since its drop-in was written");
-    else if (ok && i->checked && !ready)
-        tell_not_ready(i);
-    operation_end(i);
-    run_send(i->run, (RolloutEvent){ .kind = EVENT_CHECKED,
-                                     .item = i->index,
-                                     .ok = ok,
-                                     .needless = i->needless,
-                                     .restarted = restarted,
-                                     .ready = ready });
-}
-
-/* One that loses our drop-in, and whose own settings say what it runs. */
-static bool is_needless(const RunItem *i)
-{
-    const RelayFacts *f = &i->relay->facts;
-
-    return i->allocator == ROLLOUT_NO_ALLOCATOR && relay_up(i->relay) && f->process.readable &&
-           !facts_carried(f, i->carried);
-}
-
-/* A restart would do. Whether it is ready now decides whether it has to be so again. */
-static void ask_before(RunItem *i)
-{
-    i->checked = i->run->manager->setup->config->rollout.ready == READY_BOOTSTRAPPED;
-    i->told = false;
-    if (!i->checked || !tor_ask(i->relay))
-        answer_checked(i, true);
-}
-
-static void read_unit(RunItem *i, Systemd1UnitCallback callback);
-
-static void on_told_read(void *userdata, int error, const char *message, UnitInfo *info)
-{
-    RunItem *i = userdata;
-
-    (void)message;
-    i->call = NULL;
-    if (error == 0)
-        relay_take_info(i->relay, info);
-    if (error == -ENOTCONN)
-        operation_wait(i, POLL_VERIFY); /* all of it is done again */
-    else
-        answer_checked(i, true);
-}
-
-/* No answer is not a "no": a relay may be busy for a moment. It may also have gone down meanwhile. */
-static void told_before(RunItem *i)
-{
-    if (tor_silent(i->relay) && ++i->questions < QUESTIONS_MAX && tor_ask(i->relay))
-        return;
-    i->told = true;
-    if (i->run->manager->systemd)
-        read_unit(i, on_told_read);
-    /* else operation_bus_back() does */
-}
-
 void operation_told(RunItem *i)
 {
     if (i->operation == OPERATION_NONE && unit_auto_restarts(i->relay->facts.info))
@@ -623,92 +285,10 @@ void operation_told(RunItem *i)
     if (i->operation == OPERATION_ASK)
         answer_ready(i);
     else if (i->operation == OPERATION_CHECK && i->checked && !i->told)
-        told_before(i);
+        operation_told_before(i);
 }
 
-/* It is not waited for any longer: its time is over, or the rollout takes back what was only written. */
-static bool check_is_over(const RunItem *i)
-{
-    return past_deadline(i) || rollout_state(i->run->rollout) == ROLLOUT_ENDING;
-}
-
-/* A file of others that cannot be read might speak against the restart. */
-static void wait_for_settings(RunItem *i, const char *unread)
-{
-    item_set_reason(i, xstrdup(unread));
-    operation_wait(i, POLL_JOB);
-}
-
-/* Would a new process get what its drop-in is to give it? Somebody else may have removed the file before
- * systemd read it, or have put another behind it. */
-static bool is_loaded(const RunItem *i)
-{
-    _cleanup_(strv_freep) char **ours = i->wanted ? dropin_environment(i->wanted) : NULL;
-
-    STRV_FOREACH (e, ours) {
-        _cleanup_(freep) char *name = xstrndup(*e, strcspn(*e, "="));
-        const char *loaded = strv_env_get(i->relay->facts.info->environment, name);
-
-        if (!verdict_same_value(name, loaded, strv_env_get(ours, name)))
-            return false;
-    }
-    return true;
-}
-
-/* Why a restart would be in vain; owned by the caller. NULL: it would not. */
-static char *why_in_vain(const RunItem *i)
-{
-    const RelayFacts *f = &i->relay->facts;
-
-    if (f->settings_unread)
-        return xstrdup(f->settings_unread);
-    if (unit_masked(f->info)) /* systemd has nothing of it loaded, and does not start it */
-        return xstrdup(UNIT_IS_MASKED);
-    if (f->verdict.cause == CAUSE_OVERRIDDEN || f->verdict.cause == CAUSE_MISSING)
-        return xstrdup(f->verdict.reason);
-    return has_been_restarted(i) || is_loaded(i)
-               ? NULL
-               : xstrdup("systemd has loaded something else than its drop-in, which somebody has removed, "
-                         "changed or overridden");
-}
-
-/* What systemd has loaded now is what the relay would be started with: there may have been something else on
- * disk that was not loaded before. */
-static void on_check_read(void *userdata, int error, const char *message, UnitInfo *info)
-{
-    RunItem *i = userdata;
-
-    i->call = NULL;
-    if (error == 0) {
-        relay_take_info(i->relay, info);
-        relay_prove(i->relay);
-        const char *unread = i->relay->facts.settings_unread;
-        if (unread && !check_is_over(i)) {
-            wait_for_settings(i, unread);
-            return;
-        }
-        if (i->relay->facts.info->job != 0 &&
-            !check_is_over(i)) { /* somebody restarts or stops it just now */
-            operation_wait(i, POLL_VERIFY);
-            return;
-        }
-        char *in_vain = why_in_vain(i);
-        bool hopeless = in_vain;
-        item_set_reason(i, in_vain);
-        i->needless = !hopeless && !i->item.as_is && is_needless(i);
-        if (hopeless || i->needless)
-            answer_checked(i, !hopeless);
-        else
-            ask_before(i);
-    } else if (error != -ENOTCONN && check_is_over(i)) {
-        item_set_reason(i, xasprintf("its unit cannot be read: %s", message ? message : strerror(-error)));
-        answer_checked(i, false);
-    } else {
-        operation_wait(i, POLL_VERIFY);
-    }
-}
-
-static void read_unit(RunItem *i, Systemd1UnitCallback callback)
+void operation_read_unit(RunItem *i, Systemd1UnitCallback callback)
 {
     int r = i->call
                 ? 0
@@ -722,15 +302,15 @@ static void read_unit(RunItem *i, Systemd1UnitCallback callback)
 static void look(RunItem *i)
 {
     if (i->operation == OPERATION_VERIFY || i->operation == OPERATION_VERIFY_BACK)
-        read_unit(i, on_verify_read);
+        operation_read_unit(i, operation_on_verify_read);
     else if (i->operation == OPERATION_CHECK)
-        read_unit(i, on_check_read);
+        operation_read_unit(i, operation_on_check_read);
     else if (i->asked)
-        read_unit(i, i->job ? on_job_looked : on_restart_seen);
+        operation_read_unit(i, i->job ? on_job_looked : on_restart_seen);
     else if (i->operation == OPERATION_RESTART)
         ask_restart(i);
     else
-        read_unit(i, on_start_read);
+        operation_read_unit(i, on_start_read);
 }
 
 static int on_operation_timer(sd_event_source *source, uint64_t usec, void *userdata)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The inside of the rollout in progress, shared by the files that carry it out: run.c (the commands),
- * examine.c (preflights), gate.c (rollout.gate), file.c (drop-ins), operation.c (restarts and proofs),
- * notice.c (what is logged and remembered of it). No other file includes this. */
+ * examine.c (preflights), gate.c (rollout.gate), file.c (drop-ins), operation.c and those that
+ * share operation-private.h (restarts and proofs), notice.c (what is logged and remembered of it). No other
+ * file includes this. */
 #pragma once
 
 #include "io/preflight.h"
