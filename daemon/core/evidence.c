@@ -36,7 +36,7 @@ bool evidence_justifies(const Evidence *table, size_t n, const Allocator *alloca
 /* Nothing where it is no range. */
 static void put_range(FILE *f, double least, double most)
 {
-    if (least < most || least > most)
+    if (lround(least) != lround(most))
         fprintf(f, " (%.0f to %.0f %%)", least, most);
 }
 
@@ -56,7 +56,7 @@ static void put_glibc(FILE *f, const Evidence *e)
         put_range(f, 100 * e->cpu_least, 100 * e->cpu_most);
     }
     if (!isnan(e->served))
-        fprintf(f, ", %.0f %% as many requests answered", 100 * e->served);
+        fprintf(f, ", %.0f %% of its requests answered", 100 * e->served);
 }
 
 /* Beside the same library as its makers ship it: what the settings do, and not the library. */

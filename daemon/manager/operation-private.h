@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The inside of an operation, shared by its three files alone:
  *
- *   operation.c         how each begins, waits and ends; the restart, the start, and asking whether it is
- * ready operation-check.c   before the restart: would it do what it is for, and does it need one?
+ *   operation.c         how each begins, waits and ends; restart, start, is it ready?
+ *   operation-check.c   before the restart: would it do what it is for, and is there need of one?
  *   operation-verify.c  after it: what does the unit say, and what does its process prove? */
 #pragma once
 

@@ -84,7 +84,7 @@ def change(share):
 
 
 def as_markdown(told):
-    rows = [("family", "factor", "memory", "CPU time a request", "requests"), ("---", "---", "---:", "---:", "---:"),
+    rows = [("family", "factor", "anonymous memory", "CPU time a request", "requests"), ("---", "---", "---:", "---:", "---:"),
             *((family, factor, *(("±" + change(share)[1:] if factor == PAIRS else change(share)) for share in shares))
               for family, factor, *shares in told)]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -28,7 +28,7 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = REPO / "docs/lab"
 COLUMNS = ("run", "date", "release", "network", "cpus", "consensuses", "group", "library", "version", "environment", "relays", "rss_mib",
            "cpu_s_a_1000", "requests", "broken")
-FIGURES = ("rss_mib", "anon_mib", "cpu_s_a_1000", "late_cpu_s_a_1000", "requests", "broken", "late_growth_mib_h", "live_late_growth_mib_h")
+AVERAGED = ("rss_mib", "cpu_s_a_1000", "late_cpu_s_a_1000", "requests", "broken", "late_growth_mib_h", "live_late_growth_mib_h")
 BASELINE = "glibc"
 USUAL = {"network": "8000", "cpus": "16", "consensuses": "12"}  # as large as the public one; what a host of many relays has
 NOT_COMPARED = "live"  # glibc under the counter of live bytes
@@ -36,9 +36,9 @@ RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13", "noble": "Ubuntu 24.
 WARNED = "mimalloc3"  # core/known says the same; a short trial does not clear it
 CLIMBS = 100  # MiB an hour, in which the lab has 30 consensuses, the public network one: what stands still varies by less
 # Of CPU time a request: of the stock twin's it is the settings that take it. Beside glibc all that saves memory takes more, which is told,
-# and for the operator to judge; from a quarter more on it is none to propose.
+# and for the operator to judge; from a quarter more on it is not proposed.
 STOCK_DEAR, DEAR = 1.1, 1.25
-WHOLE = 0.9  # of the answers
+WHOLE = 0.9  # of the answers; one that did not come at all counts as one that was cut
 SERVED = 0.8  # of the requests of glibc's relay: with less work done, neither memory nor CPU time compares
 GAIN = 0.9  # of its stock twin's memory: else the settings are not worth their name
 # The rule of the verdict, and against() is where it is made. A relay with one of glibc beside it is a repetition: those of a row in all
@@ -153,8 +153,9 @@ def _shipped(name):
     return f"{name} as it is shipped"
 
 
-def against(e):
-    """Why nobody should take it, or why that cannot be said; None: nothing that was measured speaks against it."""
+def against(e, cpu_relays):
+    """Why nobody should take it, or why that cannot be said; None: nothing that was measured speaks against it. cpu_relays: as
+    e.relays, of those whose CPU time compares."""
     if e.growth is not None and e.growth > CLIMBS:
         return f"still climbs by {e.growth:.0f} MiB an hour"
     if twin(e.allocator) == WARNED:
@@ -165,6 +166,8 @@ def against(e):
         return f"{FEW} {_relays(e.relays)}: too few"
     if e.cpu is None or e.stock and e.stock_cpu is None:
         return "was in no trial that can tell its CPU time: answers were cut"
+    if cpu_relays < ENOUGH:
+        return f"{FEW} {_relays(cpu_relays)} in its CPU time: too few"
     for of_other, most, other in ((e.cpu, DEAR, BASELINE), (e.stock_cpu, STOCK_DEAR, e.stock and _shipped(e.stock))):
         if of_other is not None and of_other > most:
             return f"takes {100 * (of_other - 1):.0f} % more CPU time a request than {other}"
@@ -190,7 +193,7 @@ def one_a_run(rows):
     for row in rows:
         of_run[row["run"]].append(row)
     return {run: mine[0] if len(mine) == 1 else
-            {**mine[0], **{column: _weighted(mine, column) for column in FIGURES}, "relays": sum(int(row["relays"]) for row in mine)}
+            {**mine[0], **{column: _weighted(mine, column) for column in AVERAGED}, "relays": sum(int(row["relays"]) for row in mine)}
             for run, mine in of_run.items()}
 
 
@@ -214,7 +217,8 @@ def _evidence(key, rows, stock, baselines, growth):
                  sum(_pairs(row, baselines[row["run"]]) for row in counted), _mean(shares("memory", baselines)), min(memory), max(memory),
                  _mean(shares("cpu", baselines)), min(cpu, default=None), max(cpu, default=None), _mean(shares("served", baselines)),
                  growth, other, _mean(shares("memory", stock)), _mean(shares("cpu", stock)), None, left)
-    return e._replace(against=against(e))
+    cpu_relays = min(sum(n for of, n in shares("cpu", others) if of is not None) for others in ((baselines, stock) if other else (baselines,)))
+    return e._replace(against=against(e, cpu_relays))
 
 
 def _by_key(rows, builtins):
@@ -230,10 +234,12 @@ def _by_key(rows, builtins):
 def collect(rows, builtins):
     """The Evidence of each allocator, version and release, what nothing speaks against first, and of that the least memory."""
     growth = {key: max((g for g in map(_growth, mine) if g is not None), default=None) for key, mine in _by_key(rows, builtins).items()}
-    found = {key: one_a_run(mine) for key, mine in
-             _by_key([row for row in rows if all(row[column] == value for column, value in USUAL.items())], builtins).items()}
-    baselines = {run: row for (name, *_), mine in found.items() if name == BASELINE for run, row in mine.items()}
-    found = {key: {run: row for run, row in mine.items() if run in baselines and compares(row, baselines[run])} for key, mine in found.items()}
+    every = {key: one_a_run(mine) for key, mine in _by_key(rows, builtins).items()}
+    baselines = {run: row for (name, *_), mine in every.items() if name == BASELINE for run, row in mine.items()}
+    every = {key: {run: row for run, row in mine.items() if run in baselines and compares(row, baselines[run])} for key, mine in every.items()}
+    usual = {key: {run: row for run, row in mine.items() if all(row[column] == value for column, value in USUAL.items())} for key, mine in every.items()}
+    # harm is told even where no trial counts otherwise
+    found = {key: mine or (every[key] if (growth[key] or 0) > CLIMBS else {}) for key, mine in usual.items()}
     table = [_evidence(key, mine, found.get((twin(key[0]), *key[1:]), {}) if twin(key[0]) not in (key[0], BASELINE) else {}, baselines, growth[key])
              for key, mine in found.items() if mine]
     return sorted(table, key=lambda e: (e.against is not None, e.memory, e.allocator, e.version, e.release))
@@ -280,7 +286,7 @@ def _too_few(e):
 
 def _spread(mean, least, most):
     """The range where it is one."""
-    return _percent(mean) + (f" ({100 * least:.0f} to {100 * most:.0f})" if least != most else "")
+    return _percent(mean) + (f" ({100 * least:.0f} to {100 * most:.0f})" if mean is not None and _percent(least) != _percent(most) else "")
 
 
 def _memory(e):

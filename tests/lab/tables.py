@@ -150,6 +150,7 @@ def conditions(trials, named):
     names = sorted({key for by_name in compared.values() for key in by_name if key[0] != evidence.BASELINE})
     rows = [["Trial", *compared], ["---"] * (len(compared) + 1),
             *([words, *(f"{float(row[column]):g}" for row in baselines.values())] for words, column in OF_A_TRIAL.items()),
+            ["huge pages", *(row["huge_pages"] for row in baselines.values())],
             ["relays of glibc", *(f"{row['relays']}" for row in baselines.values())],
             ["glibc again", *(_of_baseline(again[run], row) for run, row in baselines.items())],
             *([" ".join(key), *(_of_baseline(compared[run].get(key), row) for run, row in baselines.items())] for key in names)]

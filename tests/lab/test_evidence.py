@@ -116,6 +116,13 @@ def test_cpu_time_counts_only_where_answers_came_whole(broken, words, whose):
     whole = [{**r, "run": "trixie-2"} for r in TRIAL]
     e = of(collect(*rows, *whole), "jemalloc-tuned")
     assert (e.against, e.cpu, e.runs) == (None, pytest.approx(0.95), 2)
+    e = of(collect(*rows, *({**r, "relays": "1"} for r in whole)), "jemalloc-tuned")
+    assert e.relays == 4 and e.against == (words and "rests on 1 relay in its CPU time: too few")
+
+
+def test_a_range_that_nobody_sees_is_none():
+    again = [{**r, "run": "trixie-2", "rss_mib": "80.5" if r["group"] == "jemalloc-tuned" else r["rss_mib"]} for r in TRIAL]
+    assert "| jemalloc-tuned 5.3.0 | 20 % | 95 % |" in evidence.as_markdown(collect(*TRIAL, *again), [])
 
 
 def test_cpu_time_is_that_of_the_time_in_which_memory_counts():
@@ -158,6 +165,10 @@ def test_harm_is_told_of_fewer():
              for r in TRIAL for n in (1, 2, 3)]
     e = of(collect(*again), "jemalloc")
     assert (e.against, e.growth, e.runs) == ("still climbs by 400 MiB an hour", 400, 2)
+    small = [r for r in again if r["network"] == "1500" and r["group"] != "jemalloc-tuned"]
+    assert {e.allocator: e.against for e in collect(*small, {**small[0], "group": "tcmalloc", "library": "tcmalloc", "late_growth_mib_h": "5"})} \
+        == dict.fromkeys(("glibc", "jemalloc"), "still climbs by 400 MiB an hour")
+    assert collect(*({**r, "late_growth_mib_h": ""} for r in small)) == []
 
 
 def test_releases_without_a_trial_are_told():

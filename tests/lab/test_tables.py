@@ -83,7 +83,7 @@ def test_what_the_program_knows_stands_beside_glibc_under_the_conditions_of_each
     assert tables.conditions(trials, named).splitlines() == [
         "| Trial | a-1 | a-2 |", "| --- | --- | --- |",
         "| processors | 1 | 1 |", "| synthetic relays | 1 | 1500 |", "| seconds from one consensus to the next | 1 | 1 |", "| minutes | 1 | 140 |", "| connections a wave | 1 | 60 |",
-        "| tor's NumCPUs | 1 | 2 |", "| consensuses kept | 1 | 24 |", "| relays of glibc | 1 | 1 |", "| glibc again | 1.10, CPU +10 % | – |",
+        "| tor's NumCPUs | 1 | 2 |", "| consensuses kept | 1 | 24 |", "| huge pages | 1 | 1 |", "| relays of glibc | 1 | 1 |", "| glibc again | 1.10, CPU +10 % | – |",
         "| je 5.3.0 | 0.40, CPU −20 % | 0.40, CPU −20 % |",
         "| je-tuned 5.3.0 | 0.25, CPU +10 % | answered too little |",
         "| tc 2.16 | – | 0.60, CPU −40 % |"]

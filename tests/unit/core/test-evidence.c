@@ -112,8 +112,8 @@ static void test_sentences(void **state)
 
     check_text(
         &tuned,
-        "in the lab 80 % less memory than glibc in the same trial, 95 % of its CPU time a request, 98 % as "
-        "many requests answered, 60 % of the memory and 102 % of the CPU time of jemalloc as it is shipped, "
+        "in the lab 80 % less memory than glibc in the same trial, 95 % of its CPU time a request, 98 % of "
+        "its requests answered, 60 % of the memory and 102 % of the CPU time of jemalloc as it is shipped, "
         "growth not measured (one trial, 1 relay, version 5.3.0 on Debian 13, 2026-11-29), but in "
         "a trial without stock jemalloc it took 10 % of glibc's memory; "
         "in the lab 79 % less memory than glibc (75 to 82 %) in the same trial, CPU time not compared, not "
@@ -121,7 +121,7 @@ static void test_sentences(void **state)
         "version 5.3.1 on Debian 13 with the library of another release, 2026-11-30), but it still "
         "climbs by 350 MiB an hour");
     check_text(&tc, "in the lab 18 % more memory than glibc (10 to 26 %) in the same trial, 100 % of its CPU "
-                    "time a request (90 to 112 %), 100 % as many requests answered, growth of +0 MiB an hour "
+                    "time a request (90 to 112 %), 100 % of its requests answered, growth of +0 MiB an hour "
                     "(2 trials, 2 relays, version 2.16 on Debian 13, 2026-11-29), but it rests on 2 relays: "
                     "too few");
     check_text(&glibc, "in the lab what the others are compared with, growth of +12 MiB an hour (one "
