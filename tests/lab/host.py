@@ -1,6 +1,7 @@
 """How the machine under a trial fares: whether something else took its processors, and whether memory and room last. Who reads the
 figures of a trial has to see that."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -9,6 +10,7 @@ COLUMNS = ("seconds", "busy", "stolen", "load_1m", "available_mib", "room_mib")
 NOTED_EVERY = 30  # seconds
 LITTLE_MIB = 1024
 MIB = 1024 * 1024
+HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def parse_ticks(text):
@@ -23,11 +25,31 @@ def parse_available(text):
     return int(re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.M)[1]) // 1024
 
 
-def facts(processors, huge_pages):
-    """What every trial is to tell of its machine, as allocators make as many arenas as it has processors and may ask for huge pages.
-    huge_pages: the text of the kernel's file, "" where there is none."""
-    chosen = re.search(r"\[(\w+)\]", huge_pages)
-    return {"processors": processors, "huge_pages": chosen[1] if chosen else "none"}
+def huge_pages(path=HUGE_PAGES):
+    """What the kernel does by itself; "none": it has none."""
+    try:
+        return re.search(r"\[(\w+)\]", path.read_text())[1]
+    except (OSError, TypeError):
+        return "none"
+
+
+@contextlib.contextmanager
+def with_huge_pages(wanted, path=HUGE_PAGES):
+    """The kernel of the whole machine does that meanwhile, and afterwards what it did. wanted: "": as it is."""
+    before = huge_pages(path)
+    if wanted in ("", before):
+        yield
+        return
+    path.write_text(wanted)
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+def facts():
+    """What every trial is to tell of its machine: allocators make as many arenas as it has processors, and may get huge pages."""
+    return {"processors": os.cpu_count(), "huge_pages": huge_pages()}
 
 
 class Host:

@@ -11,6 +11,7 @@ DEFAULT_GROUPS = {
     "trixie": "glibc jemalloc mimalloc3 tcmalloc glibc-tuned jemalloc-tuned jemalloc-decay mimalloc3-purge tcmalloc-tuned live",
     "noble": "glibc jemalloc mimalloc tcmalloc glibc-tuned jemalloc-tuned jemalloc-decay mimalloc-tuned tcmalloc-tuned live",
 }
+HUGE_PAGES = ("always", "madvise", "never")
 MOST_RELAYS = 40  # users that a machine's root has
 # Connections of a wave: to each relay, and to all of them, as the processors are the same for few and for many.
 MOST_CLIENTS, MOST_OF_ALL = 400, 4800
@@ -30,6 +31,7 @@ class Settings:
     interval: int  # seconds from one consensus to the next
     consensuses: int  # that a relay keeps to make diffs from, of each flavour
     libraries: tuple = ()  # (suite, package) of those that come from another release
+    huge_pages: str = ""  # what the kernel of the whole machine is to do meanwhile; "": what it does
 
     @property
     def seconds(self):
@@ -94,6 +96,9 @@ def from_environment(environment, host_release, read_file):
     for words in libraries:
         if len(words) != 2 or not all(re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", word) for word in words):
             raise ValueError(f"LAB_LIBRARIES has packages as SUITE/PACKAGE, separated by spaces; '{'/'.join(words)}' is none")
+    huge_pages = environment.get("LAB_HUGE_PAGES") or ""
+    if huge_pages and huge_pages not in HUGE_PAGES:
+        raise ValueError(f"LAB_HUGE_PAGES is one of {', '.join(HUGE_PAGES)}, not '{huge_pages}'")
     relays = _number(environment, "LAB_RELAYS", max(12, len(groups)), 1, MOST_RELAYS)
     if relays < len(groups):
         raise ValueError(f"{len(groups)} groups need LAB_RELAYS={len(groups)} or more, not {relays}")
@@ -104,4 +109,4 @@ def from_environment(environment, host_release, read_file):
         cpus=_number(environment, "LAB_CPUS", 16, 1, 128), seed=environment.get("LAB_SEED") or "1",
         clients=_number(environment, "LAB_CLIENTS", min(MOST_CLIENTS, MOST_OF_ALL // relays), 1, 5000),
         interval=_number(environment, "LAB_INTERVAL", _interval(network), 10, 3600),
-        consensuses=_number(environment, "LAB_CONSENSUSES", 12, 1, 72), libraries=libraries)
+        consensuses=_number(environment, "LAB_CONSENSUSES", 12, 1, 72), libraries=libraries, huge_pages=huge_pages)

@@ -30,9 +30,10 @@ def test_each_builtin_allocator_stands_beside_the_others():
 def test_every_setting_is_taken():
     s = read({"LAB_MINUTES": "2.5", "LAB_GROUPS": "glibc,mine  jemalloc", "LAB_RELAYS": "6", "LAB_NETWORK": "200",
               "LAB_CPUS": "4", "LAB_SEED": "x", "LAB_RELEASE": "trixie", "LAB_CLIENTS": "7", "LAB_INTERVAL": "30",
-              "LAB_ALLOCATORS": "/a", "LAB_LIBRARIES": "sid/libx3, bookworm/liby2.0", "LAB_CONSENSUSES": "24"}, files={"/a": "allocators = { };"})
+              "LAB_ALLOCATORS": "/a", "LAB_LIBRARIES": "sid/libx3, bookworm/liby2.0", "LAB_CONSENSUSES": "24",
+              "LAB_HUGE_PAGES": "always"}, files={"/a": "allocators = { };"})
     assert s == settings.Settings("trixie", 2.5, ("glibc", "mine", "jemalloc"), "allocators = { };", 6, 200, 4, "x", 7, 30,
-                                  24, (("sid", "libx3"), ("bookworm", "liby2.0")))
+                                  24, (("sid", "libx3"), ("bookworm", "liby2.0")), "always")
     assert (s.seconds, s.ramp) == (150, 720)
 
 
@@ -40,7 +41,7 @@ def test_every_setting_is_taken():
     ({"LAB_MINUTES": "soon"}, "LAB_MINUTES is a number"), ({"LAB_MINUTES": "nan"}, "LAB_MINUTES"),
     ({"LAB_RELAYS": "41"}, "from 1 to 40"), ({"LAB_RELAYS": "2"}, "10 groups need LAB_RELAYS=10"),
     ({"LAB_RELEASE": "sid"}, "LAB_RELEASE is one of bookworm"), ({"LAB_GROUPS": "a a"}, "twice"),
-    ({"LAB_GROUPS": 'a"; b'}, "is none"), ({"LAB_NETWORK": "1e3"}, "LAB_NETWORK"), ({"LAB_CONSENSUSES": "0"}, "from 1 to 72"),
+    ({"LAB_GROUPS": 'a"; b'}, "is none"), ({"LAB_NETWORK": "1e3"}, "LAB_NETWORK"), ({"LAB_CONSENSUSES": "0"}, "from 1 to 72"), ({"LAB_HUGE_PAGES": "on"}, "one of always, madvise, never, not 'on'"),
     ({"LAB_LIBRARIES": "libx3"}, "as SUITE/PACKAGE"), ({"LAB_LIBRARIES": "sid/../x"}, "is none")])
 def test_mistakes_are_told(environment, says):
     with pytest.raises(ValueError, match=says):

@@ -1,6 +1,7 @@
 """What a busy machine does to a trial, without a machine: the network is asked again, and the load goes on."""
 
 import asyncio
+import dataclasses
 import http.client
 import subprocess
 import types
@@ -181,6 +182,13 @@ def test_an_allocator_that_cannot_be_asked_takes_nothing_with_it(this, monkeypat
     this._ask_allocators()
     assert this.read_csv("inside.csv") == [dict(zip(inside.COLUMNS, ("relay2", "mi", "/root", "112", "mimalloc", "1")))]
     assert [line.partition(":")[0] for line in said if "says nothing" in line] == ["relay1 of je says nothing of its memory", "relay3 of glibc says nothing of its memory"]
+
+
+def test_huge_pages_where_the_kernel_has_none_are_a_sentence(this, monkeypatch):
+    this.settings = dataclasses.replace(this.settings, huge_pages="always")
+    monkeypatch.setattr(host, "huge_pages", lambda: "none")
+    with pytest.raises(trial.Refused, match="this kernel has no transparent huge pages"):
+        this.run()
 
 
 def test_a_load_that_ended_by_itself_is_no_trial(this, loader):

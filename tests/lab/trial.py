@@ -7,7 +7,6 @@ import datetime
 import http.client
 import json
 import os
-import pathlib
 import re
 import subprocess
 import time
@@ -38,7 +37,6 @@ MOST_TIMES = 3
 # Until something is given up: beside what it takes by itself what a machine that has other work needs for it.
 BUSY_SECONDS = 300
 CACHE = REPO / "build/cache/lab"
-HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 class Refused(Exception):
@@ -63,9 +61,11 @@ class Trial:
 
     def run(self):
         """The rows of the summary."""
+        if self.settings.huge_pages and host.huge_pages() == "none":
+            raise Refused("LAB_HUGE_PAGES is set, and this kernel has no transparent huge pages")
         self.keys = keys.load(CACHE / "keys.jsonl", self.most_relays(),
                               lambda done, of: self.say.part(f"Making keys, which are kept: {done} of {of}"))
-        with self._machine() as m, contextlib.ExitStack() as running:
+        with host.with_huge_pages(self.settings.huge_pages), self._machine() as m, contextlib.ExitStack() as running:
             self.m, self.names = m, m.names
             self.relays = relays.Relays(m, self.settings)
             self.say.line(f"relayallocd moves {len(m.names)} relays")
@@ -171,11 +171,7 @@ class Trial:
     def _write_settings(self):
         s = dataclasses.asdict(self.settings)
         del s["allocators"]  # relayalloc.conf has them
-        try:
-            huge_pages = HUGE_PAGES.read_text()
-        except OSError:
-            huge_pages = ""
-        text = json.dumps({**s, **host.facts(os.cpu_count(), huge_pages), "date": f"{datetime.date.today()}", "tor": self._tor_version(), "interval_s": s["interval"],
+        text = json.dumps({**s, **host.facts(), "date": f"{datetime.date.today()}", "tor": self._tor_version(), "interval_s": s["interval"],
                            "counted_from_s": self.counted_from()}, indent=1)
         (self.folder / "settings.json").write_text(text + "\n")
 
