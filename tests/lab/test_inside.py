@@ -21,11 +21,8 @@ MALLOC: +       598016 (    0.6 MiB) Bytes in page heap freelist
 MALLOC: =      4587520 (    4.4 MiB) Actual memory used (physical + swap)
 MALLOC: =      4587521 (    4.4 MiB) Virtual address space used
 """
-MIMALLOC = """heap stats:     peak       total       freed     current        unit       count   
-  reserved:     1.0 GiB     1.0 GiB    64.2 KiB     1.0 GiB                          
- committed:   730.1 MiB     3.2 GiB     2.5 GiB   700.5 MiB                          
-     reset:     0      
-   touched:   64.2 KiB   64.2 KiB  638.2 KiB -573.9 KiB                        ok
+MIMALLOC = """heap stats:     peak       total       freed     current        unit       count
+ committed:   730.1 MiB     3.2 GiB     2.5 GiB   700.5 MiB
 """
 # An event loop as tor's, with 64 MiB that have been freed
 PROGRAM = """
@@ -55,7 +52,7 @@ def waiting(library=""):
 
 @pytest.mark.parametrize("allocator, text, used, held", [
     ("jemalloc", JEMALLOC, 1982240, 4812800), ("glibc", GLIBC, 893440, 1073152), ("tcmalloc", TCMALLOC, 951120, 4587520),
-    ("mimalloc", MIMALLOC, None, 700.5 * 2**20), ("jemalloc", "nothing", None, None)])
+    ("mimalloc", MIMALLOC, None, None), ("jemalloc", "nothing", None, None)])
 def test_what_each_says_of_itself(allocator, text, used, held):
     assert inside.said(allocator, text) == (used, held)
 
@@ -68,7 +65,7 @@ def test_a_real_process_says_so_gives_back_and_goes_on(allocator, libraries, tmp
     it = waiting(library)
     try:
         relay, group, anon, given_back, used, held = inside.asked("", it.pid, "relay1", "mine", allocator, f"{tmp_path}/said", tmp_path)
-        assert (relay, group) == ("relay1", "mine") and held > 0 and (used == "" if allocator == "mimalloc" else 0 < used <= held)
+        assert (relay, group) == ("relay1", "mine") and (used == held == "" if allocator == "mimalloc" else 0 < used <= held)
         assert allocator == "mimalloc" or given_back > 50 * 1024, f"it had 62 MiB of free memory among {anon} KiB"
         assert it.poll() is None and (tmp_path / "relay1.mine.txt").stat().st_size > 100
         it.send_signal(signal.SIGTERM)
