@@ -123,7 +123,7 @@ def test_check_and_plan_warn_of_settings_that_are_not_understood(no_bus, conf, i
     assert "; 3 warnings" in no_bus("check", conf).out
     table = no_bus("allocators", f"--config={conf}", "--json=short").json
     warnings = {row["allocator"]: row["warning"] for row in table}
-    assert "mmap_treshold" in warnings["typo"] and not warnings["fine"] and "glibc-tuned" not in warnings
+    assert "mmap_treshold" in warnings["typo"] and not warnings["fine"] and not warnings.get("glibc-tuned")
 
 
 # An allocator by name and version only: it hands everything to that of the C library.
@@ -194,7 +194,7 @@ def test_evidence_of_the_lab(no_bus, conf):
         for sentence in re.split("; (?=in the lab)", words):  # a preset stands beside its stock library, and too few relays are told
             assert name == "jemalloc" or "no evidence yet" in words or f" {name.partition('-')[0]} as it is shipped" in sentence, sentence
             trials_relays = re.search(r"\d+ trials?, (\d+) relays?,|one trial, (\d+) relays?,", sentence)
-            assert not trials_relays or int(trials_relays[1] or trials_relays[2]) >= 3 or ": too few" in sentence, sentence
+            assert not trials_relays or int(trials_relays[1] or trials_relays[2]) >= 3 or re.search(": too few|is warned of|still climbs", sentence), sentence
     assert "evidence" not in no_bus("allocators", f"--config={conf}", "--json=short").json[0]
     assert no_bus("allocators", "-v", "-o", "allocator,evidence", "--no-legend", f"--config={conf}").out.count("no evidence yet") \
         == sum(str(row["evidence"]).startswith("no evidence") for row in table.values())
