@@ -10,9 +10,10 @@ import pathlib
 import statistics
 import sys
 
+import evidence
+
 PREFIX = "screen"
 PAIRS = "two together, at most"
-SERVED = 0.8  # of the requests of who answered most: with less work done, neither memory nor CPU time compares
 
 
 def factors(group):
@@ -41,7 +42,7 @@ def _whole(family, runs):
             raise ValueError(f"{family}: {group} has no result")
     answered = {group: float(figures[-1]) for group, *figures in runs.values()}
     least = min(answered, key=answered.get)
-    if answered[least] < SERVED * max(answered.values()):
+    if answered[least] < evidence.SERVED * max(answered.values()):
         raise ValueError(f"{family}: {least} answered {answered[least]:.0f} requests, another one {max(answered.values()):.0f}")
     for factor in sorted(set().union(*runs)):
         there = sum(factor in present for present in runs)

@@ -90,6 +90,11 @@ def twin(name):
     return name.partition("-")[0]
 
 
+def stock_of(name):
+    """Its twin where that is another one, and not glibc, with which all compare in any case; None: it has none."""
+    return twin(name) if twin(name) not in (name, BASELINE) else None
+
+
 def elsewhere_in(configuration):
     """The names of the allocators whose library the lab took from another release."""
     inner = r"(?:[^{}]|\{[^{}]*\})*?"
@@ -204,7 +209,7 @@ def _pairs(row, other):
 def _evidence(key, rows, stock, baselines, growth):
     """`rows` of one key by run, and those of its stock twin, {} where it has none by another name; glibc's by run."""
     name, version, release, elsewhere = key
-    other = twin(name) if twin(name) not in (name, BASELINE) else None
+    other = stock_of(name)
     counted = [row for run, row in rows.items() if run in stock] or list(rows.values())
 
     def shares(figure, others):
@@ -240,7 +245,7 @@ def collect(rows, builtins):
     usual = {key: {run: row for run, row in mine.items() if all(row[column] == value for column, value in USUAL.items())} for key, mine in every.items()}
     # harm is told even where no trial counts otherwise
     found = {key: mine or (every[key] if (growth[key] or 0) > CLIMBS else {}) for key, mine in usual.items()}
-    table = [_evidence(key, mine, found.get((twin(key[0]), *key[1:]), {}) if twin(key[0]) not in (key[0], BASELINE) else {}, baselines, growth[key])
+    table = [_evidence(key, mine, found.get((stock_of(key[0]), *key[1:]), {}), baselines, growth[key])
              for key, mine in found.items() if mine]
     return sorted(table, key=lambda e: (e.against is not None, e.memory, e.allocator, e.version, e.release))
 

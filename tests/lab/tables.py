@@ -14,13 +14,9 @@ import live
 # The target: of the memory (RSS) of the best stock library in the same trial, and of its CPU time a request.
 MOST_MEMORY, MOST_CPU = 0.8, 1.1
 NO_CPU = "CPU –"  # answers were cut
-TARGET = re.compile(r"(<!-- target -->\n).*?(<!-- end of target -->)", re.S)
-CONDITIONS = re.compile(r"(<!-- conditions -->\n).*?(<!-- end of conditions -->)", re.S)
 OF_A_TRIAL = {"processors": "processors", "synthetic relays": "network", "seconds from one consensus to the next": "interval_s", "minutes": "minutes",
               "connections a wave": "clients", "tor's NumCPUs": "cpus", "consensuses kept": "consensuses"}
-EFFECTS = re.compile(r"(<!-- effects (\S+) -->\n).*?(<!-- end of effects -->)", re.S)
-INSIDE = re.compile(r"(<!-- inside (\S+) -->\n).*?(<!-- end of inside -->)", re.S)
-MARKED = re.compile(r"(<!-- trial (\S+) -->\n).*?(<!-- end of trial -->)", re.S)
+MARKED = re.compile(r"(<!-- (trial|effects|inside|target|conditions)(?: (\S+))? -->\n).*?(<!-- end of \2 -->)", re.S)
 
 
 def _number(text, form):
@@ -174,11 +170,14 @@ def inside(rows):
     return _markdown(cells)
 
 
+def runs_in(text):
+    """The trials that have a table in the document."""
+    return sorted(found[3] for found in MARKED.finditer(text) if found[2] == "trial")
+
+
 def put(text, rows_of, named):
     """The document with each marked table made anew. rows_of(name): rows of docs/lab/NAME.csv; named: as of target()."""
-    trials = {run: rows_of(run) for run in sorted(found[2] for found in MARKED.finditer(text))}
-    text = TARGET.sub(lambda found: found[1] + target(trials, named) + found[2], text)
-    text = CONDITIONS.sub(lambda found: found[1] + conditions(trials, named) + found[2], text)
-    text = EFFECTS.sub(lambda found: found[1] + _effects(trials[found[2]]) + found[3], text)
-    text = INSIDE.sub(lambda found: found[1] + inside(rows_of(f"{found[2]}.inside")) + found[3], text)
-    return MARKED.sub(lambda found: found[1] + table(trials[found[2]]) + found[3], text)
+    trials = {run: rows_of(run) for run in runs_in(text)}
+    made = {"trial": lambda run: table(trials[run]), "effects": lambda run: _effects(trials[run]), "inside": lambda run: inside(rows_of(f"{run}.inside")),
+            "target": lambda _: target(trials, named), "conditions": lambda _: conditions(trials, named)}
+    return MARKED.sub(lambda found: found[1] + made[found[2]](found[3]) + found[4], text)
