@@ -10,6 +10,9 @@ from network import make_authority
 
 FOLDER = "/var/lib/lab"
 COUNT = 3
+# From which authorities make diffs: relays that follow have the one before. By default it is all that there were, each time, which takes a
+# processor after half an hour.
+CONSENSUSES = 2
 
 COMMON = """\
 TestingTorNetwork 1
@@ -33,6 +36,8 @@ DirPort 127.0.0.1:{dirport}
 AuthoritativeDirectory 1
 V3AuthoritativeDirectory 1
 ExitRelay 0
+ConfluxEnabled 0
+__DisablePredictedCircuits 1
 AuthDirTestReachability 0
 AuthDirMaxServersPerAddr 0
 AuthDirSharedRandomness 0
@@ -41,6 +46,7 @@ TestingDirAuthVoteHSDir *
 TestingDirAuthVoteGuard *
 TestingMinExitFlagThreshold 0
 V3BandwidthsFile {folder}/bandwidth
+MaxConsensusAgeForDiffs {age} seconds
 V3AuthVotingInterval {interval}
 V3AuthVoteDelay {delay}
 V3AuthDistDelay {delay}
@@ -76,7 +82,8 @@ class Authorities:
         self.write_bandwidth(bandwidth)
         for n in range(1, COUNT + 1):
             self.m.write(f"{FOLDER}/a{n}/torrc", AUTHORITY.format(
-                folder=FOLDER, n=n, orport=5000 + n, dirport=dirport(n), interval=self.interval, delay=delay(self.interval)))
+                folder=FOLDER, n=n, orport=5000 + n, dirport=dirport(n), interval=self.interval, delay=delay(self.interval),
+                age=CONSENSUSES * self.interval))
             self.m.sh(f"systemd-run -q --unit=lab-a{n} -p Nice=-10 tor -f {FOLDER}/a{n}/torrc")
             # A vote that is late is missed.
             workers.prefer(self.m.path(f"/proc/{self.m.prop(f'lab-a{n}', 'MainPID')}"))
