@@ -9,8 +9,8 @@ Like is compared with like. Each figure compares with glibc in the same trial; a
 also compares with its stock twin, the same library in the same version as its makers ship it, and only trials that have both, glibc
 and the twin, count: a share of glibc's differs more from one trial to the next than from one allocator to the other, so that a trial
 in which the twin was not tried would weigh on the one and not on the other. Such a trial is told below the table (Evidence.left).
-Where no trial has both, it is told as not compared. What a trial says of a smaller network, or of relays that were set up in another way
-(USUAL), stands beside the others in docs/lab.md, and weighs on nothing here but as harm: growth counts wherever it was seen.
+Where no trial has both, it is told as not compared. What a trial says of a smaller network, of relays that were set up in another way
+(USUAL), or of a kernel that does something else with huge pages than the release's own (HUGE_PAGES), stands beside the others in docs/lab.md, and weighs on nothing here but as harm: growth counts wherever it was seen.
 CPU time counts only where answers came whole (WHOLE): where a machine is too busy for that, who answers less has worked for nothing, and
 CPU time a request tells that and not what an allocator takes. Means are geometric, as those of ratios are, and a relay of the allocator
 that has one of glibc beside it weighs as any other."""
@@ -26,11 +26,13 @@ import libraries
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = REPO / "docs/lab"
-COLUMNS = ("run", "date", "release", "network", "cpus", "consensuses", "group", "library", "version", "environment", "relays", "rss_mib",
+COLUMNS = ("run", "date", "release", "network", "cpus", "consensuses", "huge_pages", "group", "library", "version", "environment", "relays", "rss_mib",
            "cpu_s_a_1000", "requests", "broken")
 AVERAGED = ("rss_mib", "cpu_s_a_1000", "late_cpu_s_a_1000", "requests", "broken", "late_growth_mib_h", "live_late_growth_mib_h")
 BASELINE = "glibc"
 USUAL = {"network": "8000", "cpus": "16", "consensuses": "12"}  # as large as the public one; what a host of many relays has
+# CONFIG_TRANSPARENT_HUGEPAGE_ALWAYS=y in the configurations of Debian's kernels 6.1 and 6.12, .._MADVISE=y in that of Ubuntu's 6.8.
+HUGE_PAGES = {"bookworm": "always", "trixie": "always", "noble": "madvise"}
 NOT_COMPARED = "live"  # glibc under the counter of live bytes
 RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13", "noble": "Ubuntu 24.04"}
 WARNED = "mimalloc3"  # core/known says the same; a short trial does not clear it
@@ -125,11 +127,16 @@ def _mean(known):
     return math.exp(sum(weight * math.log(share) for share, weight in known) / sum(weight for _, weight in known)) if known else None
 
 
+def came_whole(requests, broken):
+    """So many of the answers that the CPU time compares. requests: those that were answered, cut ones among them."""
+    return requests - broken >= WHOLE * requests
+
+
 def cpu_of(row):
     """CPU seconds for 1,000 requests in the time in which memory counts, or in all of it where that was not noted; None: its answers
     were cut, and it compares with nothing."""
     requests, broken = _number(row["requests"]), _number(row["broken"])
-    if not requests or broken is not None and requests - broken < WHOLE * requests:
+    if not requests or broken is not None and not came_whole(requests, broken):
         return None
     late = _number(row.get("late_cpu_s_a_1000"))
     return _number(row["cpu_s_a_1000"]) if late is None else late
@@ -236,15 +243,20 @@ def _by_key(rows, builtins):
     return found
 
 
+def is_usual(row):
+    """Was it made as hosts of its release are?"""
+    return all(row[column] == value for column, value in USUAL.items()) and row["huge_pages"] == HUGE_PAGES.get(row["release"])
+
+
 def collect(rows, builtins):
     """The Evidence of each allocator, version and release, what nothing speaks against first, and of that the least memory."""
     growth = {key: max((g for g in map(_growth, mine) if g is not None), default=None) for key, mine in _by_key(rows, builtins).items()}
     every = {key: one_a_run(mine) for key, mine in _by_key(rows, builtins).items()}
     baselines = {run: row for (name, *_), mine in every.items() if name == BASELINE for run, row in mine.items()}
     every = {key: {run: row for run, row in mine.items() if run in baselines and compares(row, baselines[run])} for key, mine in every.items()}
-    usual = {key: {run: row for run, row in mine.items() if all(row[column] == value for column, value in USUAL.items())} for key, mine in every.items()}
+    usual = {key: {run: row for run, row in mine.items() if is_usual(row)} for key, mine in every.items()}
     # harm is told even where no trial counts otherwise
-    found = {key: mine or (every[key] if (growth[key] or 0) > CLIMBS else {}) for key, mine in usual.items()}
+    found = {key: mine or (every[key] if (growth[key] or 0) > CLIMBS or twin(key[0]) == WARNED else {}) for key, mine in usual.items()}
     table = [_evidence(key, mine, found.get((stock_of(key[0]), *key[1:]), {}), baselines, growth[key])
              for key, mine in found.items() if mine]
     return sorted(table, key=lambda e: (e.against is not None, e.memory, e.allocator, e.version, e.release))

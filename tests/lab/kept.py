@@ -5,6 +5,7 @@ import collections
 import statistics
 
 import live
+import load
 import result
 
 RUN = ("run", "date", "release", "tor", "network", "cpus", "seed", "minutes", "counted_from_s", "clients", "interval_s", "consensuses",
@@ -15,6 +16,8 @@ GROUP = ("group", "library", "version", "environment", "relays", "ended", "rss_m
          "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "live_floor_mib", "cpu_s", "requests", "cpu_s_a_1000", "late_requests",
          "late_cpu_s_a_1000", "bytes", "refused", "broken", *GROWTH, *LIVE_GROWTH)
 COLUMNS = RUN + GROUP
+RELAY = ("relay", "group", "rss_mib", "anon_mib", "huge_mib", "cpu_s", "requests", "cpu_s_a_1000", "late_requests", "late_cpu_s_a_1000",
+         "bytes", "refused", "broken")
 CURVE_SECONDS = 30
 HIGH = 20  # a twentieth of the time is above it
 SHORTEST_THIRD = 600  # seconds: from less nobody can tell what an hour would bring
@@ -86,13 +89,14 @@ def cut(run, sample_rows, served_rows, minutes):
 
 
 def of_a_part(run, relay_rows, sample_rows, load_rows, served_rows, memory_minutes, cpu_minutes):
-    """The rows of a trial whose memory counts only for so many minutes, and its CPU for so many. Requests are those of all
-    of it: CPU is to be cut only where none was answered afterwards. What is late is cut with the CPU."""
+    """The rows of a trial whose memory counts only for so many minutes, and its CPU, with what was served for it, for so many."""
     def until(minutes):
         part, sampled, served = cut(run, sample_rows, served_rows, minutes)
-        return rows(part, relay_rows, sampled, load_rows, served)
+        # of what was counted over time the last is the sum until then
+        loaded = load_rows if minutes >= float(run["minutes"]) else list({row["relay"]: row for row in served}.values())
+        return rows(part, relay_rows, sampled, loaded, served)
 
-    of_cpu = ("cpu_s", "cpu_s_a_1000", "late_requests", "late_cpu_s_a_1000")
+    of_cpu = ("cpu_s", "cpu_s_a_1000", "late_requests", "late_cpu_s_a_1000", *load.COUNTED)
     return [{**row, **{column: other[column] for column in of_cpu}} for row, other in zip(until(memory_minutes), until(cpu_minutes))]
 
 
@@ -125,6 +129,13 @@ def rows(run, relay_rows, sample_rows, load_rows, served_rows):
             "bytes": None if row["mib_served"] is None else row["mib_served"] * result.KIB_A_MIB**2,
             **dict(zip(GROWTH, growth(of_group[row["group"]], "anon_kb", *span))), **dict(zip(LIVE_GROWTH, of_live))})
     return kept
+
+
+def relays_of_a_part(run, relay_rows, *tables_and_minutes):
+    """As of_a_part(), a dict of RELAY for each relay: by how much those of one group differ."""
+    group_of = {row["relay"]: row["group"] for row in relay_rows}
+    alone = of_a_part(run, [{**row, "group": row["relay"]} for row in relay_rows], *tables_and_minutes)
+    return [{**row, "relay": row["group"], "group": group_of[row["group"]]} for row in alone]
 
 
 def progress(served_rows):

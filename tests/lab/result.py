@@ -3,6 +3,7 @@
 import collections
 import statistics
 
+import evidence
 import load
 
 COLUMNS = ("group", "relays", "ended", "rss_mib", "anon_mib", "anon_of_glibc", "lazyfree_mib", "huge_mib", "live_mib", "cpu_s", "requests",
@@ -100,6 +101,16 @@ def summary(members, sample_rows, load_rows, served_rows, counted_from):
     for row in table:
         row["anon_of_glibc"] = _ratio(row["anon_mib"], baseline)
     return table
+
+
+def too_busy(table, clients):
+    """A sentence where so few answers came whole that CPU time compares with nothing; None: they did. clients: LAB_CLIENTS"""
+    asked = [(row["requests"] * row["relays"], row["broken"] * row["relays"]) for row in table if row["relays"]]
+    requests, broken = (sum(of) for of in zip(*asked)) if asked else (0, 0)
+    if evidence.came_whole(requests, broken):
+        return None
+    return (f"{broken:.0f} answers did not come whole, or not at all, beside {requests:.0f} that came: this machine is too busy for as many "
+            f"clients, and CPU time compares with nothing. Try LAB_CLIENTS={max(1, clients // 2)}, or fewer LAB_RELAYS")
 
 
 def _cell(value):

@@ -14,7 +14,7 @@ DEFAULT_GROUPS = {
 HUGE_PAGES = ("always", "madvise", "never")
 MOST_RELAYS = 40  # users that a machine's root has
 # Connections of a wave: to each relay, and to all of them, as the processors are the same for few and for many.
-MOST_CLIENTS, MOST_OF_ALL = 400, 4800
+MOST_CLIENTS, MOST_OF_ALL = 200, 2400
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ COLUMNS = (*evidence.COLUMNS, "late_growth_mib_h", "live_late_growth_mib_h")
 
 def row(group, rss, library=None, version="5.3.0", environment="", run="trixie-1", cpu=5.0, **more):
     return {"run": run, "date": "2026-11-29", "release": "trixie", "group": group, "library": library or group, "version": version,
-            "cpus": "16", "consensuses": "12", "environment": environment, "relays": "3", "rss_mib": f"{rss}", "cpu_s_a_1000": f"{cpu}", "requests": "1000", "broken": "0", "network": "8000",
+            "cpus": "16", "consensuses": "12", "huge_pages": "always", "environment": environment, "relays": "3", "rss_mib": f"{rss}", "cpu_s_a_1000": f"{cpu}", "requests": "1000", "broken": "0", "network": "8000",
             "late_growth_mib_h": "", "live_late_growth_mib_h": "", "elsewhere": False, **more}
 
 
@@ -39,10 +39,17 @@ def test_against_glibc_in_the_same_trial():
     assert evidence.trials(e) == "one trial, 3 relays"
 
 
-@pytest.mark.parametrize("other", [{"cpus": "2"}, {"consensuses": "24"}, {"network": "1500"}])
+@pytest.mark.parametrize("other", [{"cpus": "2"}, {"consensuses": "24"}, {"network": "1500"}, {"huge_pages": "madvise"}])
 def test_trials_of_relays_that_were_set_up_otherwise_weigh_on_nothing(other):
     again = [{**r, "run": "trixie-2", "rss_mib": "400", **other} for r in TRIAL]
     assert collect(*TRIAL, *again) == collect(*TRIAL) and collect(*again) == []
+
+
+def test_what_the_program_warns_of_is_told_of_any_trial():
+    other = [{**r, "huge_pages": "madvise"} for r in (TRIAL[0], row("mimalloc3", 500, "mimalloc", "3.0.1"), TRIAL[1])]
+    e, = collect(*other)
+    assert (e.allocator, e.memory) == ("mimalloc3", pytest.approx(1.25)) and "is warned of" in e.against
+    assert "against: `mimalloc3` is warned of" in evidence.as_readme([e])
 
 
 def test_trials_are_counted_and_their_spread_is_kept():
@@ -175,7 +182,8 @@ def test_releases_without_a_trial_are_told():
     found = collect(*TRIAL)
     words = "Debian 12 and Ubuntu 24.04: no trial of this lab."
     assert f"- {words}\n" in evidence.as_readme(found) and f"\n{words}\n" in evidence.as_scdoc(found, [])
-    all_three = collect(*({**r, "release": release, "run": f"{release}-1"} for r in TRIAL for release in evidence.RELEASES))
+    all_three = collect(*({**r, "release": release, "huge_pages": evidence.HUGE_PAGES[release], "run": f"{release}-1"} for r in TRIAL
+                          for release in evidence.RELEASES))
     assert "no trial of this lab" not in evidence.as_readme(all_three) + evidence.as_scdoc(all_three, []) + evidence.as_readme([])
 
 

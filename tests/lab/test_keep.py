@@ -48,5 +48,5 @@ def interrupted(tmp_path):
 def test_an_interrupted_trial_is_kept(checkout, interrupted):
     subprocess.run([checkout / "tests/lab/keep", interrupted, "trixie-9", "2", "2"], check=True)
     kinds = {path.name.removeprefix("trixie-9.") for path in (checkout / "docs/lab").iterdir()}
-    assert kinds == {"csv", "conf", "curve.csv", "progress.csv", "svg", "host.csv"}
+    assert kinds == {"csv", "relays.csv", "conf", "curve.csv", "progress.csv", "svg", "host.csv"}
     assert "| glibc | glibc 2.41 | 1 | 3 | 1.00 | 3 | 2 |" in (checkout / "docs/lab.md").read_text()

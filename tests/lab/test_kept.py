@@ -130,6 +130,23 @@ def test_a_trial_that_was_disturbed_is_cut():
     assert glibc["minutes"] == 20.0 and glibc["anon_mib"] == kept.rows(run, RELAYS, rows, LOAD, SERVED)[0]["anon_mib"] and glibc["cpu_s"] == 11.75
     of_cpu = kept.of_a_part(RUN, RELAYS, SAMPLES, LOAD, SERVED, 40.0, 20.0)[0]
     assert of_cpu["cpu_s"] == 5.75 and of_cpu["late_requests"] == 3 and of_cpu["late_cpu_s_a_1000"] == pytest.approx(500)
+    # what was asked after that, and answered or not, does not count either
+    broken = [{**row, "broken": "0" if int(row["seconds"]) < 1200 else "99"} for row in SERVED]
+    of_cpu = kept.of_a_part(RUN, RELAYS, SAMPLES, [{**row, "broken": "99"} for row in LOAD], broken, 20.0, 20.0)[0]
+    assert (of_cpu["requests"], of_cpu["broken"], of_cpu["bytes"]) == (9, 0, 900 * 1024) and of_cpu["cpu_s_a_1000"] == pytest.approx(1000 * 5.75 / 9)
+    assert (glibc["requests"], glibc["bytes"]) == (10, 5000)
+
+
+def test_a_row_a_relay():
+    """Each of them as its group's is, so that the mean of a group is that of its relays."""
+    trial = RUN, RELAYS, SAMPLES, LOAD, SERVED, 40.0, 20.0
+    found = {row["relay"]: row for row in kept.relays_of_a_part(*trial)}
+    assert {name: row["group"] for name, row in found.items()} == {row["relay"]: row["group"] for row in RELAYS}
+    assert [found[name]["anon_mib"] for name in ("relay2", "relay3")] == [40, 60] and found["relay2"]["requests"] == 9
+    je = next(row for row in kept.of_a_part(*trial) if row["group"] == "je")
+    for column in kept.RELAY[2:]:
+        both = [found[name][column] for name in ("relay2", "relay3")]
+        assert je[column] is None is both[0] or je[column] == pytest.approx(sum(both) / 2), column
 
 
 def test_what_was_served_over_time():

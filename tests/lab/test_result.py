@@ -54,6 +54,15 @@ def test_a_relay_that_ended_counts_for_nothing(change):
     assert (alone["relays"], alone["ended"], alone["anon_mib"], alone["requests"], alone["cpu_ms_a_request"]) == (0, 1, None, None, None)
 
 
+@pytest.mark.parametrize("broken, says", [(0, None), (10, None), (11, "Try LAB_CLIENTS=100"), (300, "900 answers did not come whole")])
+def test_a_machine_that_was_too_busy_is_told(broken, says):
+    """By the rule by which the evidence leaves CPU time out."""
+    table = [{"requests": 100.0, "broken": broken, "relays": 3}, {"requests": None, "broken": None, "relays": 0}]
+    told = result.too_busy(table, 200)
+    assert told is None if says is None else says in told
+    assert result.too_busy(table[1:], 200) is None
+
+
 def test_nothing_is_said_where_nothing_is_known():
     row, = result.summary({"je": ["relay9"]}, SAMPLES, LOAD, SERVED, 0)
     assert row["rss_mib"] is None and row["anon_of_glibc"] is None and row["cpu_s"] is None and row["cpu_ms_a_request"] is None
