@@ -172,7 +172,8 @@ def inside(rows):
 
 def runs_in(text):
     """The trials that have a table in the document."""
-    return sorted(found[3] for found in MARKED.finditer(text) if found[2] == "trial")
+    found = [found[3] for found in MARKED.finditer(text) if found[2] == "trial"]
+    return sorted(found, key=lambda run: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", run)])
 
 
 def put(text, rows_of, named):

@@ -50,7 +50,9 @@ def test_a_figure_that_was_edited_by_hand_does_not_stay(row):
 
 
 def test_each_kept_trial_has_its_table_and_its_files():
-    assert RUNS and tables.runs_in(PAGE.read_text()) == RUNS, "docs/lab.md: <!-- trial RUN -->"
+    found = tables.runs_in(PAGE.read_text())
+    assert RUNS and sorted(found) == RUNS, "docs/lab.md: <!-- trial RUN -->"
+    assert found.index("trixie-9") < found.index("trixie-10")
     for run in RUNS:
         assert all((evidence.RESULTS / f"{run}.{kind}").exists() for kind in ("conf", "curve.csv", "progress.csv", "svg", "churn.log")), run
 
