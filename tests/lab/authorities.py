@@ -10,8 +10,7 @@ from network import make_authority
 
 FOLDER = "/var/lib/lab"
 COUNT = 3
-# From which authorities make diffs: relays that follow have the one before. By default it is all that there were, each time, which takes a
-# processor after half an hour.
+# From which authorities make diffs, as relays that follow have the one before. By default it is all that there were, each time.
 CONSENSUSES = 2
 
 COMMON = """\

@@ -10,7 +10,8 @@ also compares with its stock twin, the same library in the same version as its m
 and the twin, count: a share of glibc's differs more from one trial to the next than from one allocator to the other, so that a trial
 in which the twin was not tried would weigh on the one and not on the other. Such a trial is told below the table (Evidence.left).
 Where no trial has both, it is told as not compared. What a trial says of a smaller network, of relays that were set up in another way
-(USUAL), or of a kernel that does something else with huge pages than the release's own (HUGE_PAGES), stands beside the others in docs/lab.md, and weighs on nothing here but as harm: growth counts wherever it was seen.
+(USUAL), or of a kernel that does something else with huge pages than the release's own (OWN_HUGE_PAGES), stands beside the others in
+docs/lab.md, and weighs on nothing here but as harm: growth, and what the program warns of, is told wherever it was seen.
 CPU time counts only where answers came whole (WHOLE): where a machine is too busy for that, who answers less has worked for nothing, and
 CPU time a request tells that and not what an allocator takes. Means are geometric, as those of ratios are, and a relay of the allocator
 that has one of glibc beside it weighs as any other."""
@@ -31,8 +32,8 @@ COLUMNS = ("run", "date", "release", "network", "cpus", "consensuses", "huge_pag
 AVERAGED = ("rss_mib", "cpu_s_a_1000", "late_cpu_s_a_1000", "requests", "broken", "late_growth_mib_h", "live_late_growth_mib_h")
 BASELINE = "glibc"
 USUAL = {"network": "8000", "cpus": "16", "consensuses": "12"}  # as large as the public one; what a host of many relays has
-# CONFIG_TRANSPARENT_HUGEPAGE_ALWAYS=y in the configurations of Debian's kernels 6.1 and 6.12, .._MADVISE=y in that of Ubuntu's 6.8.
-HUGE_PAGES = {"bookworm": "always", "trixie": "always", "noble": "madvise"}
+# CONFIG_TRANSPARENT_HUGEPAGE_ALWAYS=y in the configurations of Debian's kernels 6.1 and 6.12. Of Ubuntu's it is told, and was not checked.
+OWN_HUGE_PAGES = {"bookworm": "always", "trixie": "always", "noble": "madvise"}
 NOT_COMPARED = "live"  # glibc under the counter of live bytes
 RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13", "noble": "Ubuntu 24.04"}
 WARNED = "mimalloc3"  # core/known says the same; a short trial does not clear it
@@ -245,7 +246,7 @@ def _by_key(rows, builtins):
 
 def is_usual(row):
     """Was it made as hosts of its release are?"""
-    return all(row[column] == value for column, value in USUAL.items()) and row["huge_pages"] == HUGE_PAGES.get(row["release"])
+    return all(row[column] == value for column, value in USUAL.items()) and row["huge_pages"] == OWN_HUGE_PAGES.get(row["release"])
 
 
 def collect(rows, builtins):
