@@ -11,7 +11,7 @@ import time
 import dbus
 import pytest
 
-from conftest import BUILD, wait_until
+from conftest import BUILD, of_process, wait_until
 from test_jobs import begin, restarts
 from test_relays import samples, sampling
 from test_operator import relay_property
@@ -326,7 +326,7 @@ def test_library_that_changes_while_others_are_tried_is_tried_again(world):
 
     def tried():
         probes = subprocess.run(["pgrep", "-P", str(world.daemon.pid)], capture_output=True, text=True).stdout.split()
-        return any(b"libslow" in pathlib.Path(f"/proc/{pid}/environ").read_bytes() for pid in probes)
+        return any(b"libslow" in of_process(pid, "environ") for pid in probes)
 
     wait_until(tried, "the last to be tried")
     overwrite(world, outside / "libown.so", later=1)
