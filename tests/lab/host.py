@@ -2,6 +2,7 @@
 figures of a trial has to see that."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -33,18 +34,33 @@ def huge_pages(path=HUGE_PAGES):
         return "none"
 
 
+class Taken(Exception):
+    """Another trial relies on what the kernel does with huge pages; a sentence that says so."""
+
+
 @contextlib.contextmanager
 def with_huge_pages(wanted, path=HUGE_PAGES):
-    """The kernel of the whole machine does that meanwhile, and afterwards what it did. wanted: "": as it is."""
-    before = huge_pages(path)
-    if wanted in ("", before):
+    """The kernel of the whole machine does that meanwhile, and afterwards what it did. wanted: "": as it is.
+    Trials that want what is there share it; of one that has to change it, and puts it back, there is one at a time."""
+    if not wanted:
         yield
         return
-    path.write_text(wanted)
-    try:
-        yield
-    finally:
-        path.write_text(before)
+    with path.open() as held:
+        sharing = huge_pages(path) == wanted
+        try:
+            fcntl.flock(held, (fcntl.LOCK_SH if sharing else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Taken("another trial with LAB_HUGE_PAGES runs, and one of the two would end with what the other wants; "
+                        "wait for its end") from None
+        before = huge_pages(path)
+        if sharing:
+            yield
+            return
+        path.write_text(wanted)
+        try:
+            yield
+        finally:
+            path.write_text(before)
 
 
 def facts():

@@ -20,3 +20,24 @@ def test_huge_pages_of_the_whole_machine_are_put_back(wanted, meanwhile, afterwa
         assert enabled.read_text() == meanwhile
         raise KeyboardInterrupt
     assert enabled.read_text() == afterwards
+
+
+@pytest.mark.parametrize("first, second", [("always", "never"), ("always", "always"), ("madvise", "always")])
+def test_two_trials_do_not_take_each_others_huge_pages(first, second, tmp_path):
+    """Also where both want the same: the first would put it back while the second runs."""
+    enabled = tmp_path / "enabled"
+    enabled.write_text("a [madvise] n")
+    with host.with_huge_pages(first, enabled):
+        enabled.write_text(f"a [{first}] n")  # as the kernel says it
+        with pytest.raises(host.Taken, match="wait for its end"), host.with_huge_pages(second, enabled):
+            pass
+        assert host.huge_pages(enabled) == first
+    with host.with_huge_pages("never", enabled):
+        assert enabled.read_text() == "never"
+
+
+def test_trials_share_huge_pages_that_nobody_changes(tmp_path):
+    enabled = tmp_path / "enabled"
+    enabled.write_text("a [madvise] n")
+    with host.with_huge_pages("madvise", enabled), host.with_huge_pages("madvise", enabled), host.with_huge_pages("", enabled):
+        assert enabled.read_text() == "a [madvise] n"

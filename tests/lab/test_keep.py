@@ -45,6 +45,15 @@ def interrupted(tmp_path):
     return folder
 
 
+@pytest.mark.parametrize("lacks", ["", "settings.json", "served.csv"])
+def test_what_is_no_trial_is_refused(lacks, checkout, interrupted):
+    """By a sentence, and nothing of it is kept."""
+    (interrupted / lacks).unlink() if lacks else shutil.rmtree(interrupted)
+    told = subprocess.run([checkout / "tests/lab/keep", interrupted, "trixie-9"], capture_output=True, text=True)
+    assert told.returncode == 1 and told.stderr.startswith(f"keep: {interrupted} is no trial") and lacks in told.stderr
+    assert "Traceback" not in told.stderr and not list((checkout / "docs/lab").iterdir())
+
+
 def test_an_interrupted_trial_is_kept(checkout, interrupted):
     subprocess.run([checkout / "tests/lab/keep", interrupted, "trixie-9", "2", "2"], check=True)
     kinds = {path.name.removeprefix("trixie-9.") for path in (checkout / "docs/lab").iterdir()}
