@@ -63,6 +63,7 @@ class Unit:
         self.file_only = False  # it has a unit file of its own and is not loaded
         self.listed = True  # False: neither that nor loaded; it could be
         self.reads = self.read_delay = 0
+        self.read_as = None  # its ActiveState at the last read
         self.environment_files = []  # shown, and not read
         self.limited = False  # at its start limit: no start succeeds until that is forgotten
         self.program = None  # what it runs instead of sleeping, through all its restarts
@@ -252,6 +253,7 @@ class Units(dbus.service.FallbackObject):
             ok({"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"})
             return
         unit.reads += 1
+        unit.read_as = unit.active
         if unit.alternate:
             unit.process = unit.alternate[unit.reads % 2]
         if unit.error_once:
@@ -502,7 +504,7 @@ class Control(dbus.service.Object):
             "kept": list(fake.tried),
             "finished": len(fake.programs) > 0 and all(p.poll() is not None for p in fake.programs),
             "units": {u.name: {"restarts": u.restarts, "starts": u.starts, "resets": u.resets, "active": u.active,
-                               "reads": u.reads,
+                               "reads": u.reads, "read_as": u.read_as,
                                "environment": u.environment, "pid": u.process.pid if u.process else 0,
                                "invocation": u.invocation.hex() if u.invocation else ""}
                       for u in fake.units.values()},
