@@ -72,6 +72,7 @@ void relay_facts_clear(RelayFacts *r)
     free(r->reverted_from);
     free(r->down);
     free(r->fresh_invocation);
+    free(r->fresh_dropin);
     *r = (RelayFacts){ 0 };
 }
 
@@ -384,7 +385,8 @@ static VerdictFacts verdict_facts(const HostFacts *h, const RelayFacts *r, const
         .system_allocator = p->system_allocator,
         .program = p->program,
         .secure = p->readable ? p->secure : SECURE_NONE,
-        .started_since = r->fresh_invocation && streq(r->fresh_invocation, r->info->invocation),
+        .started_since = r->fresh_invocation && streq(r->fresh_invocation, r->info->invocation) &&
+                         streq_null(r->fresh_dropin, r->present),
         .unit_environment = r->info->environment,
         .manager_environment = h->manager_environment,
         .files = files,

@@ -110,6 +110,7 @@ typedef struct RelayFacts {
     char *running; /* the allocator that runs as the configuration calls it, or its family; "" not known */
     char *version; /* of what runs; "" not known */
     char *fresh_invocation; /* one that is known to have started after our drop-in was loaded; NULL */
+    char *fresh_dropin;     /* with it: the text of that drop-in */
     Verdict verdict;
     char **conflicts; /* strv of verdict_conflicts() while our drop-in is there; NULL: none, or not known */
     Action action;

@@ -39,6 +39,8 @@ static Proof proof_of_assigned(RunItem *i)
     if (i->item.restart && i->invocation[0] && !streq(i->invocation, relay->facts.info->invocation)) {
         free(relay->facts.fresh_invocation);
         relay->facts.fresh_invocation = xstrdup(relay->facts.info->invocation);
+        free(relay->facts.fresh_dropin);
+        relay->facts.fresh_dropin = xstrdup(i->wanted);
     }
     relay_prove(relay);
     if (i->allocator == ROLLOUT_NO_ALLOCATOR) {

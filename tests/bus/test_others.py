@@ -380,3 +380,23 @@ def test_relay_that_loses_the_privileges_of_its_program_is_moved_only_when_someb
     world.manager("Verify")
     world.wait_said("Rollout 1 finished: 1 done, 0 failed")
     assert world.runs("a", LIBRARY)
+
+
+def test_drop_in_that_comes_back_from_a_backup(world):
+    """Its process began with another one that was ours, too: it needs a restart, and no wrapper is at fault."""
+    begin(world, "a")
+    world.start()
+    world.wait_said("Rollout 1 finished: 1 done")
+    backup = world.dropin("a")
+    world.write_config('{ name = "A"; allocator = "jemalloc-tuned"; relays = [ "a" ]; }')
+    world.wait_said("Rollout 2 finished: 1 done")
+    world.manager("Pause")
+    world.write_config(GROUP)
+    wait_until(lambda: world.states() == {"a": "pending"}, "the plan")
+    (world.root / "tor@a.service.d" / "zz-relayalloc.conf").write_text(backup)
+    world.do("daemon-reload")
+    wait_until(lambda: str(relay_properties(world, "a")["State"]) == "pending" and
+               "started before the drop-in was written" in world.reason("a"), "systemd's new word")
+    world.manager("Resume")
+    world.wait_said("Rollout 3 finished: 1 done")
+    assert world.states() == {"a": "ok"} and restarts(world, "a") == (3, 0)
